@@ -1,0 +1,249 @@
+// Requests of the HTTP API, parsed into types once at the door. One zod schema per body gives the validation, the
+// type and (later) the documentation; what needs the configuration (does the store exist, may it be written) is
+// checked right after, so that nothing is created for a request that cannot work.
+//
+// Pure but for the env it is handed. Errors are Problems that name the field, the value and what is allowed.
+
+import { z } from "zod";
+import { type PlanLimits, MIB, checkPartSize } from "./plan.ts";
+import { Problem } from "./problem.ts";
+import { checkCron } from "./schedule.ts";
+import { UnaddressableKeyError, s3Url } from "./s3_url.ts";
+import { type Store, findStore, isSameService } from "./stores.ts";
+import { parseSize } from "./units.ts";
+
+/** One object at one store. */
+export interface ObjectRef {
+  readonly store: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly versionId?: string | undefined;
+}
+
+/** A copy as it was asked for, with every default filled in; what the coordinator keeps. */
+export interface CopySpec {
+  readonly source: ObjectRef;
+  readonly destination: ObjectRef;
+  /** Null: chosen when the size is known. */
+  readonly partSizeBytes: number | null;
+  readonly lanes: number;
+  /** Most part copies in flight, over all lanes. */
+  readonly concurrency: number;
+}
+
+export interface Schedule {
+  readonly cron: string;
+  readonly copy: CopyRequest;
+  readonly overlap: "skip";
+}
+
+/** Part copies that one lane runs at once: five of the six connections that an event may have waiting (Workers limit). */
+export const PARTS_PER_LANE = 5;
+export const MAX_LANES = 250;
+/** Largest request body that is read; the largest honest one is well below. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
+const SIZE_HINT = 'bytes, or text with a unit such as "64MiB"';
+
+const Count = (max: number) =>
+  z
+    .union([z.number(), z.string()])
+    .transform((value) => (typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : Number(value)))
+    .refine((value) => Number.isInteger(value) && value >= 1 && value <= max, {
+      error: (issue) => `must be a whole number from 1 to ${max}, not ${JSON.stringify(issue.input)}`,
+    });
+
+const Size = z.union([z.number(), z.string()]).transform((value, context) => {
+  const sizeBytes = parseSize(value);
+  if (sizeBytes !== null) return sizeBytes;
+  context.addIssue({ code: "custom", message: `must be ${SIZE_HINT}, not ${JSON.stringify(value)}` });
+  return z.NEVER;
+});
+
+const ObjectRefSchema = z.union(
+  [
+    z.string().transform((text, context) => {
+      const ref = parseObjectText(text);
+      if (ref !== null) return ref;
+      context.addIssue({
+        code: "custom",
+        message: `must be "store:bucket/key" or {"store", "bucket", "key"}, not ${JSON.stringify(text)}`,
+      });
+      return z.NEVER;
+    }),
+    z.strictObject({
+      store: z.string().min(1),
+      bucket: z.string().min(1),
+      key: z.string().min(1),
+      versionId: z.string().min(1).optional(),
+    }),
+  ],
+  { error: 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}' },
+);
+
+export const CopyRequestSchema = z.strictObject({
+  source: ObjectRefSchema,
+  destination: ObjectRefSchema,
+  partSize: Size.optional(),
+  lanes: Count(MAX_LANES).optional(),
+  concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
+});
+export type CopyRequest = z.infer<typeof CopyRequestSchema>;
+
+const ScheduleSchema = z.strictObject({
+  cron: z.string().transform((text, context) => {
+    const problem = checkCron(text);
+    if (problem === null) return text.trim();
+    context.addIssue({ code: "custom", message: problem });
+    return z.NEVER;
+  }),
+  copy: CopyRequestSchema,
+  overlap: z.literal("skip").default("skip"),
+});
+
+/** `store:bucket/key`; everything after the first slash is the key, whatever it holds. */
+export function parseObjectText(text: string): ObjectRef | null {
+  const match = /^([^:/]+):([^/]+)\/([^]+)$/.exec(text);
+  if (match === null) return null;
+  const [, store = "", bucket = "", key = ""] = match;
+  return { store, bucket, key };
+}
+
+/** The body of `POST /copies`. @throws {Problem} 400 */
+export function parseCopyRequest(body: unknown): CopyRequest {
+  return parseWith(CopyRequestSchema, body);
+}
+
+/** The body of `PUT /schedules/{name}`. @throws {Problem} 400 */
+export function parseSchedule(body: unknown): Schedule {
+  return parseWith(ScheduleSchema, body);
+}
+
+/**
+ * Fills in the defaults and checks a request against the configuration.
+ *
+ * @throws {Problem} when the copy could not work as asked.
+ */
+export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, unknown>>): CopySpec {
+  const { source, destination, partSize = null } = request;
+  const sourceStore = checkObject("source", source, env);
+  const destinationStore = checkObject("destination", destination, env);
+  if (destinationStore.readOnly === true) {
+    throw new Problem(
+      403,
+      "store_read_only",
+      `Cannot copy to store "${destination.store}": it is set readOnly`,
+    );
+  }
+  if (destination.versionId !== undefined) {
+    throw new Problem(
+      400,
+      "invalid_request",
+      '"destination.versionId" cannot be chosen: the store assigns it',
+    );
+  }
+  if (
+    isSameService(sourceStore, destinationStore) &&
+    source.bucket === destination.bucket &&
+    source.key === destination.key
+  ) {
+    throw new Problem(
+      400,
+      "same_object",
+      `Source and destination are the same object, ${formatObject(source)}: nothing to copy`,
+    );
+  }
+  const refusal = partSize === null ? null : checkPartSize(partSize, planLimits(env));
+  if (refusal !== null) throw new Problem(400, refusal.code, refusal.message);
+  const lanes = request.lanes ?? defaultLanes(env);
+  const concurrency = Math.min(
+    request.concurrency ?? lanes * PARTS_PER_LANE,
+    lanes * PARTS_PER_LANE,
+    sourceStore.maxConcurrency ?? Infinity,
+    destinationStore.maxConcurrency ?? Infinity,
+  );
+  return { source, destination, partSizeBytes: partSize, lanes, concurrency };
+}
+
+/** MAX_PART_MIB as bytes. @throws {Problem} 503 when the variable is no such number. */
+export function planLimits(env: Readonly<Record<string, unknown>>): PlanLimits {
+  return { maxPartBytes: countVariable(env, "MAX_PART_MIB", 95, 5, 5 * 1024) * MIB };
+}
+
+function defaultLanes(env: Readonly<Record<string, unknown>>): number {
+  return countVariable(env, "LANES", 8, 1, MAX_LANES);
+}
+
+export function formatObject({ store, bucket, key, versionId }: ObjectRef): string {
+  return `${store}:${bucket}/${key}${versionId === undefined ? "" : ` (version ${versionId})`}`;
+}
+
+function checkObject(
+  role: "source" | "destination",
+  ref: ObjectRef,
+  env: Readonly<Record<string, unknown>>,
+): Store {
+  const store = findStore(env, ref.store);
+  if (!BUCKET.test(ref.bucket)) {
+    throw new Problem(
+      400,
+      "invalid_bucket",
+      `"${role}": ${JSON.stringify(ref.bucket)} is not a bucket name (letters, digits, ".", "-" and "_")`,
+    );
+  }
+  if (store.buckets !== undefined && !store.buckets.includes(ref.bucket)) {
+    throw new Problem(
+      403,
+      "bucket_not_allowed",
+      `"${role}": store "${ref.store}" may not use bucket "${ref.bucket}"; allowed are: ${store.buckets.join(", ")}`,
+    );
+  }
+  try {
+    s3Url({ endpoint: store.endpoint, style: store.style, bucket: ref.bucket }, ref.key);
+  } catch (error) {
+    if (error instanceof UnaddressableKeyError) {
+      throw new Problem(400, "invalid_key", `"${role}": ${error.message}`);
+    }
+    throw error;
+  }
+  return store;
+}
+
+function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new Problem(400, "invalid_request", parsed.error.issues.map(describeIssue).join("; "));
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_union") {
+    // The branch that got furthest explains best: a string that does not parse, an object with a wrong field.
+    const inner = issue.errors.flat().find((candidate) => candidate.code !== "invalid_type");
+    if (inner !== undefined) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] });
+  }
+  const field = issue.path.length === 0 ? "The body" : `"${issue.path.join(".")}"`;
+  if (issue.code === "unrecognized_keys") {
+    const where = issue.path.length === 0 ? "" : ` in ${field}`;
+    return `Unknown field ${issue.keys.map((key) => `"${key}"`).join(", ")}${where}`;
+  }
+  return `${field} ${issue.message}`;
+}
+
+function countVariable(
+  env: Readonly<Record<string, unknown>>,
+  name: string,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const value = env[name];
+  if (value === undefined) return fallback;
+  const count = typeof value === "string" || typeof value === "number" ? Number(value) : Number.NaN;
+  if (Number.isInteger(count) && count >= min && count <= max) return count;
+  throw new Problem(
+    503,
+    "misconfigured",
+    `The variable ${name} must be a whole number from ${min} to ${max}, not ${JSON.stringify(value)}`,
+  );
+}

@@ -1,0 +1,149 @@
+// What went wrong, as plain data that travels over RPC, rests in SQLite and is shown in a status; and what to do
+// about it. The one table of retries stands here (S3 error codes first, HTTP status second).
+//
+// Pure. Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (2026-11) and the providers'
+// own codes named beside the rows. Backoff is AWS's "full jitter"
+// (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+
+export type Side = "source" | "destination" | "mesh";
+
+export interface Failure {
+  readonly side: Side;
+  /** S3's own code (`NoSuchKey`), or one of ours in snake_case (`source_changed`, `network`). */
+  readonly code: string;
+  /** For people: what was being done, to what, and what the store answered. Never holds a secret. */
+  readonly message: string;
+  /** The S3 operation by its API name. */
+  readonly operation: string;
+  readonly status: number | null;
+  readonly requestId: string | null;
+  /** The least wait that the store asked for. */
+  readonly retryAfterMs: number | null;
+}
+
+/**
+ * `retry`: try the same step again. `throttle`: likewise, and the store wants fewer requests. `credentials`: a person
+ * must replace or extend credentials, the work done so far stays good. `fatal`: trying again cannot help.
+ */
+export type Verdict = "retry" | "throttle" | "credentials" | "fatal";
+
+const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
+  // Ours.
+  network: "retry", // no answer, or one that broke off
+  stream_broken: "retry", // source or destination let go of a part in mid-stream
+  copier_died: "retry",
+  timeout: "retry",
+  cancelled: "retry", // the lane was told to stop: the part itself is fine
+  short_body: "retry",
+  missing_etag: "retry",
+  range_ignored: "fatal",
+  wrong_range: "retry",
+  wrong_length: "retry",
+  source_changed: "fatal",
+  source_without_etag: "fatal",
+  part_size_too_small: "fatal",
+  part_size_too_large: "fatal",
+  object_too_large: "fatal",
+  verification_failed: "fatal",
+  object_not_visible: "retry", // a HEAD right after Complete, at a store that is not yet consistent
+  upload_still_there: "retry", // parts landed after an abort
+  bad_answer: "retry",
+  // Throttling, whatever its status.
+  SlowDown: "throttle",
+  SlowDownRead: "throttle", // MinIO
+  SlowDownWrite: "throttle", // MinIO
+  ServiceUnavailable: "throttle",
+  TooManyRequests: "throttle",
+  RequestLimitExceeded: "throttle",
+  BandwidthLimitExceeded: "throttle",
+  Throttling: "throttle",
+  ThrottlingException: "throttle",
+  "KMS.ThrottlingException": "throttle",
+  // Transient, though their status is 4xx.
+  InternalError: "retry",
+  RequestTimeout: "retry",
+  RequestTimeoutException: "retry",
+  PriorRequestNotComplete: "retry",
+  IncompleteBody: "retry",
+  ClientDisconnect: "retry", // R2 10054
+  BadDigest: "retry",
+  OperationAborted: "retry",
+  ConditionalRequestConflict: "retry",
+  RequestTimeTooSkewed: "retry",
+  // Credentials that were good once, or may be put right without touching the copy.
+  ExpiredToken: "credentials",
+  ExpiredRequest: "credentials", // R2
+  InvalidToken: "credentials",
+  TokenRefreshRequired: "credentials",
+  // 5xx that no retry cures.
+  NotImplemented: "fatal",
+  XMinioStorageFull: "fatal",
+};
+
+/** What a failure asks for. A code that stands in the table decides; else the status class does. */
+export function verdictOf(failure: Failure): Verdict {
+  const byCode = VERDICT_BY_CODE[failure.code];
+  if (byCode !== undefined) return byCode;
+  const { status } = failure;
+  if (status === null) return "retry";
+  if (status === 429 || status === 503) return "throttle";
+  if (status === 408 || (status >= 500 && status !== 501 && status !== 507)) return "retry";
+  return "fatal";
+}
+
+/** Tries that one step or one part gets before the copy fails. */
+export const MAX_ATTEMPTS = 8;
+
+const BACKOFF_BASE_MS = { retry: 100, throttle: 800 } as const;
+const BACKOFF_CAP_MS = 20_000;
+
+/**
+ * How long to wait before the next try.
+ *
+ * @param failedAttempts tries that have failed so far, from 1
+ * @param random a number in [0, 1)
+ */
+export function backoffMs(failure: Failure, failedAttempts: number, random: number): number {
+  const baseMs = verdictOf(failure) === "throttle" ? BACKOFF_BASE_MS.throttle : BACKOFF_BASE_MS.retry;
+  const jitterMs = random * Math.min(BACKOFF_CAP_MS, baseMs * 2 ** failedAttempts);
+  // Retry-After is a floor; the jitter on top keeps those who were told the same from waking together.
+  return Math.ceil((failure.retryAfterMs ?? 0) + jitterMs);
+}
+
+/** Retry-After as RFC 9110 has it (seconds or a date), in milliseconds; null when absent or unreadable. */
+export function parseRetryAfter(value: string | null, now: number): number | null {
+  if (value === null) return null;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+export function meshFailure(code: string, message: string, operation: string): Failure {
+  return { side: "mesh", code, message, operation, status: null, requestId: null, retryAfterMs: null };
+}
+
+/** The stable code that a status shows for a failure: ours as they are, S3's by side and kind. */
+export function publicCode(failure: Failure): string {
+  const { side, code, status } = failure;
+  if (side === "mesh" || code.startsWith("source_")) return code;
+  switch (code) {
+    case "NoSuchBucket":
+      return `${side}_bucket_not_found`;
+    case "NoSuchKey":
+      return `${side}_not_found`;
+    case "AccessDenied":
+    case "AllAccessDisabled":
+      return `${side}_access_denied`;
+    case "InvalidAccessKeyId":
+    case "SignatureDoesNotMatch":
+    case "ExpiredToken":
+    case "InvalidToken":
+      return `${side}_credentials_refused`;
+    case "network":
+    case "timeout":
+      return `${side}_unreachable`;
+  }
+  if (status === 404) return `${side}_not_found`;
+  if (status === 403) return `${side}_access_denied`;
+  return verdictOf(failure) === "throttle" ? `${side}_throttled` : `${side}_error`;
+}

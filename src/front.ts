@@ -1,0 +1,247 @@
+// The front: the Worker's `fetch` (HTTP API) and `scheduled` (Cron). Start reading here.
+//
+//   POST /copies ─→ front ─→ Registry.admit() ─→ Coordinator.create() ─→ 202
+//                              Coordinator alarm: HEAD, plan, CreateMultipartUpload, wake lanes
+//                              Lane alarm: claim() ⇄ Coordinator;  PartCopier: GET range ─→ UploadPart
+//                              Coordinator alarm: CompleteMultipartUpload, HEAD, proof
+//
+// What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB and LANES.
+// It holds nothing. A request starts a copy or asks for its state and never waits for bytes, so curl may go away at
+// any time. Answers are JSON with a final newline; errors are RFC 9457 problems with a stable code.
+
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { MAX_BODY_BYTES, parseCopyRequest, parseSchedule, resolveCopy } from "./api.ts";
+import { authorize } from "./auth.ts";
+import type { Env } from "./env.ts";
+import { isId } from "./id.ts";
+import { Problem, jsonResponse } from "./problem.ts";
+import { type Admitted, describeCopy } from "./registry.ts";
+import { describeStore, readStores } from "./stores.ts";
+
+export { Coordinator } from "./coordinator.ts";
+export { PartCopier } from "./copier.ts";
+export { Lane } from "./lane.ts";
+export { Registry } from "./registry.ts";
+
+type Mesh = ExecutionContext["exports"];
+type Call = Context<{ Bindings: Env }>;
+
+const app = new Hono<{ Bindings: Env }>();
+
+app.get("/", () => new Response(USAGE));
+app.get("/healthz", () => new Response("ok\n"));
+
+app.use(async (call, next) => {
+  await authorize(call.req.raw, call.env);
+  await next();
+});
+app.use(
+  bodyLimit({
+    maxSize: MAX_BODY_BYTES,
+    onError: () => {
+      throw new Problem(413, "body_too_large", `A request body may have at most ${MAX_BODY_BYTES} bytes`);
+    },
+  }),
+);
+
+app.get("/stores", (call) => jsonResponse({ stores: [...readStores(call.env).values()].map(describeStore) }));
+
+app.post("/copies", async (call) => {
+  const body = await readBody(call.req.raw);
+  const spec = resolveCopy(parseCopyRequest(body), call.env);
+  const key = call.req.header("idempotency-key") ?? null;
+  if (key !== null && !/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new Problem(
+      400,
+      "invalid_request",
+      "Idempotency-Key must have 1 to 255 printable ASCII characters",
+    );
+  }
+  const mesh = meshOf(call);
+  const admission = await registry(mesh).admit(
+    spec,
+    key === null ? null : { key, digest: JSON.stringify(body) },
+  );
+  switch (admission.kind) {
+    case "new":
+      await create(mesh, admission.copy);
+      return accepted(admission.copy.id, await copyStatus(mesh, admission.copy.id));
+    case "known":
+      return accepted(admission.id, await copyStatus(mesh, admission.id), { "idempotency-replayed": "true" });
+    case "key_reused":
+      throw new Problem(
+        422,
+        "idempotency_key_reused",
+        `The Idempotency-Key "${key}" was used with another body`,
+      );
+  }
+});
+
+app.get("/copies", async (call) => {
+  const phase = call.req.query("phase") ?? null;
+  const cursor = call.req.query("cursor") ?? null;
+  if (cursor !== null && !isId(cursor)) {
+    throw new Problem(
+      400,
+      "invalid_request",
+      `"cursor" must be the "next" of a page before, not "${cursor}"`,
+    );
+  }
+  const page = await registry(meshOf(call)).list(phase, cursor, readLimit(call));
+  return jsonResponse({ copies: page.copies.map(describeCopy), next: page.next });
+});
+
+// The coordinator answers these itself, from its storage alone.
+app.on(["GET"], ["/copies/:id", "/copies/:id/parts"], toCoordinator);
+app.on(["POST"], ["/copies/:id/pause", "/copies/:id/resume", "/copies/:id/cancel"], toCoordinator);
+
+app.get("/schedules", async (call) =>
+  jsonResponse({ schedules: await registry(meshOf(call)).listSchedules() }),
+);
+
+app.put("/schedules/:name", async (call) => {
+  const name = scheduleName(call);
+  const schedule = parseSchedule(await readBody(call.req.raw));
+  resolveCopy(schedule.copy, call.env); // a schedule that could not run today is refused today
+  const { created } = await registry(meshOf(call)).putSchedule(name, schedule);
+  return jsonResponse(await registry(meshOf(call)).getSchedule(name), created ? 201 : 200);
+});
+
+app.get("/schedules/:name", async (call) => {
+  const name = scheduleName(call);
+  return jsonResponse((await registry(meshOf(call)).getSchedule(name)) ?? noSchedule(name));
+});
+
+app.delete("/schedules/:name", async (call) => {
+  const name = scheduleName(call);
+  if (!(await registry(meshOf(call)).deleteSchedule(name))) noSchedule(name);
+  return new Response(null, { status: 204 });
+});
+
+app.post("/schedules/:name/run", async (call) => {
+  const name = scheduleName(call);
+  const mesh = meshOf(call);
+  const { run, copy } = (await registry(mesh).runSchedule(name)) ?? noSchedule(name);
+  if (copy === null) throw new Problem(409, `run_${run.outcome}`, `"${name}" was not started: ${run.detail}`);
+  await create(mesh, copy);
+  return accepted(copy.id, await copyStatus(mesh, copy.id));
+});
+
+app.all("*", (call) => {
+  throw new Problem(
+    404,
+    "no_such_route",
+    `There is no ${call.req.method} ${call.req.path}; GET / lists what there is`,
+  );
+});
+
+app.onError((error) => {
+  if (error instanceof Problem) return error.toResponse();
+  console.error(JSON.stringify({ event: "request_crashed", detail: String(error) }));
+  return new Problem(
+    500,
+    "internal_error",
+    "The request failed for a reason of ours; it is in the log",
+  ).toResponse();
+});
+
+export default {
+  fetch: app.fetch,
+
+  /** The Cron Trigger. It may come late or more than once: the registry starts each due time once. */
+  async scheduled(controller, _env, ctx) {
+    const due = await registry(ctx.exports).tick(controller.scheduledTime);
+    await Promise.all(due.map((copy) => create(ctx.exports, copy)));
+  },
+} satisfies ExportedHandler<Env>;
+
+function meshOf(call: Call): Mesh {
+  return (call.executionCtx as ExecutionContext).exports;
+}
+
+function registry(mesh: Mesh) {
+  return mesh.Registry.getByName("registry");
+}
+
+/** Creates the coordinator of an admitted copy. If that fails now, the registry's alarm does it in a few seconds. */
+async function create(mesh: Mesh, { id, spec, createdAtMs }: Admitted): Promise<void> {
+  try {
+    await mesh.Coordinator.getByName(id).create(id, spec, createdAtMs);
+  } catch (error) {
+    console.error(JSON.stringify({ event: "create_deferred", copyId: id, detail: String(error) }));
+  }
+}
+
+/** The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission. */
+async function copyStatus(mesh: Mesh, id: string): Promise<unknown> {
+  const response = await mesh.Coordinator.getByName(id).fetch(`https://coordinator/copies/${id}`);
+  return response.ok ? await response.json() : { id, phase: "admitted" };
+}
+
+function accepted(id: string, body: unknown, headers: Record<string, string> = {}): Response {
+  return jsonResponse(body, 202, { location: `/copies/${id}`, ...headers });
+}
+
+async function toCoordinator(call: Call): Promise<Response> {
+  const id = call.req.param("id") ?? "";
+  // Asking any name would make a new object of it.
+  if (!isId(id)) throw new Problem(404, "copy_not_found", `There is no copy "${id}"`);
+  return await meshOf(call).Coordinator.getByName(id).fetch(call.req.raw);
+}
+
+/** A JSON body, or a form as `curl -d source=… -d destination=…` sends it. */
+async function readBody(request: Request): Promise<unknown> {
+  const text = await request.text();
+  const type = request.headers.get("content-type") ?? "";
+  // curl calls every -d body a form, also a JSON one.
+  const form = type.startsWith("application/x-www-form-urlencoded") && !/^\s*[{[]/.test(text);
+  if (form && text !== "") {
+    const fields: Record<string, string> = {};
+    for (const [name, value] of new URLSearchParams(text)) {
+      if (Object.hasOwn(fields, name))
+        throw new Problem(400, "invalid_request", `The field "${name}" is given twice`);
+      fields[name] = value;
+    }
+    return fields;
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new Problem(400, "invalid_json", `The body is neither JSON nor a form: ${detail}`);
+  }
+}
+
+function readLimit(call: Call): number {
+  const text = call.req.query("limit") ?? "50";
+  if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 500) return Number(text);
+  throw new Problem(400, "invalid_request", `"limit" must be a whole number from 1 to 500, not "${text}"`);
+}
+
+function scheduleName(call: Call): string {
+  const name = call.req.param("name") ?? "";
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return name;
+  throw new Problem(
+    400,
+    "invalid_request",
+    `A schedule's name has 1 to 63 letters, digits, ".", "-" and "_", not ${JSON.stringify(name)}`,
+  );
+}
+
+function noSchedule(name: string): never {
+  throw new Problem(404, "schedule_not_found", `There is no schedule "${name}"`);
+}
+
+const USAGE = `Bucket Brigade copies objects between S3-compatible stores.
+
+  POST   /copies                  start: -d source=store:bucket/key -d destination=store:bucket/key
+  GET    /copies?phase=&limit=&cursor=
+  GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or after that many seconds
+  GET    /copies/{id}/parts       the part table
+  POST   /copies/{id}/cancel      also pause, resume
+  PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
+  GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
+  GET    /stores                  what is configured
+  GET    /healthz                 liveness, without a token
+`;

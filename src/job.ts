@@ -1,0 +1,341 @@
+// A copy as data: its phase, what exists in that phase, what to do next and what an answer changes.
+//
+//   sizing → creating → uploading → completing → verifying → completed
+//   from any of them aborting → failed | cancelled; paused and blocked keep the work and go on where they were.
+//   An object that fits one part skips creating and completing: its one PutObject is both.
+//
+// Pure: nextStep() decides, apply() records; the coordinator does what nextStep() says and saves what apply()
+// returns. Any step may run twice and any answer may come late: an event that no longer fits the phase changes
+// nothing. The parts are not in here (there may be 10,000): they are rows, of which only the counts matter.
+//
+// The abort rules. An upload is aborted only when no part is in flight, or a late part would be left behind and
+// paid for. An upload whose CompleteMultipartUpload was sent is never aborted and never completed again before its
+// outcome is known: the object is looked for first, under our copy ID.
+
+import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
+import type { Plan } from "./plan.ts";
+import type { Proof } from "./proof.ts";
+
+/** The source as it was found by HEAD, and how it is copied; fixed for the life of the upload. */
+export interface Prepared {
+  readonly sourceEtag: string;
+  readonly plan: Plan;
+  /** Random, in the destination's metadata: tells our object from any other of the same name. */
+  readonly copyId: string;
+  /** Request headers of Create or PutObject: the object's attributes. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type Upload = { readonly kind: "whole" } | { readonly kind: "parts"; readonly uploadId: string };
+
+/** Failed tries of the present step; every new phase starts afresh. */
+export interface Retry {
+  readonly failedAttempts: number;
+  readonly notBeforeMs: number;
+}
+
+/**
+ * CompleteMultipartUpload may have happened once it was sent, whatever came back; `sent` is on disk before the
+ * request goes out. `failure` is what came back, if anything did.
+ */
+export type CompleteCall =
+  { readonly sent: false } | { readonly sent: true; readonly failure: Failure | null };
+
+export type Ending =
+  { readonly phase: "cancelled" } | { readonly phase: "failed"; readonly failure: Failure };
+
+export type Working =
+  | { readonly phase: "sizing"; readonly retry: Retry }
+  | { readonly phase: "creating"; readonly object: Prepared; readonly retry: Retry }
+  | { readonly phase: "uploading"; readonly object: Prepared; readonly upload: Upload; readonly retry: Retry }
+  | {
+      readonly phase: "completing";
+      readonly object: Prepared;
+      readonly uploadId: string;
+      readonly call: CompleteCall;
+      /** `cancel`: the copy was cancelled while the outcome was unknown; it is aborted if the object is not there. */
+      readonly then: "verify" | "cancel";
+      readonly retry: Retry;
+    }
+  | {
+      readonly phase: "verifying";
+      readonly object: Prepared;
+      readonly etag: string | null;
+      readonly retry: Retry;
+    };
+
+export type Aborting = {
+  readonly phase: "aborting";
+  readonly object: Prepared | null;
+  readonly upload: Upload | null;
+  readonly ending: Ending;
+  readonly retry: Retry;
+};
+
+export type Ended =
+  | { readonly phase: "completed"; readonly object: Prepared; readonly etag: string; readonly proof: Proof }
+  | (Ending & { readonly object: Prepared | null });
+
+export type Job =
+  | Working
+  | Aborting
+  | { readonly phase: "paused"; readonly resume: Working }
+  | { readonly phase: "blocked"; readonly resume: Working; readonly failure: Failure }
+  | Ended;
+
+export interface PartCounts {
+  readonly total: number;
+  readonly done: number;
+  readonly inFlight: number;
+}
+
+/** What the coordinator is to do; `tendLanes` and `rest` end the alarm, the others are followed by another step. */
+export type Step =
+  | { readonly do: "headSource" }
+  | { readonly do: "createUpload"; readonly object: Prepared }
+  | { readonly do: "tendLanes" }
+  | { readonly do: "checkParts"; readonly upload: Upload }
+  | { readonly do: "complete"; readonly uploadId: string }
+  | { readonly do: "findObject"; readonly object: Prepared; readonly uploadId: string | null }
+  | { readonly do: "verify"; readonly object: Prepared; readonly etag: string | null }
+  | { readonly do: "settleParts" }
+  | { readonly do: "abort"; readonly uploadId: string }
+  | { readonly do: "rest"; readonly untilMs: number | null };
+
+export type Event =
+  | { readonly type: "sized"; readonly object: Prepared }
+  | { readonly type: "created"; readonly uploadId: string }
+  | { readonly type: "partsChecked" }
+  | { readonly type: "completeSending" }
+  | { readonly type: "completed"; readonly etag: string | null }
+  /** The store refused Complete because of its parts; they have been put right in the table. */
+  | { readonly type: "partsRefused"; readonly failure: Failure }
+  | { readonly type: "objectFound"; readonly etag: string }
+  /** `uploadGone`: the store no longer knows the upload, so no Complete can succeed any more. */
+  | { readonly type: "objectAbsent"; readonly uploadGone: boolean }
+  /** The store answered Complete with a refusal that leaves no doubt: no object was made. */
+  | {
+      readonly type: "completeRefused";
+      readonly failure: Failure;
+      readonly now: number;
+      readonly random: number;
+    }
+  | { readonly type: "verified"; readonly etag: string; readonly proof: Proof }
+  | { readonly type: "aborted" }
+  /** `random` in [0, 1) spreads the retries. */
+  | { readonly type: "stepFailed"; readonly failure: Failure; readonly now: number; readonly random: number }
+  /** A part failed for good: its attempts are used up, or no attempt can help. */
+  | { readonly type: "partFailed"; readonly failure: Failure }
+  | { readonly type: "cancel" }
+  | { readonly type: "pause" }
+  | { readonly type: "resume" };
+
+const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
+const NO_ANSWER = meshFailure(
+  "network",
+  "CompleteMultipartUpload was sent and its answer lost; the object did not appear",
+  "CompleteMultipartUpload",
+);
+
+export function newJob(): Job {
+  return { phase: "sizing", retry: FRESH };
+}
+
+export function isEnded(job: Job): job is Ended {
+  return job.phase === "completed" || job.phase === "failed" || job.phase === "cancelled";
+}
+
+/** The phase that a person waits through: what a paused or blocked copy will go on with. */
+export function workOf(job: Job): Working | Aborting | Ended {
+  return job.phase === "paused" || job.phase === "blocked" ? job.resume : job;
+}
+
+/** The upload of a job that has one. */
+export function uploadOf(job: Job): Upload | null {
+  const work = workOf(job);
+  switch (work.phase) {
+    case "uploading":
+    case "aborting":
+      return work.upload;
+    case "completing":
+      return { kind: "parts", uploadId: work.uploadId };
+    default:
+      return null;
+  }
+}
+
+/** The source and its plan, once the source has been sized. */
+export function objectOf(job: Job): Prepared | null {
+  const work = workOf(job);
+  return work.phase === "sizing" ? null : work.object;
+}
+
+/** May lanes be given parts? Only while uploading: a paused, blocked or ending copy hands out none. */
+export function takesParts(job: Job): boolean {
+  return job.phase === "uploading";
+}
+
+/** @param now milliseconds since the epoch */
+export function nextStep(job: Job, parts: PartCounts, now: number): Step {
+  if (job.phase === "paused" || job.phase === "blocked" || isEnded(job)) return { do: "rest", untilMs: null };
+  if (job.retry.notBeforeMs > now) return { do: "rest", untilMs: job.retry.notBeforeMs };
+  switch (job.phase) {
+    case "sizing":
+      return { do: "headSource" };
+    case "creating":
+      return { do: "createUpload", object: job.object };
+    case "uploading":
+      return parts.done < parts.total ? { do: "tendLanes" } : { do: "checkParts", upload: job.upload };
+    case "completing":
+      return !job.call.sent
+        ? { do: "complete", uploadId: job.uploadId }
+        : { do: "findObject", object: job.object, uploadId: job.uploadId };
+    case "verifying":
+      return { do: "verify", object: job.object, etag: job.etag };
+    case "aborting":
+      if (parts.inFlight > 0) return { do: "settleParts" };
+      if (job.upload?.kind === "parts") return { do: "abort", uploadId: job.upload.uploadId };
+      // A single PutObject cannot be aborted: its answer may be lost and the object there all the same.
+      return job.object === null
+        ? { do: "rest", untilMs: null }
+        : { do: "findObject", object: job.object, uploadId: null };
+  }
+}
+
+export function apply(job: Job, event: Event): Job {
+  switch (event.type) {
+    case "cancel":
+      return cancel(job);
+    case "pause":
+      return job.phase === "blocked" || job.phase === "paused" || job.phase === "aborting" || isEnded(job)
+        ? job
+        : { phase: "paused", resume: job };
+    case "resume":
+      return job.phase === "paused" || job.phase === "blocked" ? { ...job.resume, retry: FRESH } : job;
+  }
+  // Answers that were under way when the copy was paused or blocked still count.
+  if (job.phase === "paused" || job.phase === "blocked") {
+    const resumed = apply(job.resume, event);
+    if (resumed.phase === "aborting" || resumed.phase === "blocked" || isEnded(resumed)) return resumed;
+    return resumed.phase === "paused" ? job : { ...job, resume: resumed };
+  }
+  switch (event.type) {
+    case "sized":
+      if (job.phase !== "sizing") return job;
+      return event.object.plan.kind === "whole"
+        ? { phase: "uploading", object: event.object, upload: { kind: "whole" }, retry: FRESH }
+        : { phase: "creating", object: event.object, retry: FRESH };
+    case "created": {
+      const upload: Upload = { kind: "parts", uploadId: event.uploadId };
+      if (job.phase === "creating") return { phase: "uploading", object: job.object, upload, retry: FRESH };
+      // Cancelled while Create was under way: what it made is aborted with the rest.
+      return job.phase === "aborting" && job.upload === null ? { ...job, upload } : job;
+    }
+    case "partsChecked":
+      if (job.phase !== "uploading") return job;
+      return job.upload.kind === "whole"
+        ? { phase: "verifying", object: job.object, etag: null, retry: FRESH }
+        : {
+            phase: "completing",
+            object: job.object,
+            uploadId: job.upload.uploadId,
+            call: { sent: false },
+            then: "verify",
+            retry: FRESH,
+          };
+    case "completeSending":
+      return job.phase === "completing" ? { ...job, call: { sent: true, failure: null } } : job;
+    case "completed":
+      return job.phase === "completing"
+        ? { phase: "verifying", object: job.object, etag: event.etag, retry: FRESH }
+        : job;
+    case "completeRefused":
+      return job.phase === "completing" ? stepFailed({ ...job, call: { sent: false } }, event) : job;
+    case "partsRefused":
+      return partsRefused(job, event.failure);
+    case "objectFound":
+      if (job.phase !== "completing" && job.phase !== "aborting") return job;
+      return job.object === null
+        ? job
+        : { phase: "verifying", object: job.object, etag: event.etag, retry: FRESH };
+    case "objectAbsent":
+      return objectAbsent(job, event);
+    case "verified":
+      return job.phase === "verifying"
+        ? { phase: "completed", object: job.object, etag: event.etag, proof: event.proof }
+        : job;
+    case "aborted":
+      return job.phase === "aborting" ? { ...job.ending, object: job.object } : job;
+    case "stepFailed":
+      return stepFailed(job, event);
+    case "partFailed":
+      if (job.phase !== "uploading") return job;
+      return verdictOf(event.failure) === "credentials"
+        ? { phase: "blocked", resume: job, failure: event.failure }
+        : end(job, { phase: "failed", failure: event.failure });
+  }
+}
+
+function cancel(job: Job): Job {
+  const work = workOf(job);
+  if (isEnded(work)) return work;
+  if (work.phase === "completing" && work.call.sent) return { ...work, then: "cancel" };
+  // The object is there and whole: there is nothing left to cancel.
+  if (work.phase === "verifying") return work;
+  return work.phase === "aborting" ? work : end(work, { phase: "cancelled" });
+}
+
+/** Ends a copy whose destination object does not exist: whatever upload there is goes first. */
+function end(job: Working, ending: Ending): Job {
+  const object = objectOf(job);
+  if (job.phase === "sizing") return { ...ending, object };
+  if (job.phase === "verifying") return { ...ending, object };
+  return { phase: "aborting", object, upload: uploadOf(job), ending, retry: FRESH };
+}
+
+function partsRefused(job: Job, failure: Failure): Job {
+  if (job.phase !== "completing") return job;
+  if (job.then === "cancel") return end(job, { phase: "cancelled" });
+  const failedAttempts = job.retry.failedAttempts + 1;
+  if (failedAttempts >= MAX_ATTEMPTS) return end(job, { phase: "failed", failure });
+  const upload: Upload = { kind: "parts", uploadId: job.uploadId };
+  return { phase: "uploading", object: job.object, upload, retry: { failedAttempts, notBeforeMs: 0 } };
+}
+
+function objectAbsent(job: Job, { uploadGone }: { uploadGone: boolean }): Job {
+  if (job.phase === "aborting") return { ...job.ending, object: job.object };
+  if (job.phase !== "completing" || !job.call.sent) return job;
+  if (job.then === "cancel") return end(job, { phase: "cancelled" });
+  const failure = job.call.failure ?? NO_ANSWER;
+  const hopeless = uploadGone || failure.code === "NoSuchUpload" || job.retry.failedAttempts >= MAX_ATTEMPTS;
+  return hopeless ? end(job, { phase: "failed", failure }) : { ...job, call: { sent: false } };
+}
+
+function stepFailed(job: Job, event: { failure: Failure; now: number; random: number }): Job {
+  const { failure, now, random } = event;
+  if (isEnded(job) || job.phase === "paused" || job.phase === "blocked") return job;
+  const failedAttempts = job.retry.failedAttempts + 1;
+  const notBeforeMs = now + backoffMs(failure, failedAttempts, random);
+  const again = { ...job, retry: { failedAttempts, notBeforeMs } };
+  const verdict = verdictOf(failure);
+  if (job.phase === "aborting") {
+    // A store that cannot be reached now must be rid of its upload later, so only a store that keeps saying no ends it.
+    if (verdict === "fatal" && failedAttempts >= MAX_ATTEMPTS) return { ...job.ending, object: job.object };
+    return { ...job, retry: { failedAttempts, notBeforeMs: now + abortBackoffMs(failedAttempts, random) } };
+  }
+  // The object may be there: until that is known the copy can only look again, and then ask a person to.
+  if (job.phase === "completing" && job.call.sent) {
+    const call =
+      failure.operation === "CompleteMultipartUpload" ? { sent: true as const, failure } : job.call;
+    const looking = { ...job, call, retry: again.retry };
+    return failedAttempts < 2 * MAX_ATTEMPTS ? looking : { phase: "blocked", resume: looking, failure };
+  }
+  if (verdict === "credentials") return { phase: "blocked", resume: job, failure };
+  if (verdict === "fatal" || failedAttempts >= MAX_ATTEMPTS) return end(job, { phase: "failed", failure });
+  return again;
+}
+
+/** An outage may last for days: from a second to a quarter of an hour, never less than half of that. */
+function abortBackoffMs(failedAttempts: number, random: number): number {
+  return Math.ceil(Math.min(15 * 60_000, 500 * 2 ** failedAttempts) * (0.5 + random / 2));
+}

@@ -1,0 +1,303 @@
+// The part table of one copy: a row for each part that was ever handed out, in the coordinator's SQLite.
+//
+// Invariants: a part has one current attempt; only that attempt's report counts. A part that is `leased` belongs to a
+// lane that either names it as running in each of its calls or has not called for LANE_LEASE_MS, after which the part
+// is free again. A part that is `done` stays so until the store itself says that it does not have it.
+//
+// Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and 10,000
+// updates, no more. The partial index holds only the open rows, a few per lane, so a claim never scans the table.
+
+import { type Failure, MAX_ATTEMPTS, backoffMs, verdictOf } from "./failure.ts";
+import { bareEtag } from "./proof.ts";
+import type { Claim, PartReport } from "./work.ts";
+import type { ListedPart } from "./xml.ts";
+
+/** A lane calls at least every 20 s; one that has been silent for this long is dead. */
+export const LANE_LEASE_MS = 90_000;
+
+export interface Leased {
+  readonly partNumber: number;
+  readonly attempt: number;
+}
+
+export interface PartTotals {
+  readonly done: number;
+  readonly inFlight: number;
+  readonly doneBytes: number;
+  readonly attempts: number;
+  readonly failedAttempts: number;
+}
+
+export interface PartRow {
+  readonly partNumber: number;
+  readonly state: "pending" | "leased" | "done";
+  readonly attempt: number;
+  readonly failedAttempts: number;
+  readonly lane: number | null;
+  readonly etag: string | null;
+  readonly length: number;
+  readonly durationMs: number | null;
+  readonly doneAtMs: number | null;
+}
+
+export class PartTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`
+      CREATE TABLE IF NOT EXISTS parts (
+        part_number INTEGER PRIMARY KEY,
+        state TEXT NOT NULL,              -- pending | leased | done
+        attempt INTEGER NOT NULL,         -- the current one, from 1
+        failed_attempts INTEGER NOT NULL,
+        lane INTEGER,                     -- of the current or last attempt
+        not_before_ms INTEGER NOT NULL,   -- pending: backoff until then
+        length INTEGER NOT NULL,          -- bytes
+        etag TEXT,                        -- done: as the store gave it
+        duration_ms INTEGER,
+        done_at_ms INTEGER
+      );
+      CREATE INDEX IF NOT EXISTS open_parts ON parts (state, not_before_ms) WHERE state <> 'done';
+      CREATE TABLE IF NOT EXISTS lanes (lane INTEGER PRIMARY KEY, seen_at_ms INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS totals (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        done INTEGER NOT NULL, done_bytes INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, failed_attempts INTEGER NOT NULL
+      );
+      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0);
+    `);
+  }
+
+  totals(): PartTotals {
+    const row = this.#sql.exec("SELECT done, done_bytes, attempts, failed_attempts FROM totals").one();
+    const leased = this.#sql.exec("SELECT count(*) AS n FROM parts WHERE state = 'leased'").one();
+    return {
+      done: Number(row["done"]),
+      inFlight: Number(leased["n"]),
+      doneBytes: Number(row["done_bytes"]),
+      attempts: Number(row["attempts"]),
+      failedAttempts: Number(row["failed_attempts"]),
+    };
+  }
+
+  /**
+   * Records what a lane reports.
+   *
+   * @returns the failure that ends the copy, if a part has failed for good
+   */
+  record({ lane, finished, running }: Claim, now: number, random: () => number): Failure | null {
+    this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", lane, now);
+    let final: Failure | null = null;
+    for (const report of finished) final = this.#recordReport(report, now, random) ?? final;
+    // What this lane was given and neither runs nor reports was lost with an earlier event of it.
+    const alive = new Map(running.map(({ partNumber, attempt }) => [partNumber, attempt]));
+    for (const row of this.#sql
+      .exec("SELECT part_number, attempt FROM parts WHERE state = 'leased' AND lane = ?", lane)
+      .toArray()) {
+      if (alive.get(Number(row["part_number"])) !== Number(row["attempt"])) {
+        this.#sql.exec("UPDATE parts SET state = 'pending' WHERE part_number = ?", row["part_number"]);
+      }
+    }
+    return final;
+  }
+
+  /** Leases up to `wanted` parts to a lane, waiting ones before new ones. */
+  lease(
+    lane: number,
+    wanted: number,
+    {
+      partCount,
+      lengthOf,
+      now,
+    }: { partCount: number; lengthOf: (partNumber: number) => number; now: number },
+  ): Leased[] {
+    const leased: Leased[] = [];
+    if (wanted <= 0) return leased;
+    for (const row of this.#sql
+      .exec(
+        "SELECT part_number, attempt FROM parts WHERE state = 'pending' AND not_before_ms <= ? ORDER BY part_number LIMIT ?",
+        now,
+        wanted,
+      )
+      .toArray()) {
+      const partNumber = Number(row["part_number"]);
+      const attempt = Number(row["attempt"]) + 1;
+      this.#sql.exec(
+        "UPDATE parts SET state = 'leased', attempt = ?, lane = ? WHERE part_number = ?",
+        attempt,
+        lane,
+        partNumber,
+      );
+      leased.push({ partNumber, attempt });
+    }
+    for (
+      let partNumber = this.#highest() + 1;
+      leased.length < wanted && partNumber <= partCount;
+      partNumber++
+    ) {
+      this.#sql.exec(
+        "INSERT INTO parts (part_number, state, attempt, failed_attempts, lane, not_before_ms, length) VALUES (?, 'leased', 1, 0, ?, 0, ?)",
+        partNumber,
+        lane,
+        lengthOf(partNumber),
+      );
+      leased.push({ partNumber, attempt: 1 });
+    }
+    if (leased.length > 0) this.#sql.exec("UPDATE totals SET attempts = attempts + ?", leased.length);
+    return leased;
+  }
+
+  /** Is there a part that nobody has and that is not done? And when may the first of them be tried? */
+  waiting(partCount: number): { count: number; earliestMs: number } {
+    const row = this.#sql
+      .exec("SELECT count(*) AS n, min(not_before_ms) AS earliest FROM parts WHERE state = 'pending'")
+      .one();
+    const fresh = partCount - this.#highest();
+    return { count: Number(row["n"]) + fresh, earliestMs: fresh > 0 ? 0 : Number(row["earliest"] ?? 0) };
+  }
+
+  /** Frees the parts of lanes that have been silent for too long. @returns those lanes */
+  releaseSilent(now: number): number[] {
+    const silent = this.#sql
+      .exec("SELECT lane FROM lanes WHERE seen_at_ms < ?", now - LANE_LEASE_MS)
+      .toArray()
+      .map((row) => Number(row["lane"]));
+    for (const lane of silent) {
+      this.#sql.exec("UPDATE parts SET state = 'pending' WHERE state = 'leased' AND lane = ?", lane);
+      this.#sql.exec("DELETE FROM lanes WHERE lane = ?", lane);
+    }
+    return silent;
+  }
+
+  /** A lane that was told to rest or stop is not expected to call again. */
+  forgetLane(lane: number): void {
+    this.#sql.exec("DELETE FROM lanes WHERE lane = ?", lane);
+  }
+
+  /** Lanes that are expected to call. A lane counts from the moment it is woken. */
+  liveLanes(): number[] {
+    return this.#sql
+      .exec("SELECT lane FROM lanes ORDER BY lane")
+      .toArray()
+      .map((row) => Number(row["lane"]));
+  }
+
+  expectLane(lane: number, now: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", lane, now);
+  }
+
+  /** The parts for CompleteMultipartUpload, ascending. */
+  *completed(): Iterable<{ partNumber: number; etag: string }> {
+    for (const row of this.#sql.exec(
+      "SELECT part_number, etag FROM parts WHERE state = 'done' ORDER BY part_number",
+    )) {
+      yield { partNumber: Number(row["part_number"]), etag: String(row["etag"]) };
+    }
+  }
+
+  /**
+   * Sets the table right by what the store says that it holds. A part that is missing there, or has another length,
+   * is to be sent again. Where a part had several attempts, the one that landed last is what the store has: its ETag
+   * replaces ours.
+   *
+   * @returns how many parts must be sent again
+   */
+  reconcile(listed: readonly ListedPart[]): number {
+    const held = new Map(listed.map((part) => [part.partNumber, part]));
+    let lost = 0;
+    for (const row of this.#sql
+      .exec("SELECT part_number, length, etag, attempt FROM parts WHERE state = 'done'")
+      .toArray()) {
+      const partNumber = Number(row["part_number"]);
+      const part = held.get(partNumber);
+      if (part === undefined || part.sizeBytes !== Number(row["length"])) {
+        this.#reopen(partNumber, Number(row["length"]));
+        lost += 1;
+      } else if (bareEtag(part.etag) !== bareEtag(String(row["etag"])) && Number(row["attempt"]) > 1) {
+        this.#sql.exec("UPDATE parts SET etag = ? WHERE part_number = ?", part.etag, partNumber);
+      } else if (bareEtag(part.etag) !== bareEtag(String(row["etag"]))) {
+        this.#reopen(partNumber, Number(row["length"]));
+        lost += 1;
+      }
+    }
+    return lost;
+  }
+
+  /** Bytes of the parts that were finished since `sinceMs`. */
+  bytesSince(sinceMs: number): number {
+    const row = this.#sql
+      .exec("SELECT coalesce(sum(length), 0) AS n FROM parts WHERE done_at_ms >= ?", sinceMs)
+      .one();
+    return Number(row["n"]);
+  }
+
+  /** Rows above part number `after`, at most `limit`. */
+  page(after: number, limit: number): PartRow[] {
+    return this.#sql
+      .exec("SELECT * FROM parts WHERE part_number > ? ORDER BY part_number LIMIT ?", after, limit)
+      .toArray()
+      .map((row) => ({
+        partNumber: Number(row["part_number"]),
+        state: row["state"] === "done" ? "done" : row["state"] === "leased" ? "leased" : "pending",
+        attempt: Number(row["attempt"]),
+        failedAttempts: Number(row["failed_attempts"]),
+        lane: row["lane"] === null ? null : Number(row["lane"]),
+        etag: row["etag"] === null ? null : String(row["etag"]),
+        length: Number(row["length"]),
+        durationMs: row["duration_ms"] === null ? null : Number(row["duration_ms"]),
+        doneAtMs: row["done_at_ms"] === null ? null : Number(row["done_at_ms"]),
+      }));
+  }
+
+  #recordReport(
+    { partNumber, attempt, result }: PartReport,
+    now: number,
+    random: () => number,
+  ): Failure | null {
+    const row = this.#sql
+      .exec("SELECT state, attempt, failed_attempts, length FROM parts WHERE part_number = ?", partNumber)
+      .toArray()[0];
+    // A superseded attempt, or a report that was delivered twice.
+    if (row === undefined || row["state"] !== "leased" || Number(row["attempt"]) !== attempt) return null;
+    if (result.ok) {
+      this.#sql.exec(
+        "UPDATE parts SET state = 'done', etag = ?, duration_ms = ?, done_at_ms = ? WHERE part_number = ?",
+        result.etag,
+        result.durationMs,
+        now,
+        partNumber,
+      );
+      this.#sql.exec("UPDATE totals SET done = done + 1, done_bytes = done_bytes + ?", row["length"]);
+      return null;
+    }
+    const { failure } = result;
+    if (failure.code === "cancelled") {
+      this.#sql.exec("UPDATE parts SET state = 'pending' WHERE part_number = ?", partNumber);
+      return null;
+    }
+    const failedAttempts = Number(row["failed_attempts"]) + 1;
+    this.#sql.exec(
+      "UPDATE parts SET state = 'pending', failed_attempts = ?, not_before_ms = ? WHERE part_number = ?",
+      failedAttempts,
+      now + backoffMs(failure, failedAttempts, random()),
+      partNumber,
+    );
+    this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
+    const verdict = verdictOf(failure);
+    const final = verdict === "fatal" || verdict === "credentials" || failedAttempts >= MAX_ATTEMPTS;
+    return final ? failure : null;
+  }
+
+  #reopen(partNumber: number, length: number): void {
+    this.#sql.exec(
+      "UPDATE parts SET state = 'pending', etag = NULL, done_at_ms = NULL, not_before_ms = 0 WHERE part_number = ?",
+      partNumber,
+    );
+    this.#sql.exec("UPDATE totals SET done = done - 1, done_bytes = done_bytes - ?", length);
+  }
+
+  #highest(): number {
+    return Number(this.#sql.exec("SELECT coalesce(max(part_number), 0) AS n FROM parts").one()["n"]);
+  }
+}

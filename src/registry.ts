@@ -1,0 +1,363 @@
+// Registry: the one Durable Object that knows which copies there are, and the schedules that start them.
+//
+// What it needs: the class Coordinator beside it, and the STORE_<NAME> secrets to check a scheduled copy when it is due.
+//
+// Protocol. admit() gives a copy its id and a row; the caller then creates the coordinator. If the caller dies in
+// between, the alarm here does it: a row stays `admitted` until its coordinator has reported a phase, and creating a
+// coordinator twice changes nothing. So a copy that has an id runs, whatever dies.
+//
+// Invariants: ids rise with time; one Idempotency-Key is one copy; one due time of a schedule is one run, however often
+// the Cron event comes, because the run and its copy are written in one transaction under (schedule, due time).
+//
+// It holds no state of a copy but the phase that was last reported: the coordinator's answer is the truth.
+
+import { DurableObject } from "cloudflare:workers";
+import {
+  type CopyRequest,
+  type CopySpec,
+  type ObjectRef,
+  type Schedule,
+  formatObject,
+  resolveCopy,
+} from "./api.ts";
+import type { Env } from "./env.ts";
+import { makeId } from "./id.ts";
+import { Problem } from "./problem.ts";
+import { lastDueMs, minuteOf, nextDueMs } from "./schedule.ts";
+
+/** A copy that has an id and may not have a coordinator yet. */
+export interface Admitted {
+  readonly id: string;
+  readonly spec: CopySpec;
+  readonly createdAtMs: number;
+}
+
+export type Admission =
+  | { readonly kind: "new"; readonly copy: Admitted }
+  | { readonly kind: "known"; readonly id: string }
+  | { readonly kind: "key_reused" };
+
+export interface CopyRow {
+  readonly id: string;
+  readonly phase: string;
+  readonly source: ObjectRef;
+  readonly destination: ObjectRef;
+  readonly schedule: string | null;
+  readonly createdAt: string;
+  readonly endedAt: string | null;
+}
+
+export interface ScheduleView {
+  readonly name: string;
+  readonly cron: string;
+  readonly copy: CopyRequest;
+  readonly overlap: "skip";
+  readonly createdAt: string;
+  readonly nextRunAt: string | null;
+  readonly lastRun: RunView | null;
+  readonly runs: readonly RunView[];
+}
+
+export interface RunView {
+  readonly dueAt: string;
+  /** `skipped`: the run before was still going. `refused`: the copy could not be started as it is written. */
+  readonly outcome: "started" | "skipped" | "refused";
+  readonly copyId: string | null;
+  readonly detail: string | null;
+}
+
+/** Time for the caller of admit() to create the coordinator itself. */
+const DELIVERY_GRACE_MS = 5_000;
+const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600_000;
+const RUNS_KEPT = 100;
+
+export class Registry extends DurableObject<Env> {
+  readonly #sql = this.ctx.storage.sql;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS copies (
+        id TEXT PRIMARY KEY,
+        phase TEXT NOT NULL,             -- admitted, then as the coordinator reports it
+        spec TEXT NOT NULL,              -- CopySpec
+        schedule TEXT,                   -- the schedule that started it
+        created_at_ms INTEGER NOT NULL,
+        ended_at_ms INTEGER
+      );
+      CREATE INDEX IF NOT EXISTS copies_by_phase ON copies (phase, id);
+      CREATE INDEX IF NOT EXISTS running_by_schedule ON copies (schedule) WHERE ended_at_ms IS NULL;
+      CREATE TABLE IF NOT EXISTS idempotency (
+        key TEXT PRIMARY KEY, digest TEXT NOT NULL, copy_id TEXT NOT NULL, at_ms INTEGER NOT NULL
+      );
+      CREATE TABLE IF NOT EXISTS schedules (
+        name TEXT PRIMARY KEY,
+        cron TEXT NOT NULL,
+        time_zone TEXT NOT NULL DEFAULT 'UTC',
+        work TEXT NOT NULL,              -- {"copy": CopyRequest}
+        overlap TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        evaluated_until_ms INTEGER NOT NULL
+      );
+      CREATE TABLE IF NOT EXISTS runs (
+        schedule TEXT NOT NULL, due_at_ms INTEGER NOT NULL,
+        outcome TEXT NOT NULL, copy_id TEXT, detail TEXT,
+        PRIMARY KEY (schedule, due_at_ms)
+      );
+    `);
+  }
+
+  /**
+   * Gives a copy its id, or finds the copy that an earlier request with the same Idempotency-Key started.
+   *
+   * @param digest of the request body: one key with two bodies is a mistake of the caller
+   */
+  async admit(spec: CopySpec, idempotency: { key: string; digest: string } | null): Promise<Admission> {
+    const now = Date.now();
+    await this.#deliverLater(now);
+    return this.ctx.storage.transactionSync((): Admission => {
+      if (idempotency === null) return { kind: "new", copy: this.#insertCopy(spec, null, now) };
+      const { key, digest } = idempotency;
+      this.#sql.exec("DELETE FROM idempotency WHERE at_ms < ?", now - IDEMPOTENCY_KEPT_MS);
+      const known = this.#sql.exec("SELECT digest, copy_id FROM idempotency WHERE key = ?", key).toArray()[0];
+      if (known !== undefined) {
+        return known["digest"] === digest
+          ? { kind: "known", id: String(known["copy_id"]) }
+          : { kind: "key_reused" };
+      }
+      const copy = this.#insertCopy(spec, null, now);
+      this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, copy.id, now);
+      return { kind: "new", copy };
+    });
+  }
+
+  /** A coordinator says which phase its copy is in. */
+  async report(id: string, phase: string, endedAtMs: number | null): Promise<void> {
+    this.#sql.exec("UPDATE copies SET phase = ?, ended_at_ms = ? WHERE id = ?", phase, endedAtMs, id);
+  }
+
+  /** Newest first. @param before the id after which to go on, or null */
+  async list(
+    phase: string | null,
+    before: string | null,
+    limit: number,
+  ): Promise<{ copies: CopyRow[]; next: string | null }> {
+    const rows = this.#sql
+      .exec(
+        `SELECT * FROM copies WHERE (?1 IS NULL OR phase = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3`,
+        phase,
+        before,
+        limit + 1,
+      )
+      .toArray();
+    const copies = rows.slice(0, limit).map((row): CopyRow => {
+      const { source, destination } = JSON.parse(String(row["spec"])) as CopySpec;
+      return {
+        id: String(row["id"]),
+        phase: String(row["phase"]),
+        source,
+        destination,
+        schedule: row["schedule"] === null ? null : String(row["schedule"]),
+        createdAt: iso(Number(row["created_at_ms"])),
+        endedAt: row["ended_at_ms"] === null ? null : iso(Number(row["ended_at_ms"])),
+      };
+    });
+    return { copies, next: rows.length > limit ? (copies.at(-1)?.id ?? null) : null };
+  }
+
+  // --- Schedules ----------------------------------------------------------------------------------------------------
+
+  /** Makes or replaces a schedule. Due times count from the present minute on. */
+  async putSchedule(name: string, { cron, copy, overlap }: Schedule): Promise<{ created: boolean }> {
+    const now = Date.now();
+    const from = minuteOf(now) - 1;
+    return this.ctx.storage.transactionSync(() => {
+      const created = this.#sql.exec("SELECT 1 FROM schedules WHERE name = ?", name).toArray().length === 0;
+      this.#sql.exec(
+        `INSERT INTO schedules (name, cron, work, overlap, created_at_ms, evaluated_until_ms) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, work = excluded.work, overlap = excluded.overlap,
+           evaluated_until_ms = max(evaluated_until_ms, excluded.evaluated_until_ms)`,
+        name,
+        cron,
+        JSON.stringify({ copy }),
+        overlap,
+        now,
+        from,
+      );
+      return { created };
+    });
+  }
+
+  async getSchedule(name: string): Promise<ScheduleView | null> {
+    const row = this.#sql.exec("SELECT * FROM schedules WHERE name = ?", name).toArray()[0];
+    return row === undefined ? null : this.#view(row, RUNS_KEPT);
+  }
+
+  async listSchedules(): Promise<ScheduleView[]> {
+    return this.#sql
+      .exec("SELECT * FROM schedules ORDER BY name")
+      .toArray()
+      .map((row) => this.#view(row, 1));
+  }
+
+  /** Ends a schedule; copies that it has started go on. @returns whether there was one */
+  async deleteSchedule(name: string): Promise<boolean> {
+    return this.ctx.storage.transactionSync(() => {
+      this.#sql.exec("DELETE FROM runs WHERE schedule = ?", name);
+      return this.#sql.exec("DELETE FROM schedules WHERE name = ?", name).rowsWritten > 0;
+    });
+  }
+
+  /** Starts a schedule's copy now, whatever its cron says. @returns the run, or null when there is no such schedule */
+  async runSchedule(name: string): Promise<{ run: RunView; copy: Admitted | null } | null> {
+    const now = Date.now();
+    await this.#deliverLater(now);
+    return this.ctx.storage.transactionSync(() => {
+      const row = this.#sql.exec("SELECT * FROM schedules WHERE name = ?", name).toArray()[0];
+      if (row === undefined) return null;
+      const copy = this.#startRun(row, now, now);
+      const [run] = this.#runs(name, 1);
+      return run === undefined ? null : { run, copy };
+    });
+  }
+
+  /**
+   * The Cron event: starts what has become due since it was last looked.
+   *
+   * @param scheduledTimeMs of the event, which may come late, twice or out of order
+   * @returns the copies to create; whoever is not reached is created by the alarm
+   */
+  async tick(scheduledTimeMs: number): Promise<Admitted[]> {
+    const now = Date.now();
+    const untilMs = minuteOf(scheduledTimeMs);
+    await this.#deliverLater(now);
+    return this.ctx.storage.transactionSync(() => {
+      const admitted: Admitted[] = [];
+      for (const row of this.#sql
+        .exec("SELECT * FROM schedules WHERE evaluated_until_ms < ?", untilMs)
+        .toArray()) {
+        const dueMs = lastDueMs(String(row["cron"]), Number(row["evaluated_until_ms"]), untilMs);
+        this.#sql.exec("UPDATE schedules SET evaluated_until_ms = ? WHERE name = ?", untilMs, row["name"]);
+        const copy = dueMs === null ? null : this.#startRun(row, dueMs, now);
+        if (copy !== null) admitted.push(copy);
+      }
+      return admitted;
+    });
+  }
+
+  /** Creates coordinators for the copies whose creator died. */
+  override async alarm(): Promise<void> {
+    const now = Date.now();
+    const rows = this.#sql
+      .exec("SELECT id, spec, created_at_ms FROM copies WHERE phase = 'admitted' LIMIT 100")
+      .toArray();
+    if (rows.length === 0) return;
+    await this.#deliverLater(now);
+    for (const row of rows) {
+      const spec = JSON.parse(String(row["spec"])) as CopySpec;
+      const id = String(row["id"]);
+      await this.ctx.exports.Coordinator.getByName(id).create(id, spec, Number(row["created_at_ms"]));
+    }
+  }
+
+  async #deliverLater(now: number): Promise<void> {
+    if ((await this.ctx.storage.getAlarm()) === null)
+      await this.ctx.storage.setAlarm(now + DELIVERY_GRACE_MS);
+  }
+
+  #startRun(schedule: Record<string, SqlStorageValue>, dueMs: number, now: number): Admitted | null {
+    const name = String(schedule["name"]);
+    const known = this.#sql
+      .exec("SELECT 1 FROM runs WHERE schedule = ? AND due_at_ms = ?", name, dueMs)
+      .toArray();
+    if (known.length > 0) return null;
+    const running = this.#sql
+      .exec("SELECT id FROM copies WHERE schedule = ? AND ended_at_ms IS NULL LIMIT 1", name)
+      .toArray()[0];
+    if (running !== undefined) {
+      this.#insertRun(name, dueMs, "skipped", null, `copy ${String(running["id"])} is still going`);
+      return null;
+    }
+    try {
+      const { copy } = JSON.parse(String(schedule["work"])) as { copy: CopyRequest };
+      const admitted = this.#insertCopy(resolveCopy(copy, this.env), name, now);
+      this.#insertRun(name, dueMs, "started", admitted.id, null);
+      return admitted;
+    } catch (error) {
+      // The configuration has changed since the schedule was made; its owner reads why in the runs.
+      if (!(error instanceof Problem)) throw error;
+      this.#insertRun(name, dueMs, "refused", null, error.message);
+      return null;
+    }
+  }
+
+  #insertRun(
+    name: string,
+    dueMs: number,
+    outcome: RunView["outcome"],
+    copyId: string | null,
+    detail: string | null,
+  ): void {
+    this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", name, dueMs, outcome, copyId, detail);
+    this.#sql.exec(
+      "DELETE FROM runs WHERE schedule = ?1 AND due_at_ms < (SELECT min(due_at_ms) FROM (SELECT due_at_ms FROM runs WHERE schedule = ?1 ORDER BY due_at_ms DESC LIMIT ?2))",
+      name,
+      RUNS_KEPT,
+    );
+  }
+
+  #insertCopy(spec: CopySpec, schedule: string | null, now: number): Admitted {
+    // Two copies of one millisecond must still sort in the order in which they came.
+    const last = this.#sql.exec("SELECT max(created_at_ms) AS last FROM copies").one()["last"];
+    const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
+    const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));
+    this.#sql.exec(
+      "INSERT INTO copies (id, phase, spec, schedule, created_at_ms) VALUES (?, 'admitted', ?, ?, ?)",
+      id,
+      JSON.stringify(spec),
+      schedule,
+      createdAtMs,
+    );
+    return { id, spec, createdAtMs };
+  }
+
+  #view(row: Record<string, SqlStorageValue>, runLimit: number): ScheduleView {
+    const name = String(row["name"]);
+    const cron = String(row["cron"]);
+    const { copy } = JSON.parse(String(row["work"])) as { copy: CopyRequest };
+    const next = nextDueMs(cron, Math.max(Date.now(), Number(row["evaluated_until_ms"])));
+    const runs = this.#runs(name, runLimit);
+    return {
+      name,
+      cron,
+      copy,
+      overlap: "skip",
+      createdAt: iso(Number(row["created_at_ms"])),
+      nextRunAt: next === null ? null : iso(next),
+      lastRun: runs[0] ?? null,
+      runs,
+    };
+  }
+
+  #runs(name: string, limit: number): RunView[] {
+    return this.#sql
+      .exec("SELECT * FROM runs WHERE schedule = ? ORDER BY due_at_ms DESC LIMIT ?", name, limit)
+      .toArray()
+      .map((row) => ({
+        dueAt: iso(Number(row["due_at_ms"])),
+        outcome:
+          row["outcome"] === "started" ? "started" : row["outcome"] === "skipped" ? "skipped" : "refused",
+        copyId: row["copy_id"] === null ? null : String(row["copy_id"]),
+        detail: row["detail"] === null ? null : String(row["detail"]),
+      }));
+  }
+}
+
+/** How a copy is spoken of in a list. */
+export function describeCopy({ source, destination, ...rest }: CopyRow): Record<string, unknown> {
+  return { ...rest, source: formatObject(source), destination: formatObject(destination) };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

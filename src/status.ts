@@ -1,0 +1,128 @@
+// The status of a copy as the API shows it: what is in storage, in words for people and programs. Pure.
+
+import type { CopySpec } from "./api.ts";
+import { type Failure, publicCode } from "./failure.ts";
+import { type Job, isEnded, objectOf, workOf } from "./job.ts";
+import type { PartRow, PartTotals } from "./part_table.ts";
+import { type Plan, partRange, unitCount } from "./plan.ts";
+import type { TimelineEntry } from "./timeline.ts";
+
+export interface StatusInput {
+  readonly id: string;
+  readonly spec: CopySpec;
+  readonly job: Job;
+  readonly totals: PartTotals;
+  /** Bytes finished in the last RATE_WINDOW_MS. */
+  readonly recentBytes: number;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly warnings: readonly string[];
+  readonly timeline: readonly TimelineEntry[];
+  readonly now: number;
+}
+
+export const RATE_WINDOW_MS = 15_000;
+
+export function copyStatus(input: StatusInput): Record<string, unknown> {
+  const { id, spec, job, totals } = input;
+  const plan = objectOf(job)?.plan ?? null;
+  const work = workOf(job);
+  const ended = isEnded(job);
+  const uploaded = ended || work.phase === "completing" || work.phase === "verifying";
+  return {
+    id,
+    phase: job.phase,
+    ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
+    source: spec.source,
+    destination: spec.destination,
+    size: plan?.sizeBytes ?? null,
+    partSize: plan?.kind === "parts" ? plan.partSizeBytes : null,
+    parts: {
+      total: plan === null ? null : unitCount(plan),
+      done: totals.done,
+      inFlight: totals.inFlight,
+      failedAttempts: totals.failedAttempts,
+    },
+    bytes: { done: totals.doneBytes, total: plan?.sizeBytes ?? null },
+    rate: uploaded && !ended ? { bytesPerSecond: null, etaSeconds: null } : rateOf(input, plan),
+    lanes: spec.lanes,
+    concurrency: spec.concurrency,
+    attempts: totals.attempts,
+    ...(job.phase === "completed" ? { proof: job.proof, etag: job.etag } : {}),
+    warnings: input.warnings,
+    ...failureOf(job),
+    createdAt: iso(input.createdAtMs),
+    startedAt: iso(input.startedAtMs),
+    endedAt: iso(input.endedAtMs),
+    timeline: input.timeline,
+  };
+}
+
+/** A page of the part table; parts that were never handed out have no row yet and are shown as pending. */
+export function partsPage(
+  plan: Plan | null,
+  rows: readonly PartRow[],
+  after: number,
+  limit: number,
+): Record<string, unknown> {
+  const total = plan === null ? 0 : unitCount(plan);
+  const byNumber = new Map(rows.map((row) => [row.partNumber, row]));
+  const parts: Record<string, unknown>[] = [];
+  for (
+    let partNumber = after + 1;
+    plan !== null && partNumber <= total && parts.length < limit;
+    partNumber++
+  ) {
+    const row = byNumber.get(partNumber);
+    parts.push({
+      partNumber,
+      ...partRange(plan, partNumber),
+      state: row === undefined ? "pending" : row.state === "leased" ? "inFlight" : row.state,
+      attempt: row?.attempt ?? 0,
+      failedAttempts: row?.failedAttempts ?? 0,
+      lane: row?.lane ?? null,
+      etag: row?.etag ?? null,
+      durationMs: row?.durationMs ?? null,
+      doneAt: iso(row?.doneAtMs ?? null),
+    });
+  }
+  const last = after + parts.length;
+  return { parts, next: last < total ? String(last) : null };
+}
+
+/** A failure for people and programs: our stable code, and the store's own words. */
+export function describeFailure(failure: Failure): Record<string, unknown> {
+  const { message, operation, status, requestId, code, side } = failure;
+  return {
+    code: publicCode(failure),
+    message,
+    operation,
+    status,
+    requestId,
+    ...(side === "mesh" ? {} : { storeCode: code }),
+  };
+}
+
+function failureOf(job: Job): Record<string, unknown> {
+  if (job.phase === "failed" || job.phase === "blocked") return { failure: describeFailure(job.failure) };
+  if (job.phase === "aborting" && job.ending.phase === "failed")
+    return { failure: describeFailure(job.ending.failure) };
+  return {};
+}
+
+function rateOf({ job, totals, recentBytes, startedAtMs, endedAtMs, now }: StatusInput, plan: Plan | null) {
+  if (startedAtMs === null || totals.doneBytes === 0) return { bytesPerSecond: null, etaSeconds: null };
+  // An ended copy shows its average, a running one what it does now.
+  const elapsedMs = Math.max(1, (endedAtMs ?? now) - startedAtMs);
+  const bytesPerSecond =
+    endedAtMs === null
+      ? Math.round((recentBytes * 1000) / Math.min(RATE_WINDOW_MS, elapsedMs))
+      : Math.round((totals.doneBytes * 1000) / elapsedMs);
+  const leftBytes = plan === null || isEnded(job) ? 0 : plan.sizeBytes - totals.doneBytes;
+  return { bytesPerSecond, etaSeconds: bytesPerSecond === 0 ? null : Math.ceil(leftBytes / bytesPerSecond) };
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

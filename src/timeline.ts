@@ -1,0 +1,41 @@
+// The timeline of one copy: what happened, newest last, bounded, in the coordinator's SQLite.
+
+export interface TimelineEntry {
+  readonly at: string;
+  readonly event: string;
+  readonly detail?: string;
+}
+
+/** A copy has about ten entries of its own; the rest is room for the failures of a bad day. */
+const MAX_ENTRIES = 200;
+
+export class Timeline {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`
+      CREATE TABLE IF NOT EXISTS timeline (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, event TEXT NOT NULL, detail TEXT
+      );
+    `);
+  }
+
+  add(now: number, event: string, detail: string | null = null): void {
+    const row = this.#sql
+      .exec("INSERT INTO timeline (at_ms, event, detail) VALUES (?, ?, ?) RETURNING seq", now, event, detail)
+      .one();
+    this.#sql.exec("DELETE FROM timeline WHERE seq <= ?", Number(row["seq"]) - MAX_ENTRIES);
+  }
+
+  entries(): TimelineEntry[] {
+    return this.#sql
+      .exec("SELECT at_ms, event, detail FROM timeline ORDER BY seq")
+      .toArray()
+      .map((row) => ({
+        at: new Date(Number(row["at_ms"])).toISOString(),
+        event: String(row["event"]),
+        ...(row["detail"] === null ? {} : { detail: String(row["detail"]) }),
+      }));
+  }
+}

@@ -1,0 +1,115 @@
+// The few XML documents of S3 that the mesh reads and writes. Pure.
+//
+// Reading is lenient where stores differ (namespace present or not, unknown elements, entities, white space before
+// the root) and strict where a wrong reading would be a wrong copy: a document with another root is not an answer.
+// Values stay strings as the store wrote them; an ETag in particular is opaque and is echoed, never rebuilt.
+
+import { XMLParser } from "fast-xml-parser";
+
+export interface ListedPart {
+  readonly partNumber: number;
+  readonly etag: string;
+  readonly sizeBytes: number;
+}
+
+const LISTS = new Set(["Part", "Upload", "Contents", "CommonPrefixes"]);
+
+const parser = new XMLParser({
+  ignoreAttributes: true,
+  removeNSPrefix: true,
+  parseTagValue: false, // "007" is an upload ID or a key, not a number
+  trimValues: false, // a key may begin or end with a space
+  htmlEntities: true, // numeric references such as &#34; and &#x27;
+  isArray: (name) => LISTS.has(name),
+});
+
+type Element = Readonly<Record<string, unknown>>;
+
+/** The children of the root if it is called `root`, else null (also for what is not XML at all). */
+export function parseRoot(text: string, root: string): Element | null {
+  let document: Element;
+  try {
+    document = parser.parse(text.trimStart()) as Element;
+  } catch {
+    return null; // a proxy's HTML page or half a document: no answer, which is what null says
+  }
+  const element = document[root];
+  if (typeof element === "object" && element !== null) return element as Element;
+  return element === "" ? {} : null; // <Root/> parses to an empty string
+}
+
+/** Text of a child element; null when absent. Empty elements are the empty string. */
+export function textOf(element: Element, name: string): string | null {
+  const value = element[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** `<Error><Code>…</Code><Message>…</Message>…</Error>`; null when the text is no S3 error. */
+export function parseError(text: string): {
+  code: string;
+  message: string;
+  requestId: string | null;
+  region: string | null;
+  endpoint: string | null;
+} | null {
+  const error = parseRoot(text, "Error");
+  const code = error === null ? null : textOf(error, "Code");
+  if (error === null || code === null) return null;
+  return {
+    code: code.trim(),
+    message: (textOf(error, "Message") ?? "").trim(),
+    requestId: textOf(error, "RequestId"),
+    region: textOf(error, "Region"),
+    endpoint: textOf(error, "Endpoint"),
+  };
+}
+
+/** `<InitiateMultipartUploadResult>…<UploadId>VXBsb2Fk</UploadId></…>`. */
+export function parseInitiate(text: string): { uploadId: string } | null {
+  const result = parseRoot(text, "InitiateMultipartUploadResult");
+  const uploadId = result === null ? null : textOf(result, "UploadId");
+  return uploadId === null || uploadId === "" ? null : { uploadId };
+}
+
+/** `<CompleteMultipartUploadResult>…<ETag>"3858f6…-2"</ETag></…>`; Ceph answers an empty ETag, hence null. */
+export function parseComplete(text: string): { etag: string | null } | null {
+  const result = parseRoot(text, "CompleteMultipartUploadResult");
+  if (result === null) return null;
+  const etag = textOf(result, "ETag");
+  return { etag: etag === null || etag.trim() === "" ? null : etag };
+}
+
+/** One page of ListParts: `<ListPartsResult>…<Part><PartNumber>1</PartNumber>…`. */
+export function parseListParts(
+  text: string,
+): { parts: ListedPart[]; isTruncated: boolean; nextMarker: string | null } | null {
+  const result = parseRoot(text, "ListPartsResult");
+  if (result === null) return null;
+  const parts: ListedPart[] = [];
+  for (const part of Array.isArray(result["Part"]) ? (result["Part"] as Element[]) : []) {
+    const partNumber = Number(textOf(part, "PartNumber"));
+    const sizeBytes = Number(textOf(part, "Size"));
+    const etag = textOf(part, "ETag");
+    if (!Number.isInteger(partNumber) || !Number.isInteger(sizeBytes) || etag === null) return null;
+    parts.push({ partNumber, sizeBytes, etag });
+  }
+  return {
+    parts,
+    isTruncated: textOf(result, "IsTruncated")?.trim() === "true",
+    nextMarker: textOf(result, "NextPartNumberMarker"),
+  };
+}
+
+/** The body of CompleteMultipartUpload; the parts must come in ascending order of their numbers. */
+export function completeDocument(parts: Iterable<{ partNumber: number; etag: string }>): string {
+  let document = "<CompleteMultipartUpload>";
+  for (const { partNumber, etag } of parts) {
+    document += `<Part><PartNumber>${partNumber}</PartNumber><ETag>${escapeText(etag)}</ETag></Part>`;
+  }
+  return document + "</CompleteMultipartUpload>";
+}
+
+/** Escapes character data; a raw CR would be read back as LF (XML 1.0 §2.11). */
+export function escapeText(text: string): string {
+  return text.replace(/[&<>"'\r]/g, (character) => `&#${character.charCodeAt(0)};`);
+}

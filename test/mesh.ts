@@ -1,0 +1,154 @@
+// The mesh under test: the built bundle in real workerd, through the Miniflare class, with its stores configured as
+// secrets. Calls go in over HTTP as curl's would, and the bytes go over real loopback HTTP to the test stores.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Miniflare, convertV4MiniflareOptions } from "miniflare";
+import type { TestStore } from "./store/store.ts";
+
+export const TOKEN = "test-token";
+export const READ_TOKEN = "test-read-token";
+
+export interface MeshOptions {
+  readonly bundlePath: string;
+  readonly stores?: Readonly<Record<string, TestStore>>;
+  /** Fields of STORE_<NAME> beside endpoint and credentials. */
+  readonly storeFields?: Readonly<Record<string, Record<string, unknown>>>;
+  /** Bindings that win over the default ones; null removes one. */
+  readonly bindings?: Readonly<Record<string, string | null>>;
+  /** Where the Durable Objects are kept between two meshes; default: gone with this one. */
+  readonly directory?: string;
+}
+
+export interface Answer<T = Record<string, unknown>> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as JSON. */
+  readonly body: T;
+}
+
+/** A status, as far as tests look into it. */
+export interface Status {
+  readonly id: string;
+  readonly phase: string;
+  readonly size: number | null;
+  readonly partSize: number | null;
+  readonly parts: {
+    readonly total: number | null;
+    readonly done: number;
+    readonly inFlight: number;
+    readonly failedAttempts: number;
+  };
+  readonly bytes: { readonly done: number; readonly total: number | null };
+  readonly attempts: number;
+  readonly proof?: string;
+  readonly etag?: string;
+  readonly failure?: { readonly code: string; readonly message: string; readonly storeCode?: string };
+  readonly warnings: readonly string[];
+  readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
+}
+
+const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(
+  readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8"),
+)?.[1];
+
+export class Mesh {
+  readonly #miniflare: Miniflare;
+  readonly url: URL;
+
+  private constructor(miniflare: Miniflare, url: URL) {
+    this.#miniflare = miniflare;
+    this.url = url;
+  }
+
+  static async start(options: MeshOptions): Promise<Mesh> {
+    const bindings: Record<string, string> = { API_TOKEN: TOKEN, API_TOKEN_READ: READ_TOKEN };
+    for (const [name, store] of Object.entries(options.stores ?? {})) {
+      bindings[`STORE_${name.toUpperCase()}`] = JSON.stringify({
+        endpoint: store.endpoint,
+        region: store.region,
+        ...store.credentials,
+        ...options.storeFields?.[name],
+      });
+    }
+    for (const [name, value] of Object.entries(options.bindings ?? {})) {
+      if (value === null) delete bindings[name];
+      else bindings[name] = value;
+    }
+    const miniflare = new Miniflare(
+      convertV4MiniflareOptions({
+        name: "bucket-brigade",
+        modules: [{ type: "ESModule", path: options.bundlePath }],
+        modulesRoot: join(options.bundlePath, ".."),
+        ...(COMPATIBILITY_DATE === undefined ? {} : { compatibilityDate: COMPATIBILITY_DATE }),
+        durableObjects: {
+          COORDINATOR: { className: "Coordinator", useSQLite: true },
+          LANE: { className: "Lane", useSQLite: true },
+          REGISTRY: { className: "Registry", useSQLite: true },
+        },
+        bindings,
+        ...(options.directory === undefined ? {} : { defaultPersistRoot: options.directory }),
+      }),
+    );
+    return new Mesh(miniflare, await miniflare.ready);
+  }
+
+  async stop(): Promise<void> {
+    await this.#miniflare.dispose();
+  }
+
+  /** One HTTP call with the full token, unless `headers` says otherwise. */
+  async call<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Answer<T>> {
+    const response = await fetch(new URL(path, this.url), {
+      method,
+      headers: {
+        authorization: `Bearer ${TOKEN}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: (isJson ? JSON.parse(text) : {}) as T,
+    };
+  }
+
+  /** Starts a copy. @returns its id */
+  async startCopy(body: Record<string, unknown>): Promise<string> {
+    const answer = await this.call<Status>("POST", "/copies", { body });
+    if (answer.status !== 202) throw new Error(`POST /copies answered ${answer.status}: ${answer.text}`);
+    return answer.body.id;
+  }
+
+  async status(id: string): Promise<Status> {
+    return (await this.call<Status>("GET", `/copies/${id}`)).body;
+  }
+
+  /** The status at the end of a copy. */
+  async ended(id: string): Promise<Status> {
+    return (await this.call<Status>("GET", `/copies/${id}?wait=50`)).body;
+  }
+
+  async copy(body: Record<string, unknown>): Promise<Status> {
+    return await this.ended(await this.startCopy(body));
+  }
+
+  async fireCron(at: Date): Promise<void> {
+    const worker = await this.#miniflare.getWorker();
+    await worker.scheduled({ scheduledTime: at, cron: "* * * * *" });
+  }
+
+  async evict(className: "Coordinator" | "Lane" | "Registry", name: string): Promise<void> {
+    await this.#miniflare.unsafeEvictDurableObject("bucket-brigade", className, { name });
+  }
+}

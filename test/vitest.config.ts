@@ -1,0 +1,22 @@
+// Three projects: `pure` (no process, no network), `workers` (the built bundle in real workerd against the
+// test store over loopback HTTP) and `clients` (the test store judged by S3 clients that this project did not write;
+// needs them installed, so only `npm run interop` runs it).
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "pure", include: ["test/pure/**/*.test.ts"] } },
+      {
+        test: {
+          name: "workers",
+          include: ["test/workers/**/*.test.ts"],
+          globalSetup: ["test/build.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      { test: { name: "clients", include: ["test/clients/**/*.test.ts"], testTimeout: 120_000 } },
+    ],
+  },
+});
