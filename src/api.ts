@@ -9,7 +9,7 @@ import { type PlanLimits, MIB, checkPartSize } from "./plan.ts";
 import { Problem } from "./problem.ts";
 import { checkCron } from "./schedule.ts";
 import { UnaddressableKeyError, s3Url } from "./s3_url.ts";
-import { type Store, findStore, isSameService } from "./stores.ts";
+import { type Store, findStore, isSameService, styleOf } from "./stores.ts";
 import { parseSize } from "./units.ts";
 
 /** One object at one store. */
@@ -29,6 +29,34 @@ export interface CopySpec {
   readonly lanes: number;
   /** Most part copies in flight, over all lanes. */
   readonly concurrency: number;
+  readonly verify: "auto" | "strict" | "off";
+  readonly ifExists: "overwrite" | "skip" | "fail";
+  readonly metadata: "preserve" | "replace";
+  readonly attributes: AttributeChanges;
+  /** Null: the source's. */
+  readonly storageClass: string | null;
+  readonly tags: TagChoice;
+  /** What to do when the destination cannot hold an attribute. */
+  readonly ifLossy: "warn" | "fail";
+  /** Put our copy ID into the destination's metadata. */
+  readonly markCopy: boolean;
+  /** `server`: let the service copy by itself where one credential reaches both sides. */
+  readonly via: "auto" | "stream";
+}
+
+/** `preserve`: tags that cannot be read are a warning; `require`: they fail the copy. */
+export type TagChoice = "preserve" | "require" | "none" | Readonly<Record<string, string>>;
+
+/** Attributes that the request sets itself, over the source's or, with `metadata: "replace"`, instead of them. */
+export interface AttributeChanges {
+  readonly contentType?: string | undefined;
+  readonly contentEncoding?: string | undefined;
+  readonly contentDisposition?: string | undefined;
+  readonly contentLanguage?: string | undefined;
+  readonly cacheControl?: string | undefined;
+  readonly expires?: string | undefined;
+  readonly websiteRedirect?: string | undefined;
+  readonly meta?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Schedule {
@@ -47,12 +75,13 @@ const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 const SIZE_HINT = 'bytes, or text with a unit such as "64MiB"';
 
 const Count = (max: number) =>
-  z
-    .union([z.number(), z.string()])
-    .transform((value) => (typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : Number(value)))
-    .refine((value) => Number.isInteger(value) && value >= 1 && value <= max, {
-      error: (issue) => `must be a whole number from 1 to ${max}, not ${JSON.stringify(issue.input)}`,
-    });
+  z.union([z.number(), z.string()]).transform((value, context) => {
+    const count = typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : Number(value);
+    if (Number.isInteger(count) && count >= 1 && count <= max) return count;
+    const message = `must be a whole number from 1 to ${max}, not ${JSON.stringify(value)}`;
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  });
 
 const Size = z.union([z.number(), z.string()]).transform((value, context) => {
   const sizeBytes = parseSize(value);
@@ -82,12 +111,50 @@ const ObjectRefSchema = z.union(
   { error: 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}' },
 );
 
+/** A value that can stand in a header: a line break would begin another one. */
+const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not hold line breaks");
+const AttributesSchema = z.strictObject({
+  contentType: HeaderText.optional(),
+  contentEncoding: HeaderText.optional(),
+  contentDisposition: HeaderText.optional(),
+  contentLanguage: HeaderText.optional(),
+  cacheControl: HeaderText.optional(),
+  expires: HeaderText.optional(),
+  websiteRedirect: HeaderText.optional(),
+  meta: z
+    .record(
+      z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be a name that a header can have"),
+      HeaderText,
+    )
+    .optional(),
+});
+/** S3 allows 10 tags, keys of 128 and values of 256 characters. */
+const TagsSchema = z.union([
+  z.enum(["preserve", "require", "none"]),
+  z
+    .record(z.string().min(1).max(128), z.string().max(256))
+    .refine((tags) => Object.keys(tags).length <= 10, "must have at most 10 tags"),
+]);
+/** `"true"` and `"false"` as forms write them. */
+const Flag = z
+  .union([z.boolean(), z.enum(["true", "false"])])
+  .transform((value) => value === true || value === "true");
+
 export const CopyRequestSchema = z.strictObject({
   source: ObjectRefSchema,
   destination: ObjectRefSchema,
   partSize: Size.optional(),
   lanes: Count(MAX_LANES).optional(),
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
+  verify: z.enum(["auto", "strict", "off"]).optional(),
+  ifExists: z.enum(["overwrite", "skip", "fail"]).optional(),
+  metadata: z.enum(["preserve", "replace"]).optional(),
+  attributes: AttributesSchema.optional(),
+  storageClass: HeaderText.optional(),
+  tags: TagsSchema.optional(),
+  ifLossy: z.enum(["warn", "fail"]).optional(),
+  markCopy: Flag.optional(),
+  via: z.enum(["auto", "stream"]).optional(),
 });
 export type CopyRequest = z.infer<typeof CopyRequestSchema>;
 
@@ -163,7 +230,22 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     sourceStore.maxConcurrency ?? Infinity,
     destinationStore.maxConcurrency ?? Infinity,
   );
-  return { source, destination, partSizeBytes: partSize, lanes, concurrency };
+  return {
+    source,
+    destination,
+    partSizeBytes: partSize,
+    lanes,
+    concurrency,
+    verify: request.verify ?? "auto",
+    ifExists: request.ifExists ?? "overwrite",
+    metadata: request.metadata ?? "preserve",
+    attributes: request.attributes ?? {},
+    storageClass: request.storageClass ?? null,
+    tags: request.tags ?? "preserve",
+    ifLossy: request.ifLossy ?? "warn",
+    markCopy: request.markCopy ?? true,
+    via: request.via ?? "auto",
+  };
 }
 
 /** MAX_PART_MIB as bytes. @throws {Problem} 503 when the variable is no such number. */
@@ -200,7 +282,7 @@ function checkObject(
     );
   }
   try {
-    s3Url({ endpoint: store.endpoint, style: store.style, bucket: ref.bucket }, ref.key);
+    s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);
   } catch (error) {
     if (error instanceof UnaddressableKeyError) {
       throw new Problem(400, "invalid_key", `"${role}": ${error.message}`);

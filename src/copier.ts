@@ -10,14 +10,25 @@
 // Invariant: a result `ok` means that the store acknowledged exactly the bytes of this range of the source with this
 // ETag. Source answers are distrusted: status, Content-Range, Content-Length and ETag must all fit the request.
 //
-// It is called by fetch() and not by an RPC method because only a fetch can be cancelled: when the lane aborts the
-// call, the runtime ends this invocation and with it both streams.
+// Cancelling. A call cannot be cancelled from outside in a way that ends its streams: the runtime may stop the code and
+// let the pump of the bytes live on. So each call brings a stream that says nothing; when it ends, because the lane has
+// closed it or has died, both requests are aborted here, and the result is `cancelled` only after that.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
 import { type Failure, meshFailure } from "./failure.ts";
 import { bareEtag } from "./proof.ts";
-import { S3Error, connect, getObject, putObject, uploadPart } from "./s3.ts";
+import { digestWhileStreaming } from "./digest_stream.ts";
+import {
+  type S3,
+  S3Error,
+  connect,
+  copyObject,
+  getObject,
+  putObject,
+  uploadPart,
+  uploadPartCopy,
+} from "./s3.ts";
 import { parseContentRange } from "./s3_url.ts";
 import { findStore } from "./stores.ts";
 import type { PartResult, PartTask } from "./work.ts";
@@ -29,81 +40,146 @@ const BASE_TIMEOUT_MS = 60_000;
 const MAX_TIMEOUT_MS = 12 * 60_000;
 
 export class PartCopier extends WorkerEntrypoint<Env> {
-  override async fetch(request: Request): Promise<Response> {
-    const task: PartTask = await request.json();
-    return Response.json(await copyPart(this.env, task));
+  /** Copies one part. @param cancel ends when the copy is to stop; a stream, since an AbortSignal cannot travel */
+  async copyPart(task: PartTask, cancel: ReadableStream): Promise<PartResult> {
+    const cancelled = new AbortController();
+    const reader = cancel.getReader();
+    const onEnd = () => cancelled.abort();
+    reader.read().then(onEnd, onEnd);
+    try {
+      return await copyPart(this.env, task, cancelled.signal);
+    } finally {
+      await reader.cancel().catch(() => undefined); // the lane may be gone, and with it the other end
+    }
   }
 }
 
-/** The lane's side of the call above: a result in every case, `cancelled` when `signal` ended it. */
+/** The lane's side of the call above: a result in every case. `signal` cancels the part. */
 export async function callCopier(
-  copier: { fetch(url: string, init: RequestInit): Promise<Response> },
+  copier: { copyPart(task: PartTask, cancel: ReadableStream): Promise<PartResult> },
   task: PartTask,
   signal: AbortSignal,
 ): Promise<PartResult> {
+  const { readable, writable } = new IdentityTransformStream();
+  const close = () => void writable.close().catch(() => undefined); // closed already, by the other end
+  signal.addEventListener("abort", close, { once: true });
+  if (signal.aborted) close();
   try {
-    const response = await copier.fetch("https://part-copier/", {
-      method: "POST",
-      body: JSON.stringify(task),
-      signal,
-    });
-    if (response.ok) return await response.json();
-    await response.body?.cancel();
-    throw new Error(`the part copier answered ${response.status}`);
+    return await copier.copyPart(task, readable);
   } catch (error) {
-    const code = signal.aborted ? "cancelled" : "copier_died";
     const detail = error instanceof Error ? error.message : String(error);
     return {
       ok: false,
-      failure: meshFailure(code, `Part ${task.partNumber} ended early: ${detail}`, "copyPart"),
+      failure: meshFailure("copier_died", `Part ${task.partNumber} ended early: ${detail}`, "copyPart"),
     };
+  } finally {
+    signal.removeEventListener("abort", close);
   }
 }
 
-async function copyPart(env: Env, task: PartTask): Promise<PartResult> {
+async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promise<PartResult> {
   const startedAtMs = Date.now();
   const userAgent = `bucket-brigade copy/${task.copyId} lane/${task.lane}`;
   const source = connect(findStore(env, task.source.store), userAgent);
   const destination = connect(findStore(env, task.destination.store), userAgent);
   const limitMs = Math.min(MAX_TIMEOUT_MS, BASE_TIMEOUT_MS + (task.length / SLOWEST_BYTES_PER_SECOND) * 1000);
-  const timeout = AbortSignal.timeout(limitMs);
+  const stop = AbortSignal.any([AbortSignal.timeout(limitMs), cancelled]);
+  const side = { source, destination, task, startedAtMs };
+  const result = task.via === "server" ? await copyInside(side, stop) : await copyThrough(side, stop);
+  if (result.ok || !cancelled.aborted) return result;
+  return {
+    ok: false,
+    failure: meshFailure("cancelled", `Part ${task.partNumber} was cancelled`, "copyPart"),
+  };
+}
+
+interface Sides {
+  readonly source: S3;
+  readonly destination: S3;
+  readonly task: PartTask;
+  readonly startedAtMs: number;
+}
+
+/** The bytes pass through here, from a GET into a PUT. */
+async function copyThrough(
+  { source, destination, task, startedAtMs }: Sides,
+  stop: AbortSignal,
+): Promise<PartResult> {
   // Ends the source's stream when the destination has answered early: an unread body would hold its connection.
   const sourceDone = new AbortController();
-  const whole = task.target.kind === "whole";
+  const { target, offset, length } = task;
   try {
     let body: ReadableStream | Uint8Array = new Uint8Array(0);
-    if (task.length > 0) {
+    if (length > 0) {
       const response = await getObject(source, task.source, {
-        range: whole ? null : { offset: task.offset, length: task.length },
+        range: target.kind === "whole" ? null : { offset, length },
         ifMatch: task.sourceEtag,
-        signal: AbortSignal.any([timeout, sourceDone.signal]),
+        signal: AbortSignal.any([stop, sourceDone.signal]),
       }).catch((error: unknown) => {
         throw new PartError(sourceFailure(error));
       });
       const misfit = checkAnswer(response, task);
       if (misfit !== null) throw new PartError(misfit);
-      body = sizedBody(response, task.length);
+      body = sizedBody(response, length);
     }
-    const etag =
-      task.target.kind === "whole"
-        ? await putObject(destination, task.destination, {
-            body,
-            headers: { ...task.target.headers },
-            signal: timeout,
-          })
-        : await uploadPart(destination, task.destination, {
-            uploadId: task.target.uploadId,
-            partNumber: task.partNumber,
-            body,
-            signal: timeout,
-          });
-    return { ok: true, etag, durationMs: Date.now() - startedAtMs };
+    const digesting = digestWhileStreaming(body, { length, digests: task.digests });
+    // The store's answer first: a refusal that comes early breaks the stream, and is what went wrong.
+    const etag = await send(destination, task, digesting.body, stop);
+    const digests = await digesting.digests;
+    return { ok: true, etag, digests, durationMs: Date.now() - startedAtMs };
   } catch (error) {
     if (error instanceof PartError) return { ok: false, failure: error.failure };
     if (error instanceof S3Error) return { ok: false, failure: streamFailure(error, task) };
     throw error;
   } finally {
     sourceDone.abort();
+  }
+}
+
+async function send(
+  destination: S3,
+  task: PartTask,
+  body: ReadableStream | Uint8Array,
+  signal: AbortSignal,
+): Promise<string> {
+  const { target, partNumber } = task;
+  return target.kind === "whole"
+    ? await putObject(destination, task.destination, { body, headers: target.headers, signal })
+    : await uploadPart(destination, task.destination, {
+        uploadId: target.uploadId,
+        partNumber,
+        body,
+        signal,
+      });
+}
+
+/** Both sides are one service: it copies by itself, pinned to the source's ETag. */
+async function copyInside(
+  { source, destination, task, startedAtMs }: Sides,
+  signal: AbortSignal,
+): Promise<PartResult> {
+  const { target, partNumber, offset, length } = task;
+  const from = { address: task.source, etag: task.sourceEtag, encryption: source.store.encryption };
+  try {
+    const etag =
+      target.kind === "whole"
+        ? await copyObject(destination, task.destination, { source: from, headers: target.headers, signal })
+        : await uploadPartCopy(destination, task.destination, {
+            source: from,
+            uploadId: target.uploadId,
+            partNumber,
+            range: { offset, length },
+            signal,
+          });
+    return { ok: true, etag, digests: {}, durationMs: Date.now() - startedAtMs };
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    const failure = error.toFailure("destination");
+    // 412: the source's ETag no longer fits, unless the condition was the destination's own.
+    const conditional = target.kind === "whole" && target.headers["if-none-match"] !== undefined;
+    if (error.status === 412 && !conditional)
+      return { ok: false, failure: { ...failure, side: "source", code: "source_changed" } };
+    return { ok: false, failure };
   }
 }
 
@@ -121,7 +197,8 @@ function sourceFailure(error: unknown): Failure {
   const failure = error.toFailure("source");
   // If-Match or the range no longer fits: the object was replaced since it was sized.
   const changed = error.status === 412 || error.status === 416;
-  return changed ? { ...failure, code: "source_changed" } : failure;
+  if (changed) return { ...failure, code: "source_changed" };
+  return error.code === "InvalidObjectState" ? { ...failure, code: "source_archived" } : failure;
 }
 
 // One pump moves both streams, so when it breaks there is no telling which side let go.

@@ -41,6 +41,17 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   wrong_length: "retry",
   source_changed: "fatal",
   source_without_etag: "fatal",
+  source_archived: "credentials", // a person must restore it; then the copy goes on
+  part_corrupt: "fatal", // after three attempts the ETag is still not the MD5 of the bytes sent
+  checksum_mismatch: "fatal",
+  proof_impossible: "fatal",
+  attribute_lost: "fatal",
+  destination_exists: "fatal",
+  metadata_too_large: "fatal",
+  key_too_long: "fatal",
+  unknown_store: "fatal",
+  store_misconfigured: "credentials",
+  misconfigured: "credentials",
   part_size_too_small: "fatal",
   part_size_too_large: "fatal",
   object_too_large: "fatal",
@@ -69,7 +80,8 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   BadDigest: "retry",
   OperationAborted: "retry",
   ConditionalRequestConflict: "retry",
-  RequestTimeTooSkewed: "retry",
+  RequestTimeTooSkewed: "retry", // the clock has been taken from the answer
+  wrong_region: "retry", // the region has been taken from the answer
   // Credentials that were good once, or may be put right without touching the copy.
   ExpiredToken: "credentials",
   ExpiredRequest: "credentials", // R2

@@ -13,122 +13,21 @@
 // outcome is known: the object is looked for first, under our copy ID.
 
 import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
-import type { Plan } from "./plan.ts";
-import type { Proof } from "./proof.ts";
+import type {
+  Aborting,
+  Ended,
+  Ending,
+  Event,
+  Job,
+  PartCounts,
+  Prepared,
+  Retry,
+  Step,
+  Upload,
+  Working,
+} from "./phase.ts";
 
-/** The source as it was found by HEAD, and how it is copied; fixed for the life of the upload. */
-export interface Prepared {
-  readonly sourceEtag: string;
-  readonly plan: Plan;
-  /** Random, in the destination's metadata: tells our object from any other of the same name. */
-  readonly copyId: string;
-  /** Request headers of Create or PutObject: the object's attributes. */
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-export type Upload = { readonly kind: "whole" } | { readonly kind: "parts"; readonly uploadId: string };
-
-/** Failed tries of the present step; every new phase starts afresh. */
-export interface Retry {
-  readonly failedAttempts: number;
-  readonly notBeforeMs: number;
-}
-
-/**
- * CompleteMultipartUpload may have happened once it was sent, whatever came back; `sent` is on disk before the
- * request goes out. `failure` is what came back, if anything did.
- */
-export type CompleteCall =
-  { readonly sent: false } | { readonly sent: true; readonly failure: Failure | null };
-
-export type Ending =
-  { readonly phase: "cancelled" } | { readonly phase: "failed"; readonly failure: Failure };
-
-export type Working =
-  | { readonly phase: "sizing"; readonly retry: Retry }
-  | { readonly phase: "creating"; readonly object: Prepared; readonly retry: Retry }
-  | { readonly phase: "uploading"; readonly object: Prepared; readonly upload: Upload; readonly retry: Retry }
-  | {
-      readonly phase: "completing";
-      readonly object: Prepared;
-      readonly uploadId: string;
-      readonly call: CompleteCall;
-      /** `cancel`: the copy was cancelled while the outcome was unknown; it is aborted if the object is not there. */
-      readonly then: "verify" | "cancel";
-      readonly retry: Retry;
-    }
-  | {
-      readonly phase: "verifying";
-      readonly object: Prepared;
-      readonly etag: string | null;
-      readonly retry: Retry;
-    };
-
-export type Aborting = {
-  readonly phase: "aborting";
-  readonly object: Prepared | null;
-  readonly upload: Upload | null;
-  readonly ending: Ending;
-  readonly retry: Retry;
-};
-
-export type Ended =
-  | { readonly phase: "completed"; readonly object: Prepared; readonly etag: string; readonly proof: Proof }
-  | (Ending & { readonly object: Prepared | null });
-
-export type Job =
-  | Working
-  | Aborting
-  | { readonly phase: "paused"; readonly resume: Working }
-  | { readonly phase: "blocked"; readonly resume: Working; readonly failure: Failure }
-  | Ended;
-
-export interface PartCounts {
-  readonly total: number;
-  readonly done: number;
-  readonly inFlight: number;
-}
-
-/** What the coordinator is to do; `tendLanes` and `rest` end the alarm, the others are followed by another step. */
-export type Step =
-  | { readonly do: "headSource" }
-  | { readonly do: "createUpload"; readonly object: Prepared }
-  | { readonly do: "tendLanes" }
-  | { readonly do: "checkParts"; readonly upload: Upload }
-  | { readonly do: "complete"; readonly uploadId: string }
-  | { readonly do: "findObject"; readonly object: Prepared; readonly uploadId: string | null }
-  | { readonly do: "verify"; readonly object: Prepared; readonly etag: string | null }
-  | { readonly do: "settleParts" }
-  | { readonly do: "abort"; readonly uploadId: string }
-  | { readonly do: "rest"; readonly untilMs: number | null };
-
-export type Event =
-  | { readonly type: "sized"; readonly object: Prepared }
-  | { readonly type: "created"; readonly uploadId: string }
-  | { readonly type: "partsChecked" }
-  | { readonly type: "completeSending" }
-  | { readonly type: "completed"; readonly etag: string | null }
-  /** The store refused Complete because of its parts; they have been put right in the table. */
-  | { readonly type: "partsRefused"; readonly failure: Failure }
-  | { readonly type: "objectFound"; readonly etag: string }
-  /** `uploadGone`: the store no longer knows the upload, so no Complete can succeed any more. */
-  | { readonly type: "objectAbsent"; readonly uploadGone: boolean }
-  /** The store answered Complete with a refusal that leaves no doubt: no object was made. */
-  | {
-      readonly type: "completeRefused";
-      readonly failure: Failure;
-      readonly now: number;
-      readonly random: number;
-    }
-  | { readonly type: "verified"; readonly etag: string; readonly proof: Proof }
-  | { readonly type: "aborted" }
-  /** `random` in [0, 1) spreads the retries. */
-  | { readonly type: "stepFailed"; readonly failure: Failure; readonly now: number; readonly random: number }
-  /** A part failed for good: its attempts are used up, or no attempt can help. */
-  | { readonly type: "partFailed"; readonly failure: Failure }
-  | { readonly type: "cancel" }
-  | { readonly type: "pause" }
-  | { readonly type: "resume" };
+export type * from "./phase.ts";
 
 const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
 const NO_ANSWER = meshFailure(
@@ -138,7 +37,7 @@ const NO_ANSWER = meshFailure(
 );
 
 export function newJob(): Job {
-  return { phase: "sizing", retry: FRESH };
+  return { phase: "sizing", via: "auto", retry: FRESH };
 }
 
 export function isEnded(job: Job): job is Ended {
@@ -181,14 +80,16 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
   if (job.retry.notBeforeMs > now) return { do: "rest", untilMs: job.retry.notBeforeMs };
   switch (job.phase) {
     case "sizing":
-      return { do: "headSource" };
+      return { do: "prepare", via: job.via };
     case "creating":
       return { do: "createUpload", object: job.object };
     case "uploading":
-      return parts.done < parts.total ? { do: "tendLanes" } : { do: "checkParts", upload: job.upload };
+      return parts.done < parts.total
+        ? { do: "tendLanes" }
+        : { do: "checkParts", object: job.object, upload: job.upload };
     case "completing":
       return !job.call.sent
-        ? { do: "complete", uploadId: job.uploadId }
+        ? { do: "complete", object: job.object, uploadId: job.uploadId }
         : { do: "findObject", object: job.object, uploadId: job.uploadId };
     case "verifying":
       return { do: "verify", object: job.object, etag: job.etag };
@@ -225,6 +126,22 @@ export function apply(job: Job, event: Event): Job {
       return event.object.plan.kind === "whole"
         ? { phase: "uploading", object: event.object, upload: { kind: "whole" }, retry: FRESH }
         : { phase: "creating", object: event.object, retry: FRESH };
+    case "conflict":
+      if (isEnded(job) || job.phase === "aborting") return job;
+      return end(job, event.skip ? { phase: "skipped" } : { phase: "failed", failure: event.failure });
+    case "headerDropped": {
+      if (job.phase !== "creating" && job.phase !== "uploading") return job;
+      const { [event.header]: _dropped, ...headers } = job.object.headers;
+      return { ...job, object: { ...job.object, headers } };
+    }
+    case "sentAgain":
+      if (job.phase !== "uploading") return job;
+      return {
+        ...job,
+        object: { ...job.object, proof: event.proof, timesRedone: job.object.timesRedone + 1 },
+      };
+    case "streamInstead":
+      return job.phase === "creating" || job.phase === "uploading" ? end(job, { phase: "restart" }) : job;
     case "created": {
       const upload: Upload = { kind: "parts", uploadId: event.uploadId };
       if (job.phase === "creating") return { phase: "uploading", object: job.object, upload, retry: FRESH };
@@ -241,7 +158,8 @@ export function apply(job: Job, event: Event): Job {
             uploadId: job.upload.uploadId,
             call: { sent: false },
             then: "verify",
-            retry: FRESH,
+            // Not afresh: a store that refuses the parts again and again must not be asked for ever.
+            retry: { failedAttempts: job.retry.failedAttempts, notBeforeMs: 0 },
           };
     case "completeSending":
       return job.phase === "completing" ? { ...job, call: { sent: true, failure: null } } : job;
@@ -250,9 +168,11 @@ export function apply(job: Job, event: Event): Job {
         ? { phase: "verifying", object: job.object, etag: event.etag, retry: FRESH }
         : job;
     case "completeRefused":
-      return job.phase === "completing" ? stepFailed({ ...job, call: { sent: false } }, event) : job;
+      if (job.phase !== "completing") return job;
+      if (job.then === "cancel") return end(job, { phase: "cancelled" });
+      return stepFailed({ ...job, call: { sent: false } }, event);
     case "partsRefused":
-      return partsRefused(job, event.failure);
+      return partsRefused(job, event);
     case "objectFound":
       if (job.phase !== "completing" && job.phase !== "aborting") return job;
       return job.object === null
@@ -262,10 +182,14 @@ export function apply(job: Job, event: Event): Job {
       return objectAbsent(job, event);
     case "verified":
       return job.phase === "verifying"
-        ? { phase: "completed", object: job.object, etag: event.etag, proof: event.proof }
+        ? {
+            phase: "completed",
+            object: job.object,
+            result: { kind: "copied", etag: event.etag, proof: event.proof },
+          }
         : job;
     case "aborted":
-      return job.phase === "aborting" ? { ...job.ending, object: job.object } : job;
+      return job.phase === "aborting" ? conclude(job) : job;
     case "stepFailed":
       return stepFailed(job, event);
     case "partFailed":
@@ -288,26 +212,47 @@ function cancel(job: Job): Job {
 /** Ends a copy whose destination object does not exist: whatever upload there is goes first. */
 function end(job: Working, ending: Ending): Job {
   const object = objectOf(job);
-  if (job.phase === "sizing") return { ...ending, object };
-  if (job.phase === "verifying") return { ...ending, object };
+  // Nothing was begun, or the object is whole and there: there is no upload to abort.
+  if (job.phase === "sizing" || job.phase === "verifying") return conclude({ object, ending });
   return { phase: "aborting", object, upload: uploadOf(job), ending, retry: FRESH };
 }
 
-function partsRefused(job: Job, failure: Failure): Job {
+function conclude({ object, ending }: { object: Prepared | null; ending: Ending }): Job {
+  switch (ending.phase) {
+    case "cancelled":
+      return { phase: "cancelled", object };
+    case "failed":
+      return { phase: "failed", failure: ending.failure, object };
+    case "skipped":
+      return { phase: "completed", object, result: { kind: "skipped" } };
+    case "restart":
+      return { phase: "sizing", via: "stream", retry: FRESH };
+  }
+}
+
+function partsRefused(job: Job, event: { failure: Failure; now: number; random: number }): Job {
   if (job.phase !== "completing") return job;
   if (job.then === "cancel") return end(job, { phase: "cancelled" });
+  const { failure, now, random } = event;
   const failedAttempts = job.retry.failedAttempts + 1;
   if (failedAttempts >= MAX_ATTEMPTS) return end(job, { phase: "failed", failure });
-  const upload: Upload = { kind: "parts", uploadId: job.uploadId };
-  return { phase: "uploading", object: job.object, upload, retry: { failedAttempts, notBeforeMs: 0 } };
+  const retry = { failedAttempts, notBeforeMs: now + backoffMs(failure, failedAttempts, random) };
+  return { phase: "uploading", object: job.object, upload: { kind: "parts", uploadId: job.uploadId }, retry };
 }
 
 function objectAbsent(job: Job, { uploadGone }: { uploadGone: boolean }): Job {
-  if (job.phase === "aborting") return { ...job.ending, object: job.object };
+  if (job.phase === "aborting") return conclude(job);
   if (job.phase !== "completing" || !job.call.sent) return job;
   if (job.then === "cancel") return end(job, { phase: "cancelled" });
   const failure = job.call.failure ?? NO_ANSWER;
-  const hopeless = uploadGone || failure.code === "NoSuchUpload" || job.retry.failedAttempts >= MAX_ATTEMPTS;
+  // Somebody else's object came first: If-None-Match held.
+  if (failure.code === "PreconditionFailed" && job.object.ifExists === "skip")
+    return end(job, { phase: "skipped" });
+  const hopeless =
+    uploadGone ||
+    failure.code === "NoSuchUpload" ||
+    failure.code === "PreconditionFailed" ||
+    job.retry.failedAttempts >= MAX_ATTEMPTS;
   return hopeless ? end(job, { phase: "failed", failure }) : { ...job, call: { sent: false } };
 }
 
@@ -320,7 +265,7 @@ function stepFailed(job: Job, event: { failure: Failure; now: number; random: nu
   const verdict = verdictOf(failure);
   if (job.phase === "aborting") {
     // A store that cannot be reached now must be rid of its upload later, so only a store that keeps saying no ends it.
-    if (verdict === "fatal" && failedAttempts >= MAX_ATTEMPTS) return { ...job.ending, object: job.object };
+    if (verdict === "fatal" && failedAttempts >= MAX_ATTEMPTS) return conclude(job);
     return { ...job, retry: { failedAttempts, notBeforeMs: now + abortBackoffMs(failedAttempts, random) } };
   }
   // The object may be there: until that is known the copy can only look again, and then ask a person to.

@@ -7,13 +7,16 @@
 // Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and 10,000
 // updates, no more. The partial index holds only the open rows, a few per lane, so a claim never scans the table.
 
-import { type Failure, MAX_ATTEMPTS, backoffMs, verdictOf } from "./failure.ts";
+import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
 import { bareEtag } from "./proof.ts";
-import type { Claim, PartReport } from "./work.ts";
+import type { Claim, PartDigests, PartReport } from "./work.ts";
 import type { ListedPart } from "./xml.ts";
 
 /** A lane calls at least every 20 s; one that has been silent for this long is dead. */
 export const LANE_LEASE_MS = 90_000;
+
+/** Attempts after which a part is not sent again because ListParts says so. */
+const MAX_RESENDS = 3;
 
 export interface Leased {
   readonly partNumber: number;
@@ -55,6 +58,8 @@ export class PartTable {
         not_before_ms INTEGER NOT NULL,   -- pending: backoff until then
         length INTEGER NOT NULL,          -- bytes
         etag TEXT,                        -- done: as the store gave it
+        digests TEXT,                     -- done: PartDigests of the bytes that passed
+        refused_etag TEXT,                -- of an attempt whose ETag was not the MD5 of its bytes
         duration_ms INTEGER,
         done_at_ms INTEGER
       );
@@ -63,9 +68,10 @@ export class PartTable {
       CREATE TABLE IF NOT EXISTS totals (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         done INTEGER NOT NULL, done_bytes INTEGER NOT NULL,
-        attempts INTEGER NOT NULL, failed_attempts INTEGER NOT NULL
+        attempts INTEGER NOT NULL, failed_attempts INTEGER NOT NULL,
+        opaque_etags INTEGER NOT NULL     -- 1: this store's part ETags are known to be no MD5s
       );
-      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0);
+      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, 0);
     `);
   }
 
@@ -199,7 +205,7 @@ export class PartTable {
   /**
    * Sets the table right by what the store says that it holds. A part that is missing there, or has another length,
    * is to be sent again. Where a part had several attempts, the one that landed last is what the store has: its ETag
-   * replaces ours.
+   * replaces ours. A list that goes on leaving a part out is not believed for ever: Complete will tell.
    *
    * @returns how many parts must be sent again
    */
@@ -211,12 +217,13 @@ export class PartTable {
       .toArray()) {
       const partNumber = Number(row["part_number"]);
       const part = held.get(partNumber);
-      if (part === undefined || part.sizeBytes !== Number(row["length"])) {
-        this.#reopen(partNumber, Number(row["length"]));
-        lost += 1;
-      } else if (bareEtag(part.etag) !== bareEtag(String(row["etag"])) && Number(row["attempt"]) > 1) {
+      const attempt = Number(row["attempt"]);
+      const isHeld = part !== undefined && part.sizeBytes === Number(row["length"]);
+      const sameEtag = part !== undefined && bareEtag(part.etag) === bareEtag(String(row["etag"]));
+      if (isHeld && sameEtag) continue;
+      if (isHeld && attempt > 1) {
         this.#sql.exec("UPDATE parts SET etag = ? WHERE part_number = ?", part.etag, partNumber);
-      } else if (bareEtag(part.etag) !== bareEtag(String(row["etag"]))) {
+      } else if (attempt < MAX_RESENDS) {
         this.#reopen(partNumber, Number(row["length"]));
         lost += 1;
       }
@@ -262,8 +269,9 @@ export class PartTable {
     if (row === undefined || row["state"] !== "leased" || Number(row["attempt"]) !== attempt) return null;
     if (result.ok) {
       this.#sql.exec(
-        "UPDATE parts SET state = 'done', etag = ?, duration_ms = ?, done_at_ms = ? WHERE part_number = ?",
+        "UPDATE parts SET state = 'done', etag = ?, digests = ?, duration_ms = ?, done_at_ms = ? WHERE part_number = ?",
         result.etag,
+        JSON.stringify(result.digests),
         result.durationMs,
         now,
         partNumber,
@@ -285,8 +293,94 @@ export class PartTable {
     );
     this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
     const verdict = verdictOf(failure);
-    const final = verdict === "fatal" || verdict === "credentials" || failedAttempts >= MAX_ATTEMPTS;
+    const final = verdict === "fatal" || verdict === "credentials" || failedAttempts >= attemptsFor(failure);
     return final ? failure : null;
+  }
+
+  /**
+   * Compares the parts' ETags with the MD5s of the bytes that passed, and opens those again that differ.
+   *
+   * A store whose part ETags are no MD5s must not be called corrupt. It betrays itself by their shape, by an upload of
+   * which no part fits, or by giving the same bytes another ETag at the second attempt; then nothing is compared any
+   * more, and nothing is claimed.
+   */
+  checkDigests(): { kind: "reopened"; count: number } | { kind: "failed"; failure: Failure } | null {
+    if (this.hasOpaqueEtags()) return null;
+    const differing: {
+      partNumber: number;
+      length: number;
+      attempt: number;
+      etag: string;
+      refused: unknown;
+      md5: string;
+    }[] = [];
+    let equal = 0;
+    for (const row of this.#sql
+      .exec(
+        "SELECT part_number, length, attempt, etag, digests, refused_etag FROM parts WHERE state = 'done'",
+      )
+      .toArray()) {
+      const { md5 } = JSON.parse(String(row["digests"] ?? "{}")) as PartDigests;
+      if (md5 === undefined) continue;
+      const etag = bareEtag(String(row["etag"])).toLowerCase();
+      if (etag === md5) equal += 1;
+      else {
+        const [partNumber, length, attempt] = [row["part_number"], row["length"], row["attempt"]].map(
+          Number,
+        ) as [number, number, number];
+        differing.push({ partNumber, length, attempt, etag, refused: row["refused_etag"], md5 });
+      }
+    }
+    if (differing.length === 0) return null;
+    const opaque =
+      (equal === 0 && differing.length > 1) ||
+      differing.some(
+        ({ etag, refused }) =>
+          !/^[0-9a-f]{32}$/.test(etag) || (typeof refused === "string" && refused !== etag),
+      );
+    if (opaque) {
+      this.#sql.exec("UPDATE totals SET opaque_etags = 1");
+      return null;
+    }
+    for (const { partNumber, length, attempt, etag, md5 } of differing) {
+      if (attempt >= MAX_RESENDS) {
+        const message = `Part ${partNumber}: the bytes sent have MD5 ${md5}, and the destination's ETag is ${etag}`;
+        return { kind: "failed", failure: meshFailure("part_corrupt", message, "UploadPart") };
+      }
+      this.#sql.exec("UPDATE parts SET refused_etag = ? WHERE part_number = ?", etag, partNumber);
+      this.#reopen(partNumber, length);
+    }
+    return { kind: "reopened", count: differing.length };
+  }
+
+  hasOpaqueEtags(): boolean {
+    return Number(this.#sql.exec("SELECT opaque_etags AS n FROM totals").one()["n"]) === 1;
+  }
+
+  /** Every finished part in order, with what is known of its bytes. */
+  finished(): { etag: string; length: number; digests: PartDigests }[] {
+    return this.#sql
+      .exec("SELECT etag, length, digests FROM parts WHERE state = 'done' ORDER BY part_number")
+      .toArray()
+      .map((row) => ({
+        etag: String(row["etag"]),
+        length: Number(row["length"]),
+        digests: JSON.parse(String(row["digests"] ?? "{}")) as PartDigests,
+      }));
+  }
+
+  /** All finished parts are to be sent again. */
+  reopenAll(): void {
+    this.#sql.exec(
+      "UPDATE parts SET state = 'pending', etag = NULL, digests = NULL, done_at_ms = NULL, not_before_ms = 0",
+    );
+    this.#sql.exec("UPDATE totals SET done = 0, done_bytes = 0");
+  }
+
+  /** The upload is gone, and a new plan begins. */
+  clear(): void {
+    this.#sql.exec("DELETE FROM parts");
+    this.#sql.exec("UPDATE totals SET done = 0, done_bytes = 0, opaque_etags = 0");
   }
 
   #reopen(partNumber: number, length: number): void {
@@ -300,4 +394,9 @@ export class PartTable {
   #highest(): number {
     return Number(this.#sql.exec("SELECT coalesce(max(part_number), 0) AS n FROM parts").one()["n"]);
   }
+}
+
+/** Bytes that differ from their stated digest three times are no accident of the line. */
+function attemptsFor(failure: Failure): number {
+  return failure.code === "BadDigest" ? 3 : MAX_ATTEMPTS;
 }

@@ -74,6 +74,24 @@ export function planCopy(
   return { ok: true, plan: { kind: "parts", sizeBytes, partSizeBytes, partCount } };
 }
 
+/**
+ * The plan that keeps a source's own part boundaries, so that the destination's ETag can be the same; null when the
+ * destination or the ceiling does not allow parts of that size.
+ */
+export function keepBoundaries(
+  sizeBytes: number,
+  { partSizeBytes, partCount }: { partSizeBytes: number; partCount: number },
+  { maxPartBytes, minPartBytes = MIN_PART_BYTES, maxParts = MAX_PARTS }: PlanLimits,
+): Plan | null {
+  const fits =
+    partCount >= 1 &&
+    partCount <= maxParts &&
+    partSizeBytes <= maxPartBytes &&
+    (partSizeBytes >= minPartBytes || partCount === 1) &&
+    Math.ceil(sizeBytes / partSizeBytes) === partCount;
+  return fits ? { kind: "parts", sizeBytes, partSizeBytes, partCount } : null;
+}
+
 /** Why a caller's part size can fit no object at all, or null when it can; known before the object's size is. */
 export function checkPartSize(
   partBytes: number,

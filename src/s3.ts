@@ -1,115 +1,69 @@
-// S3 over aws4fetch: one function per operation, one error class, raw `fetch`.
+// The operations of S3 that the mesh uses, one function each, by their API names.
 //
-// What it needs: a Store (endpoint and credentials) and a User-Agent. It knows nothing of copies.
+// What it needs: a Store and a User-Agent (s3_request.ts signs and sends). It knows nothing of copies.
 //
-// The call shape is always sign(), then fetch(): aws4fetch's own fetch() would drop `encodeResponseBody`, follow
-// redirects with the signature of another host, and replay a body that can be read only once. `retries: 0` for the
-// same reason: whoever calls decides about another try, with a new body. A request is signed when it is sent.
-//
-// Invariants: every body is read, handed on or cancelled, error bodies too, since an unread one holds one of the
-// event's connections; a 200 whose document is not the operation's own is an error; no secret is in an S3Error.
+// Invariant: a 200 whose document is not the operation's own is an error. CompleteMultipartUpload, CopyObject and
+// UploadPartCopy send their 200 before the work is done and may put an `<Error>` into the body.
 
-import { AwsClient } from "aws4fetch";
-import { type Failure, type Side, parseRetryAfter } from "./failure.ts";
-import { rangeHeader, s3Url } from "./s3_url.ts";
-import type { Store } from "./stores.ts";
+import { base64OfHex, bytesToHex } from "./checksum.ts";
+import { encodeRfc3986, rangeHeader } from "./s3_url.ts";
+import { type ObjectAddress, type S3, S3Error, readText, send } from "./s3_request.ts";
+import type { Encryption } from "./stores.ts";
 import {
   type ListedPart,
   completeDocument,
   parseComplete,
+  parseCopyResult,
   parseError,
   parseInitiate,
   parseListParts,
+  parseTagging,
 } from "./xml.ts";
 
-/** One store as one caller sees it. */
-export interface S3 {
-  readonly store: Store;
-  readonly client: AwsClient;
-  /** Lets a store's log tell copies and lanes apart: `bucket-brigade copy/<id> lane/<n>`. */
-  readonly userAgent: string;
-}
-
-export interface ObjectAddress {
-  readonly bucket: string;
-  readonly key: string;
-  readonly versionId?: string | undefined;
-}
-
-// Signing keys are good for a day; aws4fetch computes four HMACs for each when it finds none here.
-const signingKeys = new Map<string, ArrayBuffer>();
-
-export function connect(store: Store, userAgent: string): S3 {
-  const { accessKeyId, secretAccessKey, sessionToken, region } = store;
-  const client = new AwsClient({
-    accessKeyId,
-    secretAccessKey,
-    region,
-    // Both explicit: aws4fetch guesses from the host name, and wrong for every store but AWS, R2 and B2.
-    service: "s3",
-    retries: 0,
-    cache: signingKeys,
-    ...(sessionToken === undefined ? {} : { sessionToken }),
-  });
-  return { store, client, userAgent };
-}
-
-/** Any failure of an operation: the store refused it, its answer was no answer, or none came. */
-export class S3Error extends Error {
-  override readonly name = "S3Error";
-  readonly operation: string;
-  readonly code: string;
-  readonly status: number | null;
-  readonly requestId: string | null;
-  readonly retryAfterMs: number | null;
-
-  constructor(
-    operation: string,
-    address: { bucket: string; key?: string | null },
-    answer: {
-      code: string;
-      detail: string;
-      status?: number;
-      requestId?: string | null;
-      retryAfterMs?: number | null;
-    },
-    cause?: unknown,
-  ) {
-    const object = address.key === undefined || address.key === null ? "" : `/${address.key}`;
-    super(`${operation} of ${JSON.stringify(address.bucket + object)}: ${answer.detail}`, { cause });
-    this.operation = operation;
-    this.code = answer.code;
-    this.status = answer.status ?? null;
-    this.requestId = answer.requestId ?? null;
-    this.retryAfterMs = answer.retryAfterMs ?? null;
-  }
-
-  toFailure(side: Side): Failure {
-    const { code, message, operation, status, requestId, retryAfterMs } = this;
-    return { side, code, message, operation, status, requestId, retryAfterMs };
-  }
-}
+export { type ObjectAddress, type S3, S3Error, connect } from "./s3_request.ts";
 
 /**
- * Size, ETag and attributes of an object.
+ * Size, ETag and attributes of an object, or with `partNumber` of one part of it (believe that only with 206).
  *
  * A HEAD has no body, so a refusal has no code: it is asked for by a GET of one byte, whose error document says
  * whether the key, the bucket, the permission or the region is at fault.
  *
  * @throws {S3Error}
  */
-export async function headObject(s3: S3, address: ObjectAddress): Promise<Headers> {
-  const query = versionQuery(address);
-  const response = await send(s3, "HeadObject", address, { method: "HEAD", query });
-  if (response.ok) return response.headers;
-  const probe = await send(s3, "HeadObject", address, {
-    method: "GET",
-    query,
-    headers: { range: rangeHeader(0, 1) },
-  });
-  if (!probe.ok) throw await refusal("HeadObject", address, probe);
-  await probe.body?.cancel();
-  throw await refusal("HeadObject", address, response);
+export async function headObject(
+  s3: S3,
+  address: ObjectAddress,
+  { partNumber }: { partNumber?: number } = {},
+): Promise<{ status: number; headers: Headers }> {
+  const operation = "HeadObject";
+  const query = { ...versionQuery(address), ...(partNumber === undefined ? {} : { partNumber }) };
+  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
+  if (s3.store.profile.checksumMode) headers["x-amz-checksum-mode"] = "ENABLED";
+  const head = () => send(s3, operation, address, { method: "HEAD", query, headers });
+  try {
+    return await head();
+  } catch (error) {
+    if (!(error instanceof S3Error) || error.status === null || error.status >= 500) throw error;
+    const range = { range: rangeHeader(0, 1) };
+    const probe = await send(s3, operation, address, {
+      method: "GET",
+      query,
+      headers: { ...headers, ...range },
+    });
+    await probe.body?.cancel();
+    return await head(); // the GET has found the region or the clock out
+  }
+}
+
+/** Is there an object under that key? @throws {S3Error} when the store does not say */
+export async function objectExists(s3: S3, address: ObjectAddress): Promise<boolean> {
+  try {
+    await headObject(s3, address);
+    return true;
+  } catch (error) {
+    if (error instanceof S3Error && error.status === 404) return false;
+    throw error;
+  }
 }
 
 /**
@@ -128,34 +82,61 @@ export async function getObject(
     signal,
   }: { range: { offset: number; length: number } | null; ifMatch: string; signal: AbortSignal },
 ): Promise<Response> {
-  const headers: Record<string, string> = { "if-match": ifMatch };
+  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
+  headers["if-match"] = ifMatch;
   if (range !== null) headers["range"] = rangeHeader(range.offset, range.length);
-  const request = { method: "GET", query: versionQuery(address), headers, signal };
-  return await accepted("GetObject", address, await send(s3, "GetObject", address, request));
+  return await send(s3, "GetObject", address, {
+    method: "GET",
+    query: versionQuery(address),
+    headers,
+    signal,
+  });
 }
 
-/** @param headers attributes of the new object @returns the ETag as the store gave it @throws {S3Error} */
+/** An object's tags in the order of the store. @throws {S3Error} */
+export async function getObjectTagging(
+  s3: S3,
+  address: ObjectAddress,
+): Promise<[key: string, value: string][]> {
+  const operation = "GetObjectTagging";
+  const query = { tagging: "", ...versionQuery(address) };
+  const response = await send(s3, operation, address, { method: "GET", query });
+  const text = await readText(operation, address, response);
+  return parseTagging(text) ?? badAnswer(operation, address, text);
+}
+
+/** @param headers attributes and conditions @returns the ETag as the store gave it @throws {S3Error} */
 export async function putObject(
   s3: S3,
   address: ObjectAddress,
-  request: { body: ReadableStream | Uint8Array; headers: Record<string, string>; signal: AbortSignal },
+  request: {
+    body: ReadableStream | Uint8Array;
+    headers: Readonly<Record<string, string>>;
+    signal: AbortSignal;
+  },
 ): Promise<string> {
-  const sent = await send(s3, "PutObject", address, { method: "PUT", ...request });
-  return await takeEtag("PutObject", address, sent);
+  const headers = { ...request.headers, ...(await customerKeyHeaders(s3.store.encryption)) };
+  return await takeEtag(
+    "PutObject",
+    address,
+    await send(s3, "PutObject", address, { method: "PUT", ...request, headers }),
+  );
 }
 
 /** @param headers every attribute of the object to be: Complete cannot add any @throws {S3Error} */
 export async function createMultipartUpload(
   s3: S3,
   address: ObjectAddress,
-  headers: Record<string, string>,
+  headers: Readonly<Record<string, string>>,
 ): Promise<{ uploadId: string }> {
   const operation = "CreateMultipartUpload";
-  const text = await accepted(
-    operation,
-    address,
-    await send(s3, operation, address, { method: "POST", query: { uploads: "" }, headers }),
-  ).then((response) => readText(operation, address, response));
+  const all = { ...headers, ...(await customerKeyHeaders(s3.store.encryption)) };
+  const response = await send(s3, operation, address, {
+    method: "POST",
+    query: { uploads: "" },
+    headers: all,
+  });
+  const text = await readText(operation, address, response);
   return parseInitiate(text) ?? badAnswer(operation, address, text);
 }
 
@@ -166,9 +147,67 @@ export async function uploadPart(
   request: { uploadId: string; partNumber: number; body: ReadableStream | Uint8Array; signal: AbortSignal },
 ): Promise<string> {
   const { uploadId, partNumber, body, signal } = request;
+  const headers = await customerKeyHeaders(s3.store.encryption);
   const query = { partNumber, uploadId };
-  const sent = await send(s3, "UploadPart", address, { method: "PUT", query, body, signal });
-  return await takeEtag("UploadPart", address, sent);
+  return await takeEtag(
+    "UploadPart",
+    address,
+    await send(s3, "UploadPart", address, { method: "PUT", query, headers, body, signal }),
+  );
+}
+
+/** A copy inside one service, pinned to the source's ETag; no byte passes here. */
+export interface CopySource {
+  readonly address: ObjectAddress;
+  readonly etag: string;
+  readonly encryption: Encryption | undefined;
+}
+
+/** @param headers attributes of the new object; the source's are not taken over @throws {S3Error} */
+export async function copyObject(
+  s3: S3,
+  address: ObjectAddress,
+  request: { source: CopySource; headers: Readonly<Record<string, string>>; signal: AbortSignal },
+): Promise<string> {
+  const headers = {
+    ...request.headers,
+    ...(await copySourceHeaders(request.source)),
+    ...(await customerKeyHeaders(s3.store.encryption)),
+    "x-amz-metadata-directive": "REPLACE",
+    "x-amz-tagging-directive": "REPLACE",
+  };
+  const { signal } = request;
+  return await takeCopyEtag(
+    "CopyObject",
+    address,
+    await send(s3, "CopyObject", address, { method: "PUT", headers, signal }),
+  );
+}
+
+/** @throws {S3Error} */
+export async function uploadPartCopy(
+  s3: S3,
+  address: ObjectAddress,
+  request: {
+    source: CopySource;
+    uploadId: string;
+    partNumber: number;
+    range: { offset: number; length: number };
+    signal: AbortSignal;
+  },
+): Promise<string> {
+  const { source, uploadId, partNumber, range, signal } = request;
+  const headers = {
+    ...(await copySourceHeaders(source)),
+    ...(await customerKeyHeaders(s3.store.encryption)),
+    "x-amz-copy-source-range": rangeHeader(range.offset, range.length),
+  };
+  const query = { partNumber, uploadId };
+  return await takeCopyEtag(
+    "UploadPartCopy",
+    address,
+    await send(s3, "UploadPartCopy", address, { method: "PUT", query, headers, signal }),
+  );
 }
 
 /**
@@ -179,14 +218,11 @@ export async function uploadPart(
 export async function listParts(s3: S3, address: ObjectAddress, uploadId: string): Promise<ListedPart[]> {
   const operation = "ListParts";
   const parts: ListedPart[] = [];
+  const headers = await customerKeyHeaders(s3.store.encryption);
   for (let marker = 0; ;) {
     const query: Record<string, string | number> = { uploadId, "max-parts": 1000 };
     if (marker > 0) query["part-number-marker"] = marker;
-    const response = await accepted(
-      operation,
-      address,
-      await send(s3, operation, address, { method: "GET", query }),
-    );
+    const response = await send(s3, operation, address, { method: "GET", query, headers });
     const text = await readText(operation, address, response);
     const page = parseListParts(text) ?? badAnswer(operation, address, text);
     parts.push(...page.parts);
@@ -203,10 +239,10 @@ export async function listParts(s3: S3, address: ObjectAddress, uploadId: string
 }
 
 /**
- * Makes the object of its parts. S3 answers 200 before the work is done and may put an error into the body; the
- * body may take minutes, so there is no timeout of ours here.
+ * Makes the object of its parts. The answer may take minutes, so there is no timeout of ours here.
  *
  * @param parts in ascending order of part numbers
+ * @param onlyIfAbsent answer 412 when the key exists
  * @returns the object's ETag where the store tells it
  * @throws {S3Error}
  */
@@ -214,90 +250,61 @@ export async function completeMultipartUpload(
   s3: S3,
   address: ObjectAddress,
   uploadId: string,
-  parts: Iterable<{ partNumber: number; etag: string }>,
+  { parts, onlyIfAbsent }: { parts: Iterable<{ partNumber: number; etag: string }>; onlyIfAbsent: boolean },
 ): Promise<{ etag: string | null }> {
   const operation = "CompleteMultipartUpload";
   const body = new TextEncoder().encode(completeDocument(parts));
-  const response = await accepted(
-    operation,
-    address,
-    await send(s3, operation, address, { method: "POST", query: { uploadId }, body }),
-  );
+  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
+  if (onlyIfAbsent) headers["if-none-match"] = "*";
+  const response = await send(s3, operation, address, { method: "POST", query: { uploadId }, headers, body });
   const text = await readText(operation, address, response);
-  const error = parseError(text);
-  if (error !== null) {
-    const { code, requestId } = error;
-    throw new S3Error(operation, address, {
-      code,
-      requestId: requestId ?? response.headers.get("x-amz-request-id"),
-      detail: `the store answered 200, then ${code}: ${error.message}`,
-    });
-  }
-  return parseComplete(text) ?? badAnswer(operation, address, text);
+  return parseComplete(text) ?? refusedInside(operation, address, response, text);
 }
 
 /** Ends an upload and frees its parts. An upload that is gone already is a success. @throws {S3Error} */
 export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploadId: string): Promise<void> {
-  const operation = "AbortMultipartUpload";
-  const response = await send(s3, operation, address, { method: "DELETE", query: { uploadId } });
-  if (response.ok) {
-    await response.body?.cancel();
-    return;
-  }
-  const error = await refusal(operation, address, response);
-  if (error.code !== "NoSuchUpload") throw error;
-}
-
-interface Outgoing {
-  readonly method: string;
-  readonly query?: Readonly<Record<string, string | number>>;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: ReadableStream | Uint8Array;
-  readonly signal?: AbortSignal;
-}
-
-async function send(s3: S3, operation: string, address: ObjectAddress, request: Outgoing): Promise<Response> {
-  const { store, client, userAgent } = s3;
-  const { method, query = {}, body, signal } = request;
-  const url = s3Url(
-    { endpoint: store.endpoint, style: store.style, bucket: address.bucket },
-    address.key,
-    query,
-  );
-  const headers: Record<string, string> = {
-    ...request.headers,
-    "user-agent": userAgent,
-    // A stream cannot be hashed before it is sent; what is held in memory can, and some stores insist on it.
-    "x-amz-content-sha256": body instanceof ReadableStream ? "UNSIGNED-PAYLOAD" : await sha256Hex(body),
-  };
-  if (store.requesterPays === true) headers["x-amz-request-payer"] = "requester";
   try {
-    const signed = await client.sign(url, {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body }),
+    const response = await send(s3, "AbortMultipartUpload", address, {
+      method: "DELETE",
+      query: { uploadId },
     });
-    // Bytes as stored: workerd would otherwise undo gzip and leave headers that no longer fit. Added after signing:
-    // Google's front end rewrites Accept-Encoding, which breaks a signature that covers it.
-    signed.headers.set("accept-encoding", "identity");
-    return await fetch(signed, {
-      redirect: "manual",
-      encodeResponseBody: "manual",
-      ...(signal === undefined ? {} : { signal }),
-    });
+    await response.body?.cancel();
   } catch (error) {
-    if (signal?.aborted === true) throw unanswered(operation, address, signal.reason);
-    throw unanswered(operation, address, error);
+    if (!(error instanceof S3Error) || error.code !== "NoSuchUpload") throw error;
   }
 }
 
-async function accepted(operation: string, address: ObjectAddress, response: Response): Promise<Response> {
-  if (response.ok) return response;
-  throw await refusal(operation, address, response);
+/** A customer's key rides on every request that touches the object's bytes (SSE-C). */
+export async function customerKeyHeaders(
+  encryption: Encryption | undefined,
+  prefix = "x-amz-server-side-encryption-customer",
+): Promise<Record<string, string>> {
+  if (encryption?.kind !== "customer") return {};
+  const bytes = Uint8Array.from(atob(encryption.key), (character) => character.charCodeAt(0));
+  return {
+    [`${prefix}-algorithm`]: "AES256",
+    [`${prefix}-key`]: encryption.key,
+    [`${prefix}-key-md5`]: base64OfHex(await md5Hex(bytes)),
+  };
 }
 
-async function takeEtag(operation: string, address: ObjectAddress, sent: Response): Promise<string> {
-  const response = await accepted(operation, address, sent);
+export async function md5Hex(bytes: Uint8Array): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("MD5", bytes));
+  return bytesToHex(digest);
+}
+
+async function copySourceHeaders({ address, etag, encryption }: CopySource): Promise<Record<string, string>> {
+  // A header, which no URL parser touches: the key needs no care for dot segments here.
+  const path = `/${address.bucket}/${address.key.split("/").map(encodeRfc3986).join("/")}`;
+  const version = address.versionId === undefined ? "" : `?versionId=${encodeRfc3986(address.versionId)}`;
+  return {
+    "x-amz-copy-source": path + version,
+    "x-amz-copy-source-if-match": etag,
+    ...(await customerKeyHeaders(encryption, "x-amz-copy-source-server-side-encryption-customer")),
+  };
+}
+
+async function takeEtag(operation: string, address: ObjectAddress, response: Response): Promise<string> {
   await response.body?.cancel();
   const etag = response.headers.get("etag");
   if (etag !== null && etag !== "") return etag;
@@ -309,38 +316,19 @@ async function takeEtag(operation: string, address: ObjectAddress, sent: Respons
   });
 }
 
-// Error documents are small; a proxy's page of a megabyte is not worth holding.
-const MAX_ERROR_BYTES = 64 * 1024;
+async function takeCopyEtag(operation: string, address: ObjectAddress, response: Response): Promise<string> {
+  const text = await readText(operation, address, response);
+  return parseCopyResult(text)?.etag ?? refusedInside(operation, address, response, text);
+}
 
-async function refusal(operation: string, address: ObjectAddress, response: Response): Promise<S3Error> {
-  const { status, headers } = response;
-  const error = parseError(await readAtMost(response.body, MAX_ERROR_BYTES));
-  const code = error?.code ?? codeOfStatus(status);
-  return new S3Error(operation, address, {
-    code,
-    detail: `the store answered ${status} ${code}` + (error?.message ? `: ${error.message}` : ""),
-    status,
-    requestId: headers.get("x-amz-request-id") ?? error?.requestId ?? null,
-    retryAfterMs: parseRetryAfter(headers.get("retry-after"), Date.now()),
+function refusedInside(operation: string, address: ObjectAddress, response: Response, text: string): never {
+  const error = parseError(text);
+  if (error === null) return badAnswer(operation, address, text);
+  throw new S3Error(operation, address, {
+    code: error.code,
+    requestId: error.requestId ?? response.headers.get("x-amz-request-id"),
+    detail: `the store answered 200, then ${error.code}: ${error.message}`,
   });
-}
-
-// What a status alone can mean, for answers without an error document (every HEAD, proxies, load balancers).
-function codeOfStatus(status: number): string {
-  if (status === 412) return "PreconditionFailed";
-  if (status === 416) return "InvalidRange";
-  return `http_${status}`;
-}
-
-function unanswered(operation: string, address: ObjectAddress, cause: unknown): S3Error {
-  const timedOut = cause instanceof Error && cause.name === "TimeoutError";
-  const detail = cause instanceof Error ? cause.message : String(cause);
-  return new S3Error(
-    operation,
-    address,
-    { code: timedOut ? "timeout" : "network", detail: `no answer from the store (${detail})` },
-    cause,
-  );
 }
 
 function badAnswer(operation: string, address: ObjectAddress, text: string): never {
@@ -350,42 +338,6 @@ function badAnswer(operation: string, address: ObjectAddress, text: string): nev
   });
 }
 
-async function readText(operation: string, address: ObjectAddress, response: Response): Promise<string> {
-  try {
-    return await response.text();
-  } catch (error) {
-    throw unanswered(operation, address, error);
-  }
-}
-
-async function readAtMost(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
-  if (body === null) return "";
-  const decoder = new TextDecoder();
-  const reader = body.getReader();
-  let text = "";
-  try {
-    for (let readBytes = 0; readBytes < maxBytes;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      readBytes += value.length;
-      text += decoder.decode(value, { stream: true });
-    }
-    await reader.cancel();
-  } catch (error) {
-    // The status is known and decides; a body that breaks off only takes away the store's own words.
-    text += ` (the body broke off: ${error instanceof Error ? error.message : String(error)})`;
-  }
-  return text;
-}
-
 function versionQuery(address: ObjectAddress): Record<string, string> {
   return address.versionId === undefined ? {} : { versionId: address.versionId };
-}
-
-const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-async function sha256Hex(body: Uint8Array | undefined): Promise<string> {
-  if (body === undefined || body.length === 0) return EMPTY_SHA256;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -49,7 +49,8 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     lanes: spec.lanes,
     concurrency: spec.concurrency,
     attempts: totals.attempts,
-    ...(job.phase === "completed" ? { proof: job.proof, etag: job.etag } : {}),
+    via: objectOf(job)?.via ?? null,
+    ...resultOf(job),
     warnings: input.warnings,
     ...failureOf(job),
     createdAt: iso(input.createdAtMs),
@@ -102,6 +103,13 @@ export function describeFailure(failure: Failure): Record<string, unknown> {
     requestId,
     ...(side === "mesh" ? {} : { storeCode: code }),
   };
+}
+
+function resultOf(job: Job): Record<string, unknown> {
+  if (job.phase !== "completed") return {};
+  return job.result.kind === "skipped"
+    ? { skipped: true }
+    : { proof: job.result.proof, etag: job.result.etag };
 }
 
 function failureOf(job: Job): Record<string, unknown> {

@@ -6,30 +6,19 @@
 
 import { z } from "zod";
 import { Problem } from "./problem.ts";
+import { PROVIDERS, type Profile, ProfileSchema, type Provider, profileOf, providerOf } from "./profiles.ts";
 
-export const PROVIDERS = [
-  "aws",
-  "r2",
-  "gcs",
-  "b2",
-  "wasabi",
-  "minio",
-  "ceph",
-  "spaces",
-  "ibm",
-  "oracle",
-  "alibaba",
-  "tencent",
-  "storj",
-  "tigris",
-  "scaleway",
-  "ovh",
-  "hetzner",
-  "linode",
-  "garage",
-  "seaweedfs",
-  "other",
-] as const;
+/** A key of ours for SSE-C: 32 bytes in base64. */
+const CustomerKey = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "must be 32 bytes in base64");
+
+const EncryptionSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("AES256") }),
+  z.strictObject({ kind: z.literal("aws:kms"), keyId: z.string().min(1).optional() }),
+  z.strictObject({ kind: z.literal("customer"), key: CustomerKey }),
+]);
+
+/** How objects written to a store are encrypted there; a `customer` key is needed to read them as well. */
+export type Encryption = z.infer<typeof EncryptionSchema>;
 
 const StoreSchema = z.strictObject({
   endpoint: z.string(),
@@ -45,10 +34,17 @@ const StoreSchema = z.strictObject({
   maxConcurrency: z.int().min(1).optional(),
   maxRequestsPerSecond: z.number().positive().optional(),
   requesterPays: z.boolean().optional(),
+  encryption: EncryptionSchema.optional(),
+  profile: ProfileSchema.partial().optional(),
 });
 
-export interface Store extends Omit<z.infer<typeof StoreSchema>, "endpoint" | "style"> {
+export interface Store extends Omit<
+  z.infer<typeof StoreSchema>,
+  "endpoint" | "style" | "provider" | "profile"
+> {
   readonly name: string;
+  readonly provider: Provider;
+  readonly profile: Profile;
   /** Scheme, host and port, no final slash: `https://s3.example.com`. */
   readonly endpoint: string;
   readonly style: "path" | "virtual";
@@ -94,8 +90,13 @@ export function findStore(env: Readonly<Record<string, unknown>>, name: string):
 /** What `GET /stores` may show of a store: everything but what lets one in. */
 export function describeStore(entry: StoreEntry): Record<string, unknown> {
   if (!entry.ok) return { name: entry.name, ok: false, error: entry.error };
-  const { accessKeyId: _id, secretAccessKey: _secret, sessionToken, ...shown } = entry.store;
-  return { ...shown, ok: true, temporaryCredentials: sessionToken !== undefined };
+  const { accessKeyId: _id, secretAccessKey: _secret, sessionToken, encryption, ...shown } = entry.store;
+  return {
+    ...shown,
+    ok: true,
+    temporaryCredentials: sessionToken !== undefined,
+    encryption: encryption?.kind ?? null,
+  };
 }
 
 // `wrangler dev` serves its local R2 buckets over S3 under this path of its own origin: the one endpoint with a path.
@@ -106,6 +107,23 @@ function isLocalR2(url: URL): boolean {
 /** One service under two spellings is one service: scheme and default port do not tell stores apart. */
 export function isSameService(a: Store, b: Store): boolean {
   return new URL(a.endpoint).host === new URL(b.endpoint).host;
+}
+
+/** May one credential read the one side and write the other? Then the service can copy by itself. */
+export function canCopyInside(source: Store, destination: Store): boolean {
+  return (
+    isSameService(source, destination) &&
+    source.accessKeyId === destination.accessKeyId &&
+    source.secretAccessKey === destination.secretAccessKey
+  );
+}
+
+/**
+ * The addressing style for one bucket. A dot in a bucket's name makes a host that no wildcard certificate covers, so
+ * over TLS such a bucket is addressed by path.
+ */
+export function styleOf(store: Store, bucket: string): "path" | "virtual" {
+  return bucket.includes(".") && store.endpoint.startsWith("https:") ? "path" : store.style;
 }
 
 export function isLoopback(hostname: string): boolean {
@@ -132,18 +150,28 @@ function readStore(variable: string, name: string, value: unknown): StoreEntry {
   }
   const parsed = z.safeParse(StoreSchema, json);
   if (!parsed.success) return bad(parsed.error.issues.map(describeIssue).join("; "));
-  const { endpoint, style, ...rest } = parsed.data;
+  const { endpoint, style, profile: overrides, ...rest } = parsed.data;
   const problem = checkEndpoint(endpoint, rest.allowInsecure ?? false);
   if (problem !== null) return bad(`"endpoint" ${problem}`);
-  const virtualOnly = rest.provider === "alibaba" || rest.provider === "tencent";
+  const url = new URL(endpoint);
+  const provider = rest.provider ?? (isLocalR2(url) ? "r2" : providerOf(url.hostname));
+  const profile = profileOf(provider, withoutUndefined(overrides ?? {}));
   return {
     ok: true,
     store: {
       ...rest,
       name,
-      endpoint: isLocalR2(new URL(endpoint)) ? endpoint : new URL(endpoint).origin,
-      style: style ?? (virtualOnly ? "virtual" : "path"),
+      provider,
+      profile,
+      endpoint: isLocalR2(url) ? endpoint : url.origin,
+      style: style ?? profile.style,
     },
+  };
+}
+
+function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
   };
 }
 

@@ -3,6 +3,7 @@
 
 import type { ObjectRef } from "./api.ts";
 import type { Failure } from "./failure.ts";
+import type { Digest } from "./proof.ts";
 
 /** Everything that one part copy needs but the credentials, which each Worker reads from its own env. */
 export interface PartTask {
@@ -17,14 +18,20 @@ export interface PartTask {
   readonly objectBytes: number;
   readonly offset: number;
   readonly length: number;
-  /** `part` of a multipart upload, or the `whole` object in one PutObject with its attributes. */
+  /** `stream`: GET into PUT, with these digests computed on the way. `server`: the service copies by itself. */
+  readonly via: "stream" | "server";
+  readonly digests: readonly Digest[];
+  /** `part` of a multipart upload, or the `whole` object in one PutObject with its attributes and conditions. */
   readonly target:
     | { readonly kind: "part"; readonly uploadId: string }
     | { readonly kind: "whole"; readonly headers: Readonly<Record<string, string>> };
 }
 
+/** Of the bytes that passed, in hex. */
+export type PartDigests = Readonly<Partial<Record<Digest, string>>>;
+
 export type PartResult =
-  | { readonly ok: true; readonly etag: string; readonly durationMs: number }
+  | { readonly ok: true; readonly etag: string; readonly digests: PartDigests; readonly durationMs: number }
   | { readonly ok: false; readonly failure: Failure };
 
 export interface PartReport {

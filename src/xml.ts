@@ -12,7 +12,7 @@ export interface ListedPart {
   readonly sizeBytes: number;
 }
 
-const LISTS = new Set(["Part", "Upload", "Contents", "CommonPrefixes"]);
+const LISTS = new Set(["Part", "Tag"]);
 
 const parser = new XMLParser({
   ignoreAttributes: true,
@@ -77,6 +77,25 @@ export function parseComplete(text: string): { etag: string | null } | null {
   if (result === null) return null;
   const etag = textOf(result, "ETag");
   return { etag: etag === null || etag.trim() === "" ? null : etag };
+}
+
+/** `<CopyObjectResult>` or `<CopyPartResult>` with the new ETag. */
+export function parseCopyResult(text: string): { etag: string } | null {
+  const result = parseRoot(text, "CopyObjectResult") ?? parseRoot(text, "CopyPartResult");
+  const etag = result === null ? null : textOf(result, "ETag");
+  return etag === null || etag.trim() === "" ? null : { etag };
+}
+
+/** `<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>`. */
+export function parseTagging(text: string): [key: string, value: string][] | null {
+  const tagging = parseRoot(text, "Tagging");
+  if (tagging === null) return null;
+  const set = tagging["TagSet"];
+  const tags = typeof set === "object" && set !== null ? (set as Element)["Tag"] : [];
+  return (Array.isArray(tags) ? (tags as Element[]) : []).map((tag) => [
+    textOf(tag, "Key") ?? "",
+    textOf(tag, "Value") ?? "",
+  ]);
 }
 
 /** One page of ListParts: `<ListPartsResult>…<Part><PartNumber>1</PartNumber>…`. */

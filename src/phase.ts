@@ -1,0 +1,154 @@
+// A copy as data: the phases, what exists in each, the steps between them and the events that change them. Types only;
+// job.ts holds the rules. All of it is plain JSON, since a job rests in SQLite between two alarms.
+
+import type { Failure } from "./failure.ts";
+import type { Plan } from "./plan.ts";
+import type { Proof, ProofPlan } from "./proof.ts";
+
+/** The source as it was found by HEAD, and how it is copied. The plan is fixed for the life of the upload. */
+export interface Prepared {
+  readonly sourceEtag: string;
+  readonly plan: Plan;
+  readonly via: Via;
+  /** Random, in the destination's metadata: tells our object from any other of the same name. Null: not wanted. */
+  readonly copyId: string | null;
+  /** Request headers of Create or PutObject: the object's attributes. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly proof: ProofPlan;
+  /** How often all parts were sent again because they did not add up to the source's own word. */
+  readonly timesRedone: number;
+  /** What an object that is at the destination already means. */
+  readonly ifExists: "overwrite" | "skip" | "fail";
+  /** PutObject carries `If-None-Match: *`: the destination itself sees to it that nothing is overwritten. */
+  readonly onlyIfAbsent: boolean;
+}
+
+/** `stream`: the bytes pass through part copiers. `server`: source and destination are one service, which copies. */
+export type Via = "stream" | "server";
+
+export type Upload = { readonly kind: "whole" } | { readonly kind: "parts"; readonly uploadId: string };
+
+/** Failed tries of the present step; every new phase starts afresh. */
+export interface Retry {
+  readonly failedAttempts: number;
+  readonly notBeforeMs: number;
+}
+
+/**
+ * CompleteMultipartUpload may have happened once it was sent, whatever came back; `sent` is on disk before the
+ * request goes out. `failure` is what came back, if anything did.
+ */
+export type CompleteCall =
+  { readonly sent: false } | { readonly sent: true; readonly failure: Failure | null };
+
+/** What a copy comes to after its upload is gone. `restart`: it begins again, the bytes passing through us. */
+export type Ending =
+  | { readonly phase: "cancelled" }
+  | { readonly phase: "failed"; readonly failure: Failure }
+  | { readonly phase: "skipped" }
+  | { readonly phase: "restart" };
+
+export type Working =
+  /** `stream`: copying inside the service was refused before. */
+  | { readonly phase: "sizing"; readonly via: "auto" | "stream"; readonly retry: Retry }
+  | { readonly phase: "creating"; readonly object: Prepared; readonly retry: Retry }
+  | { readonly phase: "uploading"; readonly object: Prepared; readonly upload: Upload; readonly retry: Retry }
+  | {
+      readonly phase: "completing";
+      readonly object: Prepared;
+      readonly uploadId: string;
+      readonly call: CompleteCall;
+      /** `cancel`: the copy was cancelled while the outcome was unknown; it is aborted if the object is not there. */
+      readonly then: "verify" | "cancel";
+      readonly retry: Retry;
+    }
+  | {
+      readonly phase: "verifying";
+      readonly object: Prepared;
+      readonly etag: string | null;
+      readonly retry: Retry;
+    };
+
+export type Aborting = {
+  readonly phase: "aborting";
+  readonly object: Prepared | null;
+  readonly upload: Upload | null;
+  readonly ending: Ending;
+  readonly retry: Retry;
+};
+
+export type Ended =
+  | { readonly phase: "completed"; readonly object: Prepared | null; readonly result: Result }
+  | { readonly phase: "failed"; readonly object: Prepared | null; readonly failure: Failure }
+  | { readonly phase: "cancelled"; readonly object: Prepared | null };
+
+/** `skipped`: there was an object at the destination, and the request said to leave it. */
+export type Result =
+  { readonly kind: "copied"; readonly etag: string; readonly proof: Proof } | { readonly kind: "skipped" };
+
+export type Job =
+  | Working
+  | Aborting
+  | { readonly phase: "paused"; readonly resume: Working }
+  | { readonly phase: "blocked"; readonly resume: Working; readonly failure: Failure }
+  | Ended;
+
+export interface PartCounts {
+  readonly total: number;
+  readonly done: number;
+  readonly inFlight: number;
+}
+
+/** What the coordinator is to do; `tendLanes` and `rest` end the alarm, the others are followed by another step. */
+export type Step =
+  | { readonly do: "prepare"; readonly via: "auto" | "stream" }
+  | { readonly do: "createUpload"; readonly object: Prepared }
+  | { readonly do: "tendLanes" }
+  | { readonly do: "checkParts"; readonly object: Prepared; readonly upload: Upload }
+  | { readonly do: "complete"; readonly object: Prepared; readonly uploadId: string }
+  | { readonly do: "findObject"; readonly object: Prepared; readonly uploadId: string | null }
+  | { readonly do: "verify"; readonly object: Prepared; readonly etag: string | null }
+  | { readonly do: "settleParts" }
+  | { readonly do: "abort"; readonly uploadId: string }
+  | { readonly do: "rest"; readonly untilMs: number | null };
+
+export type Event =
+  | { readonly type: "sized"; readonly object: Prepared }
+  /** The destination has an object of that name already. */
+  | { readonly type: "conflict"; readonly failure: Failure; readonly skip: boolean }
+  /** The store refused an attribute: the copy goes on without it. */
+  | { readonly type: "headerDropped"; readonly header: string }
+  | { readonly type: "created"; readonly uploadId: string }
+  | { readonly type: "partsChecked" }
+  /** What arrived does not add up to the source's word: all parts are sent again, watched by other digests. */
+  | { readonly type: "sentAgain"; readonly proof: ProofPlan }
+  /** The service does not copy by itself. */
+  | { readonly type: "streamInstead" }
+  | { readonly type: "completeSending" }
+  | { readonly type: "completed"; readonly etag: string | null }
+  /** The store refused Complete because of its parts; they have been put right in the table. */
+  | {
+      readonly type: "partsRefused";
+      readonly failure: Failure;
+      readonly now: number;
+      readonly random: number;
+    }
+  | { readonly type: "objectFound"; readonly etag: string }
+  /** `uploadGone`: the store no longer knows the upload, so no Complete can succeed any more. */
+  | { readonly type: "objectAbsent"; readonly uploadGone: boolean }
+  /** The store answered Complete with a refusal that leaves no doubt: no object was made. */
+  | {
+      readonly type: "completeRefused";
+      readonly failure: Failure;
+      readonly now: number;
+      readonly random: number;
+    }
+  | { readonly type: "verified"; readonly etag: string; readonly proof: Proof }
+  | { readonly type: "aborted" }
+  /** `random` in [0, 1) spreads the retries. */
+  | { readonly type: "stepFailed"; readonly failure: Failure; readonly now: number; readonly random: number }
+  /** A part failed for good: its attempts are used up, or no attempt can help. */
+  | { readonly type: "partFailed"; readonly failure: Failure }
+  | { readonly type: "cancel" }
+  | { readonly type: "pause" }
+  | { readonly type: "resume" };

@@ -1,0 +1,309 @@
+// The first step of a copy: what is the source, what will the destination take, how is it cut, and how will it be
+// proved? All of it is settled here, before anything is created at the destination.
+//
+// What it needs: both stores. It only reads. What cannot work is refused here, naming the limit.
+
+import type { CopySpec } from "./api.ts";
+import { COPY_ID_HEADER, attributeHeaders } from "./attributes.ts";
+import { hexOfBase64 } from "./checksum.ts";
+import { type Failure, meshFailure, verdictOf } from "./failure.ts";
+import type { Prepared, Via } from "./phase.ts";
+import { MIB, type Plan, type PlanLimits, keepBoundaries, planCopy } from "./plan.ts";
+import { CHECKSUMS } from "./profiles.ts";
+import { type Checksum, type ProofPlan, canProve, guessPartBytes, partCountOf, planProof } from "./proof.ts";
+import { parseContentRange } from "./s3_url.ts";
+import { type S3, S3Error, getObjectTagging, headObject, objectExists } from "./s3.ts";
+import { canCopyInside } from "./stores.ts";
+
+export type Preparation =
+  | { readonly kind: "ready"; readonly object: Prepared; readonly warnings: readonly string[] }
+  | { readonly kind: "conflict"; readonly failure: Failure }
+  | { readonly kind: "refused"; readonly failure: Failure };
+
+export interface PrepareRequest {
+  readonly spec: CopySpec;
+  readonly source: S3;
+  readonly destination: S3;
+  readonly via: "auto" | "stream";
+  /** The ceiling of a part that passes through us. */
+  readonly limits: PlanLimits;
+  readonly copyId: string;
+}
+
+/** Part size of a copy inside a service, where no body limit of ours applies and a request costs more than bytes. */
+const SERVER_PART_BYTES = 512 * MIB;
+
+/** @throws {S3Error} of the source, or of the destination's own HEAD as `destination` failure */
+export async function prepare(request: PrepareRequest): Promise<Preparation> {
+  const { spec, source, destination } = request;
+  const { headers } = await headObject(source, spec.source);
+  const etag = headers.get("etag");
+  const sizeBytes = Number(headers.get("content-length") ?? Number.NaN);
+  if (etag === null || !Number.isSafeInteger(sizeBytes)) {
+    return refused(
+      "source_without_etag",
+      "The source answered HEAD without ETag or Content-Length",
+      "HeadObject",
+    );
+  }
+  const archived = archiveOf(headers);
+  if (archived !== null) return refused("source_archived", archived, "HeadObject");
+  if (spec.ifExists !== "overwrite" && (await exists(destination, spec))) {
+    const failure = meshFailure(
+      "destination_exists",
+      "There is an object of that name at the destination",
+      "HeadObject",
+    );
+    return { kind: "conflict", failure };
+  }
+  const inside =
+    request.via === "auto" && spec.via === "auto" && canCopyInside(source.store, destination.store);
+  const served = inside ? await cut(request, "server", { headers, etag, sizeBytes }) : null;
+  // A strict copy that the service could not prove goes through us, where the bytes can be watched.
+  const useServer = served !== null && served.ok && (spec.verify !== "strict" || canProve(served.proof));
+  const chosen = useServer ? served : await cut(request, "stream", { headers, etag, sizeBytes });
+  if (!chosen.ok) return { kind: "refused", failure: chosen.failure };
+  const { plan, proof } = chosen;
+  if (spec.verify === "strict" && !canProve(proof)) {
+    return refused(
+      "proof_impossible",
+      "These two stores allow no proof beyond the length, and verify is strict",
+      "plan",
+    );
+  }
+  return await describe(request, { headers, etag, plan, proof, via: useServer ? "server" : "stream" });
+}
+
+/** Does the store say of an archived object that it can be read now? The reason why not, or null. */
+export function archiveOf(headers: Headers): string | null {
+  const storageClass = headers.get("x-amz-storage-class") ?? "";
+  const frozen =
+    storageClass === "GLACIER" || storageClass === "DEEP_ARCHIVE" || headers.has("x-amz-archive-status");
+  const restore = headers.get("x-amz-restore") ?? "";
+  if (!frozen || restore.includes('ongoing-request="false"')) return null;
+  const state = restore.includes('ongoing-request="true"') ? "is being restored" : "is archived";
+  return `The source ${state} (${storageClass || headers.get("x-amz-archive-status")}): restore it, then resume this copy`;
+}
+
+interface Found {
+  readonly headers: Headers;
+  readonly etag: string;
+  readonly sizeBytes: number;
+}
+
+type Cut = { ok: true; plan: Plan; proof: ProofPlan } | { ok: false; failure: Failure };
+
+/** The plan and its proof for one way of copying. */
+async function cut(
+  { spec, source, destination, limits }: PrepareRequest,
+  via: Via,
+  found: Found,
+): Promise<Cut> {
+  const { headers, etag, sizeBytes } = found;
+  const { profile, encryption } = destination.store;
+  if (sizeBytes > profile.maxObjectBytes) {
+    const message = `The object has ${sizeBytes} bytes; the destination (${destination.store.provider}) takes objects of at most ${profile.maxObjectBytes} bytes`;
+    return { ok: false, failure: meshFailure("object_too_large", message, "plan") };
+  }
+  const ceiling =
+    via === "server" ? profile.maxPartBytes : Math.min(limits.maxPartBytes, profile.maxPartBytes);
+  const planLimits = {
+    maxPartBytes: ceiling,
+    minPartBytes: profile.minPartBytes,
+    maxParts: profile.maxParts,
+  };
+  const wanted = spec.partSizeBytes === null && spec.verify !== "off";
+  const boundaries = wanted ? await findBoundaries(source, spec, found) : null;
+  const kept = boundaries === null ? null : keepBoundaries(sizeBytes, boundaries, planLimits);
+  const requested =
+    spec.partSizeBytes ??
+    (via === "server" ? serverPartBytes(sizeBytes, planLimits.maxParts, ceiling, profile.maxPutBytes) : null);
+  const planned =
+    kept === null ? planCopy(sizeBytes, requested, planLimits) : { ok: true as const, plan: kept };
+  if (!planned.ok)
+    return { ok: false, failure: meshFailure(planned.refusal.code, planned.refusal.message, "plan") };
+  const proof = planProof({
+    verify: spec.verify,
+    via,
+    kind: planned.plan.kind,
+    boundaries: kept === null || boundaries === null ? "chosen" : boundaries.how,
+    source: {
+      etag,
+      profile: source.store.profile,
+      encryptedWithKey: isEncryptedWithKey(headers),
+      checksums: fullObjectChecksums(headers),
+    },
+    destination: { profile, encryptedWithKey: encryption !== undefined && encryption.kind !== "AES256" },
+  });
+  return { ok: true, plan: planned.plan, proof };
+}
+
+/** An object that one CopyObject takes is copied whole; a larger one in large parts. */
+function serverPartBytes(sizeBytes: number, maxParts: number, ceiling: number, maxPutBytes: number): number {
+  if (sizeBytes <= Math.min(maxPutBytes, ceiling)) return Math.min(maxPutBytes, ceiling);
+  const leastBytes = Math.ceil(sizeBytes / maxParts / MIB) * MIB;
+  return Math.min(ceiling, Math.max(SERVER_PART_BYTES, leastBytes));
+}
+
+/** The source's own part size, as it tells it or as its ETag's count of parts lets one guess. */
+async function findBoundaries(
+  source: S3,
+  spec: CopySpec,
+  { headers, etag, sizeBytes }: Found,
+): Promise<{ partSizeBytes: number; partCount: number; how: "kept" | "guessed" } | null> {
+  const partCount = partCountOf(etag);
+  if (partCount === null || sizeBytes === 0 || isEncryptedWithKey(headers)) return null;
+  const first = await partBytes(source, spec, { partNumber: 1, partCount, sizeBytes });
+  if (first !== null) {
+    if (Math.ceil(sizeBytes / first) !== partCount) return null; // parts of unequal size
+    const last =
+      partCount === 1
+        ? first
+        : await partBytes(source, spec, { partNumber: partCount, partCount, sizeBytes });
+    return last === sizeBytes - (partCount - 1) * first
+      ? { partSizeBytes: first, partCount, how: "kept" }
+      : null;
+  }
+  const guess = guessPartBytes(sizeBytes, partCount);
+  return guess === null ? null : { partSizeBytes: guess, partCount, how: "guessed" };
+}
+
+/** The size of one part by `HEAD ?partNumber`, believed only with 206, the right total and the right count of parts. */
+async function partBytes(
+  source: S3,
+  spec: CopySpec,
+  { partNumber, partCount, sizeBytes }: { partNumber: number; partCount: number; sizeBytes: number },
+): Promise<number | null> {
+  try {
+    const { status, headers } = await headObject(source, spec.source, { partNumber });
+    const range = parseContentRange(headers.get("content-range"));
+    const believable =
+      status === 206 &&
+      range?.totalBytes === sizeBytes &&
+      Number(headers.get("x-amz-mp-parts-count")) === partCount;
+    return believable ? range.length : null;
+  } catch (error) {
+    // A store without part numbers on HEAD (501, 400): the copy chooses its own parts.
+    if (error instanceof S3Error && verdictOf(error.toFailure("source")) === "fatal") return null;
+    throw error;
+  }
+}
+
+async function describe(
+  { spec, source, destination, copyId }: PrepareRequest,
+  {
+    headers,
+    etag,
+    plan,
+    proof,
+    via,
+  }: { headers: Headers; etag: string; plan: Plan; proof: ProofPlan; via: Via },
+): Promise<Preparation> {
+  const { profile, encryption } = destination.store;
+  const warnings: string[] = [];
+  const tags = await readTags(source, spec);
+  if (typeof tags === "string") warnings.push(tags);
+  const request = {
+    source: headers,
+    tags: typeof tags === "string" ? ("none" as const) : tags,
+    metadata: spec.metadata,
+    changes: spec.attributes,
+    storageClass: spec.storageClass,
+    profile,
+    encryption,
+  };
+  let attributes = attributeHeaders({ ...request, copyId: spec.markCopy ? copyId : null });
+  if (attributes.metadataBytes > profile.maxMetadataBytes && spec.markCopy) {
+    attributes = attributeHeaders({ ...request, copyId: null });
+    warnings.push("The metadata is full: the destination bears no copy ID");
+  }
+  if (attributes.metadataBytes > profile.maxMetadataBytes) {
+    const message = `The metadata has ${attributes.metadataBytes} bytes; the destination takes ${profile.maxMetadataBytes}`;
+    return refused("metadata_too_large", message, "plan");
+  }
+  const keyBytes = new TextEncoder().encode(spec.destination.key).length;
+  if (keyBytes > profile.maxKeyBytes) {
+    return refused(
+      "key_too_long",
+      `The key has ${keyBytes} bytes; the destination takes ${profile.maxKeyBytes}`,
+      "plan",
+    );
+  }
+  warnings.push(...attributes.losses);
+  if (spec.ifLossy === "fail" && warnings.length > 0)
+    return refused("attribute_lost", warnings.join("; "), "plan");
+  const object: Prepared = {
+    sourceEtag: etag,
+    plan,
+    via,
+    copyId: attributes.headers[COPY_ID_HEADER] ?? null,
+    headers: attributes.headers,
+    proof,
+    timesRedone: 0,
+    ifExists: spec.ifExists,
+    onlyIfAbsent: spec.ifExists !== "overwrite" && profile.conditionalPut,
+  };
+  return { kind: "ready", object, warnings };
+}
+
+/** The source's tags, or the request's, or why they are lost. */
+async function readTags(
+  source: S3,
+  { tags, source: address }: CopySpec,
+): Promise<[string, string][] | string> {
+  if (tags === "none") return [];
+  if (typeof tags === "object") return Object.entries(tags);
+  if (!source.store.profile.tags) return [];
+  try {
+    return await getObjectTagging(source, address);
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    const failure = error.toFailure("source");
+    // No permission, or no tags at this store; other refusals are as good as these, since the object itself was read.
+    if (tags === "require" || verdictOf(failure) !== "fatal") throw error;
+    return `The source's tags could not be read and are not copied (${failure.code})`;
+  }
+}
+
+async function exists(destination: S3, spec: CopySpec): Promise<boolean> {
+  try {
+    return await objectExists(destination, spec.destination);
+  } catch (error) {
+    throw error instanceof S3Error ? new DestinationError(error) : error;
+  }
+}
+
+/** Tells a failure of the destination from one of the source, which prepare() mostly talks to. */
+export class DestinationError extends Error {
+  override readonly cause: S3Error;
+
+  constructor(cause: S3Error) {
+    super(cause.message);
+    this.cause = cause;
+  }
+}
+
+export function isEncryptedWithKey(headers: Headers): boolean {
+  const kind = headers.get("x-amz-server-side-encryption") ?? "AES256";
+  return kind !== "AES256" || headers.has("x-amz-server-side-encryption-customer-algorithm");
+}
+
+/** Checksums of the whole object; composite ones depend on part boundaries and are left out. */
+export function fullObjectChecksums(headers: Headers): Checksum[] {
+  const checksums: Checksum[] = [];
+  const composite = headers.get("x-amz-checksum-type") === "COMPOSITE";
+  for (const algorithm of CHECKSUMS) {
+    const value = headers.get(`x-amz-checksum-${algorithm}`);
+    const hex = value === null || composite ? null : hexOfBase64(value);
+    if (hex !== null && hex.length === (algorithm === "crc64nvme" ? 16 : 8))
+      checksums.push({ algorithm, hex });
+  }
+  const google = /(?:^|,\s*)crc32c=([A-Za-z0-9+/=]+)/.exec(headers.get("x-goog-hash") ?? "")?.[1];
+  const hex = google === undefined ? null : hexOfBase64(google);
+  if (hex !== null && hex.length === 8) checksums.push({ algorithm: "crc32c", hex });
+  return checksums;
+}
+
+function refused(code: string, message: string, operation: string): Preparation {
+  return { kind: "refused", failure: meshFailure(code, message, operation) };
+}

@@ -1,0 +1,134 @@
+// The record of one copy in the coordinator's SQLite: the request, the job, the parts, the timeline, the warnings.
+//
+// Invariant: a change of the job is one transaction with everything that belongs to it. Reads go to storage each time,
+// so nothing can be stale after an await.
+
+import type { CopySpec } from "./api.ts";
+import { type Event, type Job, apply, isEnded, newJob, objectOf } from "./job.ts";
+import { PartTable } from "./part_table.ts";
+import { unitCount } from "./plan.ts";
+import { Timeline } from "./timeline.ts";
+
+export interface Copy {
+  readonly id: string;
+  readonly spec: CopySpec;
+  readonly job: Job;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  /** The phase that the registry knows of. */
+  readonly reported: string | null;
+}
+
+export class CopyRecord {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+  readonly parts: PartTable;
+  readonly timeline: Timeline;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.parts = new PartTable(this.#sql);
+    this.timeline = new Timeline(this.#sql);
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS copy (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id TEXT NOT NULL,
+        spec TEXT NOT NULL,              -- CopySpec
+        job TEXT NOT NULL,               -- Job
+        created_at_ms INTEGER NOT NULL,
+        started_at_ms INTEGER,
+        ended_at_ms INTEGER,
+        reported TEXT
+      );
+      CREATE TABLE IF NOT EXISTS warnings (text TEXT PRIMARY KEY);
+    `);
+  }
+
+  /** Stores a new copy. A copy that is there already stays as it is. */
+  begin(id: string, spec: CopySpec, createdAtMs: number): void {
+    this.transaction(() => {
+      const { rowsWritten } = this.#sql.exec(
+        "INSERT OR IGNORE INTO copy (one, id, spec, job, created_at_ms) VALUES (1, ?, ?, ?, ?)",
+        id,
+        JSON.stringify(spec),
+        JSON.stringify(newJob()),
+        createdAtMs,
+      );
+      if (rowsWritten > 0) this.timeline.add(Date.now(), "created");
+    });
+  }
+
+  /** The copy, or null in an object that was never given one. */
+  find(): Copy | null {
+    const row = this.#sql.exec("SELECT * FROM copy").toArray()[0];
+    if (row === undefined) return null;
+    return {
+      id: String(row["id"]),
+      spec: JSON.parse(String(row["spec"])) as CopySpec,
+      job: JSON.parse(String(row["job"])) as Job,
+      createdAtMs: Number(row["created_at_ms"]),
+      startedAtMs: row["started_at_ms"] === null ? null : Number(row["started_at_ms"]),
+      endedAtMs: row["ended_at_ms"] === null ? null : Number(row["ended_at_ms"]),
+      reported: row["reported"] === null ? null : String(row["reported"]),
+    };
+  }
+
+  load(): Copy {
+    const copy = this.find();
+    if (copy === null) throw new Error("This coordinator has no copy");
+    return copy;
+  }
+
+  transaction<T>(change: () => T): T {
+    return this.#storage.transactionSync(change);
+  }
+
+  /** Resolves when everything written so far is on disk. */
+  async onDisk(): Promise<void> {
+    await this.#storage.sync();
+  }
+
+  /** Applies an event and saves what it changes. @param label of the timeline entry, null for none */
+  record(event: Event, label: string | null = null, detail: string | null = null): Copy {
+    return this.transaction(() => {
+      const copy = this.load();
+      const job = apply(copy.job, event);
+      const now = Date.now();
+      if (label !== null) this.timeline.add(now, label, detail);
+      if (job === copy.job) return copy;
+      if (job.phase !== copy.job.phase) this.timeline.add(now, `phase_${job.phase}`);
+      // A copy that begins again makes a new plan and a new upload.
+      if (job.phase === "sizing" && copy.job.phase !== "sizing" && copy.job.phase !== "paused")
+        this.parts.clear();
+      const endedAtMs = isEnded(job) ? now : null;
+      this.#sql.exec("UPDATE copy SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
+      return { ...copy, job, endedAtMs };
+    });
+  }
+
+  counts(job: Job): { total: number; done: number; inFlight: number } {
+    const plan = objectOf(job)?.plan;
+    return { total: plan === undefined ? 0 : unitCount(plan), ...this.parts.totals() };
+  }
+
+  warn(text: string): void {
+    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?)", text);
+  }
+
+  warnings(): string[] {
+    return this.#sql
+      .exec("SELECT text FROM warnings ORDER BY rowid")
+      .toArray()
+      .map((row) => String(row["text"]));
+  }
+
+  markStarted(now: number): void {
+    this.#sql.exec("UPDATE copy SET started_at_ms = ? WHERE started_at_ms IS NULL", now);
+  }
+
+  markReported(phase: string): void {
+    this.#sql.exec("UPDATE copy SET reported = ?", phase);
+  }
+}

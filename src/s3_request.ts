@@ -1,0 +1,296 @@
+// One signed request to an S3 store: sign, send, and turn every refusal into an S3Error. The operations stand in s3.ts.
+//
+// The shape is always sign, then fetch: aws4fetch's own fetch() would drop `encodeResponseBody`, follow redirects with
+// the signature of another host, and replay a body that can be read only once. A request is signed when it is sent.
+//
+// What a store teaches is remembered for as long as this isolate lives and used from the next signature on: its clock
+// (RequestTimeTooSkewed) and a bucket's region (301, 307, AuthorizationHeaderMalformed). A redirect is never followed:
+// the region is taken from the answer, and the host stays the configured one or AWS's own host of that region, so that
+// no Authorization ever goes to a host that the operator did not name. Losing what was learned costs one more refusal.
+//
+// Invariants: every body is read, handed on or cancelled, error bodies too, since an unread one holds one of the
+// event's connections; no secret is in an S3Error.
+
+import { AwsV4Signer } from "aws4fetch";
+import { bytesToHex } from "./checksum.ts";
+import { type Failure, type Side, parseRetryAfter } from "./failure.ts";
+import { s3Url } from "./s3_url.ts";
+import { type Store, styleOf } from "./stores.ts";
+import { parseError } from "./xml.ts";
+
+/** One store as one caller sees it. */
+export interface S3 {
+  readonly store: Store;
+  /** Lets a store's log tell copies and lanes apart: `bucket-brigade copy/<id> lane/<n>`. */
+  readonly userAgent: string;
+}
+
+export interface ObjectAddress {
+  readonly bucket: string;
+  readonly key: string;
+  readonly versionId?: string | undefined;
+}
+
+export interface S3Request {
+  readonly method: string;
+  readonly query?: Readonly<Record<string, string | number>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A stream can be sent once; bytes can be sent again after a correction of region or clock. */
+  readonly body?: ReadableStream | Uint8Array;
+  readonly signal?: AbortSignal;
+}
+
+/** Any failure of an operation: the store refused it, its answer was no answer, or none came. */
+export class S3Error extends Error {
+  override readonly name = "S3Error";
+  readonly operation: string;
+  readonly code: string;
+  readonly status: number | null;
+  readonly requestId: string | null;
+  readonly retryAfterMs: number | null;
+
+  constructor(
+    operation: string,
+    address: { bucket: string; key?: string | null },
+    answer: {
+      code: string;
+      detail: string;
+      status?: number;
+      requestId?: string | null;
+      retryAfterMs?: number | null;
+    },
+    cause?: unknown,
+  ) {
+    const object = address.key === undefined || address.key === null ? "" : `/${address.key}`;
+    super(`${operation} of ${JSON.stringify(address.bucket + object)}: ${answer.detail}`, { cause });
+    this.operation = operation;
+    this.code = answer.code;
+    this.status = answer.status ?? null;
+    this.requestId = answer.requestId ?? null;
+    this.retryAfterMs = answer.retryAfterMs ?? null;
+  }
+
+  toFailure(side: Side): Failure {
+    const { code, message, operation, status, requestId, retryAfterMs } = this;
+    return { side, code, message, operation, status, requestId, retryAfterMs };
+  }
+}
+
+export function connect(store: Store, userAgent: string): S3 {
+  return { store, userAgent };
+}
+
+// Signing keys are good for a day; aws4fetch computes four HMACs for each when it finds none here.
+const signingKeys = new Map<string, ArrayBuffer>();
+const clockOffsetsMs = new Map<string, number>();
+const regions = new Map<string, string>();
+
+/**
+ * Sends one request and returns its successful answer, whose body the caller reads or cancels.
+ *
+ * @throws {S3Error} for every other answer, and when none came
+ */
+export async function send(
+  s3: S3,
+  operation: string,
+  address: ObjectAddress,
+  request: S3Request,
+): Promise<Response> {
+  for (let corrected = false; ; corrected = true) {
+    const response = await sendOnce(s3, operation, address, request);
+    if (response.ok) return response;
+    const document = parseError(await readAtMost(response.body, MAX_ERROR_BYTES));
+    const learned = learn(s3.store, address.bucket, response, document);
+    const again = learned && !corrected && !(request.body instanceof ReadableStream);
+    if (!again) throw refusalOf(s3.store, operation, address, response, document, learned);
+  }
+}
+
+/** The text of an answer. @throws {S3Error} when it breaks off */
+export async function readText(
+  operation: string,
+  address: ObjectAddress,
+  response: Response,
+): Promise<string> {
+  try {
+    return await response.text();
+  } catch (error) {
+    throw unanswered(operation, address, error);
+  }
+}
+
+async function sendOnce(
+  { store, userAgent }: S3,
+  operation: string,
+  address: ObjectAddress,
+  { method, query = {}, headers = {}, body, signal }: S3Request,
+): Promise<Response> {
+  const region = regions.get(regionKey(store, address.bucket)) ?? store.region;
+  const endpoint = endpointOf(store, region);
+  const url = s3Url(
+    { endpoint, style: styleOf(store, address.bucket), bucket: address.bucket },
+    address.key,
+    query,
+  );
+  const signer = new AwsV4Signer({
+    method,
+    url,
+    headers: {
+      ...headers,
+      "user-agent": userAgent,
+      // A stream cannot be hashed before it is sent; what is held in memory can, and some stores insist on it.
+      "x-amz-content-sha256": body instanceof ReadableStream ? "UNSIGNED-PAYLOAD" : await sha256Hex(body),
+      ...(store.requesterPays === true ? { "x-amz-request-payer": "requester" } : {}),
+      ...(store.sessionToken === undefined ? {} : { "x-amz-security-token": store.sessionToken }),
+    },
+    accessKeyId: store.accessKeyId,
+    secretAccessKey: store.secretAccessKey,
+    // Both explicit: aws4fetch guesses from the host name, and wrong for every store but AWS, R2 and B2.
+    service: "s3",
+    region,
+    cache: signingKeys,
+    datetime: amzDate(Date.now() + (clockOffsetsMs.get(store.endpoint) ?? 0)),
+  });
+  // Garage and SeaweedFS canonicalise the path as it stands on the wire, where %2F is not a slash.
+  if (store.profile.signedPath === "raw") signer.encodedPath = signer.url.pathname;
+  try {
+    const signed = await signer.sign();
+    const outgoing = new Headers(signed.headers);
+    // Bytes as stored: workerd would otherwise undo gzip and leave headers that no longer fit. Added after signing:
+    // Google's front end rewrites Accept-Encoding, which breaks a signature that covers it; and it unpacks stored gzip
+    // for everybody who does not say that he can (https://cloud.google.com/storage/docs/transcoding).
+    outgoing.set("accept-encoding", store.provider === "gcs" ? "gzip" : "identity");
+    return await fetch(url, {
+      method,
+      headers: outgoing,
+      redirect: "manual",
+      encodeResponseBody: "manual",
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  } catch (error) {
+    throw unanswered(operation, address, signal?.aborted === true ? signal.reason : error);
+  }
+}
+
+type ErrorDocument = ReturnType<typeof parseError>;
+
+/** Takes region and clock from a refusal. @returns whether there was anything new */
+function learn(store: Store, bucket: string, response: Response, document: ErrorDocument): boolean {
+  if (document?.code === "RequestTimeTooSkewed") {
+    const serverMs = Date.parse(response.headers.get("date") ?? "");
+    if (Number.isNaN(serverMs)) return false;
+    clockOffsetsMs.set(store.endpoint, serverMs - Date.now());
+    return true;
+  }
+  const redirected = response.status === 301 || response.status === 307;
+  if (!redirected && document?.code !== "AuthorizationHeaderMalformed") return false;
+  const region = response.headers.get("x-amz-bucket-region") ?? document?.region ?? null;
+  const known = regions.get(regionKey(store, bucket)) ?? store.region;
+  if (region === null || region === known || !/^[a-z0-9-]+$/.test(region)) return false;
+  regions.set(regionKey(store, bucket), region);
+  return true;
+}
+
+function regionKey(store: Store, bucket: string): string {
+  return `${store.endpoint}/${bucket}`;
+}
+
+/** AWS has a host per region; everywhere else the region is a word in the signature. */
+function endpointOf(store: Store, region: string): string {
+  if (region === store.region) return store.endpoint;
+  return store.endpoint.replace(
+    /^https:\/\/s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(\.cn)?$/,
+    (_, china: string | undefined) => `https://s3.${region}.amazonaws.com${china ?? ""}`,
+  );
+}
+
+function refusalOf(
+  store: Store,
+  operation: string,
+  address: ObjectAddress,
+  { status, headers }: Response,
+  document: ErrorDocument,
+  learned: boolean,
+): S3Error {
+  const redirected = (status === 301 || status === 307) && document === null;
+  const code = document?.code ?? (redirected ? "PermanentRedirect" : codeOfStatus(status));
+  const hint = hintOf(store, status, code);
+  return new S3Error(operation, address, {
+    // What was learned makes the next try, with a new body, another one.
+    code: learned && code !== "RequestTimeTooSkewed" ? "wrong_region" : code,
+    detail:
+      `the store answered ${status} ${code}` + (document?.message ? `: ${document.message}` : "") + hint,
+    status,
+    requestId: headers.get("x-amz-request-id") ?? document?.requestId ?? null,
+    retryAfterMs: retryAfterOf(headers),
+  });
+}
+
+function retryAfterOf(headers: Headers): number | null {
+  const amzMs = headers.get("x-amz-retry-after"); // milliseconds
+  if (amzMs !== null && /^\d+$/.test(amzMs)) return Number(amzMs);
+  return parseRetryAfter(headers.get("retry-after"), Date.now());
+}
+
+function hintOf(store: Store, status: number, code: string): string {
+  if (code === "SecondLevelDomainForbidden" || code === "PathStyleDomainForbidden") {
+    return `; set "style": "virtual" for store "${store.name}"`;
+  }
+  if (status === 301 || status === 307) return `; set the bucket's region for store "${store.name}"`;
+  return "";
+}
+
+// What a status alone can mean, for answers without an error document (every HEAD, proxies, load balancers).
+function codeOfStatus(status: number): string {
+  if (status === 412) return "PreconditionFailed";
+  if (status === 416) return "InvalidRange";
+  return `http_${status}`;
+}
+
+function unanswered(operation: string, address: ObjectAddress, cause: unknown): S3Error {
+  const timedOut = cause instanceof Error && cause.name === "TimeoutError";
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new S3Error(
+    operation,
+    address,
+    { code: timedOut ? "timeout" : "network", detail: `no answer from the store (${detail})` },
+    cause,
+  );
+}
+
+// Error documents are small; a proxy's page of a megabyte is not worth holding.
+const MAX_ERROR_BYTES = 64 * 1024;
+
+async function readAtMost(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
+  if (body === null) return "";
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let text = "";
+  try {
+    for (let readBytes = 0; readBytes < maxBytes;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      readBytes += value.length;
+      text += decoder.decode(value, { stream: true });
+    }
+    await reader.cancel();
+  } catch (error) {
+    // The status is known and decides; a body that breaks off only takes away the store's own words.
+    text += ` (the body broke off: ${error instanceof Error ? error.message : String(error)})`;
+  }
+  return text;
+}
+
+/** `20261125T010203Z`, as SigV4 wants it. */
+function amzDate(ms: number): string {
+  return new Date(ms).toISOString().replace(/[:-]|\.\d{3}/g, "");
+}
+
+const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+async function sha256Hex(body: Uint8Array | undefined): Promise<string> {
+  if (body === undefined || body.length === 0) return EMPTY_SHA256;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
+  return bytesToHex(digest);
+}

@@ -1,0 +1,408 @@
+// The steps of a copy that talk to the stores, in the order in which a copy takes them. Each does one thing, records
+// what came of it, and may run twice. The coordinator runs them, one at a time.
+//
+// What they need: the record of the copy and the env with both stores.
+
+import { planLimits } from "./api.ts";
+import { COPY_ID_HEADER, droppable } from "./attributes.ts";
+import { combineCrcs, multipartEtag } from "./checksum.ts";
+import type { Env } from "./env.ts";
+import { type Failure, type Side, meshFailure, verdictOf } from "./failure.ts";
+import type { PartTable } from "./part_table.ts";
+import type { Prepared, Step, Upload } from "./phase.ts";
+import { DestinationError, fullObjectChecksums, isEncryptedWithKey, prepare } from "./prepare.ts";
+import { Problem } from "./problem.ts";
+import { type Checksum, bareEtag, conclude, isMd5Etag } from "./proof.ts";
+import type { CopyRecord } from "./record.ts";
+import {
+  type S3,
+  S3Error,
+  abortMultipartUpload,
+  completeMultipartUpload,
+  connect,
+  createMultipartUpload,
+  headObject,
+  listParts,
+  md5Hex,
+  objectExists,
+} from "./s3.ts";
+import { findStore } from "./stores.ts";
+
+export type StoreStep = Exclude<Step, { do: "rest" | "tendLanes" | "settleParts" }>;
+
+export class Steps {
+  readonly #record: CopyRecord;
+  readonly #env: Env;
+
+  constructor(record: CopyRecord, env: Env) {
+    this.#record = record;
+    this.#env = env;
+  }
+
+  /** Takes one step. A store's failure is recorded; anything else is thrown on. */
+  async take(step: StoreStep): Promise<void> {
+    try {
+      switch (step.do) {
+        case "prepare":
+          return await this.#prepare(step.via);
+        case "createUpload":
+          return await this.#createUpload(step.object);
+        case "checkParts":
+          return await this.#checkParts(step.object, step.upload);
+        case "complete":
+          return await this.#complete(step.object, step.uploadId);
+        case "findObject":
+          return await this.#findObject(step.object, step.uploadId);
+        case "verify":
+          return await this.#verify(step.object);
+        case "abort":
+          return await this.#abort(step.uploadId);
+      }
+    } catch (error) {
+      this.#failed(failureOf(error, step.do === "prepare" ? "source" : "destination"));
+    }
+  }
+
+  // 1. What is copied, how is it cut, how will it be proved? Nothing is created yet.
+  async #prepare(via: "auto" | "stream"): Promise<void> {
+    const { spec } = this.#record.load();
+    const prepared = await prepare({
+      spec,
+      source: this.#source(),
+      destination: this.#destination(),
+      via,
+      limits: planLimits(this.#env),
+      copyId: crypto.randomUUID(),
+    });
+    switch (prepared.kind) {
+      case "refused":
+        return this.#failed(prepared.failure);
+      case "conflict":
+        this.#record.record(
+          { type: "conflict", failure: prepared.failure, skip: spec.ifExists === "skip" },
+          "destination_exists",
+        );
+        return;
+      case "ready":
+        for (const warning of prepared.warnings) this.#record.warn(warning);
+        this.#record.record(
+          { type: "sized", object: prepared.object },
+          "sized",
+          describePlan(prepared.object),
+        );
+    }
+  }
+
+  // 2. The upload, with every attribute: Complete cannot add any. Its ID is on disk before any part is handed out.
+  async #createUpload({ headers }: Prepared): Promise<void> {
+    const { spec } = this.#record.load();
+    try {
+      const { uploadId } = await createMultipartUpload(this.#destination(), spec.destination, headers);
+      this.#record.record({ type: "created", uploadId }, "upload_created");
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (!dropHeader(this.#record, headers, failure)) throw error;
+    }
+  }
+
+  // 3. Parts are copied by the lanes (coordinator.ts).
+
+  // 4. All parts are reported: does the store have them, and do they add up to what the source says of itself?
+  async #checkParts(object: Prepared, upload: Upload): Promise<void> {
+    if (upload.kind === "parts") {
+      const lost = await this.#reconcileParts(upload.uploadId);
+      if (lost !== null && lost > 0) {
+        this.#record.timeline.add(Date.now(), "parts_missing", `${lost} parts are sent again`);
+        return;
+      }
+    }
+    const corrupt = this.#record.transaction(() => this.#record.parts.checkDigests());
+    if (corrupt !== null) {
+      if (corrupt.kind === "failed") return this.#failed(corrupt.failure);
+      this.#record.timeline.add(Date.now(), "parts_corrupt", `${corrupt.count} parts are sent again`);
+      return;
+    }
+    const mismatch = await mismatchWithSource(object, this.#record.parts);
+    if (mismatch === null) {
+      this.#record.record({ type: "partsChecked" }, "parts_checked");
+      return;
+    }
+    // Once more, with digests of every part: either it was an accident, or the source's word is no MD5 after all.
+    if (object.timesRedone > 0) return this.#failed(meshFailure("checksum_mismatch", mismatch, "checkParts"));
+    const digests = [...new Set([...object.proof.digests, "md5" as const])];
+    this.#record.transaction(() => {
+      this.#record.parts.reopenAll();
+      const proof = { ...object.proof, contentMd5: null, digests };
+      this.#record.record({ type: "sentAgain", proof }, "sent_again", mismatch);
+    });
+  }
+
+  // 5. The object appears, whole or not at all. "Sent" is on disk first: from then on the outcome may be unknown.
+  async #complete({ ifExists }: Prepared, uploadId: string): Promise<void> {
+    const { spec } = this.#record.load();
+    const destination = this.#destination();
+    const conditional = ifExists !== "overwrite" && destination.store.profile.conditionalComplete;
+    if (ifExists !== "overwrite" && !conditional && (await objectExists(destination, spec.destination))) {
+      const failure = meshFailure(
+        "destination_exists",
+        "An object of that name appeared at the destination",
+        "HeadObject",
+      );
+      this.#record.record({ type: "conflict", failure, skip: ifExists === "skip" }, "destination_exists");
+      return;
+    }
+    this.#record.record({ type: "completeSending" }, "complete_sent");
+    await this.#record.onDisk();
+    try {
+      const parts = this.#record.parts.completed();
+      const { etag } = await completeMultipartUpload(destination, spec.destination, uploadId, {
+        parts,
+        onlyIfAbsent: conditional,
+      });
+      this.#record.record({ type: "completed", etag }, "upload_completed");
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (failure.code === "InvalidPart" && (await this.#reconcileParts(uploadId)) !== null) {
+        this.#record.record({ type: "partsRefused", failure, ...chance() }, "parts_refused", failure.message);
+      } else if (isRefusal(failure)) {
+        this.#record.record(
+          { type: "completeRefused", failure, ...chance() },
+          "complete_refused",
+          failure.message,
+        );
+      } else {
+        this.#failed(failure);
+      }
+    }
+  }
+
+  // 6. After an unknown outcome: an object that bears our copy ID and size is ours, any other proves nothing.
+  async #findObject(object: Prepared, uploadId: string | null): Promise<void> {
+    const { spec, job } = this.#record.load();
+    const destination = this.#destination();
+    try {
+      const { headers } = await headObject(destination, spec.destination);
+      const etag = headers.get("etag");
+      if (etag !== null && (await this.#isOurs(headers, object))) {
+        this.#record.record({ type: "objectFound", etag }, "object_found");
+        return;
+      }
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      // A store that refuses to show the object of a PutObject it has refused as well holds none.
+      const absent = failure.status === 404 || (job.phase === "aborting" && verdictOf(failure) === "fatal");
+      if (!absent) throw error;
+    }
+    const uploadGone = uploadId !== null && (await this.#isUploadGone(destination, uploadId));
+    this.#record.record({ type: "objectAbsent", uploadGone });
+  }
+
+  // 7. The proof, from what the destination itself says.
+  async #verify(object: Prepared): Promise<void> {
+    const { spec } = this.#record.load();
+    const { headers } = await headObject(this.#destination(), spec.destination).catch((error: unknown) => {
+      const failure = failureOf(error, "destination");
+      throw failure.status === 404 ? new StepError({ ...failure, code: "object_not_visible" }) : error;
+    });
+    const etag = headers.get("etag");
+    if (etag === null || !(await this.#isOurs(headers, object))) {
+      return this.#failed(
+        meshFailure(
+          "verification_failed",
+          `The destination holds another object than the one copied: ${headers.get("content-length")} bytes ` +
+            `with ETag ${etag}; ${object.plan.sizeBytes} bytes were copied`,
+          "HeadObject",
+        ),
+      );
+    }
+    const { parts } = this.#record;
+    const verdict = conclude({
+      plan: object.proof,
+      sourceEtag: object.sourceEtag,
+      destinationEtag: etag,
+      destinationEncryptedWithKey: isEncryptedWithKey(headers),
+      destinationChecksums: spec.verify === "off" ? [] : fullObjectChecksums(headers),
+      ourChecksum: combinedChecksum(object, parts),
+      partsMatch: parts
+        .finished()
+        .every(
+          (part) => part.digests.md5 !== undefined && part.digests.md5 === bareEtag(part.etag).toLowerCase(),
+        ),
+    });
+    if (!verdict.ok) return this.#failed(meshFailure("checksum_mismatch", verdict.message, "HeadObject"));
+    if (spec.verify === "strict" && verdict.proof === "length") {
+      const message =
+        "The copy is complete, but the destination gave no value that proves it, and verify is strict";
+      return this.#failed(meshFailure("proof_impossible", message, "HeadObject"));
+    }
+    this.#record.record({ type: "verified", etag, proof: verdict.proof }, "verified", verdict.proof);
+  }
+
+  // 8. The end without an object. The coordinator has seen to it that no part is in flight.
+  async #abort(uploadId: string): Promise<void> {
+    const { spec } = this.#record.load();
+    const destination = this.#destination();
+    await abortMultipartUpload(destination, spec.destination, uploadId);
+    if (await this.#isUploadGone(destination, uploadId)) {
+      this.#record.record({ type: "aborted" }, "upload_aborted");
+      return;
+    }
+    const message = "The store lists parts after the abort: aborting again";
+    this.#failed(meshFailure("upload_still_there", message, "AbortMultipartUpload"));
+  }
+
+  /** Sets the part table right by ListParts. @returns how many parts are to be sent again, null if it cannot be told */
+  async #reconcileParts(uploadId: string): Promise<number | null> {
+    const { spec } = this.#record.load();
+    try {
+      const listed = await listParts(this.#destination(), spec.destination, uploadId);
+      return this.#record.transaction(() => this.#record.parts.reconcile(listed));
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (failure.code !== "NoSuchUpload" && verdictOf(failure) === "fatal") return null; // a store without ListParts
+      throw error;
+    }
+  }
+
+  /** A store that cannot list parts (501, 403) is taken at its word that it aborted. */
+  async #isUploadGone(destination: S3, uploadId: string): Promise<boolean> {
+    const { spec, job } = this.#record.load();
+    try {
+      const left = await listParts(destination, spec.destination, uploadId);
+      return job.phase === "aborting" && left.length === 0;
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (failure.code === "NoSuchUpload" || failure.status === 404) return true;
+      if (verdictOf(failure) === "fatal") return job.phase === "aborting";
+      throw error;
+    }
+  }
+
+  /** Is it the object that this copy made? The copy ID says so; without one, only an ETag that nobody else can have. */
+  async #isOurs(headers: Headers, { copyId, plan }: Prepared): Promise<boolean> {
+    if (Number(headers.get("content-length")) !== plan.sizeBytes) return false;
+    if (copyId !== null) return headers.get(COPY_ID_HEADER) === copyId;
+    const predicted = await predictedEtag(this.#record.parts, plan.kind);
+    return predicted !== null && predicted === bareEtag(headers.get("etag") ?? "").toLowerCase();
+  }
+
+  #failed(failure: Failure): void {
+    const { job } = this.#record.record(
+      { type: "stepFailed", failure, ...chance() },
+      "step_failed",
+      failure.message,
+    );
+    if (
+      failure.operation === "AbortMultipartUpload" &&
+      (job.phase === "failed" || job.phase === "cancelled")
+    ) {
+      this.#record.warn(
+        `The unfinished upload could not be aborted and may still be there: ${failure.message}`,
+      );
+    }
+  }
+
+  #source(): S3 {
+    const { id, spec } = this.#record.load();
+    return connect(findStore(this.#env, spec.source.store), `bucket-brigade copy/${id} coordinator`);
+  }
+
+  #destination(): S3 {
+    const { id, spec } = this.#record.load();
+    return connect(findStore(this.#env, spec.destination.store), `bucket-brigade copy/${id} coordinator`);
+  }
+}
+
+/** Goes on without a header that the store refused. @returns false when there is none to leave out, or the caller wants all */
+export function dropHeader(record: CopyRecord, headers: Prepared["headers"], failure: Failure): boolean {
+  if (verdictOf(failure) !== "fatal" || record.load().spec.ifLossy === "fail") return false;
+  const dropped = droppable(headers, failure);
+  if (dropped === null) return false;
+  record.transaction(() => {
+    record.warn(dropped.loss);
+    record.record({ type: "headerDropped", header: dropped.name }, "attribute_dropped", dropped.loss);
+  });
+  return true;
+}
+
+/** Why the parts do not add up to the source's own ETag or checksum, or null. Known before the object appears. */
+async function mismatchWithSource(object: Prepared, parts: PartTable): Promise<string | null> {
+  const { proof, sourceEtag, plan } = object;
+  const ours = combinedChecksum(object, parts);
+  if (
+    ours !== null &&
+    proof.sourceChecksum?.algorithm === ours.algorithm &&
+    proof.sourceChecksum.hex !== ours.hex
+  ) {
+    return `${ours.algorithm} of the bytes copied is ${ours.hex}; the source says ${proof.sourceChecksum.hex}`;
+  }
+  if (proof.etag !== "kept" || object.timesRedone > 0) return null;
+  const predicted = await predictedEtag(parts, plan.kind);
+  const expected = bareEtag(sourceEtag).toLowerCase();
+  return predicted === null || predicted === expected
+    ? null
+    : `The parts make the ETag ${predicted}; the source's is ${expected}`;
+}
+
+/** The ETag that the stored parts make by S3's rule; null where part ETags are no MD5s. */
+async function predictedEtag(parts: PartTable, kind: "whole" | "parts"): Promise<string | null> {
+  const etags = parts.finished().map(({ etag }) => bareEtag(etag).toLowerCase());
+  if (parts.hasOpaqueEtags() || !etags.every((etag) => isMd5Etag(etag) && !etag.includes("-"))) return null;
+  return kind === "whole" ? (etags[0] ?? null) : await multipartEtag(etags, md5Hex);
+}
+
+/** The CRC of all bytes that passed, in the first algorithm that was asked for. */
+function combinedChecksum({ proof }: Prepared, parts: PartTable): Checksum | null {
+  for (const algorithm of proof.digests) {
+    if (algorithm === "md5") continue;
+    const known: { crc: string; length: number }[] = [];
+    for (const { digests, length } of parts.finished()) {
+      const crc = digests[algorithm];
+      if (crc === undefined) return null;
+      known.push({ crc, length });
+    }
+    return { algorithm, hex: combineCrcs(algorithm, known) };
+  }
+  return null;
+}
+
+class StepError extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
+/** What a step threw, as data; what is no store's failure is thrown on. */
+function failureOf(error: unknown, side: Side): Failure {
+  if (error instanceof StepError) return error.failure;
+  if (error instanceof DestinationError) return error.cause.toFailure("destination");
+  if (error instanceof S3Error) return error.toFailure(side);
+  // The store was taken out of the configuration, or its secret was spoilt, while the copy ran.
+  if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
+  throw error;
+}
+
+/** A refusal that came instead of the work, not after it. 412 may be our own first success, and 404 its upload's end. */
+function isRefusal({ status, code }: Failure): boolean {
+  return (
+    status !== null &&
+    status >= 400 &&
+    status < 500 &&
+    status !== 408 &&
+    status !== 412 &&
+    code !== "NoSuchUpload"
+  );
+}
+
+function chance(): { now: number; random: number } {
+  return { now: Date.now(), random: Math.random() };
+}
+
+function describePlan({ plan, via, proof }: Prepared): string {
+  const parts = plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${plan.partSizeBytes} bytes`;
+  const watched = proof.digests.length === 0 ? "" : `, watched by ${proof.digests.join(" and ")}`;
+  return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied inside the service" : "streamed"}${watched}`;
+}
