@@ -94,13 +94,12 @@ export class Coordinator extends DurableObject<Env> {
 
   async #waitForEnd(waitSeconds: number): Promise<void> {
     if (waitSeconds === 0 || isEnded(this.#record.load().job)) return;
-    let wake = () => {};
-    const ended = new Promise<void>((resolve) => (wake = resolve));
-    this.#waiting.add(wake);
-    const timer = setTimeout(wake, waitSeconds * 1000);
-    await ended;
+    const ended = Promise.withResolvers<void>();
+    this.#waiting.add(ended.resolve);
+    const timer = setTimeout(ended.resolve, waitSeconds * 1000);
+    await ended.promise;
     clearTimeout(timer);
-    this.#waiting.delete(wake);
+    this.#waiting.delete(ended.resolve);
   }
 
   // --- The lanes' side ----------------------------------------------------------------------------------------------
@@ -123,11 +122,11 @@ export class Coordinator extends DurableObject<Env> {
       const failure = parts.record(claim, now, Math.random);
       if (failure !== null) this.#partFailed(failure);
       const copy = this.#record.load();
-      const grant = this.#grant(copy, claim, now);
-      if (claim.running.length === 0 && grant.kind !== "work") parts.forgetLane(claim.lane);
+      const granted = this.#grant(copy, claim, now);
+      if (claim.running.length === 0 && granted.kind !== "work") parts.forgetLane(claim.lane);
       const next = nextStep(copy.job, this.#record.counts(copy.job), now).do;
       const due = (next !== "tendLanes" && next !== "rest") || copy.job.phase !== copy.reported;
-      return { grant, turned: due && claim.finished.length > 0 };
+      return { grant: granted, turned: due && claim.finished.length > 0 };
     });
     // The last part is in, the last one in flight has settled, or the phase has changed: that need not wait for the watch.
     if (turned) await this.ctx.storage.setAlarm(now);

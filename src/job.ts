@@ -157,7 +157,7 @@ export function apply(job: Job, event: Event): Job {
             object: job.object,
             uploadId: job.upload.uploadId,
             call: { sent: false },
-            then: "verify",
+            wish: "finish",
             // Not afresh: a store that refuses the parts again and again must not be asked for ever.
             retry: { failedAttempts: job.retry.failedAttempts, notBeforeMs: 0 },
           };
@@ -169,7 +169,7 @@ export function apply(job: Job, event: Event): Job {
         : job;
     case "completeRefused":
       if (job.phase !== "completing") return job;
-      if (job.then === "cancel") return end(job, { phase: "cancelled" });
+      if (job.wish === "cancel") return end(job, { phase: "cancelled" });
       return stepFailed({ ...job, call: { sent: false } }, event);
     case "partsRefused":
       return partsRefused(job, event);
@@ -203,7 +203,7 @@ export function apply(job: Job, event: Event): Job {
 function cancel(job: Job): Job {
   const work = workOf(job);
   if (isEnded(work)) return work;
-  if (work.phase === "completing" && work.call.sent) return { ...work, then: "cancel" };
+  if (work.phase === "completing" && work.call.sent) return { ...work, wish: "cancel" };
   // The object is there and whole: there is nothing left to cancel.
   if (work.phase === "verifying") return work;
   return work.phase === "aborting" ? work : end(work, { phase: "cancelled" });
@@ -232,7 +232,7 @@ function conclude({ object, ending }: { object: Prepared | null; ending: Ending 
 
 function partsRefused(job: Job, event: { failure: Failure; now: number; random: number }): Job {
   if (job.phase !== "completing") return job;
-  if (job.then === "cancel") return end(job, { phase: "cancelled" });
+  if (job.wish === "cancel") return end(job, { phase: "cancelled" });
   const { failure, now, random } = event;
   const failedAttempts = job.retry.failedAttempts + 1;
   if (failedAttempts >= MAX_ATTEMPTS) return end(job, { phase: "failed", failure });
@@ -243,7 +243,7 @@ function partsRefused(job: Job, event: { failure: Failure; now: number; random: 
 function objectAbsent(job: Job, { uploadGone }: { uploadGone: boolean }): Job {
   if (job.phase === "aborting") return conclude(job);
   if (job.phase !== "completing" || !job.call.sent) return job;
-  if (job.then === "cancel") return end(job, { phase: "cancelled" });
+  if (job.wish === "cancel") return end(job, { phase: "cancelled" });
   const failure = job.call.failure ?? NO_ANSWER;
   // Somebody else's object came first: If-None-Match held.
   if (failure.code === "PreconditionFailed" && job.object.ifExists === "skip")

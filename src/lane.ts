@@ -75,9 +75,9 @@ export class Lane extends DurableObject<Env> {
     const startedAtMs = Date.now();
     const running = new Map<number, PartTask>();
     let finished: PartReport[] = [];
-    let signalChange = () => {};
+    let changed = Promise.withResolvers<void>();
     for (;;) {
-      const changed = new Promise<void>((resolve) => (signalChange = resolve));
+      changed = Promise.withResolvers();
       const tired = Date.now() - startedAtMs > STOP_CLAIMING_AFTER_MS;
       const reporting = finished;
       finished = [];
@@ -94,7 +94,7 @@ export class Lane extends DurableObject<Env> {
         void callCopier(this.ctx.exports.PartCopier, task, stop.signal).then((result) => {
           running.delete(task.partNumber);
           finished.push({ partNumber: task.partNumber, attempt: task.attempt, result });
-          signalChange();
+          changed.resolve(); // of the round that waits now
         });
       }
       const idle = running.size === 0 && finished.length === 0;
@@ -102,7 +102,7 @@ export class Lane extends DurableObject<Env> {
       const retryInMs = grant.kind === "work" ? grant.retryInMs : null;
       if (idle) return Date.now() + (tired ? 0 : (retryInMs ?? HEARTBEAT_MS));
       if (finished.length > 0) continue;
-      await until(changed, Math.min(HEARTBEAT_MS, retryInMs ?? HEARTBEAT_MS));
+      await until(changed.promise, Math.min(HEARTBEAT_MS, retryInMs ?? HEARTBEAT_MS));
     }
   }
 

@@ -59,7 +59,7 @@ export type Working =
       readonly uploadId: string;
       readonly call: CompleteCall;
       /** `cancel`: the copy was cancelled while the outcome was unknown; it is aborted if the object is not there. */
-      readonly then: "verify" | "cancel";
+      readonly wish: "finish" | "cancel";
       readonly retry: Retry;
     }
   | {

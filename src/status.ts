@@ -67,14 +67,11 @@ export function partsPage(
   after: number,
   limit: number,
 ): Record<string, unknown> {
-  const total = plan === null ? 0 : unitCount(plan);
+  if (plan === null) return { parts: [], next: null };
+  const total = unitCount(plan);
   const byNumber = new Map(rows.map((row) => [row.partNumber, row]));
   const parts: Record<string, unknown>[] = [];
-  for (
-    let partNumber = after + 1;
-    plan !== null && partNumber <= total && parts.length < limit;
-    partNumber++
-  ) {
+  for (let partNumber = after + 1; partNumber <= total && parts.length < limit; partNumber++) {
     const row = byNumber.get(partNumber);
     parts.push({
       partNumber,
