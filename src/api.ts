@@ -31,6 +31,8 @@ export interface CopySpec {
   readonly concurrency: number;
   readonly verify: "auto" | "strict" | "off";
   readonly ifExists: "overwrite" | "skip" | "fail";
+  /** `restart`: copy the new object instead, a few times at most. */
+  readonly ifSourceChanges: "fail" | "restart";
   readonly metadata: "preserve" | "replace";
   readonly attributes: AttributeChanges;
   /** Null: the source's. */
@@ -148,6 +150,7 @@ export const CopyRequestSchema = z.strictObject({
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
   verify: z.enum(["auto", "strict", "off"]).optional(),
   ifExists: z.enum(["overwrite", "skip", "fail"]).optional(),
+  ifSourceChanges: z.enum(["fail", "restart"]).optional(),
   metadata: z.enum(["preserve", "replace"]).optional(),
   attributes: AttributesSchema.optional(),
   storageClass: HeaderText.optional(),
@@ -238,6 +241,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     concurrency,
     verify: request.verify ?? "auto",
     ifExists: request.ifExists ?? "overwrite",
+    ifSourceChanges: request.ifSourceChanges ?? "fail",
     metadata: request.metadata ?? "preserve",
     attributes: request.attributes ?? {},
     storageClass: request.storageClass ?? null,

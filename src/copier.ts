@@ -21,6 +21,7 @@ import { bareEtag } from "./proof.ts";
 import { digestWhileStreaming } from "./digest_stream.ts";
 import {
   type S3,
+  type Stored,
   S3Error,
   connect,
   copyObject,
@@ -124,9 +125,9 @@ async function copyThrough(
     }
     const digesting = digestWhileStreaming(body, { length, digests: task.digests });
     // The store's answer first: a refusal that comes early breaks the stream, and is what went wrong.
-    const etag = await send(destination, task, digesting.body, stop);
+    const stored = await send(destination, task, digesting.body, stop);
     const digests = await digesting.digests;
-    return { ok: true, etag, digests, durationMs: Date.now() - startedAtMs };
+    return { ok: true, ...stored, digests, durationMs: Date.now() - startedAtMs };
   } catch (error) {
     if (error instanceof PartError) return { ok: false, failure: error.failure };
     if (error instanceof S3Error) return { ok: false, failure: streamFailure(error, task) };
@@ -141,7 +142,7 @@ async function send(
   task: PartTask,
   body: ReadableStream | Uint8Array,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Stored> {
   const { target, partNumber } = task;
   return target.kind === "whole"
     ? await putObject(destination, task.destination, { body, headers: target.headers, signal })
@@ -161,7 +162,7 @@ async function copyInside(
   const { target, partNumber, offset, length } = task;
   const from = { address: task.source, etag: task.sourceEtag, encryption: source.store.encryption };
   try {
-    const etag =
+    const stored =
       target.kind === "whole"
         ? await copyObject(destination, task.destination, { source: from, headers: target.headers, signal })
         : await uploadPartCopy(destination, task.destination, {
@@ -171,7 +172,7 @@ async function copyInside(
             range: { offset, length },
             signal,
           });
-    return { ok: true, etag, digests: {}, durationMs: Date.now() - startedAtMs };
+    return { ok: true, ...stored, digests: {}, durationMs: Date.now() - startedAtMs };
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("destination");

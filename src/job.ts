@@ -30,6 +30,8 @@ import type {
 export type * from "./phase.ts";
 
 const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
+/** A source that changes for ever, or a store that loses every upload, ends the copy after this many new beginnings. */
+const MAX_RESTARTS = 3;
 const NO_ANSWER = meshFailure(
   "network",
   "CompleteMultipartUpload was sent and its answer lost; the object did not appear",
@@ -37,7 +39,7 @@ const NO_ANSWER = meshFailure(
 );
 
 export function newJob(): Job {
-  return { phase: "sizing", via: "auto", retry: FRESH };
+  return { phase: "sizing", via: "auto", restarts: 0, retry: FRESH };
 }
 
 export function isEnded(job: Job): job is Ended {
@@ -80,7 +82,7 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
   if (job.retry.notBeforeMs > now) return { do: "rest", untilMs: job.retry.notBeforeMs };
   switch (job.phase) {
     case "sizing":
-      return { do: "prepare", via: job.via };
+      return { do: "prepare", via: job.via, restarts: job.restarts };
     case "creating":
       return { do: "createUpload", object: job.object };
     case "uploading":
@@ -141,7 +143,9 @@ export function apply(job: Job, event: Event): Job {
         object: { ...job.object, proof: event.proof, timesRedone: job.object.timesRedone + 1 },
       };
     case "streamInstead":
-      return job.phase === "creating" || job.phase === "uploading" ? end(job, { phase: "restart" }) : job;
+      return job.phase === "creating" || job.phase === "uploading"
+        ? end(job, { phase: "restart", via: "stream", restarts: job.object.restarts })
+        : job;
     case "created": {
       const upload: Upload = { kind: "parts", uploadId: event.uploadId };
       if (job.phase === "creating") return { phase: "uploading", object: job.object, upload, retry: FRESH };
@@ -196,7 +200,7 @@ export function apply(job: Job, event: Event): Job {
       if (job.phase !== "uploading") return job;
       return verdictOf(event.failure) === "credentials"
         ? { phase: "blocked", resume: job, failure: event.failure }
-        : end(job, { phase: "failed", failure: event.failure });
+        : end(job, afterFailure(job.object, event.failure));
   }
 }
 
@@ -206,7 +210,8 @@ function cancel(job: Job): Job {
   if (work.phase === "completing" && work.call.sent) return { ...work, wish: "cancel" };
   // The object is there and whole: there is nothing left to cancel.
   if (work.phase === "verifying") return work;
-  return work.phase === "aborting" ? work : end(work, { phase: "cancelled" });
+  if (work.phase !== "aborting") return end(work, { phase: "cancelled" });
+  return work.ending.phase === "restart" ? { ...work, ending: { phase: "cancelled" } } : work;
 }
 
 /** Ends a copy whose destination object does not exist: whatever upload there is goes first. */
@@ -215,6 +220,15 @@ function end(job: Working, ending: Ending): Job {
   // Nothing was begun, or the object is whole and there: there is no upload to abort.
   if (job.phase === "sizing" || job.phase === "verifying") return conclude({ object, ending });
   return { phase: "aborting", object, upload: uploadOf(job), ending, retry: FRESH };
+}
+
+/** An upload that the store has lost, and by option a source that has changed, begin the copy again a few times. */
+function afterFailure({ restarts, ifSourceChanges }: Prepared, failure: Failure): Ending {
+  const curable =
+    failure.code === "NoSuchUpload" || (failure.code === "source_changed" && ifSourceChanges === "restart");
+  return curable && restarts < MAX_RESTARTS
+    ? { phase: "restart", via: "auto", restarts: restarts + 1 }
+    : { phase: "failed", failure };
 }
 
 function conclude({ object, ending }: { object: Prepared | null; ending: Ending }): Job {
@@ -226,7 +240,7 @@ function conclude({ object, ending }: { object: Prepared | null; ending: Ending 
     case "skipped":
       return { phase: "completed", object, result: { kind: "skipped" } };
     case "restart":
-      return { phase: "sizing", via: "stream", retry: FRESH };
+      return { phase: "sizing", via: ending.via, restarts: ending.restarts, retry: FRESH };
   }
 }
 
@@ -276,8 +290,9 @@ function stepFailed(job: Job, event: { failure: Failure; now: number; random: nu
     return failedAttempts < 2 * MAX_ATTEMPTS ? looking : { phase: "blocked", resume: looking, failure };
   }
   if (verdict === "credentials") return { phase: "blocked", resume: job, failure };
-  if (verdict === "fatal" || failedAttempts >= MAX_ATTEMPTS) return end(job, { phase: "failed", failure });
-  return again;
+  if (verdict !== "fatal" && failedAttempts < MAX_ATTEMPTS) return again;
+  const object = objectOf(job);
+  return end(job, object === null ? { phase: "failed", failure } : afterFailure(object, failure));
 }
 
 /** An outage may last for days: from a second to a quarter of an hour, never less than half of that. */

@@ -276,6 +276,8 @@ export class PartTable {
         now,
         partNumber,
       );
+      if (result.encryptedWithKey)
+        this.#sql.exec("UPDATE totals SET opaque_etags = 1 WHERE opaque_etags = 0");
       this.#sql.exec("UPDATE totals SET done = done + 1, done_bytes = done_bytes + ?", row["length"]);
       return null;
     }

@@ -17,8 +17,11 @@ export interface Prepared {
   readonly proof: ProofPlan;
   /** How often all parts were sent again because they did not add up to the source's own word. */
   readonly timesRedone: number;
+  /** How often the copy began again because its upload was lost or its source had changed. */
+  readonly restarts: number;
   /** What an object that is at the destination already means. */
   readonly ifExists: "overwrite" | "skip" | "fail";
+  readonly ifSourceChanges: "fail" | "restart";
   /** PutObject carries `If-None-Match: *`: the destination itself sees to it that nothing is overwritten. */
   readonly onlyIfAbsent: boolean;
 }
@@ -41,16 +44,21 @@ export interface Retry {
 export type CompleteCall =
   { readonly sent: false } | { readonly sent: true; readonly failure: Failure | null };
 
-/** What a copy comes to after its upload is gone. `restart`: it begins again, the bytes passing through us. */
+/** What a copy comes to after its upload is gone. `restart`: it begins again from the source's HEAD. */
 export type Ending =
   | { readonly phase: "cancelled" }
   | { readonly phase: "failed"; readonly failure: Failure }
   | { readonly phase: "skipped" }
-  | { readonly phase: "restart" };
+  | { readonly phase: "restart"; readonly via: "auto" | "stream"; readonly restarts: number };
 
 export type Working =
-  /** `stream`: copying inside the service was refused before. */
-  | { readonly phase: "sizing"; readonly via: "auto" | "stream"; readonly retry: Retry }
+  // `stream`: copying inside the service was refused before.
+  | {
+      readonly phase: "sizing";
+      readonly via: "auto" | "stream";
+      readonly restarts: number;
+      readonly retry: Retry;
+    }
   | { readonly phase: "creating"; readonly object: Prepared; readonly retry: Retry }
   | { readonly phase: "uploading"; readonly object: Prepared; readonly upload: Upload; readonly retry: Retry }
   | {
@@ -101,7 +109,7 @@ export interface PartCounts {
 
 /** What the coordinator is to do; `tendLanes` and `rest` end the alarm, the others are followed by another step. */
 export type Step =
-  | { readonly do: "prepare"; readonly via: "auto" | "stream" }
+  | { readonly do: "prepare"; readonly via: "auto" | "stream"; readonly restarts: number }
   | { readonly do: "createUpload"; readonly object: Prepared }
   | { readonly do: "tendLanes" }
   | { readonly do: "checkParts"; readonly object: Prepared; readonly upload: Upload }

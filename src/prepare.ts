@@ -12,7 +12,7 @@ import { MIB, type Plan, type PlanLimits, keepBoundaries, planCopy } from "./pla
 import { CHECKSUMS } from "./profiles.ts";
 import { type Checksum, type ProofPlan, canProve, guessPartBytes, partCountOf, planProof } from "./proof.ts";
 import { parseContentRange } from "./s3_url.ts";
-import { type S3, S3Error, getObjectTagging, headObject, objectExists } from "./s3.ts";
+import { type S3, S3Error, getObjectTagging, headObject, isEncryptedWithKey, objectExists } from "./s3.ts";
 import { canCopyInside } from "./stores.ts";
 
 export type Preparation =
@@ -28,6 +28,7 @@ export interface PrepareRequest {
   /** The ceiling of a part that passes through us. */
   readonly limits: PlanLimits;
   readonly copyId: string;
+  readonly restarts: number;
 }
 
 /** Part size of a copy inside a service, where no body limit of ours applies and a request costs more than bytes. */
@@ -190,7 +191,7 @@ async function partBytes(
 }
 
 async function describe(
-  { spec, source, destination, copyId }: PrepareRequest,
+  { spec, source, destination, copyId, restarts }: PrepareRequest,
   {
     headers,
     etag,
@@ -240,7 +241,9 @@ async function describe(
     headers: attributes.headers,
     proof,
     timesRedone: 0,
+    restarts,
     ifExists: spec.ifExists,
+    ifSourceChanges: spec.ifSourceChanges,
     onlyIfAbsent: spec.ifExists !== "overwrite" && profile.conditionalPut,
   };
   return { kind: "ready", object, warnings };
@@ -281,11 +284,6 @@ export class DestinationError extends Error {
     super(cause.message);
     this.cause = cause;
   }
-}
-
-export function isEncryptedWithKey(headers: Headers): boolean {
-  const kind = headers.get("x-amz-server-side-encryption") ?? "AES256";
-  return kind !== "AES256" || headers.has("x-amz-server-side-encryption-customer-algorithm");
 }
 
 /** Checksums of the whole object; composite ones depend on part boundaries and are left out. */

@@ -20,6 +20,9 @@ import {
   parseTagging,
 } from "./xml.ts";
 
+// Stores that refused `x-amz-checksum-mode` although their profile says otherwise; forgetting it costs one more HEAD.
+const withoutChecksumMode = new Set<string>();
+
 export { type ObjectAddress, type S3, S3Error, connect } from "./s3_request.ts";
 
 /**
@@ -38,12 +41,23 @@ export async function headObject(
   const operation = "HeadObject";
   const query = { ...versionQuery(address), ...(partNumber === undefined ? {} : { partNumber }) };
   const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
-  if (s3.store.profile.checksumMode) headers["x-amz-checksum-mode"] = "ENABLED";
+  const asksChecksum = s3.store.profile.checksumMode && !withoutChecksumMode.has(s3.store.endpoint);
+  if (asksChecksum) headers["x-amz-checksum-mode"] = "ENABLED";
   const head = () => send(s3, operation, address, { method: "HEAD", query, headers });
   try {
     return await head();
   } catch (error) {
-    if (!(error instanceof S3Error) || error.status === null || error.status >= 500) throw error;
+    if (!(error instanceof S3Error) || error.status === null) throw error;
+    if (asksChecksum && (error.status === 400 || error.status === 501)) {
+      // Perhaps it is only the header that this store does not take; if so it is not asked again.
+      delete headers["x-amz-checksum-mode"];
+      const answer = await head().catch(() => null);
+      if (answer !== null) {
+        withoutChecksumMode.add(s3.store.endpoint);
+        return answer;
+      }
+    }
+    if (error.status >= 500) throw error;
     const range = { range: rangeHeader(0, 1) };
     const probe = await send(s3, operation, address, {
       method: "GET",
@@ -105,7 +119,14 @@ export async function getObjectTagging(
   return parseTagging(text) ?? badAnswer(operation, address, text);
 }
 
-/** @param headers attributes and conditions @returns the ETag as the store gave it @throws {S3Error} */
+/** What a store says of bytes that it has taken. */
+export interface Stored {
+  /** As the store gave it. */
+  readonly etag: string;
+  readonly encryptedWithKey: boolean;
+}
+
+/** @param headers attributes and conditions @throws {S3Error} */
 export async function putObject(
   s3: S3,
   address: ObjectAddress,
@@ -114,7 +135,7 @@ export async function putObject(
     headers: Readonly<Record<string, string>>;
     signal: AbortSignal;
   },
-): Promise<string> {
+): Promise<Stored> {
   const headers = { ...request.headers, ...(await customerKeyHeaders(s3.store.encryption)) };
   return await takeEtag(
     "PutObject",
@@ -140,12 +161,12 @@ export async function createMultipartUpload(
   return parseInitiate(text) ?? badAnswer(operation, address, text);
 }
 
-/** @returns the part's ETag as the store gave it @throws {S3Error} */
+/** @throws {S3Error} */
 export async function uploadPart(
   s3: S3,
   address: ObjectAddress,
   request: { uploadId: string; partNumber: number; body: ReadableStream | Uint8Array; signal: AbortSignal },
-): Promise<string> {
+): Promise<Stored> {
   const { uploadId, partNumber, body, signal } = request;
   const headers = await customerKeyHeaders(s3.store.encryption);
   const query = { partNumber, uploadId };
@@ -168,7 +189,7 @@ export async function copyObject(
   s3: S3,
   address: ObjectAddress,
   request: { source: CopySource; headers: Readonly<Record<string, string>>; signal: AbortSignal },
-): Promise<string> {
+): Promise<Stored> {
   const headers = {
     ...request.headers,
     ...(await copySourceHeaders(request.source)),
@@ -195,7 +216,7 @@ export async function uploadPartCopy(
     range: { offset: number; length: number };
     signal: AbortSignal;
   },
-): Promise<string> {
+): Promise<Stored> {
   const { source, uploadId, partNumber, range, signal } = request;
   const headers = {
     ...(await copySourceHeaders(source)),
@@ -238,8 +259,10 @@ export async function listParts(s3: S3, address: ObjectAddress, uploadId: string
   }
 }
 
+const COMPLETE_TIMEOUT_MS = 12 * 60_000;
+
 /**
- * Makes the object of its parts. The answer may take minutes, so there is no timeout of ours here.
+ * Makes the object of its parts. S3 may keep the answer for minutes, within the 15 that an alarm has.
  *
  * @param parts in ascending order of part numbers
  * @param onlyIfAbsent answer 412 when the key exists
@@ -256,7 +279,14 @@ export async function completeMultipartUpload(
   const body = new TextEncoder().encode(completeDocument(parts));
   const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
   if (onlyIfAbsent) headers["if-none-match"] = "*";
-  const response = await send(s3, operation, address, { method: "POST", query: { uploadId }, headers, body });
+  const signal = AbortSignal.timeout(COMPLETE_TIMEOUT_MS);
+  const response = await send(s3, operation, address, {
+    method: "POST",
+    query: { uploadId },
+    headers,
+    body,
+    signal,
+  });
   const text = await readText(operation, address, response);
   return parseComplete(text) ?? refusedInside(operation, address, response, text);
 }
@@ -304,10 +334,10 @@ async function copySourceHeaders({ address, etag, encryption }: CopySource): Pro
   };
 }
 
-async function takeEtag(operation: string, address: ObjectAddress, response: Response): Promise<string> {
+async function takeEtag(operation: string, address: ObjectAddress, response: Response): Promise<Stored> {
   await response.body?.cancel();
   const etag = response.headers.get("etag");
-  if (etag !== null && etag !== "") return etag;
+  if (etag !== null && etag !== "") return { etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
   throw new S3Error(operation, address, {
     code: "missing_etag",
     detail: `the store answered ${response.status} without an ETag`,
@@ -316,9 +346,17 @@ async function takeEtag(operation: string, address: ObjectAddress, response: Res
   });
 }
 
-async function takeCopyEtag(operation: string, address: ObjectAddress, response: Response): Promise<string> {
+async function takeCopyEtag(operation: string, address: ObjectAddress, response: Response): Promise<Stored> {
   const text = await readText(operation, address, response);
-  return parseCopyResult(text)?.etag ?? refusedInside(operation, address, response, text);
+  const result = parseCopyResult(text);
+  if (result === null) return refusedInside(operation, address, response, text);
+  return { etag: result.etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
+}
+
+/** Of an answer's headers: encrypted with KMS or a customer's key, so that an ETag that looks like an MD5 is none. */
+export function isEncryptedWithKey(headers: Headers): boolean {
+  const kind = headers.get("x-amz-server-side-encryption") ?? "AES256";
+  return kind !== "AES256" || headers.has("x-amz-server-side-encryption-customer-algorithm");
 }
 
 function refusedInside(operation: string, address: ObjectAddress, response: Response, text: string): never {

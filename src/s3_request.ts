@@ -35,9 +35,10 @@ export interface S3Request {
   readonly method: string;
   readonly query?: Readonly<Record<string, string | number>>;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Replaces the default time limit of a call that moves no object bytes. */
+  readonly signal?: AbortSignal;
   /** A stream can be sent once; bytes can be sent again after a correction of region or clock. */
   readonly body?: ReadableStream | Uint8Array;
-  readonly signal?: AbortSignal;
 }
 
 /** Any failure of an operation: the store refused it, its answer was no answer, or none came. */
@@ -79,6 +80,9 @@ export class S3Error extends Error {
 export function connect(store: Store, userAgent: string): S3 {
   return { store, userAgent };
 }
+
+/** A call without object bytes that takes longer than this gets no answer any more. */
+const CALL_TIMEOUT_MS = 60_000;
 
 // Signing keys are good for a day; aws4fetch computes four HMACs for each when it finds none here.
 const signingKeys = new Map<string, ArrayBuffer>();
@@ -123,7 +127,7 @@ async function sendOnce(
   { store, userAgent }: S3,
   operation: string,
   address: ObjectAddress,
-  { method, query = {}, headers = {}, body, signal }: S3Request,
+  { method, query = {}, headers = {}, body, signal = AbortSignal.timeout(CALL_TIMEOUT_MS) }: S3Request,
 ): Promise<Response> {
   const region = regions.get(regionKey(store, address.bucket)) ?? store.region;
   const endpoint = endpointOf(store, region);
@@ -165,11 +169,11 @@ async function sendOnce(
       headers: outgoing,
       redirect: "manual",
       encodeResponseBody: "manual",
+      signal,
       ...(body === undefined ? {} : { body }),
-      ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {
-    throw unanswered(operation, address, signal?.aborted === true ? signal.reason : error);
+    throw unanswered(operation, address, signal.aborted ? signal.reason : error);
   }
 }
 

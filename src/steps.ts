@@ -10,7 +10,7 @@ import type { Env } from "./env.ts";
 import { type Failure, type Side, meshFailure, verdictOf } from "./failure.ts";
 import type { PartTable } from "./part_table.ts";
 import type { Prepared, Step, Upload } from "./phase.ts";
-import { DestinationError, fullObjectChecksums, isEncryptedWithKey, prepare } from "./prepare.ts";
+import { DestinationError, fullObjectChecksums, prepare } from "./prepare.ts";
 import { Problem } from "./problem.ts";
 import { type Checksum, bareEtag, conclude, isMd5Etag } from "./proof.ts";
 import type { CopyRecord } from "./record.ts";
@@ -22,6 +22,7 @@ import {
   connect,
   createMultipartUpload,
   headObject,
+  isEncryptedWithKey,
   listParts,
   md5Hex,
   objectExists,
@@ -44,7 +45,7 @@ export class Steps {
     try {
       switch (step.do) {
         case "prepare":
-          return await this.#prepare(step.via);
+          return await this.#prepare(step.via, step.restarts);
         case "createUpload":
           return await this.#createUpload(step.object);
         case "checkParts":
@@ -64,7 +65,7 @@ export class Steps {
   }
 
   // 1. What is copied, how is it cut, how will it be proved? Nothing is created yet.
-  async #prepare(via: "auto" | "stream"): Promise<void> {
+  async #prepare(via: "auto" | "stream", restarts: number): Promise<void> {
     const { spec } = this.#record.load();
     const prepared = await prepare({
       spec,
@@ -73,6 +74,7 @@ export class Steps {
       via,
       limits: planLimits(this.#env),
       copyId: crypto.randomUUID(),
+      restarts,
     });
     switch (prepared.kind) {
       case "refused":
@@ -132,7 +134,7 @@ export class Steps {
     const digests = [...new Set([...object.proof.digests, "md5" as const])];
     this.#record.transaction(() => {
       this.#record.parts.reopenAll();
-      const proof = { ...object.proof, contentMd5: null, digests };
+      const proof = { ...object.proof, digests };
       this.#record.record({ type: "sentAgain", proof }, "sent_again", mismatch);
     });
   }

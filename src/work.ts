@@ -31,7 +31,14 @@ export interface PartTask {
 export type PartDigests = Readonly<Partial<Record<Digest, string>>>;
 
 export type PartResult =
-  | { readonly ok: true; readonly etag: string; readonly digests: PartDigests; readonly durationMs: number }
+  | {
+      readonly ok: true;
+      readonly etag: string;
+      /** The store says that it encrypted the bytes with a key, so the ETag is no MD5 of them. */
+      readonly encryptedWithKey: boolean;
+      readonly digests: PartDigests;
+      readonly durationMs: number;
+    }
   | { readonly ok: false; readonly failure: Failure };
 
 export interface PartReport {
