@@ -1,0 +1,53 @@
+/**
+ * A store on its own, for trying tools against it:
+ *
+ *     node test/store/serve.ts --port 9000 --bucket source --bucket dest
+ *
+ * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects named
+ * `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size.
+ */
+import { parseArgs } from "node:util";
+import { namedFaults } from "./named_faults.ts";
+import { startStore } from "./store.ts";
+
+const { values } = parseArgs({
+  options: {
+    port: { type: "string", default: "0" },
+    host: { type: "string", default: "127.0.0.1" },
+    dir: { type: "string" },
+    region: { type: "string", default: "us-east-1" },
+    bucket: { type: "string", multiple: true, default: [] },
+    generate: { type: "string", multiple: true, default: [] },
+    /** Throw away what is written. */
+    swallow: { type: "boolean", default: false },
+    etags: { type: "string", default: "md5" },
+    faults: { type: "boolean", default: false },
+  },
+});
+
+if (values.faults) {
+  for (const [name, { means }] of Object.entries(namedFaults)) console.log(`${name.padEnd(28)}${means}`);
+  process.exit(0);
+}
+
+const generated = values.generate.map((text) => {
+  const match = /^([^/]+)\/(.+)=(\d+)$/.exec(text);
+  if (match === null) throw new TypeError(`--generate wants bucket/key=bytes: ${text}`);
+  return { bucket: match[1] ?? "", key: match[2] ?? "", size: Number(match[3]) };
+});
+
+const store = await startStore({
+  port: Number(values.port),
+  host: values.host,
+  region: values.region,
+  buckets: [...new Set([...values.bucket, ...generated.map((object) => object.bucket)])],
+  etags: values.etags === "opaque" ? "opaque" : "md5",
+  ...(values.dir === undefined ? {} : { directory: values.dir }),
+});
+for (const { bucket, key, size } of generated) store.putGenerated(bucket, key, { size });
+if (values.swallow) store.swallow();
+
+const { accessKeyId, secretAccessKey } = store.credentials;
+console.log(JSON.stringify({ endpoint: store.endpoint, region: store.region, accessKeyId, secretAccessKey }));
+process.once("SIGINT", () => void store.stop());
+process.once("SIGTERM", () => void store.stop());
