@@ -27,7 +27,7 @@ import { Steps, dropHeader } from "./steps.ts";
 import type { Claim, Grant, PartTask } from "./work.ts";
 
 /** How often the coordinator looks after its lanes while they work. */
-const WATCH_MS = 30_000;
+const WATCH_MS = 10_000;
 /** A lane that found every allowed part in flight asks again after this long. */
 const CROWDED_MS = 500;
 const SETTLE_MS = 1_000;

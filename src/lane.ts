@@ -26,8 +26,8 @@ interface Assignment {
 const STOP_CLAIMING_AFTER_MS = 10 * 60_000;
 /** The coordinator takes a lane that is silent for 90 s for dead. */
 const HEARTBEAT_MS = 20_000;
-/** Longer than any alarm runs, so the spare alarm fires only if this event dies without a word. */
-const REVIVE_AFTER_MS = 60_000;
+/** The spare alarm waits until a running one has ended, which sets its own; so it matters only if this event dies. */
+const REVIVE_AFTER_MS = 5_000;
 const CLAIM_TRIES = 6;
 
 export class Lane extends DurableObject<Env> {

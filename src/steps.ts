@@ -55,7 +55,7 @@ export class Steps {
         case "findObject":
           return await this.#findObject(step.object, step.uploadId);
         case "verify":
-          return await this.#verify(step.object);
+          return await this.#verify(step.object, step.etag);
         case "abort":
           return await this.#abort(step.uploadId);
       }
@@ -200,14 +200,15 @@ export class Steps {
   }
 
   // 7. The proof, from what the destination itself says.
-  async #verify(object: Prepared): Promise<void> {
+  async #verify(object: Prepared, completedEtag: string | null): Promise<void> {
     const { spec } = this.#record.load();
     const { headers } = await headObject(this.#destination(), spec.destination).catch((error: unknown) => {
       const failure = failureOf(error, "destination");
       throw failure.status === 404 ? new StepError({ ...failure, code: "object_not_visible" }) : error;
     });
     const etag = headers.get("etag");
-    if (etag === null || !(await this.#isOurs(headers, object))) {
+    const answered = object.plan.kind === "parts" ? completedEtag : this.#etagOfOnlyAttempt();
+    if (etag === null || !(await this.#isOurs(headers, object, answered))) {
       return this.#failed(
         meshFailure(
           "verification_failed",
@@ -280,12 +281,28 @@ export class Steps {
     }
   }
 
-  /** Is it the object that this copy made? The copy ID says so; without one, only an ETag that nobody else can have. */
-  async #isOurs(headers: Headers, { copyId, plan }: Prepared): Promise<boolean> {
+  /**
+   * Is it the object that this copy made? The copy ID says so; without one, only an ETag that nobody else can have.
+   *
+   * @param answered the ETag that the store itself gave when it made the object, whatever it is made of: the object must
+   *   still have it. Null where that is not known.
+   */
+  async #isOurs(
+    headers: Headers,
+    { copyId, plan }: Prepared,
+    answered: string | null = null,
+  ): Promise<boolean> {
+    const etag = bareEtag(headers.get("etag") ?? "").toLowerCase();
     if (Number(headers.get("content-length")) !== plan.sizeBytes) return false;
-    if (copyId !== null) return headers.get(COPY_ID_HEADER) === copyId;
-    const predicted = await predictedEtag(this.#record.parts, plan.kind);
-    return predicted !== null && predicted === bareEtag(headers.get("etag") ?? "").toLowerCase();
+    if (copyId !== null && headers.get(COPY_ID_HEADER) !== copyId) return false;
+    if (answered !== null) return bareEtag(answered).toLowerCase() === etag;
+    return copyId !== null || (await predictedEtag(this.#record.parts, plan.kind)) === etag;
+  }
+
+  /** The ETag that PutObject answered; null after several attempts, of which any may have been the last to land. */
+  #etagOfOnlyAttempt(): string | null {
+    const { parts } = this.#record;
+    return parts.totals().attempts === 1 ? (parts.finished()[0]?.etag ?? null) : null;
   }
 
   #failed(failure: Failure): void {

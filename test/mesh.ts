@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
 import type { TestStore } from "./store/store.ts";
 
@@ -49,9 +50,17 @@ export interface Status {
   readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
 }
 
-const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(
-  readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8"),
-)?.[1];
+/** What STORE_<NAME> holds for a test store. */
+export function storeSecret(store: TestStore, fields: Readonly<Record<string, unknown>> = {}): string {
+  const { endpoint, region, credentials } = store;
+  return JSON.stringify({ endpoint, region, ...credentials, ...fields });
+}
+
+const POLL_MS = 20;
+// The Worker runs under the same rules here and in production.
+const CONFIGURATION = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
+const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1];
+const COMPATIBILITY_FLAGS = /^compatibility_flags = (\[.*\])/m.exec(CONFIGURATION)?.[1] ?? "[]";
 
 export class Mesh {
   readonly #miniflare: Miniflare;
@@ -65,32 +74,28 @@ export class Mesh {
   static async start(options: MeshOptions): Promise<Mesh> {
     const bindings: Record<string, string> = { API_TOKEN: TOKEN, API_TOKEN_READ: READ_TOKEN };
     for (const [name, store] of Object.entries(options.stores ?? {})) {
-      bindings[`STORE_${name.toUpperCase()}`] = JSON.stringify({
-        endpoint: store.endpoint,
-        region: store.region,
-        ...store.credentials,
-        ...options.storeFields?.[name],
-      });
+      bindings[`STORE_${name.toUpperCase()}`] = storeSecret(store, options.storeFields?.[name]);
     }
     for (const [name, value] of Object.entries(options.bindings ?? {})) {
       if (value === null) delete bindings[name];
       else bindings[name] = value;
     }
-    const miniflare = new Miniflare(
-      convertV4MiniflareOptions({
+    const miniflare = new Miniflare({
+      ...convertV4MiniflareOptions({
         name: "bucket-brigade",
         modules: [{ type: "ESModule", path: options.bundlePath }],
         modulesRoot: join(options.bundlePath, ".."),
         ...(COMPATIBILITY_DATE === undefined ? {} : { compatibilityDate: COMPATIBILITY_DATE }),
+        compatibilityFlags: JSON.parse(COMPATIBILITY_FLAGS) as string[],
         durableObjects: {
           COORDINATOR: { className: "Coordinator", useSQLite: true },
           LANE: { className: "Lane", useSQLite: true },
           REGISTRY: { className: "Registry", useSQLite: true },
         },
         bindings,
-        ...(options.directory === undefined ? {} : { defaultPersistRoot: options.directory }),
       }),
-    );
+      ...(options.directory === undefined ? {} : { resourcePersistencePath: options.directory }),
+    });
     return new Mesh(miniflare, await miniflare.ready);
   }
 
@@ -137,6 +142,15 @@ export class Mesh {
   /** The status at the end of a copy. */
   async ended(id: string): Promise<Status> {
     return (await this.call<Status>("GET", `/copies/${id}?wait=50`)).body;
+  }
+
+  /** Asks for the status until `predicate` holds. */
+  async until(id: string, predicate: (status: Status) => boolean): Promise<Status> {
+    for (;;) {
+      const status = await this.status(id);
+      if (predicate(status)) return status;
+      await setTimeout(POLL_MS);
+    }
   }
 
   async copy(body: Record<string, unknown>): Promise<Status> {
