@@ -15,6 +15,7 @@ import { MAX_BODY_BYTES, parseCopyRequest, parseSchedule, resolveCopy } from "./
 import { authorize } from "./auth.ts";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
+import type { Job } from "./phase.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type Admitted, describeCopy } from "./registry.ts";
 import { describeStore, readStores } from "./stores.ts";
@@ -48,8 +49,8 @@ app.use(
 app.get("/stores", (call) => jsonResponse({ stores: [...readStores(call.env).values()].map(describeStore) }));
 
 app.post("/copies", async (call) => {
-  const body = await readBody(call.req.raw);
-  const spec = resolveCopy(parseCopyRequest(body), call.env);
+  const request = parseCopyRequest(await readBody(call.req.raw));
+  const spec = resolveCopy(request, call.env);
   const key = call.req.header("idempotency-key") ?? null;
   if (key !== null && !/^[\x21-\x7e]{1,255}$/.test(key)) {
     throw new Problem(
@@ -61,7 +62,7 @@ app.post("/copies", async (call) => {
   const mesh = meshOf(call);
   const admission = await registry(mesh).admit(
     spec,
-    key === null ? null : { key, digest: JSON.stringify(body) },
+    key === null ? null : { key, digest: JSON.stringify(request) },
   );
   switch (admission.kind) {
     case "new":
@@ -80,6 +81,13 @@ app.post("/copies", async (call) => {
 
 app.get("/copies", async (call) => {
   const phase = call.req.query("phase") ?? null;
+  if (phase !== null && !PHASES.has(phase)) {
+    throw new Problem(
+      400,
+      "invalid_request",
+      `"phase" must be one of ${[...PHASES].join(", ")}, not "${phase}"`,
+    );
+  }
   const cursor = call.req.query("cursor") ?? null;
   if (cursor !== null && !isId(cursor)) {
     throw new Problem(
@@ -232,6 +240,22 @@ function scheduleName(call: Call): string {
 function noSchedule(name: string): never {
   throw new Problem(404, "schedule_not_found", `There is no schedule "${name}"`);
 }
+
+/** What a list can be asked for: `admitted` until the coordinator has reported, then the job's own phases. */
+const PHASES: ReadonlySet<string> = new Set<Job["phase"] | "admitted">([
+  "admitted",
+  "sizing",
+  "creating",
+  "uploading",
+  "completing",
+  "verifying",
+  "completed",
+  "aborting",
+  "failed",
+  "cancelled",
+  "paused",
+  "blocked",
+]);
 
 const USAGE = `Bucket Brigade copies objects between S3-compatible stores.
 

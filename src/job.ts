@@ -10,7 +10,8 @@
 //
 // The abort rules. An upload is aborted only when no part is in flight, or a late part would be left behind and
 // paid for. An upload whose CompleteMultipartUpload was sent is never aborted and never completed again before its
-// outcome is known: the object is looked for first, under our copy ID.
+// outcome is known: the object is looked for first, under our copy ID. An upload that an unanswered Create may have made
+// is looked for and aborted before the next one is made, and before the copy ends.
 
 import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
 import type {
@@ -84,7 +85,9 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
     case "sizing":
       return { do: "prepare", via: job.via, restarts: job.restarts };
     case "creating":
-      return { do: "createUpload", object: job.object };
+      return job.sentAtMs === null
+        ? { do: "createUpload", object: job.object }
+        : { do: "sweep", sinceMs: job.sentAtMs };
     case "uploading":
       return parts.done < parts.total
         ? { do: "tendLanes" }
@@ -97,6 +100,7 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
       return { do: "verify", object: job.object, etag: job.etag };
     case "aborting":
       if (parts.inFlight > 0) return { do: "settleParts" };
+      if (job.strayAtMs !== null) return { do: "sweep", sinceMs: job.strayAtMs };
       if (job.upload?.kind === "parts") return { do: "abort", uploadId: job.upload.uploadId };
       // A single PutObject cannot be aborted: its answer may be lost and the object there all the same.
       return job.object === null
@@ -127,7 +131,7 @@ export function apply(job: Job, event: Event): Job {
       if (job.phase !== "sizing") return job;
       return event.object.plan.kind === "whole"
         ? { phase: "uploading", object: event.object, upload: { kind: "whole" }, retry: FRESH }
-        : { phase: "creating", object: event.object, retry: FRESH };
+        : { phase: "creating", object: event.object, sentAtMs: null, retry: FRESH };
     case "conflict":
       if (isEnded(job) || job.phase === "aborting") return job;
       return end(job, event.skip ? { phase: "skipped" } : { phase: "failed", failure: event.failure });
@@ -146,11 +150,16 @@ export function apply(job: Job, event: Event): Job {
       return job.phase === "creating" || job.phase === "uploading"
         ? end(job, { phase: "restart", via: "stream", restarts: job.object.restarts })
         : job;
+    case "createSending":
+      return job.phase === "creating" ? { ...job, sentAtMs: event.now } : job;
+    case "swept":
+      if (job.phase === "creating") return { ...job, sentAtMs: null };
+      return job.phase === "aborting" ? { ...job, strayAtMs: null } : job;
     case "created": {
       const upload: Upload = { kind: "parts", uploadId: event.uploadId };
       if (job.phase === "creating") return { phase: "uploading", object: job.object, upload, retry: FRESH };
       // Cancelled while Create was under way: what it made is aborted with the rest.
-      return job.phase === "aborting" && job.upload === null ? { ...job, upload } : job;
+      return job.phase === "aborting" && job.upload === null ? { ...job, upload, strayAtMs: null } : job;
     }
     case "partsChecked":
       if (job.phase !== "uploading") return job;
@@ -219,7 +228,8 @@ function end(job: Working, ending: Ending): Job {
   const object = objectOf(job);
   // Nothing was begun, or the object is whole and there: there is no upload to abort.
   if (job.phase === "sizing" || job.phase === "verifying") return conclude({ object, ending });
-  return { phase: "aborting", object, upload: uploadOf(job), ending, retry: FRESH };
+  const strayAtMs = job.phase === "creating" ? job.sentAtMs : null;
+  return { phase: "aborting", object, upload: uploadOf(job), strayAtMs, ending, retry: FRESH };
 }
 
 /** An upload that the store has lost, and by option a source that has changed, begin the copy again a few times. */

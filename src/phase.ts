@@ -59,7 +59,13 @@ export type Working =
       readonly restarts: number;
       readonly retry: Retry;
     }
-  | { readonly phase: "creating"; readonly object: Prepared; readonly retry: Retry }
+  | {
+      readonly phase: "creating";
+      readonly object: Prepared;
+      /** When a CreateMultipartUpload was sent whose answer is not known: it may have made an upload; else null. */
+      readonly sentAtMs: number | null;
+      readonly retry: Retry;
+    }
   | { readonly phase: "uploading"; readonly object: Prepared; readonly upload: Upload; readonly retry: Retry }
   | {
       readonly phase: "completing";
@@ -81,6 +87,8 @@ export type Aborting = {
   readonly phase: "aborting";
   readonly object: Prepared | null;
   readonly upload: Upload | null;
+  /** As in `creating`: an upload that nobody knows may have been made since then. */
+  readonly strayAtMs: number | null;
   readonly ending: Ending;
   readonly retry: Retry;
 };
@@ -117,6 +125,7 @@ export type Step =
   | { readonly do: "findObject"; readonly object: Prepared; readonly uploadId: string | null }
   | { readonly do: "verify"; readonly object: Prepared; readonly etag: string | null }
   | { readonly do: "settleParts" }
+  | { readonly do: "sweep"; readonly sinceMs: number }
   | { readonly do: "abort"; readonly uploadId: string }
   | { readonly do: "rest"; readonly untilMs: number | null };
 
@@ -126,7 +135,10 @@ export type Event =
   | { readonly type: "conflict"; readonly failure: Failure; readonly skip: boolean }
   /** The store refused an attribute: the copy goes on without it. */
   | { readonly type: "headerDropped"; readonly header: string }
+  | { readonly type: "createSending"; readonly now: number }
   | { readonly type: "created"; readonly uploadId: string }
+  /** There is no upload of an unanswered CreateMultipartUpload, or none any more. */
+  | { readonly type: "swept" }
   | { readonly type: "partsChecked" }
   /** What arrived does not add up to the source's word: all parts are sent again, watched by other digests. */
   | { readonly type: "sentAgain"; readonly proof: ProofPlan }

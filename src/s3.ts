@@ -7,16 +7,18 @@
 
 import { base64OfHex, bytesToHex } from "./checksum.ts";
 import { encodeRfc3986, rangeHeader } from "./s3_url.ts";
-import { type ObjectAddress, type S3, S3Error, readText, send } from "./s3_request.ts";
+import { type ObjectAddress, type RequestAddress, type S3, S3Error, readText, send } from "./s3_request.ts";
 import type { Encryption } from "./stores.ts";
 import {
   type ListedPart,
+  type ListedUpload,
   completeDocument,
   parseComplete,
   parseCopyResult,
   parseError,
   parseInitiate,
   parseListParts,
+  parseListUploads,
   parseTagging,
 } from "./xml.ts";
 
@@ -259,6 +261,38 @@ export async function listParts(s3: S3, address: ObjectAddress, uploadId: string
   }
 }
 
+/**
+ * The unfinished uploads of one key.
+ *
+ * @throws {S3Error} also when a page repeats
+ */
+export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<ListedUpload[]> {
+  const operation = "ListMultipartUploads";
+  const bucket = { bucket: address.bucket, key: null };
+  const uploads: ListedUpload[] = [];
+  let markers: Record<string, string> = {};
+  for (;;) {
+    // Some stores list only for an exact key as prefix, so this is the one prefix that works everywhere.
+    const query = { uploads: "", prefix: address.key, "encoding-type": "url", ...markers };
+    const response = await send(s3, operation, bucket, { method: "GET", query });
+    const text = await readText(operation, bucket, response);
+    const page = parseListUploads(text) ?? badAnswer(operation, bucket, text);
+    uploads.push(...page.uploads.filter(({ key }) => key === address.key));
+    if (!page.isTruncated) return uploads;
+    const next = {
+      "key-marker": page.nextKeyMarker ?? "",
+      "upload-id-marker": page.nextUploadIdMarker ?? "",
+    };
+    if (next["upload-id-marker"] === "" || next["upload-id-marker"] === markers["upload-id-marker"]) {
+      throw new S3Error(operation, bucket, {
+        code: "bad_answer",
+        detail: "the list is truncated but its markers do not move",
+      });
+    }
+    markers = next;
+  }
+}
+
 const COMPLETE_TIMEOUT_MS = 12 * 60_000;
 
 /**
@@ -369,7 +403,7 @@ function refusedInside(operation: string, address: ObjectAddress, response: Resp
   });
 }
 
-function badAnswer(operation: string, address: ObjectAddress, text: string): never {
+function badAnswer(operation: string, address: RequestAddress, text: string): never {
   throw new S3Error(operation, address, {
     code: "bad_answer",
     detail: `the store answered 200 with what is no answer: ${JSON.stringify(text.trim().slice(0, 200))}`,

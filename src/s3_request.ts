@@ -31,6 +31,9 @@ export interface ObjectAddress {
   readonly versionId?: string | undefined;
 }
 
+/** A request about a bucket has no key. */
+export type RequestAddress = ObjectAddress | { readonly bucket: string; readonly key: null };
+
 export interface S3Request {
   readonly method: string;
   readonly query?: Readonly<Record<string, string | number>>;
@@ -97,7 +100,7 @@ const regions = new Map<string, string>();
 export async function send(
   s3: S3,
   operation: string,
-  address: ObjectAddress,
+  address: RequestAddress,
   request: S3Request,
 ): Promise<Response> {
   for (let corrected = false; ; corrected = true) {
@@ -113,7 +116,7 @@ export async function send(
 /** The text of an answer. @throws {S3Error} when it breaks off */
 export async function readText(
   operation: string,
-  address: ObjectAddress,
+  address: RequestAddress,
   response: Response,
 ): Promise<string> {
   try {
@@ -126,7 +129,7 @@ export async function readText(
 async function sendOnce(
   { store, userAgent }: S3,
   operation: string,
-  address: ObjectAddress,
+  address: RequestAddress,
   { method, query = {}, headers = {}, body, signal = AbortSignal.timeout(CALL_TIMEOUT_MS) }: S3Request,
 ): Promise<Response> {
   const region = regions.get(regionKey(store, address.bucket)) ?? store.region;
@@ -212,7 +215,7 @@ function endpointOf(store: Store, region: string): string {
 function refusalOf(
   store: Store,
   operation: string,
-  address: ObjectAddress,
+  address: RequestAddress,
   { status, headers }: Response,
   document: ErrorDocument,
   learned: boolean,
@@ -252,7 +255,7 @@ function codeOfStatus(status: number): string {
   return `http_${status}`;
 }
 
-function unanswered(operation: string, address: ObjectAddress, cause: unknown): S3Error {
+function unanswered(operation: string, address: RequestAddress, cause: unknown): S3Error {
   const timedOut = cause instanceof Error && cause.name === "TimeoutError";
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new S3Error(

@@ -24,10 +24,14 @@ import {
   headObject,
   isEncryptedWithKey,
   listParts,
+  listUploadsOfKey,
   md5Hex,
   objectExists,
 } from "./s3.ts";
 import { findStore } from "./stores.ts";
+
+/** A store's times are whole seconds and its clock is not ours; more would risk an upload that another tool has begun. */
+const CLOCK_TOLERANCE_MS = 2_000;
 
 export type StoreStep = Exclude<Step, { do: "rest" | "tendLanes" | "settleParts" }>;
 
@@ -56,6 +60,8 @@ export class Steps {
           return await this.#findObject(step.object, step.uploadId);
         case "verify":
           return await this.#verify(step.object, step.etag);
+        case "sweep":
+          return await this.#sweep(step.sinceMs);
         case "abort":
           return await this.#abort(step.uploadId);
       }
@@ -98,13 +104,38 @@ export class Steps {
   // 2. The upload, with every attribute: Complete cannot add any. Its ID is on disk before any part is handed out.
   async #createUpload({ headers }: Prepared): Promise<void> {
     const { spec } = this.#record.load();
+    const destination = this.#destination();
+    this.#record.record({ type: "createSending", now: Date.now() });
+    await this.#record.onDisk();
     try {
-      const { uploadId } = await createMultipartUpload(this.#destination(), spec.destination, headers);
+      const { uploadId } = await createMultipartUpload(destination, spec.destination, headers);
       this.#record.record({ type: "created", uploadId }, "upload_created");
     } catch (error) {
       const failure = failureOf(error, "destination");
+      if (isRefusal(failure)) this.#record.record({ type: "swept" });
       if (!dropHeader(this.#record, headers, failure)) throw error;
     }
+  }
+
+  // 2b. A Create without an answer may have made an upload that nobody knows: it is aborted before the next is made.
+  // Only uploads of this very key that began since we asked can be ours; S3 has no other mark of an upload.
+  async #sweep(sinceMs: number): Promise<void> {
+    const { spec } = this.#record.load();
+    const destination = this.#destination();
+    try {
+      for (const { uploadId, initiatedMs } of await listUploadsOfKey(destination, spec.destination)) {
+        if (initiatedMs < sinceMs - CLOCK_TOLERANCE_MS) continue;
+        await abortMultipartUpload(destination, spec.destination, uploadId);
+        this.#record.timeline.add(Date.now(), "stray_upload_aborted");
+      }
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (verdictOf(failure) !== "fatal") throw error;
+      this.#record.warn(
+        `An upload whose creation was not answered may be left: it cannot be looked for (${failure.code})`,
+      );
+    }
+    this.#record.record({ type: "swept" });
   }
 
   // 3. Parts are copied by the lanes (coordinator.ts).

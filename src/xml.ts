@@ -12,7 +12,7 @@ export interface ListedPart {
   readonly sizeBytes: number;
 }
 
-const LISTS = new Set(["Part", "Tag"]);
+const LISTS = new Set(["Part", "Tag", "Upload"]);
 
 const parser = new XMLParser({
   ignoreAttributes: true,
@@ -116,6 +116,39 @@ export function parseListParts(
     parts,
     isTruncated: textOf(result, "IsTruncated")?.trim() === "true",
     nextMarker: textOf(result, "NextPartNumberMarker"),
+  };
+}
+
+export interface ListedUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly initiatedMs: number;
+}
+
+/** One page of ListMultipartUploads; keys are decoded where the answer says that they are encoded. */
+export function parseListUploads(text: string): {
+  uploads: ListedUpload[];
+  isTruncated: boolean;
+  nextKeyMarker: string | null;
+  nextUploadIdMarker: string | null;
+} | null {
+  const result = parseRoot(text, "ListMultipartUploadsResult");
+  if (result === null) return null;
+  const encoded = textOf(result, "EncodingType") === "url";
+  // Form style: a space is "+" and a plus is "%2B".
+  const decode = (key: string) => (encoded ? decodeURIComponent(key.replaceAll("+", " ")) : key);
+  const uploads: ListedUpload[] = [];
+  for (const upload of Array.isArray(result["Upload"]) ? (result["Upload"] as Element[]) : []) {
+    const [key, uploadId] = [textOf(upload, "Key"), textOf(upload, "UploadId")];
+    const initiatedMs = Date.parse(textOf(upload, "Initiated") ?? "");
+    if (key === null || uploadId === null || Number.isNaN(initiatedMs)) return null;
+    uploads.push({ key: decode(key), uploadId, initiatedMs });
+  }
+  return {
+    uploads,
+    isTruncated: textOf(result, "IsTruncated")?.trim() === "true",
+    nextKeyMarker: textOf(result, "NextKeyMarker"),
+    nextUploadIdMarker: textOf(result, "NextUploadIdMarker"),
   };
 }
 
