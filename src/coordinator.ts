@@ -261,7 +261,15 @@ export class Coordinator extends DurableObject<Env> {
       for (const lane of lanes) parts.expectLane(lane, now);
       return lanes;
     });
-    await Promise.all(wake.map((lane) => this.#lane(id, lane).wake({ copyId: id, lane })));
+    const woken = await Promise.allSettled(
+      wake.map((lane) => this.#lane(id, lane).wake({ copyId: id, lane })),
+    );
+    for (const [index, result] of woken.entries()) {
+      const lane = wake[index];
+      if (result.status === "fulfilled" || lane === undefined) continue;
+      parts.forgetLane(lane); // the next watch wakes it again
+      timeline.add(Date.now(), "lane_asleep", `lane ${lane}: ${String(result.reason)}`);
+    }
   }
 
   /** Nothing is aborted while a part is in flight: it would land afterwards and stay. */

@@ -54,6 +54,8 @@ export const ProfileSchema = z.strictObject({
   /** Is the ETag of a PutObject the MD5 of its bytes; is a multipart one the MD5 of the parts' MD5s? */
   md5Etag: z.boolean(),
   md5MultipartEtag: z.boolean(),
+  /** Is the ETag that UploadPart answers the MD5 of the part? */
+  md5PartEtag: z.boolean(),
   /** Full-object checksums that a HEAD with `x-amz-checksum-mode` tells although none was sent with the upload. */
   checksums: z.array(z.enum(CHECKSUMS)),
   /** Does HEAD take `x-amz-checksum-mode`? B2 has refused it. */
@@ -82,6 +84,7 @@ const S3: Profile = {
   maxMetadataBytes: 2048,
   md5Etag: true,
   md5MultipartEtag: true,
+  md5PartEtag: true,
   checksums: [],
   checksumMode: false,
   conditionalPut: false,
@@ -167,6 +170,14 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
   garage: { signedPath: "raw", checksumMode: true, tags: false, websiteRedirect: false },
   seaweedfs: { signedPath: "raw", checksumMode: true },
   other: {},
+};
+
+/** The R2 that `wrangler dev` serves from workerd: part ETags are opaque, checksums and conditions on PUT are not there. */
+export const LOCAL_R2: Partial<Profile> = {
+  md5PartEtag: false,
+  checksums: [],
+  checksumMode: false,
+  conditionalPut: false,
 };
 
 const HOSTS: readonly (readonly [suffix: string, Provider])[] = [

@@ -70,10 +70,13 @@ export function planProof(question: ProofQuestion): ProofPlan {
     source.checksums[0] ??
     null;
   const base = { ...NOTHING, destinationChecksums, sourceChecksum };
-  const destinationMd5 = destination.profile.md5Etag && !destination.encryptedWithKey;
-  const etag = etagPlan(question, destinationMd5);
-  if (kind === "whole" && etag === "kept" && via === "stream")
+  const { profile } = destination;
+  const destinationMd5 =
+    profile.md5Etag && (kind === "whole" || profile.md5PartEtag) && !destination.encryptedWithKey;
+  const etag = etagPlan(question);
+  if (kind === "whole" && etag === "kept" && via === "stream") {
     return { ...base, etag, contentMd5: bareEtag(source.etag) };
+  }
   if (etag === "kept") return { ...base, etag };
   const told = sourceChecksum !== null && destinationChecksums.includes(sourceChecksum.algorithm);
   if (told || via === "server") return { ...base, etag };
@@ -94,7 +97,7 @@ export function canProve({
   sourceChecksum,
   destinationChecksums,
 }: ProofPlan): boolean {
-  if (etag === "kept" || contentMd5 !== null || digests.includes("md5")) return true;
+  if (etag !== "not-comparable" || contentMd5 !== null || digests.includes("md5")) return true;
   const known = [...digests, ...(sourceChecksum === null ? [] : [sourceChecksum.algorithm])];
   return known.some((digest) => digest !== "md5" && destinationChecksums.includes(digest));
 }
@@ -172,14 +175,11 @@ export function bareEtag(etag: string): string {
   return etag.replaceAll("&quot;", '"').replace(/^"|"$/g, "");
 }
 
-function etagPlan(
-  { source, destination, kind, boundaries }: ProofQuestion,
-  destinationMd5: boolean,
-): ProofPlan["etag"] {
-  if (source.encryptedWithKey || !destinationMd5 || !isMd5Etag(source.etag)) return "not-comparable";
-  if (kind === "whole") {
-    return source.profile.md5Etag && partCountOf(source.etag) === null ? "kept" : "not-comparable";
-  }
-  if (!source.profile.md5MultipartEtag || !destination.profile.md5MultipartEtag) return "not-comparable";
+function etagPlan({ source, destination, kind, boundaries }: ProofQuestion): ProofPlan["etag"] {
+  if (source.encryptedWithKey || destination.encryptedWithKey || !isMd5Etag(source.etag))
+    return "not-comparable";
+  const rule = kind === "whole" ? "md5Etag" : "md5MultipartEtag";
+  if (!source.profile[rule] || !destination.profile[rule]) return "not-comparable";
+  if (kind === "whole") return partCountOf(source.etag) === null ? "kept" : "not-comparable";
   return boundaries === "chosen" ? "not-comparable" : boundaries;
 }

@@ -6,7 +6,15 @@
 
 import { z } from "zod";
 import { Problem } from "./problem.ts";
-import { PROVIDERS, type Profile, ProfileSchema, type Provider, profileOf, providerOf } from "./profiles.ts";
+import {
+  LOCAL_R2,
+  PROVIDERS,
+  type Profile,
+  ProfileSchema,
+  type Provider,
+  profileOf,
+  providerOf,
+} from "./profiles.ts";
 
 /** A key of ours for SSE-C: 32 bytes in base64. */
 const CustomerKey = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "must be 32 bytes in base64");
@@ -155,7 +163,10 @@ function readStore(variable: string, name: string, value: unknown): StoreEntry {
   if (problem !== null) return bad(`"endpoint" ${problem}`);
   const url = new URL(endpoint);
   const provider = rest.provider ?? (isLocalR2(url) ? "r2" : providerOf(url.hostname));
-  const profile = profileOf(provider, withoutUndefined(overrides ?? {}));
+  const profile = profileOf(provider, {
+    ...(isLocalR2(url) ? LOCAL_R2 : {}),
+    ...withoutUndefined(overrides ?? {}),
+  });
   return {
     ok: true,
     store: {

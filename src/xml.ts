@@ -161,7 +161,16 @@ export function completeDocument(parts: Iterable<{ partNumber: number; etag: str
   return document + "</CompleteMultipartUpload>";
 }
 
-/** Escapes character data; a raw CR would be read back as LF (XML 1.0 §2.11). */
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;", // by name: not every store reads numbers (workerd's local R2 does not)
+  "'": "&apos;",
+  "\r": "&#13;", // raw, it would be read back as a line feed (XML 1.0 §2.11)
+};
+
+/** Escapes character data. */
 export function escapeText(text: string): string {
-  return text.replace(/[&<>"'\r]/g, (character) => `&#${character.charCodeAt(0)};`);
+  return text.replace(/[&<>"'\r]/g, (character) => ENTITIES[character] ?? character);
 }
