@@ -170,9 +170,9 @@ export function isMd5Etag(etag: string): boolean {
   return /^[0-9a-f]{32}(-\d+)?$/i.test(bareEtag(etag));
 }
 
-/** An ETag without quotes and entity spelling, for comparing; requests echo the ETag as it was given. */
+/** An ETag without quotes, entity spelling and a proxy's mark of weakness, for comparing; requests echo it as given. */
 export function bareEtag(etag: string): string {
-  return etag.replaceAll("&quot;", '"').replace(/^"|"$/g, "");
+  return etag.replaceAll("&quot;", '"').replace(/^W\//, "").replace(/^"|"$/g, "");
 }
 
 function etagPlan({ source, destination, kind, boundaries }: ProofQuestion): ProofPlan["etag"] {

@@ -338,6 +338,13 @@ export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploa
   }
 }
 
+/** @param ifMatch delete only the object with this ETag, where the store knows the condition @throws {S3Error} */
+export async function deleteObject(s3: S3, address: ObjectAddress, ifMatch: string): Promise<void> {
+  const headers = { "if-match": ifMatch };
+  const response = await send(s3, "DeleteObject", address, { method: "DELETE", headers });
+  await response.body?.cancel();
+}
+
 /** A customer's key rides on every request that touches the object's bytes (SSE-C). */
 export async function customerKeyHeaders(
   encryption: Encryption | undefined,

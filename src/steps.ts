@@ -21,6 +21,7 @@ import {
   completeMultipartUpload,
   connect,
   createMultipartUpload,
+  deleteObject,
   headObject,
   isEncryptedWithKey,
   listParts,
@@ -263,7 +264,10 @@ export class Steps {
           (part) => part.digests.md5 !== undefined && part.digests.md5 === bareEtag(part.etag).toLowerCase(),
         ),
     });
-    if (!verdict.ok) return this.#failed(meshFailure("checksum_mismatch", verdict.message, "HeadObject"));
+    if (!verdict.ok) {
+      await this.#removeCorrupt(etag);
+      return this.#failed(meshFailure("checksum_mismatch", verdict.message, "HeadObject"));
+    }
     if (spec.verify === "strict" && verdict.proof === "length") {
       const message =
         "The copy is complete, but the destination gave no value that proves it, and verify is strict";
@@ -283,6 +287,19 @@ export class Steps {
     }
     const message = "The store lists parts after the abort: aborting again";
     this.#failed(meshFailure("upload_still_there", message, "AbortMultipartUpload"));
+  }
+
+  /** An object of ours that is known to be wrong must not be found by anybody as if it were right. */
+  async #removeCorrupt(etag: string): Promise<void> {
+    const { spec } = this.#record.load();
+    try {
+      await deleteObject(this.#destination(), spec.destination, etag);
+      this.#record.timeline.add(Date.now(), "corrupt_object_deleted");
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (verdictOf(failure) !== "fatal") throw error;
+      this.#record.warn(`The destination object is corrupt and could not be deleted: ${failure.message}`);
+    }
   }
 
   /** Sets the part table right by ListParts. @returns how many parts are to be sent again, null if it cannot be told */
