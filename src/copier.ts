@@ -111,6 +111,7 @@ async function copyThrough(
   const { target, offset, length } = task;
   try {
     let body: ReadableStream | Uint8Array = new Uint8Array(0);
+    let sized = true;
     if (length > 0) {
       const response = await getObject(source, task.source, {
         range: target.kind === "whole" ? null : { offset, length },
@@ -121,12 +122,17 @@ async function copyThrough(
       });
       const misfit = checkAnswer(response, task);
       if (misfit !== null) throw new PartError(misfit);
-      body = sizedBody(response, length);
+      body = bodyOf(response);
+      sized = response.headers.has("content-length");
     }
-    const digesting = digestWhileStreaming(body, { length, digests: task.digests });
+    const digesting = digestWhileStreaming(body, { length, sized, digests: task.digests });
     // The store's answer first: a refusal that comes early breaks the stream, and is what went wrong.
     const stored = await send(destination, task, digesting.body, stop);
-    const digests = await digesting.digests;
+    const digests = await digesting.digests.catch((error: unknown) => {
+      // The store has got its Content-Length of bytes, and the source has sent more.
+      const detail = error instanceof Error ? error.message : String(error);
+      throw new PartError(misfitOf(task, null, "wrong_length", `more than ${length} bytes came (${detail})`));
+    });
     return { ok: true, ...stored, digests, durationMs: Date.now() - startedAtMs };
   } catch (error) {
     if (error instanceof PartError) return { ok: false, failure: error.failure };
@@ -210,17 +216,21 @@ function streamFailure(error: S3Error, task: PartTask): Failure {
     : failure;
 }
 
-/** Why an answer to the GET is not the bytes asked for, or null when it is. */
-function checkAnswer(response: Response, task: PartTask): Failure | null {
-  const misfit = (code: string, detail: string): Failure => ({
+function misfitOf(task: PartTask, response: Response | null, code: string, detail: string): Failure {
+  return {
     side: "source",
     code,
     message: `GetObject of part ${task.partNumber}: ${detail}`,
     operation: "GetObject",
-    status: response.status,
-    requestId: response.headers.get("x-amz-request-id"),
+    status: response?.status ?? null,
+    requestId: response?.headers.get("x-amz-request-id") ?? null,
     retryAfterMs: null,
-  });
+  };
+}
+
+/** Why an answer to the GET is not the bytes asked for, or null when it is. */
+function checkAnswer(response: Response, task: PartTask): Failure | null {
+  const misfit = (code: string, detail: string) => misfitOf(task, response, code, detail);
   const etag = response.headers.get("etag");
   if (etag === null || bareEtag(etag) !== bareEtag(task.sourceEtag)) {
     return misfit("source_changed", `its ETag was ${task.sourceEtag} when the copy began and is ${etag} now`);
@@ -250,13 +260,9 @@ function checkAnswer(response: Response, task: PartTask): Failure | null {
   return misfit("wrong_range", `asked for ${asked}, got "${response.headers.get("content-range")}"`);
 }
 
-/**
- * The body with a length that fetch sends as Content-Length. A body that came with one keeps it and is moved by the
- * runtime alone; any other would go out chunked, which S3 refuses (501 or 411), and gets a FixedLengthStream, which
- * also fails when the source sends fewer or more bytes.
- */
-function sizedBody(response: Response, length: number): ReadableStream {
+/** The body of an answer; an empty stream where the runtime gives none. */
+function bodyOf(response: Response): ReadableStream {
   const body = response.body ?? new Response(new Uint8Array(0)).body;
   if (body === null) throw new TypeError("Cannot read the body of a GetObject answer");
-  return response.headers.has("content-length") ? body : body.pipeThrough(new FixedLengthStream(length));
+  return body;
 }

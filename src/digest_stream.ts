@@ -3,7 +3,7 @@
 // It is the cheapest way measured in workerd: reads of a caller's buffer (BYOB) in lock step with the writes, and native
 // digests. tee() would cost several times the CPU and memory that an isolate does not have, a JavaScript
 // TransformStream ten times, and both lose what fetch needs to send a Content-Length. Without digests the body is handed
-// on as it is, and no JavaScript touches a byte.
+// on as it is, and no JavaScript touches a byte, unless its length has to be counted.
 //
 // Memory: one buffer, whatever the part's length.
 
@@ -16,15 +16,19 @@ import type { PartDigests } from "./work.ts";
 const BUFFER_BYTES = 512 * 1024;
 
 /**
+ * A body whose length the runtime knows, and of which no digest is wanted, is moved by the runtime alone. Any other goes
+ * through a FixedLengthStream: it would be sent chunked otherwise, which S3 refuses (501 or 411).
+ *
  * @param length the exact number of bytes: fewer or more make both streams fail
+ * @param sized the body came with a Content-Length, which is enforced by the runtime
  * @returns the body to send in its place, and the digests; these fail when the stream does
  */
 export function digestWhileStreaming(
   body: ReadableStream | Uint8Array,
-  { length, digests }: { length: number; digests: readonly Digest[] },
+  { length, sized, digests }: { length: number; sized: boolean; digests: readonly Digest[] },
 ): { body: ReadableStream | Uint8Array; digests: Promise<PartDigests> } {
   const digesters = digests.map(makeDigester);
-  if (digesters.length === 0) return { body, digests: Promise.resolve({}) };
+  if (digesters.length === 0 && sized) return { body, digests: Promise.resolve({}) };
   if (body instanceof Uint8Array) {
     return { body, digests: (async () => finish(digesters, [body]))() };
   }
