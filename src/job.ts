@@ -133,7 +133,8 @@ export function apply(job: Job, event: Event): Job {
         ? { phase: "uploading", object: event.object, upload: { kind: "whole" }, retry: FRESH }
         : { phase: "creating", object: event.object, sentAtMs: null, retry: FRESH };
     case "conflict":
-      if (isEnded(job) || job.phase === "aborting") return job;
+      if (isEnded(job) || job.phase === "aborting" || job.phase === "verifying") return job;
+      if (job.phase === "completing" && job.call.sent) return job; // the object may be our own
       return end(job, event.skip ? { phase: "skipped" } : { phase: "failed", failure: event.failure });
     case "headerDropped": {
       if (job.phase !== "creating" && job.phase !== "uploading") return job;
@@ -171,8 +172,7 @@ export function apply(job: Job, event: Event): Job {
             uploadId: job.upload.uploadId,
             call: { sent: false },
             wish: "finish",
-            // Not afresh: a store that refuses the parts again and again must not be asked for ever.
-            retry: { failedAttempts: job.retry.failedAttempts, notBeforeMs: 0 },
+            retry: FRESH,
           };
     case "completeSending":
       return job.phase === "completing" ? { ...job, call: { sent: true, failure: null } } : job;
@@ -258,14 +258,21 @@ function partsRefused(job: Job, event: { failure: Failure; now: number; random: 
   if (job.phase !== "completing") return job;
   if (job.wish === "cancel") return end(job, { phase: "cancelled" });
   const { failure, now, random } = event;
-  const failedAttempts = job.retry.failedAttempts + 1;
-  if (failedAttempts >= MAX_ATTEMPTS) return end(job, { phase: "failed", failure });
-  const retry = { failedAttempts, notBeforeMs: now + backoffMs(failure, failedAttempts, random) };
-  return { phase: "uploading", object: job.object, upload: { kind: "parts", uploadId: job.uploadId }, retry };
+  const timesRefused = job.object.timesRefused + 1;
+  if (timesRefused >= MAX_ATTEMPTS) return end(job, { phase: "failed", failure });
+  return {
+    phase: "uploading",
+    object: { ...job.object, timesRefused },
+    upload: { kind: "parts", uploadId: job.uploadId },
+    retry: { failedAttempts: 0, notBeforeMs: now + backoffMs(failure, timesRefused, random) },
+  };
 }
 
 function objectAbsent(job: Job, { uploadGone }: { uploadGone: boolean }): Job {
-  if (job.phase === "aborting") return conclude(job);
+  if (job.phase === "aborting") {
+    // Late news of a Complete: the upload of this copy is aborted all the same.
+    return job.upload?.kind === "parts" || job.strayAtMs !== null ? job : conclude(job);
+  }
   if (job.phase !== "completing" || !job.call.sent) return job;
   if (job.wish === "cancel") return end(job, { phase: "cancelled" });
   const failure = job.call.failure ?? NO_ANSWER;

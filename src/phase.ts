@@ -17,6 +17,8 @@ export interface Prepared {
   readonly proof: ProofPlan;
   /** How often all parts were sent again because they did not add up to the source's own word. */
   readonly timesRedone: number;
+  /** How often Complete was refused because of the parts; a store that does so for ever must not be asked for ever. */
+  readonly timesRefused: number;
   /** How often the copy began again because its upload was lost or its source had changed. */
   readonly restarts: number;
   /** What an object that is at the destination already means. */

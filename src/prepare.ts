@@ -241,6 +241,7 @@ async function describe(
     headers: attributes.headers,
     proof,
     timesRedone: 0,
+    timesRefused: 0,
     restarts,
     ifExists: spec.ifExists,
     ifSourceChanges: spec.ifSourceChanges,

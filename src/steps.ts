@@ -8,6 +8,7 @@ import { COPY_ID_HEADER, droppable } from "./attributes.ts";
 import { combineCrcs, multipartEtag } from "./checksum.ts";
 import type { Env } from "./env.ts";
 import { type Failure, type Side, meshFailure, verdictOf } from "./failure.ts";
+import { workOf } from "./job.ts";
 import type { PartTable } from "./part_table.ts";
 import type { Prepared, Step, Upload } from "./phase.ts";
 import { DestinationError, fullObjectChecksums, prepare } from "./prepare.ts";
@@ -185,7 +186,10 @@ export class Steps {
       this.#record.record({ type: "conflict", failure, skip: ifExists === "skip" }, "destination_exists");
       return;
     }
-    this.#record.record({ type: "completeSending" }, "complete_sent");
+    const { job } = this.#record.record({ type: "completeSending" }, "complete_sent");
+    const work = workOf(job);
+    // Cancelled while we looked for another's object: what is not on disk as sent must not be sent.
+    if (work.phase !== "completing" || !work.call.sent) return;
     await this.#record.onDisk();
     try {
       const parts = this.#record.parts.completed();
@@ -359,15 +363,13 @@ export class Steps {
   }
 
   #failed(failure: Failure): void {
+    const before = this.#record.load().job.phase;
     const { job } = this.#record.record(
       { type: "stepFailed", failure, ...chance() },
       "step_failed",
       failure.message,
     );
-    if (
-      failure.operation === "AbortMultipartUpload" &&
-      (job.phase === "failed" || job.phase === "cancelled")
-    ) {
+    if (before === "aborting" && job.phase !== "aborting" && failure.operation === "AbortMultipartUpload") {
       this.#record.warn(
         `The unfinished upload could not be aborted and may still be there: ${failure.message}`,
       );
