@@ -26,6 +26,7 @@ import {
   connect,
   copyObject,
   getObject,
+  objectExists,
   putObject,
   uploadPart,
   uploadPartCopy,
@@ -182,12 +183,17 @@ async function copyInside(
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("destination");
-    // 412: the source's ETag no longer fits, unless the condition was the destination's own.
-    const conditional = target.kind === "whole" && target.headers["if-none-match"] !== undefined;
-    if (error.status === 412 && !conditional)
+    // 412: the source's ETag no longer fits, or there is an object at the destination that must not be.
+    if (error.status === 412 && !(await isOccupied(destination, task)))
       return { ok: false, failure: { ...failure, side: "source", code: "source_changed" } };
     return { ok: false, failure };
   }
+}
+
+/** May the destination's own condition have failed? The answer to CopyObject does not say which of the two did. */
+async function isOccupied(destination: S3, { target, destination: address }: PartTask): Promise<boolean> {
+  if (target.kind !== "whole" || target.headers["if-none-match"] === undefined) return false;
+  return await objectExists(destination, address).catch(() => true);
 }
 
 class PartError extends Error {

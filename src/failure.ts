@@ -139,6 +139,9 @@ export function publicCode(failure: Failure): string {
   const { side, code, status } = failure;
   if (side === "mesh" || code.startsWith("source_")) return code;
   switch (code) {
+    case "destination_exists":
+    case "PreconditionFailed": // the one condition that is set there is that nothing exists
+      return `${side}_exists`;
     case "NoSuchBucket":
       return `${side}_bucket_not_found`;
     case "NoSuchKey":

@@ -405,6 +405,7 @@ function refusedInside(operation: string, address: ObjectAddress, response: Resp
   if (error === null) return badAnswer(operation, address, text);
   throw new S3Error(operation, address, {
     code: error.code,
+    status: response.status,
     requestId: error.requestId ?? response.headers.get("x-amz-request-id"),
     detail: `the store answered 200, then ${error.code}: ${error.message}`,
   });
