@@ -13,26 +13,21 @@
 // outcome is known: the object is looked for first, under our copy ID. An upload that an unanswered Create may have made
 // is looked for and aborted before the next one is made, and before the copy ends.
 
+import { FRESH, afterFailure, conclude, end } from "./ending.ts";
 import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
-import type {
-  Aborting,
-  Ended,
-  Ending,
-  Event,
-  Job,
-  PartCounts,
-  Prepared,
-  Retry,
-  Step,
-  Upload,
-  Working,
+import {
+  type Event,
+  type Job,
+  type PartCounts,
+  type Step,
+  type Upload,
+  isEnded,
+  objectOf,
+  workOf,
 } from "./phase.ts";
 
-export type * from "./phase.ts";
+export * from "./phase.ts";
 
-const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
-/** A source that changes for ever, or a store that loses every upload, ends the copy after this many new beginnings. */
-const MAX_RESTARTS = 3;
 const NO_ANSWER = meshFailure(
   "network",
   "CompleteMultipartUpload was sent and its answer lost; the object did not appear",
@@ -41,40 +36,6 @@ const NO_ANSWER = meshFailure(
 
 export function newJob(): Job {
   return { phase: "sizing", via: "auto", restarts: 0, retry: FRESH };
-}
-
-export function isEnded(job: Job): job is Ended {
-  return job.phase === "completed" || job.phase === "failed" || job.phase === "cancelled";
-}
-
-/** The phase that a person waits through: what a paused or blocked copy will go on with. */
-export function workOf(job: Job): Working | Aborting | Ended {
-  return job.phase === "paused" || job.phase === "blocked" ? job.resume : job;
-}
-
-/** The upload of a job that has one. */
-export function uploadOf(job: Job): Upload | null {
-  const work = workOf(job);
-  switch (work.phase) {
-    case "uploading":
-    case "aborting":
-      return work.upload;
-    case "completing":
-      return { kind: "parts", uploadId: work.uploadId };
-    default:
-      return null;
-  }
-}
-
-/** The source and its plan, once the source has been sized. */
-export function objectOf(job: Job): Prepared | null {
-  const work = workOf(job);
-  return work.phase === "sizing" ? null : work.object;
-}
-
-/** May lanes be given parts? Only while uploading: a paused, blocked or ending copy hands out none. */
-export function takesParts(job: Job): boolean {
-  return job.phase === "uploading";
 }
 
 /** @param now milliseconds since the epoch */
@@ -221,37 +182,6 @@ function cancel(job: Job): Job {
   if (work.phase === "verifying") return work;
   if (work.phase !== "aborting") return end(work, { phase: "cancelled" });
   return work.ending.phase === "restart" ? { ...work, ending: { phase: "cancelled" } } : work;
-}
-
-/** Ends a copy whose destination object does not exist: whatever upload there is goes first. */
-function end(job: Working, ending: Ending): Job {
-  const object = objectOf(job);
-  // Nothing was begun, or the object is whole and there: there is no upload to abort.
-  if (job.phase === "sizing" || job.phase === "verifying") return conclude({ object, ending });
-  const strayAtMs = job.phase === "creating" ? job.sentAtMs : null;
-  return { phase: "aborting", object, upload: uploadOf(job), strayAtMs, ending, retry: FRESH };
-}
-
-/** An upload that the store has lost, and by option a source that has changed, begin the copy again a few times. */
-function afterFailure({ restarts, ifSourceChanges }: Prepared, failure: Failure): Ending {
-  const curable =
-    failure.code === "NoSuchUpload" || (failure.code === "source_changed" && ifSourceChanges === "restart");
-  return curable && restarts < MAX_RESTARTS
-    ? { phase: "restart", via: "auto", restarts: restarts + 1 }
-    : { phase: "failed", failure };
-}
-
-function conclude({ object, ending }: { object: Prepared | null; ending: Ending }): Job {
-  switch (ending.phase) {
-    case "cancelled":
-      return { phase: "cancelled", object };
-    case "failed":
-      return { phase: "failed", failure: ending.failure, object };
-    case "skipped":
-      return { phase: "completed", object, result: { kind: "skipped" } };
-    case "restart":
-      return { phase: "sizing", via: ending.via, restarts: ending.restarts, retry: FRESH };
-  }
 }
 
 function partsRefused(job: Job, event: { failure: Failure; now: number; random: number }): Job {

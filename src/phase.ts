@@ -1,5 +1,5 @@
-// A copy as data: the phases, what exists in each, the steps between them and the events that change them. Types only;
-// job.ts holds the rules. All of it is plain JSON, since a job rests in SQLite between two alarms.
+// A copy as data: the phases, what exists in each, the steps between them and the events that change them, and how to
+// read them. job.ts holds the rules. All of it is plain JSON, since a job rests in SQLite between two alarms.
 
 import type { Failure } from "./failure.ts";
 import type { Plan } from "./plan.ts";
@@ -174,3 +174,32 @@ export type Event =
   | { readonly type: "cancel" }
   | { readonly type: "pause" }
   | { readonly type: "resume" };
+
+export function isEnded(job: Job): job is Ended {
+  return job.phase === "completed" || job.phase === "failed" || job.phase === "cancelled";
+}
+
+/** The phase that a person waits through: what a paused or blocked copy will go on with. */
+export function workOf(job: Job): Working | Aborting | Ended {
+  return job.phase === "paused" || job.phase === "blocked" ? job.resume : job;
+}
+
+/** The upload of a job that has one. */
+export function uploadOf(job: Job): Upload | null {
+  const work = workOf(job);
+  switch (work.phase) {
+    case "uploading":
+    case "aborting":
+      return work.upload;
+    case "completing":
+      return { kind: "parts", uploadId: work.uploadId };
+    default:
+      return null;
+  }
+}
+
+/** The source and its plan, once the source has been sized. */
+export function objectOf(job: Job): Prepared | null {
+  const work = workOf(job);
+  return work.phase === "sizing" ? null : work.object;
+}
