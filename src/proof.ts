@@ -157,7 +157,9 @@ const HABITUAL_PART_BYTES: readonly number[] = [
 export function guessPartBytes(sizeBytes: number, partCount: number): number | null {
   const byRclone = Math.ceil(sizeBytes / 10_000 / 2 ** 20) * 2 ** 20;
   const fits = (partBytes: number) => Math.ceil(sizeBytes / partBytes) === partCount;
-  return [...HABITUAL_PART_BYTES, byRclone].find(fits) ?? null;
+  const sizes = [...HABITUAL_PART_BYTES, byRclone].filter(fits);
+  // Of several that fit, one that leaves no remainder is hardly there by chance.
+  return sizes.find((partBytes) => sizeBytes % partBytes === 0) ?? sizes[0] ?? null;
 }
 
 /** The number of parts in a multipart ETag (`…-12`), or null when it is none. */

@@ -25,8 +25,13 @@ const parser = new XMLParser({
 
 type Element = Readonly<Record<string, unknown>>;
 
-/** The children of the root if it is called `root`, else null (also for what is not XML at all). */
+/**
+ * The children of the root if it is called `root`, else null (also for what is not XML at all). The parser would read a
+ * document that breaks off as far as it goes, and half a list is no list: the root must be closed.
+ */
 export function parseRoot(text: string, root: string): Element | null {
+  const closed = new RegExp(`(?:</(?:[\\w.-]+:)?${root}\\s*>|<(?:[\\w.-]+:)?${root}(?:\\s[^<>]*)?/>)\\s*$`);
+  if (!closed.test(text)) return null;
   let document: Element;
   try {
     document = parser.parse(text.trimStart()) as Element;
@@ -106,10 +111,10 @@ export function parseListParts(
   if (result === null) return null;
   const parts: ListedPart[] = [];
   for (const part of Array.isArray(result["Part"]) ? (result["Part"] as Element[]) : []) {
-    const partNumber = Number(textOf(part, "PartNumber"));
-    const sizeBytes = Number(textOf(part, "Size"));
+    const partNumber = wholeNumber(textOf(part, "PartNumber"));
+    const sizeBytes = wholeNumber(textOf(part, "Size"));
     const etag = textOf(part, "ETag");
-    if (!Number.isInteger(partNumber) || !Number.isInteger(sizeBytes) || etag === null) return null;
+    if (partNumber === null || sizeBytes === null || etag === null) return null;
     parts.push({ partNumber, sizeBytes, etag });
   }
   return {
@@ -135,14 +140,13 @@ export function parseListUploads(text: string): {
   const result = parseRoot(text, "ListMultipartUploadsResult");
   if (result === null) return null;
   const encoded = textOf(result, "EncodingType") === "url";
-  // Form style: a space is "+" and a plus is "%2B".
-  const decode = (key: string) => (encoded ? decodeURIComponent(key.replaceAll("+", " ")) : key);
+  const decode = (key: string | null) => (encoded && key !== null ? decodeForm(key) : key);
   const uploads: ListedUpload[] = [];
   for (const upload of Array.isArray(result["Upload"]) ? (result["Upload"] as Element[]) : []) {
-    const [key, uploadId] = [textOf(upload, "Key"), textOf(upload, "UploadId")];
+    const [key, uploadId] = [decode(textOf(upload, "Key")), textOf(upload, "UploadId")];
     const initiatedMs = Date.parse(textOf(upload, "Initiated") ?? "");
     if (key === null || uploadId === null || Number.isNaN(initiatedMs)) return null;
-    uploads.push({ key: decode(key), uploadId, initiatedMs });
+    uploads.push({ key, uploadId, initiatedMs });
   }
   return {
     uploads,
@@ -150,6 +154,19 @@ export function parseListUploads(text: string): {
     nextKeyMarker: textOf(result, "NextKeyMarker"),
     nextUploadIdMarker: textOf(result, "NextUploadIdMarker"),
   };
+}
+
+function wholeNumber(text: string | null): number | null {
+  return text !== null && /^\s*\d+\s*$/.test(text) ? Number(text) : null; // Number(null) would be 0
+}
+
+/** Form style: a space is "+" and a plus is "%2B". Null when it is no such text. */
+function decodeForm(text: string): string | null {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    return null;
+  }
 }
 
 /** The body of CompleteMultipartUpload; the parts must come in ascending order of their numbers. */
