@@ -98,9 +98,8 @@ type Cut = { ok: true; plan: Plan; proof: ProofPlan } | { ok: false; failure: Fa
 async function cut(
   { spec, source, destination, limits }: PrepareRequest,
   via: Via,
-  found: Found,
+  { headers, etag, sizeBytes }: Found,
 ): Promise<Cut> {
-  const { headers, etag, sizeBytes } = found;
   const { profile, encryption } = destination.store;
   if (sizeBytes > profile.maxObjectBytes) {
     const message = `The object has ${sizeBytes} bytes; the destination (${destination.store.provider}) takes objects of at most ${profile.maxObjectBytes} bytes`;
@@ -113,8 +112,9 @@ async function cut(
     minPartBytes: profile.minPartBytes,
     maxParts: profile.maxParts,
   };
-  const wanted = spec.partSizeBytes === null && spec.verify !== "off";
-  const boundaries = wanted ? await findBoundaries(source, spec, found) : null;
+  const own = spec.verify === "off" ? null : await findBoundaries(source, spec, { headers, etag, sizeBytes });
+  // A part size that the request names is used, and is as good as the source's own if it is the same.
+  const boundaries = spec.partSizeBytes === null || own?.partSizeBytes === spec.partSizeBytes ? own : null;
   const kept = boundaries === null ? null : keepBoundaries(sizeBytes, boundaries, planLimits);
   const requested =
     spec.partSizeBytes ??
@@ -165,7 +165,7 @@ async function findBoundaries(
       ? { partSizeBytes: first, partCount, how: "kept" }
       : null;
   }
-  const guess = guessPartBytes(sizeBytes, partCount);
+  const guess = guessPartBytes(sizeBytes, partCount, spec.partSizeBytes);
   return guess === null ? null : { partSizeBytes: guess, partCount, how: "guessed" };
 }
 

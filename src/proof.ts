@@ -153,10 +153,17 @@ const HABITUAL_PART_BYTES: readonly number[] = [
 /**
  * The part size that a multipart object of `partCount` parts probably has, or null. Only the finished object's ETag can
  * prove it.
+ *
+ * @param preferredBytes tried first: what somebody who should know has said
  */
-export function guessPartBytes(sizeBytes: number, partCount: number): number | null {
+export function guessPartBytes(
+  sizeBytes: number,
+  partCount: number,
+  preferredBytes: number | null = null,
+): number | null {
   const byRclone = Math.ceil(sizeBytes / 10_000 / 2 ** 20) * 2 ** 20;
   const fits = (partBytes: number) => Math.ceil(sizeBytes / partBytes) === partCount;
+  if (preferredBytes !== null && fits(preferredBytes)) return preferredBytes;
   const sizes = [...HABITUAL_PART_BYTES, byRclone].filter(fits);
   // Of several that fit, one that leaves no remainder is hardly there by chance.
   return sizes.find((partBytes) => sizeBytes % partBytes === 0) ?? sizes[0] ?? null;

@@ -67,11 +67,14 @@ export function s3Url(
     prefix + (key === null ? bucketPath(address) : keyPath(checkedKey(key), virtual ? null : address.bucket));
   const text = queryString(query);
   const built = `${url.protocol}//${host}` + path + (text === "" ? "" : `?${text}`);
-  const parsed = new URL(built);
-  if (parsed.pathname !== path || parsed.host !== host || parsed.search !== (text && `?${text}`)) {
+  // Null for a host that is none, such as a bucket in front of an IP address.
+  const parsed = URL.parse(built);
+  if (parsed?.pathname !== path || parsed.host !== host || parsed.search !== (text && `?${text}`)) {
+    const instead =
+      parsed === null ? "that is no URL" : `a URL would name ${JSON.stringify(parsed.href)} instead`;
     throw new UnaddressableKeyError(
       `Cannot address key ${JSON.stringify(key)} in bucket "${address.bucket}" in ${address.style} style: ` +
-        `a URL would name ${JSON.stringify(parsed.pathname)} instead; use path style`,
+        `${instead}; use path style`,
     );
   }
   return built;

@@ -151,7 +151,7 @@ export function parseListUploads(text: string): {
   return {
     uploads,
     isTruncated: textOf(result, "IsTruncated")?.trim() === "true",
-    nextKeyMarker: textOf(result, "NextKeyMarker"),
+    nextKeyMarker: decode(textOf(result, "NextKeyMarker")),
     nextUploadIdMarker: textOf(result, "NextUploadIdMarker"),
   };
 }
