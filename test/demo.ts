@@ -1,0 +1,240 @@
+// `npm run demo`: one real multipart copy between two local stores, from nothing to compared bytes, in one command.
+//
+// 1. Starts the mesh of `npm run dev` on a free port, its state in a temporary folder.
+// 2. Puts 128 MiB and some bytes, random ones, into the store `east` over S3, in parts.
+// 3. Asks for the copy over HTTP with the form that curl would send, and shows its progress.
+// 4. Reads the copy back from the store `west` over S3 and compares sizes and SHA-256 digests.
+//
+// Exits 0 only if all of that was so. Leaves no process and no file behind, however it ends.
+
+import { createHash, randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { AwsClient } from "aws4fetch";
+import {
+  type LocalStore,
+  LocalMesh,
+  S3_PATH,
+  curlTour,
+  freePort,
+  localStores,
+  stopSignal,
+} from "./local_mesh.ts";
+
+/** A status, as far as the demo looks into it. */
+interface CopyStatus {
+  readonly id: string;
+  readonly phase: string;
+  readonly size: number | null;
+  readonly parts: { readonly total: number | null; readonly done: number; readonly inFlight: number };
+  readonly bytes: { readonly done: number; readonly total: number | null };
+  readonly rate: { readonly bytesPerSecond: number | null; readonly etaSeconds: number | null };
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly proof?: string;
+  readonly failure?: { readonly code: string; readonly message: string };
+}
+
+interface Content {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+const MIB = 1024 * 1024;
+/** No multiple of the part size, so that the last part is a short one. */
+const OBJECT_BYTES = 128 * MIB + 12_345;
+const PART_SIZE = "8MiB";
+const PART_BYTES = 8 * MIB;
+/** Low enough for parts to finish one after another on a laptop's disk; more than one lane's worth. */
+const CONCURRENCY = "6";
+const KEY = "demo.bin";
+const COPY_LIMIT_MS = 5 * 60_000;
+const POLL_MS = 100;
+const DEATH_NOTICE_MS = 500;
+/** Where nothing can be rewritten, a line is printed this often. */
+const PLAIN_LINE_MS = 1_000;
+const BAR_WIDTH = 16;
+const ENDED = new Set(["completed", "failed", "cancelled"]);
+
+const { east, west } = localStores();
+const source = `${east.name}:${east.bucket}/${KEY}`;
+const destination = `${west.name}:${west.bucket}/${KEY}`;
+
+async function main(signal: AbortSignal): Promise<void> {
+  console.log("Starting the mesh and two local stores");
+  const apiToken = randomBytes(16).toString("hex");
+  const mesh = await LocalMesh.start({ port: await freePort(), apiToken }, signal);
+  const ended = AbortSignal.any([signal, mesh.died]);
+  try {
+    const put = await putRandomObject(mesh.origin, ended);
+    console.log(`Put ${grouped(put.sizeBytes)} random bytes to ${source}\n  SHA-256 ${put.sha256}`);
+    console.log(
+      `$ curl -H "$auth" ${mesh.origin}/copies -d source=${source} -d destination=${destination} \\`,
+    );
+    console.log(`    -d partSize=${PART_SIZE} -d concurrency=${CONCURRENCY}`);
+    const status = await copy(mesh.origin, apiToken, ended);
+    const back = await readBack(mesh.origin, ended);
+    console.log(`Read ${grouped(back.sizeBytes)} bytes back from ${destination}\n  SHA-256 ${back.sha256}`);
+    check(put, back, status);
+    console.log(`Same size, same SHA-256. ${summary(status)}`);
+  } catch (error) {
+    // A request notices first that wrangler has died; how it died says more.
+    await delay(DEATH_NOTICE_MS, undefined, { signal: ended }).catch(() => {});
+    if (ended.aborted) throw ended.reason;
+    throw new Error(`${describe(error)}\n${mesh.logTail()}`, { cause: error });
+  } finally {
+    await mesh.stop();
+  }
+  console.log(`\nNext, the same from curl: run "npm run dev", then in another terminal`);
+  for (const { commands } of curlTour("http://localhost:8787", "local").slice(0, 2)) console.log(commands);
+}
+
+/** Puts the object as tools put large ones: in parts. The copy can keep their boundaries, and so the ETag. */
+async function putRandomObject(origin: string, signal: AbortSignal): Promise<Content> {
+  const sha256 = createHash("sha256");
+  const call = async (method: string, query: string, body: Uint8Array<ArrayBuffer> | string | null) => {
+    const { url, headers } = await sign(origin, method, east, query);
+    const response = await fetch(url, { method, headers, body, signal });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} of ${source} answered ${response.status}: ${text}`);
+    return { text, etag: response.headers.get("etag") ?? "" };
+  };
+  const created = await call("POST", "?uploads=", null);
+  const uploadId = /<UploadId>(.+)<\/UploadId>/.exec(created.text)?.[1];
+  if (uploadId === undefined) throw new Error(`No upload ID in ${created.text}`);
+  const upload = `uploadId=${encodeURIComponent(uploadId)}`;
+  let parts = "";
+  for (let offset = 0, partNumber = 1; offset < OBJECT_BYTES; offset += PART_BYTES, partNumber++) {
+    const bytes = randomBytes(Math.min(PART_BYTES, OBJECT_BYTES - offset));
+    sha256.update(bytes);
+    const { etag } = await call("PUT", `?partNumber=${partNumber}&${upload}`, bytes);
+    parts += `<Part><PartNumber>${partNumber}</PartNumber><ETag>${etag.replaceAll('"', "&quot;")}</ETag></Part>`;
+  }
+  await call("POST", `?${upload}`, `<CompleteMultipartUpload>${parts}</CompleteMultipartUpload>`);
+  return { sizeBytes: OBJECT_BYTES, sha256: sha256.digest("hex") };
+}
+
+async function readBack(origin: string, signal: AbortSignal): Promise<Content> {
+  const { url, headers } = await sign(origin, "GET", west);
+  const response = await fetch(url, { headers, signal });
+  if (!response.ok || response.body === null) {
+    throw new Error(`GET of ${destination} answered ${response.status}: ${await response.text()}`);
+  }
+  const sha256 = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const chunk of response.body) {
+    sha256.update(chunk);
+    sizeBytes += chunk.length;
+  }
+  return { sizeBytes, sha256: sha256.digest("hex") };
+}
+
+async function copy(origin: string, apiToken: string, signal: AbortSignal): Promise<CopyStatus> {
+  const call = async (path: string, body: URLSearchParams | null): Promise<CopyStatus> => {
+    const response = await fetch(origin + path, {
+      method: body === null ? "GET" : "POST",
+      headers: { authorization: `Bearer ${apiToken}` },
+      body,
+      signal: AbortSignal.any([signal, limit]),
+    });
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+    return (await response.json()) as CopyStatus;
+  };
+  const limit = AbortSignal.timeout(COPY_LIMIT_MS);
+  const form = new URLSearchParams({ source, destination, partSize: PART_SIZE, concurrency: CONCURRENCY });
+  const progress = new Progress();
+  let status = await call("/copies", form);
+  while (!ENDED.has(status.phase)) {
+    progress.show(status);
+    await delay(POLL_MS, undefined, { signal });
+    status = await call(`/copies/${status.id}`, null);
+  }
+  progress.finish(status);
+  if (status.phase === "completed") return status;
+  throw new Error(`The copy ended as ${status.phase}: ${status.failure?.message ?? "it was cancelled"}`);
+}
+
+/** One line that is rewritten on a terminal; elsewhere a line when there is news, and not too often. */
+class Progress {
+  readonly #isTerminal = process.stdout.isTTY;
+  #shownAtMs = 0;
+  #shownBytes = -1;
+
+  show(status: CopyStatus): void {
+    if (this.#isTerminal) {
+      const line = progressLine(status).slice(0, (process.stdout.columns || 80) - 1);
+      process.stdout.write(`\r\x1b[K${line}`);
+    } else if (status.bytes.done !== this.#shownBytes && Date.now() - this.#shownAtMs >= PLAIN_LINE_MS) {
+      this.#shownAtMs = Date.now();
+      this.#shownBytes = status.bytes.done;
+      console.log(progressLine(status));
+    }
+  }
+
+  finish(status: CopyStatus): void {
+    if (this.#isTerminal) {
+      this.show(status);
+      process.stdout.write("\n");
+    } else {
+      console.log(progressLine(status));
+    }
+  }
+}
+
+function progressLine({ phase, bytes, parts, rate }: CopyStatus): string {
+  const share = bytes.total === null ? 0 : bytes.done / bytes.total;
+  const filled = Math.floor(share * BAR_WIDTH);
+  const fields = [
+    `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}] ${String(Math.floor(share * 100)).padStart(3)}%`,
+    `${Math.floor(bytes.done / MIB)}/${Math.floor((bytes.total ?? OBJECT_BYTES) / MIB)} MiB`,
+    `${parts.done}/${parts.total ?? "?"} parts`,
+  ];
+  if (parts.inFlight > 0) fields.push(`${parts.inFlight} running`);
+  if (rate.bytesPerSecond !== null) fields.push(`${mib(rate.bytesPerSecond)} MiB/s`);
+  if (phase !== "uploading") fields.push(phase);
+  else if (rate.etaSeconds !== null) fields.push(`ETA ${rate.etaSeconds} s`);
+  return fields.join("  ");
+}
+
+function check(put: Content, back: Content, status: CopyStatus): void {
+  if (back.sizeBytes !== put.sizeBytes || status.size !== put.sizeBytes) {
+    throw new Error(
+      `Sizes differ: ${put.sizeBytes} bytes put, ${status.size} in the status, ${back.sizeBytes} read back`,
+    );
+  }
+  if (back.sha256 !== put.sha256) throw new Error("The digests differ: the copy is not the source");
+}
+
+async function sign(origin: string, method: string, store: LocalStore, query = ""): Promise<Request> {
+  const { bucket, accessKeyId, secretAccessKey } = store;
+  const client = new AwsClient({ accessKeyId, secretAccessKey, service: "s3", region: "auto" });
+  const headers = { "x-amz-content-sha256": "UNSIGNED-PAYLOAD" };
+  return await client.sign(`${origin}${S3_PATH}/${bucket}/${KEY}${query}`, { method, headers });
+}
+
+function summary({ size, parts, startedAt, endedAt, proof }: CopyStatus): string {
+  const seconds = (Date.parse(endedAt ?? "") - Date.parse(startedAt ?? "")) / 1000;
+  const rate = mib((size ?? 0) / seconds);
+  return `${parts.total} parts in ${seconds.toFixed(1)} s, ${rate} MiB/s; the status claims the proof "${proof}".`;
+}
+
+function mib(sizeBytes: number): string {
+  return (sizeBytes / MIB).toFixed(1);
+}
+
+/** With its causes: fetch says "fetch failed" and keeps the reason there. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;
+}
+
+function grouped(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+const stopped = stopSignal();
+try {
+  await main(stopped);
+} catch (error) {
+  console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = stopped.aborted ? 130 : 1;
+}

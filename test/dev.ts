@@ -1,0 +1,67 @@
+// `npm run dev [-- --port 8787]`: the whole mesh on this machine, with two stores to copy between, until Ctrl-C.
+//
+// Prints the curl commands to try, then wrangler's log. The state (objects, copies, schedules) is kept in
+// .wrangler/dev/<port> between runs; it goes with the port because two meshes must never share a folder, and because
+// the stores' endpoints hold the port.
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { LocalMesh, curlTour, isPortFree, localStores, stopSignal } from "./local_mesh.ts";
+
+const API_TOKEN = "local";
+const DEFAULT_PORT = 8787;
+const PORTS_TRIED = 20;
+
+async function main(): Promise<number> {
+  const port = await choosePort();
+  const stopped = stopSignal();
+  const state = join(".wrangler/dev", String(port));
+  const options = { port, apiToken: API_TOKEN, stateDirectory: join(import.meta.dirname, "..", state) };
+  const mesh = await LocalMesh.start({ ...options, onLine: (line) => console.log(line) }, stopped);
+  try {
+    const origin = `http://localhost:${port}`;
+    const stores = Object.values(localStores()).map(({ name, bucket }) => `${name} (bucket ${bucket})`);
+    console.log(`Bucket Brigade runs at ${origin} with the stores ${stores.join(" and ")}.`);
+    console.log(`Its state is kept in ${state}. Ctrl-C ends it. In another terminal:`);
+    for (const { heading, commands } of curlTour(origin, API_TOKEN)) console.log(`\n${heading}\n${commands}`);
+    console.log();
+    const ended = AbortSignal.any([stopped, mesh.died]);
+    if (!ended.aborted) await new Promise((resolve) => ended.addEventListener("abort", resolve));
+    if (!stopped.aborted) throw ended.reason;
+    return 0;
+  } finally {
+    await mesh.stop();
+  }
+}
+
+/** The port asked for, or the first free one from 8787 on. @throws when the port asked for is taken */
+async function choosePort(): Promise<number> {
+  const { values } = parseArgs({ options: { port: { type: "string" } } });
+  const asked = values.port ?? process.env["PORT"];
+  if (asked !== undefined && !isPortNumber(asked)) {
+    throw new RangeError(`The port must be a number from 1 to 65535, not "${asked}"`);
+  }
+  const first = asked === undefined ? DEFAULT_PORT : Number(asked);
+  let port = first;
+  while (!(await isPortFree(port))) {
+    port += 1;
+    if (port === first + PORTS_TRIED) throw new Error(`Ports ${first} to ${port - 1} are all in use`);
+  }
+  if (port === first) return port;
+  if (asked !== undefined) {
+    throw new Error(`Port ${first} is in use; a free one is ${port}: npm run dev -- --port ${port}`);
+  }
+  console.log(`Port ${first} is in use, so this mesh takes port ${port} (and has its own state).\n`);
+  return port;
+}
+
+function isPortNumber(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
