@@ -76,21 +76,24 @@ export const MAX_BODY_BYTES = 64 * 1024;
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 const SIZE_HINT = 'bytes, or text with a unit such as "64MiB"';
 
-const Count = (max: number) =>
-  z.union([z.number(), z.string()]).transform((value, context) => {
+const Count = (max: number) => {
+  const hint = `must be a whole number from 1 to ${max}`;
+  return z.union([z.number(), z.string()], { error: hint }).transform((value, context) => {
     const count = typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : Number(value);
     if (Number.isInteger(count) && count >= 1 && count <= max) return count;
-    const message = `must be a whole number from 1 to ${max}, not ${JSON.stringify(value)}`;
-    context.addIssue({ code: "custom", message });
+    context.addIssue({ code: "custom", message: `${hint}, not ${JSON.stringify(value)}` });
     return z.NEVER;
   });
+};
 
-const Size = z.union([z.number(), z.string()]).transform((value, context) => {
-  const sizeBytes = parseSize(value);
-  if (sizeBytes !== null) return sizeBytes;
-  context.addIssue({ code: "custom", message: `must be ${SIZE_HINT}, not ${JSON.stringify(value)}` });
-  return z.NEVER;
-});
+const Size = z
+  .union([z.number(), z.string()], { error: `must be ${SIZE_HINT}` })
+  .transform((value, context) => {
+    const sizeBytes = parseSize(value);
+    if (sizeBytes !== null) return sizeBytes;
+    context.addIssue({ code: "custom", message: `must be ${SIZE_HINT}, not ${JSON.stringify(value)}` });
+    return z.NEVER;
+  });
 
 const ObjectRefSchema = z.union(
   [

@@ -51,7 +51,7 @@ export function planCopy(
     const refusal = checkPartSize(requestedPartBytes, { maxPartBytes, minPartBytes });
     if (refusal !== null) return { ok: false, refusal };
   }
-  const leastBytes = smallestPartBytes(sizeBytes, { minPartBytes, maxParts });
+  const leastBytes = smallestPartBytes(sizeBytes, { minPartBytes, maxPartBytes, maxParts });
   if (leastBytes > maxPartBytes) {
     return refuse(
       "object_too_large",
@@ -134,9 +134,13 @@ export function partRange(plan: Plan, partNumber: number): { offset: number; len
 // Rounded up to a MiB, so that a size in an error message or a status is one that people recognise.
 function smallestPartBytes(
   sizeBytes: number,
-  { minPartBytes, maxParts }: { minPartBytes: number; maxParts: number },
+  { minPartBytes, maxPartBytes, maxParts }: Required<PlanLimits>,
 ): number {
-  return Math.max(minPartBytes, Math.ceil(sizeBytes / maxParts / MIB) * MIB);
+  const leastBytes = Math.ceil(sizeBytes / maxParts);
+  const roundedBytes = Math.ceil(leastBytes / MIB) * MIB;
+  // A ceiling in powers of ten (5 GB) may lie between the two.
+  const fittingBytes = leastBytes <= maxPartBytes ? Math.min(roundedBytes, maxPartBytes) : roundedBytes;
+  return Math.max(minPartBytes, fittingBytes);
 }
 
 function refuse(code: PlanRefusal["code"], message: string): { ok: false; refusal: PlanRefusal } {

@@ -71,7 +71,7 @@ export function s3Url(
   const parsed = URL.parse(built);
   if (parsed?.pathname !== path || parsed.host !== host || parsed.search !== (text && `?${text}`)) {
     const instead =
-      parsed === null ? "that is no URL" : `a URL would name ${JSON.stringify(parsed.href)} instead`;
+      parsed === null ? "that is no URL" : `a URL would name ${JSON.stringify(parsed.pathname)} instead`;
     throw new UnaddressableKeyError(
       `Cannot address key ${JSON.stringify(key)} in bucket "${address.bucket}" in ${address.style} style: ` +
         `${instead}; use path style`,

@@ -206,8 +206,9 @@ function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null 
 // Names the field and what is allowed, not what was found there. Zod's messages do the same, but for unknown keys.
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") {
-    const known = Object.keys(StoreSchema.shape).join(", ");
-    return `unknown field ${issue.keys.map((key) => `"${key}"`).join(", ")}; known are ${known}`;
+    const unknown = `unknown field ${issue.keys.map((key) => `"${key}"`).join(", ")}`;
+    if (issue.path.length > 0) return `${unknown} in "${issue.path.join(".")}"`;
+    return `${unknown}; known are ${Object.keys(StoreSchema.shape).join(", ")}`;
   }
   const field = issue.path.length === 0 ? "the value" : `"${issue.path.join(".")}"`;
   return `${field}: ${issue.message}`;

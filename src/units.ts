@@ -16,9 +16,11 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
 export function parseSize(value: string | number): number | null {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value).trim());
   if (match === null) return null;
-  const [, digits, unit = ""] = match;
+  const [, digits = "", unit = ""] = match;
   const unitBytes = unit === "" ? 1 : UNIT_BYTES[unit.toLowerCase()];
   if (unitBytes === undefined) return null;
-  const sizeBytes = Number(digits) * unitBytes;
+  // In whole numbers, since 8.03 * 1000 is not 8030 in binary fractions.
+  const [whole = "", fraction = ""] = digits.split(".");
+  const sizeBytes = (Number(whole + fraction) * unitBytes) / 10 ** fraction.length;
   return Number.isSafeInteger(sizeBytes) ? sizeBytes : null;
 }

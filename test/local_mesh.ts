@@ -170,7 +170,7 @@ export class LocalMesh {
 
   /** The last lines that wrangler wrote, as the end of an error message. */
   logTail(): string {
-    return `The end of its log:\n${this.#tail.map((line) => `  | ${line}`).join("\n")}`;
+    return `The end of wrangler's log:\n${this.#tail.map((line) => `  | ${line}`).join("\n")}`;
   }
 
   #killGroup(): void {

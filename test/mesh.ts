@@ -1,7 +1,9 @@
 // The mesh under test: the built bundle in real workerd, through the Miniflare class, with its stores configured as
 // secrets. Calls go in over HTTP as curl's would, and the bytes go over real loopback HTTP to the test stores.
 
-import { readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
@@ -17,8 +19,10 @@ export interface MeshOptions {
   readonly storeFields?: Readonly<Record<string, Record<string, unknown>>>;
   /** Bindings that win over the default ones; null removes one. */
   readonly bindings?: Readonly<Record<string, string | null>>;
-  /** Where the Durable Objects are kept between two meshes; default: gone with this one. */
+  /** Where the Durable Objects are kept between two meshes; default: in memory, gone with this one. */
   readonly directory?: string;
+  /** Answers all that the Workers fetch, in place of the network: for host names that no resolver knows. */
+  readonly outbound?: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 export interface Answer<T = Record<string, unknown>> {
@@ -57,6 +61,8 @@ export function storeSecret(store: TestStore, fields: Readonly<Record<string, un
 }
 
 const POLL_MS = 20;
+// A copy is three small databases, and a disk takes its time.
+const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 // The Worker runs under the same rules here and in production.
 const CONFIGURATION = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
 const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1];
@@ -64,10 +70,12 @@ const COMPATIBILITY_FLAGS = /^compatibility_flags = (\[.*\])/m.exec(CONFIGURATIO
 
 export class Mesh {
   readonly #miniflare: Miniflare;
+  readonly #ownDirectory: string | null;
   readonly url: URL;
 
-  private constructor(miniflare: Miniflare, url: URL) {
+  private constructor(miniflare: Miniflare, url: URL, ownDirectory: string | null) {
     this.#miniflare = miniflare;
+    this.#ownDirectory = ownDirectory;
     this.url = url;
   }
 
@@ -80,6 +88,7 @@ export class Mesh {
       if (value === null) delete bindings[name];
       else bindings[name] = value;
     }
+    const directory = options.directory ?? mkdtempSync(join(MEMORY, "bucket-brigade-mesh-"));
     const miniflare = new Miniflare({
       ...convertV4MiniflareOptions({
         name: "bucket-brigade",
@@ -93,14 +102,16 @@ export class Mesh {
           REGISTRY: { className: "Registry", useSQLite: true },
         },
         bindings,
+        ...(options.outbound === undefined ? {} : { outboundService: { node: options.outbound } }),
       }),
-      ...(options.directory === undefined ? {} : { resourcePersistencePath: options.directory }),
+      resourcePersistencePath: directory,
     });
-    return new Mesh(miniflare, await miniflare.ready);
+    return new Mesh(miniflare, await miniflare.ready, options.directory === undefined ? directory : null);
   }
 
   async stop(): Promise<void> {
     await this.#miniflare.dispose();
+    if (this.#ownDirectory !== null) rmSync(this.#ownDirectory, { recursive: true, force: true });
   }
 
   /** One HTTP call with the full token, unless `headers` says otherwise. */
@@ -160,9 +171,5 @@ export class Mesh {
   async fireCron(at: Date): Promise<void> {
     const worker = await this.#miniflare.getWorker();
     await worker.scheduled({ scheduledTime: at, cron: "* * * * *" });
-  }
-
-  async evict(className: "Coordinator" | "Lane" | "Registry", name: string): Promise<void> {
-    await this.#miniflare.unsafeEvictDurableObject("bucket-brigade", className, { name });
   }
 }

@@ -1,0 +1,191 @@
+// What each answer of a store asks for, how long to wait, and what people are shown.
+import { describe, expect, test } from "vitest";
+import {
+  MAX_ATTEMPTS,
+  type Verdict,
+  backoffMs,
+  meshFailure,
+  parseRetryAfter,
+  publicCode,
+  verdictOf,
+} from "../../src/failure.ts";
+import { failure, seeded } from "./samples.ts";
+
+describe("verdictOf()", () => {
+  const answers: [status: number | null, codes: string, verdict: Verdict][] = [
+    [null, "network timeout stream_broken copier_died short_body cancelled", "retry"],
+    [500, "InternalError unknown", "retry"],
+    [200, "InternalError", "retry"],
+    [502, "unknown", "retry"],
+    [504, "unknown", "retry"],
+    [503, "SlowDown ServiceUnavailable SlowDownRead SlowDownWrite no_tomes_available unknown", "throttle"],
+    [503, "RequestTimeout", "retry"],
+    [200, "SlowDown ServiceUnavailable", "throttle"],
+    [
+      429,
+      "TooManyRequests RequestLimitExceeded BandwidthLimitExceeded Throttling ThrottlingException unknown",
+      "throttle",
+    ],
+    [400, "KMS.ThrottlingException Throttling SlowDown", "throttle"],
+    [
+      400,
+      "RequestTimeout RequestTimeoutException PriorRequestNotComplete IncompleteBody ClientDisconnect BadDigest",
+      "retry",
+    ],
+    [400, "ExpiredToken TokenRefreshRequired", "credentials"],
+    [403, "ExpiredToken InvalidToken ExpiredRequest", "credentials"],
+    [403, "RequestTimeTooSkewed", "retry"],
+    [301, "wrong_region", "retry"],
+    [
+      400,
+      "EntityTooSmall InvalidPartOrder MalformedXML InvalidArgument InvalidRequest InvalidDigest KeyTooLongError",
+      "fatal",
+    ],
+    [400, "MetadataTooLarge TooManyParts InvalidTag KMS.DisabledException InvalidPart unknown", "fatal"],
+    [403, "SignatureDoesNotMatch AccessDenied InvalidAccessKeyId InvalidObjectState unknown", "fatal"],
+    [404, "NoSuchUpload NoSuchKey NoSuchBucket unknown", "fatal"],
+    [405, "MethodNotAllowed unknown", "fatal"],
+    [501, "NotImplemented unknown", "fatal"],
+    [408, "unknown", "retry"],
+    [409, "OperationAborted ConditionalRequestConflict", "retry"],
+    [409, "unknown", "fatal"],
+    [411, "MissingContentLength", "fatal"],
+    [412, "PreconditionFailed unknown", "fatal"],
+    [413, "EntityTooLarge unknown", "fatal"],
+    [507, "XMinioStorageFull unknown", "fatal"],
+    [416, "InvalidRange unknown", "fatal"],
+    [200, "range_ignored", "fatal"],
+    [206, "wrong_range wrong_length", "retry"],
+  ];
+  const rows = answers.flatMap(([status, codes, verdict]) =>
+    codes.split(" ").map((code) => [status, code, verdict] as const),
+  );
+  test.each(rows)("%s %s: %s", (status, code, verdict) => {
+    expect(verdictOf(failure(code, status))).toBe(verdict);
+  });
+
+  test.each([
+    ["source_changed", "fatal"],
+    ["source_without_etag", "fatal"],
+    ["source_archived", "credentials"],
+    ["part_corrupt", "fatal"],
+    ["checksum_mismatch", "fatal"],
+    ["proof_impossible", "fatal"],
+    ["attribute_lost", "fatal"],
+    ["destination_exists", "fatal"],
+    ["metadata_too_large", "fatal"],
+    ["key_too_long", "fatal"],
+    ["unknown_store", "fatal"],
+    ["store_misconfigured", "credentials"],
+    ["misconfigured", "credentials"],
+    ["part_size_too_small", "fatal"],
+    ["part_size_too_large", "fatal"],
+    ["object_too_large", "fatal"],
+    ["verification_failed", "fatal"],
+    ["object_not_visible", "retry"],
+    ["upload_still_there", "retry"],
+    ["bad_answer", "retry"],
+    ["missing_etag", "retry"],
+  ])("our own %s: %s", (code, verdict) => {
+    expect(verdictOf(meshFailure(code, "", "plan"))).toBe(verdict);
+  });
+});
+
+describe("backoffMs()", () => {
+  const lost = failure("network");
+  const throttled = failure("SlowDown", 503);
+  const longest = 1 - Number.EPSILON;
+
+  test("doubles its ceiling with each failed attempt, up to twenty seconds", () => {
+    const ceilings = [1, 2, 3, 4, 5, 6, 7, 8].map((attempts) => backoffMs(lost, attempts, longest));
+    expect(ceilings).toEqual([200, 400, 800, 1600, 3200, 6400, 12_800, 20_000]);
+    expect(backoffMs(lost, 1000, longest)).toBe(20_000);
+  });
+
+  test("waits longer for a store that is throttling", () => {
+    const ceilings = [1, 2, 3, 4, 5].map((attempts) => backoffMs(throttled, attempts, longest));
+    expect(ceilings).toEqual([1600, 3200, 6400, 12_800, 20_000]);
+  });
+
+  test("takes Retry-After as a floor, with the jitter on top", () => {
+    const told = failure("SlowDown", 503, { retryAfterMs: 7000 });
+    expect(backoffMs(told, 1, 0)).toBe(7000);
+    expect(backoffMs(told, 1, longest)).toBe(8600);
+    expect(backoffMs(failure("network", null, { retryAfterMs: 60_000 }), 8, 0)).toBe(60_000);
+  });
+
+  test("is a whole number between nothing and its ceiling for every random number", () => {
+    const random = seeded(53);
+    for (let round = 0; round < 1000; round++) {
+      const attempts = 1 + Math.floor(random() * MAX_ATTEMPTS);
+      const waitMs = backoffMs(throttled, attempts, random());
+      expect(Number.isInteger(waitMs)).toBe(true);
+      expect(waitMs).toBeGreaterThanOrEqual(0);
+      expect(waitMs).toBeLessThanOrEqual(Math.min(20_000, 800 * 2 ** attempts));
+    }
+  });
+});
+
+describe("parseRetryAfter()", () => {
+  const now = Date.UTC(2026, 10, 25, 12);
+  test.each([
+    ["7", 7000],
+    [" 120 ", 120_000],
+    ["0", 0],
+    ["Wed, 25 Nov 2026 12:00:30 GMT", 30_000],
+    ["Wed, 25 Nov 2026 11:59:00 GMT", 0],
+    ["soon", null],
+    ["", null],
+    [null, null],
+  ])("reads %j as %j ms", (value, waitMs) => {
+    expect(parseRetryAfter(value, now)).toBe(waitMs);
+  });
+
+  test.each(["1.5", "-7"])("waits no time that %s does not name", (value) => {
+    const waitMs = parseRetryAfter(value, now);
+    expect(waitMs === null || waitMs < 60_000).toBe(true);
+  });
+});
+
+describe("publicCode()", () => {
+  test.each([
+    ["NoSuchBucket", 404, "destination_bucket_not_found"],
+    ["NoSuchKey", 404, "destination_not_found"],
+    ["NoSuchUpload", 404, "destination_not_found"],
+    ["AccessDenied", 403, "destination_access_denied"],
+    ["AllAccessDisabled", 403, "destination_access_denied"],
+    ["SomethingElse", 403, "destination_access_denied"],
+    ["InvalidAccessKeyId", 403, "destination_credentials_refused"],
+    ["SignatureDoesNotMatch", 403, "destination_credentials_refused"],
+    ["ExpiredToken", 400, "destination_credentials_refused"],
+    ["InvalidToken", 403, "destination_credentials_refused"],
+    ["network", null, "destination_unreachable"],
+    ["timeout", null, "destination_unreachable"],
+    ["SlowDown", 503, "destination_throttled"],
+    ["unknown", 429, "destination_throttled"],
+    ["InternalError", 500, "destination_error"],
+    ["MalformedXML", 400, "destination_error"],
+  ])("%s %s of the destination is shown as %s", (code, status, shown) => {
+    expect(publicCode(failure(code, status))).toBe(shown);
+    expect(publicCode(failure(code, status, { side: "source" }))).toBe(
+      shown.replace("destination", "source"),
+    );
+  });
+
+  test("our own codes are shown as they are", () => {
+    expect(publicCode(meshFailure("proof_impossible", "", "plan"))).toBe("proof_impossible");
+    expect(publicCode(failure("source_changed", 412, { side: "source" }))).toBe("source_changed");
+  });
+});
+
+test("meshFailure() is of the mesh and bears no status of a store", () => {
+  expect(meshFailure("object_too_large", "too large", "plan")).toEqual({
+    side: "mesh",
+    code: "object_too_large",
+    message: "too large",
+    operation: "plan",
+    status: null,
+    requestId: null,
+    retryAfterMs: null,
+  });
+});

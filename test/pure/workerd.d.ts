@@ -1,0 +1,15 @@
+// What the pure modules mention of workerd's own types, so that they can be checked for Node, which runs these tests.
+
+interface SqlStorage {
+  exec(
+    query: string,
+    ...bindings: unknown[]
+  ): Iterable<Record<string, unknown>> & {
+    one(): Record<string, unknown>;
+    toArray(): Record<string, unknown>[];
+  };
+}
+
+interface RequestInit {
+  encodeResponseBody?: "automatic" | "manual";
+}

@@ -1,0 +1,41 @@
+// The world of one test file: a mesh and the stores it knows. Opened at the top of the file, closed by hooks.
+//
+// What holds after every test is checked here for all of them: no store met a bug of its own, no request is still open
+// (an answer that nobody reads or cancels stays open), and no store keeps an unfinished upload that would be paid for.
+
+import { afterAll, afterEach, expect, inject } from "vitest";
+import { Mesh, type MeshOptions } from "../mesh.ts";
+import { type StoreOptions, type TestStore, startStore } from "../store/store.ts";
+
+export const MIB = 1024 * 1024;
+/** The smallest part size that the mesh takes. */
+export const PART = 5 * MIB;
+
+/** @param stores by the name under which the mesh knows them */
+export async function openWorld<Name extends string>(
+  stores: Readonly<Record<Name, StoreOptions>>,
+  options: (stores: Record<Name, TestStore>) => Omit<MeshOptions, "bundlePath" | "stores"> = () => ({}),
+): Promise<{ mesh: Mesh; stores: Record<Name, TestStore> }> {
+  const opened = {} as Record<Name, TestStore>;
+  for (const name of Object.keys(stores) as Name[]) opened[name] = await startStore(stores[name]);
+  const all = Object.values<TestStore>(opened);
+  const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: opened, ...options(opened) });
+
+  afterEach(async () => {
+    for (const store of all) {
+      store.clearFaults();
+      await store.recover();
+      await store.waitFor(() => store.openRequests().length === 0);
+      expect(store.failures).toEqual([]);
+      const left = store.uploads();
+      for (const { id } of left) store.forgetUpload(id);
+      store.journal.clear();
+      expect(left.map(({ key }) => key)).toEqual([]);
+    }
+  });
+  afterAll(async () => {
+    await mesh.stop();
+    await Promise.all(all.map((store) => store.stop()));
+  });
+  return { mesh, stores: opened };
+}
