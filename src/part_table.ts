@@ -48,7 +48,10 @@ export class PartTable {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(`
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS parts (
         part_number INTEGER PRIMARY KEY,
         state TEXT NOT NULL,              -- pending | leased | done

@@ -31,24 +31,12 @@ export class CopyRecord {
     this.#sql = storage.sql;
     this.parts = new PartTable(this.#sql);
     this.timeline = new Timeline(this.#sql);
-    this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS copy (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        id TEXT NOT NULL,
-        spec TEXT NOT NULL,              -- CopySpec
-        job TEXT NOT NULL,               -- Job
-        created_at_ms INTEGER NOT NULL,
-        started_at_ms INTEGER,
-        ended_at_ms INTEGER,
-        reported TEXT
-      );
-      CREATE TABLE IF NOT EXISTS warnings (text TEXT PRIMARY KEY);
-    `);
   }
 
   /** Stores a new copy. A copy that is there already stays as it is. */
   begin(id: string, spec: CopySpec, createdAtMs: number): void {
     this.transaction(() => {
+      this.#createTables();
       const { rowsWritten } = this.#sql.exec(
         "INSERT OR IGNORE INTO copy (one, id, spec, job, created_at_ms) VALUES (1, ?, ?, ?, ?)",
         id,
@@ -62,6 +50,11 @@ export class CopyRecord {
 
   /** The copy, or null in an object that was never given one. */
   find(): Copy | null {
+    // Whoever asks for an id that never was must not leave an object with empty tables behind.
+    const made = this.#sql
+      .exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'copy'")
+      .toArray();
+    if (made.length === 0) return null;
     const row = this.#sql.exec("SELECT * FROM copy").toArray()[0];
     if (row === undefined) return null;
     return {
@@ -130,5 +123,23 @@ export class CopyRecord {
 
   markReported(phase: string): void {
     this.#sql.exec("UPDATE copy SET reported = ?", phase);
+  }
+
+  #createTables(): void {
+    this.parts.createTables();
+    this.timeline.createTables();
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS copy (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id TEXT NOT NULL,
+        spec TEXT NOT NULL,              -- CopySpec
+        job TEXT NOT NULL,               -- Job
+        created_at_ms INTEGER NOT NULL,
+        started_at_ms INTEGER,
+        ended_at_ms INTEGER,
+        reported TEXT
+      );
+      CREATE TABLE IF NOT EXISTS warnings (text TEXT PRIMARY KEY);
+    `);
   }
 }

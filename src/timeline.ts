@@ -14,7 +14,10 @@ export class Timeline {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(`
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS timeline (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, event TEXT NOT NULL, detail TEXT
       );
