@@ -312,6 +312,8 @@ function describeIssue(issue: z.core.$ZodIssue): string {
     if (inner !== undefined) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] });
   }
   const field = issue.path.length === 0 ? "The body" : `"${issue.path.join(".")}"`;
+  const [reason] = issue.code === "invalid_key" ? issue.issues : [];
+  if (reason !== undefined) return `${field} ${reason.message}`;
   if (issue.code === "unrecognized_keys") {
     const where = issue.path.length === 0 ? "" : ` in ${field}`;
     return `Unknown field ${issue.keys.map((key) => `"${key}"`).join(", ")}${where}`;

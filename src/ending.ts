@@ -27,10 +27,15 @@ export function end(job: Working, ending: Ending): Job {
   return { phase: "aborting", object, upload: uploadOf(job), strayAtMs, ending, retry: FRESH };
 }
 
-/** An upload that the store has lost, and by option a source that has changed, begin the copy again a few times. */
+/**
+ * An upload that the store has lost, or that AWS says to begin anew (409 after a write that raced with Complete), and by
+ * option a source that has changed, begin the copy again a few times.
+ */
 export function afterFailure({ restarts, ifSourceChanges }: Prepared, failure: Failure): Ending {
   const curable =
-    failure.code === "NoSuchUpload" || (failure.code === "source_changed" && ifSourceChanges === "restart");
+    failure.code === "NoSuchUpload" ||
+    failure.code === "ConditionalRequestConflict" ||
+    (failure.code === "source_changed" && ifSourceChanges === "restart");
   return curable && restarts < MAX_RESTARTS
     ? { phase: "restart", via: "auto", restarts: restarts + 1 }
     : { phase: "failed", failure };

@@ -206,7 +206,11 @@ function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null 
 // Names the field and what is allowed, not what was found there. Zod's messages do the same, but for unknown keys.
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") {
-    const unknown = `unknown field ${issue.keys.map((key) => `"${key}"`).join(", ")}`;
+    // A key pasted in the wrong place must not be shown: what looks like a field's name is short and of letters.
+    const names = issue.keys.map((key) =>
+      /^[A-Za-z]{1,24}$/.test(key) ? `"${key}"` : `of ${key.length} characters`,
+    );
+    const unknown = `unknown field ${names.join(", ")}`;
     if (issue.path.length > 0) return `${unknown} in "${issue.path.join(".")}"`;
     return `${unknown}; known are ${Object.keys(StoreSchema.shape).join(", ")}`;
   }

@@ -91,11 +91,12 @@ describe.each(CHECKSUMS)("combineCrcs(%s)", (algorithm) => {
   });
 });
 
-test("combineCrcs() combines 10,000 parts at the cost of a multiplication each", () => {
-  const parts = Array.from({ length: 10_000 }, () => ({ crc: CHECK.crc64nvme, length: 2 ** 26 }));
-  const startMs = performance.now();
-  expect(combineCrcs("crc64nvme", parts)).toMatch(/^[0-9a-f]{16}$/);
-  expect(performance.now() - startMs).toBeLessThan(2000);
+const equalParts = (count: number) =>
+  Array.from({ length: count }, () => ({ crc: CHECK.crc64nvme, length: 2 ** 26 }));
+
+test("combineCrcs() of 10,000 parts is that of its two halves", () => {
+  const half = { crc: combineCrcs("crc64nvme", equalParts(5000)), length: 5000 * 2 ** 26 };
+  expect(combineCrcs("crc64nvme", equalParts(10_000))).toBe(combineCrcs("crc64nvme", [half, half]));
 });
 
 describe("multipartEtag()", () => {

@@ -172,6 +172,11 @@ describe("publicCode()", () => {
     );
   });
 
+  test("an object that is in the way is shown by one name, whoever found it", () => {
+    expect(publicCode(failure("PreconditionFailed", 412))).toBe("destination_exists");
+    expect(publicCode(failure("destination_exists", 412))).toBe("destination_exists");
+  });
+
   test("our own codes are shown as they are", () => {
     expect(publicCode(meshFailure("proof_impossible", "", "plan"))).toBe("proof_impossible");
     expect(publicCode(failure("source_changed", 412, { side: "source" }))).toBe("source_changed");
