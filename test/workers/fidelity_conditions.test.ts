@@ -114,7 +114,7 @@ test.for([
   "an object that appears while a small one is read is not touched (%s)",
   async ([ifExists, ending]) => {
     const key = `small race ${ifExists}`;
-    east.put("source", key, "ours");
+    east.put("source", key, "x".repeat(OLD.length));
     const action = () => void west.put("destination", key, OLD);
     east.fault({ operation: "GetObject" }, { kind: "run", stage: "before-body", action }, { times: 1 });
     expect(await mesh.copy(request(key, "west", { ifExists }))).toMatchObject(ending);

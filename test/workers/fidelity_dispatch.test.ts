@@ -252,6 +252,8 @@ test("a front end that rewrites Accept-Encoding breaks no signature, and is aske
   const status = await mesh.copy({ ...request("gcs", "google", "google"), via: "stream" });
   expect(status).toMatchObject({ phase: "completed" });
   expectSameBytes(google, google, "gcs");
+  const codings = new Set(google.requests().map(({ headers }) => headers["accept-encoding"]));
+  expect(codings).toEqual(new Set(["gzip"]));
   const signed = google
     .requests()
     .map(({ headers }) => /SignedHeaders=([^,]*)/.exec(headers["authorization"] ?? "")?.[1]);

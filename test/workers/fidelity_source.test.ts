@@ -100,24 +100,32 @@ for (const [way, verify] of WAYS) {
       expect(west.bytes("destination", key).equals(bytes)).toBe(true);
       expect(west.get("destination", key)?.attributes).toMatchObject({ contentType: "text/xml", headers });
     }
+    const codings = new Set(east.requests().map((asked) => asked.headers["accept-encoding"]));
+    expect(codings).toEqual(new Set(["identity"]));
   });
 }
 
 test.for([
-  [2, PART],
-  [3, 2 * PART],
-])("a store that answers part %i with the whole object is not fit for ranges", async ([, offset]) => {
-  east.putGenerated("source", "ignored", { size: 2 * PART + 1 });
-  west.delete("destination", "ignored");
-  east.fault(startsAt(offset ?? 0), { kind: "ignore-range" });
-  const status = await mesh.copy(request("ignored"));
-  expect(status).toMatchObject({
-    phase: "failed",
-    failure: { code: "source_error", storeCode: "range_ignored" },
-  });
-  expect(west.count("CompleteMultipartUpload")).toBe(0);
-  expect(west.count("AbortMultipartUpload")).toBe(1);
-});
+  ["part 2", PART, "a length"],
+  ["part 3", 2 * PART, "a length"],
+  ["part 2", PART, "no length"],
+] as const)(
+  "a store that answers %s (at %i) with the whole object and %s is not fit for ranges",
+  async ([, offset, how]) => {
+    east.putGenerated("source", "ignored", { size: 2 * PART + 1 });
+    west.delete("destination", "ignored");
+    east.fault(startsAt(offset), { kind: "ignore-range" });
+    if (how === "no length")
+      east.fault(startsAt(offset), { kind: "truncate", missingBytes: 0, how: "clean" });
+    const status = await mesh.copy(request("ignored"));
+    expect(status).toMatchObject({
+      phase: "failed",
+      failure: { code: "source_error", storeCode: "range_ignored" },
+    });
+    expect(west.count("CompleteMultipartUpload")).toBe(0);
+    expect(west.count("AbortMultipartUpload")).toBe(1);
+  },
+);
 
 /** Before the third GET something happens to the source. */
 function beforeThirdGet(store: TestStore, action: () => void): void {
