@@ -89,8 +89,9 @@ export class CopyRecord {
       const copy = this.load();
       const job = apply(copy.job, event);
       const now = Date.now();
-      if (label !== null) this.timeline.add(now, label, detail);
+      // An answer that came too late to matter is no event of this copy.
       if (job === copy.job) return copy;
+      if (label !== null) this.timeline.add(now, label, detail);
       if (job.phase !== copy.job.phase) this.timeline.add(now, `phase_${job.phase}`);
       // A copy that begins again makes a new plan and a new upload.
       if (job.phase === "sizing" && copy.job.phase !== "sizing" && copy.job.phase !== "paused")

@@ -125,7 +125,10 @@ function rateOf({ job, totals, recentBytes, startedAtMs, endedAtMs, now }: Statu
       ? Math.round((recentBytes * 1000) / Math.min(RATE_WINDOW_MS, elapsedMs))
       : Math.round((totals.doneBytes * 1000) / elapsedMs);
   const leftBytes = plan === null || isEnded(job) ? 0 : plan.sizeBytes - totals.doneBytes;
-  return { bytesPerSecond, etaSeconds: bytesPerSecond === 0 ? null : Math.ceil(leftBytes / bytesPerSecond) };
+  // Before one full part is through, a tiny last part would make the forecast of hours.
+  const tooEarly = leftBytes > 0 && plan?.kind === "parts" && totals.doneBytes < plan.partSizeBytes;
+  const etaSeconds = bytesPerSecond === 0 || tooEarly ? null : Math.ceil(leftBytes / bytesPerSecond);
+  return { bytesPerSecond, etaSeconds };
 }
 
 function iso(ms: number | null): string | null {
