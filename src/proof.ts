@@ -74,7 +74,10 @@ export function planProof(question: ProofQuestion): ProofPlan {
   const destinationMd5 =
     profile.md5Etag && (kind === "whole" || profile.md5PartEtag) && !destination.encryptedWithKey;
   const etag = etagPlan(question);
-  if (kind === "whole" && etag === "kept" && via === "stream") {
+  // The destination itself compares, before it encrypts: this works where ETags are no MD5s.
+  const sourceMd5 =
+    source.profile.md5Etag && !source.encryptedWithKey && /^[0-9a-f]{32}$/i.test(bareEtag(source.etag));
+  if (kind === "whole" && sourceMd5 && via === "stream") {
     return { ...base, etag, contentMd5: bareEtag(source.etag) };
   }
   if (etag === "kept") return { ...base, etag };

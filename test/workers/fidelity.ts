@@ -52,8 +52,13 @@ export function toLoopback(incoming: IncomingMessage, answer: ServerResponse, cl
     const headers = response.rawHeaders.map((text, index, all) =>
       index % 2 === 1 && all[index - 1]?.toLowerCase() === "date" ? date : text,
     );
-    answer.writeHead(response.statusCode ?? 502, headers);
-    response.pipe(answer);
+    const pass = () => {
+      answer.writeHead(response.statusCode ?? 502, headers);
+      response.pipe(answer);
+    };
+    if (incoming.complete) return pass();
+    // Answered early. What is left of the request is read first: Miniflare's side of this hop stays stuck otherwise.
+    incoming.unpipe(outgoing).once("end", pass).resume();
   });
   outgoing.on("error", () => answer.destroy());
   incoming.pipe(outgoing);

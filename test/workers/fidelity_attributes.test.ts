@@ -290,7 +290,10 @@ test.for([
 ] as const)("objects at a store set to encrypt are encrypted there: %s", async ([to, encryption]) => {
   for (const [key, size] of SIZES) {
     east.putGenerated("source", key, { size, computeEtag: true });
-    expect(await mesh.copy(request(key, to))).toMatchObject({ phase: "completed", warnings: [] });
+    const status = await mesh.copy(request(key, to));
+    expect(status).toMatchObject({ phase: "completed", warnings: [] });
+    // Under a key the ETag is no MD5, but the store still compares what it is sent with the source's.
+    if (size < PART) expect(status.proof).toBe(to === "sse" ? "etag" : "content-md5");
     const store = to === "sse" ? sse : kms;
     expect(store.get("destination", key)?.attributes.encryption).toEqual(encryption);
     expectSameBytes(east, store, key);

@@ -113,59 +113,63 @@ async function forEachAtOnce<T>(
   );
 }
 
-test("600 keys of any kind are each read or written under exactly that name, in both styles", async () => {
-  const keys = distinctKeys(600);
-  const pairs = keys.slice(0, 300).map((from, index) => ({
-    from,
-    to: keys[300 + index] ?? "",
-    styles:
-      index % 2 === 0 ? { source: "east", destination: "vwest" } : { source: "veast", destination: "west" },
-  }));
-  for (const { from } of pairs) east.put("source", from, from);
-  const refused: unknown[] = [];
-  await forEachAtOnce(pairs, 60, async ({ from, to, styles }) => {
-    const copy = {
-      source: { store: styles.source, bucket: "source", key: from },
-      destination: { store: styles.destination, bucket: "destination", key: to },
-      tags: "none",
-      lanes: 1,
-    };
-    const answer = await mesh.call<{ id: string; code?: string }>("POST", "/copies", { body: copy });
-    if (answer.status === 202) {
-      const { phase, failure } = await mesh.ended(answer.body.id);
-      if (phase !== "completed")
-        throw new Error(`${JSON.stringify({ from, to })}: ${JSON.stringify(failure)}`);
-    } else {
-      expect([answer.status, answer.body.code]).toEqual([400, "invalid_key"]);
-      refused.push([styles, from, to]);
+test(
+  "2,000 keys of any kind are each read or written under exactly that name, in both styles",
+  { timeout: 180_000 },
+  async () => {
+    const keys = distinctKeys(2000);
+    const pairs = keys.slice(0, 1000).map((from, index) => ({
+      from,
+      to: keys[1000 + index] ?? "",
+      styles:
+        index % 2 === 0 ? { source: "east", destination: "vwest" } : { source: "veast", destination: "west" },
+    }));
+    for (const { from } of pairs) east.put("source", from, from);
+    const refused: unknown[] = [];
+    await forEachAtOnce(pairs, 60, async ({ from, to, styles }) => {
+      const copy = {
+        source: { store: styles.source, bucket: "source", key: from },
+        destination: { store: styles.destination, bucket: "destination", key: to },
+        tags: "none",
+        lanes: 1,
+      };
+      const answer = await mesh.call<{ id: string; code?: string }>("POST", "/copies", { body: copy });
+      if (answer.status === 202) {
+        const { phase, failure } = await mesh.ended(answer.body.id);
+        if (phase !== "completed")
+          throw new Error(`${JSON.stringify({ from, to })}: ${JSON.stringify(failure)}`);
+      } else {
+        expect([answer.status, answer.body.code]).toEqual([400, "invalid_key"]);
+        refused.push([styles, from, to]);
+      }
+    });
+    // Alone in virtual style, `.` and `..` are the two keys that no URL can carry.
+    const unsendable = pairs.filter(
+      ({ from, to, styles }) =>
+        (styles.source === "veast" ? from : to) === "." || (styles.source === "veast" ? from : to) === "..",
+    );
+    expect(refused).toHaveLength(unsendable.length);
+    const sent = pairs.filter((pair) => !unsendable.includes(pair));
+    for (const { from, to } of sent) {
+      expect(JSON.stringify(west.bytes("destination", to).toString())).toBe(JSON.stringify(from));
     }
-  });
-  // Alone in virtual style, `.` and `..` are the two keys that no URL can carry.
-  const unsendable = pairs.filter(
-    ({ from, to, styles }) =>
-      (styles.source === "veast" ? from : to) === "." || (styles.source === "veast" ? from : to) === "..",
-  );
-  expect(refused).toHaveLength(unsendable.length);
-  const sent = pairs.filter((pair) => !unsendable.includes(pair));
-  for (const { from, to } of sent) {
-    expect(JSON.stringify(west.bytes("destination", to).toString())).toBe(JSON.stringify(from));
-  }
-  expect(sorted(keysIn(west, "destination"))).toEqual(sorted(sent.map(({ to }) => to)));
-  const hosts = (store: TestStore, bucket: string) =>
-    sorted([`127.0.0.1:${store.port}`, `${bucket}.localhost:${store.port}`]);
-  expect(asked(east)).toEqual({
-    keys: sorted(sent.map(({ from }) => JSON.stringify(from))),
-    buckets: ["source"],
-    hosts: hosts(east, "source"),
-    refused: [],
-  });
-  expect(asked(west)).toEqual({
-    keys: sorted(sent.map(({ to }) => JSON.stringify(to))),
-    buckets: ["destination"],
-    hosts: hosts(west, "destination"),
-    refused: [],
-  });
-});
+    expect(sorted(keysIn(west, "destination"))).toEqual(sorted(sent.map(({ to }) => to)));
+    const hosts = (store: TestStore, bucket: string) =>
+      sorted([`127.0.0.1:${store.port}`, `${bucket}.localhost:${store.port}`]);
+    expect(asked(east)).toEqual({
+      keys: sorted(sent.map(({ from }) => JSON.stringify(from))),
+      buckets: ["source"],
+      hosts: hosts(east, "source"),
+      refused: [],
+    });
+    expect(asked(west)).toEqual({
+      keys: sorted(sent.map(({ to }) => JSON.stringify(to))),
+      buckets: ["destination"],
+      hosts: hosts(west, "destination"),
+      refused: [],
+    });
+  },
+);
 
 /** Names that one careless step or another takes for each other, and names that a URL parser would change. */
 const DISTINCT = [
