@@ -1,6 +1,6 @@
 // PartCopier: copies one byte range from the source into one part of the destination's upload (or a small object
 // whole), streaming: a signed GET whose body is the body of a signed PUT. No byte is held longer than it takes to
-// pass it on, and no JavaScript runs per byte.
+// pass it on, and no JavaScript touches one unless a digest is wanted (digest_stream.ts).
 //
 // What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as data.
 //
@@ -17,8 +17,9 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
 import { type Failure, meshFailure } from "./failure.ts";
-import { bareEtag } from "./proof.ts";
 import { digestWhileStreaming } from "./digest_stream.ts";
+import { Problem } from "./problem.ts";
+import { bareEtag } from "./proof.ts";
 import {
   type S3,
   type Stored,
@@ -50,6 +51,10 @@ export class PartCopier extends WorkerEntrypoint<Env> {
     reader.read().then(onEnd, onEnd);
     try {
       return await copyPart(this.env, task, cancelled.signal);
+    } catch (error) {
+      // The store was taken out of the configuration, or its secret was spoilt, while the copy ran.
+      if (!(error instanceof Problem)) throw error;
+      return { ok: false, failure: meshFailure(error.code, error.message, "configuration") };
     } finally {
       await reader.cancel().catch(() => undefined); // the lane may be gone, and with it the other end
     }

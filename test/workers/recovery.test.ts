@@ -31,8 +31,8 @@ afterAll(async () => {
   await west.stop();
 });
 
-async function startMesh(): Promise<Mesh> {
-  return await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory });
+async function startMesh(bindings: Record<string, string> = {}): Promise<Mesh> {
+  return await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory, bindings });
 }
 
 async function startCopy(key: string, size: number): Promise<string> {
@@ -98,4 +98,21 @@ test("killed, the copies go on: no finished part is sent again, and no upload is
   const status = await expectWhole(created, "creating");
   expect(status.timeline.map(({ event }) => event)).toContain("stray_upload_aborted");
   expect(west.uploads()).toEqual([]);
+});
+
+test("a store whose secret is spoilt blocks its copies, and they go on with the parts they have when it is put right", async () => {
+  const held = west.hold({ operation: "UploadPart", key: "spoilt", partNumber: 3 }, "before-work");
+  const id = await startCopy("spoilt", 3 * PART);
+  await west.waitFor(() => held.waiting.length === 1);
+  await mesh.until(id, ({ parts }) => parts.done === 2);
+  await mesh.stop();
+  held.release();
+  mesh = await startMesh({ STORE_WEST: "{" });
+  const blocked = await mesh.until(id, ({ phase }) => phase === "blocked");
+  expect(blocked.failure?.code).toBe("store_misconfigured");
+  expect(blocked.parts.done).toBe(2);
+  await mesh.stop();
+  mesh = await startMesh();
+  await mesh.call("POST", `/copies/${id}/resume`);
+  await expectWhole(id, "spoilt");
 });
