@@ -22,10 +22,11 @@ export interface Failure {
 }
 
 /**
- * `retry`: try the same step again. `throttle`: likewise, and the store wants fewer requests. `credentials`: a person
- * must replace or extend credentials, the work done so far stays good. `fatal`: trying again cannot help.
+ * `retry`: try the same step again. `throttle`: likewise, and the store wants fewer requests. `blocked`: a person must
+ * act (replace credentials, restore an archived source, mend the configuration); the work done so far stays good.
+ * `fatal`: trying again cannot help.
  */
-export type Verdict = "retry" | "throttle" | "credentials" | "fatal";
+export type Verdict = "retry" | "throttle" | "blocked" | "fatal";
 
 const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   // Ours.
@@ -41,7 +42,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   wrong_length: "retry",
   source_changed: "fatal",
   source_without_etag: "fatal",
-  source_archived: "credentials", // a person must restore it; then the copy goes on
+  source_archived: "blocked", // a person must restore it; then the copy goes on
   part_corrupt: "fatal", // after three attempts the ETag is still not the MD5 of the bytes sent
   checksum_mismatch: "fatal",
   proof_impossible: "fatal",
@@ -50,8 +51,8 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   metadata_too_large: "fatal",
   key_too_long: "fatal",
   unknown_store: "fatal",
-  store_misconfigured: "credentials",
-  misconfigured: "credentials",
+  store_misconfigured: "blocked",
+  misconfigured: "blocked",
   part_size_too_small: "fatal",
   part_size_too_large: "fatal",
   object_too_large: "fatal",
@@ -83,10 +84,10 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   RequestTimeTooSkewed: "retry", // the clock has been taken from the answer
   wrong_region: "retry", // the region has been taken from the answer
   // Credentials that were good once, or may be put right without touching the copy.
-  ExpiredToken: "credentials",
-  ExpiredRequest: "credentials", // R2
-  InvalidToken: "credentials",
-  TokenRefreshRequired: "credentials",
+  ExpiredToken: "blocked",
+  ExpiredRequest: "blocked", // R2
+  InvalidToken: "blocked",
+  TokenRefreshRequired: "blocked",
   // 5xx that no retry cures.
   NotImplemented: "fatal",
   XMinioStorageFull: "fatal",

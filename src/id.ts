@@ -20,13 +20,6 @@ export function makeId(atMs: number, randomBytes: Uint8Array): string {
   return id;
 }
 
-/** Milliseconds since the epoch at which an id was made. */
-export function idTimeMs(id: string): number {
-  let value = 0;
-  for (const character of id.slice(0, 10)) value = value * 32 + ALPHABET.indexOf(character);
-  return value;
-}
-
 export function isId(text: string): boolean {
   return /^[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(text);
 }

@@ -168,7 +168,7 @@ export function apply(job: Job, event: Event): Job {
       return stepFailed(job, event);
     case "partFailed":
       if (job.phase !== "uploading") return job;
-      return verdictOf(event.failure) === "credentials"
+      return verdictOf(event.failure) === "blocked"
         ? { phase: "blocked", resume: job, failure: event.failure }
         : end(job, afterFailure(job.object, event.failure));
   }
@@ -236,7 +236,7 @@ function stepFailed(job: Job, event: { failure: Failure; now: number; random: nu
     const looking = { ...job, call, retry: again.retry };
     return failedAttempts < 2 * MAX_ATTEMPTS ? looking : { phase: "blocked", resume: looking, failure };
   }
-  if (verdict === "credentials") return { phase: "blocked", resume: job, failure };
+  if (verdict === "blocked") return { phase: "blocked", resume: job, failure };
   if (verdict !== "fatal" && failedAttempts < MAX_ATTEMPTS) return again;
   const object = objectOf(job);
   return end(job, object === null ? { phase: "failed", failure } : afterFailure(object, failure));

@@ -298,7 +298,7 @@ export class PartTable {
     );
     this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
     const verdict = verdictOf(failure);
-    const final = verdict === "fatal" || verdict === "credentials" || failedAttempts >= attemptsFor(failure);
+    const final = verdict === "fatal" || verdict === "blocked" || failedAttempts >= attemptsFor(failure);
     return final ? failure : null;
   }
 

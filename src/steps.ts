@@ -350,9 +350,10 @@ export class Steps {
     if (answered !== null) return bareEtag(answered).toLowerCase() === etag;
     if (copyId !== null) return true;
     const { parts } = this.#record;
-    const [first] = parts.finished();
     const known =
-      plan.kind === "parts" ? await predictedEtag(parts, "parts") : bareEtag(first?.etag ?? "").toLowerCase();
+      plan.kind === "parts"
+        ? await predictedEtag(parts, "parts")
+        : bareEtag(parts.finished()[0]?.etag ?? "").toLowerCase();
     return known === etag;
   }
 

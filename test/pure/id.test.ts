@@ -1,9 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { idTimeMs, isId, makeId } from "../../src/id.ts";
+import { isId, makeId } from "../../src/id.ts";
 import { seeded } from "./samples.ts";
 
 const ZEROS = new Uint8Array(10);
 const ONES = new Uint8Array(10).fill(255);
+
+/** The time in an id, read back by the ULID specification. */
+function idTimeMs(id: string): number {
+  const digits = "0123456789abcdefghjkmnpqrstvwxyz";
+  return Array.from(id.slice(0, 10)).reduce((value, digit) => value * 32 + digits.indexOf(digit), 0);
+}
 
 describe("makeId()", () => {
   test.each([
