@@ -39,13 +39,10 @@ async function main(): Promise<void> {
   const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   const directory = mkdtempSync(join(memory, "bucket-brigade-chaos-"));
   try {
-    const bundle = join(directory, "bundle");
-    mkdirSync(bundle);
-    const mainModule = makeMortal(buildBundle(bundle));
+    makeMortal(buildBundle(join(directory, "bundle")), directory);
     const first = Number(values.seed);
     const seeds = Array.from({ length: Number(values.runs) }, (_, index) => first + index);
-    const results =
-      seeds.length === 1 ? [await tell(first, mainModule, directory)] : await runAll(seeds, directory);
+    const results = seeds.length === 1 ? [await tell(first, directory)] : await runAll(seeds, directory);
     console.log(`\n${tableOf(results)}`);
     if (results.some(({ violations }) => violations.length > 0)) process.exitCode = 1;
   } finally {
@@ -54,8 +51,8 @@ async function main(): Promise<void> {
 }
 
 /** One run in this process, with its story. */
-async function tell(seed: number, mainModule: string, directory: string): Promise<RunResult> {
-  const { result, evidence, story } = await runSeed(seed, mainModule, directory);
+async function tell(seed: number, directory: string): Promise<RunResult> {
+  const { result, evidence, story } = await runSeed(seed, directory);
   console.log(`${textOf(evidence.plan, story)}\n\n${lineOf(result)}`);
   return result;
 }
@@ -93,8 +90,7 @@ async function runElsewhere(seed: number, directory: string): Promise<Told> {
 
 if (values.directory === undefined) await main();
 else {
-  const mainModule = join(values.directory, "bundle/mortal_front.js");
-  const { result, evidence, story } = await runSeed(Number(values.seed), mainModule, values.directory);
+  const { result, evidence, story } = await runSeed(Number(values.seed), values.directory);
   process.send?.({ result, story: textOf(evidence.plan, story) } satisfies Told);
   process.disconnect();
 }

@@ -16,6 +16,8 @@ export interface Evidence {
   readonly storeFailures: readonly string[];
   /** The mesh's own list of copies. */
   readonly listed: readonly { readonly id: string; readonly phase: string }[];
+  /** When the mesh or one of its objects was killed. */
+  readonly deaths: readonly number[];
   /** What could not be found out, e.g. because the mesh did not answer. */
   readonly troubles: readonly string[];
 }

@@ -54,6 +54,11 @@ const DOUBTS: ReadonlySet<FaultKind> = new Set([
   "body-flipped-byte",
 ]);
 
+/** By then a lane has reported a part that was answered, and the coordinator has it on disk. */
+const REPORTED_MS = 3_000;
+/** For so long requests of an object that was killed may still be answered to nobody. */
+const SETTLING_MS = 1_000;
+
 export function judge(evidence: Evidence): Violation[] {
   const violations: Violation[] = [];
   const of = (key: string | null) => (rule: Rule, detail: string) => {
@@ -306,7 +311,7 @@ function isDecided(complete: SeenRequest, next: SeenRequest, calls: readonly See
 }
 
 /** Parts that the coordinator had as done are not sent again, unless the store has lost or refused them. */
-function judgeResends(copy: CopyEvidence, { plan }: Evidence, report: Report): void {
+function judgeResends(copy: CopyEvidence, { plan, deaths }: Evidence, report: Report): void {
   const sends = partSends(copy);
   const noted = copy.status.timeline.some(({ event }) => RESENT_EVENTS.has(event));
   // Stores whose ETags turn out to be no MD5s raise doubts by themselves.
@@ -323,6 +328,9 @@ function judgeResends(copy: CopyEvidence, { plan }: Evidence, report: Report): v
     const events = copy.status.timeline.filter(({ event }) => RESENT_EVENTS.has(event));
     report("nothing sent again", events.map(({ event, detail }) => `${event}: ${detail}`).join("; "));
   }
+  const twice = noted ? undefined : sentAgainForNothing(copy, deaths);
+  if (twice !== undefined)
+    report("nothing sent again", `part ${twice.partNumber} of upload ${twice.uploadId}, answered before`);
   for (const { partNumber, at } of copy.seenDone) {
     const ofPart = sends.filter((send) => send.partNumber === partNumber);
     const done = ofPart.findLast(({ workedAt, startedAt }) => workedAt !== null && startedAt < at);
@@ -330,6 +338,25 @@ function judgeResends(copy: CopyEvidence, { plan }: Evidence, report: Report): v
     if (done !== undefined && again !== undefined && !noted)
       report("nothing sent again", `part ${partNumber} of upload ${done.uploadId}, seen as done before`);
   }
+}
+
+/**
+ * A part that was answered for, whose report nobody's death can have lost, and that was sent again all the same. A
+ * source that sends more than it announced makes a part doubtful that the store has taken.
+ */
+function sentAgainForNothing(copy: CopyEvidence, deaths: readonly number[]): SeenRequest | undefined {
+  if (struckBy(copy, "source-long-body")) return undefined;
+  const sends = partSends(copy);
+  return sends.find(({ uploadId, partNumber, startedAt }) =>
+    sends.some((earlier) => {
+      if (earlier.uploadId !== uploadId || earlier.partNumber !== partNumber) return false;
+      const { endedAt, outcome, status, workedAt, faults } = earlier;
+      const good = workedAt !== null && outcome === "answered" && status === 200 && faults.length === 0;
+      if (!good || endedAt === null || endedAt > startedAt) return false;
+      const until = Math.min(startedAt, endedAt + REPORTED_MS);
+      return !deaths.some((at) => at >= earlier.startedAt - SETTLING_MS && at <= until);
+    }),
+  );
 }
 
 /** How many parts were sent although the store had them already. */

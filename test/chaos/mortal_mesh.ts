@@ -6,7 +6,7 @@
 // bundle's classes are wrapped, each with one method that aborts it, behind one route that production does not have. An
 // object that rests loses its memory by an abort just as by an eviction.
 
-import { writeFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { type Answer, Mesh, type MeshOptions } from "../mesh.ts";
@@ -34,11 +34,18 @@ export default {
 };
 `;
 
-/** Puts the wrapping module beside a bundle. @returns its path */
-export function makeMortal(bundlePath: string): string {
-  const path = join(bundlePath, "../mortal_front.js");
-  writeFileSync(path, MORTAL_FRONT);
-  return path;
+/** Puts a bundle and the module that wraps it into a directory. */
+export function makeMortal(bundlePath: string, directory: string): void {
+  copyFileSync(bundlePath, join(directory, "front.js"));
+  writeFileSync(join(directory, "mortal_front.js"), MORTAL_FRONT);
+}
+
+/** The modules of such a directory. */
+export function mortalBundle(directory: string): Pick<MeshOptions, "bundlePath" | "modulePaths"> {
+  return {
+    bundlePath: join(directory, "mortal_front.js"),
+    modulePaths: [join(directory, "front.js")],
+  };
 }
 
 /** How long a client goes on asking a mesh that does not answer. */

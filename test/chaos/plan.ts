@@ -23,6 +23,12 @@ export interface RunPlan {
   readonly faults: readonly PlannedFault[];
   readonly blows: readonly Blow[];
   readonly deeds: readonly Deed[];
+  /** The mesh is hit while it takes a copy in. */
+  readonly atPost: {
+    readonly copy: number;
+    readonly kind: "kill" | "abort";
+    readonly delayMs: number;
+  } | null;
 }
 
 export interface StorePlan {
@@ -107,6 +113,13 @@ export function planRun(seed: number): RunPlan {
     faults,
     blows: planBlows(dice, copies, requests),
     deeds: planDeeds(dice, copies, requests),
+    atPost: dice.chance(0.08)
+      ? {
+          copy: dice.whole(0, copies.length - 1),
+          kind: dice.chance(0.5) ? "kill" : "abort",
+          delayMs: dice.whole(0, 20),
+        }
+      : null,
   };
 }
 

@@ -11,7 +11,7 @@ import { storeSecret } from "../mesh.ts";
 import type { CopyEvidence, Evidence, FinalStatus } from "./evidence.ts";
 import type { FaultKind } from "./faults.ts";
 import { type Violation, isAnnouncedStray, judge, partsResent } from "./judge.ts";
-import { MortalMesh } from "./mortal_mesh.ts";
+import { MortalMesh, mortalBundle } from "./mortal_mesh.ts";
 import { type CopyPlan, type Deed, planRun } from "./plan.ts";
 import { Stage, type StoryLine } from "./stage.ts";
 
@@ -45,15 +45,14 @@ const TIME_TO_SETTLE_MS = 20_000;
 const ENDED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 const WAITING: ReadonlySet<string> = new Set(["paused", "blocked"]);
 
-/** @param bundlePath of `makeMortal` @param directory where stores and mesh keep their bytes */
-export async function runSeed(seed: number, bundlePath: string, directory: string): Promise<Run> {
+/** @param directory of `makeMortal`; stores and mesh keep their bytes in it */
+export async function runSeed(seed: number, directory: string): Promise<Run> {
   const plan = planRun(seed);
   const own = mkdtempSync(join(directory, `run-${seed}-`));
   const stage = await Stage.open(plan, own);
   const { east, west } = stage.stores;
   const mesh = await MortalMesh.start({
-    bundlePath,
-    modulePaths: [join(bundlePath, "../front.js")],
+    ...mortalBundle(directory),
     directory: join(own, "mesh"),
     bindings: {
       STORE_EAST: storeSecret(east, plan.stores.east.fields),
@@ -68,7 +67,7 @@ export async function runSeed(seed: number, bundlePath: string, directory: strin
     stage.onRequest = (count) => {
       for (const deed of plan.deeds) if (deed.atRequest === count) deeds.push(users.act(deed));
     };
-    await Promise.all(plan.copies.map(async (_plan, copy) => users.post(copy)));
+    await Promise.all(plan.copies.flatMap((_plan, copy) => [users.post(copy), stage.hitAtPost(copy, mesh)]));
     const end = performance.now() + plan.faultySeconds * 1000;
     while (performance.now() < end) {
       await setTimeout(LOOK_MS);
@@ -280,6 +279,7 @@ async function gather(
       store.openRequests().map(({ method, url, operation }) => `${operation ?? method} ${url}`),
     ),
     storeFailures: stores.flatMap((store) => store.failures.map(String)),
+    deaths: stage.deaths,
     troubles: users.troubles,
   };
 }

@@ -46,6 +46,8 @@ export class Stage {
   readonly #sources = new Map<string, Version[]>();
   readonly #foreign = new Map<string, Version[]>();
   readonly #outages: Promise<void>[] = [];
+  /** When the mesh, or an object in it, was killed. */
+  readonly deaths: number[] = [];
   #count = 0;
   #isCalm = false;
 
@@ -86,7 +88,13 @@ export class Stage {
       this.stores[name].fault({ where }, { kind: "delay", milliseconds: 0 });
     }
     for (const planned of this.#plan.faults) this.#armFault(planned);
-    for (const blow of this.#plan.blows) this.#armBlow(blow, () => this.#strike(blow, mesh, idOf));
+    for (const blow of this.#plan.blows) {
+      this.#armBlow(blow, () => {
+        const struck = this.#strike(blow, mesh, idOf);
+        // An abort holds its request until it is done; an eviction comes when the request is over.
+        return blow.kind === "evict" ? undefined : struck;
+      });
+    }
   }
 
   #armFault({ kind, after, times, roll }: PlannedFault): void {
@@ -101,7 +109,7 @@ export class Stage {
     this.stores[store].fault({ operation: operations, where }, effect(roll, this.#worldOf(store)));
   }
 
-  #armBlow({ atRequest, moment }: Blow, strike: () => Promise<void>): void {
+  #armBlow({ atRequest, moment }: Blow, strike: () => Promise<void> | undefined): void {
     let done = false;
     const due = (operations: readonly Operation[] | null) => (request: RequestRecord) => {
       const fits =
@@ -126,6 +134,7 @@ export class Stage {
     if (this.#isCalm) return;
     if (blow.kind === "kill") {
       this.tell("KILL of workerd");
+      this.deaths.push(performance.now());
       mesh.kill();
       return;
     }
@@ -135,11 +144,24 @@ export class Stage {
     if (blow.kind === "evict") {
       this.blows.evictions += 1;
       // Not while the store holds a request of it, but once it may rest.
-      void setTimeout(RESTING_MS).then(async () => mesh.abort(blow.target.class, name));
+      await setTimeout(RESTING_MS);
     } else {
       this.blows.aborts += 1;
-      await mesh.abort(blow.target.class, name);
     }
+    this.deaths.push(performance.now());
+    await mesh.abort(blow.target.class, name);
+  }
+
+  /** Hits the mesh while a POST is under way. */
+  async hitAtPost(copy: number, mesh: MortalMesh): Promise<void> {
+    const { atPost } = this.#plan;
+    if (atPost?.copy !== copy) return;
+    await setTimeout(atPost.delayMs);
+    this.tell(`${atPost.kind} while a POST is under way`);
+    this.deaths.push(performance.now());
+    if (atPost.kind === "kill") return mesh.kill();
+    this.blows.aborts += 1;
+    await mesh.abort("Registry", "registry");
   }
 
   /** Ends all faults. */

@@ -40,6 +40,7 @@ const plan: RunPlan = {
   faults: [],
   blows: [],
   deeds: [],
+  atPost: null,
 };
 
 function seen(operation: string, at: number, changes: Partial<SeenRequest> = {}): SeenRequest {
@@ -131,6 +132,7 @@ function run(copy: Partial<CopyEvidence> = {}, world: Partial<Evidence> = {}): E
     openRequests: [],
     storeFailures: [],
     listed: [{ id: one.status.id, phase: one.status.phase }],
+    deaths: [],
     troubles: [],
     ...world,
   };
@@ -186,6 +188,7 @@ describe("the judge acquits", () => {
       also(seen("CompleteMultipartUpload", 30, { ...lost, workedAt: null }), look(35, 404)),
     ),
     "a part that was sent again before it was known to be there": run(also(part(1, 19, lost))),
+    "a part that was answered to somebody who died": run(also(part(1, 35)), { deaths: [30] }),
     "bytes that nobody can have noticed": run({
       ...found({ digest: "other" }),
       requests: REQUESTS.map((request) =>
@@ -361,6 +364,11 @@ describe("the judge reports", () => {
       "nothing sent again",
       "a part that was seen as done",
       run({ ...also(part(1, 35)), seenDone: [{ partNumber: 1, attempt: 1, at: 30 }] }),
+    ],
+    [
+      "nothing sent again",
+      "a part that was answered for, and nobody died",
+      run(also(part(1, 35)), { deaths: [5000] }),
     ],
     [
       "nothing sent again",
