@@ -31,6 +31,8 @@ export interface CopySpec {
   readonly concurrency: number;
   readonly verify: "auto" | "strict" | "off";
   readonly ifExists: "overwrite" | "skip" | "fail";
+  /** What to do while another copy writes the same object. */
+  readonly ifBusy: "fail" | "queue";
   /** `restart`: copy the new object instead, a few times at most. */
   readonly ifSourceChanges: "fail" | "restart";
   readonly metadata: "preserve" | "replace";
@@ -153,6 +155,7 @@ export const CopyRequestSchema = z.strictObject({
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
   verify: z.enum(["auto", "strict", "off"]).optional(),
   ifExists: z.enum(["overwrite", "skip", "fail"]).optional(),
+  ifBusy: z.enum(["fail", "queue"]).optional(),
   ifSourceChanges: z.enum(["fail", "restart"]).optional(),
   metadata: z.enum(["preserve", "replace"]).optional(),
   attributes: AttributesSchema.optional(),
@@ -244,6 +247,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     concurrency,
     verify: request.verify ?? "auto",
     ifExists: request.ifExists ?? "overwrite",
+    ifBusy: request.ifBusy ?? "fail",
     ifSourceChanges: request.ifSourceChanges ?? "fail",
     metadata: request.metadata ?? "preserve",
     attributes: request.attributes ?? {},

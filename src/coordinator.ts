@@ -16,12 +16,13 @@ import { DurableObject } from "cloudflare:workers";
 import { PARTS_PER_LANE } from "./api.ts";
 import { base64OfHex } from "./checksum.ts";
 import type { Env } from "./env.ts";
-import { type Failure, verdictOf } from "./failure.ts";
+import { type Failure, isPlatformLimit, saysNo } from "./failure.ts";
 import { type Job, isEnded, nextStep, objectOf } from "./job.ts";
 import type { Prepared, Upload } from "./phase.ts";
 import { partRange, unitCount } from "./plan.ts";
 import { Problem, jsonResponse } from "./problem.ts";
-import { type Copy, CopyRecord } from "./record.ts";
+import { type Copy, CopyRecord, newsOf } from "./record.ts";
+import { HealthBook } from "./store_health.ts";
 import { RATE_WINDOW_MS, copyStatus, partsPage } from "./status.ts";
 import { Steps, dropHeader } from "./steps.ts";
 import type { Claim, Grant, PartTask } from "./work.ts";
@@ -32,6 +33,8 @@ const WATCH_MS = 10_000;
 const CROWDED_MS = 500;
 const SETTLE_MS = 1_000;
 const REPORT_RETRY_MS = 5_000;
+/** A queued copy is told when its turn has come; it looks by itself in case that word was lost. */
+const QUEUE_LOOK_MS = 30_000;
 const MAX_WAIT_SECONDS = 300;
 
 export class Coordinator extends DurableObject<Env> {
@@ -58,6 +61,7 @@ export class Coordinator extends DurableObject<Env> {
       if (action === "parts") return this.#answerParts(url.searchParams);
       if (action === "pause" || action === "resume" || action === "cancel") {
         this.#record.record({ type: action }, action);
+        if (action === "resume") this.#record.debts.tryNow(Date.now());
         await this.ctx.storage.setAlarm(Date.now());
       } else {
         await this.#waitForEnd(
@@ -79,6 +83,7 @@ export class Coordinator extends DurableObject<Env> {
         totals: this.#record.parts.totals(),
         recentBytes: this.#record.parts.bytesSince(now - RATE_WINDOW_MS),
         warnings: this.#record.warnings(),
+        debts: this.#record.debts.all(),
         timeline: this.#record.timeline.entries(),
         now,
       }),
@@ -90,6 +95,13 @@ export class Coordinator extends DurableObject<Env> {
     const limit = readCount(query, "limit", { fallback: 1000, min: 1, max: 1000 });
     const plan = objectOf(this.#record.load().job)?.plan ?? null;
     return jsonResponse(partsPage(plan, this.#record.parts.page(after, limit), after, limit));
+  }
+
+  /** The registry's word that the copy before this one at the same destination has ended. */
+  async takeTurn(): Promise<void> {
+    if (this.#record.find() === null) return;
+    this.#record.record({ type: "look" });
+    await this.ctx.storage.setAlarm(Date.now());
   }
 
   async #waitForEnd(waitSeconds: number): Promise<void> {
@@ -119,16 +131,23 @@ export class Coordinator extends DurableObject<Env> {
           );
         }
       }
-      const failure = parts.record(claim, now, Math.random);
+      const health = new HealthBook(this.#record.healths());
+      const failure = parts.record(claim, { now, random: Math.random, health });
+      if (claim.finished.length > 0) this.#record.saveHealths(health.healths);
       if (failure !== null) this.#partFailed(failure);
       const copy = this.#record.load();
-      const granted = this.#grant(copy, claim, now);
+      // Of an object that is sent whole no list tells: it is sent again.
+      const { job } = copy;
+      if (job.phase === "uploading" && job.upload.kind === "whole") parts.settleLost([], false, now);
+      const granted = this.#grant(copy, claim, health, now);
       if (claim.running.length === 0 && granted.kind !== "work") parts.forgetLane(claim.lane);
-      const next = nextStep(copy.job, this.#record.counts(copy.job), now).do;
-      const due = (next !== "tendLanes" && next !== "rest") || copy.job.phase !== copy.reported;
-      return { grant: granted, turned: due && claim.finished.length > 0 };
+      const counts = this.#record.counts(job);
+      const next = nextStep(job, counts, now).do;
+      const due = (next !== "tendLanes" && next !== "rest") || this.#news(copy) !== copy.reported;
+      return { grant: granted, turned: due && (claim.finished.length > 0 || counts.lost > 0) };
     });
-    // The last part is in, the last one in flight has settled, or the phase has changed: that need not wait for the watch.
+    // The last part is in, the last one in flight has settled, parts are lost, or the phase has changed: that need not
+    // wait for the watch.
     if (turned) await this.ctx.storage.setAlarm(now);
     return grant;
   }
@@ -145,11 +164,7 @@ export class Coordinator extends DurableObject<Env> {
         { type: "conflict", failure: conflict, skip: object.ifExists === "skip" },
         "destination_exists",
       );
-    } else if (
-      object.via === "server" &&
-      failure.code !== "source_changed" &&
-      verdictOf(failure) === "fatal"
-    ) {
+    } else if (object.via === "server" && failure.code !== "source_changed" && saysNo(failure)) {
       this.#record.record({ type: "streamInstead" }, "stream_instead", failure.message);
     } else if (failure.code === "BadDigest" && object.proof.contentMd5 !== null) {
       // Three times other bytes than the source's ETag says: perhaps that ETag is no MD5. Our own digest will tell.
@@ -165,19 +180,23 @@ export class Coordinator extends DurableObject<Env> {
     }
   }
 
-  #grant({ id, spec, job }: Copy, { lane, wanted }: Claim, now: number): Grant {
+  #grant({ id, spec, job }: Copy, { lane, wanted }: Claim, health: HealthBook, now: number): Grant {
     if (job.phase === "aborting" || isEnded(job)) return { kind: "stop" };
     // A paused, blocked or completing copy hands out no parts; those that run may finish.
-    if (job.phase !== "uploading") return { kind: "rest" };
+    if (job.phase !== "uploading" || job.source === "unchecked") return { kind: "rest" };
     const { object, upload } = job;
     const { plan } = object;
     const { parts } = this.#record;
     const partCount = unitCount(plan);
-    const room = spec.concurrency - parts.totals().inFlight;
+    const { inFlight } = parts.totals();
+    const pace = health.pace();
+    // A store that is down is asked by one part at a time, lest all of them find out each for itself.
+    const probes = pace.kind === "probe" && pace.probeAtMs <= now ? 1 : 0;
+    const room = (pace.kind === "full" ? spec.concurrency : probes) - inFlight;
     const lengthOf = (partNumber: number) => partRange(plan, partNumber).length;
     const leased = parts.lease(lane, Math.min(wanted, room), { partCount, lengthOf, now });
     const target = targetOf(object, upload);
-    const tasks = leased.map(({ partNumber, attempt }): PartTask => ({
+    const tasks = leased.map(({ partNumber, attempt, heldEtag }): PartTask => ({
       copyId: id,
       lane,
       partNumber,
@@ -189,12 +208,14 @@ export class Coordinator extends DurableObject<Env> {
       ...partRange(plan, partNumber),
       via: object.via,
       digests: object.proof.digests,
+      heldEtag,
       target,
     }));
     const waiting = parts.waiting(partCount);
     if (waiting.count === 0 && tasks.length === 0) return { kind: "rest" };
     const full = tasks.length === wanted || waiting.count === 0;
-    return { kind: "work", tasks, retryInMs: full ? null : Math.max(CROWDED_MS, waiting.earliestMs - now) };
+    const readyMs = pace.kind === "full" ? waiting.earliestMs : Math.max(waiting.earliestMs, pace.probeAtMs);
+    return { kind: "work", tasks, retryInMs: full ? null : Math.max(CROWDED_MS, readyMs - now) };
   }
 
   // --- The alarm ----------------------------------------------------------------------------------------------------
@@ -211,8 +232,9 @@ export class Coordinator extends DurableObject<Env> {
       // Not a store's failure but ours or the platform's (an overloaded object, a depth limit): the alarm set above
       // goes on from what is stored. The platform's own six retries are not used up that way.
       const detail = error instanceof Error ? error.message : String(error);
-      console.error(JSON.stringify({ event: "step_crashed", copyId: this.#record.load().id, detail }));
-      this.#record.timeline.add(Date.now(), "step_crashed", detail);
+      const event = isPlatformLimit(error) ? "yielded" : "step_crashed";
+      console.error(JSON.stringify({ event, copyId: this.#record.load().id, detail }));
+      this.#record.timeline.add(Date.now(), event, detail);
     }
   }
 
@@ -220,13 +242,22 @@ export class Coordinator extends DurableObject<Env> {
   async #advance(): Promise<number | null> {
     this.#record.markStarted(Date.now());
     for (;;) {
-      const reported = await this.#reportPhase();
+      const dueMs = this.#record.debts.nextTryMs();
+      if (dueMs !== null && dueMs <= Date.now()) await this.#steps.payDebts();
+      const reported = await this.#report();
       const { job } = this.#record.load();
       if (isEnded(job)) for (const wake of this.#waiting) wake();
       const step = nextStep(job, this.#record.counts(job), Date.now());
       switch (step.do) {
         case "rest":
-          return reported ? step.untilMs : Date.now() + REPORT_RETRY_MS;
+          return earliest(
+            step.untilMs,
+            this.#record.debts.nextTryMs(),
+            reported ? null : Date.now() + REPORT_RETRY_MS,
+          );
+        case "takeTurn":
+          await this.#takeTurn();
+          break;
         case "tendLanes":
           await this.#tendLanes(job);
           break;
@@ -279,24 +310,51 @@ export class Coordinator extends DurableObject<Env> {
     await Promise.all(this.#record.parts.liveLanes().map((lane) => this.#lane(id, lane).stop()));
   }
 
-  /** Tells the registry of a new phase. @returns whether it knows the present one */
-  async #reportPhase(): Promise<boolean> {
-    const { id, job, reported, endedAtMs } = this.#record.load();
-    if (reported === job.phase) return true;
+  /** Is it this copy's turn to write the destination? Copies to one object go one after the other. */
+  async #takeTurn(): Promise<void> {
+    const { id, job } = this.#record.load();
+    const behind = await this.ctx.exports.Registry.getByName("registry").whoIsAhead(id);
+    if (behind === null) {
+      this.#record.record({ type: "turn" });
+      return;
+    }
+    const isNews = job.phase === "queued" && job.behind !== behind;
+    const lookAtMs = Date.now() + QUEUE_LOOK_MS;
+    this.#record.record({ type: "notYet", behind, lookAtMs }, isNews ? "queued_behind" : null, behind);
+  }
+
+  #news({ job }: Copy): string {
+    return newsOf(job.phase, this.#record.debts.count());
+  }
+
+  /** Tells the registry of a new phase, and of what is owed. @returns whether it knows the present state */
+  async #report(): Promise<boolean> {
+    const copy = this.#record.load();
+    const { id, job, reported, endedAtMs } = copy;
+    const news = this.#news(copy);
+    if (reported === news) return true;
     try {
-      await this.ctx.exports.Registry.getByName("registry").report(id, job.phase, endedAtMs);
+      const orphans = this.#record.debts.count();
+      const phase = { phase: job.phase, endedAtMs, orphans };
+      await this.ctx.exports.Registry.getByName("registry").report(id, phase);
     } catch (error) {
       // The copy does not wait for its index; the next step or alarm tells again.
       console.error(JSON.stringify({ event: "report_failed", copyId: id, detail: String(error) }));
       return false;
     }
-    this.#record.markReported(job.phase);
-    return this.#record.load().job.phase === job.phase;
+    this.#record.markReported(news);
+    return this.#news(this.#record.load()) === news;
   }
 
   #lane(id: string, lane: number) {
     return this.ctx.exports.Lane.getByName(`${id}/${lane}`);
   }
+}
+
+/** The first of some times; null stands for never. */
+function earliest(...timesMs: readonly (number | null)[]): number | null {
+  const known = timesMs.filter((ms) => ms !== null);
+  return known.length === 0 ? null : Math.min(...known);
 }
 
 /** Where the lanes' bytes go: a part of the upload, or the one PutObject with its attributes and conditions. */

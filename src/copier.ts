@@ -16,7 +16,7 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
-import { type Failure, meshFailure } from "./failure.ts";
+import { type Failure, isPlatformLimit, meshFailure } from "./failure.ts";
 import { digestWhileStreaming } from "./digest_stream.ts";
 import { Problem } from "./problem.ts";
 import { bareEtag } from "./proof.ts";
@@ -75,9 +75,10 @@ export async function callCopier(
     return await copier.copyPart(task, readable);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
+    const code = isPlatformLimit(error) ? "platform_limit" : "copier_died";
     return {
       ok: false,
-      failure: meshFailure("copier_died", `Part ${task.partNumber} ended early: ${detail}`, "copyPart"),
+      failure: meshFailure(code, `Part ${task.partNumber} ended early: ${detail}`, "copyPart"),
     };
   } finally {
     signal.removeEventListener("abort", close);
@@ -92,7 +93,7 @@ async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promi
   const limitMs = Math.min(MAX_TIMEOUT_MS, BASE_TIMEOUT_MS + (task.length / SLOWEST_BYTES_PER_SECOND) * 1000);
   const stop = AbortSignal.any([AbortSignal.timeout(limitMs), cancelled]);
   const side = { source, destination, task, startedAtMs };
-  const result = task.via === "server" ? await copyInside(side, stop) : await copyThrough(side, stop);
+  const result = await copyBy(side, stop);
   if (result.ok || !cancelled.aborted) return result;
   return {
     ok: false,
@@ -107,6 +108,12 @@ interface Sides {
   readonly startedAtMs: number;
 }
 
+async function copyBy(sides: Sides, stop: AbortSignal): Promise<PartResult> {
+  const { via, heldEtag } = sides.task;
+  if (via === "server") return await copyInside(sides, stop);
+  return heldEtag === null ? await copyThrough(sides, stop) : await digestHeld(sides, heldEtag, stop);
+}
+
 /** The bytes pass through here, from a GET into a PUT. */
 async function copyThrough(
   { source, destination, task, startedAtMs }: Sides,
@@ -114,20 +121,12 @@ async function copyThrough(
 ): Promise<PartResult> {
   // Ends the source's stream when the destination has answered early: an unread body would hold its connection.
   const sourceDone = new AbortController();
-  const { target, offset, length } = task;
+  const { length } = task;
   try {
     let body: ReadableStream | Uint8Array = new Uint8Array(0);
     let sized = true;
     if (length > 0) {
-      const response = await getObject(source, task.source, {
-        range: target.kind === "whole" ? null : { offset, length },
-        ifMatch: task.sourceEtag,
-        signal: AbortSignal.any([stop, sourceDone.signal]),
-      }).catch((error: unknown) => {
-        throw new PartError(sourceFailure(error));
-      });
-      const misfit = checkAnswer(response, task);
-      if (misfit !== null) throw new PartError(misfit);
+      const response = await openSource(source, task, AbortSignal.any([stop, sourceDone.signal]));
       body = bodyOf(response);
       sized = response.headers.has("content-length");
     }
@@ -141,12 +140,56 @@ async function copyThrough(
     });
     return { ok: true, ...stored, digests, durationMs: Date.now() - startedAtMs };
   } catch (error) {
-    if (error instanceof PartError) return { ok: false, failure: error.failure };
-    if (error instanceof S3Error) return { ok: false, failure: streamFailure(error, task) };
-    throw error;
+    return { ok: false, failure: partFailure(error, task) };
   } finally {
     sourceDone.abort();
   }
+}
+
+/** The destination has the part, and what its bytes add up to was lost with the lane: they are read, and not sent. */
+async function digestHeld(
+  { source, task, startedAtMs }: Sides,
+  etag: string,
+  stop: AbortSignal,
+): Promise<PartResult> {
+  const { length, digests: wanted } = task;
+  try {
+    const response = await openSource(source, task, stop);
+    const sized = response.headers.has("content-length");
+    const { body, digests } = digestWhileStreaming(bodyOf(response), { length, sized, digests: wanted });
+    if (body instanceof ReadableStream) await body.pipeTo(new WritableStream());
+    const durationMs = Date.now() - startedAtMs;
+    return { ok: true, etag, encryptedWithKey: false, digests: await digests, durationMs };
+  } catch (error) {
+    const known = error instanceof PartError || error instanceof S3Error;
+    const detail = error instanceof Error ? error.message : String(error);
+    return {
+      ok: false,
+      failure: known ? partFailure(error, task) : misfitOf(task, null, "stream_broken", detail),
+    };
+  }
+}
+
+/** The source's answer to the GET of this part. @throws {PartError} when it is not the bytes asked for */
+async function openSource(source: S3, task: PartTask, signal: AbortSignal): Promise<Response> {
+  const { target, offset, length } = task;
+  const response = await getObject(source, task.source, {
+    range: target.kind === "whole" ? null : { offset, length },
+    ifMatch: task.sourceEtag,
+    signal,
+  }).catch((error: unknown) => {
+    throw new PartError(sourceFailure(error));
+  });
+  const misfit = checkAnswer(response, task);
+  if (misfit === null) return response;
+  await response.body?.cancel();
+  throw new PartError(misfit);
+}
+
+function partFailure(error: unknown, task: PartTask): Failure {
+  if (error instanceof PartError) return error.failure;
+  if (error instanceof S3Error) return streamFailure(error, task);
+  throw error;
 }
 
 async function send(

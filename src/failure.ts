@@ -60,6 +60,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   object_not_visible: "retry", // a HEAD right after Complete, at a store that is not yet consistent
   upload_still_there: "retry", // parts landed after an abort
   bad_answer: "retry",
+  platform_limit: "retry", // the event has used up what the platform gives one: a fresh event goes on
   // Throttling, whatever its status.
   SlowDown: "throttle",
   SlowDownRead: "throttle", // MinIO
@@ -83,12 +84,18 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   ConditionalRequestConflict: "retry",
   RequestTimeTooSkewed: "retry", // the clock has been taken from the answer
   wrong_region: "retry", // the region has been taken from the answer
-  // Credentials that were good once, or may be put right without touching the copy.
+  // Credentials and permissions: a person puts them right without touching the copy.
   ExpiredToken: "blocked",
   ExpiredRequest: "blocked", // R2
   InvalidToken: "blocked",
   TokenRefreshRequired: "blocked",
-  // 5xx that no retry cures.
+  InvalidAccessKeyId: "blocked",
+  SignatureDoesNotMatch: "blocked",
+  AccessDenied: "blocked",
+  AllAccessDisabled: "blocked",
+  AccountProblem: "blocked",
+  InvalidObjectState: "blocked", // archived, met by a copy inside the service
+  // What no retry cures, though its status would say so.
   NotImplemented: "fatal",
   XMinioStorageFull: "fatal",
 };
@@ -101,11 +108,67 @@ export function verdictOf(failure: Failure): Verdict {
   if (status === null) return "retry";
   if (status === 429 || status === 503) return "throttle";
   if (status === 408 || (status >= 500 && status !== 501 && status !== 507)) return "retry";
+  if (status === 401 || status === 403) return "blocked";
   return "fatal";
+}
+
+/**
+ * Will the store never do this, as far as it says? Not supported, or not permitted: what is not indispensable (tags,
+ * lists of parts, an attribute) is then done without. Bad credentials are another matter: with better ones it would.
+ */
+export function saysNo(failure: Failure): boolean {
+  const verdict = verdictOf(failure);
+  return (
+    verdict === "fatal" || (verdict === "blocked" && !CREDENTIALS.has(failure.code) && isForbidden(failure))
+  );
+}
+
+const CREDENTIALS: ReadonlySet<string> = new Set([
+  "ExpiredToken",
+  "ExpiredRequest",
+  "InvalidToken",
+  "TokenRefreshRequired",
+  "InvalidAccessKeyId",
+  "SignatureDoesNotMatch",
+]);
+
+function isForbidden({ status, code }: Failure): boolean {
+  return status === 401 || status === 403 || code === "AccessDenied"; // the code alone in a 200 with an <Error>
+}
+
+/**
+ * Does it look as if the store, or the way to it, were down for everybody, rather than this one request in trouble? Such
+ * a failure is waited out: it says nothing of the part that met it.
+ */
+export function isOutage(failure: Failure): boolean {
+  if (verdictOf(failure) === "throttle") return true;
+  return OUTAGES.has(failure.code);
+}
+
+const OUTAGES: ReadonlySet<string> = new Set([
+  "network",
+  "timeout",
+  "platform_limit",
+  "http_502",
+  "http_504",
+]);
+
+// What the platform says when an event has used up its share, or an object has too much to do. None of it has a code.
+// https://developers.cloudflare.com/workers/observability/errors/ and
+// https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ (2026-11)
+const PLATFORM_LIMIT =
+  /subrequest depth limit exceeded|too many subrequests|too many (?:api )?requests by single worker|exceeded (?:its )?cpu|exceededcpu|is overloaded/i;
+
+/** Has this event, not the store, come to its end? Then what it was doing is to be done by a fresh one. */
+export function isPlatformLimit(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ("overloaded" in error && error.overloaded === true) || PLATFORM_LIMIT.test(error.message);
 }
 
 /** Tries that one step or one part gets before the copy fails. */
 export const MAX_ATTEMPTS = 8;
+/** Tries of a step whose store is down, once there is work to lose; then a person is asked. About seven minutes. */
+export const MAX_OUTAGE_ATTEMPTS = 48;
 
 const BACKOFF_BASE_MS = { retry: 100, throttle: 800 } as const;
 const BACKOFF_CAP_MS = 20_000;

@@ -11,7 +11,7 @@
 
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { MAX_BODY_BYTES, parseCopyRequest, parseSchedule, resolveCopy } from "./api.ts";
+import { MAX_BODY_BYTES, formatObject, parseCopyRequest, parseSchedule, resolveCopy } from "./api.ts";
 import { authorize } from "./auth.ts";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
@@ -70,6 +70,13 @@ app.post("/copies", async (call) => {
       return accepted(admission.copy.id, await copyStatus(mesh, admission.copy.id));
     case "known":
       return accepted(admission.id, await copyStatus(mesh, admission.id), { "idempotency-replayed": "true" });
+    case "busy":
+      throw new Problem(
+        409,
+        "destination_busy",
+        `Copy ${admission.id} writes ${formatObject(spec.destination)} and has not ended; wait for it, cancel it, ` +
+          `or send "ifBusy": "queue" to have this copy wait`,
+      );
     case "key_reused":
       throw new Problem(
         422,
@@ -96,7 +103,8 @@ app.get("/copies", async (call) => {
       `"cursor" must be the "next" of a page before, not "${cursor}"`,
     );
   }
-  const page = await registry(meshOf(call)).list(phase, cursor, readLimit(call));
+  const orphans = readSwitch(call, "orphans");
+  const page = await registry(meshOf(call)).list({ phase, orphans }, cursor, readLimit(call));
   return jsonResponse({ copies: page.copies.map(describeCopy), next: page.next });
 });
 
@@ -221,6 +229,13 @@ async function readBody(request: Request): Promise<unknown> {
   }
 }
 
+/** `?name` and `?name=true` alike. */
+function readSwitch(call: Call, name: string): boolean {
+  const text = call.req.query(name) ?? "false";
+  if (text === "" || text === "true" || text === "false") return text !== "false";
+  throw new Problem(400, "invalid_request", `"${name}" must be true or false, not "${text}"`);
+}
+
 function readLimit(call: Call): number {
   const text = call.req.query("limit") ?? "50";
   if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 500) return Number(text);
@@ -244,6 +259,7 @@ function noSchedule(name: string): never {
 /** What a list can be asked for: `admitted` until the coordinator has reported, then the job's own phases. */
 const PHASES: ReadonlySet<string> = new Set<Job["phase"] | "admitted">([
   "admitted",
+  "queued",
   "sizing",
   "creating",
   "uploading",
@@ -261,6 +277,7 @@ const USAGE = `Bucket Brigade copies objects between S3-compatible stores.
 
   POST   /copies                  start: -d source=store:bucket/key -d destination=store:bucket/key
   GET    /copies?phase=&limit=&cursor=
+  GET    /copies?orphans          copies that may have left an upload behind; it is tried for a week to abort it
   GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or after that many seconds
   GET    /copies/{id}/parts       the part table
   POST   /copies/{id}/cancel      also pause, resume

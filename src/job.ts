@@ -1,6 +1,6 @@
 // A copy as data: its phase, what exists in that phase, what to do next and what an answer changes.
 //
-//   sizing → creating → uploading → completing → verifying → completed
+//   (queued →) sizing → creating → uploading → completing → verifying → completed
 //   from any of them aborting → failed | cancelled; paused and blocked keep the work and go on where they were.
 //   An object that fits one part skips creating and completing: its one PutObject is both.
 //
@@ -11,18 +11,20 @@
 // The abort rules. An upload is aborted only when no part is in flight, or a late part would be left behind and
 // paid for. An upload whose CompleteMultipartUpload was sent is never aborted and never completed again before its
 // outcome is known: the object is looked for first, under our copy ID. An upload that an unanswered Create may have made
-// is looked for and aborted before the next one is made, and before the copy ends.
+// is looked for and aborted before the next one is made, and before the copy ends. What cannot be undone now, because the
+// store is down or says no, is owed: the copy ends, and the debt is paid later (debts.ts).
 
-import { FRESH, afterFailure, conclude, end } from "./ending.ts";
-import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
+import { FRESH, afterFailure, attemptsFor, conclude, end, stepFailed } from "./ending.ts";
+import { type Failure, MAX_ATTEMPTS, backoffMs, isOutage, meshFailure, verdictOf } from "./failure.ts";
 import {
   type Event,
   type Job,
   type PartCounts,
+  type Prepared,
   type Step,
   type Upload,
+  type Working,
   isEnded,
-  objectOf,
   workOf,
 } from "./phase.ts";
 
@@ -34,8 +36,11 @@ const NO_ANSWER = meshFailure(
   "CompleteMultipartUpload",
 );
 
-export function newJob(): Job {
-  return { phase: "sizing", via: "auto", restarts: 0, retry: FRESH };
+/** @param ifBusy what the request says to do while another copy writes the same object */
+export function newJob(ifBusy: "fail" | "queue"): Job {
+  return ifBusy === "queue"
+    ? { phase: "queued", behind: null, retry: FRESH }
+    : { phase: "sizing", via: "auto", restarts: 0, retry: FRESH };
 }
 
 /** @param now milliseconds since the epoch */
@@ -43,6 +48,8 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
   if (job.phase === "paused" || job.phase === "blocked" || isEnded(job)) return { do: "rest", untilMs: null };
   if (job.retry.notBeforeMs > now) return { do: "rest", untilMs: job.retry.notBeforeMs };
   switch (job.phase) {
+    case "queued":
+      return { do: "takeTurn" };
     case "sizing":
       return { do: "prepare", via: job.via, restarts: job.restarts };
     case "creating":
@@ -50,6 +57,9 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
         ? { do: "createUpload", object: job.object }
         : { do: "sweep", sinceMs: job.sentAtMs };
     case "uploading":
+      if (job.source === "unchecked") return { do: "recheckSource", object: job.object };
+      if (parts.lost > 0 && job.upload.kind === "parts")
+        return { do: "findParts", uploadId: job.upload.uploadId };
       return parts.done < parts.total
         ? { do: "tendLanes" }
         : { do: "checkParts", object: job.object, upload: job.upload };
@@ -79,7 +89,7 @@ export function apply(job: Job, event: Event): Job {
         ? job
         : { phase: "paused", resume: job };
     case "resume":
-      return job.phase === "paused" || job.phase === "blocked" ? { ...job.resume, retry: FRESH } : job;
+      return job.phase === "paused" || job.phase === "blocked" ? resume(job.resume) : job;
   }
   // Answers that were under way when the copy was paused or blocked still count.
   if (job.phase === "paused" || job.phase === "blocked") {
@@ -88,10 +98,18 @@ export function apply(job: Job, event: Event): Job {
     return resumed.phase === "paused" ? job : { ...job, resume: resumed };
   }
   switch (event.type) {
+    case "turn":
+      return job.phase === "queued" ? newJob("fail") : job;
+    case "notYet":
+      return job.phase === "queued"
+        ? { ...job, behind: event.behind, retry: { ...FRESH, notBeforeMs: event.lookAtMs } }
+        : job;
+    case "look":
+      return job.phase === "queued" ? { ...job, retry: FRESH } : job;
     case "sized":
       if (job.phase !== "sizing") return job;
       return event.object.plan.kind === "whole"
-        ? { phase: "uploading", object: event.object, upload: { kind: "whole" }, retry: FRESH }
+        ? begin(event.object, { kind: "whole" })
         : { phase: "creating", object: event.object, sentAtMs: null, retry: FRESH };
     case "conflict":
       if (isEnded(job) || job.phase === "aborting" || job.phase === "verifying") return job;
@@ -119,14 +137,18 @@ export function apply(job: Job, event: Event): Job {
       return job.phase === "aborting" ? { ...job, strayAtMs: null } : job;
     case "created": {
       const upload: Upload = { kind: "parts", uploadId: event.uploadId };
-      if (job.phase === "creating") return { phase: "uploading", object: job.object, upload, retry: FRESH };
+      if (job.phase === "creating") return begin(job.object, upload);
       // Cancelled while Create was under way: what it made is aborted with the rest.
       return job.phase === "aborting" && job.upload === null ? { ...job, upload, strayAtMs: null } : job;
     }
+    case "sourceSame":
+      return job.phase === "uploading" ? { ...job, source: "same", retry: FRESH } : job;
+    case "partsFound":
+      return job.phase === "uploading" ? { ...job, retry: FRESH } : job;
     case "partsChecked":
       if (job.phase !== "uploading") return job;
       return job.upload.kind === "whole"
-        ? { phase: "verifying", object: job.object, etag: null, retry: FRESH }
+        ? { phase: "verifying", object: job.object, etag: null, wish: "finish", retry: FRESH }
         : {
             phase: "completing",
             object: job.object,
@@ -139,7 +161,7 @@ export function apply(job: Job, event: Event): Job {
       return job.phase === "completing" ? { ...job, call: { sent: true, failure: null } } : job;
     case "completed":
       return job.phase === "completing"
-        ? { phase: "verifying", object: job.object, etag: event.etag, retry: FRESH }
+        ? { phase: "verifying", object: job.object, etag: event.etag, wish: job.wish, retry: FRESH }
         : job;
     case "completeRefused":
       if (job.phase !== "completing") return job;
@@ -151,7 +173,13 @@ export function apply(job: Job, event: Event): Job {
       if (job.phase !== "completing" && job.phase !== "aborting") return job;
       return job.object === null
         ? job
-        : { phase: "verifying", object: job.object, etag: event.etag, retry: FRESH };
+        : {
+            phase: "verifying",
+            object: job.object,
+            etag: event.etag,
+            wish: job.phase === "completing" ? job.wish : "finish",
+            retry: FRESH,
+          };
     case "objectAbsent":
       return objectAbsent(job, event);
     case "verified":
@@ -168,18 +196,28 @@ export function apply(job: Job, event: Event): Job {
       return stepFailed(job, event);
     case "partFailed":
       if (job.phase !== "uploading") return job;
-      return verdictOf(event.failure) === "blocked"
+      // A part that was given up for its store's sake is as good as it was; so is one that lacks a permission.
+      return verdictOf(event.failure) === "blocked" || isOutage(event.failure)
         ? { phase: "blocked", resume: job, failure: event.failure }
         : end(job, afterFailure(job.object, event.failure));
   }
 }
 
+function begin(object: Prepared, upload: Upload): Job {
+  return { phase: "uploading", object, upload, source: "same", retry: FRESH };
+}
+
+function resume(work: Working): Job {
+  const rested = { ...work, retry: FRESH };
+  return rested.phase === "uploading" ? { ...rested, source: "unchecked" } : rested;
+}
+
 function cancel(job: Job): Job {
   const work = workOf(job);
   if (isEnded(work)) return work;
-  if (work.phase === "completing" && work.call.sent) return { ...work, wish: "cancel" };
-  // The object is there and whole: there is nothing left to cancel.
-  if (work.phase === "verifying") return work;
+  // Whether there is an object is not known yet, or it is there and whole: then there is nothing left to cancel.
+  if ((work.phase === "completing" && work.call.sent) || work.phase === "verifying")
+    return work.wish === "cancel" ? work : { ...work, wish: "cancel", retry: FRESH };
   if (work.phase !== "aborting") return end(work, { phase: "cancelled" });
   return work.ending.phase === "restart" ? { ...work, ending: { phase: "cancelled" } } : work;
 }
@@ -194,6 +232,7 @@ function partsRefused(job: Job, event: { failure: Failure; now: number; random: 
     phase: "uploading",
     object: { ...job.object, timesRefused },
     upload: { kind: "parts", uploadId: job.uploadId },
+    source: "same",
     retry: { failedAttempts: 0, notBeforeMs: now + backoffMs(failure, timesRefused, random) },
   };
 }
@@ -213,36 +252,6 @@ function objectAbsent(job: Job, { uploadGone }: { uploadGone: boolean }): Job {
     uploadGone ||
     failure.code === "NoSuchUpload" ||
     failure.code === "PreconditionFailed" ||
-    job.retry.failedAttempts >= MAX_ATTEMPTS;
+    job.retry.failedAttempts >= attemptsFor(job, failure);
   return hopeless ? end(job, { phase: "failed", failure }) : { ...job, call: { sent: false } };
-}
-
-function stepFailed(job: Job, event: { failure: Failure; now: number; random: number }): Job {
-  const { failure, now, random } = event;
-  if (isEnded(job) || job.phase === "paused" || job.phase === "blocked") return job;
-  const failedAttempts = job.retry.failedAttempts + 1;
-  const notBeforeMs = now + backoffMs(failure, failedAttempts, random);
-  const again = { ...job, retry: { failedAttempts, notBeforeMs } };
-  const verdict = verdictOf(failure);
-  if (job.phase === "aborting") {
-    // A store that cannot be reached now must be rid of its upload later, so only a store that keeps saying no ends it.
-    if (verdict === "fatal" && failedAttempts >= MAX_ATTEMPTS) return conclude(job);
-    return { ...job, retry: { failedAttempts, notBeforeMs: now + abortBackoffMs(failedAttempts, random) } };
-  }
-  // The object may be there: until that is known the copy can only look again, and then ask a person to.
-  if (job.phase === "completing" && job.call.sent) {
-    const call =
-      failure.operation === "CompleteMultipartUpload" ? { sent: true as const, failure } : job.call;
-    const looking = { ...job, call, retry: again.retry };
-    return failedAttempts < 2 * MAX_ATTEMPTS ? looking : { phase: "blocked", resume: looking, failure };
-  }
-  if (verdict === "blocked") return { phase: "blocked", resume: job, failure };
-  if (verdict !== "fatal" && failedAttempts < MAX_ATTEMPTS) return again;
-  const object = objectOf(job);
-  return end(job, object === null ? { phase: "failed", failure } : afterFailure(object, failure));
-}
-
-/** An outage may last for days: from a second to a quarter of an hour, never less than half of that. */
-function abortBackoffMs(failedAttempts: number, random: number): number {
-  return Math.ceil(Math.min(15 * 60_000, 500 * 2 ** failedAttempts) * (0.5 + random / 2));
 }

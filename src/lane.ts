@@ -29,6 +29,8 @@ const HEARTBEAT_MS = 20_000;
 /** The spare alarm waits until a running one has ended, which sets its own; so it matters only if this event dies. */
 const REVIVE_AFTER_MS = 5_000;
 const CLAIM_TRIES = 6;
+/** Before the event that follows one which met a limit of the platform. */
+const BREATH_MS = 1_000;
 
 export class Lane extends DurableObject<Env> {
   // In memory only: what it stops are calls of the running event, which die with the memory.
@@ -75,10 +77,12 @@ export class Lane extends DurableObject<Env> {
     const startedAtMs = Date.now();
     const running = new Map<number, PartTask>();
     let finished: PartReport[] = [];
+    let spent = false;
     let changed = Promise.withResolvers<void>();
     for (;;) {
       changed = Promise.withResolvers();
-      const tired = Date.now() - startedAtMs > STOP_CLAIMING_AFTER_MS;
+      // An event that the platform gives no more to has no more to do than one that has run for long.
+      const tired = spent || Date.now() - startedAtMs > STOP_CLAIMING_AFTER_MS;
       const reporting = finished;
       finished = [];
       const grant = await this.#claim(copyId, {
@@ -93,6 +97,7 @@ export class Lane extends DurableObject<Env> {
         running.set(task.partNumber, task);
         void callCopier(this.ctx.exports.PartCopier, task, stop.signal).then((result) => {
           running.delete(task.partNumber);
+          if (!result.ok && result.failure.code === "platform_limit") spent = true;
           finished.push({ partNumber: task.partNumber, attempt: task.attempt, result });
           changed.resolve(); // of the round that waits now
         });
@@ -100,7 +105,7 @@ export class Lane extends DurableObject<Env> {
       const idle = running.size === 0 && finished.length === 0;
       if (idle && grant.kind !== "work") return null;
       const retryInMs = grant.kind === "work" ? grant.retryInMs : null;
-      if (idle) return Date.now() + (tired ? 0 : (retryInMs ?? HEARTBEAT_MS));
+      if (idle) return Date.now() + (spent ? BREATH_MS : tired ? 0 : (retryInMs ?? HEARTBEAT_MS));
       if (finished.length > 0) continue;
       await until(changed.promise, Math.min(HEARTBEAT_MS, retryInMs ?? HEARTBEAT_MS));
     }

@@ -2,13 +2,15 @@
 //
 // Invariants: a part has one current attempt; only that attempt's report counts. A part that is `leased` belongs to a
 // lane that either names it as running in each of its calls or has not called for LANE_LEASE_MS, after which the part
-// is free again. A part that is `done` stays so until the store itself says that it does not have it.
+// is free again: `lost` until ListParts has told whether the dead lane brought it to the store, else `pending`. A part that
+// is `done` stays so until the store itself says that it does not have it.
 //
 // Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and 10,000
 // updates, no more. The partial index holds only the open rows, a few per lane, so a claim never scans the table.
 
 import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
 import { bareEtag } from "./proof.ts";
+import type { HealthBook } from "./store_health.ts";
 import type { Claim, PartDigests, PartReport } from "./work.ts";
 import type { ListedPart } from "./xml.ts";
 
@@ -21,11 +23,15 @@ const MAX_RESENDS = 3;
 export interface Leased {
   readonly partNumber: number;
   readonly attempt: number;
+  /** The store has this part already, under this ETag; only the digest of its bytes is wanted. */
+  readonly heldEtag: string | null;
 }
 
 export interface PartTotals {
   readonly done: number;
   readonly inFlight: number;
+  /** Their lane died; whether the store has them is to be looked up. */
+  readonly lost: number;
   readonly doneBytes: number;
   readonly attempts: number;
   readonly failedAttempts: number;
@@ -33,7 +39,7 @@ export interface PartTotals {
 
 export interface PartRow {
   readonly partNumber: number;
-  readonly state: "pending" | "leased" | "done";
+  readonly state: "pending" | "leased" | "lost" | "done";
   readonly attempt: number;
   readonly failedAttempts: number;
   readonly lane: number | null;
@@ -41,6 +47,12 @@ export interface PartRow {
   readonly length: number;
   readonly durationMs: number | null;
   readonly doneAtMs: number | null;
+}
+
+export interface ReportContext {
+  readonly now: number;
+  readonly random: () => number;
+  readonly health: HealthBook;
 }
 
 export class PartTable {
@@ -54,7 +66,7 @@ export class PartTable {
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS parts (
         part_number INTEGER PRIMARY KEY,
-        state TEXT NOT NULL,              -- pending | leased | done
+        state TEXT NOT NULL,              -- pending | leased | lost | done
         attempt INTEGER NOT NULL,         -- the current one, from 1
         failed_attempts INTEGER NOT NULL,
         lane INTEGER,                     -- of the current or last attempt
@@ -62,6 +74,7 @@ export class PartTable {
         length INTEGER NOT NULL,          -- bytes
         etag TEXT,                        -- done: as the store gave it
         digests TEXT,                     -- done: PartDigests of the bytes that passed
+        held_etag TEXT,                   -- pending, leased: the store has the part, its digests are wanted
         refused_etag TEXT,                -- of an attempt whose ETag was not the MD5 of its bytes
         duration_ms INTEGER,
         done_at_ms INTEGER
@@ -80,10 +93,16 @@ export class PartTable {
 
   totals(): PartTotals {
     const row = this.#sql.exec("SELECT done, done_bytes, attempts, failed_attempts FROM totals").one();
-    const leased = this.#sql.exec("SELECT count(*) AS n FROM parts WHERE state = 'leased'").one();
+    const open = this.#sql
+      .exec(
+        `SELECT count(CASE state WHEN 'leased' THEN 1 END) AS leased, count(CASE state WHEN 'lost' THEN 1 END) AS lost
+         FROM parts WHERE state <> 'done'`,
+      )
+      .one();
     return {
       done: Number(row["done"]),
-      inFlight: Number(leased["n"]),
+      inFlight: Number(open["leased"]),
+      lost: Number(open["lost"]),
       doneBytes: Number(row["done_bytes"]),
       attempts: Number(row["attempts"]),
       failedAttempts: Number(row["failed_attempts"]),
@@ -93,19 +112,20 @@ export class PartTable {
   /**
    * Records what a lane reports.
    *
+   * @param context.health of the stores; takes in every report
    * @returns the failure that ends the copy, if a part has failed for good
    */
-  record({ lane, finished, running }: Claim, now: number, random: () => number): Failure | null {
-    this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", lane, now);
+  record({ lane, finished, running }: Claim, context: ReportContext): Failure | null {
+    this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", lane, context.now);
     let final: Failure | null = null;
-    for (const report of finished) final = this.#recordReport(report, now, random) ?? final;
+    for (const report of finished) final = this.#recordReport(report, context) ?? final;
     // What this lane was given and neither runs nor reports was lost with an earlier event of it.
     const alive = new Map(running.map(({ partNumber, attempt }) => [partNumber, attempt]));
     for (const row of this.#sql
       .exec("SELECT part_number, attempt FROM parts WHERE state = 'leased' AND lane = ?", lane)
       .toArray()) {
       if (alive.get(Number(row["part_number"])) !== Number(row["attempt"])) {
-        this.#sql.exec("UPDATE parts SET state = 'pending' WHERE part_number = ?", row["part_number"]);
+        this.#sql.exec("UPDATE parts SET state = 'lost' WHERE part_number = ?", row["part_number"]);
       }
     }
     return final;
@@ -125,7 +145,7 @@ export class PartTable {
     if (wanted <= 0) return leased;
     for (const row of this.#sql
       .exec(
-        "SELECT part_number, attempt FROM parts WHERE state = 'pending' AND not_before_ms <= ? ORDER BY part_number LIMIT ?",
+        "SELECT part_number, attempt, held_etag FROM parts WHERE state = 'pending' AND not_before_ms <= ? ORDER BY part_number LIMIT ?",
         now,
         wanted,
       )
@@ -138,7 +158,8 @@ export class PartTable {
         lane,
         partNumber,
       );
-      leased.push({ partNumber, attempt });
+      const heldEtag = row["held_etag"] === null ? null : String(row["held_etag"]);
+      leased.push({ partNumber, attempt, heldEtag });
     }
     for (
       let partNumber = this.#highest() + 1;
@@ -151,7 +172,7 @@ export class PartTable {
         lane,
         lengthOf(partNumber),
       );
-      leased.push({ partNumber, attempt: 1 });
+      leased.push({ partNumber, attempt: 1, heldEtag: null });
     }
     if (leased.length > 0) this.#sql.exec("UPDATE totals SET attempts = attempts + ?", leased.length);
     return leased;
@@ -173,10 +194,49 @@ export class PartTable {
       .toArray()
       .map((row) => Number(row["lane"]));
     for (const lane of silent) {
-      this.#sql.exec("UPDATE parts SET state = 'pending' WHERE state = 'leased' AND lane = ?", lane);
+      this.#sql.exec("UPDATE parts SET state = 'lost' WHERE state = 'leased' AND lane = ?", lane);
       this.#sql.exec("DELETE FROM lanes WHERE lane = ?", lane);
     }
     return silent;
+  }
+
+  /**
+   * What has become of the parts of dead lanes: those that the store lists are not sent again. Where digests are wanted,
+   * the source is read once more for them, and nothing is sent.
+   *
+   * @param listed by ListParts; empty where the store has none to tell
+   * @returns how many the store has
+   */
+  settleLost(listed: readonly ListedPart[], wantsDigests: boolean, now: number): number {
+    const held = new Map(listed.map((part) => [part.partNumber, part]));
+    let found = 0;
+    for (const row of this.#sql
+      .exec("SELECT part_number, length FROM parts WHERE state = 'lost'")
+      .toArray()) {
+      const part = held.get(Number(row["part_number"]));
+      if (part === undefined || part.sizeBytes !== Number(row["length"])) {
+        this.#sql.exec("UPDATE parts SET state = 'pending' WHERE part_number = ?", row["part_number"]);
+        continue;
+      }
+      found += 1;
+      if (wantsDigests) {
+        this.#sql.exec(
+          "UPDATE parts SET state = 'pending', not_before_ms = 0, held_etag = ? WHERE part_number = ?",
+          part.etag,
+          part.partNumber,
+        );
+      } else {
+        this.#done(part.partNumber, { etag: part.etag, digests: {}, durationMs: null }, now);
+      }
+    }
+    return found;
+  }
+
+  /** A person has mended what was wrong: earlier failures no longer count. */
+  forgive(): void {
+    this.#sql.exec(
+      "UPDATE parts SET failed_attempts = 0, not_before_ms = 0 WHERE state IN ('pending', 'lost')",
+    );
   }
 
   /** A lane that was told to rest or stop is not expected to call again. */
@@ -249,7 +309,7 @@ export class PartTable {
       .toArray()
       .map((row) => ({
         partNumber: Number(row["part_number"]),
-        state: row["state"] === "done" ? "done" : row["state"] === "leased" ? "leased" : "pending",
+        state: row["state"] as PartRow["state"],
         attempt: Number(row["attempt"]),
         failedAttempts: Number(row["failed_attempts"]),
         lane: row["lane"] === null ? null : Number(row["lane"]),
@@ -262,34 +322,31 @@ export class PartTable {
 
   #recordReport(
     { partNumber, attempt, result }: PartReport,
-    now: number,
-    random: () => number,
+    { now, random, health }: ReportContext,
   ): Failure | null {
     const row = this.#sql
-      .exec("SELECT state, attempt, failed_attempts, length FROM parts WHERE part_number = ?", partNumber)
+      .exec("SELECT state, attempt, failed_attempts FROM parts WHERE part_number = ?", partNumber)
       .toArray()[0];
     // A superseded attempt, or a report that was delivered twice.
     if (row === undefined || row["state"] !== "leased" || Number(row["attempt"]) !== attempt) return null;
     if (result.ok) {
-      this.#sql.exec(
-        "UPDATE parts SET state = 'done', etag = ?, digests = ?, duration_ms = ?, done_at_ms = ? WHERE part_number = ?",
-        result.etag,
-        JSON.stringify(result.digests),
-        result.durationMs,
-        now,
-        partNumber,
-      );
+      this.#done(partNumber, result, now);
       if (result.encryptedWithKey)
         this.#sql.exec("UPDATE totals SET opaque_etags = 1 WHERE opaque_etags = 0");
-      this.#sql.exec("UPDATE totals SET done = done + 1, done_bytes = done_bytes + ?", row["length"]);
+      health.succeeded(Number(row["failed_attempts"]));
       return null;
     }
     const { failure } = result;
-    if (failure.code === "cancelled") {
+    const failedBefore = Number(row["failed_attempts"]);
+    if (failure.code === "cancelled" || failure.code === "platform_limit") {
+      // The event ended, not the part: that is no attempt of it. Only if no event gets anywhere, for long, is it final.
       this.#sql.exec("UPDATE parts SET state = 'pending' WHERE part_number = ?", partNumber);
-      return null;
+      if (failure.code === "cancelled") return null;
+      const stuck = health.isHopeless(failure.side, now);
+      health.failed(failure, now, random());
+      return stuck ? failure : null;
     }
-    const failedAttempts = Number(row["failed_attempts"]) + 1;
+    const failedAttempts = failedBefore + 1;
     this.#sql.exec(
       "UPDATE parts SET state = 'pending', failed_attempts = ?, not_before_ms = ? WHERE part_number = ?",
       failedAttempts,
@@ -298,8 +355,31 @@ export class PartTable {
     );
     this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
     const verdict = verdictOf(failure);
-    const final = verdict === "fatal" || verdict === "blocked" || failedAttempts >= attemptsFor(failure);
-    return final ? failure : null;
+    if (verdict === "fatal" || verdict === "blocked") return failure;
+    const allowed = attemptsFor(failure);
+    const usedUp = health.isUsedUp(failure, { attempts: failedAttempts, allowed }, now);
+    health.failed(failure, now, random());
+    return usedUp ? failure : null;
+  }
+
+  #done(
+    partNumber: number,
+    part: { etag: string; digests: PartDigests; durationMs: number | null },
+    now: number,
+  ): void {
+    this.#sql.exec(
+      "UPDATE parts SET state = 'done', etag = ?, digests = ?, duration_ms = ?, done_at_ms = ? WHERE part_number = ?",
+      part.etag,
+      JSON.stringify(part.digests),
+      part.durationMs,
+      now,
+      partNumber,
+    );
+    this.#sql.exec(
+      `UPDATE totals SET done = done + 1,
+         done_bytes = done_bytes + (SELECT length FROM parts WHERE part_number = ?)`,
+      partNumber,
+    );
   }
 
   /**
@@ -377,7 +457,7 @@ export class PartTable {
   /** All finished parts are to be sent again. */
   reopenAll(): void {
     this.#sql.exec(
-      "UPDATE parts SET state = 'pending', etag = NULL, digests = NULL, done_at_ms = NULL, not_before_ms = 0",
+      "UPDATE parts SET state = 'pending', etag = NULL, digests = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0",
     );
     this.#sql.exec("UPDATE totals SET done = 0, done_bytes = 0");
   }
@@ -390,7 +470,7 @@ export class PartTable {
 
   #reopen(partNumber: number, length: number): void {
     this.#sql.exec(
-      "UPDATE parts SET state = 'pending', etag = NULL, done_at_ms = NULL, not_before_ms = 0 WHERE part_number = ?",
+      "UPDATE parts SET state = 'pending', etag = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0 WHERE part_number = ?",
       partNumber,
     );
     this.#sql.exec("UPDATE totals SET done = done - 1, done_bytes = done_bytes - ?", length);

@@ -54,6 +54,8 @@ export type Ending =
   | { readonly phase: "restart"; readonly via: "auto" | "stream"; readonly restarts: number };
 
 export type Working =
+  /** Another copy to the same destination goes first: the one `behind` names, once that is known. */
+  | { readonly phase: "queued"; readonly behind: string | null; readonly retry: Retry }
   // `stream`: copying inside the service was refused before.
   | {
       readonly phase: "sizing";
@@ -68,7 +70,14 @@ export type Working =
       readonly sentAtMs: number | null;
       readonly retry: Retry;
     }
-  | { readonly phase: "uploading"; readonly object: Prepared; readonly upload: Upload; readonly retry: Retry }
+  | {
+      readonly phase: "uploading";
+      readonly object: Prepared;
+      readonly upload: Upload;
+      /** `unchecked`: the copy has rested, perhaps for days; whether its source is still the same is asked first. */
+      readonly source: "same" | "unchecked";
+      readonly retry: Retry;
+    }
   | {
       readonly phase: "completing";
       readonly object: Prepared;
@@ -82,6 +91,8 @@ export type Working =
       readonly phase: "verifying";
       readonly object: Prepared;
       readonly etag: string | null;
+      /** `cancel`: the object is there and cannot be cancelled, but if it cannot be verified now, the copy ends. */
+      readonly wish: "finish" | "cancel";
       readonly retry: Retry;
     };
 
@@ -115,13 +126,18 @@ export interface PartCounts {
   readonly total: number;
   readonly done: number;
   readonly inFlight: number;
+  /** The lane that had them died: whether they are at the store is to be looked up. */
+  readonly lost: number;
 }
 
 /** What the coordinator is to do; `tendLanes` and `rest` end the alarm, the others are followed by another step. */
 export type Step =
+  | { readonly do: "takeTurn" }
   | { readonly do: "prepare"; readonly via: "auto" | "stream"; readonly restarts: number }
   | { readonly do: "createUpload"; readonly object: Prepared }
+  | { readonly do: "recheckSource"; readonly object: Prepared }
   | { readonly do: "tendLanes" }
+  | { readonly do: "findParts"; readonly uploadId: string }
   | { readonly do: "checkParts"; readonly object: Prepared; readonly upload: Upload }
   | { readonly do: "complete"; readonly object: Prepared; readonly uploadId: string }
   | { readonly do: "findObject"; readonly object: Prepared; readonly uploadId: string | null }
@@ -132,6 +148,12 @@ export type Step =
   | { readonly do: "rest"; readonly untilMs: number | null };
 
 export type Event =
+  /** The destination is this copy's own now. */
+  | { readonly type: "turn" }
+  /** It is not yet; look again then. */
+  | { readonly type: "notYet"; readonly behind: string; readonly lookAtMs: number }
+  /** Perhaps it is now. */
+  | { readonly type: "look" }
   | { readonly type: "sized"; readonly object: Prepared }
   /** The destination has an object of that name already. */
   | { readonly type: "conflict"; readonly failure: Failure; readonly skip: boolean }
@@ -141,6 +163,9 @@ export type Event =
   | { readonly type: "created"; readonly uploadId: string }
   /** There is no upload of an unanswered CreateMultipartUpload, or none any more. */
   | { readonly type: "swept" }
+  | { readonly type: "sourceSame" }
+  /** What had become of the parts of a dead lane is in the table. */
+  | { readonly type: "partsFound" }
   | { readonly type: "partsChecked" }
   /** What arrived does not add up to the source's word: all parts are sent again, watched by other digests. */
   | { readonly type: "sentAgain"; readonly proof: ProofPlan }
@@ -201,5 +226,5 @@ export function uploadOf(job: Job): Upload | null {
 /** The source and its plan, once the source has been sized. */
 export function objectOf(job: Job): Prepared | null {
   const work = workOf(job);
-  return work.phase === "sizing" ? null : work.object;
+  return work.phase === "sizing" || work.phase === "queued" ? null : work.object;
 }

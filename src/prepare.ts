@@ -6,7 +6,7 @@
 import type { CopySpec } from "./api.ts";
 import { COPY_ID_HEADER, attributeHeaders } from "./attributes.ts";
 import { hexOfBase64 } from "./checksum.ts";
-import { type Failure, meshFailure, verdictOf } from "./failure.ts";
+import { type Failure, meshFailure, saysNo } from "./failure.ts";
 import type { Prepared, Via } from "./phase.ts";
 import { MIB, type Plan, type PlanLimits, keepBoundaries, planCopy } from "./plan.ts";
 import { CHECKSUMS } from "./profiles.ts";
@@ -186,7 +186,7 @@ async function partBytes(
     return believable ? range.length : null;
   } catch (error) {
     // A store without part numbers on HEAD (501, 400): the copy chooses its own parts.
-    if (error instanceof S3Error && verdictOf(error.toFailure("source")) === "fatal") return null;
+    if (error instanceof S3Error && saysNo(error.toFailure("source"))) return null;
     throw error;
   }
 }
@@ -265,7 +265,7 @@ async function readTags(
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("source");
     // No permission, or no tags at this store; other refusals are as good as these, since the object itself was read.
-    if (tags === "require" || verdictOf(failure) !== "fatal") throw error;
+    if (tags === "require" || !saysNo(failure)) throw error;
     return `The source's tags could not be read and are not copied (${failure.code})`;
   }
 }

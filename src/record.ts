@@ -1,12 +1,16 @@
-// The record of one copy in the coordinator's SQLite: the request, the job, the parts, the timeline, the warnings.
+// The record of one copy in the coordinator's SQLite: the request, the job, the parts, the timeline, the warnings, the
+// debts, and how the stores have answered lately.
 //
 // Invariant: a change of the job is one transaction with everything that belongs to it. Reads go to storage each time,
 // so nothing can be stale after an await.
 
 import type { CopySpec } from "./api.ts";
+import { Debts, debtsOf } from "./debts.ts";
 import { type Event, type Job, apply, isEnded, newJob, objectOf } from "./job.ts";
 import { PartTable } from "./part_table.ts";
+import type { PartCounts } from "./phase.ts";
 import { unitCount } from "./plan.ts";
+import { ALL_HEALTHY, type Healths } from "./store_health.ts";
 import { Timeline } from "./timeline.ts";
 
 export interface Copy {
@@ -16,8 +20,13 @@ export interface Copy {
   readonly createdAtMs: number;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
-  /** The phase that the registry knows of. */
+  /** What the registry knows of this copy (`newsOf`). */
   readonly reported: string | null;
+}
+
+/** What the registry is told of, as one word. */
+export function newsOf(phase: string, debts: number): string {
+  return `${phase}/${debts}`;
 }
 
 export class CopyRecord {
@@ -25,12 +34,14 @@ export class CopyRecord {
   readonly #sql: SqlStorage;
   readonly parts: PartTable;
   readonly timeline: Timeline;
+  readonly debts: Debts;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.parts = new PartTable(this.#sql);
     this.timeline = new Timeline(this.#sql);
+    this.debts = new Debts(this.#sql);
   }
 
   /** Stores a new copy. A copy that is there already stays as it is. */
@@ -38,11 +49,12 @@ export class CopyRecord {
     this.transaction(() => {
       this.#createTables();
       const { rowsWritten } = this.#sql.exec(
-        "INSERT OR IGNORE INTO copy (one, id, spec, job, created_at_ms) VALUES (1, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO copy (one, id, spec, job, created_at_ms, healths) VALUES (1, ?, ?, ?, ?, ?)",
         id,
         JSON.stringify(spec),
-        JSON.stringify(newJob()),
+        JSON.stringify(newJob(spec.ifBusy)),
         createdAtMs,
+        JSON.stringify(ALL_HEALTHY),
       );
       if (rowsWritten > 0) this.timeline.add(Date.now(), "created");
     });
@@ -94,17 +106,34 @@ export class CopyRecord {
       if (label !== null) this.timeline.add(now, label, detail);
       if (job.phase !== copy.job.phase) this.timeline.add(now, `phase_${job.phase}`);
       // A copy that begins again makes a new plan and a new upload.
-      if (job.phase === "sizing" && copy.job.phase !== "sizing" && copy.job.phase !== "paused")
-        this.parts.clear();
+      if (job.phase === "sizing" && copy.job.phase === "aborting") this.parts.clear();
+      // What an abort that is broken off leaves behind is owed from now on.
+      if (copy.job.phase === "aborting" && event.type === "stepFailed" && job.phase !== "aborting") {
+        for (const debt of debtsOf(copy.job)) this.debts.add(debt, event.failure, now, event.random);
+      }
+      if (event.type === "resume") {
+        this.parts.forgive();
+        this.saveHealths(ALL_HEALTHY);
+      }
       const endedAtMs = isEnded(job) ? now : null;
       this.#sql.exec("UPDATE copy SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
       return { ...copy, job, endedAtMs };
     });
   }
 
-  counts(job: Job): { total: number; done: number; inFlight: number } {
+  counts(job: Job): PartCounts {
     const plan = objectOf(job)?.plan;
     return { total: plan === undefined ? 0 : unitCount(plan), ...this.parts.totals() };
+  }
+
+  healths(): Healths {
+    return JSON.parse(String(this.#sql.exec("SELECT healths FROM copy").one()["healths"])) as Healths;
+  }
+
+  saveHealths(healths: Healths): void {
+    // Most reports change nothing in it: no row is written for them.
+    const text = JSON.stringify(healths);
+    this.#sql.exec("UPDATE copy SET healths = ?1 WHERE healths <> ?1", text);
   }
 
   warn(text: string): void {
@@ -122,13 +151,14 @@ export class CopyRecord {
     this.#sql.exec("UPDATE copy SET started_at_ms = ? WHERE started_at_ms IS NULL", now);
   }
 
-  markReported(phase: string): void {
-    this.#sql.exec("UPDATE copy SET reported = ?", phase);
+  markReported(news: string): void {
+    this.#sql.exec("UPDATE copy SET reported = ?", news);
   }
 
   #createTables(): void {
     this.parts.createTables();
     this.timeline.createTables();
+    this.debts.createTables();
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS copy (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -138,7 +168,8 @@ export class CopyRecord {
         created_at_ms INTEGER NOT NULL,
         started_at_ms INTEGER,
         ended_at_ms INTEGER,
-        reported TEXT
+        reported TEXT,                   -- what the registry knows: the phase and the number of debts
+        healths TEXT NOT NULL            -- Healths
       );
       CREATE TABLE IF NOT EXISTS warnings (text TEXT PRIMARY KEY);
     `);

@@ -24,6 +24,7 @@ import type { Env } from "./env.ts";
 import { makeId } from "./id.ts";
 import { Problem } from "./problem.ts";
 import { lastDueMs, minuteOf, nextDueMs } from "./schedule.ts";
+import { findStore, serviceOf } from "./stores.ts";
 
 /** A copy that has an id and may not have a coordinator yet. */
 export interface Admitted {
@@ -35,7 +36,17 @@ export interface Admitted {
 export type Admission =
   | { readonly kind: "new"; readonly copy: Admitted }
   | { readonly kind: "known"; readonly id: string }
-  | { readonly kind: "key_reused" };
+  | { readonly kind: "key_reused" }
+  /** Another copy writes that object, and the request does not want to wait for it. */
+  | { readonly kind: "busy"; readonly id: string };
+
+/** What a coordinator says of its copy. */
+export interface Report {
+  readonly phase: string;
+  readonly endedAtMs: number | null;
+  /** What it may have left at the destination and could not yet take back. */
+  readonly orphans: number;
+}
 
 export interface CopyRow {
   readonly id: string;
@@ -45,6 +56,7 @@ export interface CopyRow {
   readonly schedule: string | null;
   readonly createdAt: string;
   readonly endedAt: string | null;
+  readonly orphans: number;
 }
 
 export interface ScheduleView {
@@ -81,11 +93,15 @@ export class Registry extends DurableObject<Env> {
         id TEXT PRIMARY KEY,
         phase TEXT NOT NULL,             -- admitted, then as the coordinator reports it
         spec TEXT NOT NULL,              -- CopySpec
+        object TEXT NOT NULL,            -- the destination, by one name for each object (objectNameOf)
+        orphans INTEGER NOT NULL DEFAULT 0,
         schedule TEXT,                   -- the schedule that started it
         created_at_ms INTEGER NOT NULL,
         ended_at_ms INTEGER
       );
       CREATE INDEX IF NOT EXISTS copies_by_phase ON copies (phase, id);
+      CREATE INDEX IF NOT EXISTS running_by_object ON copies (object, id) WHERE ended_at_ms IS NULL;
+      CREATE INDEX IF NOT EXISTS copies_with_orphans ON copies (id) WHERE orphans > 0;
       CREATE INDEX IF NOT EXISTS running_by_schedule ON copies (schedule) WHERE ended_at_ms IS NULL;
       CREATE TABLE IF NOT EXISTS idempotency (
         key TEXT PRIMARY KEY, digest TEXT NOT NULL, copy_id TEXT NOT NULL, at_ms INTEGER NOT NULL
@@ -116,7 +132,7 @@ export class Registry extends DurableObject<Env> {
     const now = Date.now();
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync((): Admission => {
-      if (idempotency === null) return { kind: "new", copy: this.#insertCopy(spec, null, now) };
+      if (idempotency === null) return this.#admitNew(spec, now);
       const { key, digest } = idempotency;
       this.#sql.exec("DELETE FROM idempotency WHERE at_ms < ?", now - IDEMPOTENCY_KEPT_MS);
       const known = this.#sql.exec("SELECT digest, copy_id FROM idempotency WHERE key = ?", key).toArray()[0];
@@ -125,26 +141,71 @@ export class Registry extends DurableObject<Env> {
           ? { kind: "known", id: String(known["copy_id"]) }
           : { kind: "key_reused" };
       }
-      const copy = this.#insertCopy(spec, null, now);
-      this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, copy.id, now);
-      return { kind: "new", copy };
+      const admission = this.#admitNew(spec, now);
+      if (admission.kind === "new")
+        this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, admission.copy.id, now);
+      return admission;
     });
   }
 
-  /** A coordinator says which phase its copy is in. */
-  async report(id: string, phase: string, endedAtMs: number | null): Promise<void> {
-    this.#sql.exec("UPDATE copies SET phase = ?, ended_at_ms = ? WHERE id = ?", phase, endedAtMs, id);
+  #admitNew(spec: CopySpec, now: number): Admission {
+    const ahead = spec.ifBusy === "fail" ? this.#firstAt(this.#objectNameOf(spec)) : null;
+    return ahead === null
+      ? { kind: "new", copy: this.#insertCopy(spec, null, now) }
+      : { kind: "busy", id: ahead };
+  }
+
+  /** Which copy writes the same object before this one? Null: none, it is this one's turn. */
+  async whoIsAhead(id: string): Promise<string | null> {
+    const row = this.#sql.exec("SELECT object FROM copies WHERE id = ?", id).toArray()[0];
+    const first = row === undefined ? null : this.#firstAt(String(row["object"]));
+    return first === id ? null : first;
+  }
+
+  /** Ids rise with time, so of the copies that have not ended the lowest came first. */
+  #firstAt(object: string): string | null {
+    const first = this.#sql
+      .exec("SELECT min(id) AS id FROM copies WHERE object = ? AND ended_at_ms IS NULL", object)
+      .one()["id"];
+    return typeof first === "string" ? first : null;
+  }
+
+  /** One name for an object, whatever its store is called in the configuration. */
+  #objectNameOf({ destination: { store, bucket, key } }: CopySpec): string {
+    return `${serviceOf(findStore(this.env, store))}/${bucket}/${key}`;
+  }
+
+  /** A coordinator says how its copy stands. */
+  async report(id: string, { phase, endedAtMs, orphans }: Report): Promise<void> {
+    const row = this.#sql
+      .exec(
+        "UPDATE copies SET phase = ?, ended_at_ms = ?, orphans = ? WHERE id = ? RETURNING object",
+        phase,
+        endedAtMs,
+        orphans,
+        id,
+      )
+      .toArray()[0];
+    const next = row === undefined || endedAtMs === null ? null : this.#firstAt(String(row["object"]));
+    if (next === null) return;
+    try {
+      await this.ctx.exports.Coordinator.getByName(next).takeTurn();
+    } catch (error) {
+      // It looks by itself, a little later.
+      console.error(JSON.stringify({ event: "turn_not_told", copyId: next, detail: String(error) }));
+    }
   }
 
   /** Newest first. @param before the id after which to go on, or null */
   async list(
-    phase: string | null,
+    { phase, orphans }: { phase: string | null; orphans: boolean },
     before: string | null,
     limit: number,
   ): Promise<{ copies: CopyRow[]; next: string | null }> {
     const rows = this.#sql
       .exec(
-        `SELECT * FROM copies WHERE (?1 IS NULL OR phase = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3`,
+        `SELECT * FROM copies WHERE (?1 IS NULL OR phase = ?1) AND (?2 IS NULL OR id < ?2) ${orphans ? "AND orphans > 0" : ""}
+         ORDER BY id DESC LIMIT ?3`,
         phase,
         before,
         limit + 1,
@@ -160,6 +221,7 @@ export class Registry extends DurableObject<Env> {
         schedule: row["schedule"] === null ? null : String(row["schedule"]),
         createdAt: iso(Number(row["created_at_ms"])),
         endedAt: row["ended_at_ms"] === null ? null : iso(Number(row["ended_at_ms"])),
+        orphans: Number(row["orphans"]),
       };
     });
     return { copies, next: rows.length > limit ? (copies.at(-1)?.id ?? null) : null };
@@ -280,7 +342,13 @@ export class Registry extends DurableObject<Env> {
     }
     try {
       const { copy } = JSON.parse(String(schedule["work"])) as { copy: CopyRequest };
-      const admitted = this.#insertCopy(resolveCopy(copy, this.env), name, now);
+      const spec = resolveCopy(copy, this.env);
+      const ahead = spec.ifBusy === "fail" ? this.#firstAt(this.#objectNameOf(spec)) : null;
+      if (ahead !== null) {
+        this.#insertRun(name, dueMs, "skipped", null, `copy ${ahead} writes the same object`);
+        return null;
+      }
+      const admitted = this.#insertCopy(spec, name, now);
       this.#insertRun(name, dueMs, "started", admitted.id, null);
       return admitted;
     } catch (error) {
@@ -312,9 +380,10 @@ export class Registry extends DurableObject<Env> {
     const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
     const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));
     this.#sql.exec(
-      "INSERT INTO copies (id, phase, spec, schedule, created_at_ms) VALUES (?, 'admitted', ?, ?, ?)",
+      "INSERT INTO copies (id, phase, spec, object, schedule, created_at_ms) VALUES (?, 'admitted', ?, ?, ?, ?)",
       id,
       JSON.stringify(spec),
+      this.#objectNameOf(spec),
       schedule,
       createdAtMs,
     );

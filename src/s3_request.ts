@@ -13,7 +13,7 @@
 
 import { AwsV4Signer } from "aws4fetch";
 import { bytesToHex } from "./checksum.ts";
-import { type Failure, type Side, parseRetryAfter } from "./failure.ts";
+import { type Failure, type Side, isPlatformLimit, parseRetryAfter } from "./failure.ts";
 import { s3Url } from "./s3_url.ts";
 import { type Store, styleOf } from "./stores.ts";
 import { parseError } from "./xml.ts";
@@ -76,7 +76,8 @@ export class S3Error extends Error {
 
   toFailure(side: Side): Failure {
     const { code, message, operation, status, requestId, retryAfterMs } = this;
-    return { side, code, message, operation, status, requestId, retryAfterMs };
+    const whose = code === "platform_limit" ? "mesh" : side;
+    return { side: whose, code, message, operation, status, requestId, retryAfterMs };
   }
 }
 
@@ -261,7 +262,10 @@ function unanswered(operation: string, address: RequestAddress, cause: unknown):
   return new S3Error(
     operation,
     address,
-    { code: timedOut ? "timeout" : "network", detail: `no answer from the store (${detail})` },
+    {
+      code: isPlatformLimit(cause) ? "platform_limit" : timedOut ? "timeout" : "network",
+      detail: `no answer from the store (${detail})`,
+    },
     cause,
   );
 }

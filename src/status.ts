@@ -1,6 +1,7 @@
 // The status of a copy as the API shows it: what is in storage, in words for people and programs. Pure.
 
 import type { CopySpec } from "./api.ts";
+import type { OwedDebt } from "./debts.ts";
 import { type Failure, publicCode } from "./failure.ts";
 import { type Job, isEnded, objectOf, workOf } from "./job.ts";
 import type { PartRow, PartTotals } from "./part_table.ts";
@@ -18,6 +19,7 @@ export interface StatusInput {
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
   readonly warnings: readonly string[];
+  readonly debts: readonly OwedDebt[];
   readonly timeline: readonly TimelineEntry[];
   readonly now: number;
 }
@@ -34,6 +36,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     id,
     phase: job.phase,
     ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
+    ...(work.phase === "queued" && work.behind !== null ? { queuedBehind: work.behind } : {}),
     source: spec.source,
     destination: spec.destination,
     size: plan?.sizeBytes ?? null,
@@ -52,6 +55,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     via: objectOf(job)?.via ?? null,
     ...resultOf(job),
     warnings: input.warnings,
+    ...(input.debts.length === 0 ? {} : { orphans: input.debts.map(describeDebt) }),
     ...failureOf(job),
     createdAt: iso(input.createdAtMs),
     startedAt: iso(input.startedAtMs),
@@ -76,7 +80,7 @@ export function partsPage(
     parts.push({
       partNumber,
       ...partRange(plan, partNumber),
-      state: row === undefined ? "pending" : row.state === "leased" ? "inFlight" : row.state,
+      state: STATES[row?.state ?? "pending"],
       attempt: row?.attempt ?? 0,
       failedAttempts: row?.failedAttempts ?? 0,
       lane: row?.lane ?? null,
@@ -101,6 +105,28 @@ export function describeFailure(failure: Failure): Record<string, unknown> {
     ...(side === "mesh" ? {} : { storeCode: code }),
   };
 }
+
+const STATES = { pending: "pending", leased: "inFlight", lost: "pending", done: "done" } as const;
+
+/** What may be left at the destination, and when it is tried again to be rid of it. */
+function describeDebt({
+  debt,
+  sinceMs,
+  failedAttempts,
+  nextTryMs,
+  failure,
+}: OwedDebt): Record<string, unknown> {
+  return {
+    kind: ORPHANS[debt.kind],
+    ...(debt.kind === "upload" ? { uploadId: debt.uploadId } : {}),
+    since: iso(sinceMs),
+    failedAttempts,
+    nextTryAt: iso(nextTryMs),
+    failure: describeFailure(failure),
+  };
+}
+
+const ORPHANS = { upload: "upload", stray: "possible_upload", object: "possible_object" } as const;
 
 function resultOf(job: Job): Record<string, unknown> {
   if (job.phase !== "completed") return {};

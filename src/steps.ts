@@ -7,7 +7,8 @@ import { planLimits } from "./api.ts";
 import { COPY_ID_HEADER, droppable } from "./attributes.ts";
 import { combineCrcs, multipartEtag } from "./checksum.ts";
 import type { Env } from "./env.ts";
-import { type Failure, type Side, meshFailure, verdictOf } from "./failure.ts";
+import { type OwedDebt } from "./debts.ts";
+import { type Failure, type Side, meshFailure, saysNo } from "./failure.ts";
 import { workOf } from "./job.ts";
 import type { PartTable } from "./part_table.ts";
 import type { Prepared, Step, Upload } from "./phase.ts";
@@ -16,9 +17,9 @@ import { Problem } from "./problem.ts";
 import { type Checksum, bareEtag, conclude, isMd5Etag } from "./proof.ts";
 import type { CopyRecord } from "./record.ts";
 import {
+  type ObjectAddress,
   type S3,
   S3Error,
-  abortMultipartUpload,
   completeMultipartUpload,
   connect,
   createMultipartUpload,
@@ -26,16 +27,14 @@ import {
   headObject,
   isEncryptedWithKey,
   listParts,
-  listUploadsOfKey,
   md5Hex,
   objectExists,
 } from "./s3.ts";
 import { findStore } from "./stores.ts";
+import type { ListedPart } from "./xml.ts";
+import { endUpload, lookForUpload, removeOurs, sweepUploads } from "./undo.ts";
 
-/** A store's times are whole seconds and its clock is not ours; more would risk an upload that another tool has begun. */
-const CLOCK_TOLERANCE_MS = 2_000;
-
-export type StoreStep = Exclude<Step, { do: "rest" | "tendLanes" | "settleParts" }>;
+export type StoreStep = Exclude<Step, { do: "rest" | "takeTurn" | "tendLanes" | "settleParts" }>;
 
 export class Steps {
   readonly #record: CopyRecord;
@@ -54,6 +53,10 @@ export class Steps {
           return await this.#prepare(step.via, step.restarts);
         case "createUpload":
           return await this.#createUpload(step.object);
+        case "recheckSource":
+          return await this.#recheckSource(step.object);
+        case "findParts":
+          return await this.#findParts(step.uploadId);
         case "checkParts":
           return await this.#checkParts(step.object, step.upload);
         case "complete":
@@ -68,7 +71,43 @@ export class Steps {
           return await this.#abort(step.uploadId);
       }
     } catch (error) {
-      this.#failed(failureOf(error, step.do === "prepare" ? "source" : "destination"));
+      const failure = failureOf(error, SOURCE_STEPS.has(step.do) ? "source" : "destination");
+      // Not the store's doing: this event has come to its end, and the next one takes the step again.
+      if (failure.code === "platform_limit") throw error;
+      this.#failed(failure);
+    }
+  }
+
+  /** Tries to pay what is due. A debt that still cannot be paid stays. */
+  async payDebts(): Promise<void> {
+    const { debts } = this.#record;
+    for (const owed of debts.all()) {
+      if (owed.nextTryMs === null || owed.nextTryMs > Date.now()) continue;
+      try {
+        const detail = await this.#pay(owed.debt);
+        this.#record.transaction(() => {
+          debts.paid(owed);
+          this.#record.timeline.add(Date.now(), "orphan_gone", detail);
+        });
+      } catch (error) {
+        debts.stillOwed(owed, failureOf(error, "destination"), Date.now(), Math.random());
+      }
+    }
+  }
+
+  async #pay(debt: OwedDebt["debt"]): Promise<string> {
+    const { destination: address } = this.#record.load().spec;
+    const destination = this.#destination();
+    switch (debt.kind) {
+      case "upload":
+        await endUpload(destination, address, debt.uploadId);
+        return "the unfinished upload has been aborted";
+      case "stray":
+        return `${await sweepUploads(destination, address, debt.sentAtMs)} unfinished uploads have been aborted`;
+      case "object":
+        return (await removeOurs(destination, address, debt.copyId))
+          ? "the object of an unanswered PutObject has been deleted"
+          : "no object was made";
     }
   }
 
@@ -120,19 +159,15 @@ export class Steps {
   }
 
   // 2b. A Create without an answer may have made an upload that nobody knows: it is aborted before the next is made.
-  // Only uploads of this very key that began since we asked can be ours; S3 has no other mark of an upload.
   async #sweep(sinceMs: number): Promise<void> {
     const { spec } = this.#record.load();
     const destination = this.#destination();
     try {
-      for (const { uploadId, initiatedMs } of await listUploadsOfKey(destination, spec.destination)) {
-        if (initiatedMs < sinceMs - CLOCK_TOLERANCE_MS) continue;
-        await abortMultipartUpload(destination, spec.destination, uploadId);
-        this.#record.timeline.add(Date.now(), "stray_upload_aborted");
-      }
+      const aborted = await sweepUploads(destination, spec.destination, sinceMs);
+      for (let n = 0; n < aborted; n++) this.#record.timeline.add(Date.now(), "stray_upload_aborted");
     } catch (error) {
       const failure = failureOf(error, "destination");
-      if (verdictOf(failure) !== "fatal") throw error;
+      if (!saysNo(failure)) throw error;
       this.#record.warn(
         `An upload whose creation was not answered may be left: it cannot be looked for (${failure.code})`,
       );
@@ -141,6 +176,36 @@ export class Steps {
   }
 
   // 3. Parts are copied by the lanes (coordinator.ts).
+
+  // 3a. The copy has rested, and every part would be refused if the source has changed meanwhile: so it is asked once.
+  async #recheckSource({ sourceEtag, plan }: Prepared): Promise<void> {
+    const { spec } = this.#record.load();
+    const { headers } = await headObject(this.#source(), spec.source);
+    const etag = headers.get("etag") ?? "";
+    const same =
+      bareEtag(etag) === bareEtag(sourceEtag) && Number(headers.get("content-length")) === plan.sizeBytes;
+    if (same) {
+      this.#record.record({ type: "sourceSame" }, "source_unchanged");
+      return;
+    }
+    const message = `The source has changed: its ETag was ${sourceEtag} when the copy began and is ${etag} now`;
+    this.#failed({ ...meshFailure("source_changed", message, "HeadObject"), side: "source" });
+  }
+
+  // 3b. A lane has died. What it brought to the store is not sent again; the store itself tells what that is.
+  async #findParts(uploadId: string): Promise<void> {
+    const { spec, job } = this.#record.load();
+    const work = workOf(job);
+    if (work.phase !== "uploading") return;
+    const listed = await this.#listParts(spec.destination, uploadId);
+    this.#record.transaction(() => {
+      const { parts, timeline } = this.#record;
+      const { lost } = parts.totals();
+      const found = parts.settleLost(listed ?? [], work.object.proof.digests.length > 0, Date.now());
+      timeline.add(Date.now(), "lost_parts_found", `${found} of ${lost} are at the store`);
+      this.#record.record({ type: "partsFound" });
+    });
+  }
 
   // 4. All parts are reported: does the store have them, and do they add up to what the source says of itself?
   async #checkParts(object: Prepared, upload: Upload): Promise<void> {
@@ -228,10 +293,11 @@ export class Steps {
     } catch (error) {
       const failure = failureOf(error, "destination");
       // A store that refuses to show the object of a PutObject it has refused as well holds none.
-      const absent = failure.status === 404 || (job.phase === "aborting" && verdictOf(failure) === "fatal");
+      const absent = failure.status === 404 || (job.phase === "aborting" && saysNo(failure));
       if (!absent) throw error;
     }
-    const uploadGone = uploadId !== null && (await this.#isUploadGone(destination, uploadId));
+    const uploadGone =
+      uploadId !== null && (await lookForUpload(destination, spec.destination, uploadId)) === "gone";
     this.#record.record({ type: "objectAbsent", uploadGone });
   }
 
@@ -282,15 +348,8 @@ export class Steps {
 
   // 8. The end without an object. The coordinator has seen to it that no part is in flight.
   async #abort(uploadId: string): Promise<void> {
-    const { spec } = this.#record.load();
-    const destination = this.#destination();
-    await abortMultipartUpload(destination, spec.destination, uploadId);
-    if (await this.#isUploadGone(destination, uploadId)) {
-      this.#record.record({ type: "aborted" }, "upload_aborted");
-      return;
-    }
-    const message = "The store lists parts after the abort: aborting again";
-    this.#failed(meshFailure("upload_still_there", message, "AbortMultipartUpload"));
+    await endUpload(this.#destination(), this.#record.load().spec.destination, uploadId);
+    this.#record.record({ type: "aborted" }, "upload_aborted");
   }
 
   /** An object of ours that is known to be wrong must not be found by anybody as if it were right. */
@@ -301,34 +360,24 @@ export class Steps {
       this.#record.timeline.add(Date.now(), "corrupt_object_deleted");
     } catch (error) {
       const failure = failureOf(error, "destination");
-      if (verdictOf(failure) !== "fatal") throw error;
+      if (!saysNo(failure)) throw error;
       this.#record.warn(`The destination object is corrupt and could not be deleted: ${failure.message}`);
     }
   }
 
   /** Sets the part table right by ListParts. @returns how many parts are to be sent again, null if it cannot be told */
   async #reconcileParts(uploadId: string): Promise<number | null> {
-    const { spec } = this.#record.load();
-    try {
-      const listed = await listParts(this.#destination(), spec.destination, uploadId);
-      return this.#record.transaction(() => this.#record.parts.reconcile(listed));
-    } catch (error) {
-      const failure = failureOf(error, "destination");
-      if (failure.code !== "NoSuchUpload" && verdictOf(failure) === "fatal") return null; // a store without ListParts
-      throw error;
-    }
+    const listed = await this.#listParts(this.#record.load().spec.destination, uploadId);
+    return listed && this.#record.transaction(() => this.#record.parts.reconcile(listed));
   }
 
-  /** A store that cannot list parts (501, 403) is taken at its word that it aborted. */
-  async #isUploadGone(destination: S3, uploadId: string): Promise<boolean> {
-    const { spec, job } = this.#record.load();
+  /** What the store has of an upload; null from a store that does not tell (501, 403): then the table is the truth. */
+  async #listParts(address: ObjectAddress, uploadId: string): Promise<ListedPart[] | null> {
     try {
-      const left = await listParts(destination, spec.destination, uploadId);
-      return job.phase === "aborting" && left.length === 0;
+      return await listParts(this.#destination(), address, uploadId);
     } catch (error) {
       const failure = failureOf(error, "destination");
-      if (failure.code === "NoSuchUpload" || failure.status === 404) return true;
-      if (verdictOf(failure) === "fatal") return job.phase === "aborting";
+      if (failure.code !== "NoSuchUpload" && saysNo(failure)) return null;
       throw error;
     }
   }
@@ -364,17 +413,7 @@ export class Steps {
   }
 
   #failed(failure: Failure): void {
-    const before = this.#record.load().job.phase;
-    const { job } = this.#record.record(
-      { type: "stepFailed", failure, ...chance() },
-      "step_failed",
-      failure.message,
-    );
-    if (before === "aborting" && job.phase !== "aborting" && failure.operation === "AbortMultipartUpload") {
-      this.#record.warn(
-        `The unfinished upload could not be aborted and may still be there: ${failure.message}`,
-      );
-    }
+    this.#record.record({ type: "stepFailed", failure, ...chance() }, "step_failed", failure.message);
   }
 
   #source(): S3 {
@@ -390,7 +429,7 @@ export class Steps {
 
 /** Goes on without a header that the store refused. @returns false when there is none to leave out, or the caller wants all */
 export function dropHeader(record: CopyRecord, headers: Prepared["headers"], failure: Failure): boolean {
-  if (verdictOf(failure) !== "fatal" || record.load().spec.ifLossy === "fail") return false;
+  if (!saysNo(failure) || record.load().spec.ifLossy === "fail") return false;
   const dropped = droppable(headers, failure);
   if (dropped === null) return false;
   record.transaction(() => {
@@ -440,6 +479,8 @@ function combinedChecksum({ proof }: Prepared, parts: PartTable): Checksum | nul
   }
   return null;
 }
+
+const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);
 
 class StepError extends Error {
   readonly failure: Failure;

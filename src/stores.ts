@@ -114,7 +114,12 @@ function isLocalR2(url: URL): boolean {
 
 /** One service under two spellings is one service: scheme and default port do not tell stores apart. */
 export function isSameService(a: Store, b: Store): boolean {
-  return new URL(a.endpoint).host === new URL(b.endpoint).host;
+  return serviceOf(a) === serviceOf(b);
+}
+
+/** One name for a service, however many stores of the configuration lead to it. */
+export function serviceOf({ endpoint }: Store): string {
+  return new URL(endpoint).host;
 }
 
 /** May one credential read the one side and write the other? Then the service can copy by itself. */

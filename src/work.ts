@@ -21,6 +21,8 @@ export interface PartTask {
   /** `stream`: GET into PUT, with these digests computed on the way. `server`: the service copies by itself. */
   readonly via: "stream" | "server";
   readonly digests: readonly Digest[];
+  /** The destination has the part, under this ETag, from an attempt whose digests were lost: only they are wanted. */
+  readonly heldEtag: string | null;
   /** `part` of a multipart upload, or the `whole` object in one PutObject with its attributes and conditions. */
   readonly target:
     | { readonly kind: "part"; readonly uploadId: string }

@@ -1,0 +1,96 @@
+// Takes back at the destination what a copy has begun there. Every function here may be called twice, and returns only
+// when the store itself shows that nothing is left, or cannot show it and says that it has done so.
+//
+// What it needs: the destination. It knows nothing of the copy's state; steps.ts does.
+
+import { COPY_ID_HEADER } from "./attributes.ts";
+import { saysNo } from "./failure.ts";
+import {
+  type ObjectAddress,
+  type S3,
+  S3Error,
+  abortMultipartUpload,
+  deleteObject,
+  headObject,
+  listParts,
+  listUploadsOfKey,
+} from "./s3.ts";
+
+/** A store's times are whole seconds and its clock is not ours; more would risk an upload that another tool has begun. */
+const CLOCK_TOLERANCE_MS = 2_000;
+
+/**
+ * Aborts an upload. The caller has seen to it that no part is in flight; one that lands all the same is found here.
+ *
+ * @throws {S3Error} `upload_still_there` when the store lists parts after the abort: abort again
+ */
+export async function endUpload(destination: S3, address: ObjectAddress, uploadId: string): Promise<void> {
+  await abortMultipartUpload(destination, address, uploadId);
+  if ((await lookForUpload(destination, address, uploadId)) !== "there") return;
+  throw new S3Error("AbortMultipartUpload", address, {
+    code: "upload_still_there",
+    detail: "the store lists parts after the abort",
+  });
+}
+
+/**
+ * Does the store still know an upload? `empty`: it does, and has no part of it, as some stores answer for a while after
+ * an abort. `unknown`: the store cannot list parts (501, 403).
+ *
+ * @throws {S3Error}
+ */
+export async function lookForUpload(
+  destination: S3,
+  address: ObjectAddress,
+  uploadId: string,
+): Promise<"there" | "empty" | "gone" | "unknown"> {
+  try {
+    const parts = await listParts(destination, address, uploadId);
+    return parts.length === 0 ? "empty" : "there";
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    if (error.code === "NoSuchUpload" || error.status === 404) return "gone";
+    if (saysNo(error.toFailure("destination"))) return "unknown";
+    throw error;
+  }
+}
+
+/**
+ * Aborts the uploads that an unanswered CreateMultipartUpload may have made. Only uploads of this very key that began
+ * since it was sent can be ours; S3 has no other mark of an upload.
+ *
+ * @returns how many there were
+ * @throws {S3Error} also when the store cannot list its uploads
+ */
+export async function sweepUploads(
+  destination: S3,
+  address: ObjectAddress,
+  sentAtMs: number,
+): Promise<number> {
+  let aborted = 0;
+  for (const { uploadId, initiatedMs } of await listUploadsOfKey(destination, address)) {
+    if (initiatedMs < sentAtMs - CLOCK_TOLERANCE_MS) continue;
+    await abortMultipartUpload(destination, address, uploadId);
+    aborted += 1;
+  }
+  return aborted;
+}
+
+/**
+ * Deletes the object that bears a copy ID; any other is left alone.
+ *
+ * @returns whether there was one
+ * @throws {S3Error}
+ */
+export async function removeOurs(destination: S3, address: ObjectAddress, copyId: string): Promise<boolean> {
+  try {
+    const { headers } = await headObject(destination, address);
+    const etag = headers.get("etag");
+    if (headers.get(COPY_ID_HEADER) !== copyId || etag === null) return false;
+    await deleteObject(destination, address, etag);
+    return true;
+  } catch (error) {
+    if (error instanceof S3Error && error.status === 404) return false;
+    throw error;
+  }
+}
