@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { storeSecret } from "../mesh.ts";
-import type { RequestRecord } from "../store/store.ts";
+import { acknowledgeUnread } from "./unread_parts.ts";
 import { PART, openWorld } from "./world.ts";
 
 const {
@@ -31,31 +31,11 @@ function openByLane(): number[] {
   return [...Map.groupBy(open, ({ lane }) => lane).values()].map((parts) => parts.length);
 }
 
-/**
- * Takes every part of an object at its word: its bytes are acknowledged without being read. Gigabytes of them would only
- * measure this machine; what is looked at here is who asks for which part, and how often.
- */
-function acknowledgeUnread(key: string, size: number): void {
-  const etag = "e".repeat(32);
-  const action = ({ uploadId, partNumber = 0 }: RequestRecord) => {
-    const start = (partNumber - 1) * PART;
-    const body = { kind: "generated", seed: "seed", start, size: Math.min(PART, size - start) } as const;
-    const part = { number: partNumber, size: body.size, etag, body, digest: undefined, lastModified: 0 };
-    west
-      .uploads()
-      .find(({ id }) => id === uploadId)
-      ?.parts.set(partNumber, part);
-  };
-  west.fault({ operation: "UploadPart", key }, { kind: "run", stage: "before-body", action });
-  const answer = { kind: "answer", status: 200, body: "", headers: { etag } } as const;
-  west.fault({ operation: "UploadPart", key }, answer);
-}
-
 test("1,229 parts over 40 lanes: 200 at once, each part once, never more than five per lane", async () => {
   const size = 1228 * PART + 1;
   east.putGenerated("source", "large", { size });
   const gate = west.hold({ operation: "UploadPart" });
-  acknowledgeUnread("large", size);
+  acknowledgeUnread(west, "large", size);
   const id = await mesh.startCopy({ ...request("large"), lanes: 40, verify: "off" });
   await west.waitFor(() => gate.waiting.length === 200);
   expect(openByLane()).toEqual(Array.from({ length: 40 }, () => FIVE));
