@@ -63,6 +63,7 @@ describe("parseCopyRequest()", () => {
       concurrency: 12,
       verify: "strict",
       ifExists: "skip",
+      ifBusy: "queue",
       ifSourceChanges: "restart",
       metadata: "replace",
       attributes: { contentType: "text/plain", meta: { owner: "me" } },
@@ -109,6 +110,7 @@ describe("parseCopyRequest()", () => {
     [{ concurrency: 1251 }, '"concurrency" must be a whole number from 1 to 1250, not 1251'],
     [{ verify: "yes" }, `"verify" ${option("auto", "strict", "off")}`],
     [{ ifExists: "ask" }, `"ifExists" ${option("overwrite", "skip", "fail")}`],
+    [{ ifBusy: "wait" }, `"ifBusy" ${option("fail", "queue")}`],
     [{ ifSourceChanges: "skip" }, `"ifSourceChanges" ${option("fail", "restart")}`],
     [{ metadata: "merge" }, `"metadata" ${option("preserve", "replace")}`],
     [{ attributes: { contentType: "a\r\nx: y" } }, '"attributes.contentType" must not hold line breaks'],
@@ -194,6 +196,7 @@ describe("resolveCopy()", () => {
       concurrency: 12, // what the store "west" allows
       verify: "auto",
       ifExists: "overwrite",
+      ifBusy: "fail",
       ifSourceChanges: "fail",
       metadata: "preserve",
       attributes: {},

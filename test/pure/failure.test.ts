@@ -2,18 +2,22 @@
 import { describe, expect, test } from "vitest";
 import {
   MAX_ATTEMPTS,
+  MAX_OUTAGE_ATTEMPTS,
   type Verdict,
   backoffMs,
+  isOutage,
+  isPlatformLimit,
   meshFailure,
   parseRetryAfter,
   publicCode,
+  saysNo,
   verdictOf,
 } from "../../src/failure.ts";
 import { failure, seeded } from "./samples.ts";
 
 describe("verdictOf()", () => {
   const answers: [status: number | null, codes: string, verdict: Verdict][] = [
-    [null, "network timeout stream_broken copier_died short_body cancelled", "retry"],
+    [null, "network timeout stream_broken copier_died short_body cancelled platform_limit", "retry"],
     [500, "InternalError unknown", "retry"],
     [200, "InternalError", "retry"],
     [502, "unknown", "retry"],
@@ -42,7 +46,15 @@ describe("verdictOf()", () => {
       "fatal",
     ],
     [400, "MetadataTooLarge TooManyParts InvalidTag KMS.DisabledException InvalidPart unknown", "fatal"],
-    [403, "SignatureDoesNotMatch AccessDenied InvalidAccessKeyId InvalidObjectState unknown", "fatal"],
+    [400, "InvalidToken SignatureDoesNotMatch InvalidAccessKeyId AccessDenied", "blocked"],
+    [401, "unknown http_401", "blocked"],
+    [
+      403,
+      "SignatureDoesNotMatch AccessDenied InvalidAccessKeyId TokenRefreshRequired AllAccessDisabled AccountProblem",
+      "blocked",
+    ],
+    [403, "InvalidObjectState unknown http_403", "blocked"],
+    [200, "AccessDenied", "blocked"],
     [404, "NoSuchUpload NoSuchKey NoSuchBucket unknown", "fatal"],
     [405, "MethodNotAllowed unknown", "fatal"],
     [501, "NotImplemented unknown", "fatal"],
@@ -91,6 +103,124 @@ describe("verdictOf()", () => {
   });
 });
 
+describe("saysNo(): the store will not do this, and the copy may do without", () => {
+  test.each([
+    ["NotImplemented", 501],
+    ["http_501", 501],
+    ["MethodNotAllowed", 405],
+    ["InvalidArgument", 400],
+    ["NoSuchKey", 404],
+    ["AccessDenied", 403],
+    ["AccessDenied", 200],
+    ["AllAccessDisabled", 403],
+    ["http_403", 403],
+    ["http_401", 401],
+  ])("%s %s: yes", (code, status) => {
+    expect(saysNo(failure(code, status))).toBe(true);
+  });
+
+  test.each([
+    ["ExpiredToken", 400],
+    ["ExpiredToken", 403],
+    ["ExpiredRequest", 403],
+    ["InvalidToken", 403],
+    ["TokenRefreshRequired", 400],
+    ["InvalidAccessKeyId", 403],
+    ["SignatureDoesNotMatch", 403],
+    ["SlowDown", 503],
+    ["TooManyRequests", 429],
+    ["InternalError", 500],
+    ["RequestTimeTooSkewed", 403],
+    ["RequestTimeout", 400],
+    ["network", null],
+    ["timeout", null],
+    ["store_misconfigured", null],
+    ["source_archived", null],
+  ])("%s %s: no, it would another time or with other credentials", (code, status) => {
+    expect(saysNo(failure(code, status))).toBe(false);
+  });
+});
+
+describe("isOutage(): it looks as if nobody were answered", () => {
+  test.each([
+    ["network", null],
+    ["timeout", null],
+    ["platform_limit", null],
+    ["http_502", 502],
+    ["http_504", 504],
+    ["http_503", 503],
+    ["http_429", 429],
+    ["SlowDown", 503],
+    ["SlowDown", 200],
+    ["ServiceUnavailable", 503],
+    ["TooManyRequests", 429],
+    ["ThrottlingException", 400],
+  ])("%s %s: yes", (code, status) => {
+    expect(isOutage(failure(code, status))).toBe(true);
+  });
+
+  test.each([
+    ["stream_broken", null],
+    ["copier_died", null],
+    ["short_body", null],
+    ["object_not_visible", 404],
+    ["RequestTimeout", 400],
+    ["ExpiredToken", 400],
+    ["AccessDenied", 403],
+    ["NoSuchBucket", 404],
+    ["NoSuchUpload", 404],
+    ["InvalidPart", 400],
+    ["source_changed", 412],
+    ["NotImplemented", 501],
+    ["XMinioStorageFull", 507],
+  ])("%s %s: no", (code, status) => {
+    expect(isOutage(failure(code, status))).toBe(false);
+  });
+});
+
+describe("isPlatformLimit(): this event has come to its end, not the store", () => {
+  // As the platform words them; none of them has a code.
+  test.each([
+    "Subrequest depth limit exceeded. This request recursed through Workers too many times. This can happen e.g. if " +
+      "you have a Worker or Durable Object that calls other Workers or objects recursively.",
+    "Too many subrequests.",
+    "Too many subrequests by single Worker invocation. To configure this limit, refer to " +
+      "https://developers.cloudflare.com/workers/wrangler/configuration/#limits",
+    "Too many API requests by single worker invocation.",
+    "Worker exceeded CPU time limit.",
+    "Durable Object exceeded its CPU time limit and was reset.",
+    "exceededCpu",
+    "Durable Object is overloaded. Too many requests queued.",
+    "Durable Object is overloaded. Too many requests for the same object within a 10 second window.",
+    "Durable Object is overloaded. Requests queued for too long.",
+  ])("%s", (message) => {
+    expect(isPlatformLimit(new Error(message))).toBe(true);
+  });
+
+  test("an error that the platform has marked as overloaded, whatever it says", () => {
+    expect(isPlatformLimit(Object.assign(new Error("busy"), { overloaded: true }))).toBe(true);
+    expect(isPlatformLimit(Object.assign(new Error("busy"), { overloaded: false }))).toBe(false);
+    expect(isPlatformLimit(Object.assign(new Error("busy"), { retryable: true }))).toBe(false);
+  });
+
+  test.each([
+    "Network connection lost.",
+    "The operation was aborted due to timeout",
+    "Internal error; reference = x1",
+    "Durable Object reset because its code was updated.",
+    "Please reduce your request rate.",
+    "",
+  ])("not: %j", (message) => {
+    expect(isPlatformLimit(new Error(message))).toBe(false);
+  });
+
+  test("nothing that is no error", () => {
+    for (const thrown of ["Too many subrequests.", null, undefined, { message: "Too many subrequests." }]) {
+      expect(isPlatformLimit(thrown)).toBe(false);
+    }
+  });
+});
+
 describe("backoffMs()", () => {
   const lost = failure("network");
   const throttled = failure("SlowDown", 503);
@@ -124,6 +254,13 @@ describe("backoffMs()", () => {
       expect(waitMs).toBeLessThanOrEqual(Math.min(20_000, 800 * 2 ** attempts));
     }
   });
+});
+
+test("the tries that an outage gets take about seven minutes, and never less than the backoff gives", () => {
+  const lost = failure("network");
+  let averageMs = 0;
+  for (let attempt = 1; attempt < MAX_OUTAGE_ATTEMPTS; attempt++) averageMs += backoffMs(lost, attempt, 0.5);
+  expect(Math.round(averageMs / 60_000)).toBe(7);
 });
 
 describe("parseRetryAfter()", () => {

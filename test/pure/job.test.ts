@@ -1,37 +1,29 @@
 // The life of one copy: what is done in each phase, what an answer changes, and what a late answer must not change.
 import { describe, expect, test } from "vitest";
-import { MAX_ATTEMPTS } from "../../src/failure.ts";
 import { apply, isEnded, newJob, nextStep, objectOf, uploadOf, workOf } from "../../src/job.ts";
 import type { Event, Job, PartCounts, Step } from "../../src/phase.ts";
-import {
-  ABORTING,
-  ENDED,
-  EXPIRED,
-  JOBS,
-  OBJECT,
-  OUTAGE,
-  REFUSED,
-  WHOLE,
-  WORKING,
-  failure,
-  prepared,
-} from "./samples.ts";
+import { ABORTING, ENDED, JOBS, OBJECT, OUTAGE, REFUSED, WHOLE, WORKING, failure } from "./samples.ts";
 
 const NOW = 1_000_000;
 const UPLOAD = { kind: "parts", uploadId: "up-1" } as const;
-const at = (done: number, inFlight = 0, total = 3): PartCounts => ({ total, done, inFlight });
+const at = (done: number, inFlight = 0, total = 3, lost = 0): PartCounts => ({ total, done, inFlight, lost });
 const chance = { now: NOW, random: 0.5 };
 const failed = (what = OUTAGE): Event => ({ type: "stepFailed", failure: what, ...chance });
 const run = (job: Job, ...events: Event[]): Job => events.reduce(apply, job);
 
 /** One of every event. */
 const EVENTS: { readonly [K in Event["type"]]: Extract<Event, { type: K }> } = {
+  turn: { type: "turn" },
+  notYet: { type: "notYet", behind: "copy-7", lookAtMs: NOW + 30_000 },
+  look: { type: "look" },
   sized: { type: "sized", object: OBJECT },
   conflict: { type: "conflict", failure: failure("destination_exists"), skip: false },
   headerDropped: { type: "headerDropped", header: "x-amz-tagging" },
   createSending: { type: "createSending", now: NOW },
   created: { type: "created", uploadId: "up-2" },
   swept: { type: "swept" },
+  sourceSame: { type: "sourceSame" },
+  partsFound: { type: "partsFound" },
   partsChecked: { type: "partsChecked" },
   sentAgain: { type: "sentAgain", proof: { ...OBJECT.proof, digests: ["crc32", "md5"] } },
   streamInstead: { type: "streamInstead" },
@@ -53,7 +45,7 @@ const EVENTS: { readonly [K in Event["type"]]: Extract<Event, { type: K }> } = {
 describe("nextStep()", () => {
   const forever = { do: "rest", untilMs: null };
   const cases: [name: string, job: Job, parts: PartCounts, step: Step | { do: string; untilMs: null }][] = [
-    ["sizes a new copy", newJob(), at(0, 0, 0), { do: "prepare", via: "auto", restarts: 0 }],
+    ["sizes a new copy", newJob("fail"), at(0, 0, 0), { do: "prepare", via: "auto", restarts: 0 }],
     [
       "sizes a copy that may not be served inside",
       { ...WORKING.sizing, via: "stream", restarts: 2 },
@@ -66,6 +58,25 @@ describe("nextStep()", () => {
       WORKING.creatingSent,
       at(0),
       { do: "sweep", sinceMs: 5000 },
+    ],
+    ["asks whose turn it is", WORKING.queued, at(0, 0, 0), { do: "takeTurn" }],
+    [
+      "asks for the source before anything else when the copy has rested",
+      WORKING.uploadingUnchecked,
+      at(3, 0, 3, 1),
+      { do: "recheckSource", object: OBJECT },
+    ],
+    [
+      "looks for the parts of a dead lane before it wakes another",
+      WORKING.uploading,
+      at(1, 1, 3, 1),
+      { do: "findParts", uploadId: "up-1" },
+    ],
+    [
+      "has no list to find the part of a whole object in",
+      WORKING.uploadingWhole,
+      at(0, 0, 1, 1),
+      { do: "tendLanes" },
     ],
     ["tends the lanes while a part is missing", WORKING.uploading, at(2, 1), { do: "tendLanes" }],
     ["tends the lanes of a whole object", WORKING.uploadingWhole, at(0, 0, 1), { do: "tendLanes" }],
@@ -95,6 +106,12 @@ describe("nextStep()", () => {
       { do: "findObject", object: OBJECT, uploadId: "up-1" },
     ],
     ["verifies", WORKING.verifying, at(3), { do: "verify", object: OBJECT, etag: '"abc-3"' }],
+    [
+      "verifies also what was to be cancelled, since it is there",
+      WORKING.verifyingCancelled,
+      at(3),
+      { do: "verify", object: OBJECT, etag: '"abc-3"' },
+    ],
     [
       "aborts only after every part in flight has settled",
       ABORTING.aborting,
@@ -143,7 +160,7 @@ describe("nextStep()", () => {
 describe("apply() takes a copy from phase to phase", () => {
   test("parts: sizing, creating, uploading, completing, verifying, completed", () => {
     const phases: string[] = [];
-    let job: Job = newJob();
+    let job: Job = newJob("fail");
     const { sized, createSending, created, partsChecked, completeSending, completed, verified } = EVENTS;
     for (const event of [sized, createSending, created, partsChecked, completeSending, completed, verified]) {
       job = apply(job, event);
@@ -158,8 +175,45 @@ describe("apply() takes a copy from phase to phase", () => {
     });
   });
 
+  test("a queued copy waits for its turn, then begins like any other", () => {
+    const queued = newJob("queue");
+    expect(queued).toEqual({ ...WORKING.queued, behind: null });
+    expect(apply(queued, EVENTS.turn)).toEqual(newJob("fail"));
+  });
+
+  test("a queued copy says behind which it waits, and looks again then", () => {
+    const waiting = apply(newJob("queue"), EVENTS.notYet);
+    expect(waiting).toMatchObject({ phase: "queued", behind: "copy-7" });
+    expect(nextStep(waiting, at(0, 0, 0), NOW)).toEqual({ do: "rest", untilMs: NOW + 30_000 });
+    expect(nextStep(waiting, at(0, 0, 0), NOW + 30_000)).toEqual({ do: "takeTurn" });
+  });
+
+  test("a queued copy that is told to look does so at once, and still knows behind which it waits", () => {
+    const told = run(newJob("queue"), EVENTS.notYet, EVENTS.look);
+    expect(told).toMatchObject({ phase: "queued", behind: "copy-7" });
+    expect(nextStep(told, at(0, 0, 0), NOW)).toEqual({ do: "takeTurn" });
+  });
+
+  test("a source that is still the same lets the lanes go on", () => {
+    const job = apply(WORKING.uploadingUnchecked, EVENTS.sourceSame);
+    expect(job).toEqual(WORKING.uploading);
+    expect(nextStep(job, at(1), NOW)).toEqual({ do: "tendLanes" });
+  });
+
+  test.each(["sourceSame", "partsFound"] as const)(
+    "%s starts the next step with all its attempts",
+    (type) => {
+      const tired = { ...WORKING.uploading, retry: { failedAttempts: 5, notBeforeMs: NOW + 1 } };
+      expect(apply(tired, EVENTS[type])).toEqual(WORKING.uploading);
+    },
+  );
+
+  test("a source that has been found the same is not asked for again after a refused Complete", () => {
+    expect(apply(WORKING.completingSent, EVENTS.partsRefused)).toMatchObject({ source: "same" });
+  });
+
   test("a whole object skips creating and completing", () => {
-    const sized = apply(newJob(), { type: "sized", object: WHOLE });
+    const sized = apply(newJob("fail"), { type: "sized", object: WHOLE });
     expect(sized).toEqual(WORKING.uploadingWhole);
     const checked = apply(sized, EVENTS.partsChecked);
     expect(checked).toEqual({ ...WORKING.verifying, object: WHOLE, etag: null });
@@ -212,18 +266,33 @@ const countless = (job: Job) =>
   );
 
 describe("apply() changes nothing by an event that no longer fits", () => {
-  const steady = ["new", "sizing", "verifying", "completed", "skipped", "failed", "cancelled"];
-  const aborting = ["aborting", "abortingWhole", "abortingStray", "abortingFailed"];
+  const verifying = ["verifying", "verifyingCancelled"];
+  const steady = ["new", "sizing", ...verifying, "completed", "skipped", "failed", "cancelled"];
+  const aborting = ["aborting", "abortingWhole", "abortingStray", "abortingFailed", "abortingRestart"];
   const completing = ["completing", "completingSent", "completingCancelled"];
-  const uploading = ["uploading", "uploadingWhole"];
+  const uploading = ["uploading", "uploadingUnchecked", "uploadingWhole"];
   const creating = ["creating", "creatingSent"];
   const ended = ["completed", "skipped", "failed", "cancelled"];
+  const sized = [...creating, ...uploading, ...completing, ...verifying, ...aborting, ...ended];
   const misfits: Partial<Record<Event["type"], readonly string[]>> = {
-    sized: [...creating, ...uploading, ...completing, ...aborting, ...ended, "verifying"],
-    conflict: ["completingSent", "completingCancelled", "verifying", ...aborting, ...ended],
+    turn: ["new", "sizing", ...sized],
+    notYet: ["new", "sizing", ...sized],
+    look: ["new", "sizing", ...sized],
+    sized: ["queued", ...sized],
+    conflict: ["completingSent", "completingCancelled", ...verifying, ...aborting, ...ended],
     headerDropped: [...steady, ...completing, ...aborting],
     createSending: [...steady, ...uploading, ...completing, ...aborting],
-    created: [...steady, ...uploading, ...completing, "aborting", "abortingWhole", "abortingFailed"],
+    created: [
+      ...steady,
+      ...uploading,
+      ...completing,
+      "aborting",
+      "abortingWhole",
+      "abortingFailed",
+      "abortingRestart",
+    ],
+    sourceSame: ["queued", ...steady, ...creating, ...completing, ...aborting],
+    partsFound: ["queued", ...steady, ...creating, ...completing, ...aborting],
     swept: [...steady, ...uploading, ...completing],
     partsChecked: [...steady, ...creating, ...completing, ...aborting],
     sentAgain: [...steady, ...creating, ...completing, ...aborting],
@@ -240,15 +309,24 @@ describe("apply() changes nothing by an event that no longer fits", () => {
       "completing",
       "aborting",
       "abortingFailed",
+      "abortingRestart",
       "abortingStray",
     ],
     verified: [...ended, "new", "sizing", ...creating, ...uploading, ...completing, ...aborting],
     aborted: [...steady, ...creating, ...uploading, ...completing],
     stepFailed: ended,
     partFailed: [...steady, ...creating, ...completing, ...aborting],
-    cancel: [...ended, "verifying", ...aborting],
+    cancel: [
+      ...ended,
+      "completingCancelled",
+      "verifyingCancelled",
+      "aborting",
+      "abortingWhole",
+      "abortingStray",
+      "abortingFailed",
+    ],
     pause: [...ended, ...aborting, "paused", "blocked"],
-    resume: [...ended, ...aborting, ...creating, ...uploading, ...completing, "sizing", "verifying"],
+    resume: ["queued", "sizing", ...sized],
   };
   const rows = Object.entries(misfits).flatMap(([type, names]) => names.map((name) => [type, name] as const));
   test.each(rows)("%s in %s", (type, name) => {
@@ -273,95 +351,6 @@ describe("apply() changes nothing by an event that no longer fits", () => {
   });
 });
 
-describe("apply(stepFailed)", () => {
-  test.each(["sizing", "creating", "uploading", "completing", "verifying"] as const)(
-    "in %s tries again after a pause, and fails after the last attempt",
-    (phase) => {
-      let job: Job = WORKING[phase];
-      for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt++) {
-        job = apply(job, failed());
-        expect(job).toMatchObject({ phase, retry: { failedAttempts: attempt } });
-        expect(nextStep(job, at(3), NOW)).toMatchObject({ do: "rest" });
-      }
-      const last = apply(job, failed());
-      const begun = phase !== "sizing" && phase !== "verifying";
-      expect(last).toMatchObject(
-        begun
-          ? { phase: "aborting", ending: { phase: "failed", failure: OUTAGE } }
-          : { phase: "failed", failure: OUTAGE },
-      );
-    },
-  );
-
-  test.each(["sizing", "creating", "uploading", "completing", "verifying"] as const)(
-    "in %s ends at once by what no retry can cure",
-    (phase) => {
-      const job = apply(WORKING[phase], failed(REFUSED));
-      expect(job.phase).toBe(phase === "sizing" || phase === "verifying" ? "failed" : "aborting");
-    },
-  );
-
-  test.each(["sizing", "creating", "uploading", "completing", "verifying"] as const)(
-    "in %s blocks by expired credentials and goes on there when resumed",
-    (phase) => {
-      const job = apply(WORKING[phase], failed(EXPIRED));
-      expect(job).toEqual({ phase: "blocked", resume: WORKING[phase], failure: EXPIRED });
-      expect(apply(job, EVENTS.resume)).toEqual(WORKING[phase]);
-    },
-  );
-
-  test("a new phase starts with all its attempts", () => {
-    const tired = { ...WORKING.creating, retry: { failedAttempts: 7, notBeforeMs: 5 } };
-    expect(apply(tired, EVENTS.created)).toMatchObject({ phase: "uploading", retry: { failedAttempts: 0 } });
-  });
-
-  test("the backoff is a floor of Retry-After and a ceiling of the jitter", () => {
-    const throttled = failure("SlowDown", 503, { retryAfterMs: 7000 });
-    const job = apply(WORKING.creating, { type: "stepFailed", failure: throttled, now: NOW, random: 0 });
-    expect(job).toMatchObject({ retry: { failedAttempts: 1, notBeforeMs: NOW + 7000 } });
-  });
-});
-
-describe("apply() begins again", () => {
-  const lost = failure("NoSuchUpload", 404);
-  const changed = failure("source_changed", 412);
-
-  test("when the store has lost the upload", () => {
-    const job = run(WORKING.uploading, failed(lost), EVENTS.aborted);
-    expect(job).toEqual({ ...WORKING.sizing, restarts: 1 });
-  });
-
-  test("a lost upload that a part has met begins again as well", () => {
-    const job = apply(WORKING.uploading, { type: "partFailed", failure: lost });
-    expect(job).toMatchObject({ phase: "aborting", ending: { phase: "restart", via: "auto", restarts: 1 } });
-  });
-
-  test("by option when the source has changed, else the copy fails", () => {
-    const event: Event = { type: "partFailed", failure: changed };
-    expect(apply(WORKING.uploading, event)).toMatchObject({ ending: { phase: "failed", failure: changed } });
-    const object = prepared({ ifSourceChanges: "restart" });
-    expect(apply({ ...WORKING.uploading, object }, event)).toMatchObject({ ending: { phase: "restart" } });
-  });
-
-  test("at most three times", () => {
-    const endings = [0, 1, 2, 3].map((restarts) => {
-      const job = apply({ ...WORKING.uploading, object: prepared({ restarts }) }, failed(lost));
-      return job.phase === "aborting" ? job.ending : null;
-    });
-    expect(endings).toEqual([
-      { phase: "restart", via: "auto", restarts: 1 },
-      { phase: "restart", via: "auto", restarts: 2 },
-      { phase: "restart", via: "auto", restarts: 3 },
-      { phase: "failed", failure: lost },
-    ]);
-  });
-
-  test("streaming instead does not count as a new beginning", () => {
-    const job = apply({ ...WORKING.uploading, object: prepared({ restarts: 2 }) }, EVENTS.streamInstead);
-    expect(job).toMatchObject({ ending: { phase: "restart", via: "stream", restarts: 2 } });
-  });
-});
-
 describe("the questions about a job", () => {
   test("isEnded() is true of completed, failed and cancelled alone", () => {
     const names = Object.keys(JOBS).filter((name) => isEnded(JOBS[name] as Job));
@@ -378,11 +367,13 @@ describe("the questions about a job", () => {
     const names = Object.keys(JOBS).filter((name) => uploadOf(JOBS[name] as Job)?.kind === "parts");
     expect(names).toEqual([
       "uploading",
+      "uploadingUnchecked",
       "completing",
       "completingSent",
       "completingCancelled",
       "aborting",
       "abortingFailed",
+      "abortingRestart",
       "paused",
       "blocked",
     ]);
@@ -392,6 +383,6 @@ describe("the questions about a job", () => {
 
   test("objectOf() is null only before the source is sized, and for what ended before", () => {
     const names = Object.keys(JOBS).filter((name) => objectOf(JOBS[name] as Job) === null);
-    expect(names).toEqual(["new", "sizing", "skipped"]);
+    expect(names).toEqual(["new", "queued", "sizing", "skipped"]);
   });
 });

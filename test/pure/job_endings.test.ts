@@ -1,11 +1,13 @@
 // How a copy ends or waits: cancel, pause, conflicts, a Complete of unknown outcome, and the abort rules.
 import { describe, expect, test } from "vitest";
-import { MAX_ATTEMPTS } from "../../src/failure.ts";
-import { apply, isEnded, newJob, nextStep } from "../../src/job.ts";
+import { MAX_ATTEMPTS, MAX_OUTAGE_ATTEMPTS } from "../../src/failure.ts";
+import { apply, newJob, nextStep } from "../../src/job.ts";
 import type { Event, Job, PartCounts } from "../../src/phase.ts";
 import {
   ABORTING,
+  DENIED,
   ENDED,
+  ERROR,
   EXPIRED,
   FRESH,
   JOBS,
@@ -24,7 +26,7 @@ const PAUSE: Event = { type: "pause" };
 const RESUME: Event = { type: "resume" };
 const ABORTED: Event = { type: "aborted" };
 const SENDING: Event = { type: "completeSending" };
-const settled: PartCounts = { total: 3, done: 3, inFlight: 0 };
+const settled: PartCounts = { total: 3, done: 3, inFlight: 0, lost: 0 };
 const chance = { now: NOW, random: 0.5 };
 const run = (job: Job, ...events: Event[]): Job => events.reduce(apply, job);
 const stepFailed = (what = OUTAGE): Event => ({ type: "stepFailed", failure: what, ...chance });
@@ -35,8 +37,8 @@ const step = (job: Job, counts = settled) => nextStep(job, counts, NOW + 3_600_0
 
 describe("cancel", () => {
   test("ends at once what has not begun", () => {
-    expect(apply(newJob(), CANCEL)).toEqual({ phase: "cancelled", object: null });
-    expect(run(newJob(), PAUSE, CANCEL)).toEqual({ phase: "cancelled", object: null });
+    expect(apply(newJob("fail"), CANCEL)).toEqual({ phase: "cancelled", object: null });
+    expect(run(newJob("fail"), PAUSE, CANCEL)).toEqual({ phase: "cancelled", object: null });
   });
 
   test("before Create was sent leaves nothing to abort, only to look for", () => {
@@ -59,7 +61,7 @@ describe("cancel", () => {
 
   test.each(["uploading", "completing"] as const)("while %s settles the parts, then aborts", (phase) => {
     const job = apply(WORKING[phase], CANCEL);
-    expect(step(job, { total: 3, done: 2, inFlight: 1 })).toBe("settleParts");
+    expect(step(job, { total: 3, done: 2, inFlight: 1, lost: 0 })).toBe("settleParts");
     expect(step(job)).toBe("abort");
     expect(apply(job, ABORTED)).toEqual({ phase: "cancelled", object: OBJECT });
   });
@@ -107,9 +109,63 @@ describe("cancel", () => {
     });
   });
 
-  test("while verifying changes nothing: the object is there", () => {
-    expect(apply(WORKING.verifying, CANCEL)).toBe(WORKING.verifying);
-    expect(run(WORKING.verifying, PAUSE, CANCEL)).toBe(WORKING.verifying);
+  test("while verifying lets the copy complete: the object is there", () => {
+    const verified: Event = { type: "verified", etag: '"abc-3"', proof: "part-md5" };
+    expect(apply(WORKING.verifying, CANCEL)).toEqual(WORKING.verifyingCancelled);
+    expect(run(WORKING.verifying, PAUSE, CANCEL)).toEqual(WORKING.verifyingCancelled);
+    expect(run(WORKING.verifying, CANCEL, verified)).toEqual(ENDED.completed);
+  });
+
+  test.each([
+    ["expired credentials", [stepFailed(EXPIRED)]],
+    ["a missing permission", [stepFailed(DENIED)]],
+    ["an outage", Array<Event>(MAX_OUTAGE_ATTEMPTS).fill(stepFailed(OUTAGE))],
+  ])(
+    "while verifying ends the copy when %s would keep a person waiting, and says what is there",
+    (_, events) => {
+      const job = run(WORKING.verifyingCancelled, ...events);
+      expect(job).toMatchObject({
+        phase: "failed",
+        object: OBJECT,
+        failure: {
+          message: expect.stringMatching(/^The object is at the destination, whole and not verified: /),
+        },
+      });
+    },
+  );
+
+  test("of a copy blocked in verifying ends it once the store still says no", () => {
+    const blocked = apply(WORKING.verifying, stepFailed(EXPIRED));
+    expect(blocked.phase).toBe("blocked");
+    const cancelled = apply(blocked, CANCEL);
+    expect(step(cancelled)).toBe("verify");
+    expect(apply(cancelled, stepFailed(EXPIRED)).phase).toBe("failed");
+  });
+
+  test("that came while Complete was under way is remembered in verifying", () => {
+    const found: Event = { type: "objectFound", etag: '"e"' };
+    for (const event of [found, { type: "completed", etag: '"e"' } as const]) {
+      expect(run(WORKING.completingSent, CANCEL, event)).toMatchObject({
+        phase: "verifying",
+        wish: "cancel",
+      });
+    }
+  });
+
+  test("of a PutObject whose object turned out to be there waits for no more than its verification", () => {
+    const job = run(WORKING.uploadingWhole, CANCEL, { type: "objectFound", etag: '"e"' });
+    expect(job).toMatchObject({ phase: "verifying", wish: "finish" });
+  });
+
+  test("while Complete is under way is asked for only once, and starts with all its attempts", () => {
+    const tired = { ...WORKING.completingSent, retry: { failedAttempts: 7, notBeforeMs: NOW + 1e6 } };
+    const once = apply(tired, CANCEL);
+    expect(once).toEqual(WORKING.completingCancelled);
+    expect(apply(once, CANCEL)).toBe(once);
+  });
+
+  test("of a queued copy ends it: it has begun nothing", () => {
+    expect(apply(WORKING.queued, CANCEL)).toEqual({ phase: "cancelled", object: null });
   });
 
   test("of a copy about to begin again ends it instead", () => {
@@ -141,12 +197,18 @@ describe("pause and resume", () => {
     const paused = apply(job, PAUSE);
     expect(paused).toEqual({ phase: "paused", resume: job });
     expect(step(paused)).toBe("rest");
-    expect(apply(paused, RESUME)).toEqual(job);
+    expect(apply(paused, RESUME)).toEqual(job.phase === "uploading" ? { ...job, source: "unchecked" } : job);
   });
 
   test("resume forgets the backoff and the failed attempts", () => {
     const tired = { ...WORKING.uploading, retry: { failedAttempts: 7, notBeforeMs: NOW + 1e6 } };
-    expect(run(tired, PAUSE, RESUME)).toEqual(WORKING.uploading);
+    expect(run(tired, PAUSE, RESUME)).toEqual(WORKING.uploadingUnchecked);
+  });
+
+  test("a turn that comes while the copy is paused is not lost", () => {
+    const job = run(WORKING.queued, PAUSE, { type: "turn" });
+    expect(job).toEqual({ phase: "paused", resume: newJob("fail") });
+    expect(step(apply(job, RESUME))).toBe("prepare");
   });
 
   test("an answer that was under way still counts", () => {
@@ -188,8 +250,12 @@ describe("conflict: the destination has an object of that name", () => {
   const conflict = (skip: boolean): Event => ({ type: "conflict", failure: exists, skip });
 
   test("found before anything is created ends the copy at once", () => {
-    expect(apply(newJob(), conflict(true))).toEqual(ENDED.skipped);
-    expect(apply(newJob(), conflict(false))).toEqual({ phase: "failed", failure: exists, object: null });
+    expect(apply(newJob("fail"), conflict(true))).toEqual(ENDED.skipped);
+    expect(apply(newJob("fail"), conflict(false))).toEqual({
+      phase: "failed",
+      failure: exists,
+      object: null,
+    });
   });
 
   test("found before Complete aborts the upload first", () => {
@@ -232,14 +298,29 @@ describe("a Complete of unknown outcome", () => {
   });
 
   test("is no less unknown by what would be fatal elsewhere", () => {
-    const job = run(WORKING.completingSent, stepFailed(REFUSED), stepFailed(EXPIRED));
+    const job = run(WORKING.completingSent, stepFailed(REFUSED), stepFailed(ERROR));
     expect(job).toMatchObject({ phase: "completing", call: { sent: true } });
+  });
+
+  test.each([EXPIRED, DENIED])("that may not be looked for ($code) asks a person at once", (what) => {
+    const job = apply(WORKING.completingSent, stepFailed(what));
+    expect(job).toMatchObject({ phase: "blocked", resume: { call: { sent: true } }, failure: what });
+    expect(apply(job, RESUME)).toEqual(WORKING.completingSent);
+  });
+
+  test("that may not be looked for is not aborted by cancel: a person is asked again", () => {
+    const blocked = run(WORKING.completingSent, CANCEL, stepFailed(DENIED));
+    expect(blocked).toMatchObject({ phase: "blocked", resume: { wish: "cancel", call: { sent: true } } });
+    expect(step(apply(blocked, CANCEL))).toBe("findObject");
+    expect(run(blocked, CANCEL, stepFailed(DENIED)).phase).toBe("blocked");
   });
 
   test("that cannot be looked for asks a person in the end, who can let it look on", () => {
     let job: Job = WORKING.completingSent;
-    for (let attempt = 0; attempt < 2 * MAX_ATTEMPTS; attempt++) job = apply(job, stepFailed());
-    expect(job).toMatchObject({ phase: "blocked", failure: OUTAGE });
+    for (let attempt = 1; attempt < 2 * MAX_ATTEMPTS; attempt++) job = apply(job, stepFailed(ERROR));
+    expect(job.phase).toBe("completing");
+    job = apply(job, stepFailed(ERROR));
+    expect(job).toMatchObject({ phase: "blocked", failure: ERROR });
     expect(apply(job, RESUME)).toEqual(WORKING.completingSent);
   });
 
@@ -248,6 +329,7 @@ describe("a Complete of unknown outcome", () => {
       phase: "verifying",
       object: OBJECT,
       etag: '"e"',
+      wish: "finish",
       retry: FRESH,
     });
   });
@@ -283,7 +365,7 @@ describe("a Complete of unknown outcome", () => {
     let sent = 0;
     while (job.phase === "completing" && sent < 100) {
       sent += 1;
-      job = run(job, SENDING, unanswered(), absent());
+      job = run(job, SENDING, unanswered("InternalError", 500), absent());
     }
     expect(sent).toBe(MAX_ATTEMPTS);
     expect(job).toMatchObject({ phase: "aborting", ending: { phase: "failed" } });
@@ -336,32 +418,6 @@ describe("a Complete that is refused", () => {
 });
 
 describe("aborting", () => {
-  test("is tried through any outage, with pauses between half a second and a quarter of an hour", () => {
-    let job: Job = ABORTING.aborting;
-    for (let attempt = 1; attempt <= 200; attempt++) {
-      job = apply(job, { type: "stepFailed", failure: OUTAGE, now: NOW, random: attempt % 2 });
-      expect(job.phase).toBe("aborting");
-      const { notBeforeMs } = job.phase === "aborting" ? job.retry : FRESH;
-      expect(notBeforeMs - NOW).toBeGreaterThanOrEqual(500);
-      expect(notBeforeMs - NOW).toBeLessThanOrEqual(15 * 60_000);
-    }
-    expect(nextStep(job, settled, NOW + 15 * 60_000)).toEqual({ do: "abort", uploadId: "up-1" });
-  });
-
-  test("goes on while the credentials are expired", () => {
-    let job: Job = ABORTING.aborting;
-    for (let attempt = 0; attempt < 50; attempt++) job = apply(job, stepFailed(EXPIRED));
-    expect(job.phase).toBe("aborting");
-  });
-
-  test("ends when the store keeps saying no", () => {
-    let job: Job = ABORTING.aborting;
-    let attempts = 0;
-    for (; !isEnded(job) && attempts < 100; attempts++) job = apply(job, stepFailed(REFUSED));
-    expect(attempts).toBe(MAX_ATTEMPTS);
-    expect(job).toEqual({ phase: "cancelled", object: OBJECT });
-  });
-
   test("is not ended by the news that there is no object: the upload still is", () => {
     expect(apply(ABORTING.aborting, absent())).toEqual(ABORTING.aborting);
     expect(apply(ABORTING.abortingStray, absent())).toEqual(ABORTING.abortingStray);
@@ -381,12 +437,12 @@ describe("credentials", () => {
   test("expired at a part block the copy, which goes on with the parts that it has", () => {
     const job = apply(WORKING.uploading, { type: "partFailed", failure: EXPIRED });
     expect(job).toEqual({ phase: "blocked", resume: WORKING.uploading, failure: EXPIRED });
-    expect(apply(job, RESUME)).toEqual(WORKING.uploading);
+    expect(apply(job, RESUME)).toEqual(WORKING.uploadingUnchecked);
   });
 
   test("an archived source blocks the copy until it is restored", () => {
     const archived = failure("source_archived", null, { side: "mesh" });
-    const job = apply(newJob(), stepFailed(archived));
+    const job = apply(newJob("fail"), stepFailed(archived));
     expect(job).toMatchObject({ phase: "blocked", resume: { phase: "sizing" } });
   });
 });

@@ -55,13 +55,18 @@ export function failure(code: string, status: number | null = null, changes: Par
 }
 
 export const OUTAGE = failure("network");
-export const REFUSED = failure("AccessDenied", 403);
+/** What no retry and no person cures. */
+export const REFUSED = failure("MalformedXML", 400);
+export const DENIED = failure("AccessDenied", 403);
+/** The store's own trouble with one request. */
+export const ERROR = failure("InternalError", 500);
 export const EXPIRED = failure("ExpiredToken", 400);
 export const OBJECT = prepared();
 export const WHOLE = prepared({ plan: WHOLE_PLAN });
 
 /** A copy in each of its phases, several where a phase has several shapes. */
 export const WORKING = {
+  queued: { phase: "queued", behind: "copy-0", retry: FRESH },
   sizing: { phase: "sizing", via: "auto", restarts: 0, retry: FRESH },
   creating: { phase: "creating", object: OBJECT, sentAtMs: null, retry: FRESH },
   creatingSent: { phase: "creating", object: OBJECT, sentAtMs: 5000, retry: FRESH },
@@ -69,9 +74,23 @@ export const WORKING = {
     phase: "uploading",
     object: OBJECT,
     upload: { kind: "parts", uploadId: "up-1" },
+    source: "same",
     retry: FRESH,
   },
-  uploadingWhole: { phase: "uploading", object: WHOLE, upload: { kind: "whole" }, retry: FRESH },
+  uploadingUnchecked: {
+    phase: "uploading",
+    object: OBJECT,
+    upload: { kind: "parts", uploadId: "up-1" },
+    source: "unchecked",
+    retry: FRESH,
+  },
+  uploadingWhole: {
+    phase: "uploading",
+    object: WHOLE,
+    upload: { kind: "whole" },
+    source: "same",
+    retry: FRESH,
+  },
   completing: {
     phase: "completing",
     object: OBJECT,
@@ -96,7 +115,14 @@ export const WORKING = {
     wish: "cancel",
     retry: FRESH,
   },
-  verifying: { phase: "verifying", object: OBJECT, etag: '"abc-3"', retry: FRESH },
+  verifying: { phase: "verifying", object: OBJECT, etag: '"abc-3"', wish: "finish", retry: FRESH },
+  verifyingCancelled: {
+    phase: "verifying",
+    object: OBJECT,
+    etag: '"abc-3"',
+    wish: "cancel",
+    retry: FRESH,
+  },
 } as const satisfies Record<string, Working>;
 
 const ABORT = { phase: "aborting", object: OBJECT, strayAtMs: null, retry: FRESH } as const;
@@ -108,6 +134,11 @@ export const ABORTING = {
     ...ABORT,
     upload: { kind: "parts", uploadId: "up-1" },
     ending: { phase: "failed", failure: REFUSED },
+  },
+  abortingRestart: {
+    ...ABORT,
+    upload: { kind: "parts", uploadId: "up-1" },
+    ending: { phase: "restart", via: "auto", restarts: 1 },
   },
 } as const satisfies Record<string, Aborting>;
 
@@ -123,7 +154,7 @@ export const ENDED = {
 } as const satisfies Record<string, Job>;
 
 export const JOBS: Readonly<Record<string, Job>> = {
-  new: newJob(),
+  new: newJob("fail"),
   ...WORKING,
   ...ABORTING,
   ...ENDED,

@@ -2,98 +2,135 @@
 // what nextStep() says and tells apply() what came of it.
 //
 // While faults are on, calls go unanswered before or after their effect, are refused, or take the coordinator down
-// between any two lines; answers come twice; parts fail, land unreported or die with their lane; people pause, resume
-// and cancel at any moment, also between a call and its answer. Every rule that must hold is checked where it could
-// break.
+// between any two lines; stores go down for minutes, credentials expire, sources change; answers come late, twice or
+// never; parts fail, land unreported or die with their lane; people pause, resume and cancel at any moment, also during a
+// call. Every rule that must hold is checked where it could break (simulated_rules.ts).
 
-import type { Failure } from "../../src/failure.ts";
-import { apply, isEnded, newJob, nextStep, workOf } from "../../src/job.ts";
-import type { Event, Job, PartCounts, Prepared, Step } from "../../src/phase.ts";
+import type { OwedDebt } from "../../src/debts.ts";
+import { type Failure, saysNo } from "../../src/failure.ts";
+import { apply, isEnded, newJob, nextStep, uploadOf, workOf } from "../../src/job.ts";
+import type { Event, Job, Prepared, Step } from "../../src/phase.ts";
 import { PARTS_PLAN, WHOLE_PLAN, failure, prepared, seeded } from "./samples.ts";
+import { SimulatedDebts } from "./simulated_debts.ts";
+import { LANE_LEASE_MS, SimulatedParts } from "./simulated_parts.ts";
+import { check, checkAbortAllowed, checkNothingForgotten, checkShape } from "./simulated_rules.ts";
+import { Refusal, SimulatedStore, isRefusal } from "./simulated_store.ts";
 
 class Crash extends Error {}
 
-/** A call of the coordinator to the store that did not succeed. */
-class Refusal extends Error {
-  readonly failure: Failure;
+const COPY_AHEAD = "copy-0";
+const QUEUE_LOOK_MS = 30_000;
+const WATCH_MS = 10_000;
 
-  constructor(what: Failure) {
-    super(what.code);
-    this.failure = what;
-  }
+/** An answer that is under way to the coordinator, which waits for it. */
+interface Answer {
+  readonly event: Event;
+  readonly onArrival: () => void;
+  turnsLeft: number;
 }
-
-interface Flight {
-  readonly part: number;
-  readonly uploadId: string | null;
-}
-
-type PartState = "pending" | "leased" | "done";
 
 export class Simulation {
   readonly #random: () => number;
   readonly #ofParts: boolean;
   readonly #ifExists: Prepared["ifExists"];
-  readonly #remembersUploads: boolean;
-  #job: Job = newJob();
+  readonly #listsParts: boolean;
+  readonly #wantsDigests: boolean;
+  readonly #store: SimulatedStore;
+  readonly #parts: SimulatedParts;
+  #job: Job;
   #now = 1_000_000;
-  // The store.
-  #uploads = new Map<string, { readonly sinceMs: number; readonly parts: Set<number> }>();
-  #completed = new Set<string>();
-  #object: "none" | "ours" | "foreign" = "none";
-  #serial = 0;
-  // The part table and the lanes.
-  #parts: PartState[] = [];
-  #flights: Flight[] = [];
+  #answer: Answer | null = null;
+  readonly #debts = new SimulatedDebts();
+  #isOursToWrite: boolean;
+  #isAheadBusy: boolean;
   /** A Complete was sent, and nothing has told the job what came of it. */
   #completeUnknown = false;
   #cancelled = false;
-  faulty = true;
+  /** The copy has rested, and its source has not been asked for since. */
+  #rested = false;
+  #faulty = true;
+  /** Turns in which the copy had not ended yet. */
   steps = 0;
+  /** Uploads that nobody could look for; a person is told. */
   warnings = 0;
-  /** A refusal for good was played: a copy may then end without having seen the destination. */
-  refusedForGood = false;
+  /** The store would not say whether there is an object. */
+  deniedALook = false;
   readonly seen = new Set<string>();
 
   constructor(seed: number) {
     this.#random = seeded(seed);
     this.#ofParts = this.#chance(0.8);
     this.#ifExists = this.#pick(["overwrite", "overwrite", "skip", "fail"]);
-    this.#remembersUploads = this.#chance(0.5);
+    this.#listsParts = this.#chance(0.8);
+    this.#wantsDigests = this.#chance(0.5);
+    this.#store = new SimulatedStore(this.#chance(0.5));
+    const chance = (probability: number) => this.#chance(probability);
+    this.#parts = new SimulatedParts(this.#store, { random: this.#random, chance });
+    const queues = this.#chance(0.3);
+    this.#job = newJob(queues ? "queue" : "fail");
+    this.#isOursToWrite = !queues;
+    this.#isAheadBusy = queues && this.#chance(0.7);
   }
 
   get job(): Job {
     return this.#job;
   }
 
-  get leftUploads(): number {
-    return this.#uploads.size;
+  get debts(): { readonly count: number; readonly made: number } {
+    return this.#debts;
   }
 
-  get object(): "none" | "ours" | "foreign" {
-    return this.#object;
+  get store(): Pick<SimulatedStore, "object" | "uploads"> {
+    return this.#store;
+  }
+
+  /** The faults stop: stores are back, credentials are good. */
+  calmDown(): void {
+    this.#faulty = false;
+    this.#parts.faulty = false;
+    this.#isAheadBusy = false;
+    this.#store.recover();
   }
 
   /** One turn of the coordinator, of a lane or of a person. */
   turn(): void {
-    this.steps += 1;
+    if (!isEnded(this.#job)) this.steps += 1;
     this.#now += Math.floor(this.#random() * 500);
-    if (this.faulty && this.#chance(0.03)) this.#person();
-    if (this.faulty && this.#chance(0.01)) this.#mishap();
-    if (!this.faulty && (this.#job.phase === "paused" || this.#job.phase === "blocked")) {
+    if (this.#faulty && this.#chance(0.03)) this.#person();
+    if (this.#faulty && this.#chance(0.06)) this.#mishap();
+    if (!this.#faulty && (this.#job.phase === "paused" || this.#job.phase === "blocked")) {
       this.#tell({ type: "resume" });
     }
-    this.#fly();
-    const step = nextStep(this.#job, this.#counts(), this.#now);
-    this.seen.add(step.do);
+    for (const final of this.#parts.fly(this.#now)) this.#partFailed(final);
     try {
-      this.#take(step);
+      if (this.#answer !== null) this.#await(this.#answer);
+      else {
+        this.#debts.pay(this.#now, this.#random, (owed) => this.#pay(owed));
+        const step = nextStep(this.#job, this.#parts.counts(), this.#now);
+        this.seen.add(step.do);
+        this.#take(step);
+      }
     } catch (error) {
       if (error instanceof Refusal) this.#stepFailed(error.failure);
       else if (!(error instanceof Crash)) throw error;
-      // After a crash there is what was stored, and nothing else.
-      else this.#job = JSON.parse(JSON.stringify(this.#job)) as Job;
+      else this.#restore();
     }
+    if (this.warnings === 0) checkNothingForgotten(this.#job, this.#store, this.#debts);
+  }
+
+  /** After a crash there is what was stored, and nothing else. */
+  #restore(): void {
+    this.#answer = null;
+    this.#job = JSON.parse(JSON.stringify(this.#job)) as Job;
+  }
+
+  #await(answer: Answer): void {
+    this.#mayCrash();
+    answer.turnsLeft -= 1;
+    if (answer.turnsLeft > 0) return;
+    this.#answer = null;
+    answer.onArrival();
+    this.#tell(answer.event);
   }
 
   #take(step: Step): void {
@@ -101,14 +138,20 @@ export class Simulation {
       case "rest":
         if (step.untilMs !== null) this.#now = Math.max(this.#now, step.untilMs);
         return;
+      case "takeTurn":
+        return this.#takeTurn();
       case "prepare":
         return this.#prepare(step.via, step.restarts);
       case "createUpload":
         return this.#createUpload();
       case "sweep":
         return this.#sweep(step.sinceMs);
+      case "recheckSource":
+        return this.#recheckSource(step.object);
       case "tendLanes":
         return this.#tendLanes();
+      case "findParts":
+        return this.#findParts(step.uploadId);
       case "checkParts":
         return this.#checkParts();
       case "complete":
@@ -118,24 +161,36 @@ export class Simulation {
       case "verify":
         return this.#verify();
       case "settleParts":
-        // Lanes are told to stop; what they ran ends one way or the other.
-        while (this.#flights.length > 0) this.#land(this.#flights[0] as Flight);
-        this.#releaseSilent();
+        this.#now += LANE_LEASE_MS;
+        for (const final of this.#parts.settle(this.#now)) this.#partFailed(final);
         return;
       case "abort":
         return this.#abort(step.uploadId);
     }
   }
 
-  #prepare(via: "auto" | "stream", restarts: number): void {
-    this.#call("source");
-    if (this.#ifExists !== "overwrite" && this.#object !== "none") {
-      const exists = failure("destination_exists", null, { side: "mesh" });
-      return this.#tell({ type: "conflict", failure: exists, skip: this.#ifExists === "skip" });
+  #takeTurn(): void {
+    this.#mayCrash();
+    if (this.#isAheadBusy) {
+      const lookAtMs = this.#now + QUEUE_LOOK_MS;
+      return this.#hear({ type: "notYet", behind: COPY_AHEAD, lookAtMs });
     }
-    this.#tell({
+    this.#hear({ type: "turn" }, () => {
+      this.#isOursToWrite = true;
+    });
+  }
+
+  #prepare(via: "auto" | "stream", restarts: number): void {
+    check(!this.#cancelled, "a cancelled copy began again");
+    this.#call("source");
+    if (this.#ifExists !== "overwrite" && this.#store.object.kind !== "none") {
+      const exists = failure("destination_exists", null, { side: "mesh" });
+      return this.#hear({ type: "conflict", failure: exists, skip: this.#ifExists === "skip" });
+    }
+    this.#hear({
       type: "sized",
       object: prepared({
+        sourceEtag: this.#store.sourceVersion,
         plan: this.#ofParts ? PARTS_PLAN : WHOLE_PLAN,
         via: via === "auto" && this.#chance(0.3) ? "server" : "stream",
         restarts,
@@ -152,67 +207,99 @@ export class Simulation {
     let uploadId = "";
     try {
       this.#call("destination", () => {
-        uploadId = `upload-${++this.#serial}`;
-        this.#uploads.set(uploadId, { sinceMs: this.#now, parts: new Set() });
+        uploadId = this.#store.createUpload(this.#now);
       });
     } catch (error) {
-      if (error instanceof Refusal && error.failure.status !== null && error.failure.status < 500) {
+      if (error instanceof Refusal && isRefusal(error.failure)) {
         this.#tell({ type: "swept" });
         if (this.#chance(0.3)) return this.#tell({ type: "headerDropped", header: "x-amz-tagging" });
       }
       throw error;
     }
-    this.#tell({ type: "created", uploadId });
+    this.#hear({ type: "created", uploadId });
   }
 
   #sweep(sinceMs: number): void {
-    if (this.#job.phase === "aborting") this.#checkAbortAllowed();
-    for (const [uploadId, { sinceMs: begun }] of this.#uploads) {
-      if (begun < sinceMs) continue;
-      try {
-        this.#call("destination", () => this.#uploads.delete(uploadId));
-      } catch (error) {
-        if (!(error instanceof Refusal) || error.failure.code !== "AccessDenied") throw error;
-        this.warnings += 1;
-      }
+    if (this.#job.phase === "aborting") checkAbortAllowed(this.#parts, this.#completeUnknown);
+    try {
+      this.#call("destination");
+      this.#endUploadsBetween(sinceMs, Infinity);
+    } catch (error) {
+      if (!(error instanceof Refusal) || !saysNo(error.failure)) throw error;
+      this.warnings += 1;
     }
-    this.#tell({ type: "swept" });
+    this.#hear({ type: "swept" });
+  }
+
+  #endUploadsBetween(sinceMs: number, untilMs: number): void {
+    for (const [uploadId, { sinceMs: begunMs }] of this.#store.uploads) {
+      if (begunMs < sinceMs || begunMs > untilMs) continue;
+      this.#call("destination", () => this.#store.uploads.delete(uploadId));
+    }
+  }
+
+  #recheckSource({ sourceEtag }: Prepared): void {
+    this.#call("source");
+    if (this.#store.sourceVersion !== sourceEtag) {
+      throw new Refusal(failure("source_changed", null, { side: "source" }));
+    }
+    this.#hear({ type: "sourceSame" }, () => {
+      this.#rested = false;
+    });
   }
 
   #tendLanes(): void {
     const work = workOf(this.#job);
     if (work.phase !== "uploading") return;
+    check(!this.#cancelled, "a cancelled copy handed out parts");
+    check(!this.#rested, "a copy that had rested handed out parts before its source was asked for");
     const uploadId = work.upload.kind === "parts" ? work.upload.uploadId : null;
-    if (this.#chance(0.05)) this.#releaseSilent();
-    for (const [index, state] of this.#parts.entries()) {
-      if (state !== "pending" || this.#flights.length >= 2) continue;
-      this.#parts[index] = "leased";
-      this.#flights.push({ part: index, uploadId });
+    if (this.#chance(0.05)) this.#parts.releaseSilent();
+    if (uploadId === null) this.#parts.settleLost(new Map(), false);
+    const onlyIfAbsent = this.#ifExists !== "overwrite";
+    const idleUntilMs = this.#parts.lease(uploadId, work.object.sourceEtag, onlyIfAbsent, this.#now);
+    if (idleUntilMs !== null) this.#now = Math.min(Math.max(this.#now, idleUntilMs), this.#now + WATCH_MS);
+    if (this.#faulty && this.#chance(0.01)) this.#tell({ type: "streamInstead" });
+  }
+
+  /** @returns what the store lists of an upload, null if it cannot */
+  #list(uploadId: string): ReadonlyMap<number, string> | null {
+    try {
+      this.#call("destination");
+      if (!this.#listsParts) return null;
+      return this.#store.upload(uploadId).parts;
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.failure.code === "NoSuchUpload") throw error;
+      if (saysNo(error.failure)) return null;
+      throw error;
     }
-    if (this.faulty && this.#chance(0.02)) this.#tell({ type: "streamInstead" });
+  }
+
+  #findParts(uploadId: string): void {
+    const held = this.#list(uploadId) ?? new Map<number, string>();
+    this.#parts.settleLost(held, this.#wantsDigests);
+    this.#tell({ type: "partsFound" });
   }
 
   #checkParts(): void {
     const work = workOf(this.#job);
     if (work.phase !== "uploading") return;
     if (work.upload.kind === "parts") {
-      this.#call("destination");
-      const held = this.#upload(work.upload.uploadId).parts;
-      const lost = this.#reconcile(held);
-      if (lost > 0) return;
+      const held = this.#list(work.upload.uploadId);
+      if (held !== null && this.#parts.reconcile(held) > 0) return;
     }
-    if (this.faulty && work.object.timesRedone === 0 && this.#chance(0.05)) {
-      this.#parts.fill("pending");
+    if (this.#faulty && work.object.timesRedone === 0 && this.#chance(0.05)) {
+      this.#parts.reopenAll();
       return this.#tell({ type: "sentAgain", proof: work.object.proof });
     }
-    this.#tell({ type: "partsChecked" });
+    this.#hear({ type: "partsChecked" });
   }
 
   #complete(uploadId: string): void {
     check(!this.#completeUnknown, "a second Complete was sent before the outcome of the first was known");
-    check(this.#counts().done === PARTS_PLAN.partCount, "an upload was completed without all its parts");
+    check(this.#parts.areAllDone, "an upload was completed without all its parts");
     check(!this.#cancelled, "a cancelled copy was completed");
-    if (this.faulty && this.#chance(0.1)) this.#person();
+    if (this.#faulty && this.#chance(0.1)) this.#person();
     this.#tell({ type: "completeSending" });
     const work = workOf(this.#job);
     if (work.phase !== "completing" || !work.call.sent) return;
@@ -221,217 +308,187 @@ export class Simulation {
     const chance = { now: this.#now, random: this.#random() };
     try {
       this.#call("destination", () => {
-        if (this.#completed.has(uploadId) && this.#remembersUploads) return;
-        const { parts } = this.#upload(uploadId);
-        if (this.#object === "foreign" && this.#ifExists !== "overwrite") {
-          throw new Refusal(failure("PreconditionFailed", 412, { operation: "CompleteMultipartUpload" }));
-        }
-        if (parts.size < PARTS_PLAN.partCount || (this.faulty && this.#chance(0.05))) {
-          throw new Refusal(failure("InvalidPart", 400, { operation: "CompleteMultipartUpload" }));
-        }
-        this.#uploads.delete(uploadId);
-        this.#completed.add(uploadId);
-        this.#object = "ours";
+        if (this.#faulty && this.#chance(0.05)) throw new Refusal(failure("InvalidPart", 400));
+        this.#store.complete(uploadId, { onlyIfAbsent: this.#ifExists !== "overwrite" });
       });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       const { failure: what } = error;
-      if (what.code === "InvalidPart") {
-        const upload = this.#uploads.get(uploadId);
-        if (upload === undefined) throw error;
-        this.#reconcile(upload.parts);
-        this.#completeUnknown = false;
-        return this.#tell({ type: "partsRefused", failure: what, ...chance });
+      const held = what.code === "InvalidPart" ? this.#list(uploadId) : null;
+      if (held !== null) {
+        return this.#hear({ type: "partsRefused", failure: what, ...chance }, () => {
+          this.#parts.reconcile(held);
+          this.#outcomeKnown();
+        });
       }
-      const refused = what.status !== null && what.status < 500 && ![404, 412].includes(what.status);
-      if (!refused) throw error;
-      this.#completeUnknown = false;
-      return this.#tell({ type: "completeRefused", failure: what, ...chance });
+      if (!isRefusal(what)) throw new Refusal({ ...what, operation: "CompleteMultipartUpload" });
+      return this.#hear({ type: "completeRefused", failure: what, ...chance }, this.#outcomeKnown);
     }
-    this.#completeUnknown = false;
-    this.#tell({ type: "completed", etag: this.#chance(0.5) ? '"e-3"' : null });
+    this.#hear({ type: "completed", etag: this.#chance(0.5) ? '"e-3"' : null }, this.#outcomeKnown);
   }
+
+  readonly #outcomeKnown = () => {
+    this.#completeUnknown = false;
+  };
 
   #findObject(uploadId: string | null): void {
     try {
       this.#call("destination");
     } catch (error) {
-      const denied = error instanceof Refusal && error.failure.code === "AccessDenied";
-      if (!(denied && this.#job.phase === "aborting")) throw error;
-      return this.#tell({ type: "objectAbsent", uploadGone: false });
+      const denied = error instanceof Refusal && saysNo(error.failure);
+      if (!denied || this.#job.phase !== "aborting") throw error;
+      this.deniedALook = true;
+      return this.#hear({ type: "objectAbsent", uploadGone: false }, this.#outcomeKnown);
     }
-    if (this.#object === "ours") {
-      this.#completeUnknown = false;
-      return this.#tell({ type: "objectFound", etag: '"e-3"' });
-    }
+    if (this.#store.object.kind === "ours")
+      return this.#hear({ type: "objectFound", etag: '"e-3"' }, this.#outcomeKnown);
     if (uploadId !== null) this.#call("destination");
-    this.#completeUnknown = false;
-    this.#tell({ type: "objectAbsent", uploadGone: uploadId !== null && !this.#uploads.has(uploadId) });
+    const uploadGone = uploadId !== null && !this.#store.uploads.has(uploadId);
+    this.#hear({ type: "objectAbsent", uploadGone }, this.#outcomeKnown);
   }
 
   #verify(): void {
     this.#call("destination");
-    const seen = this.#object;
-    if (seen === "none") throw new Refusal(failure("object_not_visible", 404));
-    if (seen === "foreign") throw new Refusal(failure("verification_failed", null, { side: "mesh" }));
-    this.#tell({ type: "verified", etag: '"e-3"', proof: "part-md5" });
+    const { kind } = this.#store.object;
+    if (kind === "none") throw new Refusal(failure("object_not_visible", 404));
+    if (kind === "foreign") throw new Refusal(failure("verification_failed", null, { side: "mesh" }));
+    this.#hear({ type: "verified", etag: '"e-3"', proof: "part-md5" });
   }
 
   #abort(uploadId: string): void {
-    this.#checkAbortAllowed();
-    this.#call("destination", () => this.#uploads.delete(uploadId));
+    checkAbortAllowed(this.#parts, this.#completeUnknown);
+    this.#endUpload(uploadId);
+    this.#hear({ type: "aborted" });
+  }
+
+  #endUpload(uploadId: string): void {
+    // Some stores leave parts behind that landed during the abort.
+    const stays = this.#faulty && this.#chance(0.05);
+    this.#call("destination", () => {
+      if (!stays) this.#store.uploads.delete(uploadId);
+    });
     this.#call("destination");
-    this.#tell({ type: "aborted" });
+    if (this.#store.uploads.has(uploadId)) throw new Refusal(failure("upload_still_there"));
   }
 
-  #checkAbortAllowed(): void {
-    check(this.#flights.length === 0, "an upload was aborted with a part in flight");
-    check(this.#counts().inFlight === 0, "an upload was aborted with a part leased");
-    check(!this.#completeUnknown, "an upload was aborted while the outcome of its Complete was unknown");
+  /** Time goes on to the next try of what is owed. */
+  waitForDebts(): void {
+    this.#now = Math.max(this.#now, this.#debts.nextTryMs ?? 0);
   }
 
-  /** Parts move on. */
-  #fly(): void {
-    for (const flight of this.#flights) if (this.#chance(0.4)) this.#land(flight);
-  }
-
-  #land(flight: Flight): void {
-    this.#flights = this.#flights.filter((other) => other !== flight);
-    const { part, uploadId } = flight;
-    const fate = this.faulty ? this.#random() : 1;
-    const upload = uploadId === null ? null : this.#uploads.get(uploadId);
-    if (upload === undefined) return this.#partFailed(part, failure("NoSuchUpload", 404));
-    if (fate < 0.1) {
-      this.#parts[part] = "pending"; // failed before it landed, and is tried again
-      return;
+  #pay({ debt, sinceMs }: OwedDebt): void {
+    this.seen.add(`paying ${debt.kind}`);
+    const inUse = uploadOf(this.#job);
+    switch (debt.kind) {
+      case "upload":
+        check(
+          inUse?.kind !== "parts" || inUse.uploadId !== debt.uploadId,
+          "an upload was aborted as a debt while it was in use",
+        );
+        return this.#endUpload(debt.uploadId);
+      case "stray":
+        this.#call("destination");
+        return this.#endUploadsBetween(debt.sentAtMs, sinceMs);
+      case "object":
+        this.#call("destination");
+        return this.#call("destination", () => this.#store.removeOurs());
     }
-    if (fate < 0.12) return this.#partFailed(part, failure("ExpiredToken", 400));
-    if (fate < 0.125) {
-      this.refusedForGood = true;
-      return this.#partFailed(part, failure("AccessDenied", 403));
-    }
-    if (fate < 0.135) return this.#partFailed(part, failure("source_changed", 412, { side: "source" }));
-    if (upload === null) {
-      if (this.#object === "foreign" && this.#ifExists !== "overwrite") {
-        this.#parts[part] = "pending";
-        const exists = failure("destination_exists", 412);
-        return this.#tell({ type: "conflict", failure: exists, skip: this.#ifExists === "skip" });
-      }
-      this.#object = "ours";
-    } else {
-      upload.parts.add(part);
-    }
-    if (fate < 0.2) return; // it landed, its lane died: leased until the lane has been silent for long enough
-    this.#parts[part] = "done";
   }
 
-  #partFailed(part: number, what: Failure): void {
-    this.#parts[part] = "pending";
+  #partFailed(what: Failure): void {
+    const work = workOf(this.#job);
+    if (this.#job.phase !== "uploading" && !this.#chance(0.5)) return;
+    if (what.code === "PreconditionFailed" && work.phase === "uploading" && work.upload.kind === "whole") {
+      const exists = { ...what, code: "destination_exists" };
+      return this.#tell({ type: "conflict", failure: exists, skip: this.#ifExists === "skip" });
+    }
     this.#tell({ type: "partFailed", failure: what });
   }
 
-  #releaseSilent(): void {
-    const flying = new Set(this.#flights.map(({ part }) => part));
-    for (const [index, state] of this.#parts.entries()) {
-      if (state === "leased" && !flying.has(index)) this.#parts[index] = "pending";
-    }
-  }
-
-  /** @returns how many parts must be sent again */
-  #reconcile(held: ReadonlySet<number>): number {
-    let lost = 0;
-    for (const [index, state] of this.#parts.entries()) {
-      if (state !== "done" || held.has(index)) continue;
-      this.#parts[index] = "pending";
-      lost += 1;
-    }
-    return lost;
-  }
-
   #person(): void {
-    const type = this.#pick(["pause", "pause", "resume", "resume", "resume", "cancel"] as const);
-    if (type === "cancel") this.#cancelled = true;
-    this.#tell({ type });
+    const type = this.#pick(["pause", "pause", "resume", "resume", "resume", "cancel", "mend"] as const);
+    if (type === "mend") this.#store.credentials = "good";
+    else this.#tell({ type });
   }
 
-  /** What stores do behind one's back. */
+  /** What happens behind one's back. */
   #mishap(): void {
-    const [upload] = [...this.#uploads.values()];
-    const fate = this.#random();
-    if (fate < 0.3)
-      this.#uploads.clear(); // a lifecycle rule
-    else if (fate < 0.7) upload?.parts.delete(0);
-    else if (this.#object === "none") this.#object = "foreign";
+    if (this.#chance(0.6)) return this.#store.mishap(this.#random, this.#now);
+    if (this.#chance(0.5)) {
+      this.#now += Math.floor(10 * 60_000 * this.#random());
+      return;
+    }
+    this.#isAheadBusy = false;
+    if (this.#chance(0.7)) this.#tell({ type: "look" });
   }
 
   /** Plays one call: its effect and its answer, its effect alone, or neither. */
   #call(side: "source" | "destination", effect: () => void = () => {}): void {
-    if (this.faulty) {
-      this.#mayCrash();
-      if (this.#chance(0.05)) this.#person();
-      const fate = this.#random();
-      const refusal =
-        fate < 0.05
-          ? failure("network", null)
-          : fate < 0.1
-            ? failure("SlowDown", 503)
-            : fate < 0.11
-              ? failure("ExpiredToken", 400)
-              : fate < 0.12
-                ? failure("TooManyRequests", 429)
-                : fate < 0.123
-                  ? failure("AccessDenied", 403)
-                  : null;
-      if (refusal?.code === "AccessDenied") this.refusedForGood = true;
-      if (refusal !== null) throw new Refusal({ ...refusal, side });
-      effect();
-      this.#mayCrash();
-      if (this.#chance(0.05)) throw new Refusal(failure("network", null, { side })); // done, and the answer lost
-      if (this.#chance(0.02)) throw new Refusal(failure("InternalError", 500, { side }));
-      if (this.#chance(0.05)) this.#person();
-      return;
-    }
+    check(this.#isOursToWrite, "a queued copy asked a store for something");
+    const down = this.#store.refusal(this.#now);
+    if (down !== null) throw new Refusal({ ...down, side });
+    if (!this.#faulty) return effect();
+    this.#mayCrash();
+    if (this.#chance(0.05)) this.#person();
+    const whim = this.#store.whim(this.#random());
+    if (whim !== null) throw new Refusal({ ...whim, side });
     effect();
+    this.#mayCrash();
+    if (this.#chance(0.05)) throw new Refusal(failure("network", null, { side })); // done, and the answer lost
+    if (this.#chance(0.02)) throw new Refusal(failure("InternalError", 500, { side }));
+    if (this.#chance(0.05)) this.#person();
   }
 
   #mayCrash(): void {
-    if (this.faulty && this.#chance(0.02)) throw new Crash();
+    if (this.#faulty && this.#chance(0.02)) throw new Crash();
   }
 
   #stepFailed(what: Failure): void {
-    const { phase } = this.#job;
-    this.#tell({ type: "stepFailed", failure: what, now: this.#now, random: this.#random() });
-    if (phase === "aborting" && this.#job.phase !== "aborting") this.warnings += 1;
+    const before = this.#job;
+    const event = { type: "stepFailed", failure: what, now: this.#now, random: this.#random() } as const;
+    this.#tell(event);
+    // What an abort that is broken off leaves behind is owed from now on.
+    if (before.phase === "aborting" && this.#job.phase !== "aborting") {
+      this.#debts.add(before, what, this.#now, event.random);
+    }
   }
 
-  /** Records an answer, sometimes twice. */
+  /** Records an answer now, or after what lanes and people do in the meantime. */
+  #hear(event: Event, onArrival: () => void = () => {}): void {
+    if (this.#faulty && this.#chance(0.15)) {
+      this.#answer = { event, onArrival, turnsLeft: 1 + Math.floor(this.#random() * 4) };
+      return;
+    }
+    onArrival();
+    this.#tell(event);
+  }
+
+  /** Records an event, sometimes twice. */
   #tell(event: Event): void {
-    const times = this.faulty && this.#chance(0.1) ? 2 : 1;
+    const times = this.#faulty && event.type !== "stepFailed" && this.#chance(0.1) ? 2 : 1;
     for (let time = 0; time < times; time++) {
       const before = this.#job;
       this.#job = apply(before, event);
       this.seen.add(`${before.phase}+${event.type}`);
+      if (event.type === "cancel" && !isEnded(before)) this.#cancelled = true;
+      if (this.#job.phase === "blocked" && before.phase !== "blocked") {
+        this.seen.add(`${this.#job.failure.code} blocks ${this.#job.resume.phase}`);
+      }
+      if (event.type === "resume" && before !== this.#job) {
+        this.#parts.forgive();
+        this.#rested = workOf(before).phase === "uploading";
+      }
       if (isEnded(before)) check(this.#job === before, `an ended copy was changed by ${event.type}`);
-      const work = workOf(this.#job);
-      if (work.phase === "sizing") check(work.restarts <= 3, "a copy began again more than three times");
-      if (this.#job.phase === "sizing" && before.phase !== "sizing" && before.phase !== "paused") {
-        check(this.#flights.length === 0, "a copy began again with a part in flight");
+      if (this.#job.phase === "sizing" && before.phase === "aborting") {
+        check(this.#parts.flying === 0, "a copy began again with a part in flight");
+        this.#parts.plan(0);
       }
       if (event.type === "sized") {
-        this.#parts = Array<PartState>(this.#ofParts ? PARTS_PLAN.partCount : 1).fill("pending");
+        this.#parts.plan(this.#ofParts ? PARTS_PLAN.partCount : 1);
+        this.#rested = false;
       }
+      checkShape(this.#job);
     }
-  }
-
-  #upload(uploadId: string): { readonly parts: Set<number> } {
-    const upload = this.#uploads.get(uploadId);
-    if (upload === undefined) throw new Refusal(failure("NoSuchUpload", 404));
-    return upload;
-  }
-
-  #counts(): PartCounts {
-    const count = (state: PartState) => this.#parts.filter((other) => other === state).length;
-    return { total: this.#parts.length, done: count("done"), inFlight: count("leased") };
   }
 
   #chance(probability: number): boolean {
@@ -441,8 +498,4 @@ export class Simulation {
   #pick<T>(choices: readonly T[]): T {
     return choices[Math.floor(this.#random() * choices.length)] as T;
   }
-}
-
-function check(holds: boolean, rule: string): void {
-  if (!holds) throw new Error(`Rule broken: ${rule}`);
 }

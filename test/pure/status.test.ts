@@ -4,7 +4,7 @@ import type { CopySpec } from "../../src/api.ts";
 import type { Job } from "../../src/phase.ts";
 import type { PartRow } from "../../src/part_table.ts";
 import { type StatusInput, copyStatus, describeFailure, partsPage } from "../../src/status.ts";
-import { ABORTING, JOBS, PARTS_PLAN, REFUSED, WHOLE_PLAN, WORKING, failure } from "./samples.ts";
+import { ABORTING, DENIED, JOBS, OUTAGE, PARTS_PLAN, WHOLE_PLAN, WORKING, failure } from "./samples.ts";
 
 const SPEC: CopySpec = {
   source: { store: "east", bucket: "source", key: "a" },
@@ -14,6 +14,7 @@ const SPEC: CopySpec = {
   concurrency: 40,
   verify: "auto",
   ifExists: "overwrite",
+  ifBusy: "fail",
   ifSourceChanges: "fail",
   metadata: "preserve",
   attributes: {},
@@ -31,12 +32,13 @@ function status(job: Job, changes: Partial<StatusInput> = {}): Record<string, un
     id: "id-1",
     spec: SPEC,
     job,
-    totals: { done: 2, inFlight: 1, doneBytes: 10 * MIB, attempts: 4, failedAttempts: 1 },
+    totals: { done: 2, inFlight: 1, lost: 0, doneBytes: 10 * MIB, attempts: 4, failedAttempts: 1 },
     recentBytes: 10 * MIB,
     createdAtMs: START - 1000,
     startedAtMs: START,
     endedAtMs: null,
     warnings: ["a warning"],
+    debts: [],
     timeline: [],
     now: START + 5000,
     ...changes,
@@ -86,7 +88,7 @@ describe("copyStatus()", () => {
   });
 
   test("says why a copy is blocked, has failed or is about to", () => {
-    const shown = { code: "destination_access_denied", storeCode: "AccessDenied", status: 403 };
+    const shown = { code: "destination_error", storeCode: "MalformedXML", status: 400 };
     expect(status(JOBS["failed"] as Job)["failure"]).toMatchObject(shown);
     expect(status(ABORTING.abortingFailed)["failure"]).toMatchObject(shown);
     expect(status(JOBS["blocked"] as Job)["failure"]).toMatchObject({
@@ -95,6 +97,40 @@ describe("copyStatus()", () => {
     for (const name of ["uploading", "paused", "completed", "cancelled", "aborting"]) {
       expect(status(JOBS[name] as Job), name).not.toHaveProperty("failure");
     }
+  });
+
+  test("of a queued copy says behind which it waits, as soon as that is known", () => {
+    expect(status(WORKING.queued)).toMatchObject({ phase: "queued", queuedBehind: "copy-0", size: null });
+    expect(status({ phase: "paused", resume: WORKING.queued })).toMatchObject({
+      resumesIn: "queued",
+      queuedBehind: "copy-0",
+    });
+    expect(status({ ...WORKING.queued, behind: null })).not.toHaveProperty("queuedBehind");
+    expect(status(WORKING.sizing)).not.toHaveProperty("queuedBehind");
+  });
+
+  test("shows what may be left at the destination, why, and when it is tried again", () => {
+    const owed = { sinceMs: START, failedAttempts: 3, nextTryMs: START + 60_000, failure: OUTAGE };
+    const shown = {
+      since: "2026-11-25T12:00:00.000Z",
+      failedAttempts: 3,
+      nextTryAt: "2026-11-25T12:01:00.000Z",
+      failure: { code: "destination_unreachable", storeCode: "network" },
+    };
+    const debts = [
+      { ...owed, id: 1, debt: { kind: "upload", uploadId: "up-1" } },
+      { ...owed, id: 2, debt: { kind: "stray", sentAtMs: START } },
+      { ...owed, id: 3, debt: { kind: "object", copyId: "copy-1" }, nextTryMs: null },
+    ] as const;
+    expect(status(JOBS["failed"] as Job, { debts })["orphans"]).toMatchObject([
+      { kind: "upload", uploadId: "up-1", ...shown },
+      { kind: "possible_upload", ...shown },
+      { kind: "possible_object", ...shown, nextTryAt: null },
+    ]);
+  });
+
+  test("of a copy that owes nothing shows no orphans", () => {
+    expect(status(JOBS["failed"] as Job)).not.toHaveProperty("orphans");
   });
 
   test("says by what a finished copy is proved, or that it was skipped", () => {
@@ -109,7 +145,7 @@ describe("copyStatus()", () => {
     [
       "a copy without a finished part",
       WORKING.uploading,
-      { totals: { done: 0, inFlight: 1, doneBytes: 0, attempts: 1, failedAttempts: 0 } },
+      { totals: { done: 0, inFlight: 1, lost: 0, doneBytes: 0, attempts: 1, failedAttempts: 0 } },
       null,
       null,
     ],
@@ -195,6 +231,11 @@ describe("partsPage()", () => {
     });
   });
 
+  test("shows a part of a dead lane as pending until it is known where it is", () => {
+    const shown = partsPage(PARTS_PLAN, [row(1, { state: "lost" })], 0, 1)["parts"];
+    expect(shown).toMatchObject([{ partNumber: 1, state: "pending" }]);
+  });
+
   test("whoever follows next sees each part once, and comes to an end", () => {
     const seen: unknown[] = [];
     let cursor: string | null = "0";
@@ -215,7 +256,7 @@ describe("partsPage()", () => {
 });
 
 test("describeFailure() shows our stable code, and the store's own beside it", () => {
-  expect(describeFailure({ ...REFUSED, requestId: "r-1" })).toEqual({
+  expect(describeFailure({ ...DENIED, requestId: "r-1" })).toEqual({
     code: "destination_access_denied",
     message: "the store answered AccessDenied",
     operation: "UploadPart",
