@@ -1,8 +1,9 @@
 // What a broken-off abort leaves owed, and when it is tried again.
 import { describe, expect, test } from "vitest";
-import { debtsOf, nextTryMs } from "../../src/debts.ts";
+import { Debts, type OwedDebt, debtsOf, nextTryMs } from "../../src/debts.ts";
 import type { Aborting } from "../../src/phase.ts";
-import { ABORTING, WHOLE_PLAN, prepared } from "./samples.ts";
+import { ABORTING, DENIED, OUTAGE, WHOLE_PLAN, prepared } from "./samples.ts";
+import { memorySql } from "./sqlite.ts";
 
 const NOW = 1_000_000;
 const DAY_MS = 24 * 3600_000;
@@ -72,5 +73,64 @@ describe("nextTryMs()", () => {
     }
     expect(tries).toBeGreaterThan(7 * 24);
     expect(tries).toBeLessThan(8 * 24);
+  });
+});
+
+const ledger = () => {
+  const debts = new Debts(memorySql());
+  debts.createTables();
+  return debts;
+};
+const first = (debts: Debts): OwedDebt => {
+  const [owed] = debts.all();
+  if (owed === undefined) throw new Error("The ledger is empty");
+  return owed;
+};
+
+describe("the ledger", () => {
+  test("is empty at first, and asks for no alarm", () => {
+    const debts = ledger();
+    expect(debts.all()).toEqual([]);
+    expect(debts.count()).toBe(0);
+    expect(debts.nextTryMs()).toBeNull();
+  });
+
+  test("keeps each debt with its reason until it is paid", () => {
+    const debts = ledger();
+    debts.add({ kind: "upload", uploadId: "up-1" }, OUTAGE, NOW, 0);
+    debts.add({ kind: "stray", sentAtMs: 5000 }, DENIED, NOW + 1, 0);
+    expect(debts.all()).toMatchObject([
+      { debt: { kind: "upload", uploadId: "up-1" }, sinceMs: NOW, failedAttempts: 0, failure: OUTAGE },
+      { debt: { kind: "stray", sentAtMs: 5000 }, sinceMs: NOW + 1, failure: DENIED },
+    ]);
+    expect(debts.nextTryMs()).toBe(NOW + 7500);
+    debts.paid(first(debts));
+    expect(debts.all()).toMatchObject([{ debt: { kind: "stray" } }]);
+    expect(debts.count()).toBe(1);
+  });
+
+  test("counts the tries of a debt, waits longer each time, and shows the last reason", () => {
+    const debts = ledger();
+    debts.add({ kind: "upload", uploadId: "up-1" }, OUTAGE, NOW, 0);
+    debts.stillOwed(first(debts), OUTAGE, NOW + 10_000, 0);
+    debts.stillOwed(first(debts), DENIED, NOW + 60_000, 0);
+    expect(first(debts)).toMatchObject({
+      sinceMs: NOW,
+      failedAttempts: 2,
+      nextTryMs: NOW + 60_000 + 30_000,
+      failure: DENIED,
+    });
+  });
+
+  test("keeps in sight what it has given up after a week, and tries it again when a person says so", () => {
+    const debts = ledger();
+    debts.add({ kind: "upload", uploadId: "up-1" }, OUTAGE, NOW, 0);
+    const later = NOW + 8 * DAY_MS;
+    debts.stillOwed(first(debts), OUTAGE, later, 0);
+    expect(first(debts).nextTryMs).toBeNull();
+    expect(debts.nextTryMs()).toBeNull();
+    expect(debts.count()).toBe(1);
+    debts.tryNow(later);
+    expect(debts.nextTryMs()).toBe(later);
   });
 });

@@ -1,0 +1,30 @@
+// A Durable Object's SqlStorage over Node's own SQLite, in memory, for what is written in SQL and needs no workerd.
+//
+// Its invariant: the same statements give the same rows. It has no transactions and no limits.
+
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+
+export function memorySql(): SqlStorage {
+  const database = new DatabaseSync(":memory:");
+  return {
+    exec(query, ...bindings) {
+      // Only a script without bindings has several statements, and a script has no rows.
+      if (bindings.length === 0 && query.trim().split(";").length > 2) {
+        database.exec(query);
+        return rowsOf([]);
+      }
+      return rowsOf(database.prepare(query).all(...(bindings as SQLInputValue[])));
+    },
+  };
+}
+
+function rowsOf(rows: readonly Record<string, unknown>[]): ReturnType<SqlStorage["exec"]> {
+  return Object.assign([...rows], {
+    toArray: () => [...rows],
+    one: () => {
+      const [row] = rows;
+      if (row === undefined || rows.length > 1) throw new Error(`Expected one row, there are ${rows.length}`);
+      return row;
+    },
+  });
+}
