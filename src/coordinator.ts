@@ -25,6 +25,7 @@ import { type Copy, CopyRecord, newsOf } from "./record.ts";
 import { HealthBook } from "./store_health.ts";
 import { RATE_WINDOW_MS, copyStatus, partsPage } from "./status.ts";
 import { Steps, dropHeader } from "./steps.ts";
+import { partLimitMs } from "./time_limit.ts";
 import type { Claim, Grant, PartTask } from "./work.ts";
 
 /** How often the coordinator looks after its lanes while they work. */
@@ -105,7 +106,7 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   async #waitForEnd(waitSeconds: number): Promise<void> {
-    if (waitSeconds === 0 || isEnded(this.#record.load().job)) return;
+    if (waitSeconds === 0 || isAtRest(this.#record.load().job)) return;
     const ended = Promise.withResolvers<void>();
     this.#waiting.add(ended.resolve);
     const timer = setTimeout(ended.resolve, waitSeconds * 1000);
@@ -121,7 +122,8 @@ export class Coordinator extends DurableObject<Env> {
     const now = Date.now();
     if (this.#record.find() === null) return { kind: "stop" };
     const { grant, turned } = this.#record.transaction(() => {
-      const { parts, timeline } = this.#record;
+      const { parts, lanes, timeline } = this.#record;
+      lanes.expect(claim.lane, now);
       for (const { partNumber, attempt, result } of claim.finished) {
         if (!result.ok && result.failure.code !== "cancelled") {
           timeline.add(
@@ -136,11 +138,10 @@ export class Coordinator extends DurableObject<Env> {
       if (claim.finished.length > 0) this.#record.saveHealths(health.healths);
       if (failure !== null) this.#partFailed(failure);
       const copy = this.#record.load();
-      // Of an object that is sent whole no list tells: it is sent again.
       const { job } = copy;
-      if (job.phase === "uploading" && job.upload.kind === "whole") parts.settleLost([], false, now);
+      this.#freeWhole(job, now);
       const granted = this.#grant(copy, claim, health, now);
-      if (claim.running.length === 0 && granted.kind !== "work") parts.forgetLane(claim.lane);
+      if (claim.running.length === 0 && granted.kind !== "work") lanes.forget(claim.lane);
       const counts = this.#record.counts(job);
       const next = nextStep(job, counts, now).do;
       const due = (next !== "tendLanes" && next !== "rest") || this.#news(copy) !== copy.reported;
@@ -196,7 +197,8 @@ export class Coordinator extends DurableObject<Env> {
     const lengthOf = (partNumber: number) => partRange(plan, partNumber).length;
     const leased = parts.lease(lane, Math.min(wanted, room), { partCount, lengthOf, now });
     const target = targetOf(object, upload);
-    const tasks = leased.map(({ partNumber, attempt, heldEtag }): PartTask => ({
+    const slowestMsPerMib = parts.slowestMsPerMib();
+    const tasks = leased.map(({ partNumber, attempt, failedAttempts, heldEtag }): PartTask => ({
       copyId: id,
       lane,
       partNumber,
@@ -207,6 +209,7 @@ export class Coordinator extends DurableObject<Env> {
       objectBytes: plan.sizeBytes,
       ...partRange(plan, partNumber),
       via: object.via,
+      limitMs: partLimitMs(lengthOf(partNumber), slowestMsPerMib, failedAttempts),
       digests: object.proof.digests,
       heldEtag,
       target,
@@ -246,7 +249,7 @@ export class Coordinator extends DurableObject<Env> {
       if (dueMs !== null && dueMs <= Date.now()) await this.#steps.payDebts();
       const reported = await this.#report();
       const { job } = this.#record.load();
-      if (isEnded(job)) for (const wake of this.#waiting) wake();
+      if (isAtRest(job)) for (const wake of this.#waiting) wake();
       const step = nextStep(job, this.#record.counts(job), Date.now());
       switch (step.do) {
         case "rest":
@@ -280,17 +283,18 @@ export class Coordinator extends DurableObject<Env> {
     const object = objectOf(job);
     if (object === null) return;
     const { id, spec } = this.#record.load();
-    const { parts, timeline } = this.#record;
+    const { parts, lanes, timeline } = this.#record;
     const now = Date.now();
     const wake = this.#record.transaction(() => {
-      for (const lane of parts.releaseSilent(now)) timeline.add(now, "lane_lost", `lane ${lane}`);
-      const awake = new Set(parts.liveLanes());
+      for (const lane of this.#record.releaseSilent(now)) timeline.add(now, "lane_lost", `lane ${lane}`);
+      this.#freeWhole(job, now);
+      const awake = new Set(lanes.live());
       const most = Math.min(spec.lanes, Math.ceil(spec.concurrency / PARTS_PER_LANE)) - awake.size;
       const wanted = Math.min(most, Math.ceil(parts.waiting(unitCount(object.plan)).count / PARTS_PER_LANE));
-      const lanes: number[] = [];
-      for (let lane = 1; lanes.length < wanted; lane++) if (!awake.has(lane)) lanes.push(lane);
-      for (const lane of lanes) parts.expectLane(lane, now);
-      return lanes;
+      const asleep: number[] = [];
+      for (let lane = 1; asleep.length < wanted; lane++) if (!awake.has(lane)) asleep.push(lane);
+      for (const lane of asleep) lanes.expect(lane, now);
+      return asleep;
     });
     const woken = await Promise.allSettled(
       wake.map((lane) => this.#lane(id, lane).wake({ copyId: id, lane })),
@@ -298,16 +302,22 @@ export class Coordinator extends DurableObject<Env> {
     for (const [index, result] of woken.entries()) {
       const lane = wake[index];
       if (result.status === "fulfilled" || lane === undefined) continue;
-      parts.forgetLane(lane); // the next watch wakes it again
+      lanes.forget(lane); // the next watch wakes it again
       timeline.add(Date.now(), "lane_asleep", `lane ${lane}: ${String(result.reason)}`);
     }
+  }
+
+  /** Of an object that is sent whole no list of parts tells: when its lane has died it is sent again. */
+  #freeWhole(job: Job, now: number): void {
+    if (job.phase === "uploading" && job.upload.kind === "whole")
+      this.#record.parts.settleLost([], false, now);
   }
 
   /** Nothing is aborted while a part is in flight: it would land afterwards and stay. */
   async #settleParts(): Promise<void> {
     const { id } = this.#record.load();
-    this.#record.parts.releaseSilent(Date.now());
-    await Promise.all(this.#record.parts.liveLanes().map((lane) => this.#lane(id, lane).stop()));
+    this.#record.releaseSilent(Date.now());
+    await Promise.all(this.#record.lanes.live().map((lane) => this.#lane(id, lane).stop()));
   }
 
   /** Is it this copy's turn to write the destination? Copies to one object go one after the other. */
@@ -349,6 +359,11 @@ export class Coordinator extends DurableObject<Env> {
   #lane(id: string, lane: number) {
     return this.ctx.exports.Lane.getByName(`${id}/${lane}`);
   }
+}
+
+/** Will this copy do anything by itself? One that has ended, or waits for a person, is news to whoever waits. */
+function isAtRest(job: Job): boolean {
+  return isEnded(job) || job.phase === "blocked";
 }
 
 /** The first of some times; null stands for never. */

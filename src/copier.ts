@@ -17,7 +17,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
 import { type Failure, isPlatformLimit, meshFailure } from "./failure.ts";
-import { digestWhileStreaming } from "./digest_stream.ts";
+import { type Passing, StallError, digestWhileStreaming } from "./digest_stream.ts";
 import { Problem } from "./problem.ts";
 import { bareEtag } from "./proof.ts";
 import {
@@ -29,18 +29,14 @@ import {
   getObject,
   objectExists,
   putObject,
+  timeoutError,
   uploadPart,
   uploadPartCopy,
 } from "./s3.ts";
 import { parseContentRange } from "./s3_url.ts";
 import { findStore } from "./stores.ts";
+import { ANSWER_LIMIT_MS } from "./time_limit.ts";
 import type { PartResult, PartTask } from "./work.ts";
-
-/** A copy that moves less than this is stalled; the time limit of a part follows from it and its length. */
-const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
-const BASE_TIMEOUT_MS = 60_000;
-/** Below the 15 minutes that the platform keeps a pending call alive. */
-const MAX_TIMEOUT_MS = 12 * 60_000;
 
 export class PartCopier extends WorkerEntrypoint<Env> {
   /** Copies one part. @param cancel ends when the copy is to stop; a stream, since an AbortSignal cannot travel */
@@ -90,10 +86,11 @@ async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promi
   const userAgent = `bucket-brigade copy/${task.copyId} lane/${task.lane}`;
   const source = connect(findStore(env, task.source.store), userAgent);
   const destination = connect(findStore(env, task.destination.store), userAgent);
-  const limitMs = Math.min(MAX_TIMEOUT_MS, BASE_TIMEOUT_MS + (task.length / SLOWEST_BYTES_PER_SECOND) * 1000);
-  const stop = AbortSignal.any([AbortSignal.timeout(limitMs), cancelled]);
-  const side = { source, destination, task, startedAtMs };
-  const result = await copyBy(side, stop);
+  const overdue = new AbortController();
+  const timer = setTimeout(() => overdue.abort(timeoutError(task.limitMs)), task.limitMs);
+  const sides = { source, destination, task, startedAtMs };
+  const stop = AbortSignal.any([overdue.signal, cancelled]);
+  const result = await copyBy(sides, stop).finally(() => clearTimeout(timer));
   if (result.ok || !cancelled.aborted) return result;
   return {
     ok: false,
@@ -130,10 +127,13 @@ async function copyThrough(
       body = bodyOf(response);
       sized = response.headers.has("content-length");
     }
-    const digesting = digestWhileStreaming(body, { length, sized, digests: task.digests });
+    const passing = digestWhileStreaming(body, { length, sized, digests: task.digests });
+    const watch = watchStalls(passing);
     // The store's answer first: a refusal that comes early breaks the stream, and is what went wrong.
-    const stored = await send(destination, task, digesting.body, stop);
-    const digests = await digesting.digests.catch((error: unknown) => {
+    const stored = await send(destination, task, passing.body, AbortSignal.any([stop, watch.signal])).finally(
+      watch.end,
+    );
+    const digests = await passing.digests.catch((error: unknown) => {
       // The store has got its Content-Length of bytes, and the source has sent more.
       const detail = error instanceof Error ? error.message : String(error);
       throw new PartError(misfitOf(task, null, "wrong_length", `more than ${length} bytes came (${detail})`));
@@ -144,6 +144,27 @@ async function copyThrough(
   } finally {
     sourceDone.abort();
   }
+}
+
+/** Ends a request whose bytes do not move any more, or whose answer does not come although all of them are sent. */
+function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end: () => void } {
+  const stalled = new AbortController();
+  if (!watched) return { signal: stalled.signal, end: () => undefined };
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  digests.then(
+    () => {
+      timer = setTimeout(() => stalled.abort(timeoutError(ANSWER_LIMIT_MS)), ANSWER_LIMIT_MS);
+    },
+    (error: unknown) => {
+      if (error instanceof StallError) stalled.abort(error);
+    },
+  );
+  return {
+    signal: stalled.signal,
+    end: () => {
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
 }
 
 /** The destination has the part, and what its bytes add up to was lost with the lane: they are read, and not sent. */
@@ -173,13 +194,17 @@ async function digestHeld(
 /** The source's answer to the GET of this part. @throws {PartError} when it is not the bytes asked for */
 async function openSource(source: S3, task: PartTask, signal: AbortSignal): Promise<Response> {
   const { target, offset, length } = task;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(timeoutError(ANSWER_LIMIT_MS)), ANSWER_LIMIT_MS);
   const response = await getObject(source, task.source, {
     range: target.kind === "whole" ? null : { offset, length },
     ifMatch: task.sourceEtag,
-    signal,
-  }).catch((error: unknown) => {
-    throw new PartError(sourceFailure(error));
-  });
+    signal: AbortSignal.any([signal, late.signal]),
+  })
+    .catch((error: unknown) => {
+      throw new PartError(sourceFailure(error));
+    })
+    .finally(() => clearTimeout(timer));
   const misfit = checkAnswer(response, task);
   if (misfit === null) return response;
   await response.body?.cancel();
@@ -262,8 +287,10 @@ function sourceFailure(error: unknown): Failure {
   return error.code === "InvalidObjectState" ? { ...failure, code: "source_archived" } : failure;
 }
 
-// One pump moves both streams, so when it breaks there is no telling which side let go.
+// One pump moves both streams, so when it breaks there is no telling which side let go, unless it was watched.
 function streamFailure(error: S3Error, task: PartTask): Failure {
+  if (error.cause instanceof StallError)
+    return { ...error.toFailure(error.cause.side), code: "timeout", message: error.message };
   const failure = error.toFailure("destination");
   return error.code === "network" && task.length > 0
     ? { ...failure, side: "mesh", code: "stream_broken" }

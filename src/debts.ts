@@ -98,6 +98,10 @@ export class Debts {
       }));
   }
 
+  due(now: number): OwedDebt[] {
+    return this.all().filter((owed) => owed.nextTryMs !== null && owed.nextTryMs <= now);
+  }
+
   count(): number {
     return Number(this.#sql.exec("SELECT count(*) AS n FROM debts").one()["n"]);
   }

@@ -5,15 +5,38 @@
 // TransformStream ten times, and both lose what fetch needs to send a Content-Length. Without digests the body is handed
 // on as it is, and no JavaScript touches a byte, unless its length has to be counted.
 //
-// Memory: one buffer, whatever the part's length.
+// Memory: one buffer, whatever the part's length. A stream that moves nothing for IDLE_LIMIT_MS is let go with a StallError
+// that tells which end it waited for.
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { bytesToHex } from "./checksum.ts";
 import type { Digest } from "./proof.ts";
+import { IDLE_LIMIT_MS } from "./time_limit.ts";
 import type { PartDigests } from "./work.ts";
 
 const BUFFER_BYTES = 512 * 1024;
+
+/** What is sent in place of a body. */
+export interface Passing {
+  readonly body: ReadableStream | Uint8Array;
+  /** Settles when all bytes have passed; fails when either stream does. */
+  readonly digests: Promise<PartDigests>;
+  /** Does every buffer pass through here? The runtime alone tells nothing of what it moves. */
+  readonly watched: boolean;
+}
+
+/** Neither end did anything for too long. */
+export class StallError extends Error {
+  override readonly name = "StallError";
+  readonly side: "source" | "destination";
+
+  constructor(side: "source" | "destination", movedBytes: number) {
+    const what = side === "source" ? "the source sent nothing" : "the destination took nothing";
+    super(`${what} for ${IDLE_LIMIT_MS / 1000} s, after ${movedBytes} bytes`);
+    this.side = side;
+  }
+}
 
 /**
  * A body whose length the runtime knows, and of which no digest is wanted, is moved by the runtime alone. Any other goes
@@ -21,22 +44,21 @@ const BUFFER_BYTES = 512 * 1024;
  *
  * @param length the exact number of bytes: fewer or more make both streams fail
  * @param sized the body came with a Content-Length, which is enforced by the runtime
- * @returns the body to send in its place, and the digests; these fail when the stream does
  */
 export function digestWhileStreaming(
   body: ReadableStream | Uint8Array,
   { length, sized, digests }: { length: number; sized: boolean; digests: readonly Digest[] },
-): { body: ReadableStream | Uint8Array; digests: Promise<PartDigests> } {
+): Passing {
   const digesters = digests.map(makeDigester);
-  if (digesters.length === 0 && sized) return { body, digests: Promise.resolve({}) };
+  if (digesters.length === 0 && sized) return { body, digests: Promise.resolve({}), watched: false };
   if (body instanceof Uint8Array) {
-    return { body, digests: (async () => finish(digesters, [body]))() };
+    return { body, digests: (async () => finish(digesters, [body]))(), watched: false };
   }
   const { readable, writable } = new FixedLengthStream(length);
   const pumped = pump(body, writable, digesters);
   // The sender of `readable` fails with the same cause and is the one who is waited for.
   pumped.catch(() => undefined);
-  return { body: readable, digests: pumped };
+  return { body: readable, digests: pumped, watched: true };
 }
 
 interface Digester {
@@ -82,21 +104,38 @@ async function pump(
 ): Promise<PartDigests> {
   const reader = body.getReader({ mode: "byob" });
   const writer = writable.getWriter();
+  let movedBytes = 0;
   try {
     for (let buffer = new ArrayBuffer(BUFFER_BYTES); ;) {
-      const { done, value } = await reader.readAtLeast(BUFFER_BYTES, new Uint8Array(buffer));
+      const read = reader.readAtLeast(BUFFER_BYTES, new Uint8Array(buffer));
+      const { done, value } = await orStall(read, "source", movedBytes);
       if (value !== undefined && value.length > 0) {
         for (const digester of digesters) await digester.update(value);
-        await writer.write(value);
+        await orStall(writer.write(value), "destination", movedBytes);
+        movedBytes += value.length;
         buffer = value.buffer;
       }
       if (done || value === undefined) break;
     }
-    await writer.close();
+    await orStall(writer.close(), "destination", movedBytes);
     return await finish(digesters, []);
   } catch (error) {
-    await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
+    const ended = Promise.allSettled([writer.abort(error), reader.cancel(error)]);
+    // A stream that stalls may not even end: the caller aborts both requests.
+    if (!(error instanceof StallError)) await ended;
     throw error;
+  }
+}
+
+/** Waits for a step of one of the two streams, but not for ever. @throws {StallError} */
+async function orStall<T>(step: Promise<T>, side: "source" | "destination", movedBytes: number): Promise<T> {
+  const stalled = Promise.withResolvers<never>();
+  const timer = setTimeout(() => stalled.reject(new StallError(side, movedBytes)), IDLE_LIMIT_MS);
+  step.catch(() => undefined); // when it fails after its time, nobody waits for it any more
+  try {
+    return await Promise.race([step, stalled.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -7,6 +7,7 @@ import {
   MAX_OUTAGE_ATTEMPTS,
   backoffMs,
   isOutage,
+  isStoreTrouble,
   verdictOf,
 } from "./failure.ts";
 import {
@@ -49,7 +50,7 @@ export function afterFailure({ restarts, ifSourceChanges }: Prepared, failure: F
     failure.code === "ConditionalRequestConflict" ||
     (failure.code === "source_changed" && ifSourceChanges === "restart");
   return curable && restarts < MAX_RESTARTS
-    ? { phase: "restart", via: "auto", restarts: restarts + 1 }
+    ? { phase: "restart", via: "auto", restarts: restarts + 1, start: "now" }
     : { phase: "failed", failure };
 }
 
@@ -62,8 +63,11 @@ export function conclude({ object, ending }: { object: Prepared | null; ending: 
       return { phase: "failed", failure: ending.failure, object };
     case "skipped":
       return { phase: "completed", object, result: { kind: "skipped" } };
-    case "restart":
-      return { phase: "sizing", via: ending.via, restarts: ending.restarts, retry: FRESH };
+    case "restart": {
+      const { via, restarts, start } = ending;
+      const again = { phase: "sizing" as const, via, restarts, retry: FRESH };
+      return start === "paused" ? { phase: "paused", resume: again } : again;
+    }
   }
 }
 
@@ -90,7 +94,12 @@ export function stepFailed(job: Job, event: { failure: Failure; now: number; ran
   }
   if (verdict !== "fatal" && verdict !== "blocked" && failedAttempts < attemptsFor(job, failure))
     return again;
-  if (verdict === "blocked" || (hasWork(job) && isOutage(failure))) {
+  return giveUp(job, failure);
+}
+
+/** No try is left: is a person asked, or is it the end? Work is not thrown away because a store is in trouble. */
+export function giveUp(job: Working, failure: Failure): Job {
+  if (verdictOf(failure) === "blocked" || (hasWork(job) && isStoreTrouble(failure))) {
     return job.phase === "verifying" && job.wish === "cancel"
       ? unverified(job.object, failure)
       : { phase: "blocked", resume: job, failure };

@@ -60,6 +60,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   object_not_visible: "retry", // a HEAD right after Complete, at a store that is not yet consistent
   upload_still_there: "retry", // parts landed after an abort
   bad_answer: "retry",
+  head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
   platform_limit: "retry", // the event has used up what the platform gives one: a fresh event goes on
   // Throttling, whatever its status.
   SlowDown: "throttle",
@@ -152,6 +153,12 @@ const OUTAGES: ReadonlySet<string> = new Set([
   "http_502",
   "http_504",
 ]);
+
+/** Down, or unwell: what it refuses now it may take later. */
+export function isStoreTrouble(failure: Failure): boolean {
+  const ownFault = failure.code === "InternalError" || (failure.status !== null && failure.status >= 500);
+  return isOutage(failure) || (ownFault && verdictOf(failure) === "retry");
+}
 
 // What the platform says when an event has used up its share, or an object has too much to do. None of it has a code.
 // https://developers.cloudflare.com/workers/observability/errors/ and

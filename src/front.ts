@@ -278,7 +278,7 @@ const USAGE = `Bucket Brigade copies objects between S3-compatible stores.
   POST   /copies                  start: -d source=store:bucket/key -d destination=store:bucket/key
   GET    /copies?phase=&limit=&cursor=
   GET    /copies?orphans          copies that may have left an upload behind; it is tried for a week to abort it
-  GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or after that many seconds
+  GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or needs you, or after that many seconds
   GET    /copies/{id}/parts       the part table
   POST   /copies/{id}/cancel      also pause, resume
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'

@@ -14,7 +14,7 @@
 // is looked for and aborted before the next one is made, and before the copy ends. What cannot be undone now, because the
 // store is down or says no, is owed: the copy ends, and the debt is paid later (debts.ts).
 
-import { FRESH, afterFailure, attemptsFor, conclude, end, stepFailed } from "./ending.ts";
+import { FRESH, afterFailure, attemptsFor, conclude, end, giveUp, stepFailed } from "./ending.ts";
 import { type Failure, MAX_ATTEMPTS, backoffMs, isOutage, meshFailure, verdictOf } from "./failure.ts";
 import {
   type Event,
@@ -23,7 +23,6 @@ import {
   type Prepared,
   type Step,
   type Upload,
-  type Working,
   isEnded,
   workOf,
 } from "./phase.ts";
@@ -85,11 +84,9 @@ export function apply(job: Job, event: Event): Job {
     case "cancel":
       return cancel(job);
     case "pause":
-      return job.phase === "blocked" || job.phase === "paused" || job.phase === "aborting" || isEnded(job)
-        ? job
-        : { phase: "paused", resume: job };
+      return pause(job);
     case "resume":
-      return job.phase === "paused" || job.phase === "blocked" ? resume(job.resume) : job;
+      return resume(job);
   }
   // Answers that were under way when the copy was paused or blocked still count.
   if (job.phase === "paused" || job.phase === "blocked") {
@@ -128,7 +125,7 @@ export function apply(job: Job, event: Event): Job {
       };
     case "streamInstead":
       return job.phase === "creating" || job.phase === "uploading"
-        ? end(job, { phase: "restart", via: "stream", restarts: job.object.restarts })
+        ? end(job, { phase: "restart", via: "stream", restarts: job.object.restarts, start: "now" })
         : job;
     case "createSending":
       return job.phase === "creating" ? { ...job, sentAtMs: event.now } : job;
@@ -207,8 +204,18 @@ function begin(object: Prepared, upload: Upload): Job {
   return { phase: "uploading", object, upload, source: "same", retry: FRESH };
 }
 
-function resume(work: Working): Job {
-  const rested = { ...work, retry: FRESH };
+function pause(job: Job): Job {
+  if (job.phase === "blocked" || job.phase === "paused" || isEnded(job)) return job;
+  if (job.phase !== "aborting") return { phase: "paused", resume: job };
+  // An abort goes to its end; only what begins after it can wait.
+  return job.ending.phase === "restart" ? { ...job, ending: { ...job.ending, start: "paused" } } : job;
+}
+
+function resume(job: Job): Job {
+  if (job.phase === "aborting" && job.ending.phase === "restart")
+    return { ...job, ending: { ...job.ending, start: "now" } };
+  if (job.phase !== "paused" && job.phase !== "blocked") return job;
+  const rested = { ...job.resume, retry: FRESH };
   return rested.phase === "uploading" ? { ...rested, source: "unchecked" } : rested;
 }
 
@@ -248,10 +255,8 @@ function objectAbsent(job: Job, { uploadGone }: { uploadGone: boolean }): Job {
   // Somebody else's object came first: If-None-Match held.
   if (failure.code === "PreconditionFailed" && job.object.ifExists === "skip")
     return end(job, { phase: "skipped" });
-  const hopeless =
-    uploadGone ||
-    failure.code === "NoSuchUpload" ||
-    failure.code === "PreconditionFailed" ||
-    job.retry.failedAttempts >= attemptsFor(job, failure);
-  return hopeless ? end(job, { phase: "failed", failure }) : { ...job, call: { sent: false } };
+  const unsent = { ...job, call: { sent: false as const } };
+  if (uploadGone || failure.code === "NoSuchUpload" || failure.code === "PreconditionFailed")
+    return end(job, { phase: "failed", failure });
+  return job.retry.failedAttempts < attemptsFor(job, failure) ? unsent : giveUp(unsent, failure);
 }

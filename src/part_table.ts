@@ -14,15 +14,13 @@ import type { HealthBook } from "./store_health.ts";
 import type { Claim, PartDigests, PartReport } from "./work.ts";
 import type { ListedPart } from "./xml.ts";
 
-/** A lane calls at least every 20 s; one that has been silent for this long is dead. */
-export const LANE_LEASE_MS = 90_000;
-
 /** Attempts after which a part is not sent again because ListParts says so. */
 const MAX_RESENDS = 3;
 
 export interface Leased {
   readonly partNumber: number;
   readonly attempt: number;
+  readonly failedAttempts: number;
   /** The store has this part already, under this ETag; only the digest of its bytes is wanted. */
   readonly heldEtag: string | null;
 }
@@ -80,14 +78,14 @@ export class PartTable {
         done_at_ms INTEGER
       );
       CREATE INDEX IF NOT EXISTS open_parts ON parts (state, not_before_ms) WHERE state <> 'done';
-      CREATE TABLE IF NOT EXISTS lanes (lane INTEGER PRIMARY KEY, seen_at_ms INTEGER NOT NULL);
       CREATE TABLE IF NOT EXISTS totals (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         done INTEGER NOT NULL, done_bytes INTEGER NOT NULL,
         attempts INTEGER NOT NULL, failed_attempts INTEGER NOT NULL,
+        slowest_ms_per_mib REAL,          -- of the parts that are done
         opaque_etags INTEGER NOT NULL     -- 1: this store's part ETags are known to be no MD5s
       );
-      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, 0);
+      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, NULL, 0);
     `);
   }
 
@@ -116,7 +114,6 @@ export class PartTable {
    * @returns the failure that ends the copy, if a part has failed for good
    */
   record({ lane, finished, running }: Claim, context: ReportContext): Failure | null {
-    this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", lane, context.now);
     let final: Failure | null = null;
     for (const report of finished) final = this.#recordReport(report, context) ?? final;
     // What this lane was given and neither runs nor reports was lost with an earlier event of it.
@@ -145,7 +142,7 @@ export class PartTable {
     if (wanted <= 0) return leased;
     for (const row of this.#sql
       .exec(
-        "SELECT part_number, attempt, held_etag FROM parts WHERE state = 'pending' AND not_before_ms <= ? ORDER BY part_number LIMIT ?",
+        "SELECT part_number, attempt, failed_attempts, held_etag FROM parts WHERE state = 'pending' AND not_before_ms <= ? ORDER BY part_number LIMIT ?",
         now,
         wanted,
       )
@@ -159,7 +156,7 @@ export class PartTable {
         partNumber,
       );
       const heldEtag = row["held_etag"] === null ? null : String(row["held_etag"]);
-      leased.push({ partNumber, attempt, heldEtag });
+      leased.push({ partNumber, attempt, failedAttempts: Number(row["failed_attempts"]), heldEtag });
     }
     for (
       let partNumber = this.#highest() + 1;
@@ -172,10 +169,16 @@ export class PartTable {
         lane,
         lengthOf(partNumber),
       );
-      leased.push({ partNumber, attempt: 1, heldEtag: null });
+      leased.push({ partNumber, attempt: 1, failedAttempts: 0, heldEtag: null });
     }
     if (leased.length > 0) this.#sql.exec("UPDATE totals SET attempts = attempts + ?", leased.length);
     return leased;
+  }
+
+  /** How long the slowest finished part took for each MiB; null before the first. */
+  slowestMsPerMib(): number | null {
+    const slowest = this.#sql.exec("SELECT slowest_ms_per_mib AS slowest FROM totals").one()["slowest"];
+    return slowest === null || slowest === undefined ? null : Number(slowest);
   }
 
   /** Is there a part that nobody has and that is not done? And when may the first of them be tried? */
@@ -187,17 +190,9 @@ export class PartTable {
     return { count: Number(row["n"]) + fresh, earliestMs: fresh > 0 ? 0 : Number(row["earliest"] ?? 0) };
   }
 
-  /** Frees the parts of lanes that have been silent for too long. @returns those lanes */
-  releaseSilent(now: number): number[] {
-    const silent = this.#sql
-      .exec("SELECT lane FROM lanes WHERE seen_at_ms < ?", now - LANE_LEASE_MS)
-      .toArray()
-      .map((row) => Number(row["lane"]));
-    for (const lane of silent) {
-      this.#sql.exec("UPDATE parts SET state = 'lost' WHERE state = 'leased' AND lane = ?", lane);
-      this.#sql.exec("DELETE FROM lanes WHERE lane = ?", lane);
-    }
-    return silent;
+  /** A lane has died: what it had is lost until it is known whether the store has it. */
+  loseLane(lane: number): void {
+    this.#sql.exec("UPDATE parts SET state = 'lost' WHERE state = 'leased' AND lane = ?", lane);
   }
 
   /**
@@ -232,28 +227,22 @@ export class PartTable {
     return found;
   }
 
+  /** The object that one PutObject was to make is there, though no report of it came. */
+  finishWhole(etag: string, length: number, now: number): void {
+    if (this.totals().done > 0) return;
+    this.#sql.exec(
+      `INSERT OR IGNORE INTO parts (part_number, state, attempt, failed_attempts, not_before_ms, length)
+       VALUES (1, 'pending', 0, 0, 0, ?)`,
+      length,
+    );
+    this.#done(1, { etag, digests: {}, durationMs: null }, now);
+  }
+
   /** A person has mended what was wrong: earlier failures no longer count. */
   forgive(): void {
     this.#sql.exec(
       "UPDATE parts SET failed_attempts = 0, not_before_ms = 0 WHERE state IN ('pending', 'lost')",
     );
-  }
-
-  /** A lane that was told to rest or stop is not expected to call again. */
-  forgetLane(lane: number): void {
-    this.#sql.exec("DELETE FROM lanes WHERE lane = ?", lane);
-  }
-
-  /** Lanes that are expected to call. A lane counts from the moment it is woken. */
-  liveLanes(): number[] {
-    return this.#sql
-      .exec("SELECT lane FROM lanes ORDER BY lane")
-      .toArray()
-      .map((row) => Number(row["lane"]));
-  }
-
-  expectLane(lane: number, now: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", lane, now);
   }
 
   /** The parts for CompleteMultipartUpload, ascending. */
@@ -376,8 +365,10 @@ export class PartTable {
       partNumber,
     );
     this.#sql.exec(
-      `UPDATE totals SET done = done + 1,
-         done_bytes = done_bytes + (SELECT length FROM parts WHERE part_number = ?)`,
+      `UPDATE totals SET done = done + 1, done_bytes = done_bytes + part.length,
+         slowest_ms_per_mib = nullif(max(coalesce(slowest_ms_per_mib, 0),
+           coalesce(part.duration_ms, 0) * 1048576.0 / max(part.length, 1048576)), 0)
+       FROM (SELECT length, duration_ms FROM parts WHERE part_number = ?) AS part`,
       partNumber,
     );
   }

@@ -51,7 +51,12 @@ export type Ending =
   | { readonly phase: "cancelled" }
   | { readonly phase: "failed"; readonly failure: Failure }
   | { readonly phase: "skipped" }
-  | { readonly phase: "restart"; readonly via: "auto" | "stream"; readonly restarts: number };
+  | {
+      readonly phase: "restart";
+      readonly via: "auto" | "stream";
+      readonly restarts: number;
+      readonly start: "now" | "paused";
+    };
 
 export type Working =
   /** Another copy to the same destination goes first: the one `behind` names, once that is known. */

@@ -7,6 +7,7 @@
 import type { CopySpec } from "./api.ts";
 import { Debts, debtsOf } from "./debts.ts";
 import { type Event, type Job, apply, isEnded, newJob, objectOf } from "./job.ts";
+import { LaneTable } from "./lane_table.ts";
 import { PartTable } from "./part_table.ts";
 import type { PartCounts } from "./phase.ts";
 import { unitCount } from "./plan.ts";
@@ -33,6 +34,7 @@ export class CopyRecord {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly parts: PartTable;
+  readonly lanes: LaneTable;
   readonly timeline: Timeline;
   readonly debts: Debts;
 
@@ -40,6 +42,7 @@ export class CopyRecord {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.parts = new PartTable(this.#sql);
+    this.lanes = new LaneTable(this.#sql);
     this.timeline = new Timeline(this.#sql);
     this.debts = new Debts(this.#sql);
   }
@@ -121,6 +124,16 @@ export class CopyRecord {
     });
   }
 
+  /** The parts of lanes that have been silent for too long are lost. @returns those lanes */
+  releaseSilent(now: number): number[] {
+    const silent = this.lanes.silent(now);
+    for (const lane of silent) {
+      this.parts.loseLane(lane);
+      this.lanes.forget(lane);
+    }
+    return silent;
+  }
+
   counts(job: Job): PartCounts {
     const plan = objectOf(job)?.plan;
     return { total: plan === undefined ? 0 : unitCount(plan), ...this.parts.totals() };
@@ -157,6 +170,7 @@ export class CopyRecord {
 
   #createTables(): void {
     this.parts.createTables();
+    this.lanes.createTables();
     this.timeline.createTables();
     this.debts.createTables();
     this.#sql.exec(`

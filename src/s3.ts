@@ -7,7 +7,16 @@
 
 import { base64OfHex, bytesToHex } from "./checksum.ts";
 import { encodeRfc3986, rangeHeader } from "./s3_url.ts";
-import { type ObjectAddress, type RequestAddress, type S3, S3Error, readText, send } from "./s3_request.ts";
+import {
+  CALL_LIMIT_MS,
+  type ObjectAddress,
+  type RequestAddress,
+  type S3,
+  S3Error,
+  readText,
+  send,
+  timeoutError,
+} from "./s3_request.ts";
 import type { Encryption } from "./stores.ts";
 import {
   type ListedPart,
@@ -25,7 +34,7 @@ import {
 // Stores that refused `x-amz-checksum-mode` although their profile says otherwise; forgetting it costs one more HEAD.
 const withoutChecksumMode = new Set<string>();
 
-export { type ObjectAddress, type S3, S3Error, connect } from "./s3_request.ts";
+export { type ObjectAddress, type S3, S3Error, connect, timeoutError } from "./s3_request.ts";
 
 /**
  * Size, ETag and attributes of an object, or with `partNumber` of one part of it (believe that only with 206).
@@ -60,14 +69,39 @@ export async function headObject(
       }
     }
     if (error.status >= 500) throw error;
-    const range = { range: rangeHeader(0, 1) };
-    const probe = await send(s3, operation, address, {
-      method: "GET",
-      query,
-      headers: { ...headers, ...range },
-    });
-    await probe.body?.cancel();
-    return await head(); // the GET has found the region or the clock out
+    await probeByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
+    try {
+      return await head(); // the GET has found the region or the clock out
+    } catch (again) {
+      if (!(again instanceof S3Error) || again.status === null || again.status >= 500) throw again;
+      // To HEAD and to GET takes one and the same permission: what this refusal means is not known.
+      throw new S3Error(operation, address, {
+        code: again.status === 404 ? again.code : "head_refused",
+        detail: `the store answered ${again.status} to HEAD and lets GET pass`,
+        status: again.status,
+        requestId: again.requestId,
+      });
+    }
+  }
+}
+
+/** Asks for one byte, for the reason that a HEAD cannot give. @throws {S3Error} with the store's own code */
+async function probeByGet(
+  s3: S3,
+  address: ObjectAddress,
+  request: { query: Record<string, string | number>; headers: Record<string, string> },
+): Promise<void> {
+  // A store that ignores the range sends the whole object, of which nothing is read.
+  const unread = new AbortController();
+  const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
+  try {
+    await send(s3, "HeadObject", address, { method: "GET", ...request, signal: unread.signal });
+  } catch (error) {
+    // An empty object has no first byte; it has been found and may be read, which was the question.
+    if (!(error instanceof S3Error) || error.status !== 416) throw error;
+  } finally {
+    clearTimeout(timer);
+    unread.abort();
   }
 }
 
@@ -293,7 +327,7 @@ export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<
   }
 }
 
-const COMPLETE_TIMEOUT_MS = 12 * 60_000;
+const COMPLETE_LIMIT_MS = 12 * 60_000;
 
 /**
  * Makes the object of its parts. S3 may keep the answer for minutes, within the 15 that an alarm has.
@@ -313,13 +347,12 @@ export async function completeMultipartUpload(
   const body = new TextEncoder().encode(completeDocument(parts));
   const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
   if (onlyIfAbsent) headers["if-none-match"] = "*";
-  const signal = AbortSignal.timeout(COMPLETE_TIMEOUT_MS);
   const response = await send(s3, operation, address, {
     method: "POST",
     query: { uploadId },
     headers,
     body,
-    signal,
+    limitMs: COMPLETE_LIMIT_MS,
   });
   const text = await readText(operation, address, response);
   return parseComplete(text) ?? refusedInside(operation, address, response, text);

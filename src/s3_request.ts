@@ -38,8 +38,12 @@ export interface S3Request {
   readonly method: string;
   readonly query?: Readonly<Record<string, string | number>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Replaces the default time limit of a call that moves no object bytes. */
+  /**
+   * Of a call that moves object bytes: ends it and its body, which the caller reads or cancels. The answer of any other
+   * call is read before it is handed on, within `limitMs`.
+   */
   readonly signal?: AbortSignal;
+  readonly limitMs?: number;
   /** A stream can be sent once; bytes can be sent again after a correction of region or clock. */
   readonly body?: ReadableStream | Uint8Array;
 }
@@ -86,7 +90,9 @@ export function connect(store: Store, userAgent: string): S3 {
 }
 
 /** A call without object bytes that takes longer than this gets no answer any more. */
-const CALL_TIMEOUT_MS = 60_000;
+export const CALL_LIMIT_MS = 60_000;
+/** Answers that move no object bytes: 1,000 parts or uploads of a list are a few hundred kilobytes. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 // Signing keys are good for a day; aws4fetch computes four HMACs for each when it finds none here.
 const signingKeys = new Map<string, ArrayBuffer>();
@@ -128,10 +134,56 @@ export async function readText(
 }
 
 async function sendOnce(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  request: S3Request,
+): Promise<Response> {
+  const { signal, limitMs = CALL_LIMIT_MS } = request;
+  if (signal !== undefined) return await sendSigned(s3, operation, address, request, signal);
+  // Not AbortSignal.timeout(): its timer would go on after the answer, and keep a Durable Object in memory for it.
+  const overdue = new AbortController();
+  const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);
+  try {
+    const response = await sendSigned(s3, operation, address, request, overdue.signal);
+    if (response.body === null) return response;
+    if (response.ok) return await held(operation, address, response);
+    const { status, headers } = response;
+    return new Response(await readAtMost(response.body, MAX_ERROR_BYTES), { status, headers });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function timeoutError(limitMs: number): DOMException {
+  return new DOMException(`nothing within ${limitMs / 1000} s`, "TimeoutError");
+}
+
+/** The same answer with its body in memory. @throws {S3Error} when it breaks off, or is no answer of that kind */
+async function held(operation: string, address: RequestAddress, response: Response): Promise<Response> {
+  const { status, headers } = response;
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > MAX_ANSWER_BYTES) break; // which cancels the rest
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw unanswered(operation, address, error);
+  }
+  if (sizeBytes <= MAX_ANSWER_BYTES) return new Response(new Blob(chunks), { status, headers });
+  const detail = `the answer has more than ${MAX_ANSWER_BYTES} bytes`;
+  throw new S3Error(operation, address, { code: "bad_answer", detail, status });
+}
+
+async function sendSigned(
   { store, userAgent }: S3,
   operation: string,
   address: RequestAddress,
-  { method, query = {}, headers = {}, body, signal = AbortSignal.timeout(CALL_TIMEOUT_MS) }: S3Request,
+  { method, query = {}, headers = {}, body }: S3Request,
+  signal: AbortSignal,
 ): Promise<Response> {
   const region = regions.get(regionKey(store, address.bucket)) ?? store.region;
   const endpoint = endpointOf(store, region);

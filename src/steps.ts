@@ -5,16 +5,14 @@
 
 import { planLimits } from "./api.ts";
 import { COPY_ID_HEADER, droppable } from "./attributes.ts";
-import { combineCrcs, multipartEtag } from "./checksum.ts";
 import type { Env } from "./env.ts";
-import { type OwedDebt } from "./debts.ts";
 import { type Failure, type Side, meshFailure, saysNo } from "./failure.ts";
 import { workOf } from "./job.ts";
-import type { PartTable } from "./part_table.ts";
+import { combinedChecksum, mismatchWithSource, predictedEtag } from "./part_sums.ts";
 import type { Prepared, Step, Upload } from "./phase.ts";
 import { DestinationError, fullObjectChecksums, prepare } from "./prepare.ts";
 import { Problem } from "./problem.ts";
-import { type Checksum, bareEtag, conclude, isMd5Etag } from "./proof.ts";
+import { bareEtag, conclude } from "./proof.ts";
 import type { CopyRecord } from "./record.ts";
 import {
   type ObjectAddress,
@@ -27,12 +25,11 @@ import {
   headObject,
   isEncryptedWithKey,
   listParts,
-  md5Hex,
   objectExists,
 } from "./s3.ts";
 import { findStore } from "./stores.ts";
 import type { ListedPart } from "./xml.ts";
-import { endUpload, lookForUpload, removeOurs, sweepUploads } from "./undo.ts";
+import { endUpload, lookForUpload, payDebt, sweepUploads } from "./undo.ts";
 
 export type StoreStep = Exclude<Step, { do: "rest" | "takeTurn" | "tendLanes" | "settleParts" }>;
 
@@ -78,36 +75,20 @@ export class Steps {
     }
   }
 
-  /** Tries to pay what is due. A debt that still cannot be paid stays. */
+  /** Tries to pay what is due of the debts. */
   async payDebts(): Promise<void> {
-    const { debts } = this.#record;
-    for (const owed of debts.all()) {
-      if (owed.nextTryMs === null || owed.nextTryMs > Date.now()) continue;
+    const { spec } = this.#record.load();
+    const { debts, timeline } = this.#record;
+    for (const owed of debts.due(Date.now())) {
       try {
-        const detail = await this.#pay(owed.debt);
+        const detail = await payDebt(this.#destination(), spec.destination, owed);
         this.#record.transaction(() => {
           debts.paid(owed);
-          this.#record.timeline.add(Date.now(), "orphan_gone", detail);
+          timeline.add(Date.now(), "orphan_gone", detail);
         });
       } catch (error) {
         debts.stillOwed(owed, failureOf(error, "destination"), Date.now(), Math.random());
       }
-    }
-  }
-
-  async #pay(debt: OwedDebt["debt"]): Promise<string> {
-    const { destination: address } = this.#record.load().spec;
-    const destination = this.#destination();
-    switch (debt.kind) {
-      case "upload":
-        await endUpload(destination, address, debt.uploadId);
-        return "the unfinished upload has been aborted";
-      case "stray":
-        return `${await sweepUploads(destination, address, debt.sentAtMs)} unfinished uploads have been aborted`;
-      case "object":
-        return (await removeOurs(destination, address, debt.copyId))
-          ? "the object of an unanswered PutObject has been deleted"
-          : "no object was made";
     }
   }
 
@@ -163,7 +144,10 @@ export class Steps {
     const { spec } = this.#record.load();
     const destination = this.#destination();
     try {
-      const aborted = await sweepUploads(destination, spec.destination, sinceMs);
+      const aborted = await sweepUploads(destination, spec.destination, {
+        sentAtMs: sinceMs,
+        endedAtMs: null,
+      });
       for (let n = 0; n < aborted; n++) this.#record.timeline.add(Date.now(), "stray_upload_aborted");
     } catch (error) {
       const failure = failureOf(error, "destination");
@@ -287,7 +271,12 @@ export class Steps {
       const { headers } = await headObject(destination, spec.destination);
       const etag = headers.get("etag");
       if (etag !== null && (await this.#isOurs(headers, object))) {
-        this.#record.record({ type: "objectFound", etag }, "object_found");
+        this.#record.transaction(() => {
+          // Nobody has reported the one PutObject that made it.
+          if (object.plan.kind === "whole")
+            this.#record.parts.finishWhole(etag, object.plan.sizeBytes, Date.now());
+          this.#record.record({ type: "objectFound", etag }, "object_found");
+        });
         return;
       }
     } catch (error) {
@@ -437,47 +426,6 @@ export function dropHeader(record: CopyRecord, headers: Prepared["headers"], fai
     record.record({ type: "headerDropped", header: dropped.name }, "attribute_dropped", dropped.loss);
   });
   return true;
-}
-
-/** Why the parts do not add up to the source's own ETag or checksum, or null. Known before the object appears. */
-async function mismatchWithSource(object: Prepared, parts: PartTable): Promise<string | null> {
-  const { proof, sourceEtag, plan } = object;
-  const ours = combinedChecksum(object, parts);
-  if (
-    ours !== null &&
-    proof.sourceChecksum?.algorithm === ours.algorithm &&
-    proof.sourceChecksum.hex !== ours.hex
-  ) {
-    return `${ours.algorithm} of the bytes copied is ${ours.hex}; the source says ${proof.sourceChecksum.hex}`;
-  }
-  if (proof.etag !== "kept" || object.timesRedone > 0) return null;
-  const predicted = await predictedEtag(parts, plan.kind);
-  const expected = bareEtag(sourceEtag).toLowerCase();
-  return predicted === null || predicted === expected
-    ? null
-    : `The parts make the ETag ${predicted}; the source's is ${expected}`;
-}
-
-/** The ETag that the stored parts make by S3's rule; null where part ETags are no MD5s. */
-async function predictedEtag(parts: PartTable, kind: "whole" | "parts"): Promise<string | null> {
-  const etags = parts.finished().map(({ etag }) => bareEtag(etag).toLowerCase());
-  if (parts.hasOpaqueEtags() || !etags.every((etag) => isMd5Etag(etag) && !etag.includes("-"))) return null;
-  return kind === "whole" ? (etags[0] ?? null) : await multipartEtag(etags, md5Hex);
-}
-
-/** The CRC of all bytes that passed, in the first algorithm that was asked for. */
-function combinedChecksum({ proof }: Prepared, parts: PartTable): Checksum | null {
-  for (const algorithm of proof.digests) {
-    if (algorithm === "md5") continue;
-    const known: { crc: string; length: number }[] = [];
-    for (const { digests, length } of parts.finished()) {
-      const crc = digests[algorithm];
-      if (crc === undefined) return null;
-      known.push({ crc, length });
-    }
-    return { algorithm, hex: combineCrcs(algorithm, known) };
-  }
-  return null;
 }
 
 const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);

@@ -6,7 +6,14 @@
 // the retry before it cost, else 1): https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 // (2026-11). With them a store may fail every third request for ever and is still asked at full width.
 
-import { type Failure, type Side, backoffMs, isOutage } from "./failure.ts";
+import {
+  type Failure,
+  MAX_OUTAGE_ATTEMPTS,
+  type Side,
+  backoffMs,
+  isStoreTrouble,
+  verdictOf,
+} from "./failure.ts";
 
 export interface Health {
   readonly tokens: number;
@@ -63,7 +70,9 @@ export function isUsedUp(
   now: number,
 ): boolean {
   if (attempts < allowed) return false;
-  return !isOutage(failure) || before.failingSinceMs === null || isHopeless(before, now);
+  if (before.failingSinceMs !== null && isStoreTrouble(failure)) return isHopeless(before, now);
+  // A busy store answers others meanwhile, and this part by chance never.
+  return verdictOf(failure) !== "throttle" || attempts >= MAX_OUTAGE_ATTEMPTS;
 }
 
 /** Has nothing succeeded for so long that a person must look? */

@@ -4,6 +4,7 @@
 // What it needs: the destination. It knows nothing of the copy's state; steps.ts does.
 
 import { COPY_ID_HEADER } from "./attributes.ts";
+import type { OwedDebt } from "./debts.ts";
 import { saysNo } from "./failure.ts";
 import {
   type ObjectAddress,
@@ -57,19 +58,21 @@ export async function lookForUpload(
 
 /**
  * Aborts the uploads that an unanswered CreateMultipartUpload may have made. Only uploads of this very key that began
- * since it was sent can be ours; S3 has no other mark of an upload.
+ * since it was sent, and before this copy ended, can be ours; S3 has no other mark of an upload.
  *
+ * @param span.endedAtMs another copy may have begun since; null while this one goes on
  * @returns how many there were
  * @throws {S3Error} also when the store cannot list its uploads
  */
 export async function sweepUploads(
   destination: S3,
   address: ObjectAddress,
-  sentAtMs: number,
+  { sentAtMs, endedAtMs }: { sentAtMs: number; endedAtMs: number | null },
 ): Promise<number> {
   let aborted = 0;
   for (const { uploadId, initiatedMs } of await listUploadsOfKey(destination, address)) {
     if (initiatedMs < sentAtMs - CLOCK_TOLERANCE_MS) continue;
+    if (endedAtMs !== null && initiatedMs >= endedAtMs) continue;
     await abortMultipartUpload(destination, address, uploadId);
     aborted += 1;
   }
@@ -82,7 +85,7 @@ export async function sweepUploads(
  * @returns whether there was one
  * @throws {S3Error}
  */
-export async function removeOurs(destination: S3, address: ObjectAddress, copyId: string): Promise<boolean> {
+async function removeOurs(destination: S3, address: ObjectAddress, copyId: string): Promise<boolean> {
   try {
     const { headers } = await headObject(destination, address);
     const etag = headers.get("etag");
@@ -92,5 +95,29 @@ export async function removeOurs(destination: S3, address: ObjectAddress, copyId
   } catch (error) {
     if (error instanceof S3Error && error.status === 404) return false;
     throw error;
+  }
+}
+
+/** Does what a debt asks for. @returns what was found, for people @throws {S3Error} when it is still owed */
+export async function payDebt(
+  destination: S3,
+  address: ObjectAddress,
+  { debt, sinceMs }: OwedDebt,
+): Promise<string> {
+  switch (debt.kind) {
+    case "upload":
+      await endUpload(destination, address, debt.uploadId);
+      return "the unfinished upload has been aborted";
+    case "stray": {
+      const aborted = await sweepUploads(destination, address, {
+        sentAtMs: debt.sentAtMs,
+        endedAtMs: sinceMs,
+      });
+      return `${aborted} unfinished uploads have been aborted`;
+    }
+    case "object":
+      return (await removeOurs(destination, address, debt.copyId))
+        ? "the object of an unanswered PutObject has been deleted"
+        : "no object was made";
   }
 }

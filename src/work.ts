@@ -20,6 +20,8 @@ export interface PartTask {
   readonly length: number;
   /** `stream`: GET into PUT, with these digests computed on the way. `server`: the service copies by itself. */
   readonly via: "stream" | "server";
+  /** After this long the attempt is given up. */
+  readonly limitMs: number;
   readonly digests: readonly Digest[];
   /** The destination has the part, under this ETag, from an attempt whose digests were lost: only they are wanted. */
   readonly heldEtag: string | null;

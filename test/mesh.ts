@@ -173,7 +173,7 @@ export class Mesh {
     return (await this.call<Status>("GET", `/copies/${id}`)).body;
   }
 
-  /** The status at the end of a copy. */
+  /** The status at the end of a copy, or when it waits for a person. */
   async ended(id: string): Promise<Status> {
     return (await this.call<Status>("GET", `/copies/${id}?wait=50`)).body;
   }
@@ -185,6 +185,12 @@ export class Mesh {
       if (predicate(status)) return status;
       await setTimeout(POLL_MS);
     }
+  }
+
+  /** Ends a copy that waits for a person. */
+  async cancel(id: string): Promise<Status> {
+    await this.call("POST", `/copies/${id}/cancel`);
+    return await this.ended(id);
   }
 
   async copy(body: Record<string, unknown>): Promise<Status> {

@@ -200,14 +200,14 @@ test("a part that is refused for good aborts the upload", async () => {
 
 test("an upload is aborted even when the store is away just then", async () => {
   east.putGenerated("source", "outage", { size: 2 * PART });
-  west.fault({ operation: "UploadPart", partNumber: 2 }, { kind: "answer", code: "AccessDenied" });
+  west.fault({ operation: "UploadPart", partNumber: 2 }, { kind: "answer", code: "EntityTooLarge" });
   const away = west.fault(
     { operation: "AbortMultipartUpload" },
     { kind: "drop", stage: "before-body" },
     { times: 2 },
   );
   const status = await mesh.copy(request("outage"));
-  expect(status).toMatchObject({ phase: "failed", failure: { code: "destination_access_denied" } });
+  expect(status).toMatchObject({ phase: "failed", failure: { storeCode: "EntityTooLarge" } });
   expect(away.hits).toBe(2);
   expect(west.count("AbortMultipartUpload")).toBe(3);
 });

@@ -210,7 +210,7 @@ test("a small object whose PutObject took place before the cancel is completed",
 });
 
 test("cancelled while aborting after a failure: it stays failed", async () => {
-  west.fault({ operation: "UploadPart" }, { kind: "answer", code: "AccessDenied" });
+  west.fault({ operation: "UploadPart" }, { kind: "answer", code: "EntityTooLarge" });
   const gate = west.hold({ operation: "AbortMultipartUpload" });
   const id = await startCopy("aborting");
   await west.waitFor(() => gate.waiting.length === 1);
@@ -218,7 +218,7 @@ test("cancelled while aborting after a failure: it stays failed", async () => {
   gate.release();
   expect(await mesh.ended(id)).toMatchObject({
     phase: "failed",
-    failure: { code: "destination_access_denied" },
+    failure: { storeCode: "EntityTooLarge" },
   });
 });
 

@@ -190,9 +190,9 @@ test("InvalidPart where parts cannot be listed fails the copy and aborts the upl
 });
 
 test("a Complete that is refused for good fails the copy and aborts the upload", async () => {
-  west.fault({ operation: "CompleteMultipartUpload" }, { kind: "answer", code: "AccessDenied" });
+  west.fault({ operation: "CompleteMultipartUpload" }, { kind: "answer", code: "InvalidRequest" });
   const status = await copyTo("west", "refused");
-  expect(status).toMatchObject({ phase: "failed", failure: { code: "destination_access_denied" } });
+  expect(status).toMatchObject({ phase: "failed", failure: { storeCode: "InvalidRequest" } });
   expect(completes(west)).toBe(1);
   expect(west.count("AbortMultipartUpload")).toBe(1);
   expect(west.get("destination", "refused")).toBeUndefined();

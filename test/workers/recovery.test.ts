@@ -75,7 +75,8 @@ test("killed, the copies go on: no finished part is sent again, and no upload is
   const sent = west
     .requests({ operation: "UploadPart", key: "long" })
     .map(({ partNumber }) => partNumber ?? 0);
-  expect(sent.filter((partNumber, index) => sent.indexOf(partNumber) !== index)).toEqual([20]);
+  // The store had taken part 20, though nobody heard of it.
+  expect(sent.filter((partNumber, index) => sent.indexOf(partNumber) !== index)).toEqual([]);
   // The upload whose CreateMultipartUpload was answered into the void has been found and aborted.
   const status = await expectWhole(created, "creating");
   expect(status.timeline.map(({ event }) => event)).toContain("stray_upload_aborted");

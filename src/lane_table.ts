@@ -1,0 +1,46 @@
+// The lanes of one copy that are expected to call, in the coordinator's SQLite. A lane counts from the moment it is woken,
+// and is forgotten when it is told that there is nothing more to do.
+
+/** A lane calls at least every 20 s; one that has been silent for this long is dead. */
+export const LANE_LEASE_MS = 90_000;
+
+export class LaneTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  createTables(): void {
+    this.#sql.exec(
+      "CREATE TABLE IF NOT EXISTS lanes (lane INTEGER PRIMARY KEY, seen_at_ms INTEGER NOT NULL)",
+    );
+  }
+
+  /** A lane is expected to call, or has just called. */
+  expect(lane: number, now: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", lane, now);
+  }
+
+  /** A lane that was told to rest or stop is not expected to call again. */
+  forget(lane: number): void {
+    this.#sql.exec("DELETE FROM lanes WHERE lane = ?", lane);
+  }
+
+  /** Lanes that are expected to call. */
+  live(): number[] {
+    return this.#lanes("SELECT lane FROM lanes ORDER BY lane");
+  }
+
+  /** Lanes that should have called long ago. */
+  silent(now: number): number[] {
+    return this.#lanes("SELECT lane FROM lanes WHERE seen_at_ms < ? ORDER BY lane", now - LANE_LEASE_MS);
+  }
+
+  #lanes(query: string, ...values: number[]): number[] {
+    return this.#sql
+      .exec(query, ...values)
+      .toArray()
+      .map((row) => Number(row["lane"]));
+  }
+}
