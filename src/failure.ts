@@ -149,6 +149,7 @@ export function isOutage(failure: Failure): boolean {
 const OUTAGES: ReadonlySet<string> = new Set([
   "network",
   "timeout",
+  "stream_broken", // by whichever store let go: what a store that goes down does to every part in flight
   "platform_limit",
   "http_502",
   "http_504",

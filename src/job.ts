@@ -17,6 +17,7 @@
 import { FRESH, afterFailure, attemptsFor, conclude, end, giveUp, stepFailed } from "./ending.ts";
 import { type Failure, MAX_ATTEMPTS, backoffMs, isOutage, meshFailure, verdictOf } from "./failure.ts";
 import {
+  type Aborting,
   type Event,
   type Job,
   type PartCounts,
@@ -208,12 +209,16 @@ function pause(job: Job): Job {
   if (job.phase === "blocked" || job.phase === "paused" || isEnded(job)) return job;
   if (job.phase !== "aborting") return { phase: "paused", resume: job };
   // An abort goes to its end; only what begins after it can wait.
-  return job.ending.phase === "restart" ? { ...job, ending: { ...job.ending, start: "paused" } } : job;
+  return restarting(job, "paused");
+}
+
+function restarting(job: Aborting, start: "now" | "paused"): Job {
+  if (job.ending.phase !== "restart" || job.ending.start === start) return job;
+  return { ...job, ending: { ...job.ending, start } };
 }
 
 function resume(job: Job): Job {
-  if (job.phase === "aborting" && job.ending.phase === "restart")
-    return { ...job, ending: { ...job.ending, start: "now" } };
+  if (job.phase === "aborting") return restarting(job, "now");
   if (job.phase !== "paused" && job.phase !== "blocked") return job;
   const rested = { ...job.resume, retry: FRESH };
   return rested.phase === "uploading" ? { ...rested, source: "unchecked" } : rested;
@@ -224,7 +229,7 @@ function cancel(job: Job): Job {
   if (isEnded(work)) return work;
   // Whether there is an object is not known yet, or it is there and whole: then there is nothing left to cancel.
   if ((work.phase === "completing" && work.call.sent) || work.phase === "verifying")
-    return work.wish === "cancel" ? work : { ...work, wish: "cancel", retry: FRESH };
+    return work.wish === "cancel" && job === work ? work : { ...work, wish: "cancel", retry: FRESH };
   if (work.phase !== "aborting") return end(work, { phase: "cancelled" });
   return work.ending.phase === "restart" ? { ...work, ending: { phase: "cancelled" } } : work;
 }

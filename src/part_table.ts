@@ -14,8 +14,8 @@ import type { HealthBook } from "./store_health.ts";
 import type { Claim, PartDigests, PartReport } from "./work.ts";
 import type { ListedPart } from "./xml.ts";
 
-/** Attempts after which a part is not sent again because ListParts says so. */
-const MAX_RESENDS = 3;
+/** A part that was done is sent again so often, because ListParts or its digest says so, and no more. */
+const MAX_RESENDS = 2;
 
 export interface Leased {
   readonly partNumber: number;
@@ -65,7 +65,8 @@ export class PartTable {
       CREATE TABLE IF NOT EXISTS parts (
         part_number INTEGER PRIMARY KEY,
         state TEXT NOT NULL,              -- pending | leased | lost | done
-        attempt INTEGER NOT NULL,         -- the current one, from 1
+        attempt INTEGER NOT NULL,         -- the current one; rises over all uploads of this copy
+        resends INTEGER NOT NULL DEFAULT 0, -- how often it was done and is to be sent again
         failed_attempts INTEGER NOT NULL,
         lane INTEGER,                     -- of the current or last attempt
         not_before_ms INTEGER NOT NULL,   -- pending: backoff until then
@@ -83,9 +84,10 @@ export class PartTable {
         done INTEGER NOT NULL, done_bytes INTEGER NOT NULL,
         attempts INTEGER NOT NULL, failed_attempts INTEGER NOT NULL,
         slowest_ms_per_mib REAL,          -- of the parts that are done
+        attempt_base INTEGER NOT NULL,    -- the highest attempt of the uploads before this one
         opaque_etags INTEGER NOT NULL     -- 1: this store's part ETags are known to be no MD5s
       );
-      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, NULL, 0);
+      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, NULL, 0, 0);
     `);
   }
 
@@ -158,18 +160,20 @@ export class PartTable {
       const heldEtag = row["held_etag"] === null ? null : String(row["held_etag"]);
       leased.push({ partNumber, attempt, failedAttempts: Number(row["failed_attempts"]), heldEtag });
     }
+    const first = this.#attemptBase() + 1;
     for (
       let partNumber = this.#highest() + 1;
       leased.length < wanted && partNumber <= partCount;
       partNumber++
     ) {
       this.#sql.exec(
-        "INSERT INTO parts (part_number, state, attempt, failed_attempts, lane, not_before_ms, length) VALUES (?, 'leased', 1, 0, ?, 0, ?)",
+        "INSERT INTO parts (part_number, state, attempt, failed_attempts, lane, not_before_ms, length) VALUES (?, 'leased', ?, 0, ?, 0, ?)",
         partNumber,
+        first,
         lane,
         lengthOf(partNumber),
       );
-      leased.push({ partNumber, attempt: 1, failedAttempts: 0, heldEtag: null });
+      leased.push({ partNumber, attempt: first, failedAttempts: 0, heldEtag: null });
     }
     if (leased.length > 0) this.#sql.exec("UPDATE totals SET attempts = attempts + ?", leased.length);
     return leased;
@@ -263,19 +267,20 @@ export class PartTable {
    */
   reconcile(listed: readonly ListedPart[]): number {
     const held = new Map(listed.map((part) => [part.partNumber, part]));
+    const first = this.#attemptBase() + 1;
     let lost = 0;
     for (const row of this.#sql
-      .exec("SELECT part_number, length, etag, attempt FROM parts WHERE state = 'done'")
+      .exec("SELECT part_number, length, etag, attempt, resends FROM parts WHERE state = 'done'")
       .toArray()) {
       const partNumber = Number(row["part_number"]);
       const part = held.get(partNumber);
-      const attempt = Number(row["attempt"]);
+      const sentAgain = Number(row["attempt"]) > first;
       const isHeld = part !== undefined && part.sizeBytes === Number(row["length"]);
       const sameEtag = part !== undefined && bareEtag(part.etag) === bareEtag(String(row["etag"]));
       if (isHeld && sameEtag) continue;
-      if (isHeld && attempt > 1) {
+      if (isHeld && sentAgain) {
         this.#sql.exec("UPDATE parts SET etag = ? WHERE part_number = ?", part.etag, partNumber);
-      } else if (attempt < MAX_RESENDS) {
+      } else if (Number(row["resends"]) < MAX_RESENDS) {
         this.#reopen(partNumber, Number(row["length"]));
         lost += 1;
       }
@@ -326,7 +331,6 @@ export class PartTable {
       return null;
     }
     const { failure } = result;
-    const failedBefore = Number(row["failed_attempts"]);
     if (failure.code === "cancelled" || failure.code === "platform_limit") {
       // The event ended, not the part: that is no attempt of it. Only if no event gets anywhere, for long, is it final.
       this.#sql.exec("UPDATE parts SET state = 'pending' WHERE part_number = ?", partNumber);
@@ -335,7 +339,7 @@ export class PartTable {
       health.failed(failure, now, random());
       return stuck ? failure : null;
     }
-    const failedAttempts = failedBefore + 1;
+    const failedAttempts = Number(row["failed_attempts"]) + 1;
     this.#sql.exec(
       "UPDATE parts SET state = 'pending', failed_attempts = ?, not_before_ms = ? WHERE part_number = ?",
       failedAttempts,
@@ -385,7 +389,7 @@ export class PartTable {
     const differing: {
       partNumber: number;
       length: number;
-      attempt: number;
+      resends: number;
       etag: string;
       refused: unknown;
       md5: string;
@@ -393,7 +397,7 @@ export class PartTable {
     let equal = 0;
     for (const row of this.#sql
       .exec(
-        "SELECT part_number, length, attempt, etag, digests, refused_etag FROM parts WHERE state = 'done'",
+        "SELECT part_number, length, resends, etag, digests, refused_etag FROM parts WHERE state = 'done'",
       )
       .toArray()) {
       const { md5 } = JSON.parse(String(row["digests"] ?? "{}")) as PartDigests;
@@ -401,10 +405,10 @@ export class PartTable {
       const etag = bareEtag(String(row["etag"])).toLowerCase();
       if (etag === md5) equal += 1;
       else {
-        const [partNumber, length, attempt] = [row["part_number"], row["length"], row["attempt"]].map(
+        const [partNumber, length, resends] = [row["part_number"], row["length"], row["resends"]].map(
           Number,
         ) as [number, number, number];
-        differing.push({ partNumber, length, attempt, etag, refused: row["refused_etag"], md5 });
+        differing.push({ partNumber, length, resends, etag, refused: row["refused_etag"], md5 });
       }
     }
     if (differing.length === 0) return null;
@@ -418,8 +422,8 @@ export class PartTable {
       this.#sql.exec("UPDATE totals SET opaque_etags = 1");
       return null;
     }
-    for (const { partNumber, length, attempt, etag, md5 } of differing) {
-      if (attempt >= MAX_RESENDS) {
+    for (const { partNumber, length, resends, etag, md5 } of differing) {
+      if (resends >= MAX_RESENDS) {
         const message = `Part ${partNumber}: the bytes sent have MD5 ${md5}, and the destination's ETag is ${etag}`;
         return { kind: "failed", failure: meshFailure("part_corrupt", message, "UploadPart") };
       }
@@ -427,6 +431,17 @@ export class PartTable {
       this.#reopen(partNumber, length);
     }
     return { kind: "reopened", count: differing.length };
+  }
+
+  /** Is the ETag of each of `count` parts the MD5 of the bytes that passed? */
+  areAllMd5(count: number): boolean {
+    const finished = this.finished();
+    return (
+      finished.length === count &&
+      finished.every(
+        ({ digests, etag }) => digests.md5 !== undefined && digests.md5 === bareEtag(etag).toLowerCase(),
+      )
+    );
   }
 
   hasOpaqueEtags(): boolean {
@@ -455,16 +470,25 @@ export class PartTable {
 
   /** The upload is gone, and a new plan begins. */
   clear(): void {
+    // A late report of the old upload must not fit an attempt of the new one.
+    this.#sql.exec(
+      "UPDATE totals SET attempt_base = (SELECT coalesce(max(attempt), attempt_base) FROM parts)",
+    );
     this.#sql.exec("DELETE FROM parts");
     this.#sql.exec("UPDATE totals SET done = 0, done_bytes = 0, opaque_etags = 0");
   }
 
   #reopen(partNumber: number, length: number): void {
     this.#sql.exec(
-      "UPDATE parts SET state = 'pending', etag = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0 WHERE part_number = ?",
+      `UPDATE parts SET state = 'pending', etag = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0,
+         resends = resends + 1 WHERE part_number = ?`,
       partNumber,
     );
     this.#sql.exec("UPDATE totals SET done = done - 1, done_bytes = done_bytes - ?", length);
+  }
+
+  #attemptBase(): number {
+    return Number(this.#sql.exec("SELECT attempt_base AS n FROM totals").one()["n"]);
   }
 
   #highest(): number {

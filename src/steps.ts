@@ -11,6 +11,7 @@ import { workOf } from "./job.ts";
 import { combinedChecksum, mismatchWithSource, predictedEtag } from "./part_sums.ts";
 import type { Prepared, Step, Upload } from "./phase.ts";
 import { DestinationError, fullObjectChecksums, prepare } from "./prepare.ts";
+import { unitCount } from "./plan.ts";
 import { Problem } from "./problem.ts";
 import { bareEtag, conclude } from "./proof.ts";
 import type { CopyRecord } from "./record.ts";
@@ -317,19 +318,15 @@ export class Steps {
       destinationEncryptedWithKey: isEncryptedWithKey(headers),
       destinationChecksums: spec.verify === "off" ? [] : fullObjectChecksums(headers),
       ourChecksum: combinedChecksum(object, parts),
-      partsMatch: parts
-        .finished()
-        .every(
-          (part) => part.digests.md5 !== undefined && part.digests.md5 === bareEtag(part.etag).toLowerCase(),
-        ),
+      partsMatch: parts.areAllMd5(unitCount(object.plan)),
     });
     if (!verdict.ok) {
-      await this.#removeCorrupt(etag);
+      await this.#removeObject(etag, "corrupt");
       return this.#failed(meshFailure("checksum_mismatch", verdict.message, "HeadObject"));
     }
     if (spec.verify === "strict" && verdict.proof === "length") {
-      const message =
-        "The copy is complete, but the destination gave no value that proves it, and verify is strict";
+      const message = "The destination gave no value that proves the copy, and verify is strict";
+      await this.#removeObject(etag, "unproved");
       return this.#failed(meshFailure("proof_impossible", message, "HeadObject"));
     }
     this.#record.record({ type: "verified", etag, proof: verdict.proof }, "verified", verdict.proof);
@@ -341,16 +338,16 @@ export class Steps {
     this.#record.record({ type: "aborted" }, "upload_aborted");
   }
 
-  /** An object of ours that is known to be wrong must not be found by anybody as if it were right. */
-  async #removeCorrupt(etag: string): Promise<void> {
+  /** An object of ours that is wrong, or that nobody wanted without a proof, must not be found as if it were right. */
+  async #removeObject(etag: string, why: "corrupt" | "unproved"): Promise<void> {
     const { spec } = this.#record.load();
     try {
       await deleteObject(this.#destination(), spec.destination, etag);
-      this.#record.timeline.add(Date.now(), "corrupt_object_deleted");
+      this.#record.timeline.add(Date.now(), `${why}_object_deleted`);
     } catch (error) {
       const failure = failureOf(error, "destination");
       if (!saysNo(failure)) throw error;
-      this.#record.warn(`The destination object is corrupt and could not be deleted: ${failure.message}`);
+      this.#record.warn(`The destination object is ${why} and could not be deleted: ${failure.message}`);
     }
   }
 

@@ -160,7 +160,6 @@ describe("isOutage(): it looks as if nobody were answered", () => {
   });
 
   test.each([
-    ["stream_broken", null],
     ["copier_died", null],
     ["short_body", null],
     ["object_not_visible", 404],

@@ -368,7 +368,8 @@ describe("a Complete of unknown outcome", () => {
       job = run(job, SENDING, unanswered("InternalError", 500), absent());
     }
     expect(sent).toBe(MAX_ATTEMPTS);
-    expect(job).toMatchObject({ phase: "aborting", ending: { phase: "failed" } });
+    // It is known to be absent, so that a person may have it asked for once more.
+    expect(job).toMatchObject({ phase: "blocked", resume: { phase: "completing", call: { sent: false } } });
   });
 
   test("a failure to look for it does not replace what Complete answered", () => {
@@ -427,7 +428,7 @@ describe("aborting", () => {
     [{ phase: "cancelled" }, "cancelled"],
     [{ phase: "failed", failure: REFUSED }, "failed"],
     [{ phase: "skipped" }, "completed"],
-    [{ phase: "restart", via: "stream", restarts: 1 }, "sizing"],
+    [{ phase: "restart", via: "stream", restarts: 1, start: "now" }, "sizing"],
   ] as const)("comes to its ending %o", (ending, phase) => {
     expect(apply({ ...ABORTING.aborting, ending }, ABORTED).phase).toBe(phase);
   });

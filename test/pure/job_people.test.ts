@@ -125,6 +125,14 @@ describe("pause", () => {
   });
 });
 
+test("a copy that is paused before it begins again begins when it is resumed", () => {
+  const restarting = JOBS["abortingRestart"] as Job;
+  const stopped = run(restarting, PAUSE, { type: "aborted" });
+  expect(stopped).toMatchObject({ phase: "paused", resume: { phase: "sizing" } });
+  expect(apply(stopped, RESUME).phase).toBe("sizing");
+  expect(run(restarting, PAUSE, RESUME, { type: "aborted" }).phase).toBe("sizing");
+});
+
 describe("resume", () => {
   const afterResume: readonly (readonly [string, keyof typeof WORKING, Step["do"]])[] = [
     ["asks again whose turn it is", "queued", "takeTurn"],

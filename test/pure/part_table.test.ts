@@ -2,7 +2,7 @@
 // again, and when a part is given up.
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Failure, MAX_ATTEMPTS } from "../../src/failure.ts";
-import { LANE_LEASE_MS, PartTable } from "../../src/part_table.ts";
+import { PartTable } from "../../src/part_table.ts";
 import { ALL_HEALTHY, HealthBook, OUTAGE_PATIENCE_MS } from "../../src/store_health.ts";
 import type { PartReport } from "../../src/work.ts";
 import { DENIED, ERROR, OUTAGE, failure } from "./samples.ts";
@@ -69,8 +69,12 @@ describe("a lease", () => {
   test("gives a part that has failed before a new one, under its next attempt, and not before its backoff", () => {
     lease(1, 1);
     claim(1, [failed(1, 1, failure("SlowDown", 503, { retryAfterMs: 7000 }))]);
-    expect(lease(1, 1, NOW + 6999)).toEqual([{ partNumber: 2, attempt: 1, heldEtag: null }]);
-    expect(lease(1, 1, NOW + 7000)).toEqual([{ partNumber: 1, attempt: 2, heldEtag: null }]);
+    expect(lease(1, 1, NOW + 6999)).toEqual([
+      { partNumber: 2, attempt: 1, failedAttempts: 0, heldEtag: null },
+    ]);
+    expect(lease(1, 1, NOW + 7000)).toEqual([
+      { partNumber: 1, attempt: 2, failedAttempts: 1, heldEtag: null },
+    ]);
   });
 });
 
@@ -93,8 +97,8 @@ describe("a report", () => {
   test("of a part whose lane was given up meanwhile changes nothing: the store is asked", () => {
     lease(1, 1);
     claim(1, [], [[1, 1]]);
-    parts.releaseSilent(NOW + LANE_LEASE_MS + 1);
-    claim(1, [done(1)], [], NOW + LANE_LEASE_MS + 2);
+    parts.loseLane(1);
+    claim(1, [done(1)], []);
     expect(states()).toEqual(["lost"]);
   });
 
@@ -115,21 +119,11 @@ describe("the parts of a dead lane", () => {
     expect(parts.totals()).toMatchObject({ done: 1, lost: 1, inFlight: 1 });
   });
 
-  test("are lost when the lane is silent for longer than its lease, and not before", () => {
+  test("are lost when the lane is given up", () => {
     lease(1, 2);
-    claim(
-      1,
-      [],
-      [
-        [1, 1],
-        [2, 1],
-      ],
-    );
-    expect(parts.releaseSilent(NOW + LANE_LEASE_MS)).toEqual([]);
-    expect(states()).toEqual(["leased", "leased"]);
-    expect(parts.releaseSilent(NOW + LANE_LEASE_MS + 1)).toEqual([1]);
-    expect(states()).toEqual(["lost", "lost"]);
-    expect(parts.liveLanes()).toEqual([]);
+    lease(2, 1);
+    parts.loseLane(1);
+    expect(states()).toEqual(["lost", "lost", "leased"]);
   });
 
   test("are handed to nobody before the store was asked for them", () => {
@@ -155,7 +149,7 @@ describe("the parts of a dead lane", () => {
     lease(1, 1);
     claim(1, []);
     parts.settleLost([listed(1)], true, NOW);
-    expect(lease(2, 1)).toEqual([{ partNumber: 1, attempt: 2, heldEtag: '"held1"' }]);
+    expect(lease(2, 1)).toEqual([{ partNumber: 1, attempt: 2, failedAttempts: 0, heldEtag: '"held1"' }]);
   });
 
   test("are still only read after reading them has failed", () => {
@@ -164,7 +158,9 @@ describe("the parts of a dead lane", () => {
     parts.settleLost([listed(1)], true, NOW);
     lease(2, 1);
     claim(2, [failed(1, 2, ERROR)]);
-    expect(lease(2, 1, NOW + 60_000)).toMatchObject([{ partNumber: 1, attempt: 3, heldEtag: '"held1"' }]);
+    expect(lease(2, 1, NOW + 60_000)).toMatchObject([
+      { partNumber: 1, attempt: 3, failedAttempts: 1, heldEtag: '"held1"' },
+    ]);
   });
 
   test("are sent again when the store has not got them, or got less than all of their bytes", () => {
@@ -172,8 +168,8 @@ describe("the parts of a dead lane", () => {
     claim(1, []);
     expect(parts.settleLost([listed(2, LENGTH - 1)], false, NOW)).toBe(0);
     expect(lease(2, 2)).toEqual([
-      { partNumber: 1, attempt: 2, heldEtag: null },
-      { partNumber: 2, attempt: 2, heldEtag: null },
+      { partNumber: 1, attempt: 2, failedAttempts: 0, heldEtag: null },
+      { partNumber: 2, attempt: 2, failedAttempts: 0, heldEtag: null },
     ]);
   });
 
@@ -184,7 +180,7 @@ describe("the parts of a dead lane", () => {
     lease(2, 1);
     claim(2, [done(1, 2, '"held1"')]);
     expect(parts.reconcile([])).toBe(1);
-    expect(lease(2, 1)).toEqual([{ partNumber: 1, attempt: 3, heldEtag: null }]);
+    expect(lease(2, 1)).toEqual([{ partNumber: 1, attempt: 3, failedAttempts: 0, heldEtag: null }]);
   });
 });
 
@@ -205,7 +201,8 @@ function failUntilFinal(
 
 describe("a part is given up", () => {
   test("after eight attempts when the failure is its own", () => {
-    expect(failUntilFinal(ERROR, 60_000)).toEqual([MAX_ATTEMPTS, ERROR]);
+    const own = failure("short_body");
+    expect(failUntilFinal(own, 60_000)).toEqual([MAX_ATTEMPTS, own]);
   });
 
   test("after three attempts when its bytes differ from their stated digest", () => {

@@ -138,7 +138,7 @@ export const ABORTING = {
   abortingRestart: {
     ...ABORT,
     upload: { kind: "parts", uploadId: "up-1" },
-    ending: { phase: "restart", via: "auto", restarts: 1 },
+    ending: { phase: "restart", via: "auto", restarts: 1, start: "now" },
   },
 } as const satisfies Record<string, Aborting>;
 

@@ -218,6 +218,6 @@ describe("the patience of a copy", () => {
     const tries = { attempts: MAX_ATTEMPTS, allowed: MAX_ATTEMPTS };
     expect(book.isUsedUp(OUTAGE, tries, NOW + 1000)).toBe(false);
     expect(book.isUsedUp(OUTAGE, tries, NOW + OUTAGE_PATIENCE_MS)).toBe(true);
-    expect(book.isUsedUp(ERROR, tries, NOW + 1000)).toBe(true);
+    expect(book.isUsedUp(failure("short_body"), tries, NOW + 1000)).toBe(true);
   });
 });
