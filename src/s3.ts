@@ -372,8 +372,12 @@ export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploa
 }
 
 /** @param ifMatch delete only the object with this ETag, where the store knows the condition @throws {S3Error} */
-export async function deleteObject(s3: S3, address: ObjectAddress, ifMatch: string): Promise<void> {
-  const headers = { "if-match": ifMatch };
+export async function deleteObject(
+  s3: S3,
+  address: ObjectAddress,
+  { ifMatch }: { ifMatch: string | null },
+): Promise<void> {
+  const headers: Record<string, string> = ifMatch === null ? {} : { "if-match": ifMatch };
   const response = await send(s3, "DeleteObject", address, { method: "DELETE", headers });
   await response.body?.cancel();
 }

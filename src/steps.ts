@@ -22,7 +22,6 @@ import {
   completeMultipartUpload,
   connect,
   createMultipartUpload,
-  deleteObject,
   headObject,
   isEncryptedWithKey,
   listParts,
@@ -30,7 +29,7 @@ import {
 } from "./s3.ts";
 import { findStore } from "./stores.ts";
 import type { ListedPart } from "./xml.ts";
-import { endUpload, lookForUpload, payDebt, sweepUploads } from "./undo.ts";
+import { endUpload, findStrays, lookForUpload, payDebt, removeExactly } from "./undo.ts";
 
 export type StoreStep = Exclude<Step, { do: "rest" | "takeTurn" | "tendLanes" | "settleParts" }>;
 
@@ -144,20 +143,31 @@ export class Steps {
   async #sweep(sinceMs: number): Promise<void> {
     const { spec } = this.#record.load();
     const destination = this.#destination();
+    for (const uploadId of await this.#strays(destination, sinceMs)) {
+      try {
+        await endUpload(destination, spec.destination, uploadId);
+        this.#record.timeline.add(Date.now(), "stray_upload_aborted");
+      } catch (error) {
+        const failure = failureOf(error, "destination");
+        if (!saysNo(failure)) throw error;
+        this.#record.debts.add({ kind: "upload", uploadId }, failure, Date.now(), Math.random());
+      }
+    }
+    this.#record.record({ type: "swept" });
+  }
+
+  async #strays(destination: S3, sentAtMs: number): Promise<string[]> {
+    const { spec } = this.#record.load();
     try {
-      const aborted = await sweepUploads(destination, spec.destination, {
-        sentAtMs: sinceMs,
-        endedAtMs: null,
-      });
-      for (let n = 0; n < aborted; n++) this.#record.timeline.add(Date.now(), "stray_upload_aborted");
+      return await findStrays(destination, spec.destination, { sentAtMs, endedAtMs: null });
     } catch (error) {
       const failure = failureOf(error, "destination");
       if (!saysNo(failure)) throw error;
       this.#record.warn(
         `An upload whose creation was not answered may be left: it cannot be looked for (${failure.code})`,
       );
+      return [];
     }
-    this.#record.record({ type: "swept" });
   }
 
   // 3. Parts are copied by the lanes (coordinator.ts).
@@ -208,6 +218,10 @@ export class Steps {
       return;
     }
     const mismatch = await mismatchWithSource(object, this.#record.parts);
+    if (mismatch === null && upload.kind === "parts" && this.#isUnprovable(object)) {
+      // What was there under this name is still there: better now than when the object has appeared.
+      return this.#failed(meshFailure("proof_impossible", NO_PROOF, "checkParts"));
+    }
     if (mismatch === null) {
       this.#record.record({ type: "partsChecked" }, "parts_checked");
       return;
@@ -325,9 +339,8 @@ export class Steps {
       return this.#failed(meshFailure("checksum_mismatch", verdict.message, "HeadObject"));
     }
     if (spec.verify === "strict" && verdict.proof === "length") {
-      const message = "The destination gave no value that proves the copy, and verify is strict";
       await this.#removeObject(etag, "unproved");
-      return this.#failed(meshFailure("proof_impossible", message, "HeadObject"));
+      return this.#failed(meshFailure("proof_impossible", NO_PROOF, "HeadObject"));
     }
     this.#record.record({ type: "verified", etag, proof: verdict.proof }, "verified", verdict.proof);
   }
@@ -338,11 +351,19 @@ export class Steps {
     this.#record.record({ type: "aborted" }, "upload_aborted");
   }
 
+  /** Strict, and the parts' ETags turned out to be no MD5s: then only a checksum of the whole object can prove it. */
+  #isUnprovable({ proof }: Prepared): boolean {
+    const { spec } = this.#record.load();
+    const hopesForChecksum =
+      proof.sourceChecksum !== null || proof.digests.some((digest) => digest !== "md5");
+    return spec.verify === "strict" && this.#record.parts.hasOpaqueEtags() && !hopesForChecksum;
+  }
+
   /** An object of ours that is wrong, or that nobody wanted without a proof, must not be found as if it were right. */
   async #removeObject(etag: string, why: "corrupt" | "unproved"): Promise<void> {
     const { spec } = this.#record.load();
     try {
-      await deleteObject(this.#destination(), spec.destination, etag);
+      await removeExactly(this.#destination(), spec.destination, etag);
       this.#record.timeline.add(Date.now(), `${why}_object_deleted`);
     } catch (error) {
       const failure = failureOf(error, "destination");
@@ -424,6 +445,8 @@ export function dropHeader(record: CopyRecord, headers: Prepared["headers"], fai
   });
   return true;
 }
+
+const NO_PROOF = "The destination gives no value that proves the copy, and verify is strict";
 
 const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);
 

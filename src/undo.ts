@@ -57,26 +57,36 @@ export async function lookForUpload(
 }
 
 /**
- * Aborts the uploads that an unanswered CreateMultipartUpload may have made. Only uploads of this very key that began
- * since it was sent, and before this copy ended, can be ours; S3 has no other mark of an upload.
+ * The uploads that an unanswered CreateMultipartUpload may have made. Only uploads of this very key that began since it
+ * was sent, and before this copy ended, can be ours; S3 has no other mark of an upload.
  *
  * @param span.endedAtMs another copy may have begun since; null while this one goes on
- * @returns how many there were
+ * @returns their upload IDs
  * @throws {S3Error} also when the store cannot list its uploads
  */
-export async function sweepUploads(
+export async function findStrays(
   destination: S3,
   address: ObjectAddress,
   { sentAtMs, endedAtMs }: { sentAtMs: number; endedAtMs: number | null },
-): Promise<number> {
-  let aborted = 0;
-  for (const { uploadId, initiatedMs } of await listUploadsOfKey(destination, address)) {
-    if (initiatedMs < sentAtMs - CLOCK_TOLERANCE_MS) continue;
-    if (endedAtMs !== null && initiatedMs >= endedAtMs) continue;
-    await abortMultipartUpload(destination, address, uploadId);
-    aborted += 1;
+): Promise<string[]> {
+  // A store tells whole seconds: of the second in which the copy ended nothing is known.
+  const untilMs = endedAtMs === null ? Infinity : Math.floor(endedAtMs / 1000) * 1000;
+  const uploads = await listUploadsOfKey(destination, address);
+  return uploads
+    .filter(({ initiatedMs }) => initiatedMs >= sentAtMs - CLOCK_TOLERANCE_MS && initiatedMs < untilMs)
+    .map(({ uploadId }) => uploadId);
+}
+
+/** Deletes the object that has this ETag; any other is left alone. @throws {S3Error} */
+export async function removeExactly(destination: S3, address: ObjectAddress, etag: string): Promise<void> {
+  try {
+    await deleteObject(destination, address, { ifMatch: etag });
+  } catch (error) {
+    if (!(error instanceof S3Error) || error.status !== 501) throw error;
+    // A store without conditional deletes: the look just before is as close as one can come.
+    const { headers } = await headObject(destination, address);
+    if (headers.get("etag") === etag) await deleteObject(destination, address, { ifMatch: null });
   }
-  return aborted;
 }
 
 /**
@@ -90,7 +100,7 @@ async function removeOurs(destination: S3, address: ObjectAddress, copyId: strin
     const { headers } = await headObject(destination, address);
     const etag = headers.get("etag");
     if (headers.get(COPY_ID_HEADER) !== copyId || etag === null) return false;
-    await deleteObject(destination, address, etag);
+    await removeExactly(destination, address, etag);
     return true;
   } catch (error) {
     if (error instanceof S3Error && error.status === 404) return false;
@@ -109,11 +119,10 @@ export async function payDebt(
       await endUpload(destination, address, debt.uploadId);
       return "the unfinished upload has been aborted";
     case "stray": {
-      const aborted = await sweepUploads(destination, address, {
-        sentAtMs: debt.sentAtMs,
-        endedAtMs: sinceMs,
-      });
-      return `${aborted} unfinished uploads have been aborted`;
+      const span = { sentAtMs: debt.sentAtMs, endedAtMs: sinceMs };
+      const strays = await findStrays(destination, address, span);
+      for (const uploadId of strays) await endUpload(destination, address, uploadId);
+      return `${strays.length} unfinished uploads have been aborted`;
     }
     case "object":
       return (await removeOurs(destination, address, debt.copyId))

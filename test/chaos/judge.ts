@@ -200,6 +200,8 @@ function judgeSkipped(copy: CopyEvidence, report: Report): void {
   else expectForeign(copy, last, report);
 }
 
+const REMOVALS: ReadonlySet<string> = new Set(["checksum_mismatch", "proof_impossible"]);
+
 /** A copy that has failed or was cancelled: why, and is nothing of it to be seen? */
 function judgeUnmade(copy: CopyEvidence, report: Report): void {
   const { status, found, foreign } = copy;
@@ -211,10 +213,10 @@ function judgeUnmade(copy: CopyEvidence, report: Report): void {
     else if (found !== null) report("nothing of an ended copy visible", `${found.sizeBytes} bytes`);
     return;
   }
-  // Its object was there: it may only have gone because it was corrupt.
+  // Its object was there: it may only have gone because it was corrupt, or nothing proved what had to be proved.
   if (found !== null)
     report("nothing of an ended copy visible", `its own object: ${status.failure?.message ?? ""}`);
-  else if (status.failure?.code !== "checksum_mismatch")
+  else if (!REMOVALS.has(status.failure?.code ?? ""))
     report("nothing of an ended copy visible", "its object was there and has been deleted");
 }
 

@@ -276,7 +276,11 @@ async function gather(
     listed,
     uploadsLeft: stage.stores.west.uploads().map(({ id, key }) => ({ id, key })),
     openRequests: stores.flatMap((store) =>
-      store.openRequests().map(({ method, url, operation }) => `${operation ?? method} ${url}`),
+      store
+        .openRequests()
+        // A store that reads no more does not see either that the other side has hung up.
+        .filter((request) => !stage.faultsOf(request).includes("stalled-for-ever"))
+        .map(({ method, url, operation }) => `${operation ?? method} ${url}`),
     ),
     storeFailures: stores.flatMap((store) => store.failures.map(String)),
     deaths: stage.deaths,

@@ -294,13 +294,18 @@ export class Stage {
       bytesReceived: record.bytesReceived,
       ifMatch: record.headers["if-match"] ?? record.headers["x-amz-copy-source-if-match"] ?? null,
       hasContentMd5: record.headers["content-md5"] !== undefined,
-      faults: this.#hits.get(record) ?? [],
+      faults: this.faultsOf(record),
     };
   }
 
   /** A time of a request or a version, in milliseconds since the run began. */
   sinceStart(at: number): number {
     return at - this.#startedAt;
+  }
+
+  /** The faults that have struck a request. */
+  faultsOf(record: RequestRecord): readonly FaultKind[] {
+    return this.#hits.get(record) ?? [];
   }
 
   /** How often each kind of fault has struck. */
