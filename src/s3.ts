@@ -411,7 +411,8 @@ function refusedInside(operation: string, address: ObjectAddress, response: Resp
   });
 }
 
-function badAnswer(operation: string, address: RequestAddress, text: string): never {
+/** A 200 with what is no answer to the operation. @throws {S3Error} always */
+export function badAnswer(operation: string, address: RequestAddress, text: string): never {
   throw new S3Error(operation, address, {
     code: "bad_answer",
     detail: `the store answered 200 with what is no answer: ${JSON.stringify(text.trim().slice(0, 200))}`,
