@@ -76,7 +76,7 @@ export const MAX_BODY_BYTES = 64 * 1024;
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 const SIZE_HINT = 'bytes, or text with a unit such as "64MiB"';
 
-const Count = (max: number) => {
+export const Count = (max: number) => {
   const hint = `must be a whole number from 1 to ${max}`;
   return z.union([z.number(), z.string()], { error: hint }).transform((value, context) => {
     const count = typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : Number(value);
@@ -86,7 +86,7 @@ const Count = (max: number) => {
   });
 };
 
-const Size = z
+export const Size = z
   .union([z.number(), z.string()], { error: `must be ${SIZE_HINT}` })
   .transform((value, context) => {
     const sizeBytes = parseSize(value);
@@ -117,8 +117,8 @@ const ObjectRefSchema = z.union(
 );
 
 /** A value that can stand in a header: a line break would begin another one. */
-const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not hold line breaks");
-const AttributesSchema = z.strictObject({
+export const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not hold line breaks");
+export const AttributesSchema = z.strictObject({
   contentType: HeaderText.optional(),
   contentEncoding: HeaderText.optional(),
   contentDisposition: HeaderText.optional(),
@@ -134,14 +134,14 @@ const AttributesSchema = z.strictObject({
     .optional(),
 });
 /** S3 allows 10 tags, keys of 128 and values of 256 characters. */
-const TagsSchema = z.union([
+export const TagsSchema = z.union([
   z.enum(["preserve", "require", "none"]),
   z
     .record(z.string().min(1).max(128), z.string().max(256))
     .refine((tags) => Object.keys(tags).length <= 10, "must have at most 10 tags"),
 ]);
 /** `"true"` and `"false"` as forms write them. */
-const Flag = z
+export const Flag = z
   .union([z.boolean(), z.enum(["true", "false"])])
   .transform((value) => value === true || value === "true");
 
@@ -260,7 +260,7 @@ export function planLimits(env: Readonly<Record<string, unknown>>): PlanLimits {
   return { maxPartBytes: countVariable(env, "MAX_PART_MIB", 95, 5, 5 * 1024) * MIB };
 }
 
-function defaultLanes(env: Readonly<Record<string, unknown>>): number {
+export function defaultLanes(env: Readonly<Record<string, unknown>>): number {
   return countVariable(env, "LANES", 8, 1, MAX_LANES);
 }
 
@@ -271,6 +271,24 @@ export function formatObject({ store, bucket, key, versionId }: ObjectRef): stri
 function checkObject(
   role: "source" | "destination",
   ref: ObjectRef,
+  env: Readonly<Record<string, unknown>>,
+): Store {
+  const store = checkBucket(role, ref, env);
+  try {
+    s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);
+  } catch (error) {
+    if (error instanceof UnaddressableKeyError) {
+      throw new Problem(400, "invalid_key", `"${role}": ${error.message}`);
+    }
+    throw error;
+  }
+  return store;
+}
+
+/** @throws {Problem} when there is no such store, or it may not use that bucket */
+export function checkBucket(
+  role: string,
+  ref: { readonly store: string; readonly bucket: string },
   env: Readonly<Record<string, unknown>>,
 ): Store {
   const store = findStore(env, ref.store);
@@ -288,18 +306,10 @@ function checkObject(
       `"${role}": store "${ref.store}" may not use bucket "${ref.bucket}"; allowed are: ${store.buckets.join(", ")}`,
     );
   }
-  try {
-    s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);
-  } catch (error) {
-    if (error instanceof UnaddressableKeyError) {
-      throw new Problem(400, "invalid_key", `"${role}": ${error.message}`);
-    }
-    throw error;
-  }
   return store;
 }
 
-function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
+export function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   throw new Problem(400, "invalid_request", parsed.error.issues.map(describeIssue).join("; "));

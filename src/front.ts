@@ -18,12 +18,16 @@ import { isId } from "./id.ts";
 import type { Job } from "./phase.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type Admitted, describeCopy } from "./registry.ts";
+import { idempotencyKey, readBody, readLimit } from "./request.ts";
 import { describeStore, readStores } from "./stores.ts";
+import { syncRoutes } from "./sync_routes.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { PartCopier } from "./copier.ts";
 export { Lane } from "./lane.ts";
+export { ObjectCopier } from "./object_copier.ts";
 export { Registry } from "./registry.ts";
+export { Sync } from "./sync.ts";
 
 type Mesh = ExecutionContext["exports"];
 type Call = Context<{ Bindings: Env }>;
@@ -51,14 +55,7 @@ app.get("/stores", (call) => jsonResponse({ stores: [...readStores(call.env).val
 app.post("/copies", async (call) => {
   const request = parseCopyRequest(await readBody(call.req.raw));
   const spec = resolveCopy(request, call.env);
-  const key = call.req.header("idempotency-key") ?? null;
-  if (key !== null && !/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw new Problem(
-      400,
-      "invalid_request",
-      "Idempotency-Key must have 1 to 255 printable ASCII characters",
-    );
-  }
+  const key = idempotencyKey(call.req.raw);
   const mesh = meshOf(call);
   const admission = await registry(mesh).admit(
     spec,
@@ -96,13 +93,19 @@ app.get("/copies", async (call) => {
       `"cursor" must be the "next" of a page before, not "${cursor}"`,
     );
   }
-  const page = await registry(meshOf(call)).list(phase, cursor, readLimit(call));
+  const page = await registry(meshOf(call)).list(
+    phase,
+    cursor,
+    readLimit(new URL(call.req.url).searchParams),
+  );
   return jsonResponse({ copies: page.copies.map(describeCopy), next: page.next });
 });
 
 // The coordinator answers these itself, from its storage alone.
 app.on(["GET"], ["/copies/:id", "/copies/:id/parts"], toCoordinator);
 app.on(["POST"], ["/copies/:id/pause", "/copies/:id/resume", "/copies/:id/cancel"], toCoordinator);
+
+app.route("/", syncRoutes);
 
 app.get("/schedules", async (call) =>
   jsonResponse({ schedules: await registry(meshOf(call)).listSchedules() }),
@@ -196,35 +199,6 @@ async function toCoordinator(call: Call): Promise<Response> {
   // Asking any name would make a new object of it.
   if (!isId(id)) throw new Problem(404, "copy_not_found", `There is no copy "${id}"`);
   return await meshOf(call).Coordinator.getByName(id).fetch(call.req.raw);
-}
-
-/** A JSON body, or a form as `curl -d source=… -d destination=…` sends it. */
-async function readBody(request: Request): Promise<unknown> {
-  const text = await request.text();
-  const type = request.headers.get("content-type") ?? "";
-  // curl calls every -d body a form, also a JSON one.
-  const form = type.startsWith("application/x-www-form-urlencoded") && !/^\s*[{[]/.test(text);
-  if (form && text !== "") {
-    const fields: Record<string, string> = {};
-    for (const [name, value] of new URLSearchParams(text)) {
-      if (Object.hasOwn(fields, name))
-        throw new Problem(400, "invalid_request", `The field "${name}" is given twice`);
-      fields[name] = value;
-    }
-    return fields;
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new Problem(400, "invalid_json", `The body is neither JSON nor a form: ${detail}`);
-  }
-}
-
-function readLimit(call: Call): number {
-  const text = call.req.query("limit") ?? "50";
-  if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 500) return Number(text);
-  throw new Problem(400, "invalid_request", `"limit" must be a whole number from 1 to 500, not "${text}"`);
 }
 
 function scheduleName(call: Call): string {

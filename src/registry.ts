@@ -24,6 +24,8 @@ import type { Env } from "./env.ts";
 import { makeId } from "./id.ts";
 import { Problem } from "./problem.ts";
 import { lastDueMs, minuteOf, nextDueMs } from "./schedule.ts";
+import type { SyncSpec } from "./sync_api.ts";
+import { type AdmittedSync, type SyncListRow, SyncRows } from "./sync_rows.ts";
 
 /** A copy that has an id and may not have a coordinator yet. */
 export interface Admitted {
@@ -36,6 +38,13 @@ export type Admission =
   | { readonly kind: "new"; readonly copy: Admitted }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" };
+
+export type SyncAdmission =
+  | { readonly kind: "new"; readonly sync: AdmittedSync }
+  | { readonly kind: "known"; readonly id: string }
+  | { readonly kind: "key_reused" }
+  /** Another sync is writing there. */
+  | { readonly kind: "rival"; readonly id: string };
 
 export interface CopyRow {
   readonly id: string;
@@ -73,9 +82,11 @@ const RUNS_KEPT = 100;
 
 export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
+  readonly #syncs = new SyncRows(this.#sql);
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    this.#syncs.createTables();
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS copies (
         id TEXT PRIMARY KEY,
@@ -116,19 +127,71 @@ export class Registry extends DurableObject<Env> {
     const now = Date.now();
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync((): Admission => {
-      if (idempotency === null) return { kind: "new", copy: this.#insertCopy(spec, null, now) };
-      const { key, digest } = idempotency;
-      this.#sql.exec("DELETE FROM idempotency WHERE at_ms < ?", now - IDEMPOTENCY_KEPT_MS);
-      const known = this.#sql.exec("SELECT digest, copy_id FROM idempotency WHERE key = ?", key).toArray()[0];
-      if (known !== undefined) {
-        return known["digest"] === digest
-          ? { kind: "known", id: String(known["copy_id"]) }
-          : { kind: "key_reused" };
-      }
+      const known = this.#findByKey(idempotency, now);
+      if (known !== null) return known;
       const copy = this.#insertCopy(spec, null, now);
-      this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, copy.id, now);
+      this.#rememberKey(idempotency, copy.id, now);
       return { kind: "new", copy };
     });
+  }
+
+  /**
+   * Gives a sync its id, as admit() does for a copy.
+   *
+   * @param place of its destination, see place.ts
+   */
+  async admitSync(
+    spec: SyncSpec,
+    place: string,
+    idempotency: { key: string; digest: string } | null,
+  ): Promise<SyncAdmission> {
+    const now = Date.now();
+    // Keys of syncs and of copies are told apart by a space, which no client's key has.
+    const own = idempotency === null ? null : { ...idempotency, key: `syncs ${idempotency.key}` };
+    await this.#deliverLater(now);
+    return this.ctx.storage.transactionSync((): SyncAdmission => {
+      const known = this.#findByKey(own, now);
+      if (known !== null) return known;
+      const rival = this.#syncs.rival(spec, place);
+      if (rival !== null) return { kind: "rival", id: rival };
+      const sync = this.#syncs.insert(spec, place, null, now);
+      this.#rememberKey(own, sync.id, now);
+      return { kind: "new", sync };
+    });
+  }
+
+  /** A sync says which phase it is in. */
+  async reportSync(id: string, phase: string, endedAtMs: number | null): Promise<void> {
+    this.#syncs.report(id, phase, endedAtMs);
+  }
+
+  /** Newest first. @param before the id after which to go on, or null */
+  async listSyncs(
+    phase: string | null,
+    before: string | null,
+    limit: number,
+  ): Promise<{ syncs: SyncListRow[]; next: string | null }> {
+    return this.#syncs.list(phase, before, limit);
+  }
+
+  #findByKey(
+    idempotency: { key: string; digest: string } | null,
+    now: number,
+  ): { kind: "known"; id: string } | { kind: "key_reused" } | null {
+    if (idempotency === null) return null;
+    const { key, digest } = idempotency;
+    this.#sql.exec("DELETE FROM idempotency WHERE at_ms < ?", now - IDEMPOTENCY_KEPT_MS);
+    const known = this.#sql.exec("SELECT digest, copy_id FROM idempotency WHERE key = ?", key).toArray()[0];
+    if (known === undefined) return null;
+    return known["digest"] === digest
+      ? { kind: "known", id: String(known["copy_id"]) }
+      : { kind: "key_reused" };
+  }
+
+  #rememberKey(idempotency: { key: string; digest: string } | null, id: string, now: number): void {
+    if (idempotency === null) return;
+    const { key, digest } = idempotency;
+    this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, id, now);
   }
 
   /** A coordinator says which phase its copy is in. */
@@ -245,14 +308,18 @@ export class Registry extends DurableObject<Env> {
     });
   }
 
-  /** Creates coordinators for the copies whose creator died. */
+  /** Creates the objects of copies and syncs whose creator died. */
   override async alarm(): Promise<void> {
     const now = Date.now();
     const rows = this.#sql
       .exec("SELECT id, spec, created_at_ms FROM copies WHERE phase = 'admitted' LIMIT 100")
       .toArray();
-    if (rows.length === 0) return;
+    const syncs = this.#syncs.admitted(100);
+    if (rows.length + syncs.length === 0) return;
     await this.#deliverLater(now);
+    for (const { id, spec, createdAtMs } of syncs) {
+      await this.ctx.exports.Sync.getByName(id).create(id, spec, createdAtMs);
+    }
     for (const row of rows) {
       const spec = JSON.parse(String(row["spec"])) as CopySpec;
       const id = String(row["id"]);
