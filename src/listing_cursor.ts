@@ -85,7 +85,7 @@ export function judgePage(range: ListRange, cursor: ListCursor, answer: ListingP
     compareKeys(lastKey, range.untilKey) >= 0;
   const page = { objects: fresh.filter(isInside), commonPrefixes: answer.commonPrefixes, order };
   if (!answer.isTruncated || isPast) return { kind: "page", page: { ...page, next: null } };
-  const way = wayOn(cursor, answer, order);
+  const way = wayOn(range, cursor, answer, order);
   if (way.kind === "refused") return way;
   const firstKey = fresh[0]?.key ?? null;
   const token = way.position.kind === "token" ? way.position.token : null;
@@ -130,7 +130,7 @@ type WayOn =
   | { readonly kind: "refused"; readonly detail: string }
   | ({ readonly kind: "on" } & Pick<ListCursor, "api" | "position">);
 
-function wayOn(cursor: ListCursor, answer: ListingPage, order: ListOrder): WayOn {
+function wayOn(range: ListRange, cursor: ListCursor, answer: ListingPage, order: ListOrder): WayOn {
   if (cursor.api === "v2" && !(answer.isV1 && answer.nextToken === null)) {
     const token = answer.nextToken;
     if (token === null) return refuse("the list is truncated but has no NextContinuationToken to go on with");
@@ -144,7 +144,9 @@ function wayOn(cursor: ListCursor, answer: ListingPage, order: ListOrder): WayOn
   if (answer.nextMarker === null && order === "unsorted") {
     return refuse("the list is truncated and unsorted, without a marker to go on with");
   }
-  const key = answer.nextMarker ?? last;
+  const marker = answer.nextMarker ?? last;
+  // A store that does not know V2 does not know its start-after either, and has begun at the beginning.
+  const key = order === "utf8" && marker !== null ? laterKey(marker, range.afterKey) : marker;
   if (key === null) return refuse("the list is truncated but empty, without a marker to go on with");
   const before = cursor.position.kind === "after" ? cursor.position.key : null;
   if (before === key || (order === "utf8" && before !== null && compareKeys(key, before) < 0)) {

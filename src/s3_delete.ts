@@ -6,8 +6,9 @@
 // Invariant: each key is accounted for once, as deleted (or already gone, which is the same) or as refused with the
 // store's own reason. Single deletes are used for keys that XML cannot carry, and for stores without DeleteObjects.
 
+import { createHash } from "node:crypto";
 import { base64OfHex } from "./checksum.ts";
-import { badAnswer, md5Hex } from "./s3.ts";
+import { badAnswer } from "./s3.ts";
 import { type S3, S3Error, readText, send } from "./s3_request.ts";
 import { type DeleteRefusal, deleteDocument, fitsXml, parseDeleteResult } from "./xml_listing.ts";
 
@@ -59,7 +60,8 @@ async function deleteBatch(s3: S3, bucket: string, keys: readonly string[]): Pro
   const address = { bucket, key: null };
   const body = new TextEncoder().encode(deleteDocument(keys));
   // The signature's SHA-256 is not enough: S3 demands a Content-MD5 or a checksum header here.
-  const headers = { "content-type": "application/xml", "content-md5": base64OfHex(await md5Hex(body)) };
+  const md5 = createHash("md5").update(body).digest("hex");
+  const headers = { "content-type": "application/xml", "content-md5": base64OfHex(md5) };
   let response: Response;
   try {
     response = await send(s3, operation, address, { method: "POST", query: { delete: "" }, headers, body });
