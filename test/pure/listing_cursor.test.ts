@@ -157,20 +157,20 @@ describe("a range", () => {
   });
 });
 
-describe("V1", () => {
-  const v1 = (keys: readonly string[], more: Partial<ListingPage> = {}) =>
-    answer(keys, { isTruncated: true, isV1: true, ...more });
-  const nextOf = (page: ListingPage, range = RANGE, cursor: ListCursor = startOfListing("utf8")) => {
-    const judged = judgePage(range, cursor, page);
-    return judged.kind === "page" ? judged.page.next : judged.detail;
-  };
-  const after = (key: string): ListCursor => ({
-    ...startOfListing("utf8"),
-    api: "v1",
-    position: { kind: "after", key },
-    lastKey: key,
-  });
+const v1 = (keys: readonly string[], more: Partial<ListingPage> = {}) =>
+  answer(keys, { isTruncated: true, isV1: true, ...more });
+const nextOf = (page: ListingPage, range = RANGE, cursor: ListCursor = startOfListing("utf8")) => {
+  const judged = judgePage(range, cursor, page);
+  return judged.kind === "page" ? judged.page.next : judged.detail;
+};
+const after = (key: string): ListCursor => ({
+  ...startOfListing("utf8"),
+  api: "v1",
+  position: { kind: "after", key },
+  lastKey: key,
+});
 
+describe("V1", () => {
   test("an answer to V2 that is V1's goes on as V1, after its last key", () => {
     expect(nextOf(v1(["a", "b"]))).toMatchObject({ api: "v1", position: { kind: "after", key: "b" } });
   });

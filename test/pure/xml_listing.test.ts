@@ -175,6 +175,9 @@ describe("parseListing()", () => {
   });
 });
 
+const refusal = (key: string) =>
+  `<Error><Key>${key}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`;
+
 describe("DeleteObjects", () => {
   test("writes the keys, escaped, and asks for failures alone", () => {
     expect(deleteDocument(["a", "b&<c>"])).toBe(
@@ -194,8 +197,6 @@ describe("DeleteObjects", () => {
   });
 
   test("gives the failures: none, one, several", () => {
-    const refusal = (key: string) =>
-      `<Error><Key>${key}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`;
     expect(parseDeleteResult(`<DeleteResult ${NS}/>`)).toEqual([]);
     expect(parseDeleteResult(`<DeleteResult>${refusal("a&amp;b")}</DeleteResult>`)).toEqual([
       { key: "a&b", code: "AccessDenied", message: "Access Denied" },
