@@ -132,16 +132,16 @@ class Parser {
     if (negated) this.#at++;
     const ranges: [number, number][] = [];
     for (;;) {
+      const start = this.#at;
       const from = this.#classCharacter(open);
       if (from === "]" && ranges.length > 0) break; // as the first character it is itself
-      const at = this.#at;
-      const next = this.#text.charAt(at + 1);
-      const isRange = this.#text.charAt(at) === "-" && next !== "]" && next !== "";
+      const next = this.#text.charAt(this.#at + 1);
+      const isRange = this.#text.charAt(this.#at) === "-" && next !== "]" && next !== "";
       if (isRange) this.#at++;
       const to = isRange ? this.#classCharacter(open) : from;
       const [low, high] = [from.codePointAt(0) ?? 0, to.codePointAt(0) ?? 0];
       if (low > high) {
-        throw new BadGlob(at, `the range ${from}-${to} runs backwards`);
+        throw new BadGlob(start + 1, `the range ${from}-${to} runs backwards`);
       }
       ranges.push([low, high]);
     }

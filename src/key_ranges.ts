@@ -44,7 +44,7 @@ export async function findCut(
   let first = await probe(range);
   if (first === null) return null;
   // A name that is the beginning of all the others shows nothing of where they part.
-  if ((await firstBehind(first + TOP)) === null) {
+  if (byteLength(first + TOP) <= maxNameBytes && (await firstBehind(first + TOP)) === null) {
     first = await firstBehind(first);
     if (first === null) return null;
   }
@@ -63,6 +63,7 @@ export async function findCut(
     }
   }
   const beginning = characters.slice(0, shared).join("");
+  if (byteLength(beginning + TOP + TOP) > maxNameBytes) return null;
   const lowest = codeAt(first, beginning);
   if (firstOther === null || lowest === null) return null;
   const behindCharacter = (code: number) => beginning + scalar(code) + TOP;
@@ -79,8 +80,7 @@ export async function findCut(
     if (other === null) high = middle;
     else low = codeAt(other, beginning) ?? high;
   }
-  const cut = behindCharacter(Math.floor((lowest + low - 1) / 2));
-  return byteLength(cut) > maxNameBytes ? null : cut;
+  return behindCharacter(Math.floor((lowest + low - 1) / 2));
 }
 
 /**
