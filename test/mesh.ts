@@ -1,7 +1,7 @@
 // The mesh under test: the built bundle in real workerd, through the Miniflare class, with its stores configured as
 // secrets. Calls go in over HTTP as curl's would, and the bytes go over real loopback HTTP to the test stores.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,10 @@ export const TOKEN = "test-token";
 export const READ_TOKEN = "test-read-token";
 
 export interface MeshOptions {
+  /** The main module. */
   readonly bundlePath: string;
+  /** Modules beside it that it imports. */
+  readonly modulePaths?: readonly string[];
   readonly stores?: Readonly<Record<string, TestStore>>;
   /** Fields of STORE_<NAME> beside endpoint and credentials. */
   readonly storeFields?: Readonly<Record<string, Record<string, unknown>>>;
@@ -111,11 +114,16 @@ const COMPATIBILITY_FLAGS = /^compatibility_flags = (\[.*\])/m.exec(CONFIGURATIO
 export class Mesh {
   readonly #miniflare: Miniflare;
   readonly #ownDirectory: string | null;
+  readonly #pids: readonly number[];
   readonly url: URL;
 
-  private constructor(miniflare: Miniflare, url: URL, ownDirectory: string | null) {
+  private constructor(
+    miniflare: Miniflare,
+    { url, ownDirectory, pids }: { url: URL; ownDirectory: string | null; pids: readonly number[] },
+  ) {
     this.#miniflare = miniflare;
     this.#ownDirectory = ownDirectory;
+    this.#pids = pids;
     this.url = url;
   }
 
@@ -129,10 +137,14 @@ export class Mesh {
       else bindings[name] = value;
     }
     const directory = options.directory ?? mkdtempSync(join(MEMORY, "bucket-brigade-mesh-"));
+    const others = new Set(workerdPids());
     const miniflare = new Miniflare({
       ...convertV4MiniflareOptions({
         name: "bucket-brigade",
-        modules: [{ type: "ESModule", path: options.bundlePath }],
+        modules: [options.bundlePath, ...(options.modulePaths ?? [])].map((path) => ({
+          type: "ESModule" as const,
+          path,
+        })),
         modulesRoot: join(options.bundlePath, ".."),
         ...(COMPATIBILITY_DATE === undefined ? {} : { compatibilityDate: COMPATIBILITY_DATE }),
         compatibilityFlags: JSON.parse(COMPATIBILITY_FLAGS) as string[],
@@ -147,7 +159,23 @@ export class Mesh {
       }),
       resourcePersistencePath: directory,
     });
-    return new Mesh(miniflare, await miniflare.ready, options.directory === undefined ? directory : null);
+    const url = await miniflare.ready;
+    const pids = workerdPids().filter((pid) => !others.has(pid));
+    return new Mesh(miniflare, {
+      url,
+      ownDirectory: options.directory === undefined ? directory : null,
+      pids,
+    });
+  }
+
+  /** Kills workerd as a power cut would. What is left to do is stop(), and a new start on the same directory. */
+  kill(): void {
+    for (const pid of this.#pids) process.kill(pid, "SIGKILL");
+  }
+
+  /** Evicts a Durable Object from memory once it has nothing to do. */
+  async evict(className: string, name: string): Promise<void> {
+    await this.#miniflare.unsafeEvictDurableObject("bucket-brigade", className, { name });
   }
 
   async stop(): Promise<void> {
@@ -251,4 +279,21 @@ export class Mesh {
     const worker = await this.#miniflare.getWorker();
     await worker.scheduled({ scheduledTime: at, cron: "* * * * *" });
   }
+}
+
+/** The workerd processes that this process has started and that live. */
+function workerdPids(): number[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+        const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+        return stat.includes("(workerd)") && Number(parent) === process.pid && state !== "Z";
+      } catch (error) {
+        if (error instanceof Error && "code" in error) return false; // ended while we looked
+        throw error;
+      }
+    });
 }

@@ -137,6 +137,11 @@ export class Exchange {
     }
   }
 
+  /** Notes that what was asked is done, whatever becomes of the answer. */
+  worked(): void {
+    this.record.workedAt = performance.now();
+  }
+
   /** Declared length of the payload, or undefined when the client did not say. */
   payloadLength(): number | undefined {
     const decoded = this.header("x-amz-decoded-content-length");
@@ -279,6 +284,8 @@ export class Exchange {
     const pacers = throttles.map((throttle) => pacerFor(request.socket, "in", throttle.bytesPerSecond));
     // The client may have gone while a fault held the request: no event would come any more.
     if (request.destroyed && !request.complete) throw new ExchangeEnded("client went away before sending");
+    const passages = this.faults.passages("in");
+    const length = this.payloadLength() ?? 0;
     await new Promise<void>((resolve, reject) => {
       const onData = (chunk: Buffer) => {
         record.bytesReceived += chunk.length;
@@ -294,6 +301,12 @@ export class Exchange {
           request.pause();
           return;
         }
+        const passage = passages.next(record.bytesReceived, length);
+        if (passage !== undefined) {
+          request.pause();
+          void this.#act(passage).then(() => request.resume(), reject);
+          return;
+        }
         const wait = Math.max(0, ...pacers.map((pacer) => pacer.account(chunk.length)));
         if (wait > 0) {
           request.pause();
@@ -307,6 +320,14 @@ export class Exchange {
       });
       if (stall?.afterBytes === 0) request.pause();
     });
+  }
+
+  /** @throws ExchangeEnded when the passage cuts the connection. */
+  async #act({ action, after }: EffectOf<"during">): Promise<void> {
+    await action(this.record);
+    if (after === "go-on") return;
+    this.#parts.response.destroy();
+    throw new ExchangeEnded("connection cut in mid-body by a fault");
   }
 
   /** Answers with a small body, or none. The stage "before-answer" comes first. */
@@ -408,6 +429,7 @@ export class Exchange {
       .all("throttle")
       .filter((effect) => effect.direction === "out")
       .map((effect) => pacerFor(request.socket, "out", effect.bytesPerSecond));
+    const passages = this.faults.passages("out");
     const sent = stall === undefined ? kept : Math.min(kept, stall.afterBytes);
     const source = sliceBody(body, 0, sent);
     retainBody(source);
@@ -420,6 +442,8 @@ export class Exchange {
           record.bytesSent += chunk.length;
           if (!response.write(chunk)) await drained(response);
           if (response.destroyed) throw new ExchangeEnded("client went away while reading");
+          const passage = passages.next(record.bytesSent, size);
+          if (passage !== undefined) await this.#act(passage);
           const wait = Math.max(0, ...pacers.map((pacer) => pacer.account(chunk.length)));
           if (wait > 0) await sleep(wait);
         }

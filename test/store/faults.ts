@@ -54,6 +54,14 @@ export type Effect =
   | { readonly kind: "hold"; readonly gate: Gate; readonly stage: Stage }
   /** Run a test's own action, e.g. replace the source. */
   | { readonly kind: "run"; readonly action: (request: RequestRecord) => unknown; readonly stage: Stage }
+  /** Once this share (0 to 1) of a body has passed: run a test's action, hold the rest until it is done, then go on or cut. */
+  | {
+      readonly kind: "during";
+      readonly direction: "in" | "out";
+      readonly share: number;
+      readonly action: (request: RequestRecord) => unknown;
+      readonly after: "go-on" | "cut";
+    }
   /** At most this rate in one direction, per connection. */
   | { readonly kind: "throttle"; readonly direction: "in" | "out"; readonly bytesPerSecond: number }
   /** Pass this many bytes, then nothing any more, the connection staying open. */
@@ -182,6 +190,21 @@ function matches(match: FaultMatch, request: RequestRecord): boolean {
   );
 }
 
+/** The places of a body at which something is to happen, each once. */
+export class Passages {
+  readonly #left: EffectOf<"during">[];
+
+  constructor(effects: readonly EffectOf<"during">[]) {
+    this.#left = effects.toSorted((a, b) => a.share - b.share);
+  }
+
+  /** The next place, once that many of `length` bytes have passed. */
+  next(passed: number, length: number): EffectOf<"during"> | undefined {
+    const [first] = this.#left;
+    return first !== undefined && passed >= first.share * length ? this.#left.shift() : undefined;
+  }
+}
+
 /** The effects chosen for one request. */
 export class FaultPlan {
   readonly #effects: readonly Effect[];
@@ -198,6 +221,11 @@ export class FaultPlan {
   /** The first effect of one kind. */
   first<Kind extends Effect["kind"]>(kind: Kind): EffectOf<Kind> | undefined {
     return this.all(kind)[0];
+  }
+
+  /** What is to happen in the middle of a body. */
+  passages(direction: "in" | "out"): Passages {
+    return new Passages(this.all("during").filter((effect) => effect.direction === direction));
   }
 
   /** What is to happen at `stage`, in rule order. */

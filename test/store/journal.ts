@@ -37,6 +37,8 @@ export interface RequestRecord {
   /** S3's error code, also where a HEAD could not show it. */
   errorCode: string | undefined;
   readonly startedAt: number;
+  /** When the store did what was asked: wrote, made, ended; undefined when it did not, or only read. */
+  workedAt: number | undefined;
   endedAt: number | undefined;
   outcome: Outcome;
 }
@@ -101,6 +103,7 @@ export class Journal {
       status: undefined,
       errorCode: undefined,
       startedAt: performance.now(),
+      workedAt: undefined,
       endedAt: undefined,
       outcome: "open",
     };

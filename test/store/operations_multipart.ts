@@ -42,6 +42,8 @@ export async function createMultipartUpload(core: Core, exchange: Exchange): Pro
     parts: new Map(),
   };
   bucket.uploads.set(upload.id, upload);
+  exchange.worked();
+  exchange.record.uploadId = upload.id;
   const result = element("Bucket", bucket.name) + element("Key", upload.key) + element("UploadId", upload.id);
   await exchange.answerXml(document("InitiateMultipartUploadResult", result), {
     ...encryptionHeaders(attributes.encryption),
@@ -166,6 +168,7 @@ export async function uploadPart(core: Core, exchange: Exchange): Promise<void> 
     digest: upload.checksum === undefined ? undefined : checksum?.digest,
     lastModified: core.now(),
   });
+  exchange.worked();
   await exchange.answer(200, {
     ETag: core.showEtag(etag),
     ...encryptionHeaders(encryption),
@@ -196,6 +199,7 @@ export async function uploadPartCopy(core: Core, exchange: Exchange): Promise<vo
   const lastModified = core.now();
   retainBody(source.body);
   keepPart(core, bucket, upload, { number, size, etag, body: source.body, digest, lastModified });
+  exchange.worked();
   const result =
     element("LastModified", isoTime(lastModified)) +
     element("ETag", core.showEtag(etag)) +
@@ -264,6 +268,7 @@ export async function abortMultipartUpload(core: Core, exchange: Exchange): Prom
     for (const part of upload.parts.values()) releaseBody(part.body);
     upload.parts.clear();
     bucket.aborted.set(id, upload);
+    exchange.worked();
   }
   await exchange.answer(204);
 }
@@ -362,6 +367,7 @@ function complete(core: Core, exchange: Exchange, bucket: Bucket, named: readonl
     checksum,
   });
   bucket.finished.set(upload.id, { key: upload.key, object });
+  exchange.worked();
   return object;
 }
 

@@ -54,6 +54,7 @@ export async function putObject(core: Core, exchange: Exchange): Promise<void> {
     attributes,
     checksum,
   });
+  exchange.worked();
   await exchange.answer(200, { ETag: core.showEtag(object.etag), ...writtenHeaders(bucket, object) });
 }
 
@@ -208,6 +209,7 @@ export async function copyObject(core: Core, exchange: Exchange): Promise<void> 
     attributes,
     checksum: named === undefined ? undefined : checksumOfBody(named, source.body),
   });
+  exchange.worked();
   const result =
     element("LastModified", isoTime(object.lastModified)) + element("ETag", core.showEtag(object.etag));
   await exchange.answerXml(document("CopyObjectResult", result + checksumElements(object.checksum)), {
@@ -240,6 +242,7 @@ export async function deleteObject(core: Core, exchange: Exchange): Promise<void
   const current = bucket.current(exchange.key);
   if (ifMatch !== undefined && current !== undefined) core.checkWriteConditions(exchange, current);
   const removed = removeObject(core, bucket, exchange.key, exchange.query.get("versionId"));
+  exchange.worked();
   await exchange.answer(204, {
     "x-amz-version-id": bucket.versioning === "off" ? undefined : removed.versionId,
     "x-amz-delete-marker": removed.marker ? "true" : undefined,

@@ -1,7 +1,7 @@
 // The whole runtime dies by SIGKILL with its state on disk and starts again. (coordinator_death.test.ts does the same for
 // each state of a copy, request by request.)
 
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from "vitest";
@@ -46,27 +46,9 @@ async function startCopy(key: string, size: number): Promise<string> {
 
 /** Kills workerd as a power cut would, and starts it again on the same state. */
 async function killAndRestart(): Promise<void> {
-  for (const pid of workerdPids()) process.kill(pid, "SIGKILL");
+  mesh.kill();
   await mesh.stop();
   mesh = await startMesh();
-}
-
-function workerdPids(): number[] {
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((pid) => {
-      try {
-        const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-        return (
-          stat.includes("(workerd)") &&
-          Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === process.pid
-        );
-      } catch (error) {
-        if (error instanceof Error && "code" in error) return false; // ended while we looked
-        throw error;
-      }
-    })
-    .map(Number);
 }
 
 async function expectWhole(id: string, key: string): Promise<Status> {

@@ -215,6 +215,23 @@ describe("a faulty body", () => {
     expect(store.get("bucket", "in")).toBeUndefined();
   });
 
+  test("is held or cut in the middle, while the test does something", async () => {
+    const seen: number[] = [];
+    const look = (request: { bytesReceived: number; bytesSent: number }) =>
+      seen.push(request.bytesReceived + request.bytesSent);
+    const during = { kind: "during", share: 0.5, action: look } as const;
+    store.fault({ operation: "GetObject" }, { ...during, direction: "out", after: "go-on" }, { times: 1 });
+    store.fault({ operation: "PutObject" }, { ...during, direction: "in", after: "cut" }, { times: 1 });
+    expect((await get()).text).toBe("0123456789");
+    await expect(call(store, "PUT", "/bucket/k", { body: "ten bytes!" })).rejects.toThrow();
+    expect(seen).toEqual([10, 10]);
+    expect(store.bytes("bucket", "k").toString()).toBe("0123456789");
+    const [put] = store.requests({ operation: "PutObject" });
+    expect([put?.outcome, put?.workedAt]).toEqual(["aborted", undefined]);
+    expect((await call(store, "PUT", "/bucket/k", { body: "whole" })).status).toBe(200);
+    expect(store.requests({ operation: "PutObject" })[1]?.workedAt).toBeGreaterThan(0);
+  });
+
   test("is throttled per connection without losing a byte", async () => {
     store.put("bucket", "throttled", Buffer.alloc(20_000, 5));
     store.fault({ key: "throttled" }, { kind: "throttle", direction: "out", bytesPerSecond: 400_000 });
