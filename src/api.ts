@@ -7,7 +7,6 @@
 import { z } from "zod";
 import { type PlanLimits, MIB, checkPartSize } from "./plan.ts";
 import { Problem } from "./problem.ts";
-import { checkCron } from "./schedule.ts";
 import { UnaddressableKeyError, s3Url } from "./s3_url.ts";
 import { type Store, findStore, isSameService, styleOf } from "./stores.ts";
 import { parseSize } from "./units.ts";
@@ -59,12 +58,6 @@ export interface AttributeChanges {
   readonly expires?: string | undefined;
   readonly websiteRedirect?: string | undefined;
   readonly meta?: Readonly<Record<string, string>> | undefined;
-}
-
-export interface Schedule {
-  readonly cron: string;
-  readonly copy: CopyRequest;
-  readonly overlap: "skip";
 }
 
 /** Part copies that one lane runs at once: five of the six connections that an event may have waiting (Workers limit). */
@@ -164,17 +157,6 @@ export const CopyRequestSchema = z.strictObject({
 });
 export type CopyRequest = z.infer<typeof CopyRequestSchema>;
 
-const ScheduleSchema = z.strictObject({
-  cron: z.string().transform((text, context) => {
-    const problem = checkCron(text);
-    if (problem === null) return text.trim();
-    context.addIssue({ code: "custom", message: problem });
-    return z.NEVER;
-  }),
-  copy: CopyRequestSchema,
-  overlap: z.literal("skip").default("skip"),
-});
-
 /** `store:bucket/key`; everything after the first slash is the key, whatever it holds. */
 export function parseObjectText(text: string): ObjectRef | null {
   const match = /^([^:/]+):([^/]+)\/([^]+)$/.exec(text);
@@ -186,11 +168,6 @@ export function parseObjectText(text: string): ObjectRef | null {
 /** The body of `POST /copies`. @throws {Problem} 400 */
 export function parseCopyRequest(body: unknown): CopyRequest {
   return parseWith(CopyRequestSchema, body);
-}
-
-/** The body of `PUT /schedules/{name}`. @throws {Problem} 400 */
-export function parseSchedule(body: unknown): Schedule {
-  return parseWith(ScheduleSchema, body);
 }
 
 /**

@@ -11,14 +11,16 @@
 
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { MAX_BODY_BYTES, parseCopyRequest, parseSchedule, resolveCopy } from "./api.ts";
+import { MAX_BODY_BYTES, parseCopyRequest, resolveCopy } from "./api.ts";
 import { authorize } from "./auth.ts";
+import { copyStatus, createCopy } from "./copy_start.ts";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
 import type { Job } from "./phase.ts";
 import { Problem, jsonResponse } from "./problem.ts";
-import { type Admitted, describeCopy } from "./registry.ts";
+import { describeCopy } from "./registry.ts";
 import { idempotencyKey, readBody, readLimit } from "./request.ts";
+import { createStarted, scheduleRoutes } from "./schedule_routes.ts";
 import { describeStore, readStores } from "./stores.ts";
 import { syncRoutes } from "./sync_routes.ts";
 
@@ -63,7 +65,7 @@ app.post("/copies", async (call) => {
   );
   switch (admission.kind) {
     case "new":
-      await create(mesh, admission.copy);
+      await createCopy(mesh, admission.copy);
       return accepted(admission.copy.id, await copyStatus(mesh, admission.copy.id));
     case "known":
       return accepted(admission.id, await copyStatus(mesh, admission.id), { "idempotency-replayed": "true" });
@@ -107,37 +109,7 @@ app.on(["POST"], ["/copies/:id/pause", "/copies/:id/resume", "/copies/:id/cancel
 
 app.route("/", syncRoutes);
 
-app.get("/schedules", async (call) =>
-  jsonResponse({ schedules: await registry(meshOf(call)).listSchedules() }),
-);
-
-app.put("/schedules/:name", async (call) => {
-  const name = scheduleName(call);
-  const schedule = parseSchedule(await readBody(call.req.raw));
-  resolveCopy(schedule.copy, call.env); // a schedule that could not run today is refused today
-  const { created } = await registry(meshOf(call)).putSchedule(name, schedule);
-  return jsonResponse(await registry(meshOf(call)).getSchedule(name), created ? 201 : 200);
-});
-
-app.get("/schedules/:name", async (call) => {
-  const name = scheduleName(call);
-  return jsonResponse((await registry(meshOf(call)).getSchedule(name)) ?? noSchedule(name));
-});
-
-app.delete("/schedules/:name", async (call) => {
-  const name = scheduleName(call);
-  if (!(await registry(meshOf(call)).deleteSchedule(name))) noSchedule(name);
-  return new Response(null, { status: 204 });
-});
-
-app.post("/schedules/:name/run", async (call) => {
-  const name = scheduleName(call);
-  const mesh = meshOf(call);
-  const { run, copy } = (await registry(mesh).runSchedule(name)) ?? noSchedule(name);
-  if (copy === null) throw new Problem(409, `run_${run.outcome}`, `"${name}" was not started: ${run.detail}`);
-  await create(mesh, copy);
-  return accepted(copy.id, await copyStatus(mesh, copy.id));
-});
+app.route("/", scheduleRoutes);
 
 app.all("*", (call) => {
   throw new Problem(
@@ -163,7 +135,7 @@ export default {
   /** The Cron Trigger. It may come late or more than once: the registry starts each due time once. */
   async scheduled(controller, _env, ctx) {
     const due = await registry(ctx.exports).tick(controller.scheduledTime);
-    await Promise.all(due.map((copy) => create(ctx.exports, copy)));
+    await Promise.all(due.map((started) => createStarted(ctx.exports, started)));
   },
 } satisfies ExportedHandler<Env>;
 
@@ -175,21 +147,6 @@ function registry(mesh: Mesh) {
   return mesh.Registry.getByName("registry");
 }
 
-/** Creates the coordinator of an admitted copy. If that fails now, the registry's alarm does it in a few seconds. */
-async function create(mesh: Mesh, { id, spec, createdAtMs }: Admitted): Promise<void> {
-  try {
-    await mesh.Coordinator.getByName(id).create(id, spec, createdAtMs);
-  } catch (error) {
-    console.error(JSON.stringify({ event: "create_deferred", copyId: id, detail: String(error) }));
-  }
-}
-
-/** The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission. */
-async function copyStatus(mesh: Mesh, id: string): Promise<unknown> {
-  const response = await mesh.Coordinator.getByName(id).fetch(`https://coordinator/copies/${id}`);
-  return response.ok ? await response.json() : { id, phase: "admitted" };
-}
-
 function accepted(id: string, body: unknown, headers: Record<string, string> = {}): Response {
   return jsonResponse(body, 202, { location: `/copies/${id}`, ...headers });
 }
@@ -199,20 +156,6 @@ async function toCoordinator(call: Call): Promise<Response> {
   // Asking any name would make a new object of it.
   if (!isId(id)) throw new Problem(404, "copy_not_found", `There is no copy "${id}"`);
   return await meshOf(call).Coordinator.getByName(id).fetch(call.req.raw);
-}
-
-function scheduleName(call: Call): string {
-  const name = call.req.param("name") ?? "";
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return name;
-  throw new Problem(
-    400,
-    "invalid_request",
-    `A schedule's name has 1 to 63 letters, digits, ".", "-" and "_", not ${JSON.stringify(name)}`,
-  );
-}
-
-function noSchedule(name: string): never {
-  throw new Problem(404, "schedule_not_found", `There is no schedule "${name}"`);
 }
 
 /** What a list can be asked for: `admitted` until the coordinator has reported, then the job's own phases. */
