@@ -56,7 +56,7 @@ export function checkTimeZone(timeZone: string): string | null {
   const problem = `must be the IANA name of a time zone, such as "Europe/Berlin" or "UTC", not ${JSON.stringify(timeZone)}`;
   if (!/^[A-Za-z]/.test(timeZone)) return problem; // an offset such as "+01:00" knows no summer
   try {
-    new Intl.DateTimeFormat("en", { timeZone });
+    Intl.DateTimeFormat("en", { timeZone });
     return null;
   } catch {
     return problem; // a RangeError, which says no more than that

@@ -109,16 +109,16 @@ describe("checkCron()", () => {
   });
 });
 
-describe("in a time zone", () => {
-  const times = (cron: string, timeZone: string, from: string, count: number) => {
-    const due: (string | null)[] = [];
-    for (let ms: number | null = at(from); due.length < count;) {
-      ms = ms === null ? null : nextDueMs({ cron, timeZone }, ms);
-      due.push(iso(ms));
-    }
-    return due;
-  };
+const times = (cron: string, timeZone: string, from: string, count: number) => {
+  const due: (string | null)[] = [];
+  for (let ms: number | null = at(from); due.length < count;) {
+    ms = ms === null ? null : nextDueMs({ cron, timeZone }, ms);
+    due.push(iso(ms));
+  }
+  return due;
+};
 
+describe("in a time zone", () => {
   test("an hour is the hour there, summer and winter", () => {
     expect(times("0 3 * * *", "Europe/Berlin", "2026-03-27T12:00", 3)).toEqual([
       "2026-03-28T02:00",
