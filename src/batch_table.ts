@@ -78,7 +78,7 @@ export class BatchTable {
     for (const { batch, attempt, outcomes } of finished) {
       const row = this.#sql
         .exec(
-          "SELECT objects FROM batches WHERE batch = ? AND attempt = ? AND lane IS NOT NULL",
+          "SELECT doubtful, objects FROM batches WHERE batch = ? AND attempt = ? AND lane IS NOT NULL",
           batch,
           attempt,
         )
@@ -90,7 +90,7 @@ export class BatchTable {
         continue;
       }
       this.#sql.exec("DELETE FROM batches WHERE batch = ?", batch);
-      done.push({ objects: JSON.parse(String(row["objects"])) as ObjectWork[], outcomes });
+      done.push({ objects: objectsOf(row), outcomes });
     }
     const alive = new Map(running.map(({ batch, attempt }) => [batch, attempt]));
     for (const row of this.#sql.exec("SELECT batch, attempt FROM batches WHERE lane = ?", lane).toArray()) {
@@ -113,12 +113,7 @@ export class BatchTable {
         const batch = Number(row["batch"]);
         const attempt = Number(row["attempt"]) + 1;
         this.#sql.exec("UPDATE batches SET lane = ?, attempt = ? WHERE batch = ?", lane, attempt, batch);
-        const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
-        return {
-          batch,
-          attempt,
-          objects: Number(row["doubtful"]) === 1 ? objects.map(lookedFor) : objects,
-        };
+        return { batch, attempt, objects: objectsOf(row) };
       });
   }
 
@@ -139,7 +134,9 @@ export class BatchTable {
   }
 }
 
-/** A copy of this run may be there already. What is only asked for can be asked again. */
-function lookedFor(work: ObjectWork): ObjectWork {
-  return work.first === "tell" ? work : { ...work, first: "find" };
+/** As they were handed out. What is only asked for can be asked again; any other may be there already. */
+function objectsOf(row: Record<string, SqlStorageValue>): ObjectWork[] {
+  const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
+  if (Number(row["doubtful"]) !== 1) return objects;
+  return objects.map((work) => (work.first === "tell" ? work : { ...work, first: "find" }));
 }

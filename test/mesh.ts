@@ -105,7 +105,7 @@ export function storeSecret(store: TestStore, fields: Readonly<Record<string, un
 
 const POLL_MS = 20;
 // A copy is three small databases, and a disk takes its time.
-const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+export const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 // The Worker runs under the same rules here and in production.
 const CONFIGURATION = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
 const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1];
