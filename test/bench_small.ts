@@ -91,14 +91,6 @@ async function ended(mesh: Mesh, id: string): Promise<SyncStatus> {
 }
 
 function rclone(source: Store, destination: Store, prefix: string, transfers: number): Run {
-  const remote = (name: string, { endpoint, region, credentials }: Store) => ({
-    [`RCLONE_CONFIG_${name}_TYPE`]: "s3",
-    [`RCLONE_CONFIG_${name}_PROVIDER`]: "Other",
-    [`RCLONE_CONFIG_${name}_ENDPOINT`]: endpoint,
-    [`RCLONE_CONFIG_${name}_REGION`]: region,
-    [`RCLONE_CONFIG_${name}_ACCESS_KEY_ID`]: credentials.accessKeyId,
-    [`RCLONE_CONFIG_${name}_SECRET_ACCESS_KEY`]: credentials.secretAccessKey,
-  });
   const options = [
     "--s3-no-check-bucket",
     "--s3-no-head",
@@ -128,6 +120,18 @@ function rclone(source: Store, destination: Store, prefix: string, transfers: nu
     0,
   );
   return { seconds: (performance.now() - startedAt) / 1000, cpuSeconds, peakMib: null };
+}
+
+/** An S3 remote of rclone, told by its environment. */
+function remote(name: string, { endpoint, region, credentials }: Store): Record<string, string> {
+  return {
+    [`RCLONE_CONFIG_${name}_TYPE`]: "s3",
+    [`RCLONE_CONFIG_${name}_PROVIDER`]: "Other",
+    [`RCLONE_CONFIG_${name}_ENDPOINT`]: endpoint,
+    [`RCLONE_CONFIG_${name}_REGION`]: region,
+    [`RCLONE_CONFIG_${name}_ACCESS_KEY_ID`]: credentials.accessKeyId,
+    [`RCLONE_CONFIG_${name}_SECRET_ACCESS_KEY`]: credentials.secretAccessKey,
+  };
 }
 
 function report(measures: ReadonlyMap<string, readonly Run[]>, count: number): void {
