@@ -173,11 +173,6 @@ export class Mesh {
     for (const pid of this.#pids) process.kill(pid, "SIGKILL");
   }
 
-  /** Evicts a Durable Object from memory once it has nothing to do. */
-  async evict(className: string, name: string): Promise<void> {
-    await this.#miniflare.unsafeEvictDurableObject("bucket-brigade", className, { name });
-  }
-
   async stop(): Promise<void> {
     await this.#miniflare.dispose();
     if (this.#ownDirectory !== null) rmSync(this.#ownDirectory, { recursive: true, force: true });

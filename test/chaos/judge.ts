@@ -1,0 +1,422 @@
+// The rules that every run must keep, checked against what is known of it. Pure; it believes the stores' books and
+// journals, and holds what the mesh says against them.
+//
+// A rule says what must never be, whatever has struck. Where a fault makes a bad ending right (a source that was
+// replaced, a byte that nobody can have noticed) the rule asks for that fault in the book of strikes.
+
+import type { CopyEvidence, Evidence, SeenRequest, Version } from "./evidence.ts";
+import { type FaultKind, faultOf } from "./faults.ts";
+
+export type Rule =
+  | "ends"
+  | "answers"
+  | "no crash"
+  | "one copy per key"
+  | "list agrees"
+  | "right bytes"
+  | "attributes kept"
+  | "honest proof"
+  | "true status"
+  | "skips only what is there"
+  | "reason for a failure"
+  | "nothing of an ended copy visible"
+  | "nothing overwritten unasked"
+  | "no upload left"
+  | "no open request"
+  | "sound store"
+  | "object whole or not at all"
+  | "one Complete at a time"
+  | "no Abort before Complete is decided"
+  | "nothing sent again"
+  | "cancel wins";
+
+export interface Violation {
+  readonly rule: Rule;
+  /** The copy's key; null: of the run. */
+  readonly key: string | null;
+  readonly detail: string;
+}
+
+const ENDED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
+const COPY_ID = "bucket-brigade-copy";
+/** What the mesh notes when it sends finished parts again. */
+const RESENT_EVENTS: ReadonlySet<string> = new Set([
+  "parts_missing",
+  "parts_corrupt",
+  "parts_refused",
+  "sent_again",
+]);
+/** Faults by which a store loses a finished part, denies it, or makes it doubtful. */
+const DOUBTS: ReadonlySet<FaultKind> = new Set([
+  "list-omits",
+  "complete-invalid-part",
+  "source-flipped-byte",
+  "body-flipped-byte",
+]);
+
+/** By then a lane has reported a part that was answered, and the coordinator has it on disk. */
+const REPORTED_MS = 3_000;
+/** For so long requests of an object that was killed may still be answered to nobody. */
+const SETTLING_MS = 1_000;
+
+export function judge(evidence: Evidence): Violation[] {
+  const violations: Violation[] = [];
+  const of = (key: string | null) => (rule: Rule, detail: string) => {
+    violations.push({ rule, key, detail });
+  };
+  judgeWorld(evidence, of(null));
+  for (const copy of evidence.copies) {
+    const report = of(copy.plan.key);
+    judgeIdentity(copy, evidence, report);
+    judgeCalls(copy, report);
+    judgeResends(copy, evidence, report);
+    if (!ENDED.has(copy.status.phase)) {
+      report("ends", `it is still ${copy.status.phase}: ${copy.status.failure?.message ?? ""}`);
+      continue;
+    }
+    if (copy.status.phase !== "completed") judgeUnmade(copy, report);
+    else if (copy.status.skipped === true) judgeSkipped(copy, report);
+    else judgeCompleted(copy, evidence, report);
+    judgeWrites(copy, evidence, report);
+  }
+  return violations;
+}
+
+type Report = (rule: Rule, detail: string) => void;
+
+function judgeWorld(evidence: Evidence, report: Report): void {
+  const { plan, copies, uploadsLeft, openRequests, storeFailures, listed, troubles } = evidence;
+  for (const trouble of troubles) report("answers", trouble);
+  for (const failure of storeFailures) report("sound store", failure);
+  for (const request of openRequests) report("no open request", request);
+  if (copies.length !== plan.copies.length)
+    report("answers", `${plan.copies.length - copies.length} copies have no status`);
+  if (listed.length !== copies.length)
+    report("one copy per key", `${plan.copies.length} copies were asked for, ${listed.length} are listed`);
+  for (const { id, key } of uploadsLeft) {
+    const copy = copies.find((candidate) => candidate.plan.key === key);
+    if (copy === undefined || !isAnnouncedStray(copy, evidence, id))
+      report("no upload left", `upload ${id} of ${key}`);
+  }
+}
+
+/** An upload whose ID nobody may have been told, at a store that does not list uploads: all one can do is say so. */
+export function isAnnouncedStray(
+  { requests, status }: CopyEvidence,
+  { plan }: Evidence,
+  id: string,
+): boolean {
+  const canList = !(plan.stores.west.options.without ?? []).includes("listMultipartUploads");
+  // Once a part has been sent to it, its ID was known.
+  const known = requests.some(({ operation, uploadId }) => operation === "UploadPart" && uploadId === id);
+  return !canList && !known && status.warnings.some((text) => /may be left/.test(text));
+}
+
+function judgeIdentity({ ids, status, plan }: CopyEvidence, { listed }: Evidence, report: Report): void {
+  const different = [...new Set(ids)];
+  if (different.length > 1) report("one copy per key", `one Idempotency-Key made ${different.join(" and ")}`);
+  const phase = listed.find(({ id }) => id === status.id)?.phase;
+  if (phase !== status.phase) report("list agrees", `${plan.key} is ${status.phase}, listed as ${phase}`);
+  for (const { event, detail } of status.timeline)
+    if (event === "step_crashed") report("no crash", detail ?? "");
+}
+
+// --- Endings ----------------------------------------------------------------------------------------------------------
+
+function judgeCompleted(copy: CopyEvidence, evidence: Evidence, report: Report): void {
+  const { status, found, plan } = copy;
+  const written = lastOf(ownWrites(copy).map(({ workedAt }) => workedAt ?? 0));
+  const foreign = copy.foreign.at(-1);
+  judgeNumbers(copy, report);
+  judgeProof(copy, evidence, report);
+  if (written === null) return report("true status", "completed, but the store has executed no write of it");
+  // Somebody has replaced the object since: only their bytes can be looked at.
+  if (foreign !== undefined && foreign.at > written) return expectForeign(copy, foreign, report);
+  if (found === null) return report("right bytes", "there is no object at the destination");
+  const pinned = pinnedVersion(copy);
+  const right = pinned === null ? copy.sources : [pinned];
+  const source = right.find(({ digest }) => digest === found.digest);
+  if (source === undefined && !isUnnoticeable(copy))
+    report("right bytes", `${found.sizeBytes} bytes with SHA-256 ${found.digest}, proof ${status.proof}`);
+  if (status.proof === "etag" && !right.some(({ etag }) => etag === found.etag))
+    report("honest proof", `proof etag, but the destination has ${found.etag}`);
+  if (status.size !== found.sizeBytes)
+    report("true status", `size ${status.size}; the object has ${found.sizeBytes}`);
+  if (bare(status.etag ?? "") !== found.etag)
+    report("true status", `etag ${status.etag}; the object has ${found.etag}`);
+  const { [COPY_ID]: copyId, ...metadata } = found.metadata;
+  if (plan.request.markCopy !== (copyId !== undefined)) report("attributes kept", `copy ID ${copyId}`);
+  if (found.contentType !== plan.expected.contentType)
+    report("attributes kept", `content type ${found.contentType}, not ${plan.expected.contentType}`);
+  if (canonical(metadata) !== canonical(plan.expected.metadata))
+    report("attributes kept", `metadata ${canonical(metadata)}, not ${canonical(plan.expected.metadata)}`);
+}
+
+function judgeNumbers({ status }: CopyEvidence, report: Report): void {
+  const { parts, bytes, size } = status;
+  if (parts.done !== parts.total || parts.inFlight !== 0)
+    report(
+      "true status",
+      `completed with ${parts.done} of ${parts.total} parts, ${parts.inFlight} in flight`,
+    );
+  if (bytes.done !== size || bytes.total !== size)
+    report("true status", `completed with ${bytes.done} of ${bytes.total} bytes, size ${size}`);
+}
+
+/** Could this proof be had at all from these stores? */
+function judgeProof({ status, requests, plan }: CopyEvidence, evidence: Evidence, report: Report): void {
+  const { east, west } = evidence.plan.stores;
+  const kms = (west.fields["encryption"] as { kind?: string } | undefined)?.kind === "aws:kms";
+  const westMd5 = west.options.etags === "md5" && !kms;
+  const sourceMd5 = (plan.from === "east" ? east : west).options.etags === "md5";
+  const possible: Readonly<Record<string, boolean>> = {
+    etag: westMd5 && sourceMd5,
+    "content-md5": requests.some(
+      (request) => request.operation === "PutObject" && request.workedAt !== null && request.hasContentMd5,
+    ),
+    checksum: west.options.automaticChecksum === "CRC64NVME",
+    "part-md5": westMd5,
+    length: plan.request.verify !== "strict",
+  };
+  const { proof = "none" } = status;
+  if (possible[proof] !== true) report("honest proof", `proof ${proof} cannot be had from these stores`);
+  if (plan.request.verify === "off" && proof !== "length")
+    report("honest proof", `verify is off and the proof ${proof}`);
+}
+
+/** A byte was inverted where this copy's proof does not reach. */
+function isUnnoticeable(copy: CopyEvidence): boolean {
+  const { proof } = copy.status;
+  if (struckBy(copy, "body-flipped-byte")) return proof === "length";
+  return struckBy(copy, "source-flipped-byte") && (proof === "length" || proof === "part-md5");
+}
+
+function judgeSkipped(copy: CopyEvidence, report: Report): void {
+  const { plan, foreign } = copy;
+  if (plan.request.ifExists !== "skip")
+    report("skips only what is there", `ifExists is ${plan.request.ifExists}`);
+  const last = foreign.at(-1);
+  if (last === undefined) report("skips only what is there", "nothing was there");
+  else expectForeign(copy, last, report);
+}
+
+/** A copy that has failed or was cancelled: why, and is nothing of it to be seen? */
+function judgeUnmade(copy: CopyEvidence, report: Report): void {
+  const { status, found, foreign } = copy;
+  if (status.phase === "failed") judgeReason(copy, report);
+  const written = lastOf(ownWrites(copy).map(({ workedAt }) => workedAt ?? 0));
+  const last = foreign.at(-1);
+  if (written === null || (last !== undefined && last.at > written)) {
+    if (last !== undefined) expectForeign(copy, last, report);
+    else if (found !== null) report("nothing of an ended copy visible", `${found.sizeBytes} bytes`);
+    return;
+  }
+  // Its object was there: it may only have gone because it was corrupt.
+  if (found !== null)
+    report("nothing of an ended copy visible", `its own object: ${status.failure?.message ?? ""}`);
+  else if (status.failure?.code !== "checksum_mismatch")
+    report("nothing of an ended copy visible", "its object was there and has been deleted");
+}
+
+function judgeReason(copy: CopyEvidence, report: Report): void {
+  const { failure } = copy.status;
+  const { ifExists, verify } = copy.plan.request;
+  if (failure === undefined || failure.code === "" || failure.message === "")
+    return report("reason for a failure", "failed without a reason");
+  const explained =
+    (failure.code === "destination_exists" && ifExists !== "overwrite" && copy.foreign.length > 0) ||
+    (failure.code === "proof_impossible" && verify === "strict") ||
+    copy.requests.some(({ faults }) => faults.some((kind) => faultOf(kind).deadly));
+  if (!explained)
+    report("reason for a failure", `nothing deadly has hit it: ${failure.code}: ${failure.message}`);
+}
+
+function expectForeign({ found }: CopyEvidence, { digest, etag }: Version, report: Report): void {
+  if (found?.digest !== digest)
+    report(
+      "nothing overwritten unasked",
+      found === null ? "the object that was there is gone" : `ETag ${found.etag} instead of ${etag}`,
+    );
+}
+
+/** What was there before the copy began is only replaced when the request says so. */
+function judgeWrites(copy: CopyEvidence, evidence: Evidence, report: Report): void {
+  const { plan, foreign, sources } = copy;
+  const guarded =
+    (evidence.plan.stores.west.fields["profile"] as { conditionalPut?: boolean } | undefined)
+      ?.conditionalPut === true;
+  for (const write of ownWrites(copy)) {
+    const at = write.workedAt ?? 0;
+    // Without conditions at the store, what appears between the look and the write is lost, and no client can help it.
+    const there = foreign.some((version) => (guarded ? version.at < at : version.at === 0));
+    if (plan.request.ifExists !== "overwrite" && there)
+      report(
+        "nothing overwritten unasked",
+        `ifExists is ${plan.request.ifExists}, and ${write.operation} wrote`,
+      );
+    if (
+      write.operation === "PutObject" &&
+      !sources.some(({ sizeBytes }) => sizeBytes === write.bytesReceived)
+    )
+      report("object whole or not at all", `PutObject made an object of ${write.bytesReceived} bytes`);
+  }
+}
+
+// --- The order of calls -----------------------------------------------------------------------------------------------
+
+function judgeCalls(copy: CopyEvidence, report: Report): void {
+  const calls = copy.requests.filter(({ bucket }) => bucket === "destination");
+  const completes = calls.filter(({ operation }) => operation === "CompleteMultipartUpload");
+  const before = (call: SeenRequest) =>
+    completes.findLast(({ uploadId, startedAt }) => uploadId === call.uploadId && startedAt < call.startedAt);
+  for (const complete of completes) {
+    const earlier = before(complete);
+    if (earlier === undefined) continue;
+    if ((earlier.endedAt ?? Infinity) > complete.startedAt)
+      report("one Complete at a time", `two of upload ${complete.uploadId}`);
+    else if (!isDecided(earlier, complete, calls))
+      report("one Complete at a time", `upload ${complete.uploadId}: again before the first was found out`);
+  }
+  for (const abort of calls.filter(({ operation }) => operation === "AbortMultipartUpload")) {
+    const complete = before(abort);
+    if (complete !== undefined && !isDecided(complete, abort, calls))
+      report("no Abort before Complete is decided", `upload ${abort.uploadId}`);
+  }
+  for (const { answeredAt, phase } of copy.cancels) {
+    const begun = calls.some(({ operation, startedAt }) => isWrite(operation) && startedAt < answeredAt);
+    const made = copy.status.phase === "completed" && copy.status.skipped !== true;
+    if (made && !begun && phase !== "completed")
+      report("cancel wins", `cancelled while ${phase}, and completed`);
+  }
+}
+
+/** Was the outcome of a Complete known before the next call? By its own answer, or by a look at the key. */
+function isDecided(complete: SeenRequest, next: SeenRequest, calls: readonly SeenRequest[]): boolean {
+  const endedAt = complete.endedAt ?? Infinity;
+  if (endedAt > next.startedAt) return false;
+  const refused =
+    complete.outcome === "answered" &&
+    complete.status !== null &&
+    complete.status >= 400 &&
+    complete.status < 500;
+  const errorInside = complete.faults.includes("complete-error-inside");
+  if (refused || (complete.outcome === "answered" && complete.status === 200 && !errorInside)) return true;
+  return calls.some(
+    ({ operation, status, startedAt, endedAt: lookedAt }) =>
+      operation === "HeadObject" &&
+      (status === 200 || status === 404) &&
+      startedAt >= endedAt &&
+      (lookedAt ?? Infinity) <= next.startedAt,
+  );
+}
+
+/** Parts that the coordinator had as done are not sent again, unless the store has lost or refused them. */
+function judgeResends(copy: CopyEvidence, { plan, deaths }: Evidence, report: Report): void {
+  const sends = partSends(copy);
+  const noted = copy.status.timeline.some(({ event }) => RESENT_EVENTS.has(event));
+  // Stores whose ETags turn out to be no MD5s raise doubts by themselves.
+  const sourceOptions = plan.stores[copy.plan.from].options;
+  const opaque =
+    plan.stores.west.options.etags === "opaque" ||
+    plan.stores.west.fields["encryption"] !== undefined ||
+    sourceOptions.etags === "opaque";
+  const doubted =
+    opaque ||
+    copy.sources.length > 1 ||
+    copy.requests.some(({ faults }) => faults.some((kind) => DOUBTS.has(kind)));
+  if (noted && !doubted) {
+    const events = copy.status.timeline.filter(({ event }) => RESENT_EVENTS.has(event));
+    report("nothing sent again", events.map(({ event, detail }) => `${event}: ${detail}`).join("; "));
+  }
+  const twice = noted ? undefined : sentAgainForNothing(copy, deaths);
+  if (twice !== undefined)
+    report("nothing sent again", `part ${twice.partNumber} of upload ${twice.uploadId}, answered before`);
+  for (const { partNumber, at } of copy.seenDone) {
+    const ofPart = sends.filter((send) => send.partNumber === partNumber);
+    const done = ofPart.findLast(({ workedAt, startedAt }) => workedAt !== null && startedAt < at);
+    const again = ofPart.find(({ startedAt, uploadId }) => startedAt > at && uploadId === done?.uploadId);
+    if (done !== undefined && again !== undefined && !noted)
+      report("nothing sent again", `part ${partNumber} of upload ${done.uploadId}, seen as done before`);
+  }
+}
+
+/**
+ * A part that was answered for, whose report nobody's death can have lost, and that was sent again all the same. A
+ * source that sends more than it announced makes a part doubtful that the store has taken.
+ */
+function sentAgainForNothing(copy: CopyEvidence, deaths: readonly number[]): SeenRequest | undefined {
+  if (struckBy(copy, "source-long-body")) return undefined;
+  const sends = partSends(copy);
+  return sends.find(({ uploadId, partNumber, startedAt }) =>
+    sends.some((earlier) => {
+      if (earlier.uploadId !== uploadId || earlier.partNumber !== partNumber) return false;
+      const { endedAt, outcome, status, workedAt, faults } = earlier;
+      const good = workedAt !== null && outcome === "answered" && status === 200 && faults.length === 0;
+      if (!good || endedAt === null || endedAt > startedAt) return false;
+      const until = Math.min(startedAt, endedAt + REPORTED_MS);
+      return !deaths.some((at) => at >= earlier.startedAt - SETTLING_MS && at <= until);
+    }),
+  );
+}
+
+/** How many parts were sent although the store had them already. */
+export function partsResent(copy: CopyEvidence): number {
+  const sends = partSends(copy);
+  return sends.filter((send) =>
+    sends.some(
+      (earlier) =>
+        earlier.uploadId === send.uploadId &&
+        earlier.partNumber === send.partNumber &&
+        earlier.workedAt !== null &&
+        earlier.workedAt < send.startedAt,
+    ),
+  ).length;
+}
+
+// --- Reading the evidence ---------------------------------------------------------------------------------------------
+
+function partSends({ requests }: CopyEvidence): SeenRequest[] {
+  return requests.filter(({ operation }) => operation === "UploadPart" || operation === "UploadPartCopy");
+}
+
+function isWrite(operation: string): boolean {
+  return operation === "CompleteMultipartUpload" || operation === "PutObject" || operation === "CopyObject";
+}
+
+/** Writes of this copy that have put an object under the key. */
+function ownWrites({ requests }: CopyEvidence): SeenRequest[] {
+  return requests.filter(
+    ({ bucket, operation, workedAt }) => bucket === "destination" && isWrite(operation) && workedAt !== null,
+  );
+}
+
+/** The version of the source that the copy was bound to when its object was made; null where no read was bound. */
+function pinnedVersion(copy: CopyEvidence): Version | null {
+  const made = Math.max(...ownWrites(copy).map(({ startedAt }) => startedAt));
+  const reads = copy.requests.filter(
+    ({ ifMatch, operation, startedAt }) =>
+      ifMatch !== null &&
+      ["GetObject", "UploadPartCopy", "CopyObject"].includes(operation) &&
+      startedAt <= made,
+  );
+  const etag = reads.at(-1)?.ifMatch;
+  return etag === undefined || etag === null
+    ? null
+    : (copy.sources.find((version) => version.etag === bare(etag)) ?? null);
+}
+
+function struckBy({ requests }: CopyEvidence, kind: FaultKind): boolean {
+  return requests.some(({ faults }) => faults.includes(kind));
+}
+
+function lastOf(times: readonly number[]): number | null {
+  return times.length === 0 ? null : Math.max(...times);
+}
+
+function bare(etag: string): string {
+  return etag.replaceAll('"', "").toLowerCase();
+}
+
+function canonical(metadata: Readonly<Record<string, string>>): string {
+  return JSON.stringify(Object.entries(metadata).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
