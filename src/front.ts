@@ -174,13 +174,18 @@ const PHASES: ReadonlySet<string> = new Set<Job["phase"] | "admitted">([
   "blocked",
 ]);
 
-const USAGE = `Bucket Brigade copies objects between S3-compatible stores.
+const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.
 
   POST   /copies                  start: -d source=store:bucket/key -d destination=store:bucket/key
   GET    /copies?phase=&limit=&cursor=
   GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or after that many seconds
   GET    /copies/{id}/parts       the part table
   POST   /copies/{id}/cancel      also pause, resume
+  POST   /syncs                   start: -d source=store:bucket/prefix -d destination=store:bucket/prefix
+  GET    /syncs?phase=&limit=&cursor=
+  GET    /syncs/{id}?wait=30      status, as of a copy
+  GET    /syncs/{id}/report       NDJSON, a line per key
+  POST   /syncs/{id}/cancel       also pause, resume, retry (the failed keys alone)
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
   GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
   GET    /stores                  what is configured
