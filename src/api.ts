@@ -7,7 +7,6 @@
 import { z } from "zod";
 import { type PlanLimits, MIB, checkPartSize } from "./plan.ts";
 import { Problem } from "./problem.ts";
-import { checkCron } from "./schedule.ts";
 import { UnaddressableKeyError, s3Url } from "./s3_url.ts";
 import { type Store, findStore, isSameService, styleOf } from "./stores.ts";
 import { parseSize } from "./units.ts";
@@ -63,12 +62,6 @@ export interface AttributeChanges {
   readonly meta?: Readonly<Record<string, string>> | undefined;
 }
 
-export interface Schedule {
-  readonly cron: string;
-  readonly copy: CopyRequest;
-  readonly overlap: "skip";
-}
-
 /** Part copies that one lane runs at once: five of the six connections that an event may have waiting (Workers limit). */
 export const PARTS_PER_LANE = 5;
 export const MAX_LANES = 250;
@@ -78,7 +71,7 @@ export const MAX_BODY_BYTES = 64 * 1024;
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 const SIZE_HINT = 'bytes, or text with a unit such as "64MiB"';
 
-const Count = (max: number) => {
+export const Count = (max: number) => {
   const hint = `must be a whole number from 1 to ${max}`;
   return z.union([z.number(), z.string()], { error: hint }).transform((value, context) => {
     const count = typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : Number(value);
@@ -88,7 +81,7 @@ const Count = (max: number) => {
   });
 };
 
-const Size = z
+export const Size = z
   .union([z.number(), z.string()], { error: `must be ${SIZE_HINT}` })
   .transform((value, context) => {
     const sizeBytes = parseSize(value);
@@ -119,8 +112,8 @@ const ObjectRefSchema = z.union(
 );
 
 /** A value that can stand in a header: a line break would begin another one. */
-const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not hold line breaks");
-const AttributesSchema = z.strictObject({
+export const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not hold line breaks");
+export const AttributesSchema = z.strictObject({
   contentType: HeaderText.optional(),
   contentEncoding: HeaderText.optional(),
   contentDisposition: HeaderText.optional(),
@@ -136,14 +129,14 @@ const AttributesSchema = z.strictObject({
     .optional(),
 });
 /** S3 allows 10 tags, keys of 128 and values of 256 characters. */
-const TagsSchema = z.union([
+export const TagsSchema = z.union([
   z.enum(["preserve", "require", "none"]),
   z
     .record(z.string().min(1).max(128), z.string().max(256))
     .refine((tags) => Object.keys(tags).length <= 10, "must have at most 10 tags"),
 ]);
 /** `"true"` and `"false"` as forms write them. */
-const Flag = z
+export const Flag = z
   .union([z.boolean(), z.enum(["true", "false"])])
   .transform((value) => value === true || value === "true");
 
@@ -167,17 +160,6 @@ export const CopyRequestSchema = z.strictObject({
 });
 export type CopyRequest = z.infer<typeof CopyRequestSchema>;
 
-const ScheduleSchema = z.strictObject({
-  cron: z.string().transform((text, context) => {
-    const problem = checkCron(text);
-    if (problem === null) return text.trim();
-    context.addIssue({ code: "custom", message: problem });
-    return z.NEVER;
-  }),
-  copy: CopyRequestSchema,
-  overlap: z.literal("skip").default("skip"),
-});
-
 /** `store:bucket/key`; everything after the first slash is the key, whatever it holds. */
 export function parseObjectText(text: string): ObjectRef | null {
   const match = /^([^:/]+):([^/]+)\/([^]+)$/.exec(text);
@@ -189,11 +171,6 @@ export function parseObjectText(text: string): ObjectRef | null {
 /** The body of `POST /copies`. @throws {Problem} 400 */
 export function parseCopyRequest(body: unknown): CopyRequest {
   return parseWith(CopyRequestSchema, body);
-}
-
-/** The body of `PUT /schedules/{name}`. @throws {Problem} 400 */
-export function parseSchedule(body: unknown): Schedule {
-  return parseWith(ScheduleSchema, body);
 }
 
 /**
@@ -264,7 +241,7 @@ export function planLimits(env: Readonly<Record<string, unknown>>): PlanLimits {
   return { maxPartBytes: countVariable(env, "MAX_PART_MIB", 95, 5, 5 * 1024) * MIB };
 }
 
-function defaultLanes(env: Readonly<Record<string, unknown>>): number {
+export function defaultLanes(env: Readonly<Record<string, unknown>>): number {
   return countVariable(env, "LANES", 8, 1, MAX_LANES);
 }
 
@@ -275,6 +252,24 @@ export function formatObject({ store, bucket, key, versionId }: ObjectRef): stri
 function checkObject(
   role: "source" | "destination",
   ref: ObjectRef,
+  env: Readonly<Record<string, unknown>>,
+): Store {
+  const store = checkBucket(role, ref, env);
+  try {
+    s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);
+  } catch (error) {
+    if (error instanceof UnaddressableKeyError) {
+      throw new Problem(400, "invalid_key", `"${role}": ${error.message}`);
+    }
+    throw error;
+  }
+  return store;
+}
+
+/** @throws {Problem} when there is no such store, or it may not use that bucket */
+export function checkBucket(
+  role: string,
+  ref: { readonly store: string; readonly bucket: string },
   env: Readonly<Record<string, unknown>>,
 ): Store {
   const store = findStore(env, ref.store);
@@ -292,18 +287,10 @@ function checkObject(
       `"${role}": store "${ref.store}" may not use bucket "${ref.bucket}"; allowed are: ${store.buckets.join(", ")}`,
     );
   }
-  try {
-    s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);
-  } catch (error) {
-    if (error instanceof UnaddressableKeyError) {
-      throw new Problem(400, "invalid_key", `"${role}": ${error.message}`);
-    }
-    throw error;
-  }
   return store;
 }
 
-function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
+export function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   throw new Problem(400, "invalid_request", parsed.error.issues.map(describeIssue).join("; "));

@@ -7,6 +7,7 @@ import type { AttributeChanges, TagChoice } from "./api.ts";
 import type { Profile } from "./profiles.ts";
 import type { Encryption } from "./stores.ts";
 import { base64OfHex, bytesToHex } from "./checksum.ts";
+import { bareEtag } from "./proof.ts";
 
 /** Headers that describe the object itself and are carried over as they are. */
 const CARRIED = [
@@ -28,6 +29,18 @@ const WEBSITE_REDIRECT = "x-amz-website-redirect-location";
  * name and size, which is the surest way to find out whether a CompleteMultipartUpload without an answer took place.
  */
 export const COPY_ID_HEADER = `${META}bucket-brigade-copy`;
+
+/** The value of that mark: an ID of ours, and the ETag that the source had, by which a later sync knows what it has. */
+export function copyMark(id: string, sourceEtag: string): string {
+  return `${id}/${bareEtag(sourceEtag)}`;
+}
+
+/** The source's ETag, without quotes, in the mark that an object bears; null when it bears none. */
+export function markedSourceEtag(headers: Headers): string | null {
+  const mark = headers.get(COPY_ID_HEADER);
+  const slash = mark?.indexOf("/") ?? -1;
+  return mark === null || slash < 0 ? null : mark.slice(slash + 1);
+}
 
 /** S3 stores this type where none is sent; naming it keeps fetch from adding one of its own. */
 const DEFAULT_CONTENT_TYPE = "binary/octet-stream";

@@ -21,6 +21,7 @@ import { type Job, isEnded, nextStep, objectOf } from "./job.ts";
 import type { Prepared, Upload } from "./phase.ts";
 import { partRange, unitCount } from "./plan.ts";
 import { Problem, jsonResponse } from "./problem.ts";
+import { readCount } from "./query.ts";
 import { type Copy, CopyRecord, newsOf } from "./record.ts";
 import { HealthBook } from "./store_health.ts";
 import { RATE_WINDOW_MS, copyStatus, partsPage } from "./status.ts";
@@ -383,19 +384,4 @@ function targetOf({ headers, proof, onlyIfAbsent }: Prepared, upload: Upload): P
       ...(onlyIfAbsent ? { "if-none-match": "*" } : {}),
     },
   };
-}
-
-function readCount(
-  query: URLSearchParams,
-  name: string,
-  { fallback, min, max }: { fallback: number; min: number; max: number },
-): number {
-  const text = query.get(name);
-  if (text === null) return fallback;
-  if (/^\d+$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
-  throw new Problem(
-    400,
-    "invalid_request",
-    `"${name}" must be a whole number from ${min} to ${max}, not "${text}"`,
-  );
 }

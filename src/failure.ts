@@ -50,9 +50,11 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   destination_exists: "fatal",
   metadata_too_large: "fatal",
   key_too_long: "fatal",
+  invalid_key: "fatal",
   unknown_store: "fatal",
   store_misconfigured: "blocked",
   misconfigured: "blocked",
+  copy_blocked: "blocked", // a large object of a sync
   part_size_too_small: "fatal",
   part_size_too_large: "fatal",
   object_too_large: "fatal",
@@ -122,6 +124,11 @@ export function saysNo(failure: Failure): boolean {
   return (
     verdict === "fatal" || (verdict === "blocked" && !CREDENTIALS.has(failure.code) && isForbidden(failure))
   );
+}
+
+/** The verdict on one key of many: what is forbidden is forbidden for that key, and the others go on. */
+export function keyVerdictOf(failure: Failure): Verdict {
+  return saysNo(failure) ? "fatal" : verdictOf(failure);
 }
 
 const CREDENTIALS: ReadonlySet<string> = new Set([

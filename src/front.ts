@@ -11,19 +11,26 @@
 
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { MAX_BODY_BYTES, formatObject, parseCopyRequest, parseSchedule, resolveCopy } from "./api.ts";
+import { MAX_BODY_BYTES, formatObject, parseCopyRequest, resolveCopy } from "./api.ts";
 import { authorize } from "./auth.ts";
+import { copyStatus, createCopy } from "./copy_start.ts";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
 import type { Job } from "./phase.ts";
 import { Problem, jsonResponse } from "./problem.ts";
-import { type Admitted, describeCopy } from "./registry.ts";
+import { describeCopy } from "./registry.ts";
+import { readSwitch } from "./query.ts";
+import { idempotencyKey, readBody, readLimit } from "./request.ts";
+import { createStarted, scheduleRoutes } from "./schedule_routes.ts";
 import { describeStore, readStores } from "./stores.ts";
+import { syncRoutes } from "./sync_routes.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { PartCopier } from "./copier.ts";
 export { Lane } from "./lane.ts";
+export { ObjectCopier } from "./object_copier.ts";
 export { Registry } from "./registry.ts";
+export { Sync } from "./sync.ts";
 
 type Mesh = ExecutionContext["exports"];
 type Call = Context<{ Bindings: Env }>;
@@ -51,14 +58,7 @@ app.get("/stores", (call) => jsonResponse({ stores: [...readStores(call.env).val
 app.post("/copies", async (call) => {
   const request = parseCopyRequest(await readBody(call.req.raw));
   const spec = resolveCopy(request, call.env);
-  const key = call.req.header("idempotency-key") ?? null;
-  if (key !== null && !/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw new Problem(
-      400,
-      "invalid_request",
-      "Idempotency-Key must have 1 to 255 printable ASCII characters",
-    );
-  }
+  const key = idempotencyKey(call.req.raw);
   const mesh = meshOf(call);
   const admission = await registry(mesh).admit(
     spec,
@@ -66,7 +66,7 @@ app.post("/copies", async (call) => {
   );
   switch (admission.kind) {
     case "new":
-      await create(mesh, admission.copy);
+      await createCopy(mesh, admission.copy);
       return accepted(admission.copy.id, await copyStatus(mesh, admission.copy.id));
     case "known":
       return accepted(admission.id, await copyStatus(mesh, admission.id), { "idempotency-replayed": "true" });
@@ -103,8 +103,9 @@ app.get("/copies", async (call) => {
       `"cursor" must be the "next" of a page before, not "${cursor}"`,
     );
   }
-  const orphans = readSwitch(call, "orphans");
-  const page = await registry(meshOf(call)).list({ phase, orphans }, cursor, readLimit(call));
+  const query = new URL(call.req.url).searchParams;
+  const orphans = readSwitch(query, "orphans");
+  const page = await registry(meshOf(call)).list({ phase, orphans }, cursor, readLimit(query));
   return jsonResponse({ copies: page.copies.map(describeCopy), next: page.next });
 });
 
@@ -112,37 +113,9 @@ app.get("/copies", async (call) => {
 app.on(["GET"], ["/copies/:id", "/copies/:id/parts"], toCoordinator);
 app.on(["POST"], ["/copies/:id/pause", "/copies/:id/resume", "/copies/:id/cancel"], toCoordinator);
 
-app.get("/schedules", async (call) =>
-  jsonResponse({ schedules: await registry(meshOf(call)).listSchedules() }),
-);
+app.route("/", syncRoutes);
 
-app.put("/schedules/:name", async (call) => {
-  const name = scheduleName(call);
-  const schedule = parseSchedule(await readBody(call.req.raw));
-  resolveCopy(schedule.copy, call.env); // a schedule that could not run today is refused today
-  const { created } = await registry(meshOf(call)).putSchedule(name, schedule);
-  return jsonResponse(await registry(meshOf(call)).getSchedule(name), created ? 201 : 200);
-});
-
-app.get("/schedules/:name", async (call) => {
-  const name = scheduleName(call);
-  return jsonResponse((await registry(meshOf(call)).getSchedule(name)) ?? noSchedule(name));
-});
-
-app.delete("/schedules/:name", async (call) => {
-  const name = scheduleName(call);
-  if (!(await registry(meshOf(call)).deleteSchedule(name))) noSchedule(name);
-  return new Response(null, { status: 204 });
-});
-
-app.post("/schedules/:name/run", async (call) => {
-  const name = scheduleName(call);
-  const mesh = meshOf(call);
-  const { run, copy } = (await registry(mesh).runSchedule(name)) ?? noSchedule(name);
-  if (copy === null) throw new Problem(409, `run_${run.outcome}`, `"${name}" was not started: ${run.detail}`);
-  await create(mesh, copy);
-  return accepted(copy.id, await copyStatus(mesh, copy.id));
-});
+app.route("/", scheduleRoutes);
 
 app.all("*", (call) => {
   throw new Problem(
@@ -168,7 +141,7 @@ export default {
   /** The Cron Trigger. It may come late or more than once: the registry starts each due time once. */
   async scheduled(controller, _env, ctx) {
     const due = await registry(ctx.exports).tick(controller.scheduledTime);
-    await Promise.all(due.map((copy) => create(ctx.exports, copy)));
+    await Promise.all(due.map((started) => createStarted(ctx.exports, started)));
   },
 } satisfies ExportedHandler<Env>;
 
@@ -180,21 +153,6 @@ function registry(mesh: Mesh) {
   return mesh.Registry.getByName("registry");
 }
 
-/** Creates the coordinator of an admitted copy. If that fails now, the registry's alarm does it in a few seconds. */
-async function create(mesh: Mesh, { id, spec, createdAtMs }: Admitted): Promise<void> {
-  try {
-    await mesh.Coordinator.getByName(id).create(id, spec, createdAtMs);
-  } catch (error) {
-    console.error(JSON.stringify({ event: "create_deferred", copyId: id, detail: String(error) }));
-  }
-}
-
-/** The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission. */
-async function copyStatus(mesh: Mesh, id: string): Promise<unknown> {
-  const response = await mesh.Coordinator.getByName(id).fetch(`https://coordinator/copies/${id}`);
-  return response.ok ? await response.json() : { id, phase: "admitted" };
-}
-
 function accepted(id: string, body: unknown, headers: Record<string, string> = {}): Response {
   return jsonResponse(body, 202, { location: `/copies/${id}`, ...headers });
 }
@@ -204,56 +162,6 @@ async function toCoordinator(call: Call): Promise<Response> {
   // Asking any name would make a new object of it.
   if (!isId(id)) throw new Problem(404, "copy_not_found", `There is no copy "${id}"`);
   return await meshOf(call).Coordinator.getByName(id).fetch(call.req.raw);
-}
-
-/** A JSON body, or a form as `curl -d source=… -d destination=…` sends it. */
-async function readBody(request: Request): Promise<unknown> {
-  const text = await request.text();
-  const type = request.headers.get("content-type") ?? "";
-  // curl calls every -d body a form, also a JSON one.
-  const form = type.startsWith("application/x-www-form-urlencoded") && !/^\s*[{[]/.test(text);
-  if (form && text !== "") {
-    const fields: Record<string, string> = {};
-    for (const [name, value] of new URLSearchParams(text)) {
-      if (Object.hasOwn(fields, name))
-        throw new Problem(400, "invalid_request", `The field "${name}" is given twice`);
-      fields[name] = value;
-    }
-    return fields;
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new Problem(400, "invalid_json", `The body is neither JSON nor a form: ${detail}`);
-  }
-}
-
-/** `?name` and `?name=true` alike. */
-function readSwitch(call: Call, name: string): boolean {
-  const text = call.req.query(name) ?? "false";
-  if (text === "" || text === "true" || text === "false") return text !== "false";
-  throw new Problem(400, "invalid_request", `"${name}" must be true or false, not "${text}"`);
-}
-
-function readLimit(call: Call): number {
-  const text = call.req.query("limit") ?? "50";
-  if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 500) return Number(text);
-  throw new Problem(400, "invalid_request", `"limit" must be a whole number from 1 to 500, not "${text}"`);
-}
-
-function scheduleName(call: Call): string {
-  const name = call.req.param("name") ?? "";
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return name;
-  throw new Problem(
-    400,
-    "invalid_request",
-    `A schedule's name has 1 to 63 letters, digits, ".", "-" and "_", not ${JSON.stringify(name)}`,
-  );
-}
-
-function noSchedule(name: string): never {
-  throw new Problem(404, "schedule_not_found", `There is no schedule "${name}"`);
 }
 
 /** What a list can be asked for: `admitted` until the coordinator has reported, then the job's own phases. */
@@ -273,7 +181,7 @@ const PHASES: ReadonlySet<string> = new Set<Job["phase"] | "admitted">([
   "blocked",
 ]);
 
-const USAGE = `Bucket Brigade copies objects between S3-compatible stores.
+const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.
 
   POST   /copies                  start: -d source=store:bucket/key -d destination=store:bucket/key
   GET    /copies?phase=&limit=&cursor=
@@ -281,6 +189,11 @@ const USAGE = `Bucket Brigade copies objects between S3-compatible stores.
   GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or needs you, or after that many seconds
   GET    /copies/{id}/parts       the part table
   POST   /copies/{id}/cancel      also pause, resume
+  POST   /syncs                   start: -d source=store:bucket/prefix -d destination=store:bucket/prefix
+  GET    /syncs?phase=&limit=&cursor=
+  GET    /syncs/{id}?wait=30      status, as of a copy
+  GET    /syncs/{id}/report       NDJSON, a line per key
+  POST   /syncs/{id}/cancel       also pause, resume, retry (the failed keys alone)
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
   GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
   GET    /stores                  what is configured

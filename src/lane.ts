@@ -5,22 +5,39 @@
 // (https://developers.cloudflare.com/workers/platform/limits/, 2026-11). An alarm is a fresh top-level event, so each
 // lane brings five parts in flight and one connection to spare. A copy's parallelism is lanes × 5.
 //
-// Protocol: the coordinator wakes a lane; its alarm claims parts from the coordinator (the same call reports finished
-// ones), has PartCopier copy each, and ends when the coordinator says `rest` or `stop`. It claims no new part after
-// ten minutes, since an alarm may run for fifteen, and goes on in the next alarm.
+// Protocol: its owner, the coordinator of a copy or a sync, wakes a lane; its alarm claims work from the owner (the same
+// call reports finished work): parts, of which PartCopier copies each, or batches of small objects, which ObjectCopier
+// copies one by one. It ends when the owner says `rest` or `stop`. It claims nothing new after ten minutes, since an
+// alarm may run for fifteen, and goes on in the next alarm.
 //
-// Invariant: at most PARTS_PER_LANE part copies run at once. A lane keeps nothing worth keeping: if it dies, the
-// coordinator notices its silence and hands its parts to another.
+// Invariant: at most PARTS_PER_LANE parts or batches run at once, and so as many transfers. A lane keeps nothing worth
+// keeping: if it dies, its owner notices its silence and hands its work to another.
 
 import { DurableObject } from "cloudflare:workers";
 import { PARTS_PER_LANE } from "./api.ts";
 import { callCopier } from "./copier.ts";
 import type { Env } from "./env.ts";
-import type { Grant, PartReport, PartTask } from "./work.ts";
+import { callObjectCopier } from "./object_copier.ts";
+import type { BatchReport, BatchTask } from "./object_work.ts";
+import type { PartReport, PartTask } from "./work.ts";
 
-interface Assignment {
-  readonly copyId: string;
-  readonly lane: number;
+type Assignment =
+  { readonly copyId: string; readonly lane: number } | { readonly syncId: string; readonly lane: number };
+
+/** Whom a lane works for: what its work is called, how it is claimed, and who does it. */
+interface Owner<Task, Report> {
+  numberOf(task: Task): number;
+  claim(claim: {
+    lane: number;
+    finished: Report[];
+    running: Task[];
+    wanted: number;
+  }): Promise<
+    { kind: "work"; tasks: readonly Task[]; retryInMs: number | null } | { kind: "rest" } | { kind: "stop" }
+  >;
+  run(task: Task, signal: AbortSignal): Promise<Report>;
+  /** Did the platform give this event no more? */
+  isSpent(report: Report): boolean;
 }
 
 const STOP_CLAIMING_AFTER_MS = 10 * 60_000;
@@ -62,7 +79,11 @@ export class Lane extends DurableObject<Env> {
     this.#stop = stop;
     this.#wokenWhileRunning = false;
     try {
-      const nextAlarmMs = await this.#pump(assignment, stop);
+      const { lane } = assignment;
+      const nextAlarmMs =
+        "copyId" in assignment
+          ? await this.#pump(lane, this.#copy(assignment.copyId), stop)
+          : await this.#pump(lane, this.#sync(assignment.syncId), stop);
       if (this.#wokenWhileRunning) await this.ctx.storage.setAlarm(Date.now());
       else if (nextAlarmMs !== null) await this.ctx.storage.setAlarm(nextAlarmMs);
       else await this.ctx.storage.deleteAll();
@@ -73,10 +94,14 @@ export class Lane extends DurableObject<Env> {
   }
 
   /** Claims and copies until there is nothing more to do here. @returns when to go on, or null for never */
-  async #pump({ copyId, lane }: Assignment, stop: AbortController): Promise<number | null> {
+  async #pump<Task, Report>(
+    lane: number,
+    owner: Owner<Task, Report>,
+    stop: AbortController,
+  ): Promise<number | null> {
     const startedAtMs = Date.now();
-    const running = new Map<number, PartTask>();
-    let finished: PartReport[] = [];
+    const running = new Map<number, Task>();
+    let finished: Report[] = [];
     let spent = false;
     let changed = Promise.withResolvers<void>();
     for (;;) {
@@ -85,20 +110,17 @@ export class Lane extends DurableObject<Env> {
       const tired = spent || Date.now() - startedAtMs > STOP_CLAIMING_AFTER_MS;
       const reporting = finished;
       finished = [];
-      const grant = await this.#claim(copyId, {
-        lane,
-        finished: reporting,
-        running: [...running.values()].map(({ partNumber, attempt }) => ({ partNumber, attempt })),
-        wanted: tired ? 0 : PARTS_PER_LANE - running.size,
-      });
+      const claim = { lane, finished: reporting, running: [...running.values()] };
+      const wanted = tired ? 0 : PARTS_PER_LANE - running.size;
+      const grant = await persistently(async () => await owner.claim({ ...claim, wanted }));
       if (grant.kind === "stop") stop.abort();
       const tasks = grant.kind === "work" ? grant.tasks : [];
       for (const task of tasks) {
-        running.set(task.partNumber, task);
-        void callCopier(this.ctx.exports.PartCopier, task, stop.signal).then((result) => {
-          running.delete(task.partNumber);
-          if (!result.ok && result.failure.code === "platform_limit") spent = true;
-          finished.push({ partNumber: task.partNumber, attempt: task.attempt, result });
+        running.set(owner.numberOf(task), task);
+        void owner.run(task, stop.signal).then((report) => {
+          running.delete(owner.numberOf(task));
+          if (owner.isSpent(report)) spent = true;
+          finished.push(report);
           changed.resolve(); // of the round that waits now
         });
       }
@@ -111,25 +133,61 @@ export class Lane extends DurableObject<Env> {
     }
   }
 
-  /**
-   * One claim, tried again when the coordinator was evicted or overloaded: reports are not given up for that. A
-   * repeated claim is harmless: reports are known by their attempt, and a grant whose answer was lost is taken back
-   * because the next claim does not name it as running.
-   */
-  async #claim(copyId: string, claim: Parameters<CoordinatorStub["claim"]>[0]): Promise<Grant> {
-    for (let failed = 0; ;) {
-      try {
-        return await this.ctx.exports.Coordinator.getByName(copyId).claim(claim);
-      } catch (error) {
-        failed += 1;
-        if (failed === CLAIM_TRIES) throw error;
-        await until(null, 100 * 2 ** failed);
-      }
-    }
+  #copy(copyId: string): Owner<PartTask, PartReport> {
+    const { Coordinator, PartCopier } = this.ctx.exports;
+    return {
+      numberOf: (task) => task.partNumber,
+      claim: async ({ running, ...claim }) =>
+        await Coordinator.getByName(copyId).claim({
+          ...claim,
+          running: running.map(({ partNumber, attempt }) => ({ partNumber, attempt })),
+        }),
+      run: async (task, signal) => ({
+        partNumber: task.partNumber,
+        attempt: task.attempt,
+        result: await callCopier(PartCopier, task, signal),
+      }),
+      isSpent: ({ result }) => !result.ok && result.failure.code === "platform_limit",
+    };
+  }
+
+  #sync(syncId: string): Owner<BatchTask, BatchReport> {
+    const { ObjectCopier, Sync } = this.ctx.exports;
+    return {
+      numberOf: (task) => task.batch,
+      claim: async ({ running, ...claim }) =>
+        await Sync.getByName(syncId).claim({
+          ...claim,
+          running: running.map(({ batch, attempt }) => ({ batch, attempt })),
+        }),
+      run: async (task, signal) => ({
+        batch: task.batch,
+        attempt: task.attempt,
+        outcomes: await callObjectCopier(ObjectCopier, task, signal),
+      }),
+      isSpent: ({ outcomes }) =>
+        outcomes?.some((outcome) => outcome.kind === "failed" && outcome.failure.code === "platform_limit") ??
+        false,
+    };
   }
 }
 
-type CoordinatorStub = InstanceType<typeof import("./coordinator.ts").Coordinator>;
+/**
+ * One claim, tried again when the owner was evicted or overloaded: reports are not given up for that. A repeated claim
+ * is harmless: reports are known by their attempt, and a grant whose answer was lost is taken back because the next
+ * claim does not name it as running.
+ */
+async function persistently<T>(claim: () => Promise<T>): Promise<T> {
+  for (let failed = 0; ;) {
+    try {
+      return await claim();
+    } catch (error) {
+      failed += 1;
+      if (failed === CLAIM_TRIES) throw error;
+      await until(null, 100 * 2 ** failed);
+    }
+  }
+}
 
 /** Waits for `event` or for `timeoutMs`, whichever is first. */
 async function until(event: Promise<void> | null, timeoutMs: number): Promise<void> {

@@ -1,4 +1,4 @@
-// The lanes of one copy that are expected to call, in the coordinator's SQLite. A lane counts from the moment it is woken,
+// The lanes of one owner, a copy or a sync, that are expected to call, in its SQLite. A lane counts from the moment it is woken,
 // and is forgotten when it is told that there is nothing more to do.
 
 /** A lane calls at least every 20 s; one that has been silent for this long is dead. */
@@ -32,9 +32,14 @@ export class LaneTable {
     return this.#lanes("SELECT lane FROM lanes ORDER BY lane");
   }
 
-  /** Lanes that should have called long ago. */
-  silent(now: number): number[] {
-    return this.#lanes("SELECT lane FROM lanes WHERE seen_at_ms < ? ORDER BY lane", now - LANE_LEASE_MS);
+  /** Forgets the lanes that have been silent for too long. @returns those lanes */
+  takeSilent(now: number): number[] {
+    const silent = this.#lanes(
+      "SELECT lane FROM lanes WHERE seen_at_ms < ? ORDER BY lane",
+      now - LANE_LEASE_MS,
+    );
+    for (const lane of silent) this.forget(lane);
+    return silent;
   }
 
   #lanes(query: string, ...values: number[]): number[] {

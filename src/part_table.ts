@@ -10,48 +10,12 @@
 
 import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
 import { bareEtag } from "./proof.ts";
-import type { HealthBook } from "./store_health.ts";
+import type { Leased, PartRow, PartTotals, ReportContext } from "./part_rows.ts";
 import type { Claim, PartDigests, PartReport } from "./work.ts";
 import type { ListedPart } from "./xml.ts";
 
 /** A part that was done is sent again so often, because ListParts or its digest says so, and no more. */
 const MAX_RESENDS = 2;
-
-export interface Leased {
-  readonly partNumber: number;
-  readonly attempt: number;
-  readonly failedAttempts: number;
-  /** The store has this part already, under this ETag; only the digest of its bytes is wanted. */
-  readonly heldEtag: string | null;
-}
-
-export interface PartTotals {
-  readonly done: number;
-  readonly inFlight: number;
-  /** Their lane died; whether the store has them is to be looked up. */
-  readonly lost: number;
-  readonly doneBytes: number;
-  readonly attempts: number;
-  readonly failedAttempts: number;
-}
-
-export interface PartRow {
-  readonly partNumber: number;
-  readonly state: "pending" | "leased" | "lost" | "done";
-  readonly attempt: number;
-  readonly failedAttempts: number;
-  readonly lane: number | null;
-  readonly etag: string | null;
-  readonly length: number;
-  readonly durationMs: number | null;
-  readonly doneAtMs: number | null;
-}
-
-export interface ReportContext {
-  readonly now: number;
-  readonly random: () => number;
-  readonly health: HealthBook;
-}
 
 export class PartTable {
   readonly #sql: SqlStorage;
@@ -66,7 +30,7 @@ export class PartTable {
         part_number INTEGER PRIMARY KEY,
         state TEXT NOT NULL,              -- pending | leased | lost | done
         attempt INTEGER NOT NULL,         -- the current one; rises over all uploads of this copy
-        resends INTEGER NOT NULL DEFAULT 0, -- how often it was done and is to be sent again
+        resends INTEGER NOT NULL DEFAULT 0, -- how often its bytes did not arrive as they should
         failed_attempts INTEGER NOT NULL,
         lane INTEGER,                     -- of the current or last attempt
         not_before_ms INTEGER NOT NULL,   -- pending: backoff until then
@@ -349,10 +313,19 @@ export class PartTable {
     this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
     const verdict = verdictOf(failure);
     if (verdict === "fatal" || verdict === "blocked") return failure;
-    const allowed = attemptsFor(failure);
-    const usedUp = health.isUsedUp(failure, { attempts: failedAttempts, allowed }, now);
+    if (failure.code === "BadDigest" && this.#refusedTooOften(partNumber)) return failure;
+    const tries = { attempts: failedAttempts, allowed: MAX_ATTEMPTS };
+    const usedUp = health.isUsedUp(failure, tries, now);
     health.failed(failure, now, random());
     return usedUp ? failure : null;
+  }
+
+  /** Bytes that differ from their stated digest three times are no accident of the line. */
+  #refusedTooOften(partNumber: number): boolean {
+    const row = this.#sql
+      .exec("UPDATE parts SET resends = resends + 1 WHERE part_number = ? RETURNING resends", partNumber)
+      .one();
+    return Number(row["resends"]) > MAX_RESENDS;
   }
 
   #done(
@@ -494,9 +467,4 @@ export class PartTable {
   #highest(): number {
     return Number(this.#sql.exec("SELECT coalesce(max(part_number), 0) AS n FROM parts").one()["n"]);
   }
-}
-
-/** Bytes that differ from their stated digest three times are no accident of the line. */
-function attemptsFor(failure: Failure): number {
-  return failure.code === "BadDigest" ? 3 : MAX_ATTEMPTS;
 }

@@ -4,7 +4,7 @@
 // What it needs: both stores. It only reads. What cannot work is refused here, naming the limit.
 
 import type { CopySpec } from "./api.ts";
-import { COPY_ID_HEADER, attributeHeaders } from "./attributes.ts";
+import { COPY_ID_HEADER, attributeHeaders, copyMark } from "./attributes.ts";
 import { hexOfBase64 } from "./checksum.ts";
 import { type Failure, meshFailure, saysNo } from "./failure.ts";
 import type { Prepared, Via } from "./phase.ts";
@@ -214,7 +214,7 @@ async function describe(
     profile,
     encryption,
   };
-  let attributes = attributeHeaders({ ...request, copyId: spec.markCopy ? copyId : null });
+  let attributes = attributeHeaders({ ...request, copyId: spec.markCopy ? copyMark(copyId, etag) : null });
   if (attributes.metadataBytes > profile.maxMetadataBytes && spec.markCopy) {
     attributes = attributeHeaders({ ...request, copyId: null });
     warnings.push("The metadata is full: the destination bears no copy ID");

@@ -126,11 +126,8 @@ export class CopyRecord {
 
   /** The parts of lanes that have been silent for too long are lost. @returns those lanes */
   releaseSilent(now: number): number[] {
-    const silent = this.lanes.silent(now);
-    for (const lane of silent) {
-      this.parts.loseLane(lane);
-      this.lanes.forget(lane);
-    }
+    const silent = this.lanes.takeSilent(now);
+    for (const lane of silent) this.parts.loseLane(lane);
     return silent;
   }
 

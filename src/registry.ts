@@ -12,19 +12,15 @@
 // It holds no state of a copy but the phase that was last reported: the coordinator's answer is the truth.
 
 import { DurableObject } from "cloudflare:workers";
-import {
-  type CopyRequest,
-  type CopySpec,
-  type ObjectRef,
-  type Schedule,
-  formatObject,
-  resolveCopy,
-} from "./api.ts";
+import { type CopySpec, type ObjectRef, formatObject } from "./api.ts";
 import type { Env } from "./env.ts";
 import { makeId } from "./id.ts";
-import { Problem } from "./problem.ts";
-import { lastDueMs, minuteOf, nextDueMs } from "./schedule.ts";
+import { minuteOf } from "./schedule.ts";
+import type { DueWork, Schedule } from "./schedule_api.ts";
+import { type RunView, type ScheduleView, Schedules, type Started } from "./schedules.ts";
 import { findStore, serviceOf } from "./stores.ts";
+import type { SyncSpec } from "./sync_api.ts";
+import { type AdmittedSync, type SyncListRow, SyncRows } from "./sync_rows.ts";
 
 /** A copy that has an id and may not have a coordinator yet. */
 export interface Admitted {
@@ -48,6 +44,13 @@ export interface Report {
   readonly orphans: number;
 }
 
+export type SyncAdmission =
+  | { readonly kind: "new"; readonly sync: AdmittedSync }
+  | { readonly kind: "known"; readonly id: string }
+  | { readonly kind: "key_reused" }
+  /** Another sync is writing there. */
+  | { readonly kind: "rival"; readonly id: string };
+
 export interface CopyRow {
   readonly id: string;
   readonly phase: string;
@@ -59,35 +62,26 @@ export interface CopyRow {
   readonly orphans: number;
 }
 
-export interface ScheduleView {
-  readonly name: string;
-  readonly cron: string;
-  readonly copy: CopyRequest;
-  readonly overlap: "skip";
-  readonly createdAt: string;
-  readonly nextRunAt: string | null;
-  readonly lastRun: RunView | null;
-  readonly runs: readonly RunView[];
-}
-
-export interface RunView {
-  readonly dueAt: string;
-  /** `skipped`: the run before was still going. `refused`: the copy could not be started as it is written. */
-  readonly outcome: "started" | "skipped" | "refused";
-  readonly copyId: string | null;
-  readonly detail: string | null;
-}
-
 /** Time for the caller of admit() to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
 const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600_000;
-const RUNS_KEPT = 100;
 
 export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
+  readonly #syncs = new SyncRows(this.#sql);
+  readonly #schedules = new Schedules(
+    this.#sql,
+    {
+      runningOf: (schedule) => this.#runningOf(schedule),
+      start: (work, schedule, now) => this.#startScheduled(work, schedule, now),
+    },
+    this.env,
+  );
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    this.#syncs.createTables();
+    this.#schedules.createTables();
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS copies (
         id TEXT PRIMARY KEY,
@@ -106,20 +100,6 @@ export class Registry extends DurableObject<Env> {
       CREATE TABLE IF NOT EXISTS idempotency (
         key TEXT PRIMARY KEY, digest TEXT NOT NULL, copy_id TEXT NOT NULL, at_ms INTEGER NOT NULL
       );
-      CREATE TABLE IF NOT EXISTS schedules (
-        name TEXT PRIMARY KEY,
-        cron TEXT NOT NULL,
-        time_zone TEXT NOT NULL DEFAULT 'UTC',
-        work TEXT NOT NULL,              -- {"copy": CopyRequest}
-        overlap TEXT NOT NULL,
-        created_at_ms INTEGER NOT NULL,
-        evaluated_until_ms INTEGER NOT NULL
-      );
-      CREATE TABLE IF NOT EXISTS runs (
-        schedule TEXT NOT NULL, due_at_ms INTEGER NOT NULL,
-        outcome TEXT NOT NULL, copy_id TEXT, detail TEXT,
-        PRIMARY KEY (schedule, due_at_ms)
-      );
     `);
   }
 
@@ -132,27 +112,19 @@ export class Registry extends DurableObject<Env> {
     const now = Date.now();
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync((): Admission => {
-      if (idempotency === null) return this.#admitNew(spec, now);
-      const { key, digest } = idempotency;
-      this.#sql.exec("DELETE FROM idempotency WHERE at_ms < ?", now - IDEMPOTENCY_KEPT_MS);
-      const known = this.#sql.exec("SELECT digest, copy_id FROM idempotency WHERE key = ?", key).toArray()[0];
-      if (known !== undefined) {
-        return known["digest"] === digest
-          ? { kind: "known", id: String(known["copy_id"]) }
-          : { kind: "key_reused" };
-      }
-      const admission = this.#admitNew(spec, now);
-      if (admission.kind === "new")
-        this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, admission.copy.id, now);
-      return admission;
+      const known = this.#findByKey(idempotency, now);
+      if (known !== null) return known;
+      const ahead = this.#busyWith(spec);
+      if (ahead !== null) return { kind: "busy", id: ahead };
+      const copy = this.#insertCopy(spec, null, now);
+      this.#rememberKey(idempotency, copy.id, now);
+      return { kind: "new", copy };
     });
   }
 
-  #admitNew(spec: CopySpec, now: number): Admission {
-    const ahead = spec.ifBusy === "fail" ? this.#firstAt(this.#objectNameOf(spec)) : null;
-    return ahead === null
-      ? { kind: "new", copy: this.#insertCopy(spec, null, now) }
-      : { kind: "busy", id: ahead };
+  /** The copy that keeps this one from being admitted: it writes the same object, and this one is not to wait. */
+  #busyWith(spec: CopySpec): string | null {
+    return spec.ifBusy === "fail" ? this.#firstAt(this.#objectNameOf(spec)) : null;
   }
 
   /** Which copy writes the same object before this one? Null: none, it is this one's turn. */
@@ -175,25 +147,108 @@ export class Registry extends DurableObject<Env> {
     return `${serviceOf(findStore(this.env, store))}/${bucket}/${key}`;
   }
 
+  /**
+   * Gives a sync its id, as admit() does for a copy.
+   *
+   * @param place of its destination, see place.ts
+   */
+  async admitSync(
+    spec: SyncSpec,
+    place: string,
+    idempotency: { key: string; digest: string } | null,
+  ): Promise<SyncAdmission> {
+    const now = Date.now();
+    // Keys of syncs and of copies are told apart by a space, which no client's key has.
+    const own = idempotency === null ? null : { ...idempotency, key: `syncs ${idempotency.key}` };
+    await this.#deliverLater(now);
+    return this.ctx.storage.transactionSync((): SyncAdmission => {
+      const known = this.#findByKey(own, now);
+      if (known !== null) return known;
+      const rival = this.#syncs.rival(spec, place);
+      if (rival !== null) return { kind: "rival", id: rival };
+      const sync = this.#syncs.insert(spec, place, null, now);
+      this.#rememberKey(own, sync.id, now);
+      return { kind: "new", sync };
+    });
+  }
+
+  /** A sync says which phase it is in. */
+  async reportSync(id: string, phase: string, endedAtMs: number | null): Promise<void> {
+    await this.#noteEnd("syncs", id, endedAtMs, () => this.#syncs.report(id, phase, endedAtMs));
+  }
+
+  /** Newest first. @param before the id after which to go on, or null */
+  async listSyncs(
+    phase: string | null,
+    before: string | null,
+    limit: number,
+  ): Promise<{ syncs: SyncListRow[]; next: string | null }> {
+    return this.#syncs.list(phase, before, limit);
+  }
+
+  #findByKey(
+    idempotency: { key: string; digest: string } | null,
+    now: number,
+  ): { kind: "known"; id: string } | { kind: "key_reused" } | null {
+    if (idempotency === null) return null;
+    const { key, digest } = idempotency;
+    this.#sql.exec("DELETE FROM idempotency WHERE at_ms < ?", now - IDEMPOTENCY_KEPT_MS);
+    const known = this.#sql.exec("SELECT digest, copy_id FROM idempotency WHERE key = ?", key).toArray()[0];
+    if (known === undefined) return null;
+    return known["digest"] === digest
+      ? { kind: "known", id: String(known["copy_id"]) }
+      : { kind: "key_reused" };
+  }
+
+  #rememberKey(idempotency: { key: string; digest: string } | null, id: string, now: number): void {
+    if (idempotency === null) return;
+    const { key, digest } = idempotency;
+    this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, id, now);
+  }
+
   /** A coordinator says how its copy stands. */
   async report(id: string, { phase, endedAtMs, orphans }: Report): Promise<void> {
-    const row = this.#sql
-      .exec(
-        "UPDATE copies SET phase = ?, ended_at_ms = ?, orphans = ? WHERE id = ? RETURNING object",
+    await this.#noteEnd("copies", id, endedAtMs, () =>
+      this.#sql.exec(
+        "UPDATE copies SET phase = ?, ended_at_ms = ?, orphans = ? WHERE id = ?",
         phase,
         endedAtMs,
         orphans,
         id,
-      )
-      .toArray()[0];
-    const next = row === undefined || endedAtMs === null ? null : this.#firstAt(String(row["object"]));
+      ),
+    );
+    if (endedAtMs !== null) await this.#callNext(id);
+  }
+
+  /** The next copy of the same object need not wait until it looks by itself. */
+  async #callNext(endedId: string): Promise<void> {
+    const row = this.#sql.exec("SELECT object FROM copies WHERE id = ?", endedId).toArray()[0];
+    const next = row === undefined ? null : this.#firstAt(String(row["object"]));
     if (next === null) return;
     try {
       await this.ctx.exports.Coordinator.getByName(next).takeTurn();
     } catch (error) {
-      // It looks by itself, a little later.
       console.error(JSON.stringify({ event: "turn_not_told", copyId: next, detail: String(error) }));
     }
+  }
+
+  /** Records a phase; at an end, the run of the same schedule that has waited for it begins. */
+  async #noteEnd(
+    table: "copies" | "syncs",
+    id: string,
+    endedAtMs: number | null,
+    record: () => void,
+  ): Promise<void> {
+    const now = Date.now();
+    const started = this.ctx.storage.transactionSync(() => {
+      record();
+      if (endedAtMs === null) return null;
+      const row = this.#sql.exec(`SELECT schedule FROM ${table} WHERE id = ?`, id).toArray()[0];
+      const schedule = row?.["schedule"];
+      return typeof schedule === "string" ? this.#schedules.startQueued(schedule, now) : null;
+    });
+    // Whoever reports an end waits for no beginning: the alarm creates it.
+    if (started !== null) await this.ctx.storage.setAlarm(now);
   }
 
   /** Newest first. @param before the id after which to go on, or null */
@@ -229,92 +284,75 @@ export class Registry extends DurableObject<Env> {
 
   // --- Schedules ----------------------------------------------------------------------------------------------------
 
-  /** Makes or replaces a schedule. Due times count from the present minute on. */
-  async putSchedule(name: string, { cron, copy, overlap }: Schedule): Promise<{ created: boolean }> {
+  async putSchedule(name: string, schedule: Schedule): Promise<{ created: boolean }> {
     const now = Date.now();
-    const from = minuteOf(now) - 1;
-    return this.ctx.storage.transactionSync(() => {
-      const created = this.#sql.exec("SELECT 1 FROM schedules WHERE name = ?", name).toArray().length === 0;
-      this.#sql.exec(
-        `INSERT INTO schedules (name, cron, work, overlap, created_at_ms, evaluated_until_ms) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, work = excluded.work, overlap = excluded.overlap,
-           evaluated_until_ms = max(evaluated_until_ms, excluded.evaluated_until_ms)`,
-        name,
-        cron,
-        JSON.stringify({ copy }),
-        overlap,
-        now,
-        from,
-      );
-      return { created };
-    });
+    return this.ctx.storage.transactionSync(() => ({ created: this.#schedules.put(name, schedule, now) }));
   }
 
   async getSchedule(name: string): Promise<ScheduleView | null> {
-    const row = this.#sql.exec("SELECT * FROM schedules WHERE name = ?", name).toArray()[0];
-    return row === undefined ? null : this.#view(row, RUNS_KEPT);
+    return this.#schedules.get(name, Date.now());
   }
 
   async listSchedules(): Promise<ScheduleView[]> {
-    return this.#sql
-      .exec("SELECT * FROM schedules ORDER BY name")
-      .toArray()
-      .map((row) => this.#view(row, 1));
+    return this.#schedules.list(Date.now());
   }
 
-  /** Ends a schedule; copies that it has started go on. @returns whether there was one */
+  /** Ends a schedule; what it has started goes on. @returns whether there was one */
   async deleteSchedule(name: string): Promise<boolean> {
-    return this.ctx.storage.transactionSync(() => {
-      this.#sql.exec("DELETE FROM runs WHERE schedule = ?", name);
-      return this.#sql.exec("DELETE FROM schedules WHERE name = ?", name).rowsWritten > 0;
-    });
+    return this.ctx.storage.transactionSync(() => this.#schedules.delete(name));
   }
 
-  /** Starts a schedule's copy now, whatever its cron says. @returns the run, or null when there is no such schedule */
-  async runSchedule(name: string): Promise<{ run: RunView; copy: Admitted | null } | null> {
+  /** Runs a schedule now, whatever its cron says. @returns null when there is no such schedule */
+  async runSchedule(name: string): Promise<{ run: RunView; started: Started | null } | null> {
     const now = Date.now();
     await this.#deliverLater(now);
-    return this.ctx.storage.transactionSync(() => {
-      const row = this.#sql.exec("SELECT * FROM schedules WHERE name = ?", name).toArray()[0];
-      if (row === undefined) return null;
-      const copy = this.#startRun(row, now, now);
-      const [run] = this.#runs(name, 1);
-      return run === undefined ? null : { run, copy };
-    });
+    return this.ctx.storage.transactionSync(() => this.#schedules.run(name, now));
   }
 
   /**
    * The Cron event: starts what has become due since it was last looked.
    *
    * @param scheduledTimeMs of the event, which may come late, twice or out of order
-   * @returns the copies to create; whoever is not reached is created by the alarm
+   * @returns what is to be created; whoever is not reached is created by the alarm
    */
-  async tick(scheduledTimeMs: number): Promise<Admitted[]> {
+  async tick(scheduledTimeMs: number): Promise<Started[]> {
     const now = Date.now();
-    const untilMs = minuteOf(scheduledTimeMs);
     await this.#deliverLater(now);
-    return this.ctx.storage.transactionSync(() => {
-      const admitted: Admitted[] = [];
-      for (const row of this.#sql
-        .exec("SELECT * FROM schedules WHERE evaluated_until_ms < ?", untilMs)
-        .toArray()) {
-        const dueMs = lastDueMs(String(row["cron"]), Number(row["evaluated_until_ms"]), untilMs);
-        this.#sql.exec("UPDATE schedules SET evaluated_until_ms = ? WHERE name = ?", untilMs, row["name"]);
-        const copy = dueMs === null ? null : this.#startRun(row, dueMs, now);
-        if (copy !== null) admitted.push(copy);
-      }
-      return admitted;
-    });
+    return this.ctx.storage.transactionSync(() => this.#schedules.tick(minuteOf(scheduledTimeMs), now));
   }
 
-  /** Creates coordinators for the copies whose creator died. */
+  #runningOf(schedule: string): string | null {
+    const sync = this.#syncs.runningOf(schedule);
+    if (sync !== null) return `sync ${sync} is still going`;
+    const copy = this.#sql
+      .exec("SELECT id FROM copies WHERE schedule = ? AND ended_at_ms IS NULL LIMIT 1", schedule)
+      .toArray()[0];
+    return copy === undefined ? null : `copy ${String(copy["id"])} is still going`;
+  }
+
+  #startScheduled(work: DueWork, schedule: string, now: number): Started | string {
+    if (work.kind === "copy") {
+      const ahead = this.#busyWith(work.spec);
+      if (ahead !== null) return `copy ${ahead} writes the same object`;
+      return { kind: "copy", ...this.#insertCopy(work.spec, schedule, now) };
+    }
+    const rival = this.#syncs.rival(work.spec, work.place);
+    if (rival !== null) return `sync ${rival} is writing there`;
+    return { kind: "sync", ...this.#syncs.insert(work.spec, work.place, schedule, now) };
+  }
+
+  /** Creates the objects of copies and syncs whose creator died. */
   override async alarm(): Promise<void> {
     const now = Date.now();
     const rows = this.#sql
       .exec("SELECT id, spec, created_at_ms FROM copies WHERE phase = 'admitted' LIMIT 100")
       .toArray();
-    if (rows.length === 0) return;
+    const syncs = this.#syncs.admitted(100);
+    if (rows.length + syncs.length === 0) return;
     await this.#deliverLater(now);
+    for (const { id, spec, createdAtMs } of syncs) {
+      await this.ctx.exports.Sync.getByName(id).create(id, spec, createdAtMs);
+    }
     for (const row of rows) {
       const spec = JSON.parse(String(row["spec"])) as CopySpec;
       const id = String(row["id"]);
@@ -325,53 +363,6 @@ export class Registry extends DurableObject<Env> {
   async #deliverLater(now: number): Promise<void> {
     if ((await this.ctx.storage.getAlarm()) === null)
       await this.ctx.storage.setAlarm(now + DELIVERY_GRACE_MS);
-  }
-
-  #startRun(schedule: Record<string, SqlStorageValue>, dueMs: number, now: number): Admitted | null {
-    const name = String(schedule["name"]);
-    const known = this.#sql
-      .exec("SELECT 1 FROM runs WHERE schedule = ? AND due_at_ms = ?", name, dueMs)
-      .toArray();
-    if (known.length > 0) return null;
-    const running = this.#sql
-      .exec("SELECT id FROM copies WHERE schedule = ? AND ended_at_ms IS NULL LIMIT 1", name)
-      .toArray()[0];
-    if (running !== undefined) {
-      this.#insertRun(name, dueMs, "skipped", null, `copy ${String(running["id"])} is still going`);
-      return null;
-    }
-    try {
-      const { copy } = JSON.parse(String(schedule["work"])) as { copy: CopyRequest };
-      const spec = resolveCopy(copy, this.env);
-      const ahead = spec.ifBusy === "fail" ? this.#firstAt(this.#objectNameOf(spec)) : null;
-      if (ahead !== null) {
-        this.#insertRun(name, dueMs, "skipped", null, `copy ${ahead} writes the same object`);
-        return null;
-      }
-      const admitted = this.#insertCopy(spec, name, now);
-      this.#insertRun(name, dueMs, "started", admitted.id, null);
-      return admitted;
-    } catch (error) {
-      // The configuration has changed since the schedule was made; its owner reads why in the runs.
-      if (!(error instanceof Problem)) throw error;
-      this.#insertRun(name, dueMs, "refused", null, error.message);
-      return null;
-    }
-  }
-
-  #insertRun(
-    name: string,
-    dueMs: number,
-    outcome: RunView["outcome"],
-    copyId: string | null,
-    detail: string | null,
-  ): void {
-    this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", name, dueMs, outcome, copyId, detail);
-    this.#sql.exec(
-      "DELETE FROM runs WHERE schedule = ?1 AND due_at_ms < (SELECT min(due_at_ms) FROM (SELECT due_at_ms FROM runs WHERE schedule = ?1 ORDER BY due_at_ms DESC LIMIT ?2))",
-      name,
-      RUNS_KEPT,
-    );
   }
 
   #insertCopy(spec: CopySpec, schedule: string | null, now: number): Admitted {
@@ -388,37 +379,6 @@ export class Registry extends DurableObject<Env> {
       createdAtMs,
     );
     return { id, spec, createdAtMs };
-  }
-
-  #view(row: Record<string, SqlStorageValue>, runLimit: number): ScheduleView {
-    const name = String(row["name"]);
-    const cron = String(row["cron"]);
-    const { copy } = JSON.parse(String(row["work"])) as { copy: CopyRequest };
-    const next = nextDueMs(cron, Math.max(Date.now(), Number(row["evaluated_until_ms"])));
-    const runs = this.#runs(name, runLimit);
-    return {
-      name,
-      cron,
-      copy,
-      overlap: "skip",
-      createdAt: iso(Number(row["created_at_ms"])),
-      nextRunAt: next === null ? null : iso(next),
-      lastRun: runs[0] ?? null,
-      runs,
-    };
-  }
-
-  #runs(name: string, limit: number): RunView[] {
-    return this.#sql
-      .exec("SELECT * FROM runs WHERE schedule = ? ORDER BY due_at_ms DESC LIMIT ?", name, limit)
-      .toArray()
-      .map((row) => ({
-        dueAt: iso(Number(row["due_at_ms"])),
-        outcome:
-          row["outcome"] === "started" ? "started" : row["outcome"] === "skipped" ? "skipped" : "refused",
-        copyId: row["copy_id"] === null ? null : String(row["copy_id"]),
-        detail: row["detail"] === null ? null : String(row["detail"]),
-      }));
   }
 }
 

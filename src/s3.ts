@@ -120,7 +120,7 @@ export async function objectExists(s3: S3, address: ObjectAddress): Promise<bool
  * A GET of `range`, or of the whole object when that is null. The answer may be any success: the caller checks
  * status, Content-Range and ETag, and reads or cancels the body.
  *
- * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes
+ * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null: whatever it is
  * @throws {S3Error}
  */
 export async function getObject(
@@ -130,10 +130,10 @@ export async function getObject(
     range,
     ifMatch,
     signal,
-  }: { range: { offset: number; length: number } | null; ifMatch: string; signal: AbortSignal },
+  }: { range: { offset: number; length: number } | null; ifMatch: string | null; signal: AbortSignal },
 ): Promise<Response> {
   const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
-  headers["if-match"] = ifMatch;
+  if (ifMatch !== null) headers["if-match"] = ifMatch;
   if (range !== null) headers["range"] = rangeHeader(range.offset, range.length);
   return await send(s3, "GetObject", address, {
     method: "GET",
@@ -448,7 +448,8 @@ function refusedInside(operation: string, address: ObjectAddress, response: Resp
   });
 }
 
-function badAnswer(operation: string, address: RequestAddress, text: string): never {
+/** A 200 with what is no answer to the operation. @throws {S3Error} always */
+export function badAnswer(operation: string, address: RequestAddress, text: string): never {
   throw new S3Error(operation, address, {
     code: "bad_answer",
     detail: `the store answered 200 with what is no answer: ${JSON.stringify(text.trim().slice(0, 200))}`,

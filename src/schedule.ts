@@ -1,18 +1,65 @@
-// When a schedule is due. Pure: the clock is an argument. Cron expressions have five fields and are read in UTC, as
-// Cron Triggers are (https://developers.cloudflare.com/workers/configuration/cron-triggers/, 2026-11).
+// When a schedule is due. Pure: the clock is an argument. A rule is a cron expression of five fields and the time zone
+// in which it is read. Cron Triggers fire in UTC (https://developers.cloudflare.com/workers/configuration/cron-triggers/,
+// 2026-11); what they find due is decided here.
+//
+// Where clocks are put forward, a time that does not exist is due when the gap ends; where they are put back, a time of
+// day that comes twice is due at the first, and what is due every so many minutes goes on as ever (croner's rules).
 
 import { Cron } from "croner";
 
 const MINUTE_MS = 60_000;
 
-/** Why a cron expression cannot be used, or null when it can. */
+export interface Rule {
+  readonly cron: string;
+  /** By its IANA name, such as `Europe/Berlin`. */
+  readonly timeZone: string;
+}
+
+const FIELDS = [
+  ["minute", "0 to 59"],
+  ["hour", "0 to 23"],
+  ["day of the month", '1 to 31, "L" for the last, "15W" for the weekday nearest to the 15th'],
+  ["month", "1 to 12 or JAN to DEC"],
+  ["weekday", '0 to 7 or SUN to SAT, "5#2" for the second Friday, "5L" for the last one'],
+] as const;
+
+/** Why a cron expression cannot be used, with the character at which it goes wrong; null when it can. */
 export function checkCron(text: string): string | null {
-  const hint = 'five fields "minute hour day month weekday", such as "*/15 * * * *"';
-  if (text.trim().split(/\s+/).length !== 5) return `must have ${hint}, not ${JSON.stringify(text)}`;
+  const fields = Array.from(text.matchAll(/\S+/g), (match) => ({ field: match[0], at: match.index }));
+  if (fields.length !== FIELDS.length) {
+    const hint = 'five fields "minute hour day month weekday", such as "*/15 * * * *"';
+    return `must have ${hint}, not ${JSON.stringify(text)}`;
+  }
+  for (const [index, { field, at }] of fields.entries()) {
+    const [name, allowed] = FIELDS[index] ?? FIELDS[0];
+    let start = at;
+    for (const item of field.split(",")) {
+      if (!isCronField(index, item)) {
+        return (
+          `has ${JSON.stringify(item)} as its ${name}, at character ${start + 1} of ${JSON.stringify(text)}; ` +
+          `allowed are ${allowed}, "*", ranges "a-b", steps "*/n" and "a-b/n", and lists of these`
+        );
+      }
+      start += item.length + 1;
+    }
+  }
   try {
-    return parse(text).nextRun() === null ? `never comes due: ${JSON.stringify(text)}` : null;
+    const never = parse({ cron: text, timeZone: "UTC" }).nextRun() === null;
+    return never ? `never comes due: ${JSON.stringify(text)}` : null;
   } catch (error) {
-    return `is no cron expression (${hint}): ${error instanceof Error ? error.message : String(error)}`;
+    return `is no cron expression: ${JSON.stringify(text)} (${error instanceof Error ? error.message : String(error)})`;
+  }
+}
+
+/** Why a time zone cannot be used, or null when it can. */
+export function checkTimeZone(timeZone: string): string | null {
+  const problem = `must be the IANA name of a time zone, such as "Europe/Berlin" or "UTC", not ${JSON.stringify(timeZone)}`;
+  if (!/^[A-Za-z]/.test(timeZone)) return problem; // an offset such as "+01:00" knows no summer
+  try {
+    Intl.DateTimeFormat("en", { timeZone });
+    return null;
+  } catch {
+    return problem; // a RangeError, which says no more than that
   }
 }
 
@@ -20,16 +67,16 @@ export function checkCron(text: string): string | null {
  * The last due time in (afterMs, untilMs], or null. A trigger that comes late or less often than the schedule starts
  * one run for all the due times that it has passed.
  */
-export function lastDueMs(cron: string, afterMs: number, untilMs: number): number | null {
+export function lastDueMs(rule: Rule, afterMs: number, untilMs: number): number | null {
   // croner looks strictly before its reference, and at whole seconds.
-  const [due] = parse(cron).previousRuns(1, new Date(minuteOf(untilMs) + 1000));
+  const [due] = parse(rule).previousRuns(1, new Date(minuteOf(untilMs) + 1000));
   const dueMs = due?.getTime() ?? Number.NEGATIVE_INFINITY;
   return dueMs > afterMs && dueMs <= untilMs ? dueMs : null;
 }
 
 /** The first due time after `afterMs`, or null. */
-export function nextDueMs(cron: string, afterMs: number): number | null {
-  return parse(cron).nextRun(new Date(afterMs))?.getTime() ?? null;
+export function nextDueMs(rule: Rule, afterMs: number): number | null {
+  return parse(rule).nextRun(new Date(afterMs))?.getTime() ?? null;
 }
 
 /** The start of the minute that holds a time. */
@@ -37,6 +84,17 @@ export function minuteOf(ms: number): number {
   return Math.floor(ms / MINUTE_MS) * MINUTE_MS;
 }
 
-function parse(text: string): Cron {
-  return new Cron(text.trim(), { timezone: "UTC", mode: "5-part", paused: true });
+/** One entry of one field, judged by croner with all other fields at "*". */
+function isCronField(index: number, item: string): boolean {
+  const fields = FIELDS.map((_, other) => (other === index ? item : "*"));
+  try {
+    parse({ cron: fields.join(" "), timeZone: "UTC" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parse({ cron, timeZone }: Rule): Cron {
+  return new Cron(cron.trim(), { timezone: timeZone, mode: "5-part", paused: true });
 }

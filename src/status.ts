@@ -4,7 +4,7 @@ import type { CopySpec } from "./api.ts";
 import type { OwedDebt } from "./debts.ts";
 import { type Failure, publicCode } from "./failure.ts";
 import { type Job, isEnded, objectOf, workOf } from "./job.ts";
-import type { PartRow, PartTotals } from "./part_table.ts";
+import type { PartRow, PartTotals } from "./part_rows.ts";
 import { type Plan, partRange, unitCount } from "./plan.ts";
 import type { TimelineEntry } from "./timeline.ts";
 

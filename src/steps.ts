@@ -211,9 +211,12 @@ export class Steps {
         return;
       }
     }
+    const [first] = this.#record.parts.finished();
+    const made = upload.kind === "whole" ? (first?.etag ?? null) : null;
     const corrupt = this.#record.transaction(() => this.#record.parts.checkDigests());
     if (corrupt !== null) {
       if (corrupt.kind === "failed") return this.#failed(corrupt.failure);
+      if (made !== null) await this.#removeObject(made, "corrupt");
       this.#record.timeline.add(Date.now(), "parts_corrupt", `${corrupt.count} parts are sent again`);
       return;
     }
@@ -228,6 +231,8 @@ export class Steps {
     }
     // Once more, with digests of every part: either it was an accident, or the source's word is no MD5 after all.
     if (object.timesRedone > 0) return this.#failed(meshFailure("checksum_mismatch", mismatch, "checkParts"));
+    // A PutObject has made an object already, and one that sends only where nothing is would be refused for its sake.
+    if (made !== null) await this.#removeObject(made, "corrupt");
     const digests = [...new Set([...object.proof.digests, "md5" as const])];
     this.#record.transaction(() => {
       this.#record.parts.reopenAll();

@@ -82,7 +82,9 @@ export async function removeExactly(destination: S3, address: ObjectAddress, eta
   try {
     await deleteObject(destination, address, { ifMatch: etag });
   } catch (error) {
-    if (!(error instanceof S3Error) || error.status !== 501) throw error;
+    if (!(error instanceof S3Error)) throw error;
+    if (error.status === 404 || error.status === 412) return; // gone, or another's
+    if (error.status !== 501) throw error;
     // A store without conditional deletes: the look just before is as close as one can come.
     const { headers } = await headObject(destination, address);
     if (headers.get("etag") === etag) await deleteObject(destination, address, { ifMatch: null });

@@ -12,7 +12,7 @@ export interface ListedPart {
   readonly sizeBytes: number;
 }
 
-const LISTS = new Set(["Part", "Tag", "Upload"]);
+const LISTS = new Set(["Part", "Tag", "Upload", "Contents", "CommonPrefixes"]);
 
 const parser = new XMLParser({
   ignoreAttributes: true,
@@ -20,7 +20,7 @@ const parser = new XMLParser({
   parseTagValue: false, // "007" is an upload ID or a key, not a number
   trimValues: false, // a key may begin or end with a space
   htmlEntities: true, // numeric references such as &#34; and &#x27;
-  isArray: (name) => LISTS.has(name),
+  isArray: (name, path) => LISTS.has(name) || path === "DeleteResult.Error", // an Error alone is a refusal
 });
 
 type Element = Readonly<Record<string, unknown>>;

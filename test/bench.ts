@@ -6,17 +6,26 @@
 // Rounds are interleaved, and the median and the spread are printed: a time alone means little on a shared machine.
 //
 // CPU is that of the contestant alone (workerd, or all curls), not of the stores. Options: --gib 2 --part-mib 16
-// --parallel 10 --rounds 3.
+// --parallel 10 --rounds 3. With --small 20000 another bench runs: so many small objects, see bench_small.ts.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { AwsClient } from "aws4fetch";
 import { buildBundle } from "./build.ts";
+import { benchSmall } from "./bench_small.ts";
+import {
+  type Store,
+  cpuSecondsOf,
+  median,
+  peakMibOf,
+  spread,
+  startStore,
+  storeSecret,
+  workerdPid,
+} from "./measure.ts";
 import { Mesh, type Status } from "./mesh.ts";
 
 const { values } = parseArgs({
@@ -25,6 +34,7 @@ const { values } = parseArgs({
     "part-mib": { type: "string", default: "16" },
     parallel: { type: "string", default: "10" },
     rounds: { type: "string", default: "3" },
+    small: { type: "string" },
   },
 });
 const MIB = 2 ** 20;
@@ -33,15 +43,6 @@ const SIZE = Number(values.gib) * GIB;
 const PART = Number(values["part-mib"]) * MIB;
 const PARALLEL = Number(values.parallel);
 const ROUNDS = Number(values.rounds);
-/** Ticks of /proc/<pid>/stat per second: fixed at 100 by Linux's interface to user space. */
-const TICKS_PER_SECOND = 100;
-
-interface Store {
-  readonly process: ChildProcess;
-  readonly endpoint: string;
-  readonly region: string;
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
-}
 
 interface Measure {
   readonly seconds: number;
@@ -56,12 +57,13 @@ interface Contestant {
 }
 
 async function main(): Promise<void> {
+  if (values.small !== undefined) return await benchSmall(Number(values.small), ROUNDS);
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   const meshes: Mesh[] = [];
   try {
-    const source = await startStore(["--generate", `source/object=${SIZE}`]);
-    const destination = await startStore(["--bucket", "destination", "--swallow"]);
+    const source = await startStore(["--etags", "opaque", "--generate", `source/object=${SIZE}`]);
+    const destination = await startStore(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
     stores.push(source, destination);
     const bundlePath = buildBundle(directory);
     const mesh = await Mesh.start({
@@ -213,59 +215,6 @@ async function presign({ credentials, region }: Store, method: string, url: stri
   return (await client.sign(url, { method, aws: { signQuery: true } })).url;
 }
 
-async function startStore(options: readonly string[]): Promise<Store> {
-  const serve = join(import.meta.dirname, "store/serve.ts");
-  // Opaque ETags: the stores' own hashing is not what is measured.
-  const child = spawn(process.execPath, [serve, "--etags", "opaque", ...options], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const [line] = (await once(createInterface(child.stdout), "line")) as [string];
-  const { endpoint, region, ...credentials } = JSON.parse(line) as {
-    endpoint: string;
-    region: string;
-  } & Store["credentials"];
-  return { process: child, endpoint, region, credentials };
-}
-
-function storeSecret({ endpoint, region, credentials }: Store, fields: Record<string, unknown> = {}): string {
-  return JSON.stringify({ endpoint, region, ...credentials, ...fields });
-}
-
-/** The workerd that this process has started. */
-function workerdPid(): number {
-  for (const entry of readdirSync("/proc")) {
-    if (!/^\d+$/.test(entry)) continue;
-    const stat = readStat(Number(entry));
-    if (stat !== null && stat.name.includes("workerd") && stat.parent === process.pid) return Number(entry);
-  }
-  throw new Error("Cannot find the workerd process that was started");
-}
-
-function cpuSecondsOf(pid: number): number {
-  const stat = readStat(pid);
-  if (stat === null) throw new Error(`Process ${pid} is gone`);
-  return stat.cpuTicks / TICKS_PER_SECOND;
-}
-
-/** Name, parent and CPU time by proc(5): fields 2, 4, and 14 + 15; null when the process has just ended. */
-function readStat(pid: number): { name: string; parent: number; cpuTicks: number } | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    const name = text.slice(text.indexOf("(") + 1, text.lastIndexOf(")"));
-    return { name, parent: Number(fields[1]), cpuTicks: Number(fields[11]) + Number(fields[12]) };
-  } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH"))
-      return null;
-    throw error;
-  }
-}
-
-function peakMibOf(pid: number): number {
-  const peak = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(peak) / 1024;
-}
-
 function rateOf({ seconds }: Measure): number {
   return SIZE / 1e6 / seconds;
 }
@@ -274,18 +223,6 @@ function describe(measure: Measure): string {
   const { seconds, cpuSeconds, peakMib } = measure;
   const peak = peakMib === null ? "" : `, peak ${peakMib.toFixed(0)} MiB`;
   return `${seconds.toFixed(1)} s, ${rateOf(measure).toFixed(0)} MB/s, ${cpuSeconds.toFixed(1)} s CPU${peak}`;
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function spread(numbers: readonly number[], digits: number): string {
-  const text = [median(numbers), Math.min(...numbers), Math.max(...numbers)].map((number) =>
-    number.toFixed(digits),
-  );
-  return `${text[0]} (${text[1]} to ${text[2]})`;
 }
 
 await main();

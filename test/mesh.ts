@@ -57,6 +57,46 @@ export interface Status {
   readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
 }
 
+/** A status of a sync, as far as tests look into it. */
+export interface SyncStatus {
+  readonly id: string;
+  readonly phase: string;
+  readonly objects: Readonly<
+    Record<"listed" | "copied" | "skipped" | "failed" | "wouldCopy" | "underWay", number>
+  >;
+  readonly bytes: Readonly<Record<"listed" | "copied", number>>;
+  readonly skippedBy: Readonly<Record<string, number>>;
+  readonly deletes: {
+    readonly destinationObjects: number;
+    readonly extra: number;
+    readonly deleted: number;
+    readonly failed: number;
+    readonly wouldDelete?: number;
+  };
+  readonly inFlight: {
+    readonly batches: number;
+    readonly largeRunning: number;
+    readonly largeWaiting: number;
+  };
+  readonly failures: readonly { readonly key: string; readonly code: string; readonly attempts: number }[];
+  readonly warnings: readonly string[];
+  readonly failure?: { readonly code: string; readonly message: string };
+  readonly report: { readonly parts: number; readonly bytes: number; readonly storedAt: string };
+  readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
+}
+
+/** A line of a sync's report. */
+export interface ReportLine {
+  readonly key: string;
+  readonly action: string;
+  readonly reason?: string;
+  readonly size: number;
+  readonly proof?: string;
+  readonly etag?: string;
+  readonly attempts?: number;
+  readonly warnings?: readonly string[];
+}
+
 /** What STORE_<NAME> holds for a test store. */
 export function storeSecret(store: TestStore, fields: Readonly<Record<string, unknown>> = {}): string {
   const { endpoint, region, credentials } = store;
@@ -65,7 +105,7 @@ export function storeSecret(store: TestStore, fields: Readonly<Record<string, un
 
 const POLL_MS = 20;
 // A copy is three small databases, and a disk takes its time.
-const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+export const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 // The Worker runs under the same rules here and in production.
 const CONFIGURATION = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
 const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1];
@@ -112,6 +152,7 @@ export class Mesh {
           COORDINATOR: { className: "Coordinator", useSQLite: true },
           LANE: { className: "Lane", useSQLite: true },
           REGISTRY: { className: "Registry", useSQLite: true },
+          SYNC: { className: "Sync", useSQLite: true },
         },
         bindings,
         ...(options.outbound === undefined ? {} : { outboundService: { node: options.outbound } }),
@@ -153,7 +194,7 @@ export class Mesh {
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+    const isJson = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
     return {
       status: response.status,
       headers: response.headers,
@@ -195,6 +236,44 @@ export class Mesh {
 
   async copy(body: Record<string, unknown>): Promise<Status> {
     return await this.ended(await this.startCopy(body));
+  }
+
+  /** Starts a sync. @returns its id */
+  async startSync(body: Record<string, unknown>): Promise<string> {
+    const answer = await this.call<SyncStatus>("POST", "/syncs", { body });
+    if (answer.status !== 202) throw new Error(`POST /syncs answered ${answer.status}: ${answer.text}`);
+    return answer.body.id;
+  }
+
+  async syncStatus(id: string): Promise<SyncStatus> {
+    return (await this.call<SyncStatus>("GET", `/syncs/${id}`)).body;
+  }
+
+  /** The status at the end of a sync. */
+  async syncEnded(id: string): Promise<SyncStatus> {
+    return (await this.call<SyncStatus>("GET", `/syncs/${id}?wait=50`)).body;
+  }
+
+  /** Asks for a sync's status until `predicate` holds. */
+  async untilSync(id: string, predicate: (status: SyncStatus) => boolean): Promise<SyncStatus> {
+    for (;;) {
+      const status = await this.syncStatus(id);
+      if (predicate(status)) return status;
+      await setTimeout(POLL_MS);
+    }
+  }
+
+  async sync(body: Record<string, unknown>): Promise<SyncStatus> {
+    return await this.syncEnded(await this.startSync(body));
+  }
+
+  async report(id: string): Promise<ReportLine[]> {
+    const { text } = await this.call("GET", `/syncs/${id}/report`);
+    if (text !== "" && !text.endsWith("\n")) throw new Error("The report ends in the middle of a line");
+    return text
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as ReportLine);
   }
 
   async fireCron(at: Date): Promise<void> {

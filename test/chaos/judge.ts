@@ -228,6 +228,9 @@ function judgeReason(copy: CopyEvidence, report: Report): void {
   const explained =
     (failure.code === "destination_exists" && ifExists !== "overwrite" && copy.foreign.length > 0) ||
     (failure.code === "proof_impossible" && verify === "strict") ||
+    // A store that refuses its parts and will not say which it has leaves nothing to try.
+    (failure.message.includes("InvalidPart") &&
+      copy.requests.some(({ faults }) => faults.includes("list-refused"))) ||
     copy.requests.some(({ faults }) => faults.some((kind) => faultOf(kind).deadly));
   if (!explained)
     report("reason for a failure", `nothing deadly has hit it: ${failure.code}: ${failure.message}`);

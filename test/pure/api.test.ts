@@ -6,7 +6,6 @@ import {
   formatObject,
   parseCopyRequest,
   parseObjectText,
-  parseSchedule,
   planLimits,
   resolveCopy,
 } from "../../src/api.ts";
@@ -320,36 +319,5 @@ describe("planLimits()", () => {
       "misconfigured",
       `The variable MAX_PART_MIB must be a whole number from 5 to 5120, not ${JSON.stringify(value)}`,
     ]);
-  });
-});
-
-describe("parseSchedule()", () => {
-  const hint = 'five fields "minute hour day month weekday", such as "*/15 * * * *"';
-
-  test("trims the expression and fills in overlap", () => {
-    expect(parseSchedule({ cron: " */5 * * * * ", copy: REQUEST })).toMatchObject({
-      cron: "*/5 * * * *",
-      overlap: "skip",
-      copy: { source: { store: "east" } },
-    });
-  });
-
-  test.each([
-    [{ cron: "x" }, `"cron" must have ${hint}, not "x"`],
-    [{ cron: "@daily" }, `"cron" must have ${hint}, not "@daily"`],
-    [{ cron: "* * * * * *" }, `"cron" must have ${hint}, not "* * * * * *"`],
-    [{ cron: 5 }, '"cron" Invalid input: expected string, received number'],
-    [{ cron: "0 0 30 2 *" }, '"cron" never comes due: "0 0 30 2 *"'],
-    [
-      { cron: "61 * * * *" },
-      `"cron" is no cron expression (${hint}): CronPattern: Invalid value for minute: 61`,
-    ],
-    [{ overlap: "queue" }, '"overlap" Invalid input: expected "skip"'],
-    [{ copy: { ...REQUEST, lanes: 0 } }, '"copy.lanes" must be a whole number from 1 to 250, not 0'],
-    [{ copy: {} }, `"copy.source" ${REFERENCE}; "copy.destination" ${REFERENCE}`],
-    [{ every: "day" }, 'Unknown field "every"'],
-  ])("refuses %j", (change, message) => {
-    const body = { cron: "* * * * *", copy: REQUEST, ...change };
-    expect(problemOf(() => parseSchedule(body))).toEqual([400, "invalid_request", message]);
   });
 });

@@ -11,19 +11,17 @@ beforeEach(() => {
   lanes.createTables();
 });
 
-test("a lane is silent when it has not called for longer than its lease, and not before", () => {
+test("a lane is taken for dead when it has not called for longer than its lease, and not before", () => {
   lanes.expect(2, NOW);
   lanes.expect(1, NOW + 1);
-  expect(lanes.silent(NOW + LANE_LEASE_MS)).toEqual([]);
-  expect(lanes.silent(NOW + LANE_LEASE_MS + 1)).toEqual([2]);
-  lanes.expect(2, NOW + LANE_LEASE_MS);
-  expect(lanes.silent(NOW + LANE_LEASE_MS + 1)).toEqual([]);
+  expect(lanes.takeSilent(NOW + LANE_LEASE_MS)).toEqual([]);
+  expect(lanes.takeSilent(NOW + LANE_LEASE_MS + 1)).toEqual([2]);
+  expect(lanes.live()).toEqual([1]);
 });
 
 test("a lane that was told to rest is not expected any more", () => {
   lanes.expect(1, NOW);
   lanes.expect(2, NOW);
   lanes.forget(1);
-  expect(lanes.live()).toEqual([2]);
-  expect(lanes.silent(NOW + LANE_LEASE_MS + 1)).toEqual([2]);
+  expect(lanes.takeSilent(NOW + LANE_LEASE_MS + 1)).toEqual([2]);
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { CopySpec } from "../../src/api.ts";
 import type { Job } from "../../src/phase.ts";
-import type { PartRow } from "../../src/part_table.ts";
+import type { PartRow } from "../../src/part_rows.ts";
 import { type StatusInput, copyStatus, describeFailure, partsPage } from "../../src/status.ts";
 import { ABORTING, DENIED, JOBS, OUTAGE, PARTS_PLAN, WHOLE_PLAN, WORKING, failure } from "./samples.ts";
 

@@ -88,6 +88,10 @@ export type Effect =
   | { readonly kind: "empty-result" }
   /** ListParts: claim to be truncated and give the marker that was sent; listings: give the same token again. */
   | { readonly kind: "repeat-marker" }
+  /** Listings: claim to be truncated and give no token. */
+  | { readonly kind: "missing-marker" }
+  /** ListObjectsV2: the token leads back to the first page. */
+  | { readonly kind: "circle" }
   /** ListParts: leave this part out. */
   | { readonly kind: "omit-part"; readonly partNumber: number }
   /** Add `,gzip(gfe)` to Accept-Encoding before the signature is checked, as GCS's front end does. */

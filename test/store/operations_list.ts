@@ -6,6 +6,7 @@
  * everything under it. With `encoding-type=url` names are form-encoded (space is `+`), tokens never are.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
  */
+import { createHash } from "node:crypto";
 import { isoTime, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
@@ -180,7 +181,37 @@ function currentKeys(bucket: Bucket): readonly string[] {
   return bucket.versioning === "off" ? keys : keys.filter((key) => bucket.current(key) !== undefined);
 }
 
+/** A page in the order of this store, which may be another than that of UTF-8 bytes. */
+function listedPage(core: Core, bucket: Bucket, request: PageRequest, isStart: boolean): Page {
+  const { listingOrder, markers } = core.options;
+  const keys = currentKeys(bucket);
+  if (listingOrder === "utf8") {
+    const page = pageOf(keys, request);
+    const { after, prefix } = request;
+    const repeats =
+      isStart && markers === "inclusive" && after !== "" && after.startsWith(prefix) && keys.includes(after);
+    return repeats ? { ...page, keys: [after, ...page.keys] } : page;
+  }
+  const { prefix, delimiter, after, max } = request;
+  if (delimiter !== "" || (isStart && after !== "" && listingOrder === "none"))
+    throw new StoreError("NotImplemented");
+  const place = (key: string) =>
+    listingOrder === "utf16" ? key : createHash("md5").update(key).digest("hex");
+  const isBehind = (key: string) => after === "" || place(key) > place(after);
+  const rest = keys
+    .filter((key) => key.startsWith(prefix) && isBehind(key))
+    .toSorted((a, b) => (place(a) < place(b) ? -1 : 1));
+  const given = rest.slice(0, max);
+  return {
+    keys: given,
+    commonPrefixes: [],
+    truncated: max > 0 && rest.length > max,
+    last: given.at(-1) ?? "",
+  };
+}
+
 export async function listObjectsV2(core: Core, exchange: Exchange): Promise<void> {
+  if (core.options.listType === "ignored") return listObjects(core, exchange);
   const bucket = core.bucketOf(exchange);
   const { query } = exchange;
   const { spell, note } = spelling(core, exchange);
@@ -191,17 +222,19 @@ export async function listObjectsV2(core: Core, exchange: Exchange): Promise<voi
   const max = Math.min(1000, countParameter(exchange, "max-keys", 1000));
   if (token === "") throw new StoreError("InvalidArgument", "The continuation token provided is incorrect");
   const after = token === undefined ? (startAfter ?? "") : parseToken(token);
-  const page = pageOf(currentKeys(bucket), { prefix, delimiter, after, max });
+  const page = listedPage(core, bucket, { prefix, delimiter, after, max }, token === undefined);
   const repeats = exchange.faults.first("repeat-marker") !== undefined;
-  const next = repeats && token !== undefined ? token : makeToken(page.last);
-  const truncated = repeats || page.truncated;
+  const isTokenMissing = exchange.faults.first("missing-marker") !== undefined;
+  const circles = exchange.faults.first("circle") !== undefined;
+  const next = circles ? makeToken("") : repeats && token !== undefined ? token : makeToken(page.last);
+  const truncated = repeats || circles || isTokenMissing || page.truncated;
   const result =
     element("Name", bucket.name) +
     element("Prefix", spell(prefix)) +
     element("Delimiter", delimiter === "" ? undefined : spell(delimiter)) +
     element("StartAfter", startAfter === undefined ? undefined : spell(startAfter)) +
     element("ContinuationToken", token) +
-    element("NextContinuationToken", truncated ? next : undefined) +
+    element("NextContinuationToken", truncated && !isTokenMissing ? next : undefined) +
     element("KeyCount", page.keys.length + page.commonPrefixes.length) +
     element("MaxKeys", max) +
     note +
@@ -229,7 +262,7 @@ export async function listObjects(core: Core, exchange: Exchange): Promise<void>
   const delimiter = exchange.query.get("delimiter") ?? "";
   const marker = exchange.query.get("marker") ?? "";
   const max = Math.min(1000, countParameter(exchange, "max-keys", 1000));
-  const page = pageOf(currentKeys(bucket), { prefix, delimiter, after: marker, max });
+  const page = listedPage(core, bucket, { prefix, delimiter, after: marker, max }, true);
   const repeats = exchange.faults.first("repeat-marker") !== undefined;
   const truncated = repeats || page.truncated;
   // V1 gives NextMarker only with a delimiter; without one the client goes on from the last key.

@@ -64,6 +64,12 @@ export interface StoreOptions {
   /** "ignored": HEAD with partNumber answers 200 and the whole size, as SeaweedFS did. */
   readonly headPartNumber?: "honoured" | "ignored";
   readonly encodingType?: "honoured" | "ignored";
+  /** "ignored": `list-type=2` is answered as V1, as servers that came before it do. */
+  readonly listType?: "honoured" | "ignored";
+  /** "utf16": as Java sorts strings; "none": as directory buckets and Storj, where `start-after` is refused too. */
+  readonly listingOrder?: "utf8" | "utf16" | "none";
+  /** "inclusive": `marker` and `start-after` give that key once more. */
+  readonly markers?: "exclusive" | "inclusive";
   /** Features that are missing: requests for them answer 501. */
   readonly without?: readonly Feature[];
 
@@ -121,6 +127,9 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     conditionalReads: options.conditionalReads ?? "honoured",
     headPartNumber: options.headPartNumber ?? "honoured",
     encodingType: options.encodingType ?? "honoured",
+    listType: options.listType ?? "honoured",
+    listingOrder: options.listingOrder ?? "utf8",
+    markers: options.markers ?? "exclusive",
     without: options.without ?? [],
     journalLimit: options.journalLimit ?? 100_000,
   };

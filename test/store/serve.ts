@@ -4,7 +4,8 @@
  *     node test/store/serve.ts --port 9000 --bucket source --bucket dest
  *
  * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects named
- * `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size.
+ * `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size, and
+ * `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB.
  */
 import { parseArgs } from "node:util";
 import { namedFaults } from "./named_faults.ts";
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     region: { type: "string", default: "us-east-1" },
     bucket: { type: "string", multiple: true, default: [] },
     generate: { type: "string", multiple: true, default: [] },
+    fill: { type: "string", multiple: true, default: [] },
     /** Throw away what is written. */
     swallow: { type: "boolean", default: false },
     etags: { type: "string", default: "md5" },
@@ -36,15 +38,29 @@ const generated = values.generate.map((text) => {
   return { bucket: match[1] ?? "", key: match[2] ?? "", size: Number(match[3]) };
 });
 
+const fills = values.fill.map((text) => {
+  const match = /^([^/]+)\/(.*)=(\d+)$/.exec(text);
+  if (match === null) throw new TypeError(`--fill wants bucket/prefix=count: ${text}`);
+  return { bucket: match[1] ?? "", prefix: match[2] ?? "", count: Number(match[3]) };
+});
+
 const store = await startStore({
   port: Number(values.port),
   host: values.host,
   region: values.region,
-  buckets: [...new Set([...values.bucket, ...generated.map((object) => object.bucket)])],
+  buckets: [...new Set([...values.bucket, ...[...generated, ...fills].map(({ bucket }) => bucket)])],
   etags: values.etags === "opaque" ? "opaque" : "md5",
   ...(values.dir === undefined ? {} : { directory: values.dir }),
 });
 for (const { bucket, key, size } of generated) store.putGenerated(bucket, key, { size });
+for (const { bucket, prefix, count } of fills) {
+  for (let n = 0; n < count; n++) {
+    // A prime step spreads the sizes evenly; a key has a folder, as people's keys do.
+    const size = 1024 + ((n * 7919) % (63 * 1024));
+    const key = `${prefix}${String(n % 100).padStart(2, "0")}/${String(n).padStart(7, "0")}`;
+    store.putGenerated(bucket, key, { size, computeEtag: true });
+  }
+}
 if (values.swallow) store.swallow();
 
 const { accessKeyId, secretAccessKey } = store.credentials;

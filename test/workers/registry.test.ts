@@ -195,8 +195,8 @@ test("a deleted schedule starts nothing more", async () => {
 test.for([
   ["four fields", "* * * *", /^"cron" must have five fields .*, not "\* \* \* \*"$/],
   ["six fields", "0 * * * * *", /^"cron" must have five fields .*, not "0 \* \* \* \* \*"$/],
-  ["an impossible minute", "61 * * * *", /^"cron" is no cron expression/],
-  ["words", "every day at three o'clock", /^"cron" (is no cron expression|must have five fields)/],
+  ["an impossible minute", "61 * * * *", /^"cron" has "61" as its minute, at character 1 of/],
+  ["words", "every day at three o'clock", /^"cron" has "every" as its minute, at character 1 of/],
   ["a day that never comes", "0 0 30 2 *", /^"cron" never comes due: "0 0 30 2 \*"$/],
 ] as const)("a schedule with %s is refused", async ([, cron, detail]) => {
   const copy = { source: "east:source/x", destination: "west:destination/x" };

@@ -1,0 +1,404 @@
+// ObjectCopier: copies small objects whole, a batch of them per call, one after the other: a signed GET whose body is the
+// body of a signed PUT. The lane that calls it runs five such calls at once.
+//
+// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as data.
+//
+// One GET is one version of the object, with its attributes beside its bytes, so two requests copy it: no HEAD is
+// needed before, and what the PUT answers is the proof. The ETag of the listing is asked for first; an object that has
+// changed since is copied as it is now.
+//
+// Invariant: `copied` means that the store acknowledged exactly the bytes of one version of the source. A batch that is
+// cancelled, or meets a store that wants fewer requests, leaves its rest untouched and says so.
+
+import { WorkerEntrypoint } from "cloudflare:workers";
+import { planLimits } from "./api.ts";
+import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./attributes.ts";
+import { callWithCancel, runWithCancel } from "./cancel.ts";
+import { base64OfHex } from "./checksum.ts";
+import { type HeadFacts, compareHeads } from "./compare.ts";
+import { digestWhileStreaming } from "./digest_stream.ts";
+import type { Env } from "./env.ts";
+import { type Failure, meshFailure, keyVerdictOf } from "./failure.ts";
+import type { BatchTask, ObjectOptions, ObjectOutcome, ObjectWork } from "./object_work.ts";
+import { fullObjectChecksums } from "./prepare.ts";
+import { Problem } from "./problem.ts";
+import { type ProofPlan, bareEtag, canProve, conclude, isMd5Etag, planProof } from "./proof.ts";
+import {
+  type ObjectAddress,
+  type S3,
+  S3Error,
+  connect,
+  getObject,
+  getObjectTagging,
+  headObject,
+  isEncryptedWithKey,
+  putObject,
+} from "./s3.ts";
+import { UnaddressableKeyError } from "./s3_url.ts";
+import { findStore } from "./stores.ts";
+
+const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
+const BASE_TIMEOUT_MS = 60_000;
+/** A call may stay pending for 15 minutes: after this long no object of the batch is begun any more. */
+const BATCH_LIMIT_MS = 5 * 60_000;
+/** A source's ETag that looks like an MD5 and is refused this often is none. */
+const MD5_TRIES = 2;
+
+export class ObjectCopier extends WorkerEntrypoint<Env> {
+  /** @param cancel ends when the batch is to stop @returns one outcome per object, in their order */
+  async copyObjects(task: BatchTask, cancel: ReadableStream): Promise<ObjectOutcome[]> {
+    return await runWithCancel(cancel, async (signal) => await copyBatch(this.env, task, signal));
+  }
+}
+
+/** The lane's side of the call above; null when the call broke. */
+export async function callObjectCopier(
+  copier: { copyObjects(task: BatchTask, cancel: ReadableStream): Promise<ObjectOutcome[]> },
+  task: BatchTask,
+  signal: AbortSignal,
+): Promise<ObjectOutcome[] | null> {
+  try {
+    return await callWithCancel(signal, async (cancel) => await copier.copyObjects(task, cancel));
+  } catch (error) {
+    const { syncId, batch } = task;
+    console.error(JSON.stringify({ event: "copier_died", syncId, batch, detail: String(error) }));
+    return null;
+  }
+}
+
+async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Promise<ObjectOutcome[]> {
+  const startedAtMs = Date.now();
+  const outcomes: ObjectOutcome[] = [];
+  let goesOn = true;
+  for (const work of task.objects) {
+    goesOn &&= !cancelled.aborted && Date.now() - startedAtMs < BATCH_LIMIT_MS;
+    if (!goesOn) {
+      outcomes.push({ kind: "left" });
+      continue;
+    }
+    const outcome = await outcomeOf(env, task, work, cancelled);
+    outcomes.push(outcome.kind === "failed" && cancelled.aborted ? { kind: "left" } : outcome);
+    // A store that is overloaded, or refuses us altogether, is not asked for the next one.
+    if (outcome.kind === "failed") goesOn = ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
+  }
+  return outcomes;
+}
+
+async function outcomeOf(
+  env: Env,
+  task: BatchTask,
+  work: ObjectWork,
+  cancelled: AbortSignal,
+): Promise<ObjectOutcome> {
+  try {
+    return await new ObjectCopy(env, task, work, cancelled).run();
+  } catch (error) {
+    return { kind: "failed", failure: failureOf(error) };
+  }
+}
+
+/** The copy of one object. */
+class ObjectCopy {
+  readonly #source: S3;
+  readonly #destination: S3;
+  readonly #from: ObjectAddress;
+  readonly #to: ObjectAddress;
+  readonly #options: ObjectOptions;
+  readonly #work: ObjectWork;
+  readonly #syncId: string;
+  readonly #maxBytes: number;
+  readonly #cancelled: AbortSignal;
+  readonly #dropped = new Set<string>();
+  readonly #warnings: string[] = [];
+  /** Of the bytes of a try whose ETag was not this: the store is asked to check it the next time. */
+  #ownMd5: string | null = null;
+
+  constructor(env: Env, task: BatchTask, work: ObjectWork, cancelled: AbortSignal) {
+    const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
+    this.#source = connect(findStore(env, task.source.store), userAgent);
+    this.#destination = connect(findStore(env, task.destination.store), userAgent);
+    this.#from = { bucket: task.source.bucket, key: work.key };
+    this.#to = { bucket: task.destination.bucket, key: work.to };
+    this.#syncId = task.syncId;
+    this.#options = task.options;
+    this.#work = work;
+    this.#maxBytes = Math.min(planLimits(env).maxPartBytes, this.#destination.store.profile.maxPutBytes);
+    this.#cancelled = cancelled;
+  }
+
+  async run(): Promise<ObjectOutcome> {
+    if (this.#work.first !== "copy") {
+      const found = await this.#look();
+      if (found !== null) return found;
+      if (this.#work.first === "tell") return { kind: "differs" };
+    }
+    for (;;) {
+      const outcome = await this.#copyOnce();
+      if (outcome !== "again") return outcome;
+    }
+  }
+
+  /** Does the destination hold this object? Null: it is not there, or nothing proves it. */
+  async #look(): Promise<ObjectOutcome | null> {
+    const { etag, sizeBytes, first } = this.#work;
+    // A copy that this run may have made is recognised by what it has written, whatever the request compares.
+    const mode = first === "find" ? "auto" : this.#options.compare;
+    const stores = { source: this.#source.store.profile, destination: this.#destination.store.profile };
+    const headers = await headIfAny(this.#destination, this.#to).catch(destinationError);
+    if (headers === null) return null;
+    const held = factsOf(headers);
+    // What the listing tells of the source is mostly enough; its checksums and encryption cost a HEAD.
+    const listed = { etag, sizeBytes, isEncryptedWithKey: false, checksums: [], record: null };
+    let verdict = compareHeads(mode, stores, listed, held);
+    const mayGain =
+      verdict.kind === "different" && verdict.reason === "unproved" && held.checksums.length > 0;
+    if (mode === "checksum" || (mode === "auto" && mayGain)) {
+      const { headers: own } = await headObject(this.#source, this.#from).catch(sourceError);
+      verdict = compareHeads(mode, stores, factsOf(own), held);
+    }
+    return verdict.kind === "equal" ? { kind: "same", etag: held.etag ?? "", proof: verdict.proof } : null;
+  }
+
+  /** One GET into one PUT. `again`: the store refused an attribute, or its ETag leaves a doubt that a second try settles. */
+  async #copyOnce(): Promise<ObjectOutcome | "again"> {
+    // Ends the source's stream when the destination has answered early: an unread body would hold its connection.
+    const sourceDone = new AbortController();
+    const limitMs = BASE_TIMEOUT_MS + (this.#work.sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000;
+    const stop = AbortSignal.any([AbortSignal.timeout(limitMs), this.#cancelled]);
+    try {
+      const response = await this.#get(AbortSignal.any([stop, sourceDone.signal]));
+      const etag = response.headers.get("etag");
+      const sizeBytes = this.#sizeOf(response, etag);
+      if (etag === null)
+        throw new ObjectError("source_without_etag", "The source answered without an ETag", "GetObject");
+      const plan = this.#planProof(etag, isEncryptedWithKey(response.headers));
+      if (this.#options.verify === "strict" && !canProve(plan)) {
+        const message = "These two stores allow no proof beyond the length, and verify is strict";
+        throw new ObjectError("proof_impossible", message, "plan");
+      }
+      const attributes = await this.#attributes(response.headers, etag);
+      const contentMd5 = plan.contentMd5 ?? this.#ownMd5;
+      const headers = {
+        ...attributes,
+        ...(contentMd5 === null ? {} : { "content-md5": base64OfHex(contentMd5) }),
+      };
+      const digesting = digestWhileStreaming(sizeBytes === 0 ? new Uint8Array(0) : bodyOf(response), {
+        length: sizeBytes,
+        sized: response.headers.has("content-length"),
+        digests: plan.digests.filter((digest) => digest === "md5"),
+      });
+      const stored = await this.#put(digesting.body, headers, stop);
+      if (stored === "again") return stored;
+      const { md5 } = await digesting.digests.catch((error: unknown) => {
+        throw new ObjectError(
+          "wrong_length",
+          `More than ${sizeBytes} bytes came (${String(error)})`,
+          "GetObject",
+        );
+      });
+      const landed = bareEtag(stored.etag).toLowerCase();
+      const doubt = md5 !== undefined && md5 !== landed && !stored.encryptedWithKey && isMd5Etag(landed);
+      if (doubt && this.#ownMd5 === null) {
+        this.#ownMd5 = md5;
+        return "again";
+      }
+      const verdict = conclude({
+        plan,
+        sourceEtag: etag,
+        destinationEtag: stored.etag,
+        destinationEncryptedWithKey: stored.encryptedWithKey,
+        destinationChecksums: [],
+        ourChecksum: null,
+        partsMatch: md5 !== undefined && (md5 === landed || md5 === this.#ownMd5),
+      });
+      if (!verdict.ok) throw new ObjectError("checksum_mismatch", verdict.message, "PutObject");
+      if (this.#options.verify === "strict" && verdict.proof === "length") {
+        const message =
+          "The object is there, but the destination gave no value that proves it, and verify is strict";
+        throw new ObjectError("proof_impossible", message, "PutObject");
+      }
+      const warnings = [...new Set(this.#warnings)];
+      return { kind: "copied", etag: stored.etag, proof: verdict.proof, sizeBytes, warnings };
+    } finally {
+      sourceDone.abort();
+    }
+  }
+
+  /** The object as it was listed, or, if it has changed since, as it is now. */
+  async #get(signal: AbortSignal): Promise<Response> {
+    const get = async (ifMatch: string | null) =>
+      await getObject(this.#source, this.#from, { range: null, ifMatch, signal });
+    try {
+      return await get(this.#work.etag);
+    } catch (error) {
+      if (!(error instanceof S3Error) || error.status !== 412) return sourceError(error);
+    }
+    return await get(null).catch(sourceError);
+  }
+
+  #sizeOf({ status, headers }: Response, etag: string | null): number {
+    const announced = headers.get("content-length");
+    const sizeBytes = announced === null ? this.#work.sizeBytes : Number(announced);
+    const { etag: listed } = this.#work;
+    const unchanged = listed === null || (etag !== null && bareEtag(etag) === bareEtag(listed));
+    if (status !== 200)
+      throw new ObjectError("bad_answer", `Status ${status} for a whole object`, "GetObject");
+    if (unchanged && sizeBytes !== this.#work.sizeBytes) {
+      const message = `${this.#work.sizeBytes} bytes were listed and ${announced} announced`;
+      throw new ObjectError("wrong_length", message, "GetObject");
+    }
+    if (!unchanged && (announced === null || sizeBytes > this.#maxBytes)) {
+      const message = `The object has changed since it was listed, from ${this.#work.sizeBytes} to ${announced ?? "unknown many"} bytes`;
+      throw new ObjectError("source_changed", message, "GetObject");
+    }
+    return sizeBytes;
+  }
+
+  #planProof(etag: string, encryptedWithKey: boolean): ProofPlan {
+    const { profile, encryption } = this.#destination.store;
+    const plan = planProof({
+      verify: this.#options.verify,
+      via: "stream",
+      kind: "whole",
+      boundaries: "chosen",
+      source: { etag, profile: this.#source.store.profile, encryptedWithKey, checksums: [] },
+      destination: {
+        profile,
+        encryptedWithKey: encryption !== undefined && encryption.kind !== "AES256",
+      },
+    });
+    if (plan.contentMd5 === null || this.#work.failedAttempts < MD5_TRIES) return plan;
+    return { ...plan, etag: "not-comparable", contentMd5: null, digests: ["md5"] };
+  }
+
+  async #attributes(source: Headers, etag: string): Promise<Record<string, string>> {
+    const options = this.#options;
+    const { profile, encryption } = this.#destination.store;
+    const request = {
+      source,
+      tags: await this.#tags(source),
+      metadata: options.metadata,
+      changes: options.attributes,
+      storageClass: options.storageClass,
+      profile,
+      encryption,
+    };
+    const mark = options.markCopy ? copyMark(this.#syncId, etag) : null;
+    let attributes = attributeHeaders({ ...request, copyId: mark });
+    if (attributes.metadataBytes > profile.maxMetadataBytes && mark !== null) {
+      attributes = attributeHeaders({ ...request, copyId: null });
+      this.#warnings.push("The metadata is full: the destination bears no record of the source's ETag");
+    }
+    if (attributes.metadataBytes > profile.maxMetadataBytes) {
+      const message = `The metadata has ${attributes.metadataBytes} bytes; the destination takes ${profile.maxMetadataBytes}`;
+      throw new ObjectError("metadata_too_large", message, "plan");
+    }
+    this.#warnings.push(...attributes.losses);
+    if (options.ifLossy === "fail" && this.#warnings.length > 0)
+      throw new ObjectError("attribute_lost", this.#warnings.join("; "), "plan");
+    return Object.fromEntries(
+      Object.entries(attributes.headers).filter(([name]) => !this.#dropped.has(name)),
+    );
+  }
+
+  /** Tags cost a request, so `preserve` asks only where the answer to GET says that there are any. */
+  async #tags(source: Headers): Promise<"none" | readonly (readonly [string, string])[]> {
+    const { tags } = this.#options;
+    if (tags === "none") return "none";
+    if (typeof tags === "object") return Object.entries(tags);
+    const counted = Number(source.get("x-amz-tagging-count") ?? 0) > 0;
+    if (tags === "preserve" && !counted) return "none";
+    try {
+      return await getObjectTagging(this.#source, this.#from);
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      const failure = error.toFailure("source");
+      if (tags === "require" || keyVerdictOf(failure) !== "fatal") return sourceError(error);
+      this.#warnings.push(`The source's tags could not be read and are not copied (${failure.code})`);
+      return "none";
+    }
+  }
+
+  async #put(body: ReadableStream | Uint8Array, headers: Record<string, string>, signal: AbortSignal) {
+    try {
+      return await putObject(this.#destination, this.#to, { body, headers, signal });
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      const failure = error.toFailure("destination");
+      const dropped =
+        keyVerdictOf(failure) === "fatal" && this.#options.ifLossy === "warn"
+          ? droppable(headers, failure)
+          : null;
+      if (dropped !== null && !this.#dropped.has(dropped.name)) {
+        this.#dropped.add(dropped.name);
+        this.#warnings.push(dropped.loss);
+        return "again" as const;
+      }
+      // One pump moves both streams, so when it breaks there is no telling which side let go.
+      const broken = error.code === "network" && this.#work.sizeBytes > 0;
+      throw new FailureError(broken ? { ...failure, side: "mesh", code: "stream_broken" } : failure);
+    }
+  }
+}
+
+class FailureError extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
+class ObjectError extends FailureError {
+  constructor(code: string, message: string, operation: string) {
+    super(meshFailure(code, message, operation));
+  }
+}
+
+function sourceError(error: unknown): never {
+  if (!(error instanceof S3Error)) throw error;
+  const failure = error.toFailure("source");
+  throw new FailureError(
+    error.code === "InvalidObjectState" ? { ...failure, code: "source_archived" } : failure,
+  );
+}
+
+function destinationError(error: unknown): never {
+  throw error instanceof S3Error ? new FailureError(error.toFailure("destination")) : error;
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof FailureError) return error.failure;
+  // The store was taken out of the configuration, or its secret was spoilt, while the sync ran.
+  if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
+  if (error instanceof UnaddressableKeyError) return meshFailure("invalid_key", error.message, "plan");
+  throw error;
+}
+
+function factsOf(headers: Headers): HeadFacts {
+  return {
+    etag: headers.get("etag"),
+    sizeBytes: Number(headers.get("content-length") ?? Number.NaN),
+    isEncryptedWithKey: isEncryptedWithKey(headers),
+    checksums: fullObjectChecksums(headers),
+    record: markedSourceEtag(headers),
+  };
+}
+
+/** The headers of an object; null when there is none. */
+async function headIfAny(s3: S3, address: ObjectAddress): Promise<Headers | null> {
+  try {
+    return (await headObject(s3, address)).headers;
+  } catch (error) {
+    if (error instanceof S3Error && error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** The body of an answer; an empty stream where the runtime gives none. */
+function bodyOf(response: Response): ReadableStream {
+  const body = response.body ?? new Response(new Uint8Array(0)).body;
+  if (body === null) throw new TypeError("Cannot read the body of a GetObject answer");
+  return body;
+}

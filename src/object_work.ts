@@ -1,0 +1,87 @@
+// What passes between a sync, its lanes and the object copier: batches of small objects. Plain data, as in work.ts, and
+// the same protocol: a lane reports and asks in one call, a batch has a lease and an attempt number.
+
+import type { AttributeChanges, TagChoice } from "./api.ts";
+import type { CompareMode, EqualityProof } from "./compare.ts";
+import type { Failure } from "./failure.ts";
+import type { Proof } from "./proof.ts";
+
+/** How the objects of a sync are copied; the words are those of a copy. */
+export interface ObjectOptions {
+  readonly verify: "auto" | "strict" | "off";
+  readonly metadata: "preserve" | "replace";
+  readonly attributes: AttributeChanges;
+  readonly storageClass: string | null;
+  readonly tags: TagChoice;
+  readonly ifLossy: "warn" | "fail";
+  /** Write the source's ETag into the destination's metadata, so that the next run knows what it has copied. */
+  readonly markCopy: boolean;
+  /** By what an object at the destination is known to be the source's. */
+  readonly compare: CompareMode;
+}
+
+/** One object of a batch. */
+export interface ObjectWork {
+  /** At the source. */
+  readonly key: string;
+  /** At the destination. */
+  readonly to: string;
+  readonly sizeBytes: number;
+  /** As the source was listed; null where it lists none. */
+  readonly etag: string | null;
+  readonly failedAttempts: number;
+  /**
+   * `copy`: at once. `look`: ask the destination first whether it has the object already. `tell`: only ask. `find`: an
+   * attempt of this run may have copied it and its answer was lost, so look first.
+   */
+  readonly first: "copy" | "look" | "tell" | "find";
+}
+
+/** A batch on its way to the object copier. */
+export interface BatchTask {
+  readonly syncId: string;
+  readonly lane: number;
+  readonly batch: number;
+  /** From 1; a report of an older attempt is recognised by it. */
+  readonly attempt: number;
+  readonly source: { readonly store: string; readonly bucket: string };
+  readonly destination: { readonly store: string; readonly bucket: string };
+  readonly options: ObjectOptions;
+  readonly objects: readonly ObjectWork[];
+}
+
+export type ObjectOutcome =
+  | {
+      readonly kind: "copied";
+      readonly etag: string;
+      readonly proof: Proof;
+      readonly sizeBytes: number;
+      readonly warnings: readonly string[];
+    }
+  /** The destination has this very object already. */
+  | { readonly kind: "same"; readonly etag: string; readonly proof: EqualityProof }
+  | { readonly kind: "differs" }
+  | { readonly kind: "failed"; readonly failure: Failure }
+  /** Not begun: the batch ended before its turn came. */
+  | { readonly kind: "left" };
+
+export interface BatchReport {
+  readonly batch: number;
+  readonly attempt: number;
+  /** One for each object of the batch, in its order; null when the call itself broke, so that nothing is known. */
+  readonly outcomes: readonly ObjectOutcome[] | null;
+}
+
+export interface BatchClaim {
+  readonly lane: number;
+  readonly finished: readonly BatchReport[];
+  /** The whole truth: a batch leased to this lane that is not in here was lost, with the event that ran it. */
+  readonly running: readonly { readonly batch: number; readonly attempt: number }[];
+  readonly wanted: number;
+}
+
+/** As `Grant` in work.ts. */
+export type BatchGrant =
+  | { readonly kind: "work"; readonly tasks: readonly BatchTask[]; readonly retryInMs: number | null }
+  | { readonly kind: "rest" }
+  | { readonly kind: "stop" };

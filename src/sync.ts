@@ -1,0 +1,342 @@
+// Sync: a Durable Object, one per run over a prefix. It lists both sides, decides key by key, hands batches of small
+// objects to lanes, has large ones copied by coordinators, deletes where it may, and writes the report. It is the status
+// endpoint of its run. No byte of an object passes through it.
+//
+// What it needs: the STORE_<NAME> secrets; the classes Lane, ObjectCopier, Coordinator and Registry beside it.
+//
+// How a sync runs. create() stores the request and sets the alarm. Each alarm takes steps until there is nothing to do
+// but wait: sync_job.ts decides the step, sync_steps.ts does it. The next page is listed only when the window of decided
+// work has room, so the state stays small however many keys there are. While batches are under way the lanes call
+// claim(): they report what is finished and get new batches in the same call.
+//
+// Invariants: the next alarm is set before anything else is done; every step may run twice; a key that is listed is
+// counted and reported once (sync_record.ts). Steps run in the alarm only, one at a time. Nothing is held in memory that
+// storage does not have, but for pages not yet decided and those who wait for an answer.
+
+import { DurableObject } from "cloudflare:workers";
+import { PARTS_PER_LANE } from "./api.ts";
+import type { Env } from "./env.ts";
+import { meshFailure } from "./failure.ts";
+import type { BatchClaim, BatchGrant, BatchTask } from "./object_work.ts";
+import { Problem, jsonResponse } from "./problem.ts";
+import { readCount } from "./query.ts";
+import { REPORT_PART_BYTES, isHandingOut, isSyncEnded, nextStep } from "./sync_job.ts";
+import type { SyncSpec } from "./sync_api.ts";
+import { LargeCopies, smallConcurrency } from "./sync_large.ts";
+import { settle } from "./sync_outcome.ts";
+import { MAX_FAILURES, SyncRecord, type SyncRow } from "./sync_record.ts";
+import { FAILURES_SHOWN, syncStatus } from "./sync_status.ts";
+import { SyncSteps } from "./sync_steps.ts";
+
+/** How often a sync looks after its lanes while they work. */
+const WATCH_MS = 10_000;
+/** A lane that found every allowed batch in flight asks again after this long. */
+const CROWDED_MS = 500;
+const SETTLE_MS = 500;
+const REPORT_RETRY_MS = 5_000;
+const MAX_WAIT_SECONDS = 300;
+/** One alarm lists for this long, then the next one goes on: an alarm has a limit of time and of CPU. */
+const ALARM_LIMIT_MS = 60_000;
+/** How often a large copy is asked how it fares: soon at first, then seldom. */
+const POLL_MS = { first: 500, growth: 1.5, most: 10_000 };
+/** More of the report than this waiting for its store holds the work up. */
+const REPORT_BACKLOG_BYTES = 4 * REPORT_PART_BYTES;
+
+export class Sync extends DurableObject<Env> {
+  readonly #record = new SyncRecord(this.ctx.storage);
+  readonly #steps = new SyncSteps(this.#record, this.env);
+  readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
+  // Requests with ?wait=. In memory only: if this object is evicted their connection breaks and they ask again.
+  readonly #waiting = new Set<() => void>();
+  // Lanes that work and could take more. In memory only: they ask by themselves after a while.
+  readonly #hungry = new Set<number>();
+  #advancing = false;
+  #pollMs = POLL_MS.first;
+  #pollAtMs = 0;
+
+  /** Stores a new sync and starts it; a repeated call changes nothing. */
+  async create(id: string, spec: SyncSpec, createdAtMs: number): Promise<void> {
+    if (this.#record.find() !== null) return;
+    await this.ctx.storage.setAlarm(Date.now());
+    this.#record.begin(id, spec, createdAtMs);
+  }
+
+  // --- The status endpoint ------------------------------------------------------------------------------------------
+
+  /** `GET /syncs/{id}`, `GET …/report`, `POST …/pause|resume|cancel|retry`; the front has checked the token. */
+  override async fetch(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const [, , id = "", action = ""] = url.pathname.split("/");
+    try {
+      if (this.#record.find() === null) throw new Problem(404, "sync_not_found", `There is no sync "${id}"`);
+      switch (action) {
+        case "report":
+          return new Response(this.#steps.readReport(), {
+            headers: { "content-type": "application/x-ndjson", "cache-control": "no-store" },
+          });
+        case "pause":
+        case "resume":
+        case "cancel":
+          this.#record.apply({ type: action }, action);
+          await this.ctx.storage.setAlarm(Date.now());
+          break;
+        case "retry":
+          this.#retry();
+          await this.ctx.storage.setAlarm(Date.now());
+          break;
+        default:
+          await this.#waitForEnd(
+            readCount(url.searchParams, "wait", { fallback: 0, min: 0, max: MAX_WAIT_SECONDS }),
+          );
+      }
+      return this.#answerStatus();
+    } catch (error) {
+      if (error instanceof Problem) return error.toResponse();
+      throw error;
+    }
+  }
+
+  #answerStatus(): Response {
+    const batches = this.#record.batches.totals();
+    const large = this.#record.large.counts();
+    return jsonResponse(
+      syncStatus({
+        ...this.#record.load(),
+        window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
+        failures: this.#record.someFailures(FAILURES_SHOWN),
+        warnings: this.#record.warnings().texts,
+        parts: this.#record.report.parts(),
+        timeline: this.#record.timeline.entries(),
+        now: Date.now(),
+      }),
+    );
+  }
+
+  /** Takes up again what has failed. A repeated call, while that goes on, changes nothing. */
+  #retry(): void {
+    const { phase } = this.#record.load().job;
+    if (phase === "finished_with_errors") {
+      this.#record.transaction(() => {
+        this.#record.newRound();
+        this.#record.apply({ type: "retry" }, "retry");
+      });
+    } else if (phase === "completed" || phase === "failed" || phase === "cancelled") {
+      throw new Problem(
+        409,
+        "nothing_to_retry",
+        `The sync is ${phase}: retry takes up the failed keys of one that is finished_with_errors. ` +
+          "Start it again instead: what is copied already is skipped",
+      );
+    }
+  }
+
+  async #waitForEnd(waitSeconds: number): Promise<void> {
+    if (waitSeconds === 0 || isSyncEnded(this.#record.load().job)) return;
+    const ended = Promise.withResolvers<void>();
+    this.#waiting.add(ended.resolve);
+    const timer = setTimeout(ended.resolve, waitSeconds * 1000);
+    await ended.promise;
+    clearTimeout(timer);
+    this.#waiting.delete(ended.resolve);
+  }
+
+  // --- The lanes' side ----------------------------------------------------------------------------------------------
+
+  /** Takes a lane's reports and gives it new batches, in one transaction. */
+  async claim(claim: BatchClaim): Promise<BatchGrant> {
+    const now = Date.now();
+    if (this.#record.find() === null) return { kind: "stop" };
+    const { grant, turned } = this.#record.transaction(() => {
+      this.#record.lanes.expect(claim.lane, now);
+      this.#settle(claim, now);
+      const granted = this.#grant(claim, now);
+      if (claim.running.length === 0 && granted.kind !== "work") this.#record.lanes.forget(claim.lane);
+      const next = nextStep(this.#record.load().job, this.#record.facts(), now).do;
+      return { grant: granted, turned: claim.finished.length > 0 && next !== "rest" };
+    });
+    // The window has room, or all is done: that need not wait for the watch. A running alarm looks by itself.
+    if (turned && !this.#advancing) await this.ctx.storage.setAlarm(now);
+    return grant;
+  }
+
+  #settle(claim: BatchClaim, now: number): void {
+    const { spec } = this.#record.load();
+    const settled = this.#record.batches
+      .record(claim)
+      .map(({ objects, outcomes }) =>
+        settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
+      );
+    if (settled.length === 0) return;
+    this.#record.enter(settled.flatMap(({ entries }) => entries));
+    for (const { again, large, runFailure } of settled) {
+      this.#record.batches.add(again.objects, again.notBeforeMs);
+      this.#record.large.add(large);
+      if (runFailure !== null)
+        this.#record.apply({ type: "runFailed", failure: runFailure }, "run_failed", runFailure.message);
+    }
+    if (this.#record.failures() > MAX_FAILURES) {
+      const message = `More than ${MAX_FAILURES} keys have failed; the report says why each did`;
+      const failure = meshFailure("too_many_failures", message, "sync");
+      this.#record.apply({ type: "runFailed", failure }, "too_many_failures");
+    }
+  }
+
+  #grant({ lane, wanted }: BatchClaim, now: number): BatchGrant {
+    const { id, spec, job } = this.#record.load();
+    this.#hungry.delete(lane);
+    if (job.phase === "stopping" || isSyncEnded(job)) return { kind: "stop" };
+    // A paused, blocked or deleting sync hands out nothing; what runs may finish.
+    if (!isHandingOut(job)) return { kind: "rest" };
+    if (this.#record.report.waitingBytes() > REPORT_BACKLOG_BYTES)
+      return { kind: "work", tasks: [], retryInMs: CROWDED_MS };
+    const { batches } = this.#record;
+    const room = smallConcurrency(spec, this.#record.large.counts().running) - batches.totals().leased;
+    const leased = batches.lease(lane, Math.min(wanted, room), now);
+    const { source, destination, verify, metadata, attributes, storageClass, tags, ifLossy } = spec;
+    const { markCopy, compare } = spec;
+    const tasks = leased.map((batch): BatchTask => ({
+      syncId: id,
+      lane,
+      ...batch,
+      source: { store: source.store, bucket: source.bucket },
+      destination: { store: destination.store, bucket: destination.bucket },
+      options: { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy, compare },
+    }));
+    const { pending, earliestMs } = batches.totals();
+    if (tasks.length < wanted && pending === 0) this.#hungry.add(lane);
+    if (tasks.length === 0 && pending === 0) return { kind: "rest" };
+    const full = tasks.length === wanted || pending === 0;
+    return { kind: "work", tasks, retryInMs: full ? null : Math.max(CROWDED_MS, earliestMs - now) };
+  }
+
+  // --- The alarm ----------------------------------------------------------------------------------------------------
+
+  override async alarm(): Promise<void> {
+    // First of all: an alarm that has fired is used up, and a sync without one would sleep for ever.
+    await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
+    if (this.#record.find() === null) return this.ctx.storage.deleteAlarm();
+    this.#advancing = true;
+    try {
+      const nextAlarmMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
+      if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
+      else await this.ctx.storage.setAlarm(nextAlarmMs);
+    } catch (error) {
+      // Not a store's failure but ours or the platform's: the alarm set above goes on from what is stored.
+      const detail = error instanceof Error ? error.message : String(error);
+      console.error(JSON.stringify({ event: "step_crashed", syncId: this.#record.load().id, detail }));
+      this.#record.timeline.add(Date.now(), "step_crashed", detail);
+    } finally {
+      this.#advancing = false;
+    }
+  }
+
+  /** Takes steps until there is nothing to do but wait. @returns until when, or null for never */
+  async #advance(untilMs: number): Promise<number | null> {
+    this.#record.markStarted(Date.now());
+    for (;;) {
+      const reported = await this.#reportPhase();
+      await this.#tendLanes();
+      await this.#tendLarge();
+      // Nothing is awaited between this look and the alarm's setting, so no claim can slip in between.
+      const row = this.#record.load();
+      if (isSyncEnded(row.job)) for (const wake of this.#waiting) wake();
+      const now = Date.now();
+      const step = nextStep(row.job, this.#record.facts(), now);
+      if (step.do === "rest" && !reported) return now + REPORT_RETRY_MS;
+      if (step.do === "rest") return this.#restUntil(row, step.untilMs, now);
+      if (now > untilMs) return now;
+      if (step.do === "settle") {
+        await this.#settleAll();
+        if (this.#record.facts().running > 0) return Date.now() + SETTLE_MS;
+      } else {
+        await this.#steps.take(step);
+      }
+    }
+  }
+
+  #restUntil({ job }: SyncRow, untilMs: number | null, now: number): number | null {
+    const { underWay, running } = this.#record.facts();
+    const watches = running > 0 || (underWay > 0 && isHandingOut(job));
+    const polls = this.#record.large.counts().running > 0 && isHandingOut(job);
+    const wakes = [untilMs, watches ? now + WATCH_MS : null, polls ? this.#pollAtMs : null];
+    const known = wakes.filter((atMs) => atMs !== null);
+    return known.length === 0 ? null : Math.min(...known);
+  }
+
+  /** Lanes that are wanted and asleep are woken; batches of lanes that died are handed out again. */
+  async #tendLanes(): Promise<void> {
+    const { id, spec, job } = this.#record.load();
+    const { batches, lanes, large, timeline } = this.#record;
+    const now = Date.now();
+    const wake = this.#record.transaction(() => {
+      for (const lane of lanes.takeSilent(now)) {
+        batches.releaseLane(lane);
+        timeline.add(now, "lane_lost", `lane ${lane}`);
+      }
+      const { pending } = batches.totals();
+      if (!isHandingOut(job) || pending === 0) return [];
+      const awake = new Set(lanes.live());
+      const concurrency = smallConcurrency(spec, large.counts().running);
+      const most = Math.min(spec.lanes, Math.ceil(concurrency / PARTS_PER_LANE)) - awake.size;
+      const wanted = Math.min(most, Math.ceil(pending / PARTS_PER_LANE));
+      const chosen = [...this.#hungry].filter((lane) => awake.has(lane));
+      for (let lane = 1, woken = 0; woken < wanted; lane++) {
+        if (awake.has(lane)) continue;
+        lanes.expect(lane, now);
+        chosen.push(lane);
+        woken += 1;
+      }
+      return chosen;
+    });
+    const woken = await Promise.allSettled(
+      wake.map(async (lane) => await this.#lane(id, lane).wake({ syncId: id, lane })),
+    );
+    for (const [index, result] of woken.entries()) {
+      const lane = wake[index];
+      if (result.status === "fulfilled" || lane === undefined) continue;
+      lanes.forget(lane); // the next watch wakes it again
+      timeline.add(Date.now(), "lane_asleep", `lane ${lane}: ${String(result.reason)}`);
+    }
+  }
+
+  async #tendLarge(): Promise<void> {
+    const { waiting, running } = this.#record.large.counts();
+    if (waiting + running === 0) return;
+    await this.#large.follow();
+    let news = false;
+    if (running > 0 && Date.now() >= this.#pollAtMs) {
+      this.#pollMs = Math.min(POLL_MS.most, this.#pollMs * POLL_MS.growth);
+      news = await this.#large.look();
+    }
+    await this.#large.begin();
+    if (news || this.#record.large.counts().running > running) this.#pollMs = POLL_MS.first;
+    if (news || Date.now() >= this.#pollAtMs) this.#pollAtMs = Date.now() + this.#pollMs;
+  }
+
+  /** What runs is told to stop; its reports say what became of it. */
+  async #settleAll(): Promise<void> {
+    const { id } = this.#record.load();
+    await Promise.all(this.#record.lanes.live().map(async (lane) => await this.#lane(id, lane).stop()));
+    await this.#large.cancel();
+    await this.#large.look();
+  }
+
+  /** Tells the registry of a new phase. @returns whether it knows the present one */
+  async #reportPhase(): Promise<boolean> {
+    const { id, job, reported, endedAtMs } = this.#record.load();
+    if (reported === job.phase) return true;
+    try {
+      await this.ctx.exports.Registry.getByName("registry").reportSync(id, job.phase, endedAtMs);
+    } catch (error) {
+      // The sync does not wait for its index; the next step or alarm tells again.
+      console.error(JSON.stringify({ event: "report_failed", syncId: id, detail: String(error) }));
+      return false;
+    }
+    this.#record.markReported(job.phase);
+    return this.#record.load().job.phase === job.phase;
+  }
+
+  #lane(id: string, lane: number) {
+    return this.ctx.exports.Lane.getByName(`${id}/${lane}`);
+  }
+}

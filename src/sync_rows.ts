@@ -1,0 +1,136 @@
+// The registry's index of syncs: a row for each, and who may begin. In the registry's SQLite.
+//
+// Invariant: of two syncs whose destination prefixes overlap in one bucket only one runs: the second would take the
+// first one's objects for its own, or delete them. The check and the row are one transaction of the caller.
+//
+// It holds no state of a sync but the phase that was last reported: the sync's own answer is the truth.
+
+import { makeId } from "./id.ts";
+import { overlap } from "./place.ts";
+import type { PrefixRef, SyncSpec } from "./sync_api.ts";
+
+/** A sync that has an id and may not have an object yet. */
+export interface AdmittedSync {
+  readonly id: string;
+  readonly spec: SyncSpec;
+  readonly createdAtMs: number;
+}
+
+export interface SyncListRow {
+  readonly id: string;
+  readonly phase: string;
+  readonly source: PrefixRef;
+  readonly destination: PrefixRef;
+  readonly dryRun: boolean;
+  readonly schedule: string | null;
+  readonly createdAt: string;
+  readonly endedAt: string | null;
+}
+
+export class SyncRows {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS syncs (
+        id TEXT PRIMARY KEY,
+        phase TEXT NOT NULL,             -- admitted, then as the sync reports it
+        spec TEXT NOT NULL,              -- SyncSpec
+        place TEXT NOT NULL,             -- the destination's bucket, whatever its store is called
+        schedule TEXT,                   -- the schedule that started it
+        created_at_ms INTEGER NOT NULL,
+        ended_at_ms INTEGER
+      );
+      CREATE INDEX IF NOT EXISTS syncs_by_phase ON syncs (phase, id);
+      CREATE INDEX IF NOT EXISTS running_syncs ON syncs (place) WHERE ended_at_ms IS NULL;
+    `);
+  }
+
+  /** The id of a running sync that writes under or above the same prefix, or null. A dry run writes nothing. */
+  rival(spec: SyncSpec, place: string): string | null {
+    if (spec.dryRun) return null;
+    for (const row of this.#sql.exec(
+      "SELECT id, spec FROM syncs WHERE place = ? AND ended_at_ms IS NULL ORDER BY id",
+      place,
+    )) {
+      const other = JSON.parse(String(row["spec"])) as SyncSpec;
+      if (!other.dryRun && overlap(other.destination.prefix, spec.destination.prefix))
+        return String(row["id"]);
+    }
+    return null;
+  }
+
+  insert(spec: SyncSpec, place: string, schedule: string | null, now: number): AdmittedSync {
+    // Two syncs of one millisecond must still sort in the order in which they came.
+    const last = this.#sql.exec("SELECT max(created_at_ms) AS last FROM syncs").one()["last"];
+    const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
+    const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));
+    this.#sql.exec(
+      "INSERT INTO syncs (id, phase, spec, place, schedule, created_at_ms) VALUES (?, 'admitted', ?, ?, ?, ?)",
+      id,
+      JSON.stringify(spec),
+      place,
+      schedule,
+      createdAtMs,
+    );
+    return { id, spec, createdAtMs };
+  }
+
+  report(id: string, phase: string, endedAtMs: number | null): void {
+    this.#sql.exec("UPDATE syncs SET phase = ?, ended_at_ms = ? WHERE id = ?", phase, endedAtMs, id);
+  }
+
+  /** Syncs that have an id and have not reported yet. */
+  admitted(limit: number): AdmittedSync[] {
+    return this.#sql
+      .exec("SELECT id, spec, created_at_ms FROM syncs WHERE phase = 'admitted' LIMIT ?", limit)
+      .toArray()
+      .map((row) => ({
+        id: String(row["id"]),
+        spec: JSON.parse(String(row["spec"])) as SyncSpec,
+        createdAtMs: Number(row["created_at_ms"]),
+      }));
+  }
+
+  /** The running sync of a schedule, or null. */
+  runningOf(schedule: string): string | null {
+    const row = this.#sql
+      .exec("SELECT id FROM syncs WHERE schedule = ? AND ended_at_ms IS NULL LIMIT 1", schedule)
+      .toArray()[0];
+    return row === undefined ? null : String(row["id"]);
+  }
+
+  /** Newest first. @param before the id after which to go on, or null */
+  list(
+    phase: string | null,
+    before: string | null,
+    limit: number,
+  ): { syncs: SyncListRow[]; next: string | null } {
+    const rows = this.#sql
+      .exec(
+        "SELECT * FROM syncs WHERE (?1 IS NULL OR phase = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3",
+        phase,
+        before,
+        limit + 1,
+      )
+      .toArray();
+    const syncs = rows.slice(0, limit).map((row): SyncListRow => {
+      const { source, destination, dryRun } = JSON.parse(String(row["spec"])) as SyncSpec;
+      return {
+        id: String(row["id"]),
+        phase: String(row["phase"]),
+        source,
+        destination,
+        dryRun,
+        schedule: row["schedule"] === null ? null : String(row["schedule"]),
+        createdAt: new Date(Number(row["created_at_ms"])).toISOString(),
+        endedAt: row["ended_at_ms"] === null ? null : new Date(Number(row["ended_at_ms"])).toISOString(),
+      };
+    });
+    return { syncs, next: rows.length > limit ? (syncs.at(-1)?.id ?? null) : null };
+  }
+}

@@ -1,0 +1,84 @@
+// The status of a sync as the API shows it: what is in storage, in words for people and programs. Pure.
+
+import { describeMaxDeletes } from "./deletes.ts";
+import { publicCode } from "./failure.ts";
+import { type Sum, underWay } from "./report.ts";
+import type { StoredPart } from "./report_buffer.ts";
+import { describeFailure } from "./status.ts";
+import { formatPrefix } from "./sync_api.ts";
+import type { FailedKey, SyncRow } from "./sync_record.ts";
+import type { TimelineEntry } from "./timeline.ts";
+
+export interface SyncStatusInput extends SyncRow {
+  readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
+  readonly failures: readonly FailedKey[];
+  readonly warnings: readonly string[];
+  readonly parts: readonly StoredPart[];
+  readonly timeline: readonly TimelineEntry[];
+  readonly now: number;
+}
+
+/** Failed keys that a status names; the report has them all. */
+export const FAILURES_SHOWN = 20;
+
+export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
+  const { id, spec, job, counters, startedAtMs, endedAtMs, now } = input;
+  const { source, destination, report, maxDeletes, ...options } = spec;
+  const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
+  const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
+  return {
+    id,
+    phase: job.phase,
+    ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
+    source: formatPrefix(source),
+    destination: formatPrefix(destination),
+    dryRun: spec.dryRun,
+    // Each listed key is in exactly one of the others.
+    objects: { ...sums(counters, "objects"), underWay: underWay(counters) },
+    bytes: sums(counters, "bytes"),
+    skippedBy: counters.skippedBy,
+    deletes: {
+      destinationObjects: counters.destination.objects,
+      extra: counters.extra.objects,
+      deleted: counters.deleted.objects,
+      failed: counters.deleteFailed.objects,
+      ...(spec.dryRun ? { wouldDelete: counters.wouldDelete.objects } : {}),
+    },
+    rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },
+    inFlight: input.window,
+    failures: input.failures.map(({ key, failure, attempts }) => ({
+      key,
+      code: publicCode(failure),
+      message: failure.message,
+      attempts,
+    })),
+    warnings: input.warnings,
+    ...(job.phase === "failed" || job.phase === "blocked" ? { failure: describeFailure(job.failure) } : {}),
+    report: {
+      path: `/syncs/${id}/report`,
+      storedAt: `${formatPrefix(report)}${id}/`,
+      parts: input.parts.length,
+      bytes: input.parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    },
+    options: { ...options, maxDeletes: describeMaxDeletes(maxDeletes) },
+    createdAt: iso(input.createdAtMs),
+    startedAt: iso(startedAtMs),
+    endedAt: iso(endedAtMs),
+    timeline: input.timeline,
+  };
+}
+
+function sums(counters: SyncRow["counters"], unit: keyof Sum): Record<string, number> {
+  const { listed, copied, skipped, failed, wouldCopy } = counters;
+  return {
+    listed: listed[unit],
+    copied: copied[unit],
+    skipped: skipped[unit],
+    failed: failed[unit],
+    wouldCopy: wouldCopy[unit],
+  };
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
