@@ -173,6 +173,17 @@ export class Mesh {
     for (const pid of this.#pids) process.kill(pid, "SIGKILL");
   }
 
+  /** What workerd holds in memory at this moment. */
+  residentBytes(): number {
+    const statuses = this.#pids.map((pid) => readFileSync(`/proc/${pid}/status`, "utf8"));
+    return statuses.reduce((sum, status) => sum + 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]), 0);
+  }
+
+  /** Evicts a Durable Object from memory once it has nothing to do. */
+  async evict(className: string, name: string): Promise<void> {
+    await this.#miniflare.unsafeEvictDurableObject("bucket-brigade", className, { name });
+  }
+
   async stop(): Promise<void> {
     await this.#miniflare.dispose();
     if (this.#ownDirectory !== null) rmSync(this.#ownDirectory, { recursive: true, force: true });
