@@ -110,10 +110,7 @@ export function giveUp(job: Working, failure: Failure): Job {
 
 /** A store that is down when a copy begins ends it soon; once there is work to lose, its return is waited for. */
 export function attemptsFor(job: Working | Aborting, failure: Failure): number {
-  if (!isOutage(failure)) return MAX_ATTEMPTS;
-  // An upload may have been made already, so a minute is waited for the store to come back.
-  if (job.phase === "creating") return 2 * MAX_ATTEMPTS;
-  return hasWork(job) ? MAX_OUTAGE_ATTEMPTS : MAX_ATTEMPTS;
+  return hasWork(job) && isOutage(failure) ? MAX_OUTAGE_ATTEMPTS : MAX_ATTEMPTS;
 }
 
 function hasWork({ phase }: Working | Aborting): boolean {

@@ -12,16 +12,17 @@ import type { Mesh, MeshOptions } from "./mesh.ts";
 const ROUTE = "/test/objects/";
 
 const frontOf = (bundle: string) => `
-import front, { Coordinator as C, Lane as L, PartCopier, Registry as R } from "./${bundle}";
+import front, { Coordinator as C, Lane as L, ObjectCopier, PartCopier, Registry as R, Sync as S } from "./${bundle}";
 const abortable = (Class) => class extends Class {
   #instance = crypto.randomUUID();
   async abortNow() { this.ctx.abort("aborted by a test"); }
   async instance() { return this.#instance; }
 };
-export { PartCopier };
+export { ObjectCopier, PartCopier };
 export class Coordinator extends abortable(C) {}
 export class Lane extends abortable(L) {}
 export class Registry extends abortable(R) {}
+export class Sync extends abortable(S) {}
 export default {
   ...front,
   async fetch(request, env, ctx) {
@@ -46,7 +47,7 @@ export function makeAbortable(bundlePath: string): Required<Pick<MeshOptions, "b
 /** An object that is busy starting up is not waited for: what it was doing is done soon enough. */
 const ABORT_MS = 1_000;
 
-export type ObjectClass = "Coordinator" | "Lane" | "Registry";
+export type ObjectClass = "Coordinator" | "Lane" | "Registry" | "Sync";
 
 /** Aborts a Durable Object of an abortable mesh, whatever it is doing. Its death may come before the answer. */
 export async function abortObject(mesh: Mesh, className: ObjectClass, name: string): Promise<void> {

@@ -6,6 +6,7 @@
 
 import type { CopyEvidence, Evidence, SeenRequest, Version } from "./evidence.ts";
 import { type FaultKind, faultOf } from "./faults.ts";
+import type { RunPlan } from "./plan.ts";
 
 export type Rule =
   | "ends"
@@ -74,7 +75,7 @@ export function judge(evidence: Evidence): Violation[] {
       report("ends", `it is still ${copy.status.phase}: ${copy.status.failure?.message ?? ""}`);
       continue;
     }
-    if (copy.status.phase !== "completed") judgeUnmade(copy, report);
+    if (copy.status.phase !== "completed") judgeUnmade(copy, evidence.plan, report);
     else if (copy.status.skipped === true) judgeSkipped(copy, report);
     else judgeCompleted(copy, evidence, report);
     judgeWrites(copy, evidence, report);
@@ -203,9 +204,9 @@ function judgeSkipped(copy: CopyEvidence, report: Report): void {
 const REMOVALS: ReadonlySet<string> = new Set(["checksum_mismatch", "proof_impossible"]);
 
 /** A copy that has failed or was cancelled: why, and is nothing of it to be seen? */
-function judgeUnmade(copy: CopyEvidence, report: Report): void {
+function judgeUnmade(copy: CopyEvidence, plan: RunPlan, report: Report): void {
   const { status, found, foreign } = copy;
-  if (status.phase === "failed") judgeReason(copy, report);
+  if (status.phase === "failed") judgeReason(copy, plan, report);
   const written = lastOf(ownWrites(copy).map(({ workedAt }) => workedAt ?? 0));
   const last = foreign.at(-1);
   if (written === null || (last !== undefined && last.at > written)) {
@@ -220,7 +221,18 @@ function judgeUnmade(copy: CopyEvidence, report: Report): void {
     report("nothing of an ended copy visible", "its object was there and has been deleted");
 }
 
-function judgeReason(copy: CopyEvidence, report: Report): void {
+/** A store that is down for a minute ends a copy that has nothing to lose yet. */
+function metOutage({ requests, status }: CopyEvidence, plan: RunPlan): boolean {
+  const begun = requests.some(({ operation }) => operation === "UploadPart" || operation === "PutObject");
+  const code = status.failure?.code ?? "";
+  return (
+    !begun &&
+    (code.endsWith("_unreachable") || code.endsWith("_throttled")) &&
+    plan.faults.some(({ kind }) => kind === "minute-outage")
+  );
+}
+
+function judgeReason(copy: CopyEvidence, plan: RunPlan, report: Report): void {
   const { failure } = copy.status;
   const { ifExists, verify } = copy.plan.request;
   if (failure === undefined || failure.code === "" || failure.message === "")
@@ -228,6 +240,7 @@ function judgeReason(copy: CopyEvidence, report: Report): void {
   const explained =
     (failure.code === "destination_exists" && ifExists !== "overwrite" && copy.foreign.length > 0) ||
     (failure.code === "proof_impossible" && verify === "strict") ||
+    metOutage(copy, plan) ||
     // A store that refuses its parts and will not say which it has leaves nothing to try.
     (failure.message.includes("InvalidPart") &&
       copy.requests.some(({ faults }) => faults.includes("list-refused"))) ||

@@ -1,58 +1,30 @@
 // A mesh that dies and comes back: workerd is killed by SIGKILL and started again on the state that is on disk, single
 // Durable Objects are aborted or evicted, and whoever calls it tries again as a patient client would.
 //
-// What it needs: a bundle made ready by `makeMortal`. An abort must come from inside the object (`ctx.abort()`), and
-// Miniflare's own eviction waits for running work, which waits for the stores, which are in this process; so the
-// bundle's classes are wrapped, each with one method that aborts it, behind one route that production does not have. An
-// object that rests loses its memory by an abort just as by an eviction.
+// What it needs: a bundle made ready by `makeMortal`. Miniflare's own eviction waits for running work, which waits for the
+// stores, which are in this process; an object that rests loses its memory by an abort just as by an eviction.
 
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { type ObjectClass, abortObject, makeAbortable } from "../abortable.ts";
 import { type Answer, Mesh, type MeshOptions } from "../mesh.ts";
 
-const ABORT_ROUTE = "/chaos/abort/";
-
-const MORTAL_FRONT = `
-import front, { Coordinator as C, Lane as L, PartCopier, Registry as R } from "./front.js";
-const mortal = (Class) => class extends Class {
-  async abortNow() { this.ctx.abort("aborted by the chaos suite"); }
-};
-export { PartCopier };
-export class Coordinator extends mortal(C) {}
-export class Lane extends mortal(L) {}
-export class Registry extends mortal(R) {}
-export default {
-  ...front,
-  async fetch(request, env, ctx) {
-    const { pathname, searchParams } = new URL(request.url);
-    if (!pathname.startsWith("${ABORT_ROUTE}")) return front.fetch(request, env, ctx);
-    const name = pathname.slice("${ABORT_ROUTE}".length);
-    await ctx.exports[name].getByName(searchParams.get("name")).abortNow().catch(() => undefined);
-    return new Response(null, { status: 204 });
-  },
-};
-`;
-
-/** Puts a bundle and the module that wraps it into a directory. */
+/** Puts a copy of a bundle into a directory. */
 export function makeMortal(bundlePath: string, directory: string): void {
-  copyFileSync(bundlePath, join(directory, "front.js"));
-  writeFileSync(join(directory, "mortal_front.js"), MORTAL_FRONT);
+  copyFileSync(bundlePath, join(directory, BUNDLE));
 }
 
-/** The modules of such a directory. */
+/** The modules of such a directory: the bundle, and what makes its objects abortable. */
 export function mortalBundle(directory: string): Pick<MeshOptions, "bundlePath" | "modulePaths"> {
-  return {
-    bundlePath: join(directory, "mortal_front.js"),
-    modulePaths: [join(directory, "front.js")],
-  };
+  return makeAbortable(join(directory, BUNDLE));
 }
+
+const BUNDLE = "front.js";
 
 /** How long a client goes on asking a mesh that does not answer. */
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 100;
-/** An object that is busy starting up is not waited for: what it was doing is done soon enough. */
-const ABORT_MS = 1_000;
 
 export class MortalMesh {
   readonly #options: MeshOptions;
@@ -93,12 +65,8 @@ export class MortalMesh {
   }
 
   /** Aborts a Durable Object, whatever it is doing. */
-  async abort(className: string, name: string): Promise<void> {
-    if (this.#dead) return;
-    const path = `${ABORT_ROUTE}${className}?${new URLSearchParams({ name })}`;
-    // Its death, or the mesh's, may come before the answer.
-    const call = this.#mesh.call("POST", path).catch(() => undefined);
-    await Promise.race([call, setTimeout(ABORT_MS)]);
+  async abort(className: ObjectClass, name: string): Promise<void> {
+    if (!this.#dead) await abortObject(this.#mesh, className, name);
   }
 
   /** One call, tried again while the mesh is dead or answers 5xx. @throws Error when it stays so */

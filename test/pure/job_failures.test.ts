@@ -118,9 +118,7 @@ describe("an outage", () => {
   );
 
   test.each(["sizing", "creating"] as const)("ends a copy in %s soon: there is no work to lose", (phase) => {
-    // A minute longer once an upload may have been made.
-    const attempts = phase === "sizing" ? MAX_ATTEMPTS : 2 * MAX_ATTEMPTS;
-    const waiting = run(WORKING[phase], ...times(attempts - 1, stepFailed(OUTAGE)));
+    const waiting = run(WORKING[phase], ...times(MAX_ATTEMPTS - 1, stepFailed(OUTAGE)));
     expect(waiting.phase).toBe(phase);
     const job = apply(waiting, stepFailed(OUTAGE));
     expect(job).toMatchObject(
