@@ -206,6 +206,7 @@ const REMOVALS: ReadonlySet<string> = new Set(["checksum_mismatch", "proof_impos
 /** A copy that has failed or was cancelled: why, and is nothing of it to be seen? */
 function judgeUnmade(copy: CopyEvidence, plan: RunPlan, report: Report): void {
   const { status, found, foreign } = copy;
+  if (isUnknowable(copy, plan)) return;
   if (status.phase === "failed") judgeReason(copy, plan, report);
   const written = lastOf(ownWrites(copy).map(({ workedAt }) => workedAt ?? 0));
   const last = foreign.at(-1);
@@ -230,6 +231,16 @@ function metOutage({ requests, status }: CopyEvidence, plan: RunPlan): boolean {
     (code.endsWith("_unreachable") || code.endsWith("_throttled")) &&
     plan.faults.some(({ kind }) => kind === "minute-outage")
   );
+}
+
+/** Complete's answer was lost, and neither a mark nor the ETag can tell the object from another's: nobody can know. */
+function isUnknowable({ plan, requests }: CopyEvidence, { stores }: RunPlan): boolean {
+  const opaque = stores.west.options.etags === "opaque";
+  const unanswered = requests.some(
+    ({ operation, workedAt, status }) =>
+      operation === "CompleteMultipartUpload" && workedAt !== null && status !== 200,
+  );
+  return plan.request.markCopy === false && opaque && unanswered;
 }
 
 function judgeReason(copy: CopyEvidence, plan: RunPlan, report: Report): void {
