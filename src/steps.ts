@@ -318,7 +318,7 @@ export class Steps {
       throw failure.status === 404 ? new StepError({ ...failure, code: "object_not_visible" }) : error;
     });
     const etag = headers.get("etag");
-    const answered = object.plan.kind === "parts" ? completedEtag : this.#etagOfOnlyAttempt();
+    const answered = object.plan.kind === "parts" ? (completedEtag ?? "unsaid") : this.#etagOfOnlyAttempt();
     if (etag === null || !(await this.#isOurs(headers, object, answered))) {
       return this.#failed(
         meshFailure(
@@ -398,24 +398,26 @@ export class Steps {
    * Is it the object that this copy made? The copy ID says so; without one, only an ETag that nobody else can have.
    *
    * @param answered the ETag that the store itself gave when it made the object, whatever it is made of: the object must
-   *   still have it. Null where that is not known.
+   *   still have it. `unsaid`: it said that it made the object, and no ETag (Ceph does so). Null: nothing is known.
    */
   async #isOurs(
     headers: Headers,
-    { copyId, plan }: Prepared,
+    { copyId, plan, proof, sourceEtag }: Prepared,
     answered: string | null = null,
   ): Promise<boolean> {
     const etag = bareEtag(headers.get("etag") ?? "").toLowerCase();
     if (Number(headers.get("content-length")) !== plan.sizeBytes) return false;
     if (copyId !== null && headers.get(COPY_ID_HEADER) !== copyId) return false;
-    if (answered !== null) return bareEtag(answered).toLowerCase() === etag;
+    if (answered !== null && answered !== "unsaid") return bareEtag(answered).toLowerCase() === etag;
     if (copyId !== null) return true;
     const { parts } = this.#record;
-    const known =
-      plan.kind === "parts"
-        ? await predictedEtag(parts, "parts")
-        : bareEtag(parts.finished()[0]?.etag ?? "").toLowerCase();
-    return known === etag;
+    if (plan.kind === "parts") {
+      const predicted = await predictedEtag(parts, "parts");
+      return predicted === null ? answered === "unsaid" : predicted === etag;
+    }
+    // Of a PutObject whose answer was lost no ETag is known; the MD5 of the source's bytes is as good.
+    const expected = proof.etag === "kept" ? sourceEtag : "";
+    return bareEtag(parts.finished()[0]?.etag ?? expected).toLowerCase() === etag;
   }
 
   /** The ETag that PutObject answered; null after several attempts, of which any may have been the last to land. */

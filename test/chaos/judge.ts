@@ -233,12 +233,14 @@ function metOutage({ requests, status }: CopyEvidence, plan: RunPlan): boolean {
   );
 }
 
-/** Complete's answer was lost, and neither a mark nor the ETag can tell the object from another's: nobody can know. */
+/** The last answer was lost, and neither a mark nor the ETag can tell the object from another's: nobody can know. */
 function isUnknowable({ plan, requests }: CopyEvidence, { stores }: RunPlan): boolean {
   const opaque = stores.west.options.etags === "opaque";
   const unanswered = requests.some(
     ({ operation, workedAt, status }) =>
-      operation === "CompleteMultipartUpload" && workedAt !== null && status !== 200,
+      (operation === "CompleteMultipartUpload" || operation === "PutObject") &&
+      workedAt !== null &&
+      status !== 200,
   );
   return plan.request.markCopy === false && opaque && unanswered;
 }
