@@ -44,11 +44,17 @@ east.putGenerated("source", "to the dead", { size: PART + 1 });
 const toTheDead = await mesh.startCopy(requestOf("to the dead", { destination: "dead:destination/x" }));
 const fromTheDead = await mesh.startCopy(requestOf("from the dead", { source: "dead:source/x" }));
 
+const aimOf = ({ operation, partNumber, headers }: RequestRecord) =>
+  `${operation} ${partNumber ?? headers["range"] ?? ""}`;
+
 /** Requests for the same thing, in the order in which they came. */
 function attemptsOf(requests: readonly RequestRecord[]): RequestRecord[][] {
-  const same = ({ operation, partNumber, headers }: RequestRecord) =>
-    `${operation} ${partNumber ?? headers["range"] ?? ""}`;
-  return [...Map.groupBy(requests, same).values()];
+  return [...Map.groupBy(requests, aimOf).values()];
+}
+
+function signedAtMs(request: RequestRecord | undefined): number {
+  const date = request?.headers["x-amz-date"] ?? "";
+  return Date.parse(date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z"));
 }
 
 test("every third request of any kind answered 503: the copy completes, and nothing comes back sooner than asked", async () => {
@@ -86,13 +92,6 @@ test("a request is signed when it is sent, not when it is queued or first tried"
   expect((await mesh.copy(requestOf("dates", { concurrency: 1, verify: "off" }))).phase).toBe("completed");
   const parts = west.requests({ operation: "UploadPart", key: "dates" });
   const [first, again] = parts.filter(({ partNumber }) => partNumber === 1);
-  const signedAtMs = (request: RequestRecord | undefined) =>
-    Date.parse(
-      (request?.headers["x-amz-date"] ?? "").replace(
-        /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/,
-        "$1-$2-$3T$4:$5:$6Z",
-      ),
-    );
   expect(signedAtMs(again) - signedAtMs(first)).toBeGreaterThanOrEqual(2_000);
   // One after the other: each later part has waited for the one before it. The signature tells whole seconds.
   for (const [index, part] of parts.slice(1).entries()) {
