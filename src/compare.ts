@@ -6,8 +6,8 @@
 // - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which encryption with
 //   a key, other part boundaries and many stores do not follow. So equal ETags of MD5 form, at stores that follow the
 //   rule, are equal; all else is open.
-// - The record: whoever copies puts the source's ETag into the destination's metadata (SOURCE_ETAG_HEADER, value by
-//   sourceEtagRecord()). While source ETag and size are those of the record, the content is what was copied, whatever
+// - The record: whoever copies puts the source's ETag into the destination's metadata (attributes.ts, copyMark(); read by
+//   markedSourceEtag()). While source ETag and size are those of the record, the content is what was copied, whatever
 //   the destination's own ETag is. That makes a second run copy nothing. A copy must always set it anew and never take
 //   it over from the source's metadata, where it would name a source further back.
 // - Full-object checksums of one algorithm decide both ways.
@@ -27,9 +27,6 @@ import type { ListedObject } from "./xml_listing.ts";
 export type CompareMode = "auto" | "size" | "size+mtime" | "etag" | "checksum";
 
 export const COMPARE_MODES = ["auto", "size", "size+mtime", "etag", "checksum"] as const;
-
-/** On objects that we have written: the ETag of the source object that was copied. */
-export const SOURCE_ETAG_HEADER = "x-amz-meta-bucket-brigade-source-etag";
 
 export type EqualityProof = "size" | "size+mtime" | "etag" | "record" | "checksum";
 
@@ -86,7 +83,7 @@ export interface HeadFacts {
   readonly isEncryptedWithKey: boolean;
   /** Full-object checksums only; a composite one says nothing of an object with other parts. */
   readonly checksums: readonly Checksum[];
-  /** The value of SOURCE_ETAG_HEADER. */
+  /** The source ETag that its mark names (attributes.ts). */
   readonly record: string | null;
 }
 

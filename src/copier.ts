@@ -10,11 +10,10 @@
 // Invariant: a result `ok` means that the store acknowledged exactly the bytes of this range of the source with this
 // ETag. Source answers are distrusted: status, Content-Range, Content-Length and ETag must all fit the request.
 //
-// Cancelling. A call cannot be cancelled from outside in a way that ends its streams: the runtime may stop the code and
-// let the pump of the bytes live on. So each call brings a stream that says nothing; when it ends, because the lane has
-// closed it or has died, both requests are aborted here, and the result is `cancelled` only after that.
+// Cancelling (cancel.ts): both requests are aborted here, and the result is `cancelled` only after that.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { callWithCancel, runWithCancel } from "./cancel.ts";
 import type { Env } from "./env.ts";
 import { type Failure, isPlatformLimit, meshFailure } from "./failure.ts";
 import { type Passing, StallError, digestWhileStreaming } from "./digest_stream.ts";
@@ -41,18 +40,12 @@ import type { PartResult, PartTask } from "./work.ts";
 export class PartCopier extends WorkerEntrypoint<Env> {
   /** Copies one part. @param cancel ends when the copy is to stop; a stream, since an AbortSignal cannot travel */
   async copyPart(task: PartTask, cancel: ReadableStream): Promise<PartResult> {
-    const cancelled = new AbortController();
-    const reader = cancel.getReader();
-    const onEnd = () => cancelled.abort();
-    reader.read().then(onEnd, onEnd);
     try {
-      return await copyPart(this.env, task, cancelled.signal);
+      return await runWithCancel(cancel, async (cancelled) => await copyPart(this.env, task, cancelled));
     } catch (error) {
       // The store was taken out of the configuration, or its secret was spoilt, while the copy ran.
       if (!(error instanceof Problem)) throw error;
       return { ok: false, failure: meshFailure(error.code, error.message, "configuration") };
-    } finally {
-      await reader.cancel().catch(() => undefined); // the lane may be gone, and with it the other end
     }
   }
 }
@@ -63,12 +56,8 @@ export async function callCopier(
   task: PartTask,
   signal: AbortSignal,
 ): Promise<PartResult> {
-  const { readable, writable } = new IdentityTransformStream();
-  const close = () => void writable.close().catch(() => undefined); // closed already, by the other end
-  signal.addEventListener("abort", close, { once: true });
-  if (signal.aborted) close();
   try {
-    return await copier.copyPart(task, readable);
+    return await callWithCancel(signal, async (cancel) => await copier.copyPart(task, cancel));
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     const code = isPlatformLimit(error) ? "platform_limit" : "copier_died";
@@ -76,8 +65,6 @@ export async function callCopier(
       ok: false,
       failure: meshFailure(code, `Part ${task.partNumber} ended early: ${detail}`, "copyPart"),
     };
-  } finally {
-    signal.removeEventListener("abort", close);
   }
 }
 
