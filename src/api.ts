@@ -209,13 +209,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
   }
   const refusal = partSize === null ? null : checkPartSize(partSize, planLimits(env));
   if (refusal !== null) throw new Problem(400, refusal.code, refusal.message);
-  const lanes = request.lanes ?? defaultLanes(env);
-  const concurrency = Math.min(
-    request.concurrency ?? lanes * PARTS_PER_LANE,
-    lanes * PARTS_PER_LANE,
-    sourceStore.maxConcurrency ?? Infinity,
-    destinationStore.maxConcurrency ?? Infinity,
-  );
+  const { lanes, concurrency } = widthOf(request, [sourceStore, destinationStore], env);
   return {
     source,
     destination,
@@ -241,8 +235,16 @@ export function planLimits(env: Readonly<Record<string, unknown>>): PlanLimits {
   return { maxPartBytes: countVariable(env, "MAX_PART_MIB", 95, 5, 5 * 1024) * MIB };
 }
 
-export function defaultLanes(env: Readonly<Record<string, unknown>>): number {
-  return countVariable(env, "LANES", 8, 1, MAX_LANES);
+/** How many lanes, and how many transfers over all of them: no more than either store allows. */
+export function widthOf(
+  request: { readonly lanes?: number | undefined; readonly concurrency?: number | undefined },
+  stores: readonly Store[],
+  env: Readonly<Record<string, unknown>>,
+): { lanes: number; concurrency: number } {
+  const lanes = request.lanes ?? countVariable(env, "LANES", 8, 1, MAX_LANES);
+  const most = lanes * PARTS_PER_LANE;
+  const allowed = stores.map(({ maxConcurrency = Infinity }) => maxConcurrency);
+  return { lanes, concurrency: Math.min(request.concurrency ?? most, most, ...allowed) };
 }
 
 export function formatObject({ store, bucket, key, versionId }: ObjectRef): string {

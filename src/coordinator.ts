@@ -28,6 +28,7 @@ import { RATE_WINDOW_MS, copyStatus, partsPage } from "./status.ts";
 import { Steps, dropHeader } from "./steps.ts";
 import { partLimitMs } from "./time_limit.ts";
 import type { Claim, Grant, PartTask } from "./work.ts";
+import { Waiting } from "./waiting.ts";
 
 /** How often the coordinator looks after its lanes while they work. */
 const WATCH_MS = 10_000;
@@ -42,8 +43,7 @@ const MAX_WAIT_SECONDS = 300;
 export class Coordinator extends DurableObject<Env> {
   readonly #record = new CopyRecord(this.ctx.storage);
   readonly #steps = new Steps(this.#record, this.env);
-  // Requests with ?wait=. In memory only: if this object is evicted their connection breaks and they ask again.
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Waiting();
 
   /** Stores a new copy and starts it; a repeated call changes nothing. */
   async create(id: string, spec: Copy["spec"], createdAtMs: number): Promise<void> {
@@ -107,13 +107,7 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   async #waitForEnd(waitSeconds: number): Promise<void> {
-    if (waitSeconds === 0 || isAtRest(this.#record.load().job)) return;
-    const ended = Promise.withResolvers<void>();
-    this.#waiting.add(ended.resolve);
-    const timer = setTimeout(ended.resolve, waitSeconds * 1000);
-    await ended.promise;
-    clearTimeout(timer);
-    this.#waiting.delete(ended.resolve);
+    if (waitSeconds > 0 && !isAtRest(this.#record.load().job)) await this.#waiting.wait(waitSeconds);
   }
 
   // --- The lanes' side ----------------------------------------------------------------------------------------------
@@ -250,7 +244,7 @@ export class Coordinator extends DurableObject<Env> {
       if (dueMs !== null && dueMs <= Date.now()) await this.#steps.payDebts();
       const reported = await this.#report();
       const { job } = this.#record.load();
-      if (isAtRest(job)) for (const wake of this.#waiting) wake();
+      if (isAtRest(job)) this.#waiting.wake();
       const step = nextStep(job, this.#record.counts(job), Date.now());
       switch (step.do) {
         case "rest":

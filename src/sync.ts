@@ -20,13 +20,14 @@ import { meshFailure } from "./failure.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./object_work.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { readCount } from "./query.ts";
-import { REPORT_PART_BYTES, isHandingOut, isSyncEnded, nextStep } from "./sync_job.ts";
+import { REPORT_PART_BYTES, type SyncJob, isHandingOut, isSyncEnded, nextStep } from "./sync_job.ts";
 import type { SyncSpec } from "./sync_api.ts";
 import { LargeCopies, smallConcurrency } from "./sync_large.ts";
 import { settle } from "./sync_outcome.ts";
 import { MAX_FAILURES, SyncRecord, type SyncRow } from "./sync_record.ts";
 import { FAILURES_SHOWN, syncStatus } from "./sync_status.ts";
 import { SyncSteps } from "./sync_steps.ts";
+import { Waiting } from "./waiting.ts";
 
 /** How often a sync looks after its lanes while they work. */
 const WATCH_MS = 10_000;
@@ -46,8 +47,7 @@ export class Sync extends DurableObject<Env> {
   readonly #record = new SyncRecord(this.ctx.storage);
   readonly #steps = new SyncSteps(this.#record, this.env);
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
-  // Requests with ?wait=. In memory only: if this object is evicted their connection breaks and they ask again.
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Waiting();
   // Lanes that work and could take more. In memory only: they ask by themselves after a while.
   readonly #hungry = new Set<number>();
   #advancing = false;
@@ -131,13 +131,7 @@ export class Sync extends DurableObject<Env> {
   }
 
   async #waitForEnd(waitSeconds: number): Promise<void> {
-    if (waitSeconds === 0 || isSyncEnded(this.#record.load().job)) return;
-    const ended = Promise.withResolvers<void>();
-    this.#waiting.add(ended.resolve);
-    const timer = setTimeout(ended.resolve, waitSeconds * 1000);
-    await ended.promise;
-    clearTimeout(timer);
-    this.#waiting.delete(ended.resolve);
+    if (waitSeconds > 0 && !isAtRest(this.#record.load().job)) await this.#waiting.wait(waitSeconds);
   }
 
   // --- The lanes' side ----------------------------------------------------------------------------------------------
@@ -239,7 +233,7 @@ export class Sync extends DurableObject<Env> {
       await this.#tendLarge();
       // Nothing is awaited between this look and the alarm's setting, so no claim can slip in between.
       const row = this.#record.load();
-      if (isSyncEnded(row.job)) for (const wake of this.#waiting) wake();
+      if (isAtRest(row.job)) this.#waiting.wake();
       const now = Date.now();
       const step = nextStep(row.job, this.#record.facts(), now);
       if (step.do === "rest" && !reported) return now + REPORT_RETRY_MS;
@@ -339,4 +333,9 @@ export class Sync extends DurableObject<Env> {
   #lane(id: string, lane: number) {
     return this.ctx.exports.Lane.getByName(`${id}/${lane}`);
   }
+}
+
+/** Will this sync do anything by itself? One that has ended, or waits for a person, is news to whoever waits. */
+function isAtRest(job: SyncJob): boolean {
+  return isSyncEnded(job) || job.phase === "blocked";
 }

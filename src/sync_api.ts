@@ -16,7 +16,7 @@ import {
   type TagChoice,
   TagsSchema,
   checkBucket,
-  defaultLanes,
+  widthOf,
   parseWith,
 } from "./api.ts";
 import { DEFAULT_MAX_DELETES, type MaxDeletes, parseMaxDeletes } from "./deletes.ts";
@@ -180,13 +180,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
   if (request.minSize !== undefined && request.maxSize !== undefined && request.minSize > request.maxSize) {
     throw new Problem(400, "invalid_request", '"minSize" must not be above "maxSize"');
   }
-  const lanes = request.lanes ?? defaultLanes(env);
-  const concurrency = Math.min(
-    request.concurrency ?? lanes * PARTS_PER_LANE,
-    lanes * PARTS_PER_LANE,
-    sourceStore.maxConcurrency ?? Infinity,
-    destinationStore.maxConcurrency ?? Infinity,
-  );
+  const { lanes, concurrency } = widthOf(request, [sourceStore, destinationStore], env);
   return {
     source,
     destination,
