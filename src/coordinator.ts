@@ -192,7 +192,8 @@ export class Coordinator extends DurableObject<Env> {
     const lengthOf = (partNumber: number) => partRange(plan, partNumber).length;
     const leased = parts.lease(lane, Math.min(wanted, room), { partCount, lengthOf, now });
     const target = targetOf(object, upload);
-    const slowestMsPerMib = parts.slowestMsPerMib();
+    // A stream that is watched is known to stall long before its time is over, and may be slow as long as it moves.
+    const slowestMsPerMib = object.proof.digests.length > 0 ? null : parts.slowestMsPerMib();
     const tasks = leased.map(({ partNumber, attempt, failedAttempts, heldEtag }): PartTask => ({
       copyId: id,
       lane,

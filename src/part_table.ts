@@ -8,7 +8,7 @@
 // Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and 10,000
 // updates, no more. The partial index holds only the open rows, a few per lane, so a claim never scans the table.
 
-import { type Failure, MAX_ATTEMPTS, backoffMs, meshFailure, verdictOf } from "./failure.ts";
+import { type Failure, MAX_ATTEMPTS, backoffMs, isStoreTrouble, meshFailure, verdictOf } from "./failure.ts";
 import { bareEtag } from "./proof.ts";
 import type { Leased, PartRow, PartTotals, ReportContext } from "./part_rows.ts";
 import type { Claim, PartDigests, PartReport } from "./work.ts";
@@ -32,6 +32,7 @@ export class PartTable {
         attempt INTEGER NOT NULL,         -- the current one; rises over all uploads of this copy
         resends INTEGER NOT NULL DEFAULT 0, -- how often its bytes did not arrive as they should
         failed_attempts INTEGER NOT NULL,
+        own_failures INTEGER NOT NULL DEFAULT 0, -- of these, those that were no trouble of a store's
         lane INTEGER,                     -- of the current or last attempt
         not_before_ms INTEGER NOT NULL,   -- pending: backoff until then
         length INTEGER NOT NULL,          -- bytes
@@ -209,7 +210,7 @@ export class PartTable {
   /** A person has mended what was wrong: earlier failures no longer count. */
   forgive(): void {
     this.#sql.exec(
-      "UPDATE parts SET failed_attempts = 0, not_before_ms = 0 WHERE state IN ('pending', 'lost')",
+      "UPDATE parts SET failed_attempts = 0, own_failures = 0, not_before_ms = 0 WHERE state IN ('pending', 'lost')",
     );
   }
 
@@ -304,17 +305,23 @@ export class PartTable {
       return stuck ? failure : null;
     }
     const failedAttempts = Number(row["failed_attempts"]) + 1;
-    this.#sql.exec(
-      "UPDATE parts SET state = 'pending', failed_attempts = ?, not_before_ms = ? WHERE part_number = ?",
-      failedAttempts,
-      now + backoffMs(failure, failedAttempts, random()),
-      partNumber,
-    );
+    // What a store in trouble refuses to everybody says nothing of this part.
+    const isOwn = !isStoreTrouble(failure);
+    const { own_failures: ownFailures } = this.#sql
+      .exec(
+        `UPDATE parts SET state = 'pending', failed_attempts = ?, own_failures = own_failures + ?, not_before_ms = ?
+         WHERE part_number = ? RETURNING own_failures`,
+        failedAttempts,
+        isOwn ? 1 : 0,
+        now + backoffMs(failure, failedAttempts, random()),
+        partNumber,
+      )
+      .one();
     this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
     const verdict = verdictOf(failure);
     if (verdict === "fatal" || verdict === "blocked") return failure;
     if (failure.code === "BadDigest" && this.#refusedTooOften(partNumber)) return failure;
-    const tries = { attempts: failedAttempts, allowed: MAX_ATTEMPTS };
+    const tries = { attempts: isOwn ? Number(ownFailures) : failedAttempts, allowed: MAX_ATTEMPTS };
     const usedUp = health.isUsedUp(failure, tries, now);
     health.failed(failure, now, random());
     return usedUp ? failure : null;

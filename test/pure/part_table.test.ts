@@ -239,3 +239,16 @@ describe("a part is given up", () => {
     expect(claim(1, [failed(1, MAX_ATTEMPTS, ERROR)])).toBeNull();
   });
 });
+
+function failAt(what: Failure, attempt: number, at: number): Failure | null {
+  lease(1, 1, at);
+  return claim(1, [failed(1, attempt, what)], [], at);
+}
+
+test("what a store in trouble refused does not count when the part fails for a reason of its own", () => {
+  const own = failure("short_body");
+  for (let attempt = 1; attempt <= 2 * MAX_ATTEMPTS; attempt++)
+    expect(failAt(OUTAGE, attempt, NOW + attempt * 30_000)).toBeNull();
+  const later = NOW + 3 * MAX_ATTEMPTS * 30_000;
+  expect(failAt(own, 2 * MAX_ATTEMPTS + 1, later)).toBeNull();
+});
