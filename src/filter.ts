@@ -21,16 +21,6 @@ export interface Filter {
   readonly storageClasses: readonly string[] | null;
 }
 
-export const NO_FILTER: Filter = {
-  include: [],
-  exclude: [],
-  minSizeBytes: null,
-  maxSizeBytes: null,
-  modifiedFromMs: null,
-  modifiedBeforeMs: null,
-  storageClasses: null,
-};
-
 export type FilterReason =
   "excluded" | "not_included" | "too_small" | "too_large" | "too_old" | "too_new" | "storage_class";
 

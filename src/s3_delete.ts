@@ -12,8 +12,7 @@ import { badAnswer } from "./s3.ts";
 import { type S3, S3Error, readText, send } from "./s3_request.ts";
 import { type DeleteRefusal, deleteDocument, fitsXml, parseDeleteResult } from "./xml_listing.ts";
 
-/** S3 takes 1,000 keys in one request. R2 has been seen to fail above some 700, so use this many. */
-export const DELETE_BATCH_KEYS = 500;
+/** S3 takes so many keys in one request. */
 const MAX_DELETE_KEYS = 1000;
 /** Single deletes in flight; an event has six connections. */
 const SINGLE_DELETES = 4;

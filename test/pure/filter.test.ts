@@ -1,6 +1,6 @@
 // What takes part: patterns first, exclusion before inclusion, then what is known of the source object.
 import { describe, expect, test } from "vitest";
-import { type Filter, NO_FILTER, filterName, filterObject } from "../../src/filter.ts";
+import { type Filter, filterName, filterObject } from "../../src/filter.ts";
 import { compileGlob } from "../../src/glob.ts";
 import type { ListedObject } from "../../src/xml_listing.ts";
 
@@ -20,6 +20,16 @@ const object = (changes: Partial<ListedObject> = {}): ListedObject => ({
   isRestored: false,
   ...changes,
 });
+
+const NO_FILTER: Filter = {
+  include: [],
+  exclude: [],
+  minSizeBytes: null,
+  maxSizeBytes: null,
+  modifiedFromMs: null,
+  modifiedBeforeMs: null,
+  storageClasses: null,
+};
 
 const filter = (changes: Partial<Filter>): Filter => ({ ...NO_FILTER, ...changes });
 
