@@ -215,10 +215,11 @@ function judgeUnmade(copy: CopyEvidence, plan: RunPlan, report: Report): void {
     else if (found !== null) report("nothing of an ended copy visible", `${found.sizeBytes} bytes`);
     return;
   }
-  // Its object was there: it may only have gone because it was corrupt, or nothing proved what had to be proved.
+  // Its object was there: it may only have gone because nobody wanted it any more, because it was corrupt, or because
+  // nothing proved what had to be proved.
   if (found !== null)
     report("nothing of an ended copy visible", `its own object: ${status.failure?.message ?? ""}`);
-  else if (!REMOVALS.has(status.failure?.code ?? ""))
+  else if (status.phase !== "cancelled" && !REMOVALS.has(status.failure?.code ?? ""))
     report("nothing of an ended copy visible", "its object was there and has been deleted");
 }
 
