@@ -83,6 +83,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   IncompleteBody: "retry",
   ClientDisconnect: "retry", // R2 10054
   BadDigest: "retry",
+  InvalidPart: "retry", // at Complete, of a store that will not list its parts: it may have been wrong
   OperationAborted: "retry",
   ConditionalRequestConflict: "retry",
   RequestTimeTooSkewed: "retry", // the clock has been taken from the answer

@@ -6,7 +6,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     // Most of a copy is waiting: for a backoff, for a store that is held.
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       { test: { name: "pure", include: ["test/pure/**/*.test.ts"] } },
       {

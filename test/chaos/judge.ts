@@ -137,7 +137,7 @@ function judgeCompleted(copy: CopyEvidence, evidence: Evidence, report: Report):
   const pinned = pinnedVersion(copy);
   const right = pinned === null ? copy.sources : [pinned];
   const source = right.find(({ digest }) => digest === found.digest);
-  if (source === undefined && !isUnnoticeable(copy))
+  if (source === undefined && !isUnnoticeable(copy, evidence.plan))
     report("right bytes", `${found.sizeBytes} bytes with SHA-256 ${found.digest}, proof ${status.proof}`);
   if (status.proof === "etag" && !right.some(({ etag }) => etag === found.etag))
     report("honest proof", `proof etag, but the destination has ${found.etag}`);
@@ -186,10 +186,14 @@ function judgeProof({ status, requests, plan }: CopyEvidence, evidence: Evidence
 }
 
 /** A byte was inverted where this copy's proof does not reach. */
-function isUnnoticeable(copy: CopyEvidence): boolean {
+function isUnnoticeable(copy: CopyEvidence, { stores }: RunPlan): boolean {
   const { proof } = copy.status;
   if (struckBy(copy, "body-flipped-byte")) return proof === "length";
-  return struckBy(copy, "source-flipped-byte") && (proof === "length" || proof === "part-md5");
+  // Without a checksum of the source's own, one of what passed tells of the way from the mesh to the destination alone.
+  const { automaticChecksum = "none" } = stores[copy.plan.from].options;
+  const ownWord =
+    proof === "etag" || proof === "content-md5" || (proof === "checksum" && automaticChecksum !== "none");
+  return struckBy(copy, "source-flipped-byte") && !ownWord;
 }
 
 function judgeSkipped(copy: CopyEvidence, report: Report): void {
@@ -255,9 +259,6 @@ function judgeReason(copy: CopyEvidence, plan: RunPlan, report: Report): void {
     (failure.code === "destination_exists" && ifExists !== "overwrite" && copy.foreign.length > 0) ||
     (failure.code === "proof_impossible" && verify === "strict") ||
     metOutage(copy, plan) ||
-    // A store that refuses its parts and will not say which it has leaves nothing to try.
-    (failure.message.includes("InvalidPart") &&
-      copy.requests.some(({ faults }) => faults.includes("list-refused"))) ||
     copy.requests.some(({ faults }) => faults.some((kind) => faultOf(kind).deadly));
   if (!explained)
     report("reason for a failure", `nothing deadly has hit it: ${failure.code}: ${failure.message}`);

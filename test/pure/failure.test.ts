@@ -33,7 +33,7 @@ describe("verdictOf()", () => {
     [400, "KMS.ThrottlingException Throttling SlowDown", "throttle"],
     [
       400,
-      "RequestTimeout RequestTimeoutException PriorRequestNotComplete IncompleteBody ClientDisconnect BadDigest",
+      "RequestTimeout RequestTimeoutException PriorRequestNotComplete IncompleteBody ClientDisconnect BadDigest InvalidPart",
       "retry",
     ],
     [400, "ExpiredToken TokenRefreshRequired", "blocked"],
@@ -45,7 +45,7 @@ describe("verdictOf()", () => {
       "EntityTooSmall InvalidPartOrder MalformedXML InvalidArgument InvalidRequest InvalidDigest KeyTooLongError",
       "fatal",
     ],
-    [400, "MetadataTooLarge TooManyParts InvalidTag KMS.DisabledException InvalidPart unknown", "fatal"],
+    [400, "MetadataTooLarge TooManyParts InvalidTag KMS.DisabledException unknown", "fatal"],
     [400, "InvalidToken SignatureDoesNotMatch InvalidAccessKeyId AccessDenied", "blocked"],
     [401, "unknown http_401", "blocked"],
     [
