@@ -135,8 +135,8 @@ const MD5 = /^[0-9a-f]{32}$/i;
 const MULTIPART = /^[0-9a-f]{32}-[0-9]+$/i;
 
 function isEqualByEtag(stores: Stores, source: string | null, destination: string | null): boolean {
-  const [left, right] = [bareEtag(source).toLowerCase(), bareEtag(destination).toLowerCase()];
-  if (left !== right) return false;
+  const left = bareEtag(source).toLowerCase();
+  if (source !== destination && left !== bareEtag(destination).toLowerCase()) return false;
   if (MD5.test(left)) return stores.source.md5Etag && stores.destination.md5Etag;
   return MULTIPART.test(left) && stores.source.md5MultipartEtag && stores.destination.md5MultipartEtag;
 }

@@ -4,6 +4,10 @@
 // the option list a real "+" as "+". Tokens are opaque and never decoded. XML 1.0 cannot hold most control characters
 // (https://www.w3.org/TR/xml/#charsets), and a raw carriage return is read back as a line feed (§2.11): a key with one,
 // from a store that has not encoded it, would be read as another key, so it is an error that shows the key.
+//
+// A page of a listing has a thousand objects, and a sync of millions does little else than read pages. So the objects of
+// a plain document, which is what stores send, are cut out by searching for their tags; the XML parser reads the rest,
+// and the whole document as soon as anything in it is not plain.
 
 import { escapeText, parseRoot, textOf } from "./xml.ts";
 
@@ -45,14 +49,15 @@ type Element = Readonly<Record<string, unknown>>;
  * <Contents><Key>…<Size>…<ETag>…<LastModified>…<StorageClass>…</Contents><CommonPrefixes><Prefix>…`.
  */
 export function parseListing(text: string): ParsedListing {
-  const result = parseRoot(text, "ListBucketResult");
+  const cut = cutContents(text);
+  const result = parseRoot(cut?.rest ?? text, "ListBucketResult");
   if (result === null) return { kind: "no_listing" };
   const isEncoded = textOf(result, "EncodingType")?.trim() === "url";
   const unreadable = isEncoded ? null : findUnreadableName(text);
   if (unreadable !== null) return { kind: "unreadable_key", shown: unreadable };
   const decode = isEncoded ? decodeForm : (name: string) => name;
   const objects: ListedObject[] = [];
-  for (const element of elementsOf(result, "Contents")) {
+  for (const element of cut?.contents ?? elementsOf(result, "Contents")) {
     const name = textOf(element, "Key");
     const key = name === null ? null : decode(name);
     const sizeBytes = textOf(element, "Size")?.trim() ?? "";
@@ -120,6 +125,80 @@ export function parseDeleteResult(text: string): DeleteRefusal[] | null {
   }));
 }
 
+/** What is no `<Name>` or `</Name>`: an attribute, a namespace, an empty tag, a comment, a CDATA section. */
+const NOT_PLAIN = /<(?!\/?[\w.-]+>)/;
+const OPEN = "<Contents>";
+const CLOSE = "</Contents>";
+
+/**
+ * The `<Contents>` of a plain document, as the parser would give them as far as parseListing() reads them, and the
+ * document without them; null when it is not plain, or has none.
+ */
+export function cutContents(text: string): { contents: Element[]; rest: string } | null {
+  const from = text.indexOf(OPEN);
+  const to = text.lastIndexOf(CLOSE) + CLOSE.length;
+  if (from < 0 || to < from || text.lastIndexOf("<!", from) >= 0) return null;
+  if (NOT_PLAIN.test(text.slice(from, to))) return null;
+  const contents: Element[] = [];
+  let rest = text.slice(0, from);
+  for (let at = from; ;) {
+    const end = text.indexOf(CLOSE, at);
+    const next = text.indexOf(OPEN, at + 1);
+    const element = end < 0 || (next >= 0 && next < end) ? null : leavesOf(text.slice(at, end));
+    if (element === null) return null;
+    contents.push(element);
+    rest += text.slice(end + CLOSE.length, next < 0 ? text.length : next);
+    // Another spelling of it in the rest is for the parser.
+    if (next < 0) return /<(?:[\w.-]+:)?Contents/.test(rest) ? null : { contents, rest };
+    at = next;
+  }
+}
+
+const LEAVES = ["Key", "LastModified", "ETag", "Size", "StorageClass"].map((name) => ({
+  name,
+  open: `<${name}>`,
+  close: `</${name}>`,
+}));
+
+/** The children of one `<Contents>` that are read; null when one of them is not a text, or is there twice. */
+function leavesOf(block: string): Element | null {
+  const element: Record<string, unknown> = {};
+  for (const { name, open, close } of LEAVES) {
+    const start = block.indexOf(open);
+    if (start < 0) continue;
+    const end = block.indexOf("<", start + open.length);
+    const isLeaf = end > 0 && block.startsWith(close, end) && block.indexOf(open, end) < 0;
+    const text = isLeaf ? plainText(block.slice(start + open.length, end)) : null;
+    if (text === null) return null;
+    element[name] = text;
+  }
+  return block.includes("<RestoreStatus") ? null : element;
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+
+/** A text with its references replaced; null when one of them is for the parser to judge. */
+function plainText(text: string): string | null {
+  if (!text.includes("&")) return text;
+  // The quotes of an ETag, which every object has.
+  const unquoted = text.replaceAll("&quot;", '"').replaceAll("&#34;", '"');
+  if (!unquoted.includes("&")) return unquoted;
+  let isPlain = true;
+  const replaced = unquoted.replace(
+    /&(?:(\w+);|#(\d\d\d?);)?/g,
+    (_whole, name?: string, decimal?: string) => {
+      const character = decimal === undefined ? ENTITIES[name ?? ""] : asciiOf(Number(decimal));
+      isPlain &&= character !== undefined;
+      return character ?? "";
+    },
+  );
+  return isPlain ? replaced : null;
+}
+
+function asciiOf(code: number): string | undefined {
+  return code >= 0x20 && code < 0x7f ? String.fromCharCode(code) : undefined;
+}
+
 function elementsOf(parent: Element, name: string): Element[] {
   const children = parent[name];
   return Array.isArray(children) ? children.map((child) => (typeof child === "object" ? child : {})) : [];
@@ -138,6 +217,7 @@ function isRestored(status: unknown): boolean {
 
 /** Form style: a space is "+" and a plus is "%2B". Null when it is no such text. */
 function decodeForm(text: string): string | null {
+  if (!/[%+]/.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {

@@ -1,12 +1,14 @@
 // Listings as stores really write them: encoded or not, V1 or V2, with keys that XML cannot carry.
 import { describe, expect, test } from "vitest";
 import {
+  cutContents,
   deleteDocument,
   fitsXml,
   parseDeleteResult,
   parseListing,
   type ListingPage,
 } from "../../src/xml_listing.ts";
+import { seeded } from "./samples.ts";
 
 const NS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
 const list = (inside: string) => `<ListBucketResult ${NS}>${inside}</ListBucketResult>`;
@@ -203,5 +205,91 @@ describe("DeleteObjects", () => {
     ]);
     expect(parseDeleteResult(`<DeleteResult>${refusal("a")}${refusal("b")}</DeleteResult>`)).toHaveLength(2);
     expect(parseDeleteResult("<Error><Code>SlowDown</Code></Error>")).toBeNull();
+  });
+});
+
+describe("the objects of a plain document are cut out of it", () => {
+  const random = seeded(11);
+  const below = (limit: number) => Math.floor(random() * limit);
+  const pick = <T>(values: readonly T[]): T => values[below(values.length)] as T;
+  const PIECES = [
+    ..."ab/+%é日😀 \t'>",
+    "&amp;",
+    "&lt;",
+    "&gt;",
+    "&quot;",
+    "&apos;",
+    "&#34;",
+    "&#x27;",
+    "&#13;",
+    "&#1;",
+    "&amp;lt;",
+    "&eacute;",
+    "%2B",
+    "%F0%9F%98%80",
+    "%zz",
+    "\u0001",
+    "&",
+  ];
+  const text = (most: number) => Array.from({ length: below(most) }, () => pick(PIECES)).join("");
+  const CHILDREN: readonly (() => string)[] = [
+    () => `<ETag>${pick(["&quot;", "&#34;", '"', ""])}${"0a".repeat(16)}${pick(["&quot;", '"'])}</ETag>`,
+    () => `<ETag>${text(4)}</ETag>`,
+    () => "<ETag/>",
+    () => "<StorageClass>GLACIER</StorageClass>",
+    () => "<StorageClass></StorageClass>",
+    () => "<LastModified>2026-10-12T17:50:30.000Z</LastModified>",
+    () => "<Owner><ID>1</ID><DisplayName>a &amp; b</DisplayName></Owner>",
+    () => "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>",
+    () =>
+      "<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress><RestoreExpiryDate>x</RestoreExpiryDate></RestoreStatus>",
+    () => '<Type xsi:type="odd">x</Type>',
+    () => "\n  ",
+  ];
+  const RARE: readonly (() => string)[] = [
+    () => "<![CDATA[<Contents><Key>not a key</Key><Size>1</Size></Contents>]]>",
+    () => "<!-- <Contents></Contents> -->",
+    () => "<Contents/>",
+    () => "<Key>twice</Key>",
+    () => "<Size>7</Size >",
+    () => "<s3:Contents><s3:Key>k</s3:Key><s3:Size>1</s3:Size></s3:Contents>",
+    () => "<Contents><Key>open",
+  ];
+
+  function documentOf(): string {
+    let body = below(2) === 0 ? ENCODED : "";
+    for (let objects = below(5); objects > 0; objects--) {
+      let children = "";
+      for (let more = below(5); more > 0; more--) children += pick(CHILDREN)();
+      const rare = below(12) === 0 ? pick(RARE)() : "";
+      body += `<Contents>${pick(["", "\n"])}<Key>${text(6)}</Key>${children}<Size>${below(9)}</Size>${rare}</Contents>`;
+      if (below(8) === 0) body += `<CommonPrefixes><Prefix>${text(3)}</Prefix></CommonPrefixes>`;
+      if (below(20) === 0) body += pick(RARE)();
+    }
+    return list(`${body}<IsTruncated>${below(2) === 0}</IsTruncated>`);
+  }
+
+  test("what is read is what the parser reads of the whole document, whatever stands in it", () => {
+    let cut = 0;
+    for (let round = 0; round < 6_000; round++) {
+      const document = documentOf();
+      if (cutContents(document) !== null) cut++;
+      // A comment is not plain: with it, the parser reads everything.
+      const commented = document.replace(">", "><!-- -->");
+      expect(cutContents(commented)).toBeNull();
+      expect(parseListing(document), document).toEqual(parseListing(commented));
+    }
+    expect(cut).toBeGreaterThan(400);
+  });
+
+  test("a page as stores write it is cut", () => {
+    const objects = Array.from({ length: 1000 }, (_, n) =>
+      entry(`p/${n}`, `<ETag>&quot;${n}&quot;</ETag><Size>${n}</Size><StorageClass>STANDARD</StorageClass>`),
+    );
+    const cut = cutContents(
+      `<?xml version="1.0"?>\n${list(`<KeyCount>1000</KeyCount>${objects.join("")}${ENCODED}`)}`,
+    );
+    expect(cut?.contents).toHaveLength(1000);
+    expect(cut?.rest).toBe(`<?xml version="1.0"?>\n${list(`<KeyCount>1000</KeyCount>${ENCODED}`)}`);
   });
 });
