@@ -6,7 +6,8 @@
 // Rounds are interleaved, and the median and the spread are printed: a time alone means little on a shared machine.
 //
 // CPU is that of the contestant alone (workerd, or all curls), not of the stores. Options: --gib 2 --part-mib 16
-// --parallel 10 --rounds 3. With --small 20000 another bench runs: so many small objects, see bench_small.ts.
+// --parallel 10 --rounds 3. With --small 20000 another bench runs: so many small objects, see bench_small.ts. With
+// --listing 1000000, a third: so many keys and nothing to do, see bench_listing.ts.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -15,6 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { AwsClient } from "aws4fetch";
 import { buildBundle } from "./build.ts";
+import { benchListing } from "./bench_listing.ts";
 import { benchSmall } from "./bench_small.ts";
 import {
   type Store,
@@ -35,6 +37,8 @@ const { values } = parseArgs({
     parallel: { type: "string", default: "10" },
     rounds: { type: "string", default: "3" },
     small: { type: "string" },
+    listing: { type: "string" },
+    "delay-ms": { type: "string", default: "100" },
   },
 });
 const MIB = 2 ** 20;
@@ -58,6 +62,9 @@ interface Contestant {
 
 async function main(): Promise<void> {
   if (values.small !== undefined) return await benchSmall(Number(values.small), ROUNDS);
+  if (values.listing !== undefined) {
+    return await benchListing(Number(values.listing), Number(values["delay-ms"]), ROUNDS);
+  }
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   const meshes: Mesh[] = [];

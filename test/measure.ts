@@ -16,9 +16,9 @@ export interface Store {
 /** Ticks of /proc/<pid>/stat per second: fixed at 100 by Linux's interface to user space. */
 const TICKS_PER_SECOND = 100;
 
-/** A test store in a process of its own. */
-export async function startStore(options: readonly string[]): Promise<Store> {
-  const serve = join(import.meta.dirname, "store/serve.ts");
+/** A test store in a process of its own. @param program below test/, which prints where it listens */
+export async function startStore(options: readonly string[], program = "store/serve.ts"): Promise<Store> {
+  const serve = join(import.meta.dirname, program);
   const child = spawn(process.execPath, [serve, ...options], {
     stdio: ["ignore", "pipe", "inherit"],
   });
