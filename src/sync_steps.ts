@@ -58,7 +58,6 @@ export class SyncSteps {
       }
     } catch (error) {
       const failure = failureOf(error, step.do === "list" ? "source" : "destination");
-      if (step.do === "list") this.#walk = null;
       this.#record.apply(
         { type: "stepFailed", step: step.do, failure, now: Date.now(), random: Math.random() },
         "step_failed",
@@ -70,8 +69,11 @@ export class SyncSteps {
   // 1. The next keys of both sides: decided, counted and in the window, in one transaction with the cursor.
   async #list(cursor: Cursor): Promise<void> {
     const { spec, startedAtMs } = this.#record.load();
-    this.#walk ??= new Walk(spec, this.#connect(spec.source), this.#connect(spec.destination), cursor);
-    const page = await this.#walk.next();
+    const walk =
+      this.#walk ?? new Walk(spec, this.#connect(spec.source), this.#connect(spec.destination), cursor);
+    // The walk has moved on and the record has not: were the page not recorded, going on with it would lose its keys.
+    this.#walk = null;
+    const page = await walk.next();
     const plan = planPage(page.pairs, page.known, {
       spec,
       filter: filterOf(spec, startedAtMs ?? Date.now()),
@@ -96,7 +98,7 @@ export class SyncSteps {
         else this.#record.addDeletions(plan.extras);
       }
     });
-    if (page.cursor === null) this.#walk = null;
+    if (page.cursor !== null) this.#walk = walk;
   }
 
   // 2. A part of the report, under a name and with lines that are fixed before it is sent.
