@@ -14,13 +14,16 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { PARTS_PER_LANE } from "./api.ts";
+import { Audience, type Stage, isWatch, watch } from "./audience.ts";
 import { base64OfHex } from "./checksum.ts";
 import type { Env } from "./env.ts";
 import { type Failure, isPlatformLimit, saysNo } from "./failure.ts";
 import { type Job, isEnded, nextStep, objectOf } from "./job.ts";
 import type { Prepared, Upload } from "./phase.ts";
+import { PartWatch } from "./part_watch.ts";
 import { partRange, unitCount } from "./plan.ts";
 import { Problem, jsonResponse } from "./problem.ts";
+import { type CopyView, copyLine, copyResult } from "./progress.ts";
 import { readCount } from "./query.ts";
 import { type Copy, CopyRecord, newsOf } from "./record.ts";
 import { HealthBook } from "./store_health.ts";
@@ -44,6 +47,7 @@ export class Coordinator extends DurableObject<Env> {
   readonly #record = new CopyRecord(this.ctx.storage);
   readonly #steps = new Steps(this.#record, this.env);
   readonly #waiting = new Waiting();
+  readonly #audience = new Audience(this.#stage());
 
   /** Stores a new copy and starts it; a repeated call changes nothing. */
   async create(id: string, spec: Copy["spec"], createdAtMs: number): Promise<void> {
@@ -54,17 +58,19 @@ export class Coordinator extends DurableObject<Env> {
 
   // --- The status endpoint ------------------------------------------------------------------------------------------
 
-  /** `GET /copies/{id}`, `GET …/parts`, `POST …/pause|resume|cancel`; the front has checked the token. */
+  /** `GET /copies/{id}`, `GET …/parts|events|progress`, `POST …/pause|resume|cancel`; the front has checked the token. */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const [, , id = "", action = ""] = url.pathname.split("/");
     try {
       if (this.#record.find() === null) throw new Problem(404, "copy_not_found", `There is no copy "${id}"`);
+      if (isWatch(action)) return watch(this.#audience, action, request);
       if (action === "parts") return this.#answerParts(url.searchParams);
       if (action === "pause" || action === "resume" || action === "cancel") {
         this.#record.record({ type: action }, action);
         if (action === "resume") this.#record.debts.tryNow(Date.now());
         await this.ctx.storage.setAlarm(Date.now());
+        this.#audience.changed();
       } else {
         await this.#waitForEnd(
           readCount(url.searchParams, "wait", { fallback: 0, min: 0, max: MAX_WAIT_SECONDS }),
@@ -78,18 +84,32 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   #answerStatus(): Response {
+    return jsonResponse(this.#status());
+  }
+
+  #status(): Record<string, unknown> {
     const now = Date.now();
-    return jsonResponse(
-      copyStatus({
-        ...this.#record.load(),
-        totals: this.#record.parts.totals(),
-        recentBytes: this.#record.parts.bytesSince(now - RATE_WINDOW_MS),
-        warnings: this.#record.warnings(),
-        debts: this.#record.debts.all(),
-        timeline: this.#record.timeline.entries(),
-        now,
-      }),
-    );
+    return copyStatus({
+      ...this.#record.load(),
+      totals: this.#record.parts.totals(),
+      recentBytes: this.#record.parts.bytesSince(now - RATE_WINDOW_MS),
+      warnings: this.#record.warnings(),
+      debts: this.#record.debts.all(),
+      timeline: this.#record.timeline.entries(),
+      now,
+    });
+  }
+
+  #stage(): Stage {
+    const record = this.#record;
+    return {
+      status: () => this.#status(),
+      state: () => restOf(record.load().job),
+      entries: (after) => record.timeline.after(after),
+      parts: new PartWatch(record.parts, () => record.counts(record.load().job).total),
+      line: (status, width) => copyLine(status as unknown as CopyView, width),
+      result: (status) => copyResult(status as unknown as CopyView),
+    };
   }
 
   #answerParts(query: URLSearchParams): Response {
@@ -145,6 +165,7 @@ export class Coordinator extends DurableObject<Env> {
     // The last part is in, the last one in flight has settled, parts are lost, or the phase has changed: that need not
     // wait for the watch.
     if (turned) await this.ctx.storage.setAlarm(now);
+    this.#audience.changed();
     return grant;
   }
 
@@ -246,6 +267,7 @@ export class Coordinator extends DurableObject<Env> {
       const reported = await this.#report();
       const { job } = this.#record.load();
       if (isAtRest(job)) this.#waiting.wake();
+      this.#audience.changed();
       const step = nextStep(job, this.#record.counts(job), Date.now());
       switch (step.do) {
         case "rest":
@@ -360,6 +382,12 @@ export class Coordinator extends DurableObject<Env> {
 /** Will this copy do anything by itself? One that has ended, or waits for a person, is news to whoever waits. */
 function isAtRest(job: Job): boolean {
   return isEnded(job) || job.phase === "blocked";
+}
+
+function restOf(job: Job): ReturnType<Stage["state"]> {
+  if (isEnded(job)) return "ended";
+  if (job.phase === "blocked") return "stuck";
+  return job.phase === "paused" || job.phase === "queued" ? "waiting" : "working";
 }
 
 /** The first of some times; null stands for never. */

@@ -110,7 +110,11 @@ app.get("/copies", async (call) => {
 });
 
 // The coordinator answers these itself, from its storage alone.
-app.on(["GET"], ["/copies/:id", "/copies/:id/parts"], toCoordinator);
+app.on(
+  ["GET"],
+  ["/copies/:id", "/copies/:id/parts", "/copies/:id/events", "/copies/:id/progress"],
+  toCoordinator,
+);
 app.on(["POST"], ["/copies/:id/pause", "/copies/:id/resume", "/copies/:id/cancel"], toCoordinator);
 
 app.route("/", syncRoutes);
@@ -187,11 +191,14 @@ const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compa
   GET    /copies?phase=&limit=&cursor=
   GET    /copies?orphans          copies that may have left an upload behind; it is tried for a week to abort it
   GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or needs you, or after that many seconds
+  GET    /copies/{id}/progress    curl -N: a live bar until the end
+  GET    /copies/{id}/events      Server-Sent Events; with ?parts, each part too
   GET    /copies/{id}/parts       the part table
   POST   /copies/{id}/cancel      also pause, resume
   POST   /syncs                   start: -d source=store:bucket/prefix -d destination=store:bucket/prefix
   GET    /syncs?phase=&limit=&cursor=
   GET    /syncs/{id}?wait=30      status, as of a copy
+  GET    /syncs/{id}/progress     also events, as of a copy
   GET    /syncs/{id}/report       NDJSON, a line per key
   POST   /syncs/{id}/cancel       also pause, resume, retry (the failed keys alone)
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'

@@ -263,8 +263,17 @@ export class PartTable {
 
   /** Rows above part number `after`, at most `limit`. */
   page(after: number, limit: number): PartRow[] {
+    return this.#rows("part_number > ? ORDER BY part_number LIMIT ?", after, limit);
+  }
+
+  /** Every part that was handed out and is not done. */
+  open(): PartRow[] {
+    return this.#rows("state <> 'done' ORDER BY part_number");
+  }
+
+  #rows(where: string, ...values: number[]): PartRow[] {
     return this.#sql
-      .exec("SELECT * FROM parts WHERE part_number > ? ORDER BY part_number LIMIT ?", after, limit)
+      .exec(`SELECT * FROM parts WHERE ${where}`, ...values)
       .toArray()
       .map((row) => ({
         partNumber: Number(row["part_number"]),

@@ -80,7 +80,7 @@ export function partsPage(
     parts.push({
       partNumber,
       ...partRange(plan, partNumber),
-      state: STATES[row?.state ?? "pending"],
+      state: partState(row ?? { state: "pending" }),
       attempt: row?.attempt ?? 0,
       failedAttempts: row?.failedAttempts ?? 0,
       lane: row?.lane ?? null,
@@ -104,6 +104,11 @@ export function describeFailure(failure: Failure): Record<string, unknown> {
     requestId,
     ...(side === "mesh" ? {} : { storeCode: code }),
   };
+}
+
+/** A part of a dead lane is shown as pending until it is known where it is. */
+export function partState({ state }: Pick<PartRow, "state">): "pending" | "inFlight" | "done" {
+  return STATES[state];
 }
 
 const STATES = { pending: "pending", leased: "inFlight", lost: "pending", done: "done" } as const;

@@ -15,10 +15,12 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { PARTS_PER_LANE } from "./api.ts";
+import { Audience, type Stage, isWatch, watch } from "./audience.ts";
 import type { Env } from "./env.ts";
 import { meshFailure } from "./failure.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./object_work.ts";
 import { Problem, jsonResponse } from "./problem.ts";
+import { type SyncView, syncLine, syncResult } from "./progress.ts";
 import { readCount } from "./query.ts";
 import { REPORT_PART_BYTES, type SyncJob, isHandingOut, isSyncEnded, nextStep } from "./sync_job.ts";
 import type { SyncSpec } from "./sync_api.ts";
@@ -48,6 +50,7 @@ export class Sync extends DurableObject<Env> {
   readonly #steps = new SyncSteps(this.#record, this.env);
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
   readonly #waiting = new Waiting();
+  readonly #audience = new Audience(this.#stage());
   // Lanes that work and could take more. In memory only: they ask by themselves after a while.
   readonly #hungry = new Set<number>();
   #advancing = false;
@@ -63,12 +66,13 @@ export class Sync extends DurableObject<Env> {
 
   // --- The status endpoint ------------------------------------------------------------------------------------------
 
-  /** `GET /syncs/{id}`, `GET …/report`, `POST …/pause|resume|cancel|retry`; the front has checked the token. */
+  /** `GET /syncs/{id}`, `GET …/report|events|progress`, `POST …/pause|resume|cancel|retry`; the front has checked the token. */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const [, , id = "", action = ""] = url.pathname.split("/");
     try {
       if (this.#record.find() === null) throw new Problem(404, "sync_not_found", `There is no sync "${id}"`);
+      if (isWatch(action)) return watch(this.#audience, action, request);
       switch (action) {
         case "report":
           return new Response(this.#steps.readReport(), {
@@ -89,27 +93,38 @@ export class Sync extends DurableObject<Env> {
             readCount(url.searchParams, "wait", { fallback: 0, min: 0, max: MAX_WAIT_SECONDS }),
           );
       }
-      return this.#answerStatus();
+      if (request.method === "POST") this.#audience.changed();
+      return jsonResponse(this.#status());
     } catch (error) {
       if (error instanceof Problem) return error.toResponse();
       throw error;
     }
   }
 
-  #answerStatus(): Response {
+  #status(): Record<string, unknown> {
     const batches = this.#record.batches.totals();
     const large = this.#record.large.counts();
-    return jsonResponse(
-      syncStatus({
-        ...this.#record.load(),
-        window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
-        failures: this.#record.someFailures(FAILURES_SHOWN),
-        warnings: this.#record.warnings().texts,
-        parts: this.#record.report.parts(),
-        timeline: this.#record.timeline.entries(),
-        now: Date.now(),
-      }),
-    );
+    return syncStatus({
+      ...this.#record.load(),
+      window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
+      failures: this.#record.someFailures(FAILURES_SHOWN),
+      warnings: this.#record.warnings().texts,
+      parts: this.#record.report.parts(),
+      timeline: this.#record.timeline.entries(),
+      now: Date.now(),
+    });
+  }
+
+  #stage(): Stage {
+    const record = this.#record;
+    return {
+      status: () => this.#status(),
+      state: () => restOf(record.load().job),
+      entries: (after) => record.timeline.after(after),
+      parts: null,
+      line: (status, width) => syncLine(status as unknown as SyncView, width),
+      result: (status) => syncResult(status as unknown as SyncView),
+    };
   }
 
   /** Takes up again what has failed. A repeated call, while that goes on, changes nothing. */
@@ -150,6 +165,7 @@ export class Sync extends DurableObject<Env> {
     });
     // The window has room, or all is done: that need not wait for the watch. A running alarm looks by itself.
     if (turned && !this.#advancing) await this.ctx.storage.setAlarm(now);
+    this.#audience.changed();
     return grant;
   }
 
@@ -234,6 +250,7 @@ export class Sync extends DurableObject<Env> {
       // Nothing is awaited between this look and the alarm's setting, so no claim can slip in between.
       const row = this.#record.load();
       if (isAtRest(row.job)) this.#waiting.wake();
+      this.#audience.changed();
       const now = Date.now();
       const step = nextStep(row.job, this.#record.facts(), now);
       if (step.do === "rest" && !reported) return now + REPORT_RETRY_MS;
@@ -338,4 +355,10 @@ export class Sync extends DurableObject<Env> {
 /** Will this sync do anything by itself? One that has ended, or waits for a person, is news to whoever waits. */
 function isAtRest(job: SyncJob): boolean {
   return isSyncEnded(job) || job.phase === "blocked";
+}
+
+function restOf(job: SyncJob): ReturnType<Stage["state"]> {
+  if (isSyncEnded(job)) return "ended";
+  if (job.phase === "blocked") return "stuck";
+  return job.phase === "paused" ? "waiting" : "working";
 }

@@ -71,7 +71,11 @@ syncRoutes.get("/syncs", async (call) => {
 });
 
 // The sync answers these itself.
-syncRoutes.on(["GET"], ["/syncs/:id", "/syncs/:id/report"], toSync);
+syncRoutes.on(
+  ["GET"],
+  ["/syncs/:id", "/syncs/:id/report", "/syncs/:id/events", "/syncs/:id/progress"],
+  toSync,
+);
 syncRoutes.on(
   ["POST"],
   ["/syncs/:id/pause", "/syncs/:id/resume", "/syncs/:id/cancel", "/syncs/:id/retry"],

@@ -32,13 +32,21 @@ export class Timeline {
   }
 
   entries(): TimelineEntry[] {
+    return this.after(0).map(({ entry }) => entry);
+  }
+
+  /** Entries that were made after that one. */
+  after(seq: number): { seq: number; entry: TimelineEntry }[] {
     return this.#sql
-      .exec("SELECT at_ms, event, detail FROM timeline ORDER BY seq")
+      .exec("SELECT seq, at_ms, event, detail FROM timeline WHERE seq > ? ORDER BY seq", seq)
       .toArray()
       .map((row) => ({
-        at: new Date(Number(row["at_ms"])).toISOString(),
-        event: String(row["event"]),
-        ...(row["detail"] === null ? {} : { detail: String(row["detail"]) }),
+        seq: Number(row["seq"]),
+        entry: {
+          at: new Date(Number(row["at_ms"])).toISOString(),
+          event: String(row["event"]),
+          ...(row["detail"] === null ? {} : { detail: String(row["detail"]) }),
+        },
       }));
   }
 }

@@ -10,6 +10,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsClient } from "aws4fetch";
+import { type CopyView, copyLine, formatBytes } from "../src/progress.ts";
 import {
   type LocalStore,
   LocalMesh,
@@ -21,17 +22,8 @@ import {
 } from "./local_mesh.ts";
 
 /** A status, as far as the demo looks into it. */
-interface CopyStatus {
-  readonly id: string;
-  readonly phase: string;
+interface CopyStatus extends CopyView {
   readonly size: number | null;
-  readonly parts: { readonly total: number | null; readonly done: number; readonly inFlight: number };
-  readonly bytes: { readonly done: number; readonly total: number | null };
-  readonly rate: { readonly bytesPerSecond: number | null; readonly etaSeconds: number | null };
-  readonly startedAt: string | null;
-  readonly endedAt: string | null;
-  readonly proof?: string;
-  readonly failure?: { readonly code: string; readonly message: string };
 }
 
 interface Content {
@@ -52,7 +44,7 @@ const POLL_MS = 100;
 const DEATH_NOTICE_MS = 500;
 /** Where nothing can be rewritten, a line is printed this often. */
 const PLAIN_LINE_MS = 1_000;
-const BAR_WIDTH = 16;
+const PLAIN_WIDTH = 120;
 const ENDED = new Set(["completed", "failed", "cancelled"]);
 
 const { east, west } = localStores();
@@ -161,12 +153,12 @@ class Progress {
 
   show(status: CopyStatus): void {
     if (this.#isTerminal) {
-      const line = progressLine(status).slice(0, (process.stdout.columns || 80) - 1);
+      const line = copyLine(status, (process.stdout.columns || 80) - 1);
       process.stdout.write(`\r\x1b[K${line}`);
     } else if (status.bytes.done !== this.#shownBytes && Date.now() - this.#shownAtMs >= PLAIN_LINE_MS) {
       this.#shownAtMs = Date.now();
       this.#shownBytes = status.bytes.done;
-      console.log(progressLine(status));
+      console.log(copyLine(status, PLAIN_WIDTH));
     }
   }
 
@@ -175,24 +167,9 @@ class Progress {
       this.show(status);
       process.stdout.write("\n");
     } else {
-      console.log(progressLine(status));
+      console.log(copyLine(status, PLAIN_WIDTH));
     }
   }
-}
-
-function progressLine({ phase, bytes, parts, rate }: CopyStatus): string {
-  const share = bytes.total === null ? 0 : bytes.done / bytes.total;
-  const filled = Math.floor(share * BAR_WIDTH);
-  const fields = [
-    `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}] ${String(Math.floor(share * 100)).padStart(3)}%`,
-    `${Math.floor(bytes.done / MIB)}/${Math.floor((bytes.total ?? OBJECT_BYTES) / MIB)} MiB`,
-    `${parts.done}/${parts.total ?? "?"} parts`,
-  ];
-  if (parts.inFlight > 0) fields.push(`${parts.inFlight} running`);
-  if (rate.bytesPerSecond !== null) fields.push(`${mib(rate.bytesPerSecond)} MiB/s`);
-  if (phase !== "uploading") fields.push(phase);
-  else if (rate.etaSeconds !== null) fields.push(`ETA ${rate.etaSeconds} s`);
-  return fields.join("  ");
 }
 
 function check(put: Content, back: Content, status: CopyStatus): void {
@@ -213,12 +190,8 @@ async function sign(origin: string, method: string, store: LocalStore, query = "
 
 function summary({ size, parts, startedAt, endedAt, proof }: CopyStatus): string {
   const seconds = (Date.parse(endedAt ?? "") - Date.parse(startedAt ?? "")) / 1000;
-  const rate = mib((size ?? 0) / seconds);
-  return `${parts.total} parts in ${seconds.toFixed(1)} s, ${rate} MiB/s; the status claims the proof "${proof}".`;
-}
-
-function mib(sizeBytes: number): string {
-  return (sizeBytes / MIB).toFixed(1);
+  const rate = formatBytes(Math.round((size ?? 0) / seconds));
+  return `${parts.total} parts in ${seconds.toFixed(1)} s, ${rate}/s; the status claims the proof "${proof}".`;
 }
 
 /** With its causes: fetch says "fetch failed" and keeps the reason there. */
