@@ -1,5 +1,5 @@
 // ObjectCopier: copies small objects whole, a batch of them per call, one after the other: a signed GET whose body is the
-// body of a signed PUT. The lane that calls it runs five such calls at once.
+// body of a signed PUT, or inside one service a HEAD and a CopyObject. The lane that calls it runs five such calls at once.
 //
 // What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as data.
 //
@@ -27,7 +27,9 @@ import {
   type ObjectAddress,
   type S3,
   S3Error,
+  type Stored,
   connect,
+  copyObject,
   getObject,
   getObjectTagging,
   headObject,
@@ -35,7 +37,8 @@ import {
   putObject,
 } from "./s3.ts";
 import { UnaddressableKeyError } from "./s3_url.ts";
-import { findStore } from "./stores.ts";
+import { canCopyInside, findStore } from "./stores.ts";
+import { Watchdog } from "./watchdog.ts";
 
 const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
 const BASE_TIMEOUT_MS = 60_000;
@@ -69,17 +72,22 @@ export async function callObjectCopier(
 async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Promise<ObjectOutcome[]> {
   const startedAtMs = Date.now();
   const outcomes: ObjectOutcome[] = [];
-  let goesOn = true;
-  for (const work of task.objects) {
-    goesOn &&= !cancelled.aborted && Date.now() - startedAtMs < BATCH_LIMIT_MS;
-    if (!goesOn) {
-      outcomes.push({ kind: "left" });
-      continue;
+  const watchdog = new Watchdog(cancelled);
+  try {
+    let goesOn = true;
+    for (const work of task.objects) {
+      goesOn &&= !cancelled.aborted && Date.now() - startedAtMs < BATCH_LIMIT_MS;
+      if (!goesOn) {
+        outcomes.push({ kind: "left" });
+        continue;
+      }
+      const outcome = await outcomeOf(env, task, work, watchdog);
+      outcomes.push(outcome.kind === "failed" && cancelled.aborted ? { kind: "left" } : outcome);
+      // A store that is overloaded, or refuses us altogether, is not asked for the next one.
+      if (outcome.kind === "failed") goesOn = ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
     }
-    const outcome = await outcomeOf(env, task, work, cancelled);
-    outcomes.push(outcome.kind === "failed" && cancelled.aborted ? { kind: "left" } : outcome);
-    // A store that is overloaded, or refuses us altogether, is not asked for the next one.
-    if (outcome.kind === "failed") goesOn = ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
+  } finally {
+    watchdog.stop();
   }
   return outcomes;
 }
@@ -88,10 +96,10 @@ async function outcomeOf(
   env: Env,
   task: BatchTask,
   work: ObjectWork,
-  cancelled: AbortSignal,
+  watchdog: Watchdog,
 ): Promise<ObjectOutcome> {
   try {
-    return await new ObjectCopy(env, task, work, cancelled).run();
+    return await new ObjectCopy(env, task, work, watchdog).run();
   } catch (error) {
     return { kind: "failed", failure: failureOf(error) };
   }
@@ -107,13 +115,15 @@ class ObjectCopy {
   readonly #work: ObjectWork;
   readonly #syncId: string;
   readonly #maxBytes: number;
-  readonly #cancelled: AbortSignal;
+  readonly #watchdog: Watchdog;
   readonly #dropped = new Set<string>();
   readonly #warnings: string[] = [];
   /** Of the bytes of a try whose ETag was not this: the store is asked to check it the next time. */
   #ownMd5: string | null = null;
+  /** `server`: the service copies by itself. Falls back to `stream` when it refuses. */
+  #via: "stream" | "server";
 
-  constructor(env: Env, task: BatchTask, work: ObjectWork, cancelled: AbortSignal) {
+  constructor(env: Env, task: BatchTask, work: ObjectWork, watchdog: Watchdog) {
     const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
     this.#source = connect(findStore(env, task.source.store), userAgent);
     this.#destination = connect(findStore(env, task.destination.store), userAgent);
@@ -123,7 +133,8 @@ class ObjectCopy {
     this.#options = task.options;
     this.#work = work;
     this.#maxBytes = Math.min(planLimits(env).maxPartBytes, this.#destination.store.profile.maxPutBytes);
-    this.#cancelled = cancelled;
+    this.#watchdog = watchdog;
+    this.#via = canCopyInside(this.#source.store, this.#destination.store) ? "server" : "stream";
   }
 
   async run(): Promise<ObjectOutcome> {
@@ -132,8 +143,11 @@ class ObjectCopy {
       if (found !== null) return found;
       if (this.#work.first === "tell") return { kind: "differs" };
     }
+    const limitMs = BASE_TIMEOUT_MS + (this.#work.sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000;
     for (;;) {
-      const outcome = await this.#copyOnce();
+      const outcome = await this.#watchdog.run(limitMs, async (signal) =>
+        this.#via === "server" ? await this.#copyInside(signal) : await this.#copyThrough(signal),
+      );
       if (outcome !== "again") return outcome;
     }
   }
@@ -160,68 +174,106 @@ class ObjectCopy {
   }
 
   /** One GET into one PUT. `again`: the store refused an attribute, or its ETag leaves a doubt that a second try settles. */
-  async #copyOnce(): Promise<ObjectOutcome | "again"> {
-    // Ends the source's stream when the destination has answered early: an unread body would hold its connection.
-    const sourceDone = new AbortController();
-    const limitMs = BASE_TIMEOUT_MS + (this.#work.sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000;
-    const stop = AbortSignal.any([AbortSignal.timeout(limitMs), this.#cancelled]);
-    try {
-      const response = await this.#get(AbortSignal.any([stop, sourceDone.signal]));
-      const etag = response.headers.get("etag");
-      const sizeBytes = this.#sizeOf(response, etag);
-      if (etag === null)
-        throw new ObjectError("source_without_etag", "The source answered without an ETag", "GetObject");
-      const plan = this.#planProof(etag, isEncryptedWithKey(response.headers));
-      if (this.#options.verify === "strict" && !canProve(plan)) {
-        const message = "These two stores allow no proof beyond the length, and verify is strict";
-        throw new ObjectError("proof_impossible", message, "plan");
-      }
-      const attributes = await this.#attributes(response.headers, etag);
-      const contentMd5 = plan.contentMd5 ?? this.#ownMd5;
-      const headers = {
-        ...attributes,
-        ...(contentMd5 === null ? {} : { "content-md5": base64OfHex(contentMd5) }),
-      };
-      const digesting = digestWhileStreaming(sizeBytes === 0 ? new Uint8Array(0) : bodyOf(response), {
-        length: sizeBytes,
-        sized: response.headers.has("content-length"),
-        digests: plan.digests.filter((digest) => digest === "md5"),
-      });
-      const stored = await this.#put(digesting.body, headers, stop);
-      if (stored === "again") return stored;
-      const { md5 } = await digesting.digests.catch((error: unknown) => {
-        throw new ObjectError(
-          "wrong_length",
-          `More than ${sizeBytes} bytes came (${String(error)})`,
-          "GetObject",
-        );
-      });
-      const landed = bareEtag(stored.etag).toLowerCase();
-      const doubt = md5 !== undefined && md5 !== landed && !stored.encryptedWithKey && isMd5Etag(landed);
-      if (doubt && this.#ownMd5 === null) {
-        this.#ownMd5 = md5;
-        return "again";
-      }
-      const verdict = conclude({
-        plan,
-        sourceEtag: etag,
-        destinationEtag: stored.etag,
-        destinationEncryptedWithKey: stored.encryptedWithKey,
-        destinationChecksums: [],
-        ourChecksum: null,
-        partsMatch: md5 !== undefined && (md5 === landed || md5 === this.#ownMd5),
-      });
-      if (!verdict.ok) throw new ObjectError("checksum_mismatch", verdict.message, "PutObject");
-      if (this.#options.verify === "strict" && verdict.proof === "length") {
-        const message =
-          "The object is there, but the destination gave no value that proves it, and verify is strict";
-        throw new ObjectError("proof_impossible", message, "PutObject");
-      }
-      const warnings = [...new Set(this.#warnings)];
-      return { kind: "copied", etag: stored.etag, proof: verdict.proof, sizeBytes, warnings };
-    } finally {
-      sourceDone.abort();
+  async #copyThrough(signal: AbortSignal): Promise<ObjectOutcome | "again"> {
+    const response = await this.#get(signal);
+    const { etag, sizeBytes, plan } = this.#plan(response);
+    if (!this.#isStrictEnough(plan))
+      throw new ObjectError(
+        "proof_impossible",
+        "These two stores allow no proof beyond the length, and verify is strict",
+        "plan",
+      );
+    const attributes = await this.#attributes(response.headers, etag);
+    const contentMd5 = plan.contentMd5 ?? this.#ownMd5;
+    const headers = {
+      ...attributes,
+      ...(contentMd5 === null ? {} : { "content-md5": base64OfHex(contentMd5) }),
+    };
+    const digesting = digestWhileStreaming(sizeBytes === 0 ? new Uint8Array(0) : bodyOf(response), {
+      length: sizeBytes,
+      sized: response.headers.has("content-length"),
+      digests: plan.digests.filter((digest) => digest === "md5"),
+    });
+    const stored = await this.#put(digesting.body, headers, signal);
+    if (stored === "again") return stored;
+    const { md5 } = await digesting.digests.catch((error: unknown) => {
+      const message = `More than ${sizeBytes} bytes came (${String(error)})`;
+      throw new ObjectError("wrong_length", message, "GetObject");
+    });
+    const landed = bareEtag(stored.etag).toLowerCase();
+    const doubt = md5 !== undefined && md5 !== landed && !stored.encryptedWithKey && isMd5Etag(landed);
+    if (doubt && this.#ownMd5 === null) {
+      this.#ownMd5 = md5;
+      return "again";
     }
+    const partsMatch = md5 !== undefined && (md5 === landed || md5 === this.#ownMd5);
+    return this.#concluded(stored, { plan, etag, sizeBytes, partsMatch, operation: "PutObject" });
+  }
+
+  /**
+   * One HEAD and one CopyObject: the attributes are set anew, as everywhere, so they must be known. `again`: the service
+   * refused an attribute, or will not copy this object by itself, or the object has changed; then it goes through us.
+   */
+  async #copyInside(signal: AbortSignal): Promise<ObjectOutcome | "again"> {
+    const response = await headObject(this.#source, this.#from).catch(sourceError);
+    const { etag, sizeBytes, plan } = this.#plan(response);
+    if (!this.#isStrictEnough(plan)) return this.#streamInstead();
+    const headers = await this.#attributes(response.headers, etag);
+    const from = { address: this.#from, etag, encryption: this.#source.store.encryption };
+    let stored: Stored;
+    try {
+      stored = await copyObject(this.#destination, this.#to, { source: from, headers, signal });
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      const failure = error.toFailure("destination");
+      if (this.#drop(headers, failure)) return "again";
+      if (error.status === 412 || keyVerdictOf(failure) === "fatal") return this.#streamInstead();
+      throw new FailureError(failure);
+    }
+    return this.#concluded(stored, { plan, etag, sizeBytes, partsMatch: false, operation: "CopyObject" });
+  }
+
+  #streamInstead(): "again" {
+    this.#via = "stream";
+    return "again";
+  }
+
+  /** What the source's answer to GET or HEAD says that there is to copy, and how that can be proved. */
+  #plan(answer: { status: number; headers: Headers }): { etag: string; sizeBytes: number; plan: ProofPlan } {
+    const etag = answer.headers.get("etag");
+    const sizeBytes = this.#sizeOf(answer, etag);
+    if (etag === null)
+      throw new ObjectError("source_without_etag", "The source answered without an ETag", "GetObject");
+    return { etag, sizeBytes, plan: this.#planProof(etag, isEncryptedWithKey(answer.headers)) };
+  }
+
+  #isStrictEnough(plan: ProofPlan): boolean {
+    return this.#options.verify !== "strict" || canProve(plan);
+  }
+
+  /** The outcome of bytes that the store has acknowledged. */
+  #concluded(
+    stored: Stored,
+    seen: { plan: ProofPlan; etag: string; sizeBytes: number; partsMatch: boolean; operation: string },
+  ): ObjectOutcome {
+    const { plan, etag, sizeBytes, partsMatch, operation } = seen;
+    const verdict = conclude({
+      plan,
+      sourceEtag: etag,
+      destinationEtag: stored.etag,
+      destinationEncryptedWithKey: stored.encryptedWithKey,
+      destinationChecksums: [],
+      ourChecksum: null,
+      partsMatch,
+    });
+    if (!verdict.ok) throw new ObjectError("checksum_mismatch", verdict.message, operation);
+    if (this.#options.verify === "strict" && verdict.proof === "length") {
+      const message =
+        "The object is there, but the destination gave no value that proves it, and verify is strict";
+      throw new ObjectError("proof_impossible", message, operation);
+    }
+    const warnings = [...new Set(this.#warnings)];
+    return { kind: "copied", etag: stored.etag, proof: verdict.proof, sizeBytes, warnings };
   }
 
   /** The object as it was listed, or, if it has changed since, as it is now. */
@@ -236,7 +288,7 @@ class ObjectCopy {
     return await get(null).catch(sourceError);
   }
 
-  #sizeOf({ status, headers }: Response, etag: string | null): number {
+  #sizeOf({ status, headers }: { status: number; headers: Headers }, etag: string | null): number {
     const announced = headers.get("content-length");
     const sizeBytes = announced === null ? this.#work.sizeBytes : Number(announced);
     const { etag: listed } = this.#work;
@@ -258,7 +310,7 @@ class ObjectCopy {
     const { profile, encryption } = this.#destination.store;
     const plan = planProof({
       verify: this.#options.verify,
-      via: "stream",
+      via: this.#via,
       kind: "whole",
       boundaries: "chosen",
       source: { etag, profile: this.#source.store.profile, encryptedWithKey, checksums: [] },
@@ -325,19 +377,21 @@ class ObjectCopy {
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
       const failure = error.toFailure("destination");
-      const dropped =
-        keyVerdictOf(failure) === "fatal" && this.#options.ifLossy === "warn"
-          ? droppable(headers, failure)
-          : null;
-      if (dropped !== null && !this.#dropped.has(dropped.name)) {
-        this.#dropped.add(dropped.name);
-        this.#warnings.push(dropped.loss);
-        return "again" as const;
-      }
+      if (this.#drop(headers, failure)) return "again" as const;
       // One pump moves both streams, so when it breaks there is no telling which side let go.
       const broken = error.code === "network" && this.#work.sizeBytes > 0;
       throw new FailureError(broken ? { ...failure, side: "mesh", code: "stream_broken" } : failure);
     }
+  }
+
+  /** Leaves out an attribute that the store has refused. @returns whether there was one to leave out */
+  #drop(headers: Readonly<Record<string, string>>, failure: Failure): boolean {
+    if (keyVerdictOf(failure) !== "fatal" || this.#options.ifLossy !== "warn") return false;
+    const dropped = droppable(headers, failure);
+    if (dropped === null || this.#dropped.has(dropped.name)) return false;
+    this.#dropped.add(dropped.name);
+    this.#warnings.push(dropped.loss);
+    return true;
   }
 }
 

@@ -214,8 +214,7 @@ async function sendSigned(
   // Garage and SeaweedFS canonicalise the path as it stands on the wire, where %2F is not a slash.
   if (store.profile.signedPath === "raw") signer.encodedPath = signer.url.pathname;
   try {
-    const signed = await signer.sign();
-    const outgoing = new Headers(signed.headers);
+    const { headers: outgoing } = await signer.sign();
     // Bytes as stored: workerd would otherwise undo gzip and leave headers that no longer fit. Added after signing:
     // Google's front end rewrites Accept-Encoding, which breaks a signature that covers it; and it unpacks stored gzip
     // for everybody who does not say that he can (https://cloud.google.com/storage/docs/transcoding).

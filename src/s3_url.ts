@@ -59,14 +59,16 @@ export function s3Url(
   key: string | null,
   query: Readonly<Record<string, string | number>> = {},
 ): string {
-  const url = new URL(address.endpoint);
+  // An endpoint has been a URL's origin (stores.ts), so it need not be parsed again for each request.
+  const [scheme = "", rest = ""] = address.endpoint.split("//", 2);
+  const slash = rest.indexOf("/");
+  const [endpointHost, prefix] = slash === -1 ? [rest, ""] : [rest.slice(0, slash), rest.slice(slash)];
   const virtual = address.style === "virtual";
-  const host = virtual ? `${address.bucket}.${url.host}` : url.host;
-  const prefix = url.pathname === "/" ? "" : url.pathname;
+  const host = virtual ? `${address.bucket}.${endpointHost}` : endpointHost;
   const path =
     prefix + (key === null ? bucketPath(address) : keyPath(checkedKey(key), virtual ? null : address.bucket));
   const text = queryString(query);
-  const built = `${url.protocol}//${host}` + path + (text === "" ? "" : `?${text}`);
+  const built = `${scheme}//${host}${path}` + (text === "" ? "" : `?${text}`);
   // Null for a host that is none, such as a bucket in front of an IP address.
   const parsed = URL.parse(built);
   if (parsed?.pathname !== path || parsed.host !== host || parsed.search !== (text && `?${text}`)) {

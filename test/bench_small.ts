@@ -22,9 +22,9 @@ import {
   spread,
   startStore,
   storeSecret,
-  workerdPid,
 } from "./measure.ts";
-import { Mesh, type SyncStatus } from "./mesh.ts";
+import { BareMesh } from "./bare_mesh.ts";
+import type { SyncStatus } from "./mesh_client.ts";
 
 const TRANSFERS = [8, 16, 32, 64];
 
@@ -37,15 +37,15 @@ interface Run {
 export async function benchSmall(count: number, rounds: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
-  let mesh: Mesh | null = null;
+  let mesh: BareMesh | null = null;
   try {
     const source = await startStore(["--fill", `source/p/=${count}`]);
     stores.push(source);
     const destination = await startStore(["--bucket", "destination", "--swallow"]);
     stores.push(destination);
-    mesh = await Mesh.start({
-      bundlePath: buildBundle(directory),
-      bindings: { STORE_EAST: storeSecret(source), STORE_WEST: storeSecret(destination) },
+    mesh = await BareMesh.start(buildBundle(directory), {
+      STORE_EAST: storeSecret(source),
+      STORE_WEST: storeSecret(destination),
     });
     console.log(`${cpus()[0]?.model}, ${cpus().length} cores; ${count} objects of 1 to 64 KiB`);
     const measures = new Map<string, Run[]>();
@@ -69,8 +69,8 @@ export async function benchSmall(count: number, rounds: number): Promise<void> {
   }
 }
 
-async function meshSync(mesh: Mesh, prefix: string, expected: { copied: number }): Promise<Run> {
-  const pid = workerdPid();
+async function meshSync(mesh: BareMesh, prefix: string, expected: { copied: number }): Promise<Run> {
+  const { pid } = mesh;
   writeFileSync(`/proc/${pid}/clear_refs`, "5"); // forget the peak of memory so far
   const before = cpuSecondsOf(pid);
   const startedAt = performance.now();
@@ -83,7 +83,7 @@ async function meshSync(mesh: Mesh, prefix: string, expected: { copied: number }
   return { seconds, cpuSeconds: cpuSecondsOf(pid) - before, peakMib: peakMibOf(pid) };
 }
 
-async function ended(mesh: Mesh, id: string): Promise<SyncStatus> {
+async function ended(mesh: BareMesh, id: string): Promise<SyncStatus> {
   for (;;) {
     const { body } = await mesh.call<SyncStatus>("GET", `/syncs/${id}?wait=60`);
     if (["completed", "finished_with_errors", "failed", "cancelled", "blocked"].includes(body.phase))

@@ -5,12 +5,18 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
+import { MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
 import type { TestStore } from "./store/store.ts";
 
-export const TOKEN = "test-token";
-export const READ_TOKEN = "test-read-token";
+export {
+  type Answer,
+  READ_TOKEN,
+  type ReportLine,
+  type Status,
+  type SyncStatus,
+  TOKEN,
+} from "./mesh_client.ts";
 
 export interface MeshOptions {
   /** The main module. */
@@ -28,82 +34,12 @@ export interface MeshOptions {
   readonly outbound?: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
-export interface Answer<T = Record<string, unknown>> {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  /** The body as JSON. */
-  readonly body: T;
-}
-
-/** A status, as far as tests look into it. */
-export interface Status {
-  readonly id: string;
-  readonly phase: string;
-  readonly size: number | null;
-  readonly partSize: number | null;
-  readonly parts: {
-    readonly total: number | null;
-    readonly done: number;
-    readonly inFlight: number;
-    readonly failedAttempts: number;
-  };
-  readonly bytes: { readonly done: number; readonly total: number | null };
-  readonly attempts: number;
-  readonly proof?: string;
-  readonly etag?: string;
-  readonly failure?: { readonly code: string; readonly message: string; readonly storeCode?: string };
-  readonly warnings: readonly string[];
-  readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
-}
-
-/** A status of a sync, as far as tests look into it. */
-export interface SyncStatus {
-  readonly id: string;
-  readonly phase: string;
-  readonly objects: Readonly<
-    Record<"listed" | "copied" | "skipped" | "failed" | "wouldCopy" | "underWay", number>
-  >;
-  readonly bytes: Readonly<Record<"listed" | "copied", number>>;
-  readonly skippedBy: Readonly<Record<string, number>>;
-  readonly deletes: {
-    readonly destinationObjects: number;
-    readonly extra: number;
-    readonly deleted: number;
-    readonly failed: number;
-    readonly wouldDelete?: number;
-  };
-  readonly inFlight: {
-    readonly batches: number;
-    readonly largeRunning: number;
-    readonly largeWaiting: number;
-  };
-  readonly failures: readonly { readonly key: string; readonly code: string; readonly attempts: number }[];
-  readonly warnings: readonly string[];
-  readonly failure?: { readonly code: string; readonly message: string };
-  readonly report: { readonly parts: number; readonly bytes: number; readonly storedAt: string };
-  readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
-}
-
-/** A line of a sync's report. */
-export interface ReportLine {
-  readonly key: string;
-  readonly action: string;
-  readonly reason?: string;
-  readonly size: number;
-  readonly proof?: string;
-  readonly etag?: string;
-  readonly attempts?: number;
-  readonly warnings?: readonly string[];
-}
-
 /** What STORE_<NAME> holds for a test store. */
 export function storeSecret(store: TestStore, fields: Readonly<Record<string, unknown>> = {}): string {
   const { endpoint, region, credentials } = store;
   return JSON.stringify({ endpoint, region, ...credentials, ...fields });
 }
 
-const POLL_MS = 20;
 // A copy is three small databases, and a disk takes its time.
 export const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 // The Worker runs under the same rules here and in production.
@@ -111,20 +47,19 @@ const CONFIGURATION = readFileSync(join(import.meta.dirname, "../wrangler.toml")
 const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1];
 const COMPATIBILITY_FLAGS = /^compatibility_flags = (\[.*\])/m.exec(CONFIGURATION)?.[1] ?? "[]";
 
-export class Mesh {
+export class Mesh extends MeshClient {
   readonly #miniflare: Miniflare;
   readonly #ownDirectory: string | null;
   readonly #pids: readonly number[];
-  readonly url: URL;
 
   private constructor(
     miniflare: Miniflare,
     { url, ownDirectory, pids }: { url: URL; ownDirectory: string | null; pids: readonly number[] },
   ) {
+    super(url);
     this.#miniflare = miniflare;
     this.#ownDirectory = ownDirectory;
     this.#pids = pids;
-    this.url = url;
   }
 
   static async start(options: MeshOptions): Promise<Mesh> {
@@ -187,104 +122,6 @@ export class Mesh {
   async stop(): Promise<void> {
     await this.#miniflare.dispose();
     if (this.#ownDirectory !== null) rmSync(this.#ownDirectory, { recursive: true, force: true });
-  }
-
-  /** One HTTP call with the full token, unless `headers` says otherwise. */
-  async call<T = Record<string, unknown>>(
-    method: string,
-    path: string,
-    { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
-  ): Promise<Answer<T>> {
-    const response = await fetch(new URL(path, this.url), {
-      method,
-      headers: {
-        authorization: `Bearer ${TOKEN}`,
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    const isJson = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      body: (isJson ? JSON.parse(text) : {}) as T,
-    };
-  }
-
-  /** Starts a copy. @returns its id */
-  async startCopy(body: Record<string, unknown>): Promise<string> {
-    const answer = await this.call<Status>("POST", "/copies", { body });
-    if (answer.status !== 202) throw new Error(`POST /copies answered ${answer.status}: ${answer.text}`);
-    return answer.body.id;
-  }
-
-  async status(id: string): Promise<Status> {
-    return (await this.call<Status>("GET", `/copies/${id}`)).body;
-  }
-
-  /** The status at the end of a copy, or when it waits for a person. */
-  async ended(id: string): Promise<Status> {
-    return (await this.call<Status>("GET", `/copies/${id}?wait=50`)).body;
-  }
-
-  /** Asks for the status until `predicate` holds. */
-  async until(id: string, predicate: (status: Status) => boolean): Promise<Status> {
-    for (;;) {
-      const status = await this.status(id);
-      if (predicate(status)) return status;
-      await setTimeout(POLL_MS);
-    }
-  }
-
-  /** Ends a copy that waits for a person. */
-  async cancel(id: string): Promise<Status> {
-    await this.call("POST", `/copies/${id}/cancel`);
-    return await this.ended(id);
-  }
-
-  async copy(body: Record<string, unknown>): Promise<Status> {
-    return await this.ended(await this.startCopy(body));
-  }
-
-  /** Starts a sync. @returns its id */
-  async startSync(body: Record<string, unknown>): Promise<string> {
-    const answer = await this.call<SyncStatus>("POST", "/syncs", { body });
-    if (answer.status !== 202) throw new Error(`POST /syncs answered ${answer.status}: ${answer.text}`);
-    return answer.body.id;
-  }
-
-  async syncStatus(id: string): Promise<SyncStatus> {
-    return (await this.call<SyncStatus>("GET", `/syncs/${id}`)).body;
-  }
-
-  /** The status at the end of a sync. */
-  async syncEnded(id: string): Promise<SyncStatus> {
-    return (await this.call<SyncStatus>("GET", `/syncs/${id}?wait=50`)).body;
-  }
-
-  /** Asks for a sync's status until `predicate` holds. */
-  async untilSync(id: string, predicate: (status: SyncStatus) => boolean): Promise<SyncStatus> {
-    for (;;) {
-      const status = await this.syncStatus(id);
-      if (predicate(status)) return status;
-      await setTimeout(POLL_MS);
-    }
-  }
-
-  async sync(body: Record<string, unknown>): Promise<SyncStatus> {
-    return await this.syncEnded(await this.startSync(body));
-  }
-
-  async report(id: string): Promise<ReportLine[]> {
-    const { text } = await this.call("GET", `/syncs/${id}/report`);
-    if (text !== "" && !text.endsWith("\n")) throw new Error("The report ends in the middle of a line");
-    return text
-      .split("\n")
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as ReportLine);
   }
 
   async fireCron(at: Date): Promise<void> {
