@@ -20,7 +20,7 @@ const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.
 const CLASSES = [
   ...new Set(
     [...CONFIGURATION.matchAll(/^new_sqlite_classes = (\[.*\])/gm)].flatMap(
-      ([, list = "[]"]) => JSON.parse(list) as string[],
+      ([, names = "[]"]) => JSON.parse(names) as string[],
     ),
   ),
 ];
