@@ -14,15 +14,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildBundle } from "./build.ts";
-import {
-  type Store,
-  cpuSecondsOf,
-  median,
-  peakMibOf,
-  spread,
-  startStore,
-  storeSecret,
-} from "./measure.ts";
+import { type Store, cpuSecondsOf, median, peakMibOf, spread, startStore, storeSecret } from "./measure.ts";
 import { BareMesh } from "./bare_mesh.ts";
 import type { SyncStatus } from "./mesh_client.ts";
 
