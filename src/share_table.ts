@@ -1,0 +1,116 @@
+// What each running job holds of the capped stores, in the registry's SQLite: the place that all copies and syncs share.
+//
+// Protocol. A job asks every few seconds: what it wants, and what it may still be using of what it had. The answer is its
+// share from now on, good until SHARE_MS later. A share that is to become smaller is counted in full until its job has
+// said that it uses less, so the sum of what is in use never comes above the cap, whoever is slow, dies, or never gets an
+// answer. A job that does not ask any more holds nothing once its share is over.
+
+import { shareFor } from "./shares.ts";
+
+/** Of one store: transfers at once, and requests per second. */
+export interface Amounts {
+  readonly concurrency: number;
+  readonly perSecond: number;
+}
+
+export interface ShareRequest {
+  readonly store: string;
+  readonly wants: Amounts;
+  /** What may be in use at this moment. */
+  readonly having: Amounts;
+}
+
+/** Infinity where the store has no cap. */
+export type Caps = Amounts;
+
+/** How long a share is good. A lane whose coordinator is dead stops its parts within this. */
+export const SHARE_MS = 40_000;
+
+const RESOURCES = ["concurrency", "perSecond"] as const;
+type Resource = (typeof RESOURCES)[number];
+
+export class ShareTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS shares (
+        store TEXT NOT NULL,
+        resource TEXT NOT NULL,          -- concurrency | perSecond
+        job TEXT NOT NULL,
+        wants REAL NOT NULL,
+        counted REAL NOT NULL,           -- what the job may be using
+        until_ms INTEGER NOT NULL,
+        served_ms INTEGER NOT NULL,      -- when it last got something; who waits longest is served first
+        PRIMARY KEY (store, resource, job)
+      );
+    `);
+  }
+
+  /** One job's share of one store from now on. To be called in a transaction. */
+  ask(job: string, { store, wants, having }: ShareRequest, caps: Caps, now: number): Amounts {
+    const share = (resource: Resource) =>
+      this.#ask(
+        job,
+        { store, resource, wants: wants[resource], having: having[resource] },
+        caps[resource],
+        now,
+      );
+    return { concurrency: share("concurrency"), perSecond: share("perSecond") };
+  }
+
+  #ask(
+    job: string,
+    { store, resource, wants, having }: { store: string; resource: Resource; wants: number; having: number },
+    cap: number,
+    now: number,
+  ): number {
+    if (cap === Infinity) return Infinity;
+    this.#sql.exec(
+      "DELETE FROM shares WHERE store = ? AND resource = ? AND until_ms <= ?",
+      store,
+      resource,
+      now,
+    );
+    const wanted = Math.min(wants, cap);
+    const others = this.#sql
+      .exec(
+        "SELECT job, wants, counted, served_ms FROM shares WHERE store = ? AND resource = ?",
+        store,
+        resource,
+      )
+      .toArray()
+      .map((row) => ({
+        job: String(row["job"]),
+        wants: Number(row["wants"]),
+        counted: Number(row["counted"]),
+        servedMs: Number(row["served_ms"]),
+      }));
+    const servedMs = others.find((other) => other.job === job)?.servedMs ?? 0;
+    const own = { job, wants: wanted, counted: having, servedMs };
+    const holdings = [...others.filter((other) => other.job !== job), own].toSorted(
+      (one, other) => one.servedMs - other.servedMs || (one.job < other.job ? -1 : 1),
+    );
+    const share = shareFor(cap, job, holdings);
+    const counted = Math.max(share, having);
+    if (wanted === 0 && counted === 0) {
+      this.#sql.exec("DELETE FROM shares WHERE store = ? AND resource = ? AND job = ?", store, resource, job);
+      return 0;
+    }
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO shares VALUES (?, ?, ?, ?, ?, ?, ?)",
+      store,
+      resource,
+      job,
+      wanted,
+      counted,
+      now + SHARE_MS,
+      share > 0 ? now : servedMs,
+    );
+    return share;
+  }
+}
