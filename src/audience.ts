@@ -11,7 +11,6 @@
 //
 // In memory only: when the object dies its streams break, and viewers come back.
 
-import { Problem } from "./problem.ts";
 import { DEFAULT_WIDTH } from "./progress.ts";
 import { readCount, readSwitch } from "./query.ts";
 
@@ -93,7 +92,7 @@ export class Audience {
     if (this.#stage.state() === "ended" && lastSeen > 0 && this.#stage.entries(lastSeen).length === 0) {
       return new Response(null, { status: 204 });
     }
-    return this.#seat(new EventViewer(this.#stage, wantsParts, lastSeen), "text/event-stream");
+    return this.#seat(new EventViewer(this.#stage, wantsParts, lastSeen), "text/event-stream", request);
   }
 
   /** `GET …/progress`: a line that rewrites itself, or with `?plain` one after the other. @throws {Problem} 400 */
@@ -102,18 +101,23 @@ export class Audience {
     const width = readCount(query, "width", { fallback: DEFAULT_WIDTH, min: 20, max: 500 });
     const isTerminal = /^(?:curl|Wget|HTTPie)\//.test(request.headers.get("user-agent") ?? "");
     const plain = query.has("plain") ? readSwitch(query, "plain") : !isTerminal;
-    return this.#seat(new LineViewer(this.#stage, plain, width), "text/plain; charset=utf-8");
+    return this.#seat(new LineViewer(this.#stage, plain, width), "text/plain; charset=utf-8", request);
   }
 
-  #seat(viewer: Viewer, type: string): Response {
+  #seat(viewer: Viewer, type: string, request: Request): Response {
+    // A proxy that compresses or buffers would keep the news to itself.
+    const headers = {
+      "content-type": type,
+      "cache-control": "no-store, no-transform",
+      "x-accel-buffering": "no",
+    };
+    // Nobody would read the stream.
+    if (request.method === "HEAD") return new Response(null, { headers });
     const output = new Output(() => this.#dismiss(viewer));
     this.#viewers.set(viewer, output);
     // Those who watch already see this frame as well: what it says of the parts is said once.
     this.#frame();
-    return new Response(output.stream, {
-      // A proxy that compresses or buffers would keep the news to itself.
-      headers: { "content-type": type, "cache-control": "no-store, no-transform", "x-accel-buffering": "no" },
-    });
+    return new Response(output.stream, { headers });
   }
 
   #look(): Frame {
@@ -321,8 +325,5 @@ export function isWatch(action: string): action is "events" | "progress" {
 }
 
 export function watch(audience: Audience, action: "events" | "progress", request: Request): Response {
-  if (request.method !== "GET") {
-    throw new Problem(405, "method_not_allowed", `${action} is read by GET`, { allow: "GET" });
-  }
   return action === "events" ? audience.events(request) : audience.progress(request);
 }

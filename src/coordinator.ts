@@ -19,12 +19,15 @@ import { base64OfHex } from "./checksum.ts";
 import type { Env } from "./env.ts";
 import { type Failure, isPlatformLimit, saysNo } from "./failure.ts";
 import { type Job, isEnded, nextStep, objectOf } from "./job.ts";
+import { log } from "./log.ts";
+import { PUSH_MS, type WorkCounters } from "./metrics.ts";
 import type { Prepared, Upload } from "./phase.ts";
 import { PartWatch } from "./part_watch.ts";
 import { partRange, unitCount } from "./plan.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type CopyView, copyLine, copyResult } from "./progress.ts";
 import { readCount } from "./query.ts";
+import { newsFor } from "./outbox.ts";
 import { type Copy, CopyRecord, newsOf } from "./record.ts";
 import { HealthBook } from "./store_health.ts";
 import { RATE_WINDOW_MS, copyStatus, partsPage } from "./status.ts";
@@ -48,6 +51,8 @@ export class Coordinator extends DurableObject<Env> {
   readonly #steps = new Steps(this.#record, this.env);
   readonly #waiting = new Waiting();
   readonly #audience = new Audience(this.#stage());
+  // In memory only: counters that are pushed once more are not counted twice.
+  #pushedMs = 0;
 
   /** Stores a new copy and starts it; a repeated call changes nothing. */
   async create(id: string, spec: Copy["spec"], createdAtMs: number): Promise<void> {
@@ -141,6 +146,7 @@ export class Coordinator extends DurableObject<Env> {
       lanes.expect(claim.lane, now);
       for (const { partNumber, attempt, result } of claim.finished) {
         if (!result.ok && result.failure.code !== "cancelled") {
+          this.#record.tally.add(result.failure);
           timeline.add(
             now,
             "part_failed",
@@ -253,7 +259,7 @@ export class Coordinator extends DurableObject<Env> {
       // goes on from what is stored. The platform's own six retries are not used up that way.
       const detail = error instanceof Error ? error.message : String(error);
       const event = isPlatformLimit(error) ? "yielded" : "step_crashed";
-      console.error(JSON.stringify({ event, copyId: this.#record.load().id, detail }));
+      log("error", event, { copyId: this.#record.load().id, detail });
       this.#record.timeline.add(Date.now(), event, detail);
     }
   }
@@ -360,18 +366,38 @@ export class Coordinator extends DurableObject<Env> {
     const copy = this.#record.load();
     const { id, job, reported, endedAtMs } = copy;
     const news = this.#news(copy);
-    if (reported === news) return true;
+    const pushes = job.phase === "uploading" && Date.now() - this.#pushedMs >= PUSH_MS;
+    if (reported === news && !pushes) return true;
+    this.#pushedMs = Date.now();
     try {
-      const orphans = this.#record.debts.count();
-      const phase = { phase: job.phase, endedAtMs, orphans };
-      await this.ctx.exports.Registry.getByName("registry").report(id, phase);
+      await this.ctx.exports.Registry.getByName("registry").report(id, {
+        phase: job.phase,
+        endedAtMs,
+        orphans: this.#record.debts.count(),
+        counters: this.#counters(),
+        news: newsFor("copy", job.phase, this.#status()),
+      });
     } catch (error) {
       // The copy does not wait for its index; the next step or alarm tells again.
-      console.error(JSON.stringify({ event: "report_failed", copyId: id, detail: String(error) }));
+      log("error", "report_failed", { copyId: id, detail: String(error) });
       return false;
     }
     this.#record.markReported(news);
     return this.#news(this.#record.load()) === news;
+  }
+
+  #counters(): WorkCounters {
+    const { parts, tally, lanes } = this.#record;
+    const { doneBytes, done, attempts, inFlight } = parts.totals();
+    return {
+      kind: "copy",
+      bytes: doneBytes,
+      parts: done,
+      partAttempts: attempts,
+      failures: tally.all(),
+      partsInFlight: inFlight,
+      lanes: lanes.live().length,
+    };
   }
 
   #lane(id: string, lane: number) {

@@ -1,5 +1,6 @@
 // From an admitted copy to its coordinator, for the routes that start copies and for the Cron event.
 
+import { log } from "./log.ts";
 import type { Admitted } from "./registry.ts";
 
 type Mesh = Cloudflare.Exports;
@@ -9,7 +10,7 @@ export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted
   try {
     await mesh.Coordinator.getByName(id).create(id, spec, createdAtMs);
   } catch (error) {
-    console.error(JSON.stringify({ event: "create_deferred", copyId: id, detail: String(error) }));
+    log("error", "create_deferred", { copyId: id, detail: String(error) });
   }
 }
 

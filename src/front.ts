@@ -16,7 +16,10 @@ import { authorize } from "./auth.ts";
 import { copyStatus, createCopy } from "./copy_start.ts";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
-import type { Job } from "./phase.ts";
+import { log } from "./log.ts";
+import { describeReceiver, readReceiver } from "./notify.ts";
+import { openApi } from "./openapi.ts";
+import { COPY_PHASES } from "./phases.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { describeCopy } from "./registry.ts";
 import { readSwitch } from "./query.ts";
@@ -39,6 +42,7 @@ const app = new Hono<{ Bindings: Env }>();
 
 app.get("/", () => new Response(USAGE));
 app.get("/healthz", () => new Response("ok\n"));
+app.get("/openapi.json", () => jsonResponse((description ??= openApi(routeNames()))));
 
 app.use(async (call, next) => {
   await authorize(call.req.raw, call.env);
@@ -53,7 +57,15 @@ app.use(
   }),
 );
 
-app.get("/stores", (call) => jsonResponse({ stores: [...readStores(call.env).values()].map(describeStore) }));
+app.get("/stores", (call) => {
+  const stores = [...readStores(call.env).values()].map(describeStore);
+  return jsonResponse({ stores, notify: describeReceiver(readReceiver(call.env)) });
+});
+
+app.get("/metrics", async (call) => {
+  const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
+  return new Response(await registry(meshOf(call)).metrics(), { headers });
+});
 
 app.post("/copies", async (call) => {
   const request = parseCopyRequest(await readBody(call.req.raw));
@@ -129,9 +141,9 @@ app.all("*", (call) => {
   );
 });
 
-app.onError((error) => {
+app.onError((error, call) => {
   if (error instanceof Problem) return error.toResponse();
-  console.error(JSON.stringify({ event: "request_crashed", detail: String(error) }));
+  log("error", "request_crashed", { method: call.req.method, path: call.req.path, detail: String(error) });
   return new Problem(
     500,
     "internal_error",
@@ -148,6 +160,14 @@ export default {
     await Promise.all(due.map((started) => createStarted(ctx.exports, started)));
   },
 } satisfies ExportedHandler<Env>;
+
+let description: Record<string, unknown> | null = null;
+
+/** The routes, as `GET /copies/:id`; what stands before all of them has no method. */
+function routeNames(): string[] {
+  const routes = app.routes.filter(({ method }) => method !== "ALL");
+  return routes.map(({ method, path }) => `${method} ${path}`);
+}
 
 function meshOf(call: Call): Mesh {
   return (call.executionCtx as ExecutionContext).exports;
@@ -168,22 +188,7 @@ async function toCoordinator(call: Call): Promise<Response> {
   return await meshOf(call).Coordinator.getByName(id).fetch(call.req.raw);
 }
 
-/** What a list can be asked for: `admitted` until the coordinator has reported, then the job's own phases. */
-const PHASES: ReadonlySet<string> = new Set<Job["phase"] | "admitted">([
-  "admitted",
-  "queued",
-  "sizing",
-  "creating",
-  "uploading",
-  "completing",
-  "verifying",
-  "completed",
-  "aborting",
-  "failed",
-  "cancelled",
-  "paused",
-  "blocked",
-]);
+const PHASES: ReadonlySet<string> = new Set(COPY_PHASES);
 
 const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.
 

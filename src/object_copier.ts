@@ -19,6 +19,7 @@ import { type HeadFacts, compareHeads } from "./compare.ts";
 import { digestWhileStreaming } from "./digest_stream.ts";
 import type { Env } from "./env.ts";
 import { type Failure, meshFailure, keyVerdictOf } from "./failure.ts";
+import { log } from "./log.ts";
 import type { BatchTask, ObjectOptions, ObjectOutcome, ObjectWork } from "./object_work.ts";
 import { fullObjectChecksums } from "./prepare.ts";
 import { Problem } from "./problem.ts";
@@ -64,7 +65,7 @@ export async function callObjectCopier(
     return await callWithCancel(signal, async (cancel) => await copier.copyObjects(task, cancel));
   } catch (error) {
     const { syncId, batch } = task;
-    console.error(JSON.stringify({ event: "copier_died", syncId, batch, detail: String(error) }));
+    log("error", "copier_died", { syncId, batch, detail: String(error) });
     return null;
   }
 }

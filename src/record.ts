@@ -12,6 +12,7 @@ import { PartTable } from "./part_table.ts";
 import type { PartCounts } from "./phase.ts";
 import { unitCount } from "./plan.ts";
 import { ALL_HEALTHY, type Healths } from "./store_health.ts";
+import { Tally } from "./tally.ts";
 import { Timeline } from "./timeline.ts";
 
 export interface Copy {
@@ -37,14 +38,16 @@ export class CopyRecord {
   readonly lanes: LaneTable;
   readonly timeline: Timeline;
   readonly debts: Debts;
+  readonly tally: Tally;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.parts = new PartTable(this.#sql);
     this.lanes = new LaneTable(this.#sql);
-    this.timeline = new Timeline(this.#sql);
+    this.timeline = new Timeline(this.#sql, () => ({ copyId: this.#id() }));
     this.debts = new Debts(this.#sql);
+    this.tally = new Tally(this.#sql);
   }
 
   /** Stores a new copy. A copy that is there already stays as it is. */
@@ -106,6 +109,7 @@ export class CopyRecord {
       const now = Date.now();
       // An answer that came too late to matter is no event of this copy.
       if (job === copy.job) return copy;
+      if (event.type === "stepFailed") this.tally.add(event.failure);
       if (label !== null) this.timeline.add(now, label, detail);
       if (job.phase !== copy.job.phase) this.timeline.add(now, `phase_${job.phase}`);
       // A copy that begins again makes a new plan and a new upload.
@@ -163,6 +167,10 @@ export class CopyRecord {
 
   markReported(news: string): void {
     this.#sql.exec("UPDATE copy SET reported = ?", news);
+  }
+
+  #id(): string {
+    return String(this.#sql.exec("SELECT id FROM copy").one()["id"]);
   }
 
   #createTables(): void {

@@ -15,6 +15,10 @@ import { DurableObject } from "cloudflare:workers";
 import { type CopySpec, type ObjectRef, formatObject } from "./api.ts";
 import type { Env } from "./env.ts";
 import { makeId } from "./id.ts";
+import { log } from "./log.ts";
+import { Metrics, type WorkCounters } from "./metrics.ts";
+import { readReceiver } from "./notify.ts";
+import { type News, Outbox } from "./outbox.ts";
 import { minuteOf } from "./schedule.ts";
 import type { DueWork, Schedule } from "./schedule_api.ts";
 import { type RunView, type ScheduleView, Schedules, type Started } from "./schedules.ts";
@@ -42,6 +46,9 @@ export interface Report {
   readonly endedAtMs: number | null;
   /** What it may have left at the destination and could not yet take back. */
   readonly orphans: number;
+  readonly counters: WorkCounters;
+  /** What a receiver of webhooks is told of this phase. */
+  readonly news: News | null;
 }
 
 export type SyncAdmission =
@@ -69,6 +76,8 @@ const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600_000;
 export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
   readonly #syncs = new SyncRows(this.#sql);
+  readonly #metrics = new Metrics(this.#sql);
+  readonly #outbox = new Outbox(this.#sql);
   readonly #schedules = new Schedules(
     this.#sql,
     {
@@ -82,6 +91,8 @@ export class Registry extends DurableObject<Env> {
     super(ctx, env);
     this.#syncs.createTables();
     this.#schedules.createTables();
+    this.#metrics.createTables();
+    this.#outbox.createTables();
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS copies (
         id TEXT PRIMARY KEY,
@@ -172,9 +183,10 @@ export class Registry extends DurableObject<Env> {
     });
   }
 
-  /** A sync says which phase it is in. */
-  async reportSync(id: string, phase: string, endedAtMs: number | null): Promise<void> {
-    await this.#noteEnd("syncs", id, endedAtMs, () => this.#syncs.report(id, phase, endedAtMs));
+  /** A sync says how it stands. */
+  async reportSync(id: string, report: Omit<Report, "orphans">): Promise<void> {
+    const { phase, endedAtMs } = report;
+    await this.#note("syncs", id, report, () => this.#syncs.report(id, phase, endedAtMs));
   }
 
   /** Newest first. @param before the id after which to go on, or null */
@@ -207,8 +219,9 @@ export class Registry extends DurableObject<Env> {
   }
 
   /** A coordinator says how its copy stands. */
-  async report(id: string, { phase, endedAtMs, orphans }: Report): Promise<void> {
-    await this.#noteEnd("copies", id, endedAtMs, () =>
+  async report(id: string, report: Report): Promise<void> {
+    const { phase, endedAtMs, orphans } = report;
+    await this.#note("copies", id, report, () =>
       this.#sql.exec(
         "UPDATE copies SET phase = ?, ended_at_ms = ?, orphans = ? WHERE id = ?",
         phase,
@@ -228,27 +241,39 @@ export class Registry extends DurableObject<Env> {
     try {
       await this.ctx.exports.Coordinator.getByName(next).takeTurn();
     } catch (error) {
-      console.error(JSON.stringify({ event: "turn_not_told", copyId: next, detail: String(error) }));
+      log("error", "turn_not_told", { copyId: next, detail: String(error) });
     }
   }
 
-  /** Records a phase; at an end, the run of the same schedule that has waited for it begins. */
-  async #noteEnd(
+  /** Records how a copy or sync stands; at an end, the run of the same schedule that has waited for it begins. */
+  async #note(
     table: "copies" | "syncs",
     id: string,
-    endedAtMs: number | null,
+    { phase, endedAtMs, counters, news }: Omit<Report, "orphans">,
     record: () => void,
   ): Promise<void> {
     const now = Date.now();
-    const started = this.ctx.storage.transactionSync(() => {
+    const due = this.ctx.storage.transactionSync(() => {
+      const row = this.#sql.exec(`SELECT phase, schedule FROM ${table} WHERE id = ?`, id).toArray()[0];
       record();
-      if (endedAtMs === null) return null;
-      const row = this.#sql.exec(`SELECT schedule FROM ${table} WHERE id = ?`, id).toArray()[0];
+      this.#metrics.take(id, counters);
+      // A report whose answer was lost comes again: it is no second end, and is told once.
+      const isNews = row?.["phase"] !== phase;
+      if (isNews && endedAtMs !== null) this.#metrics.add(`${table}_ended_total`, { phase }, 1);
+      const tells = isNews && news !== null && readReceiver(this.env).state !== "off";
+      if (tells) this.#outbox.add(news, now);
       const schedule = row?.["schedule"];
-      return typeof schedule === "string" ? this.#schedules.startQueued(schedule, now) : null;
+      const waited = endedAtMs !== null && typeof schedule === "string";
+      const started = waited ? this.#schedules.startQueued(schedule, now) : null;
+      return tells || started !== null;
     });
-    // Whoever reports an end waits for no beginning: the alarm creates it.
-    if (started !== null) await this.ctx.storage.setAlarm(now);
+    // Whoever reports waits for no beginning and no receiver: the alarm sees to both.
+    if (due) await this.ctx.storage.setAlarm(now);
+  }
+
+  /** What is scraped: Prometheus text. */
+  async metrics(): Promise<string> {
+    return this.#metrics.render(this.#outbox.waiting(), Date.now());
   }
 
   /** Newest first. @param before the id after which to go on, or null */
@@ -341,9 +366,24 @@ export class Registry extends DurableObject<Env> {
     return { kind: "sync", ...this.#syncs.insert(work.spec, work.place, schedule, now) };
   }
 
-  /** Creates the objects of copies and syncs whose creator died. */
+  /** Creates the objects of copies and syncs whose creator died, and sends the webhooks that are due. */
   override async alarm(): Promise<void> {
     const now = Date.now();
+    const due = this.#outbox.nextTryMs();
+    // First of all: an alarm that has fired is used up, and what is due would wait for ever if this event died.
+    if (due !== null) await this.#wakeBy(Math.max(due, now + DELIVERY_GRACE_MS));
+    const tell = this.#outbox.deliverDue(readReceiver(this.env), now, (outcome, takeOut) =>
+      this.ctx.storage.transactionSync(() => {
+        takeOut();
+        this.#metrics.add("notices_total", { outcome }, 1);
+      }),
+    );
+    await Promise.all([this.#createAdmitted(now), tell]);
+    const next = this.#outbox.nextTryMs();
+    if (next !== null) await this.#wakeBy(next);
+  }
+
+  async #createAdmitted(now: number): Promise<void> {
     const rows = this.#sql
       .exec("SELECT id, spec, created_at_ms FROM copies WHERE phase = 'admitted' LIMIT 100")
       .toArray();
@@ -361,8 +401,12 @@ export class Registry extends DurableObject<Env> {
   }
 
   async #deliverLater(now: number): Promise<void> {
-    if ((await this.ctx.storage.getAlarm()) === null)
-      await this.ctx.storage.setAlarm(now + DELIVERY_GRACE_MS);
+    await this.#wakeBy(now + DELIVERY_GRACE_MS);
+  }
+
+  async #wakeBy(atMs: number): Promise<void> {
+    const alarmMs = await this.ctx.storage.getAlarm();
+    if (alarmMs === null || alarmMs > atMs) await this.ctx.storage.setAlarm(atMs);
   }
 
   #insertCopy(spec: CopySpec, schedule: string | null, now: number): Admitted {

@@ -34,7 +34,7 @@ const refused =
     if (problem !== null) context.addIssue({ code: "custom", message: problem });
   };
 
-const ScheduleSchema = z
+export const ScheduleSchema = z
   .strictObject({
     cron: z.string().superRefine(refused(checkCron)),
     timezone: z.string().superRefine(refused(checkTimeZone)).default("UTC"),

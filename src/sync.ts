@@ -18,7 +18,10 @@ import { PARTS_PER_LANE } from "./api.ts";
 import { Audience, type Stage, isWatch, watch } from "./audience.ts";
 import type { Env } from "./env.ts";
 import { meshFailure } from "./failure.ts";
+import { log } from "./log.ts";
+import { PUSH_MS, type WorkCounters } from "./metrics.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./object_work.ts";
+import { newsFor } from "./outbox.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type SyncView, syncLine, syncResult } from "./progress.ts";
 import { readCount } from "./query.ts";
@@ -51,6 +54,8 @@ export class Sync extends DurableObject<Env> {
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
   readonly #waiting = new Waiting();
   readonly #audience = new Audience(this.#stage());
+  // In memory only: counters that are pushed once more are not counted twice.
+  #pushedMs = 0;
   // Lanes that work and could take more. In memory only: they ask by themselves after a while.
   readonly #hungry = new Set<number>();
   #advancing = false;
@@ -233,7 +238,7 @@ export class Sync extends DurableObject<Env> {
     } catch (error) {
       // Not a store's failure but ours or the platform's: the alarm set above goes on from what is stored.
       const detail = error instanceof Error ? error.message : String(error);
-      console.error(JSON.stringify({ event: "step_crashed", syncId: this.#record.load().id, detail }));
+      log("error", "step_crashed", { syncId: this.#record.load().id, detail });
       this.#record.timeline.add(Date.now(), "step_crashed", detail);
     } finally {
       this.#advancing = false;
@@ -335,16 +340,38 @@ export class Sync extends DurableObject<Env> {
   /** Tells the registry of a new phase. @returns whether it knows the present one */
   async #reportPhase(): Promise<boolean> {
     const { id, job, reported, endedAtMs } = this.#record.load();
-    if (reported === job.phase) return true;
+    const pushes = isHandingOut(job) && Date.now() - this.#pushedMs >= PUSH_MS;
+    if (reported === job.phase && !pushes) return true;
+    this.#pushedMs = Date.now();
     try {
-      await this.ctx.exports.Registry.getByName("registry").reportSync(id, job.phase, endedAtMs);
+      await this.ctx.exports.Registry.getByName("registry").reportSync(id, {
+        phase: job.phase,
+        endedAtMs,
+        counters: this.#counters(),
+        news: newsFor("sync", job.phase, this.#status()),
+      });
     } catch (error) {
       // The sync does not wait for its index; the next step or alarm tells again.
-      console.error(JSON.stringify({ event: "report_failed", syncId: id, detail: String(error) }));
+      log("error", "report_failed", { syncId: id, detail: String(error) });
       return false;
     }
     this.#record.markReported(job.phase);
     return this.#record.load().job.phase === job.phase;
+  }
+
+  #counters(): WorkCounters {
+    const { counters } = this.#record.load();
+    return {
+      kind: "sync",
+      bytes: counters.copied.bytes,
+      listed: counters.listed.objects,
+      copied: counters.copied.objects,
+      skipped: counters.skipped.objects,
+      failed: counters.failed.objects + counters.deleteFailed.objects,
+      deleted: counters.deleted.objects,
+      batchesInFlight: this.#record.batches.totals().leased,
+      lanes: this.#record.lanes.live().length,
+    };
   }
 
   #lane(id: string, lane: number) {

@@ -69,7 +69,7 @@ export class SyncRecord {
     this.lanes = new LaneTable(this.#sql);
     this.large = new LargeTable(this.#sql);
     this.report = new ReportBuffer(this.#sql);
-    this.timeline = new Timeline(this.#sql);
+    this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));
   }
 
   /** Stores a new sync. One that is there already stays as it is. */

@@ -5,10 +5,11 @@
 import { type Context, Hono } from "hono";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
+import { log } from "./log.ts";
+import { SYNC_PHASES } from "./phases.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { idempotencyKey, readBody, readLimit } from "./request.ts";
 import { destinationPlace, formatPrefix, parseSyncRequest, resolveSync } from "./sync_api.ts";
-import type { SyncJob } from "./sync_job.ts";
 import type { AdmittedSync } from "./sync_rows.ts";
 
 type Mesh = Cloudflare.Exports;
@@ -87,7 +88,7 @@ export async function createSync(mesh: Mesh, { id, spec, createdAtMs }: Admitted
   try {
     await mesh.Sync.getByName(id).create(id, spec, createdAtMs);
   } catch (error) {
-    console.error(JSON.stringify({ event: "create_deferred", syncId: id, detail: String(error) }));
+    log("error", "create_deferred", { syncId: id, detail: String(error) });
   }
 }
 
@@ -112,18 +113,4 @@ function meshOf(call: Call): Mesh {
   return (call.executionCtx as ExecutionContext).exports;
 }
 
-/** What a list can be asked for: `admitted` until the sync has reported, then the job's own phases. */
-const PHASES: ReadonlySet<string> = new Set<SyncJob["phase"] | "admitted">([
-  "admitted",
-  "listing",
-  "copying",
-  "deleting",
-  "stopping",
-  "reporting",
-  "completed",
-  "finished_with_errors",
-  "failed",
-  "cancelled",
-  "paused",
-  "blocked",
-]);
+const PHASES: ReadonlySet<string> = new Set(SYNC_PHASES);

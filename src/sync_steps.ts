@@ -6,6 +6,7 @@
 import type { Env } from "./env.ts";
 import { type Failure, type Side, meshFailure } from "./failure.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
+import { log } from "./log.ts";
 import type { ObjectWork } from "./object_work.ts";
 import { Problem } from "./problem.ts";
 import { type Entry, addTo, reportKey } from "./report.ts";
@@ -217,7 +218,7 @@ export class SyncSteps {
     };
     // A part that cannot be read breaks the answer off, which the client sees; half a report must not look whole.
     pump().catch(async (error: unknown) => {
-      console.error(JSON.stringify({ event: "report_broken", syncId: id, detail: String(error) }));
+      log("error", "report_broken", { syncId: id, detail: String(error) });
       if (!writable.locked) await writable.abort(error).catch(() => undefined);
     });
     return readable;

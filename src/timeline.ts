@@ -1,4 +1,6 @@
-// The timeline of one copy: what happened, newest last, bounded, in the coordinator's SQLite.
+// The timeline of one copy or sync: what happened, newest last, bounded, in its SQLite; and each entry a line of the log.
+
+import { log } from "./log.ts";
 
 export interface TimelineEntry {
   readonly at: string;
@@ -12,8 +14,12 @@ const MAX_ENTRIES = 200;
 export class Timeline {
   readonly #sql: SqlStorage;
 
-  constructor(sql: SqlStorage) {
+  readonly #subject: () => Readonly<Record<string, string>>;
+
+  /** @param subject the id of what this is the timeline of, as the log names it */
+  constructor(sql: SqlStorage, subject: () => Readonly<Record<string, string>>) {
     this.#sql = sql;
+    this.#subject = subject;
   }
 
   createTables(): void {
@@ -29,6 +35,7 @@ export class Timeline {
       .exec("INSERT INTO timeline (at_ms, event, detail) VALUES (?, ?, ?) RETURNING seq", now, event, detail)
       .one();
     this.#sql.exec("DELETE FROM timeline WHERE seq <= ?", Number(row["seq"]) - MAX_ENTRIES);
+    log("info", event, { ...this.#subject(), ...(detail === null ? {} : { detail }) });
   }
 
   entries(): TimelineEntry[] {

@@ -6,7 +6,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
-import { MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
+import { checkAnswer } from "./api_answers.ts";
+import { type Answer, MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
 import type { TestStore } from "./store/store.ts";
 
 export {
@@ -51,15 +52,32 @@ export class Mesh extends MeshClient {
   readonly #miniflare: Miniflare;
   readonly #ownDirectory: string | null;
   readonly #pids: readonly number[];
+  readonly #secrets: readonly string[];
+  /** What the Workers have logged, line by line. */
+  readonly logged: readonly string[];
 
   private constructor(
     miniflare: Miniflare,
-    { url, ownDirectory, pids }: { url: URL; ownDirectory: string | null; pids: readonly number[] },
+    {
+      url,
+      ownDirectory,
+      pids,
+      secrets,
+      logged,
+    }: {
+      url: URL;
+      ownDirectory: string | null;
+      pids: readonly number[];
+      secrets: readonly string[];
+      logged: readonly string[];
+    },
   ) {
     super(url);
     this.#miniflare = miniflare;
     this.#ownDirectory = ownDirectory;
     this.#pids = pids;
+    this.#secrets = secrets;
+    this.logged = logged;
   }
 
   static async start(options: MeshOptions): Promise<Mesh> {
@@ -73,6 +91,7 @@ export class Mesh extends MeshClient {
     }
     const directory = options.directory ?? mkdtempSync(join(MEMORY, "bucket-brigade-mesh-"));
     const others = new Set(workerdPids());
+    const logged: string[] = [];
     const miniflare = new Miniflare({
       ...convertV4MiniflareOptions({
         name: "bucket-brigade",
@@ -93,6 +112,11 @@ export class Mesh extends MeshClient {
         ...(options.outbound === undefined ? {} : { outboundService: { node: options.outbound } }),
       }),
       resourcePersistencePath: directory,
+      handleStructuredLogs: ({ level, message }) => {
+        logged.push(message);
+        // What is not a line of ours is a complaint of workerd's: whoever runs the tests should see it.
+        if (!message.startsWith("{")) console.log(`workerd ${level}: ${message}`);
+      },
     });
     const url = await miniflare.ready;
     const pids = workerdPids().filter((pid) => !others.has(pid));
@@ -100,6 +124,8 @@ export class Mesh extends MeshClient {
       url,
       ownDirectory: options.directory === undefined ? directory : null,
       pids,
+      secrets: secretsOf(bindings),
+      logged,
     });
   }
 
@@ -119,15 +145,47 @@ export class Mesh extends MeshClient {
     await this.#miniflare.unsafeEvictDurableObject("bucket-brigade", className, { name });
   }
 
+  /** @throws Error when a secret of the configuration stands in the log */
   async stop(): Promise<void> {
     await this.#miniflare.dispose();
     if (this.#ownDirectory !== null) rmSync(this.#ownDirectory, { recursive: true, force: true });
+    for (const line of this.logged) this.#checkSecrets("The log", line);
+  }
+
+  /** A call whose answer is as the API describes itself, and without a secret. */
+  override async call<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    request: { body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Answer<T>> {
+    const answer = await super.call<T>(method, path, request);
+    checkAnswer(method, path, answer);
+    this.#checkSecrets(`${method} ${path}`, answer.text);
+    return answer;
+  }
+
+  #checkSecrets(where: string, text: string): void {
+    if (this.#secrets.some((secret) => text.includes(secret)))
+      throw new Error(`${where} tells a secret: ${text}`);
   }
 
   async fireCron(at: Date): Promise<void> {
     const worker = await this.#miniflare.getWorker();
     await worker.scheduled({ scheduledTime: at, cron: "* * * * *" });
   }
+}
+
+/** What must never be read anywhere: tokens, and what signs. */
+function secretsOf(bindings: Readonly<Record<string, string>>): string[] {
+  const found: string[] = [];
+  for (const [name, value] of Object.entries(bindings)) {
+    if (/^(?:API_TOKEN|API_TOKEN_READ|NOTIFY_SECRET)$/.test(name)) found.push(value);
+    if (!name.startsWith("STORE_")) continue;
+    for (const [, secret] of value.matchAll(/"(?:secretAccessKey|sessionToken)":\s*"([^"]{8,})"/g)) {
+      if (secret !== undefined) found.push(secret);
+    }
+  }
+  return found.filter((secret) => secret.length >= 8);
 }
 
 /** The workerd processes that this process has started and that live. */

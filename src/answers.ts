@@ -1,0 +1,242 @@
+// What the HTTP API answers, as schemas: for the documentation at /openapi.json, and for the tests, which hold every
+// answer of every test against them. They are strict: a field that is not written down here is a failed test.
+//
+// Nothing in the mesh checks its own answers with them while it runs.
+
+import { z } from "zod";
+import { COMPARE_MODES } from "./compare.ts";
+import { COPY_PHASES, SYNC_PHASES } from "./phases.ts";
+
+const Time = z.iso.datetime();
+const MaybeTime = Time.nullable();
+const Whole = z.int().min(0);
+const Bytes = Whole.describe("bytes");
+const Id = z
+  .string()
+  .regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/)
+  .describe("sorts by time");
+const CopyPhase = z.enum(COPY_PHASES);
+const SyncPhase = z.enum(SYNC_PHASES);
+
+const ObjectRef = z.strictObject({
+  store: z.string(),
+  bucket: z.string(),
+  key: z.string(),
+  versionId: z.string().optional(),
+});
+
+const Failure = z.strictObject({
+  code: z.string().describe("stable"),
+  message: z.string().describe("for people, with the store's own words"),
+  operation: z.string().describe("the S3 operation"),
+  status: z.int().nullable(),
+  requestId: z.string().nullable(),
+  storeCode: z.string().optional().describe("the store's own code"),
+});
+
+const TimelineEntry = z.strictObject({ at: Time, event: z.string(), detail: z.string().optional() });
+
+const Orphan = z.strictObject({
+  kind: z.enum(["upload", "possible_upload", "possible_object"]),
+  uploadId: z.string().optional(),
+  since: Time,
+  failedAttempts: Whole,
+  nextTryAt: MaybeTime,
+  failure: Failure,
+});
+
+/** Of a copy or sync that is admitted and has not begun to answer for itself. */
+export const Admitted = z.strictObject({ id: Id, phase: z.literal("admitted") });
+
+export const CopyStatus = z.strictObject({
+  id: Id,
+  phase: CopyPhase,
+  resumesIn: CopyPhase.optional().describe("paused, blocked: the phase it goes on with"),
+  queuedBehind: Id.optional(),
+  source: ObjectRef,
+  destination: ObjectRef,
+  size: Bytes.nullable(),
+  partSize: Bytes.nullable(),
+  parts: z.strictObject({
+    total: Whole.nullable(),
+    done: Whole,
+    inFlight: Whole,
+    failedAttempts: Whole,
+  }),
+  bytes: z.strictObject({ done: Bytes, total: Bytes.nullable() }),
+  rate: z.strictObject({ bytesPerSecond: Whole.nullable(), etaSeconds: Whole.nullable() }),
+  lanes: Whole,
+  concurrency: Whole,
+  attempts: Whole,
+  via: z.enum(["stream", "server"]).nullable(),
+  proof: z.enum(["etag", "content-md5", "checksum", "part-md5", "length"]).optional(),
+  etag: z.string().optional(),
+  skipped: z.literal(true).optional().describe("the destination had an object of this name"),
+  warnings: z.array(z.string()),
+  orphans: z.array(Orphan).optional(),
+  failure: Failure.optional(),
+  createdAt: Time,
+  startedAt: MaybeTime,
+  endedAt: MaybeTime,
+  timeline: z.array(TimelineEntry),
+});
+
+export const CopyList = z.strictObject({
+  copies: z.array(
+    z.strictObject({
+      id: Id,
+      phase: CopyPhase,
+      schedule: z.string().nullable(),
+      createdAt: Time,
+      endedAt: MaybeTime,
+      orphans: Whole,
+      source: z.string(),
+      destination: z.string(),
+    }),
+  ),
+  next: Id.nullable().describe("the cursor of the next page"),
+});
+
+export const PartsPage = z.strictObject({
+  parts: z.array(
+    z.strictObject({
+      partNumber: z.int().min(1).max(10_000),
+      offset: Bytes,
+      length: Bytes,
+      state: z.enum(["pending", "inFlight", "done"]),
+      attempt: Whole,
+      failedAttempts: Whole,
+      lane: Whole.nullable(),
+      etag: z.string().nullable(),
+      durationMs: Whole.nullable(),
+      doneAt: MaybeTime,
+    }),
+  ),
+  next: z.string().nullable(),
+});
+
+const Sums = z.strictObject({
+  listed: Whole,
+  copied: Whole,
+  skipped: Whole,
+  failed: Whole,
+  wouldCopy: Whole,
+});
+
+export const SyncStatus = z.strictObject({
+  id: Id,
+  phase: SyncPhase,
+  resumesIn: SyncPhase.optional(),
+  source: z.string(),
+  destination: z.string(),
+  dryRun: z.boolean(),
+  objects: Sums.extend({ underWay: z.int() }).describe("each listed key is in exactly one of the others"),
+  bytes: Sums,
+  skippedBy: z.record(z.string(), Whole),
+  deletes: z.strictObject({
+    destinationObjects: Whole,
+    extra: Whole,
+    deleted: Whole,
+    failed: Whole,
+    wouldDelete: Whole.optional(),
+  }),
+  rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),
+  inFlight: z.strictObject({ batches: Whole, largeRunning: Whole, largeWaiting: Whole }),
+  failures: z
+    .array(z.strictObject({ key: z.string(), code: z.string(), message: z.string(), attempts: Whole }))
+    .describe("the first of them; the report has all"),
+  warnings: z.array(z.string()),
+  failure: Failure.optional(),
+  report: z.strictObject({ path: z.string(), storedAt: z.string(), parts: Whole, bytes: Bytes }),
+  options: z.looseObject({ compare: z.enum(COMPARE_MODES), delete: z.boolean(), maxDeletes: z.string() }),
+  createdAt: Time,
+  startedAt: MaybeTime,
+  endedAt: MaybeTime,
+  timeline: z.array(TimelineEntry),
+});
+
+export const SyncList = z.strictObject({
+  syncs: z.array(
+    z.strictObject({
+      id: Id,
+      phase: SyncPhase,
+      source: z.string(),
+      destination: z.string(),
+      dryRun: z.boolean(),
+      schedule: z.string().nullable(),
+      createdAt: Time,
+      endedAt: MaybeTime,
+    }),
+  ),
+  next: Id.nullable(),
+});
+
+/** A line of a sync's report. */
+export const ReportLine = z.looseObject({
+  key: z.string(),
+  action: z.enum(["copied", "skipped", "failed", "deleted", "delete_failed", "would_copy", "would_delete"]),
+  size: Bytes,
+});
+
+const Run = z.strictObject({
+  dueAt: Time,
+  outcome: z.enum(["started", "skipped", "queued", "refused"]),
+  startedAt: MaybeTime,
+  copyId: Id.nullable(),
+  syncId: Id.nullable(),
+  phase: z.string().nullable(),
+  endedAt: MaybeTime,
+  detail: z.string().nullable(),
+});
+
+export const Schedule = z.strictObject({
+  name: z.string(),
+  cron: z.string(),
+  timezone: z.string(),
+  enabled: z.boolean(),
+  overlap: z.enum(["skip", "queue"]),
+  copy: z.looseObject({}).optional(),
+  sync: z.looseObject({}).optional(),
+  createdAt: Time,
+  nextRunAt: MaybeTime,
+  lastRun: Run.nullable(),
+  runs: z.array(Run),
+});
+
+export const ScheduleList = z.strictObject({ schedules: z.array(Schedule) });
+
+export const QueuedRun = z.strictObject({ schedule: z.string(), run: Run });
+
+const Store = z.union([
+  z.strictObject({ name: z.string(), ok: z.literal(false), error: z.string() }),
+  z.looseObject({
+    name: z.string(),
+    ok: z.literal(true),
+    endpoint: z.string(),
+    region: z.string(),
+    provider: z.string(),
+    style: z.enum(["path", "virtual"]),
+    temporaryCredentials: z.boolean(),
+    encryption: z.string().nullable(),
+  }),
+]);
+
+export const Stores = z.strictObject({
+  stores: z.array(Store),
+  notify: z
+    .discriminatedUnion("state", [
+      z.strictObject({ state: z.literal("off") }),
+      z.strictObject({ state: z.literal("on"), host: z.string() }),
+      z.strictObject({ state: z.literal("misconfigured"), error: z.string() }),
+    ])
+    .describe("the receiver of webhooks"),
+});
+
+/** RFC 9457. */
+export const ProblemBody = z.strictObject({
+  type: z.literal("about:blank"),
+  title: z.string(),
+  status: z.int(),
+  code: z.string().describe("stable"),
+  detail: z.string().describe("for people: the value, what is allowed, what to do"),
+});
