@@ -26,9 +26,9 @@ import {
   spread,
   startStore,
   storeSecret,
-  workerdPid,
 } from "./measure.ts";
-import { Mesh, type Status } from "./mesh.ts";
+import { BareMesh } from "./bare_mesh.ts";
+import type { Status } from "./mesh.ts";
 
 const { values } = parseArgs({
   options: {
@@ -67,23 +67,20 @@ async function main(): Promise<void> {
   }
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
-  const meshes: Mesh[] = [];
+  const meshes: BareMesh[] = [];
   try {
     const source = await startStore(["--etags", "opaque", "--generate", `source/object=${SIZE}`]);
     const destination = await startStore(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
     stores.push(source, destination);
     const bundlePath = buildBundle(directory);
-    const mesh = await Mesh.start({
-      bundlePath,
-      bindings: {
-        STORE_EAST: storeSecret(source),
-        ...Object.fromEntries(
-          Object.entries(DESTINATIONS).map(([name, { profile }]) => [
-            `STORE_${name.toUpperCase()}`,
-            storeSecret(destination, { profile }),
-          ]),
-        ),
-      },
+    const mesh = await BareMesh.start(bundlePath, {
+      STORE_EAST: storeSecret(source),
+      ...Object.fromEntries(
+        Object.entries(DESTINATIONS).map(([name, { profile }]) => [
+          `STORE_${name.toUpperCase()}`,
+          storeSecret(destination, { profile }),
+        ]),
+      ),
     });
     meshes.push(mesh);
     const contestants: Contestant[] = [
@@ -152,13 +149,13 @@ async function report(contestants: readonly Contestant[]): Promise<void> {
 }
 
 function meshCopy(
-  mesh: Mesh,
+  mesh: BareMesh,
   { name, store, verify }: { name: string; store: string; verify: string },
 ): Contestant {
   return {
     name,
     async run() {
-      const pid = workerdPid();
+      const { pid } = mesh;
       writeFileSync(`/proc/${pid}/clear_refs`, "5"); // forget the peak of memory so far
       const before = cpuSecondsOf(pid);
       const startedAt = performance.now();
@@ -179,7 +176,7 @@ function meshCopy(
   };
 }
 
-async function ended(mesh: Mesh, id: string): Promise<Status> {
+async function ended(mesh: BareMesh, id: string): Promise<Status> {
   for (;;) {
     const { body } = await mesh.call<Status>("GET", `/copies/${id}?wait=60`);
     if (["completed", "failed", "cancelled", "blocked"].includes(body.phase)) return body;
