@@ -207,7 +207,8 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
       `Source and destination are the same object, ${formatObject(source)}: nothing to copy`,
     );
   }
-  const refusal = partSize === null ? null : checkPartSize(partSize, planLimits(env));
+  const { minPartBytes } = destinationStore.profile;
+  const refusal = partSize === null ? null : checkPartSize(partSize, { ...planLimits(env), minPartBytes });
   if (refusal !== null) throw new Problem(400, refusal.code, refusal.message);
   const { lanes, concurrency } = widthOf(request, [sourceStore, destinationStore], env);
   return {

@@ -59,7 +59,7 @@ export function planCopy(
         `the smallest part size that fits is ${leastBytes} bytes; raise MAX_PART_MIB to ${Math.ceil(leastBytes / MIB)}`,
     );
   }
-  if (requestedPartBytes !== null && requestedPartBytes < leastBytes) {
+  if (requestedPartBytes !== null && Math.ceil(sizeBytes / requestedPartBytes) > maxParts) {
     return refuse(
       "part_size_too_small",
       `Cannot copy ${sizeBytes} bytes in parts of ${requestedPartBytes} bytes: that is ` +
@@ -100,7 +100,7 @@ export function checkPartSize(
   if (partBytes < minPartBytes) {
     return {
       code: "part_size_too_small",
-      message: `Cannot use parts of ${partBytes} bytes: S3 takes no part but the last below ${minPartBytes} bytes (5 MiB)`,
+      message: `Cannot use parts of ${partBytes} bytes: the destination takes no part but the last below ${minPartBytes} bytes (${minPartBytes / MIB} MiB)`,
     };
   }
   if (partBytes > maxPartBytes) {

@@ -18,15 +18,7 @@ import { AwsClient } from "aws4fetch";
 import { buildBundle } from "./build.ts";
 import { benchListing } from "./bench_listing.ts";
 import { benchSmall } from "./bench_small.ts";
-import {
-  type Store,
-  cpuSecondsOf,
-  median,
-  peakMibOf,
-  spread,
-  startStore,
-  storeSecret,
-} from "./measure.ts";
+import { type Store, cpuSecondsOf, median, peakMibOf, spread, startStore, storeSecret } from "./measure.ts";
 import { BareMesh } from "./bare_mesh.ts";
 import type { Status } from "./mesh.ts";
 

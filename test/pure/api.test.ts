@@ -275,7 +275,7 @@ describe("resolveCopy()", () => {
       [
         400,
         "part_size_too_small",
-        "Cannot use parts of 5000000 bytes: S3 takes no part but the last below 5242880 bytes (5 MiB)",
+        "Cannot use parts of 5000000 bytes: the destination takes no part but the last below 5242880 bytes (5 MiB)",
       ],
     ],
     [
@@ -289,6 +289,15 @@ describe("resolveCopy()", () => {
   ];
   test.each(rows)("refuses %j", (change, answer) => {
     expect(problemOf(() => resolve(change))).toEqual(answer);
+  });
+
+  test("takes parts as small as the destination's profile allows", () => {
+    const env = {
+      ...ENV,
+      STORE_WEST: secret({ endpoint: "https://w.example.com", profile: { minPartBytes: 65_536 } }),
+    };
+    expect(resolve({ partSize: 65_536 }, env).partSizeBytes).toBe(65_536);
+    expect(problemOf(() => resolve({ partSize: 65_535 }, env))?.[1]).toBe("part_size_too_small");
   });
 
   test("takes another key or another bucket of one service", () => {

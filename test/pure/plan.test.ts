@@ -83,6 +83,11 @@ describe("planCopy()", () => {
     },
   );
 
+  test("takes a requested part size of any number of bytes that 10,000 parts allow", () => {
+    expect(planOf(10_000 * (PS + 1), PS + 1)).toMatchObject({ partSizeBytes: PS + 1, partCount: 10_000 });
+    expect(refusalOf(10_000 * (PS + 1) + 1, PS + 1)).toMatchObject({ code: "part_size_too_small" });
+  });
+
   test("names the smallest part size that fits when 10,000 parts are not enough", () => {
     expect(refusalOf(10_000 * PS + 1, PS)).toEqual({
       code: "part_size_too_small",
@@ -172,7 +177,7 @@ describe("planCopy()", () => {
 
   test("says what is wrong with a part size before it knows the object", () => {
     expect(checkPartSize(5_000_000, LIMITS)?.message).toBe(
-      "Cannot use parts of 5000000 bytes: S3 takes no part but the last below 5242880 bytes (5 MiB)",
+      "Cannot use parts of 5000000 bytes: the destination takes no part but the last below 5242880 bytes (5 MiB)",
     );
     expect(checkPartSize(200 * MIB, LIMITS)?.message).toBe(
       "Cannot use parts of 209715200 bytes: MAX_PART_MIB allows 99614720 bytes (95 MiB)",

@@ -5,7 +5,8 @@
  *
  * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects named
  * `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size, and
- * `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB.
+ * `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB. `--delay-ms` keeps every answer back for so long, and
+ * `--bytes-per-second` is the most that one connection moves in one direction: a store far away.
  */
 import { parseArgs } from "node:util";
 import { namedFaults } from "./named_faults.ts";
@@ -24,6 +25,9 @@ const { values } = parseArgs({
     swallow: { type: "boolean", default: false },
     etags: { type: "string", default: "md5" },
     faults: { type: "boolean", default: false },
+    "min-part-bytes": { type: "string" },
+    "delay-ms": { type: "string" },
+    "bytes-per-second": { type: "string" },
   },
 });
 
@@ -50,6 +54,7 @@ const store = await startStore({
   region: values.region,
   buckets: [...new Set([...values.bucket, ...[...generated, ...fills].map(({ bucket }) => bucket)])],
   etags: values.etags === "opaque" ? "opaque" : "md5",
+  ...(values["min-part-bytes"] === undefined ? {} : { minPartBytes: Number(values["min-part-bytes"]) }),
   ...(values.dir === undefined ? {} : { directory: values.dir }),
 });
 for (const { bucket, key, size } of generated) store.putGenerated(bucket, key, { size });
@@ -62,6 +67,13 @@ for (const { bucket, prefix, count } of fills) {
   }
 }
 if (values.swallow) store.swallow();
+if (values["delay-ms"] !== undefined)
+  store.fault({}, { kind: "delay", milliseconds: Number(values["delay-ms"]) });
+if (values["bytes-per-second"] !== undefined) {
+  const bytesPerSecond = Number(values["bytes-per-second"]);
+  store.fault({}, { kind: "throttle", direction: "in", bytesPerSecond });
+  store.fault({}, { kind: "throttle", direction: "out", bytesPerSecond });
+}
 
 const { accessKeyId, secretAccessKey } = store.credentials;
 console.log(JSON.stringify({ endpoint: store.endpoint, region: store.region, accessKeyId, secretAccessKey }));
