@@ -197,11 +197,10 @@ function awsPipes({
         config,
         `[default]\nregion = ${source.region}\ns3 =\n  addressing_style = path\n${settings}`,
       );
-      const key = ({ credentials }: Store) => [credentials.accessKeyId, credentials.secretAccessKey];
       return await measureTool(
         'AWS_ACCESS_KEY_ID="$1" AWS_SECRET_ACCESS_KEY="$2" aws --endpoint-url "$3" s3 cp s3://source/object - | ' +
           'AWS_ACCESS_KEY_ID="$4" AWS_SECRET_ACCESS_KEY="$5" aws --endpoint-url "$6" s3 cp - s3://destination/aws --expected-size "$7"',
-        [...key(source), source.endpoint, ...key(destination), destination.endpoint, String(sizeBytes)],
+        [...keyOf(source), source.endpoint, ...keyOf(destination), destination.endpoint, String(sizeBytes)],
         { AWS_CONFIG_FILE: config },
       );
     },
@@ -213,6 +212,10 @@ function awsPipes({
     ),
     contestant("aws s3 cp piped, its defaults", ""),
   ];
+}
+
+function keyOf({ credentials }: Store): string[] {
+  return [credentials.accessKeyId, credentials.secretAccessKey];
 }
 
 function report(runs: ReadonlyMap<string, readonly Run[]>, sizeBytes: number): void {
