@@ -172,12 +172,15 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
   other: {},
 };
 
-/** The R2 that `wrangler dev` serves from workerd: part ETags are opaque, checksums and conditions on PUT are not there. */
+/**
+ * The R2 that `wrangler dev` serves from workerd: part ETags are opaque, there are no checksums, and of the conditions that
+ * something be absent only PutObject's is heeded.
+ */
 export const LOCAL_R2: Partial<Profile> = {
   md5PartEtag: false,
   checksums: [],
   checksumMode: false,
-  conditionalPut: false,
+  conditionalComplete: false,
 };
 
 const HOSTS: readonly (readonly [suffix: string, Provider])[] = [

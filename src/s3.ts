@@ -231,7 +231,8 @@ export async function copyObject(
     ...(await copySourceHeaders(request.source)),
     ...(await customerKeyHeaders(s3.store.encryption)),
     "x-amz-metadata-directive": "REPLACE",
-    "x-amz-tagging-directive": "REPLACE",
+    // A store without tags (R2) refuses the whole copy for it.
+    ...(s3.store.profile.tags ? { "x-amz-tagging-directive": "REPLACE" } : {}),
   };
   const { signal } = request;
   return await takeCopyEtag(

@@ -246,7 +246,8 @@ export class Steps {
     const { spec } = this.#record.load();
     const destination = this.#destination();
     const conditional = ifExists !== "overwrite" && destination.store.profile.conditionalComplete;
-    if (ifExists !== "overwrite" && !conditional && (await objectExists(destination, spec.destination))) {
+    // Asked for also where the condition is sent: there are stores that take it and do not heed it.
+    if (ifExists !== "overwrite" && (await objectExists(destination, spec.destination))) {
       const failure = meshFailure(
         "destination_exists",
         "An object of that name appeared at the destination",

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
+import { hireUndertaker } from "./undertaker.ts";
 
 export interface LocalStore {
   /** As objects are named in requests: `east:source/key`. */
@@ -182,15 +183,6 @@ export class LocalMesh {
       // ESRCH: nobody of the group is left, which is what was wanted.
     }
   }
-}
-
-/** Does what stop() does when this process ends without it, killed for example: then the pipe between them closes. */
-function hireUndertaker(groupId: number | undefined, directory: string): ChildProcess {
-  const script = 'read -r _; kill -9 "-$0"; sleep 1; rm -rf "$1"';
-  return spawn("sh", ["-c", script, String(groupId), directory], {
-    detached: true, // what is sent to our own group is not meant for it
-    stdio: ["pipe", "ignore", "ignore"],
-  });
 }
 
 /** Aborted when this process is told to end: by Ctrl-C, a signal, or the end of whoever started it or reads its output. */

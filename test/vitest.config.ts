@@ -1,6 +1,6 @@
-// Three projects: `pure` (no process, no network), `workers` (the built bundle in real workerd against the
-// test store over loopback HTTP) and `clients` (the test store judged by S3 clients that this project did not write;
-// needs them installed, so only `npm run interop` runs it).
+// Four projects: `pure` (no process, no network), `workers` (the built bundle in real workerd against the test store over
+// loopback HTTP), and two that need programs of others to be installed, so that only `npm run interop` runs them:
+// `clients` (the test store judged by the AWS CLI) and `interop` (the mesh between stores that others have written).
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -19,6 +19,15 @@ export default defineConfig({
         },
       },
       { test: { name: "clients", include: ["test/clients/**/*.test.ts"], testTimeout: 120_000 } },
+      {
+        test: {
+          name: "interop",
+          include: ["test/interop/**/*.test.ts"],
+          globalSetup: ["test/build.ts", "test/interop/setup.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
     ],
   },
 });

@@ -176,6 +176,13 @@ export async function copyObject(core: Core, exchange: Exchange): Promise<void> 
   );
   const replacesMetadata = directive(exchange, "x-amz-metadata-directive") === "REPLACE";
   const replacesTags = directive(exchange, "x-amz-tagging-directive") === "REPLACE";
+  // As local R2 has it.
+  if (replacesTags && core.options.without.includes("tagging")) {
+    throw new StoreError(
+      "NotImplemented",
+      "Header 'x-amz-tagging-directive' with value 'REPLACE' not implemented",
+    );
+  }
   const ownClass = exchange.header("x-amz-storage-class") !== undefined;
   const ownEncryption = requested.encryption.kind !== "none";
   const isSelf = bucket.current(exchange.key) === source;

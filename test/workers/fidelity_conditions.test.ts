@@ -9,14 +9,16 @@ const directory = memoryDirectory();
 const conditional = { profile: { conditionalPut: true, conditionalComplete: true } };
 const {
   mesh,
-  stores: { east, west, without },
+  stores: { east, west, without, deaf },
 } = await openWorld(
   {
     east: { buckets: ["source"] },
     west: { buckets: ["destination"] },
     without: { buckets: ["destination"], conditionalWrites: "501" },
+    // It is believed to heed conditions, and does not.
+    deaf: { buckets: ["destination"], conditionalWrites: "ignored" },
   },
-  () => ({ directory, storeFields: { west: conditional } }),
+  () => ({ directory, storeFields: { west: conditional, deaf: conditional } }),
 );
 
 const request = (key: string, to: string, more: Record<string, unknown>) => ({
@@ -26,7 +28,7 @@ const request = (key: string, to: string, more: Record<string, unknown>) => ({
   ...more,
 });
 
-const storeOf = (name: "west" | "without"): TestStore => (name === "west" ? west : without);
+const storeOf = (name: "west" | "without" | "deaf"): TestStore => ({ west, without, deaf })[name];
 const OLD = "somebody else's";
 
 /** At a store with conditional writes and at one that refuses them, in one PutObject and in parts. */
@@ -88,6 +90,8 @@ test.for([
   ["west", "skip", { phase: "completed", skipped: true }],
   ["without", "fail", { phase: "failed", failure: { code: "destination_exists" } }],
   ["without", "skip", { phase: "completed", skipped: true }],
+  ["deaf", "fail", { phase: "failed", failure: { code: "destination_exists" } }],
+  ["deaf", "skip", { phase: "completed", skipped: true }],
 ] as const)(
   "an object that appears at %s while part 3 runs is not touched (%s)",
   async ([to, ifExists, ending]) => {

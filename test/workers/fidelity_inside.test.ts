@@ -11,11 +11,12 @@ const small = { maxPutBytes: PART, maxPartBytes: 6 * MIB };
 const guest = { accessKeyId: "guest", secretAccessKey: "guest's secret" };
 const {
   mesh,
-  stores: { both, cramped, shared },
+  stores: { both, cramped, shared, tagless },
 } = await openWorld(
   {
     both: { buckets: ["source", "destination"] },
     cramped: { buckets: ["source", "destination"] },
+    tagless: { buckets: ["source", "destination"], without: ["tagging"] },
     shared: {
       buckets: ["source", "destination"],
       credentials: [{ accessKeyId: "owner", secretAccessKey: "owner's secret" }, guest],
@@ -26,6 +27,7 @@ const {
     storeFields: {
       both: { profile: { conditionalPut: true, conditionalComplete: true } },
       cramped: { profile: small },
+      tagless: { profile: { tags: false } },
     },
     bindings: {
       STORE_GUEST: storeSecret(stores.shared, guest),
@@ -69,6 +71,13 @@ test.for(["plain", "a+b c/é//../%2F?#'()*", "/x", "..", "=@!"])(
     expect(both.get("destination", key)?.attributes).toMatchObject({ ...attributes, metadata });
   },
 );
+
+test("a store without tags copies by itself as well, and is not asked to replace any", async () => {
+  tagless.put("source", "tagless", "without tags");
+  expect(await mesh.copy(request("tagless", "tagless"))).toMatchObject({ phase: "completed", via: "server" });
+  expect(movedBytes(tagless)).toEqual([]);
+  expect(tagless.bytes("destination", "tagless").toString()).toBe("without tags");
+});
 
 test("the same service under another spelling is the same service", async () => {
   both.put("source", "alias", "alias");

@@ -1,0 +1,111 @@
+// What a store can do, asked of it by a client before any test: of a store that this project does not know nothing is
+// assumed, and of those it knows conformance.test.ts says what must come out.
+
+import { type Reply, curl } from "./clients.ts";
+import { completeBody, uploadIdOf } from "./multipart.ts";
+import { type Facts, NO_FACTS, type StoreAccess } from "./stores.ts";
+
+const MIB = 2 ** 20;
+
+/** Leaves nothing behind. @throws when the store cannot even take and give an object */
+export async function findFacts(store: Omit<StoreAccess, "facts">): Promise<Facts> {
+  const probe = new Probe({ ...store, facts: NO_FACTS });
+  try {
+    const { headers } = await probe.must("PUT", "object", { body: "first" });
+    const pinned = `x-amz-copy-source-if-match: ${headers.get("etag")}`;
+    return {
+      conditionalPut: await probe.keepsFirst(),
+      tags: await probe.keepsTags(),
+      ...(await probe.uploads()),
+      copiesInside: (await probe.copy("copied", "", [pinned])).status === 200,
+    };
+  } finally {
+    await probe.clear();
+  }
+}
+
+type Sent = { readonly headers?: readonly string[]; readonly body?: string; readonly query?: string };
+
+class Probe {
+  readonly #store: StoreAccess;
+  readonly #names = new Set<string>();
+
+  constructor(store: StoreAccess) {
+    this.#store = store;
+  }
+
+  async ask(method: string, name: string, sent: Sent = {}): Promise<Reply> {
+    if (method === "PUT" || method === "POST") this.#names.add(name);
+    return await curl(this.#store, { method, name: name === "" ? "" : `facts/${name}`, ...sent });
+  }
+
+  async must(method: string, name: string, sent: Sent = {}): Promise<Reply> {
+    const reply = await this.ask(method, name, sent);
+    if (reply.status < 300) return reply;
+    throw new Error(`${this.#store.title}: ${method} of an object answered ${reply.status}: ${reply.text}`);
+  }
+
+  async keepsFirst(): Promise<boolean> {
+    await this.ask("PUT", "object", { headers: ["if-none-match: *"], body: "second" });
+    const kept = (await this.must("GET", "object")).text === "first";
+    // A store that refuses the condition everywhere keeps it for no merit of its own.
+    const other = await this.ask("PUT", "other", { headers: ["if-none-match: *"], body: "third" });
+    return kept && other.status === 200;
+  }
+
+  async keepsTags(): Promise<boolean> {
+    await this.ask("PUT", "tagged", { headers: ["x-amz-tagging: k=v"], body: "tagged" });
+    return (await this.ask("GET", "tagged", { query: "tagging=" })).text.includes("<Value>v</Value>");
+  }
+
+  async copy(name: string, query: string, headers: readonly string[] = []): Promise<Reply> {
+    const { bucket, prefix } = this.#store;
+    const source = `x-amz-copy-source: /${bucket}/${encodeURI(`${prefix}facts/object`)}`;
+    return await this.ask("PUT", name, { headers: [source, ...headers], ...(query === "" ? {} : { query }) });
+  }
+
+  /** One upload in two parts, of which the last is the larger. */
+  async uploads(): Promise<
+    Pick<Facts, "listsParts" | "listsUploads" | "tellsParts" | "unequalParts" | "copiesPartsInside">
+  > {
+    const id = await this.#begin();
+    const copied = await this.copy("parts", `partNumber=3&uploadId=${id}`, [
+      "x-amz-copy-source-range: bytes=0-4",
+    ]);
+    const listsParts = (await this.ask("GET", "parts", { query: `uploadId=${id}` })).status === 200;
+    const listsUploads = (await this.ask("GET", "", { query: "uploads=" })).status === 200;
+    await this.ask("DELETE", "parts", { query: `uploadId=${id}` });
+    const unequalParts = await this.#completes([5 * MIB, 5 * MIB + 1]);
+    const told = unequalParts || (await this.#completes([5 * MIB, 1]));
+    const first = told ? await this.ask("HEAD", "parts", { query: "partNumber=1" }) : null;
+    return {
+      listsParts,
+      listsUploads,
+      tellsParts: first?.headers.get("content-length") === String(5 * MIB),
+      unequalParts,
+      copiesPartsInside: copied.status === 200,
+    };
+  }
+
+  async #begin(): Promise<string> {
+    return uploadIdOf(await this.ask("POST", "parts", { query: "uploads=" }));
+  }
+
+  async #completes(sizesBytes: readonly number[]): Promise<boolean> {
+    const id = await this.#begin();
+    const etags: string[] = [];
+    for (const [index, sizeBytes] of sizesBytes.entries()) {
+      const query = `partNumber=${index + 1}&uploadId=${id}`;
+      const { headers } = await this.must("PUT", "parts", { query, body: "x".repeat(sizeBytes) });
+      etags.push(headers.get("etag") ?? "");
+    }
+    const body = completeBody(etags);
+    const done = (await this.ask("POST", "parts", { query: `uploadId=${id}`, body })).status === 200;
+    if (!done) await this.ask("DELETE", "parts", { query: `uploadId=${id}` });
+    return done;
+  }
+
+  async clear(): Promise<void> {
+    for (const name of this.#names) await this.ask("DELETE", name);
+  }
+}

@@ -1,0 +1,124 @@
+// A TCP line between the mesh and a store that can be held, as if the network had stopped, and cut, as if it were gone.
+// What happens "in mid-copy" thereby happens there, however fast the machine is.
+//
+// It counts what passes and looks for upload IDs in it. It changes nothing: the signatures name this line's host, which
+// is what the store is asked for.
+
+import { once } from "node:events";
+import { type AddressInfo, type Server, type Socket, connect, createServer } from "node:net";
+import type { StoreAccess } from "./stores.ts";
+
+export class Line {
+  readonly #target: URL;
+  readonly #sockets = new Set<Socket>();
+  readonly #uploadIds = new Set<string>();
+  #server: Server;
+  #port = 0;
+  #passedBytes = 0;
+  #holdAtBytes = Infinity;
+  #held: (() => void) | null = null;
+
+  private constructor(store: StoreAccess) {
+    this.#target = new URL(store.endpoint);
+    this.#server = this.#createServer();
+  }
+
+  /** Can the mesh be led over a line to this store? Not where TLS names the host. */
+  static reaches({ endpoint }: StoreAccess): boolean {
+    return endpoint.startsWith("http://");
+  }
+
+  static async to(store: StoreAccess): Promise<Line> {
+    const line = new Line(store);
+    await line.#listen();
+    return line;
+  }
+
+  /** The store's endpoint at the end of this line. */
+  get endpoint(): string {
+    const path = this.#target.pathname === "/" ? "" : this.#target.pathname;
+    return `http://127.0.0.1:${this.#port}${path}`;
+  }
+
+  /** The IDs of the uploads that were spoken of since it was last told to hold. */
+  get uploadIds(): readonly string[] {
+    return [...this.#uploadIds];
+  }
+
+  /** Lets that many bytes pass, either way, and then holds everything. @returns what is resolved once it holds */
+  holdAfter(bytes: number): Promise<void> {
+    this.#holdAtBytes = this.#passedBytes + bytes;
+    this.#uploadIds.clear();
+    const held = Promise.withResolvers<void>();
+    this.#held = held.resolve;
+    return held.promise;
+  }
+
+  release(): void {
+    this.#holdAtBytes = Infinity;
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  /** Breaks every connection and refuses new ones until mend(). */
+  async cut(): Promise<void> {
+    this.#holdAtBytes = Infinity;
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  async mend(): Promise<void> {
+    this.#server = this.#createServer();
+    await this.#listen();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#server.listening) await this.cut();
+  }
+
+  async #listen(): Promise<void> {
+    this.#server.listen(this.#port, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  #createServer(): Server {
+    return createServer((near) => {
+      const far = connect(Number(this.#target.port || 80), this.#target.hostname);
+      this.#join(near, far);
+      this.#join(far, near);
+    });
+  }
+
+  #join(from: Socket, to: Socket): void {
+    this.#sockets.add(from);
+    from.on("data", (chunk: Buffer) => {
+      this.#passedBytes += chunk.length;
+      for (const [, id] of chunk.toString("latin1").matchAll(UPLOAD_ID))
+        this.#uploadIds.add(decodeURIComponent(id ?? ""));
+      if (!to.write(chunk)) {
+        from.pause();
+        to.once("drain", () => this.#isHolding() || from.resume());
+      }
+      if (this.#isHolding()) {
+        for (const socket of this.#sockets) socket.pause();
+        this.#held?.();
+        this.#held = null;
+      }
+    });
+    // A broken connection is broken for both ends; one that was closed is closed once the other has all that came.
+    from.once("error", () => to.destroy());
+    from.once("close", () => {
+      this.#sockets.delete(from);
+      to.destroySoon();
+    });
+    if (this.#isHolding()) from.pause();
+  }
+
+  #isHolding(): boolean {
+    return this.#passedBytes >= this.#holdAtBytes;
+  }
+}
+
+const UPLOAD_ID = /uploadId=([A-Za-z0-9%._~-]+)/g;

@@ -1,0 +1,62 @@
+// Stores that may be killed in mid-copy and started again with what they had, beside those that everybody uses.
+//
+// Ceph: a second gateway of the same cluster. Local R2: a workerd of its own, its objects in a folder. The test store
+// keeps its index in memory: its connections are cut and refused instead. Of a store that somebody else runs only the line
+// to it can be cut.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, inject } from "vitest";
+import { freePort } from "../local_mesh.ts";
+import { MEMORY } from "../mesh.ts";
+import { startGateway } from "./ceph.ts";
+import type { Daemon } from "./daemon.ts";
+import { Line } from "./line.ts";
+import { localR2Store, startLocalR2 } from "./local_r2.ts";
+import type { StoreAccess } from "./stores.ts";
+
+export interface MortalStore {
+  readonly store: StoreAccess;
+  /** Between the mesh and the store; null where TLS forbids one, and then nothing can be done to this store. */
+  readonly line: Line | null;
+  kill(): Promise<void>;
+  revive(): Promise<void>;
+}
+
+export async function makeMortal(store: StoreAccess): Promise<MortalStore> {
+  const gateway = inject("mortalGateway");
+  if (store.name === "ceph" && gateway !== null) {
+    const endpoint = `http://127.0.0.1:${gateway.port}`;
+    return await mortalDaemon({ ...store, endpoint }, async () => await startGateway(gateway));
+  }
+  if (store.name === "r2") {
+    const directory = mkdtempSync(join(MEMORY, "bucket-brigade-r2-"));
+    const place = { directory, port: await freePort(), bucket: store.bucket };
+    const access = { ...localR2Store(place), facts: store.facts };
+    const mortal = await mortalDaemon(access, async () => await startLocalR2(place));
+    afterAll(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
+    return mortal;
+  }
+  return await cutOff(store);
+}
+
+async function mortalDaemon(store: StoreAccess, start: () => Promise<Daemon>): Promise<MortalStore> {
+  let daemon = await start();
+  const line = await Line.to(store);
+  afterAll(async () => {
+    await line[Symbol.asyncDispose]();
+    await daemon.stop();
+  });
+  const kill = async () => await daemon.kill();
+  const revive = async () => void (daemon = await start());
+  return { store, line, kill, revive };
+}
+
+async function cutOff(store: StoreAccess): Promise<MortalStore> {
+  if (!Line.reaches(store)) {
+    return { store, line: null, kill: () => Promise.resolve(), revive: () => Promise.resolve() };
+  }
+  const line = await Line.to(store);
+  afterAll(() => line[Symbol.asyncDispose]());
+  return { store, line, kill: () => line.cut(), revive: () => line.mend() };
+}

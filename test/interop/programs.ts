@@ -1,0 +1,46 @@
+// The programs that the interop run needs, looked for before anything is started. Run by itself it says what is missing
+// and exits 1: `npm run interop` begins with that.
+
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { CEPH_PROGRAMS } from "./ceph.ts";
+import { CLIENT_PROGRAMS } from "./clients.ts";
+
+/** Debian's packages of those that are not called like their package. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  aws: "awscli",
+  ceph: "ceph-common",
+  "ceph-authtool": "ceph-common",
+  monmaptool: "ceph-mon",
+  "radosgw-admin": "radosgw",
+};
+
+/** Which programs are not on the PATH, and how to get them; null when all are. */
+export function missingPrograms(needs: { readonly ceph: boolean }): string | null {
+  const missing = [...CLIENT_PROGRAMS, ...(needs.ceph ? CEPH_PROGRAMS : [])].filter((name) => !isThere(name));
+  if (missing.length === 0) return null;
+  const packages = new Set(missing.map((name) => PACKAGES[name] ?? name));
+  return (
+    `Not installed: ${missing.join(", ")}. On Debian:\n` +
+    `  apt-get install --no-install-recommends ${[...packages].join(" ")}`
+  );
+}
+
+function isThere(name: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((directory) => {
+    try {
+      accessSync(join(directory, name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+if (import.meta.main) {
+  const missing = missingPrograms({ ceph: process.env["INTEROP_STORE"] === undefined });
+  if (missing !== null) {
+    console.error(missing);
+    process.exitCode = 1;
+  }
+}

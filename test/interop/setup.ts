@@ -1,0 +1,127 @@
+// Vitest global setup of the project `interop`: starts the stores, finds out what they can do, and takes all down again.
+//
+// Ceph, local R2 and the test store are started here. With INTEROP_STORE and INTEROP_BUCKET set, a store of the user's
+// own takes the place of Ceph: the first is what STORE_<NAME> would hold, the second a bucket, or a bucket and a prefix.
+// All that is done there is done below a prefix of this run, which is emptied at the end.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { freePort } from "../local_mesh.ts";
+import { MEMORY } from "../mesh.ts";
+import { CEPH_CREDENTIALS, Ceph, type GatewayPlace } from "./ceph.ts";
+import { curl } from "./clients.ts";
+import { Daemon } from "./daemon.ts";
+import { findFacts } from "./facts.ts";
+import { localR2Store, startLocalR2 } from "./local_r2.ts";
+import { type OwnStore, clearOwnStore, ownStore } from "./own_store.ts";
+import { missingPrograms } from "./programs.ts";
+import { NO_FACTS, type StoreAccess } from "./stores.ts";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** The three stores of this run, the first one somebody else's. */
+    stores: readonly [StoreAccess, StoreAccess, StoreAccess];
+    /** A second gateway of the first store, which a test may kill; null where there is none. */
+    mortalGateway: GatewayPlace | null;
+  }
+}
+
+const BUCKET = "interop";
+const START_LIMIT_MS = 60_000;
+
+interface Opened {
+  readonly store: Omit<StoreAccess, "facts">;
+  readonly mortalGateway: GatewayPlace | null;
+  readonly close: () => Promise<void>;
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const own = ownStore(process.env);
+  const missing = missingPrograms({ ceph: own === null });
+  if (missing !== null) throw new Error(missing);
+  const settled = await Promise.allSettled([
+    own === null ? openCeph() : openOwn(own),
+    openLocalR2(),
+    openTestStore(),
+  ]);
+  const opened = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const close = async () => {
+    for (const one of opened.splice(0)) await one.close();
+  };
+  try {
+    for (const one of settled) if (one.status === "rejected") throw one.reason;
+    const stores = await Promise.all(
+      opened.map(async ({ store }): Promise<StoreAccess> => ({ ...store, facts: await findFacts(store) })),
+    );
+    project.provide("stores", stores as [StoreAccess, StoreAccess, StoreAccess]);
+    project.provide("mortalGateway", opened[0]?.mortalGateway ?? null);
+    return close;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openCeph(): Promise<Opened> {
+  const ceph = await Ceph.start();
+  const store = {
+    name: "ceph",
+    title: "Ceph",
+    endpoint: `http://127.0.0.1:${ceph.places.steady.port}`,
+    region: "us-east-1",
+    ...CEPH_CREDENTIALS,
+    bucket: BUCKET,
+    prefix: "",
+    fields: { provider: "ceph" },
+  };
+  try {
+    const { status, text } = await curl({ ...store, facts: NO_FACTS }, { method: "PUT", name: "" });
+    if (status !== 200) throw new Error(`Ceph answered ${status} to CreateBucket: ${text}`);
+  } catch (error) {
+    await ceph.stop();
+    throw error;
+  }
+  return { store, mortalGateway: ceph.places.mortal, close: () => ceph.stop() };
+}
+
+/** A store that somebody else runs: it is not ours to start or stop. */
+async function openOwn(own: OwnStore): Promise<Opened> {
+  return { store: own, mortalGateway: null, close: () => clearOwnStore({ ...own, facts: NO_FACTS }) };
+}
+
+async function openLocalR2(): Promise<Opened> {
+  const directory = mkdtempSync(join(MEMORY, "bucket-brigade-r2-"));
+  const place = { directory, port: await freePort(), bucket: BUCKET };
+  const daemon = await startLocalR2(place);
+  return { store: localR2Store(place), mortalGateway: null, close: () => end(daemon, directory) };
+}
+
+async function openTestStore(): Promise<Opened> {
+  const directory = mkdtempSync(join(MEMORY, "bucket-brigade-store-"));
+  const daemon = new Daemon({
+    program: process.execPath,
+    args: [join(import.meta.dirname, "../store/serve.ts"), "--dir", directory, "--bucket", BUCKET],
+    directory,
+  });
+  await daemon.until("listening", START_LIMIT_MS, async () => daemon.lines.length > 0);
+  const told = JSON.parse(daemon.lines[0] ?? "") as Pick<
+    StoreAccess,
+    "endpoint" | "region" | "accessKeyId" | "secretAccessKey"
+  >;
+  const store = {
+    ...told,
+    name: "test",
+    title: "test store",
+    bucket: BUCKET,
+    prefix: "",
+    // It does what AWS does, and has no host by which that could be known.
+    fields: { profile: { conditionalPut: true, conditionalComplete: true } },
+  };
+  return { store, mortalGateway: null, close: () => end(daemon, directory) };
+}
+
+async function end(daemon: Daemon, directory: string): Promise<void> {
+  await daemon.stop();
+  rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+}

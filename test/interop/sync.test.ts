@@ -1,0 +1,100 @@
+// A whole prefix is synced between every two stores, with deletes, from the same beginning that `rclone sync` gets. What
+// rclone makes of it is what the mesh must make of it.
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { beforeAll, describe, expect } from "vitest";
+import type { SyncStatus } from "../mesh.ts";
+import { type Head, listed, rclone, remote } from "./clients.ts";
+import { place } from "./stores.ts";
+import { feature } from "./table.ts";
+import { MIB, openMesh, openWorkshop, pairs, stores } from "./world.ts";
+
+const mesh = await openMesh();
+const workshop = openWorkshop();
+
+/** What the source has, and what the destination has at first: the same, other bytes of the same or another length, none. */
+const NEW = workshop.path("new");
+const OLD = workshop.path("old");
+const SOURCE = "sync/source/";
+
+function write(directory: string, name: string, bytes: Uint8Array): void {
+  const path = join(directory, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, bytes);
+}
+
+const expected = { copied: 0, skipped: 0, deleted: 0 };
+
+function writeTrees(): void {
+  for (let n = 0; n < 60; n++) {
+    const name = `${["a b", "a+b", "é", "deep/er"][n % 4]}/${String(n).padStart(3, "0")} #${n}.bin`;
+    const bytes = randomBytes(1 + n * 997);
+    const relation = (["same", "same", "changed", "grown", "missing", "extra"] as const)[n % 6];
+    if (relation !== "extra") write(NEW, name, bytes);
+    if (relation === "same" || relation === "extra") write(OLD, name, bytes);
+    if (relation === "changed") write(OLD, name, randomBytes(bytes.length));
+    if (relation === "grown") write(OLD, name, Buffer.concat([bytes, bytes]));
+    if (relation === "same") expected.skipped += 1;
+    else if (relation === "extra") expected.deleted += 1;
+    else expected.copied += 1;
+  }
+  write(NEW, "empty", Buffer.alloc(0));
+  write(NEW, "large", randomBytes(9 * MIB));
+  expected.copied += 2;
+}
+
+beforeAll(async () => {
+  writeTrees();
+  for (const store of stores) await rclone([store], ["copy", NEW, remote(store, SOURCE)]);
+}, 120_000);
+
+describe.each(pairs)("$title", (pair) => {
+  const { source, destination, title } = pair;
+  const both = [source, destination];
+  const ours = `sync/${source.name}-ours/`;
+  const theirs = `sync/${source.name}-theirs/`;
+  const contents = async (folder: string) =>
+    new Map(
+      [...(await listed(destination, folder))].map(
+        ([name, { sizeBytes }]: [string, Pick<Head, "sizeBytes">]) => [name, sizeBytes],
+      ),
+    );
+
+  const { key: prefix, ...from } = place(source, SOURCE);
+  const { key: ourPrefix, ...to } = place(destination, ours);
+  const request = {
+    source: { ...from, prefix },
+    destination: { ...to, prefix: ourPrefix },
+    report: { ...to, prefix: `${destination.prefix}sync/reports/` },
+    delete: true,
+    maxDeletes: "100%",
+  };
+
+  feature("sync with delete", title, "the destination is what `rclone sync` makes of it", async () => {
+    for (const folder of [ours, theirs])
+      await rclone([destination], ["copy", OLD, remote(destination, folder)]);
+    await rclone(both, ["sync", "--checksum", remote(source, SOURCE), remote(destination, theirs)]);
+    const status: SyncStatus = await mesh.sync(request);
+    expect(status, JSON.stringify(status.failure)).toMatchObject({
+      phase: "completed",
+      objects: { copied: expected.copied, skipped: expected.skipped, failed: 0 },
+      deletes: { deleted: expected.deleted, failed: 0 },
+    });
+    expect(await contents(ours)).toEqual(await contents(theirs));
+    const folders = [remote(destination, theirs), remote(destination, ours)];
+    const verdict = await rclone([destination], ["check", "--download", "--combined", "-", ...folders]);
+    expect(verdict.split("\n").filter((line) => line !== "" && !line.startsWith("= "))).toEqual([]);
+    return "as `rclone sync`";
+  });
+
+  feature("sync with delete", title, "a second run finds nothing to do", async () => {
+    expect(await mesh.sync(request)).toMatchObject({
+      phase: "completed",
+      objects: { copied: 0, skipped: expected.skipped + expected.copied, failed: 0 },
+      deletes: { extra: 0, deleted: 0 },
+    });
+    return "as `rclone sync`";
+  });
+});

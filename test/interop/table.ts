@@ -1,0 +1,114 @@
+// The table of an interop run: what works between which stores, as the tests have found it. A Vitest reporter that
+// prints it at the end, with the totals.
+//
+// A cell says what was seen: "yes", or the test's own words where there is more to say, or FAILED. A row stands for a
+// feature, a column for a pair of stores.
+
+import { type TaskMeta, test } from "vitest";
+import type { Reporter, TestCase, TestModule } from "vitest/node";
+
+declare module "vitest" {
+  interface TaskMeta {
+    cell?: Cell;
+  }
+}
+
+interface Cell {
+  readonly row: Feature;
+  readonly column: string;
+  readonly text: string;
+}
+
+/** In the order of the table. */
+export const FEATURES = [
+  "one PutObject",
+  "multipart, equal parts",
+  "multipart, unequal parts",
+  "small and empty",
+  "5 GiB + 1 byte",
+  "awkward keys",
+  "gzip kept as it is",
+  "metadata",
+  "tags",
+  "proof, one PutObject",
+  "proof, equal parts",
+  "proof, unequal parts",
+  '`verify: "strict"`',
+  "create only if absent",
+  "source changes in mid-copy",
+  "cancel leaves no upload",
+  "store killed in mid-copy",
+  "sync with delete",
+  "schedule",
+  "copy inside the store",
+] as const;
+export type Feature = (typeof FEATURES)[number];
+
+/** A test that fills a cell. @param run resolves to what the cell says, if it is more than "yes" */
+export function feature(
+  row: Feature,
+  column: string,
+  name: string,
+  run: () => Promise<string | void>,
+  options: { readonly timeout?: number } = {},
+): void {
+  test(name, options, async ({ task }) => {
+    const meta: TaskMeta = task.meta;
+    meta.cell = { row, column, text: "FAILED" };
+    const said = await run();
+    meta.cell = { row, column, text: typeof said === "string" ? said : "yes" };
+  });
+}
+
+export default class TableReporter implements Reporter {
+  readonly #cells = new Map<string, Set<string>>();
+  readonly #columns = new Set<string>();
+  #passed = 0;
+  #failed = 0;
+
+  onTestCaseResult(testCase: TestCase): void {
+    const { state } = testCase.result();
+    if (state === "passed") this.#passed += 1;
+    if (state === "failed") this.#failed += 1;
+    const { cell } = testCase.meta();
+    if (cell === undefined) return;
+    this.#columns.add(cell.column);
+    const key = cellKey(cell.row, cell.column);
+    const texts = this.#cells.get(key) ?? new Set();
+    this.#cells.set(key, texts.add(state === "failed" ? "FAILED" : cell.text));
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+    const columns = [...this.#columns].toSorted();
+    if (columns.length > 0) console.log(`\n${this.#table(columns)}`);
+    // A file that does not load, and a setup that fails, have no test to count.
+    const unnamed = modules.filter(
+      (module) => module.state() === "failed" && [...module.children.allTests("failed")].length === 0,
+    );
+    const failed = this.#failed + unnamed.length;
+    console.log(`\n${this.#passed} passed, ${failed === 0 && errors.length > 0 ? 1 : failed} failed`);
+  }
+
+  #table(columns: readonly string[]): string {
+    const rows = FEATURES.flatMap((row) => {
+      const texts = columns.map((column) => {
+        const said = [...(this.#cells.get(cellKey(row, column)) ?? [])].filter((text) => text !== "yes");
+        if (said.includes("FAILED")) return "FAILED";
+        if (said.length > 0) return said.join("; ");
+        return this.#cells.has(cellKey(row, column)) ? "yes" : "";
+      });
+      return texts.some((text) => text !== "") ? [[row, ...texts]] : [];
+    });
+    const all = [["", ...columns], ...rows];
+    const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
+    const lines = all.map(
+      (row) => `| ${row.map((text, index) => text.padEnd(widths[index] ?? 0)).join(" | ")} |`,
+    );
+    const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
+    return [lines[0], rule, ...lines.slice(1)].join("\n");
+  }
+}
+
+function cellKey(row: string, column: string): string {
+  return `${row}\n${column}`;
+}
