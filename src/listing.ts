@@ -68,17 +68,29 @@ export async function listPage(
 /**
  * The first key of a range, or null when it is empty. One request at a store that keeps order.
  *
- * @throws {S3Error}
+ * @throws {S3Error} also of a store that does not begin where it is asked to: it would have to be listed up to there
  */
 export async function firstKey(s3: S3, range: ListRange): Promise<string | null> {
-  for (let cursor: ListCursor | null = null; ;) {
-    const page: ListPage = await listPage(s3, range, cursor, { maxKeys: 1 });
-    const [first] = page.objects;
+  let cursor: ListCursor | null = null;
+  for (let page = 1; page <= PROBE_PAGES; page++) {
+    const { objects, next, order }: ListPage = await listPage(s3, range, cursor, { maxKeys: PROBE_KEYS });
+    const [first] = objects;
+    if (order === "unsorted") break;
     if (first !== undefined) return first.key;
-    if (page.next === null) return null;
-    cursor = page.next;
+    if (next === null) return null;
+    cursor = next;
   }
+  throw new S3Error(
+    "ListObjectsV2",
+    { bucket: range.bucket },
+    { code: "bad_answer", detail: `the list does not begin after ${JSON.stringify(range.afterKey)}` },
+  );
 }
+
+/** Two, since some stores begin with the very key after which they are asked to. */
+const PROBE_KEYS = 2;
+/** Pages may be empty; and a store without V2 begins at the beginning once. */
+const PROBE_PAGES = 3;
 
 async function askPage(
   s3: S3,

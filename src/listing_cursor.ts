@@ -6,7 +6,8 @@
 //   landmark is kept and moved to page 1, 2, 4, 8, …, so a circle of any length is found with one token in memory.
 // - What is given lies in the range asked for: every key begins with the prefix and is in (afterKey, untilKey].
 // - `order: "utf8"` says that all keys so far have ascended in UTF-8 byte order. Once a key has not, the listing is
-//   "unsorted" and stays so: what a caller concluded from the order before is void (merge.ts says how to do without).
+//   "unsorted" and stays so: what a caller concluded from the order before is void (merge.ts says how to do without). A
+//   key before `afterKey` is out of order as well: where a listing is begun anew or in the midst, nothing else shows it.
 
 import { compareKeys, laterKey } from "./key_order.ts";
 import type { ListedObject, ListingPage } from "./xml_listing.ts";
@@ -73,7 +74,9 @@ export function judgePage(range: ListRange, cursor: ListCursor, answer: ListingP
   if (stray !== undefined) {
     return refuse(`asked for the prefix ${show(prefix)}, the store lists ${show(stray)}`);
   }
-  const { fresh, order } = sortOut(cursor, answer.objects);
+  const sorted = sortOut(cursor, answer.objects);
+  const { fresh } = sorted;
+  const order = beginsEarlier(range, cursor, answer) ? "unsorted" : sorted.order;
   const isInside = ({ key }: ListedObject) =>
     (range.afterKey === null || compareKeys(key, range.afterKey) > 0) &&
     (range.untilKey === null || compareKeys(key, range.untilKey) <= 0);
@@ -124,6 +127,19 @@ function sortOut(
     lastKey = object.key;
   }
   return { fresh, order };
+}
+
+/**
+ * Does a store that was asked for what comes after a key list a key before it? Then its order is another, and it may
+ * keep others back. (One that took V2 for V1 has not understood where to begin.)
+ */
+function beginsEarlier(
+  { afterKey }: ListRange,
+  { api }: ListCursor,
+  { isV1, objects }: ListingPage,
+): boolean {
+  if (afterKey === null || (api === "v2" && isV1)) return false;
+  return objects.some(({ key }) => compareKeys(key, afterKey) < 0);
 }
 
 type WayOn =

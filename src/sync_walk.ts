@@ -1,24 +1,32 @@
 // Walks both sides of a sync to their ends, a page of decisions at a time, from a cursor that survives any death.
 //
-// What it needs: both stores. Where both list in UTF-8 byte order the two listings are merged, and the cursor is the last
-// name that was paired: to go on, both sides are listed anew from there, so no token is kept that could expire. Where one
-// does not, the source alone is listed and each of its keys is looked up later, when its turn comes; if keys are to be
-// deleted, the destination is listed afterwards and each of its keys looked up at the source.
+// What it needs: both stores. Where both list in UTF-8 byte order the two listings are merged. A large prefix is cut into
+// ranges of names that are listed and merged at the same time, since a store takes as long for a page of a million keys
+// as for a page of a thousand. The cursor is what is left of each range: to go on, both sides are listed anew from there,
+// so no token is kept that could expire. Where a store keeps no order, the source alone is listed and each of its keys
+// is looked up later, when its turn comes; if keys are to be deleted, the destination is listed afterwards and each of
+// its keys looked up at the source.
 //
-// Invariants: `cursor: null` comes only after both sides were listed to their ends without an error. One page of each
-// side is fetched ahead, no more. A store that shows in mid-walk that it keeps no order ends the walk: what the merge has
-// taken for missing may be there.
+// Invariants: `cursor: null` comes only after both sides were listed to their ends without an error. The ranges of a
+// cursor and what was given before are all names, each once. A store that shows in mid-walk that it keeps no order ends
+// the walk: what the merge has taken for missing may be there. To a listing in one go an inversion shows that; among
+// ranges it could hide at a cut. So a cut is a key of the source, and the range before it must end with that very key:
+// then the ranges in a row are the listing in one go, in the store's own order.
 
-import { type ListCursor, type ListPage, type ListedObject, expectedOrder, listPage } from "./listing.ts";
-import { listedOfHead, mergePages, pairingOf } from "./merge.ts";
+import { ALL_NAMES, type Probe, cutAt, findCut } from "./key_ranges.ts";
+import { type ListCursor, type ListedObject, expectedOrder, firstKey, listPage } from "./listing.ts";
+import { listedOfHead, pairingOf } from "./merge.ts";
+import { Track, type TrackRange, Turns } from "./merge_track.ts";
 import { nameOf } from "./prefix.ts";
 import { type S3, S3Error, headObject } from "./s3.ts";
+import { MAX_KEY_BYTES } from "./s3_url.ts";
 import type { SyncSpec } from "./sync_api.ts";
 
 /** How far both sides are decided. Plain data. */
 export type Cursor =
   | { readonly kind: "start" }
-  | { readonly kind: "merge"; readonly pairedUntil: string }
+  /** What is left, in any order. */
+  | { readonly kind: "merge"; readonly ranges: readonly TrackRange[] }
   | { readonly kind: "lookup"; readonly list: ListCursor }
   | { readonly kind: "extras"; readonly list: ListCursor | null };
 
@@ -40,18 +48,40 @@ export interface WalkPage {
   readonly cursor: Cursor | null;
 }
 
-/** Decisions of one step. */
-const STEP_NAMES = 1000;
 /** HEADs at once: an event has six connections. */
 const LOOKUPS = 4;
+
+export interface WalkLimits {
+  /** Pairs of one page of decisions. */
+  readonly mostPairs: number;
+  /** Listings under way at once, at the most and to begin with. */
+  readonly mostRequests: number;
+  readonly firstRequests: number;
+  /** With every so many pages that came, one more may be under way. */
+  readonly pagesPerRequest: number;
+  /** A range is cut when the source has given so many pages of it. */
+  readonly pagesPerCut: number;
+}
+
+const LIMITS: WalkLimits = {
+  mostPairs: 1000,
+  // An event has six connections; one is left for the part of the report that is stored meanwhile.
+  mostRequests: 5,
+  firstRequests: 2,
+  pagesPerRequest: 4,
+  // Finding a cut costs about as many requests.
+  pagesPerCut: 16,
+};
 
 export class Walk {
   readonly #spec: SyncSpec;
   readonly #stores: { readonly source: S3; readonly destination: S3 };
+  readonly #limits: WalkLimits;
   #state: MergeState | { readonly kind: "lookup" | "extras"; list: ListCursor | null };
 
-  constructor(spec: SyncSpec, source: S3, destination: S3, cursor: Cursor) {
+  constructor(spec: SyncSpec, source: S3, destination: S3, cursor: Cursor, limits: WalkLimits = LIMITS) {
     this.#spec = spec;
+    this.#limits = limits;
     this.#stores = { source, destination };
     const pairing = pairingOf(
       expectedOrder(source.store, spec.source.bucket),
@@ -61,7 +91,7 @@ export class Walk {
       cursor.kind === "lookup" || cursor.kind === "extras"
         ? { ...cursor }
         : pairing === "merge"
-          ? this.#startMerge(cursor.kind === "merge" ? cursor.pairedUntil : null)
+          ? this.#startMerge(cursor)
           : { kind: "lookup", list: null };
   }
 
@@ -75,57 +105,114 @@ export class Walk {
     return this.#state.kind === "lookup" ? await this.#lookup() : await this.#extras();
   }
 
-  #startMerge(pairedUntil: string | null): MergeState {
-    const side = (role: "source" | "destination") => {
-      const { bucket, prefix } = this.#spec[role];
-      const afterKey = pairedUntil === null ? null : prefix + pairedUntil;
-      return new Side(this.#stores[role], { bucket, prefix, afterKey, untilKey: null });
-    };
-    return { kind: "merge", pairedUntil, source: side("source"), destination: side("destination") };
+  #startMerge(cursor: Extract<Cursor, { kind: "start" | "merge" }>): MergeState {
+    const { firstRequests } = this.#limits;
+    const turns = new Turns(firstRequests);
+    const ranges = cursor.kind === "merge" ? cursor.ranges : [{ ...ALL_NAMES, sourceAfter: null }];
+    const tracks = new Set(ranges.map((range) => this.#track(range, turns)));
+    const hasGiven = cursor.kind === "merge";
+    return { kind: "merge", turns, tracks, hasGiven, pages: 0, requests: firstRequests, cutting: "idle" };
   }
 
+  #track(range: TrackRange, turns: Turns): Track {
+    const { source, destination } = this.#spec;
+    return new Track(
+      range,
+      { s3: this.#stores.source, bucket: source.bucket, prefix: source.prefix },
+      { s3: this.#stores.destination, bucket: destination.bucket, prefix: destination.prefix },
+      { turns, mostPairs: this.#limits.mostPairs },
+    );
+  }
+
+  /** What one of the ranges has ready. */
   async #merge(state: MergeState): Promise<WalkPage | "unsorted"> {
-    const pairs: Found[] = [];
+    const { tracks, turns } = state;
     for (;;) {
-      const { source, destination, pairedUntil } = state;
-      const merged = mergePages(
-        { prefix: this.#spec.source.prefix, objects: source.objects, isComplete: source.isComplete },
-        {
-          prefix: this.#spec.destination.prefix,
-          objects: destination.objects,
-          isComplete: destination.isComplete,
-        },
-        { pairedUntil, limit: STEP_NAMES - pairs.length },
-      );
-      source.objects = merged.source;
-      destination.objects = merged.destination;
-      pairs.push(...merged.pairs);
-      state.pairedUntil = merged.pairedUntil;
-      if (merged.needs === "nothing") return { pairs, known: [], cursor: null };
-      // Enough for a step; and what is paired is kept before the next page is waited for.
-      if (merged.needs === "limit" || pairs.length >= STEP_NAMES / 2) {
-        const cursor: Cursor =
-          state.pairedUntil === null ? FIRST_CURSOR : { kind: "merge", pairedUntil: state.pairedUntil };
-        return { pairs, known: [], cursor };
+      this.#look(state);
+      const ready = await Promise.race([
+        ...[...tracks].map(async (track) => await track.ready()),
+        ...(typeof state.cutting === "string" ? [] : [state.cutting]),
+      ]);
+      if (!(ready instanceof Track)) {
+        state.cutting = ready.next;
+        this.#cut(state, ready);
+        continue;
       }
-      const needed = merged.needs === "source" ? source : destination;
-      const other = needed === source ? destination : source;
-      // Both first pages at once; later ones are fetched ahead anyway.
-      await Promise.all([needed.more(), other.isBegun ? null : other.more()]);
-      if (source.isSorted && destination.isSorted) continue;
-      if (state.pairedUntil === null) return "unsorted";
-      const { role, s3 } = source.isSorted
-        ? { role: "destination" as const, s3: this.#stores.destination }
-        : { role: "source" as const, s3: this.#stores.source };
-      throw new S3Error(
-        "ListObjectsV2",
-        { bucket: this.#spec[role].bucket },
-        {
-          code: "unsorted_listing",
-          detail: `store "${s3.store.name}" has listed keys in no order, after it had begun in order; if it keeps none, set its "provider" to "storj"`,
-        },
-      );
+      const given = await ready.give();
+      if (given.kind === "unsorted") {
+        if (!state.hasGiven) return "unsorted";
+        throw this.#unsorted(given.side);
+      }
+      state.pages += 1;
+      const { mostRequests, pagesPerRequest } = this.#limits;
+      if (state.requests < mostRequests && state.pages % pagesPerRequest === 0) {
+        state.requests += 1;
+        turns.add();
+      }
+      if (given.end === "passed") await this.#expectGone(ready.range.untilName ?? "");
+      if (given.end !== null) tracks.delete(ready);
+      if (given.pairs.length === 0 && tracks.size > 0) continue;
+      state.hasGiven = true;
+      const ranges = [...tracks].map(({ range }) => range);
+      return {
+        pairs: given.pairs,
+        known: [],
+        cursor: ranges.length === 0 ? null : { kind: "merge", ranges },
+      };
     }
+  }
+
+  /** Begins to look for a cut, if there is a range that has shown to be large. */
+  #look(state: MergeState): void {
+    if (state.cutting !== "idle") return;
+    const open = [...state.tracks].reduce((sum, { openListings }) => sum + openListings, 0);
+    // Each range is a part of the cursor, too.
+    if (Math.max(open, state.tracks.size) >= this.#limits.mostRequests) return;
+    const [largest] = [...state.tracks]
+      .filter((track) => track.sourceGoesOn && track.sourcePages >= this.#limits.pagesPerCut)
+      .toSorted((a, b) => b.sourcePages - a.sourcePages);
+    if (largest === undefined) return;
+    const { bucket, prefix } = this.#spec.source;
+    const keyOf = (name: string | null) => (name === null ? null : prefix + name);
+    const probe: Probe = async ({ afterName, untilName }) => {
+      const range = { bucket, prefix, afterKey: keyOf(afterName), untilKey: keyOf(untilName) };
+      const key = await state.turns.take(async () => await firstKey(this.#stores.source, range));
+      return key === null ? null : nameOf(key, prefix);
+    };
+    const maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(prefix).length;
+    state.cutting = findCut(largest.range, probe, { maxNameBytes }).then(
+      (cut): Cutting => ({ track: largest, cut, next: "idle" }),
+      (error: unknown): Cutting => {
+        // Cutting is for speed alone: a store that cannot be probed is listed as it is, and says so if it cannot be.
+        if (error instanceof S3Error) return { track: largest, cut: null, next: "given_up" };
+        throw error;
+      },
+    );
+  }
+
+  #cut(state: MergeState, { track, cut }: Cutting): void {
+    if (!state.tracks.has(track)) return;
+    const halves = cut === null ? null : cutAt(track.range, cut);
+    if (cut === null || halves === null) return track.rest();
+    track.endAt(cut);
+    state.tracks.add(this.#track({ ...halves[1], sourceAfter: cut }, state.turns));
+  }
+
+  /** The source's listing has passed a cut and not shown it: has that key gone meanwhile, or is this no order? */
+  async #expectGone(name: string): Promise<void> {
+    if (await this.#isAtSource(name)) throw this.#unsorted("source");
+  }
+
+  #unsorted(side: "source" | "destination"): S3Error {
+    const { store } = this.#stores[side];
+    return new S3Error(
+      "ListObjectsV2",
+      { bucket: this.#spec[side].bucket },
+      {
+        code: "unsorted_listing",
+        detail: `store "${store.name}" has listed keys in no order, after it had begun in order; if it keeps none, set its "provider" to "storj"`,
+      },
+    );
   }
 
   /** The source in its own order. The object copier looks each key up at the destination. */
@@ -187,35 +274,18 @@ export class Walk {
 
 interface MergeState {
   readonly kind: "merge";
-  pairedUntil: string | null;
-  readonly source: Side;
-  readonly destination: Side;
+  readonly turns: Turns;
+  readonly tracks: Set<Track>;
+  /** Something was decided: what a merge has concluded by then cannot be taken back. */
+  hasGiven: boolean;
+  pages: number;
+  requests: number;
+  cutting: "idle" | "given_up" | Promise<Cutting>;
 }
 
-/** One listing under way: what is listed and not paired, and the page after it, which is being fetched. */
-class Side {
-  readonly #s3: S3;
-  readonly #range: Parameters<typeof listPage>[1];
-  objects: readonly ListedObject[] = [];
-  isComplete = false;
-  isSorted = true;
-  isBegun = false;
-  #ahead: Promise<ListPage> | null = null;
-
-  constructor(s3: S3, range: Parameters<typeof listPage>[1]) {
-    this.#s3 = s3;
-    this.#range = range;
-  }
-
-  /** Puts the next page behind what is there. */
-  async more(): Promise<void> {
-    this.isBegun = true;
-    const page = await (this.#ahead ?? listPage(this.#s3, this.#range, null));
-    this.objects = [...this.objects, ...page.objects];
-    this.isSorted &&= page.order === "utf8";
-    this.isComplete = page.next === null;
-    if (page.next === null) return;
-    this.#ahead = listPage(this.#s3, this.#range, page.next);
-    this.#ahead.catch(() => undefined); // whoever asks for it gets the error
-  }
+/** A cut that was looked for; null: there is none. */
+interface Cutting {
+  readonly track: Track;
+  readonly cut: string | null;
+  readonly next: "idle" | "given_up";
 }

@@ -348,15 +348,32 @@ describe("stores without order", () => {
   });
 });
 
-test("firstKey() is the first key of a range, or null", async () => {
-  const { store, s3 } = await open();
-  fill(store, ["p/a", "p/b", "q"]);
+describe("firstKey()", () => {
   const range = { ...RANGE, prefix: "p/" };
-  expect(await firstKey(s3, range)).toBe("p/a");
-  expect(await firstKey(s3, { ...range, afterKey: "p/a" })).toBe("p/b");
-  expect(await firstKey(s3, { ...range, afterKey: "p/a", untilKey: "p/aa" })).toBeNull();
-  expect(await firstKey(s3, { ...range, afterKey: "p/b" })).toBeNull();
-  expect(store.requests({ operation: "ListObjectsV2" })).toHaveLength(4);
+
+  test.each<[string, StoreOptions]>([
+    ["a store like AWS", {}],
+    ["one without ListObjectsV2", { without: ["listObjectsV2"] }],
+    ["one that answers V2 as V1", { listType: "ignored" }],
+    ["one whose markers are inclusive", { markers: "inclusive" }],
+  ])("is the first key of a range, or null: %s", async (_what, options) => {
+    const { store, s3 } = await open(options);
+    fill(store, ["p/a", "p/b", "q"]);
+    expect(await firstKey(s3, range)).toBe("p/a");
+    expect(await firstKey(s3, { ...range, afterKey: "p/a" })).toBe("p/b");
+    expect(await firstKey(s3, { ...range, afterKey: "p/a", untilKey: "p/aa" })).toBeNull();
+    expect(await firstKey(s3, { ...range, afterKey: "p/b" })).toBeNull();
+    expect(store.requests().length).toBeLessThan(10);
+  });
+
+  test("is not looked for at a store that does not begin where it is asked to", async () => {
+    const { store, s3 } = await open({ listingOrder: "utf16" });
+    fill(store, ["p/a", "p/😀", "p/Ｚ"]);
+    await expect(firstKey(s3, { ...range, afterKey: "p/😀" })).rejects.toMatchObject({
+      code: "bad_answer",
+      message: expect.stringContaining('the list does not begin after "p/😀"'),
+    });
+  });
 });
 
 test("only AWS is asked for restored copies", async () => {

@@ -138,8 +138,15 @@ describe("order", () => {
 describe("a range", () => {
   const range = { ...RANGE, afterKey: "b", untilKey: "d" };
 
+  test("that does not begin where it was asked to shows that the store has another order", () => {
+    expect(read([truncated(["c"], "1"), truncated(["a", "d"], "2")], range).order).toBe("unsorted");
+    expect(read([truncated(["a", "c"], "1")], range).order).toBe("unsorted");
+    // One that took V2 for V1 has not heard where to begin.
+    expect(read([answer(["a", "c"], { isV1: true, isTruncated: true })], range).order).toBe("utf8");
+  });
+
   test("is cut at both ends, and ends early", () => {
-    expect(read([truncated(["a", "b", "c"], "1"), truncated(["d", "e"], "2")], range)).toEqual({
+    expect(read([truncated(["b", "c"], "1"), truncated(["d", "e"], "2")], range)).toEqual({
       keys: ["c", "d"],
       order: "utf8",
       end: "complete",

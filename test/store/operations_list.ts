@@ -219,7 +219,7 @@ export async function listObjectsV2(core: Core, exchange: Exchange): Promise<voi
   const delimiter = query.get("delimiter") ?? "";
   const token = query.get("continuation-token");
   const startAfter = query.get("start-after");
-  const max = Math.min(1000, countParameter(exchange, "max-keys", 1000));
+  const max = Math.min(core.options.maxPageKeys, countParameter(exchange, "max-keys", 1000));
   if (token === "") throw new StoreError("InvalidArgument", "The continuation token provided is incorrect");
   const after = token === undefined ? (startAfter ?? "") : parseToken(token);
   const page = listedPage(core, bucket, { prefix, delimiter, after, max }, token === undefined);
@@ -261,7 +261,7 @@ export async function listObjects(core: Core, exchange: Exchange): Promise<void>
   const prefix = exchange.query.get("prefix") ?? "";
   const delimiter = exchange.query.get("delimiter") ?? "";
   const marker = exchange.query.get("marker") ?? "";
-  const max = Math.min(1000, countParameter(exchange, "max-keys", 1000));
+  const max = Math.min(core.options.maxPageKeys, countParameter(exchange, "max-keys", 1000));
   const page = listedPage(core, bucket, { prefix, delimiter, after: marker, max }, true);
   const repeats = exchange.faults.first("repeat-marker") !== undefined;
   const truncated = repeats || page.truncated;

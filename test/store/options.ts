@@ -68,6 +68,8 @@ export interface StoreOptions {
   readonly listType?: "honoured" | "ignored";
   /** "utf16": as Java sorts strings; "none": as directory buckets and Storj, where `start-after` is refused too. */
   readonly listingOrder?: "utf8" | "utf16" | "none";
+  /** Most keys on a page of a listing, whatever is asked for. */
+  readonly maxPageKeys?: number;
   /** "inclusive": `marker` and `start-after` give that key once more. */
   readonly markers?: "exclusive" | "inclusive";
   /** Features that are missing: requests for them answer 501. */
@@ -129,6 +131,7 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     encodingType: options.encodingType ?? "honoured",
     listType: options.listType ?? "honoured",
     listingOrder: options.listingOrder ?? "utf8",
+    maxPageKeys: options.maxPageKeys ?? 1000,
     markers: options.markers ?? "exclusive",
     without: options.without ?? [],
     journalLimit: options.journalLimit ?? 100_000,
