@@ -15,9 +15,9 @@ import { complete, measureMesh, result } from "./contest.ts";
 import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
 
 const KIB = 1024;
-const PART_BYTES = 384 * KIB;
+const PART_BYTES = 1024 * KIB;
 const PARTS = 1229;
-const LONE_PARTS = 4;
+const LONE_PARTS = 2;
 const DELAY_MS = 50;
 /** 1,000 streams of these are under a third of what curl moves between these stores. */
 const STREAM_BYTES_PER_SECOND = 80_000;

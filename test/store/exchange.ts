@@ -425,17 +425,17 @@ export class Exchange {
     this.#writeHead(status, chunked ? headers : { "Content-Length": size, ...headers }, false);
     const flips = this.faults.all("flip").filter((flip) => flip.direction === "out");
     const stall = this.faults.all("stall").find((effect) => effect.direction === "out");
-    const pacers = this.faults
-      .all("throttle")
-      .filter((effect) => effect.direction === "out")
-      .map((effect) => pacerFor(request.socket, "out", effect.bytesPerSecond));
+    const throttles = this.faults.all("throttle").filter((effect) => effect.direction === "out");
+    const pacers = throttles.map((effect) => pacerFor(request.socket, "out", effect.bytesPerSecond));
     const passages = this.faults.passages("out");
     const sent = stall === undefined ? kept : Math.min(kept, stall.afterBytes);
     const source = sliceBody(body, 0, sent);
     retainBody(source);
     try {
-      const slowest = Math.min(...pacers.map((pacer) => pacer.bytesPerSecond));
-      const limit = pacers.length === 0 ? Number.POSITIVE_INFINITY : Math.max(1, Math.ceil(slowest / 20));
+      const pieces = throttles.map(
+        ({ bytesPerSecond, piecesPerSecond = 20 }) => bytesPerSecond / piecesPerSecond,
+      );
+      const limit = Math.max(1, Math.ceil(Math.min(...pieces)));
       for (const whole of readBody(source)) {
         for (let position = 0; position < whole.length; position += limit) {
           const chunk = flipBytes(whole.subarray(position, position + limit), record.bytesSent, flips);

@@ -63,7 +63,13 @@ export type Effect =
       readonly after: "go-on" | "cut";
     }
   /** At most this rate in one direction, per connection. */
-  | { readonly kind: "throttle"; readonly direction: "in" | "out"; readonly bytesPerSecond: number }
+  | {
+      readonly kind: "throttle";
+      readonly direction: "in" | "out";
+      readonly bytesPerSecond: number;
+      /** Into how many pieces a second of an answer is cut; default 20. */
+      readonly piecesPerSecond?: number;
+    }
   /** Pass this many bytes, then nothing any more, the connection staying open. */
   | { readonly kind: "stall"; readonly direction: "in" | "out"; readonly afterBytes: number }
   /** Leave out the last bytes of an answer: "clean" ends a chunked body, "cut" breaks a body of declared length. */

@@ -71,8 +71,9 @@ if (values["delay-ms"] !== undefined)
   store.fault({}, { kind: "delay", milliseconds: Number(values["delay-ms"]) });
 if (values["bytes-per-second"] !== undefined) {
   const bytesPerSecond = Number(values["bytes-per-second"]);
+  // Few pieces: a fast network has full buffers, and what is looked for is not the cost of small ones.
   store.fault({}, { kind: "throttle", direction: "in", bytesPerSecond });
-  store.fault({}, { kind: "throttle", direction: "out", bytesPerSecond });
+  store.fault({}, { kind: "throttle", direction: "out", bytesPerSecond, piecesPerSecond: 4 });
 }
 
 const { accessKeyId, secretAccessKey } = store.credentials;
