@@ -1,59 +1,63 @@
-// `npm run bench -- --small 20000`: what many small objects cost, beside rclone in the same run.
+// `npm run bench -- small` and `inside`: what many small objects cost, beside rclone and the AWS CLI.
 //
-// Two test stores run in processes of their own: the source makes its bytes (1 to 64 KiB an object), the destination
-// swallows them and answers with their MD5. Each contestant copies the whole prefix to a new one: the mesh with its
-// default lanes, and `rclone copy` with several values of --transfers, of which the best counts. rclone is spared what it
-// can do without: it does not look for the bucket, asks no HEAD after an upload and keeps no modification time. Rounds
-// are interleaved. A second run of the mesh, with nothing to do, is measured too.
+// `small`: two test stores in processes of their own; the source makes its bytes (1 to 64 KiB an object), the destination
+// swallows them and answers with their MD5. `inside`: one store with both buckets, which copies by itself, and the only
+// case in which `aws s3 sync` can take part: it copies between two buckets of one endpoint.
 //
-// `aws s3 sync` cannot take part: it copies between two buckets of one endpoint only.
+// Each contestant copies the whole prefix to a new one: the mesh with its default lanes, and `rclone copy` with several
+// values of --transfers, of which the best counts. rclone is spared what it can do without: it does not look for the
+// bucket, asks no HEAD after an upload and keeps no modification time. A second run of the mesh, with nothing to do, is
+// measured too.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildBundle } from "./build.ts";
-import { type Store, cpuSecondsOf, median, peakMibOf, spread, startStore, storeSecret } from "./measure.ts";
 import { BareMesh } from "./bare_mesh.ts";
-import type { SyncStatus } from "./mesh_client.ts";
+import { buildBundle } from "./build.ts";
+import {
+  type Contestant,
+  type Run,
+  compete,
+  complete,
+  hasTool,
+  measureMesh,
+  measureTool,
+  medianOf,
+  rcloneRemotes,
+  result,
+} from "./contest.ts";
+import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
 
 const TRANSFERS = [8, 16, 32, 64];
+const AGAIN = "mesh, nothing to do";
 
-interface Run {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly peakMib: number | null;
-}
-
-export async function benchSmall(count: number, rounds: number): Promise<void> {
+export async function benchSmall(where: "small" | "inside", count: number, rounds: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   let mesh: BareMesh | null = null;
   try {
-    const source = await startStore(["--fill", `source/p/=${count}`]);
+    const filled = ["--fill", `source/p/=${count}`];
+    const source = await startStore(where === "small" ? filled : [...filled, "--bucket", "destination"]);
     stores.push(source);
-    const destination = await startStore(["--bucket", "destination", "--swallow"]);
+    const destination =
+      where === "small" ? await startStore(["--bucket", "destination", "--swallow"]) : source;
     stores.push(destination);
     mesh = await BareMesh.start(buildBundle(directory), {
       STORE_EAST: storeSecret(source),
       STORE_WEST: storeSecret(destination),
     });
-    console.log(`${cpus()[0]?.model}, ${cpus().length} cores; ${count} objects of 1 to 64 KiB`);
-    const measures = new Map<string, Run[]>();
-    const note = (name: string, run: Run) => {
-      measures.set(name, [...(measures.get(name) ?? []), run]);
-      console.log(`${name.padEnd(28)} ${describe(run, count)}`);
-    };
-    for (let round = 1; round <= rounds; round++) {
-      note("mesh", await meshSync(mesh, `m${round}/`, { copied: count }));
-      note("mesh, nothing to do", await meshSync(mesh, `m${round}/`, { copied: 0 }));
-      for (const transfers of TRANSFERS) {
-        const run = await rclone(source, destination, `r${round}-${transfers}/`, transfers);
-        note(`rclone --transfers ${transfers}`, run);
-      }
-    }
-    report(measures, count);
+    console.log(`\n${count} objects of 1 to 64 KiB${where === "inside" ? ", inside one service" : ""}\n`);
+    const sides = { source, destination, directory };
+    const runs = await compete(
+      [
+        ...meshSyncs(mesh, count),
+        ...(hasTool("rclone") ? rcloneCopies(sides) : []),
+        ...(where === "inside" && hasTool("aws") ? [awsSync(sides)] : []),
+      ],
+      rounds,
+      ({ seconds }) => `${(count / seconds).toFixed(0)} objects/s`,
+    );
+    report(where, runs, count);
   } finally {
     await mesh?.stop();
     for (const { process } of stores) process.kill("SIGTERM");
@@ -61,102 +65,92 @@ export async function benchSmall(count: number, rounds: number): Promise<void> {
   }
 }
 
-async function meshSync(mesh: BareMesh, prefix: string, expected: { copied: number }): Promise<Run> {
-  const { pid } = mesh;
-  writeFileSync(`/proc/${pid}/clear_refs`, "5"); // forget the peak of memory so far
-  const before = cpuSecondsOf(pid);
-  const startedAt = performance.now();
-  const id = await mesh.startSync({ source: "east:source/p/", destination: `west:destination/${prefix}` });
-  const status = await ended(mesh, id);
-  const seconds = (performance.now() - startedAt) / 1000;
-  if (status.phase !== "completed" || status.objects.copied !== expected.copied) {
-    throw new Error(`The sync ended ${status.phase} with ${JSON.stringify(status.objects)}`);
-  }
-  return { seconds, cpuSeconds: cpuSecondsOf(pid) - before, peakMib: peakMibOf(pid) };
-}
-
-async function ended(mesh: BareMesh, id: string): Promise<SyncStatus> {
-  for (;;) {
-    const { body } = await mesh.call<SyncStatus>("GET", `/syncs/${id}?wait=60`);
-    if (["completed", "finished_with_errors", "failed", "cancelled", "blocked"].includes(body.phase))
-      return body;
-  }
-}
-
-async function rclone(source: Store, destination: Store, prefix: string, transfers: number): Promise<Run> {
-  const options = [
-    "--s3-no-check-bucket",
-    "--s3-no-head",
-    "--no-update-modtime",
-    "--fast-list",
-    "--checksum",
-  ];
-  const many = ["--transfers", String(transfers), "--checkers", String(transfers)];
-  const command = ["copy", "EAST:source/p/", `WEST:destination/${prefix}`, ...many, ...options];
-  const startedAt = performance.now();
-  const script = 'rclone "$@"; code=$?; times; exit $code';
-  // Not spawnSync: it would keep this process from noticing that an idle connection to the mesh was closed.
-  const child = spawn("bash", ["-c", script, "rclone", ...command], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: {
-      // Only what it needs: settings for AWS tools that stand in the environment are not the bench's.
-      PATH: process.env["PATH"],
-      HOME: process.env["HOME"],
-      RCLONE_CONFIG: "/dev/null",
-      ...remote("EAST", source),
-      ...remote("WEST", destination),
+function meshSyncs(mesh: BareMesh, count: number): Contestant[] {
+  let round = 0;
+  const sync = async (copied: number) => {
+    const request = { source: "east:source/p/", destination: `west:destination/mesh-${round}/` };
+    const { objects } = await complete(mesh, "/syncs", request);
+    if (objects.copied !== copied) throw new Error(`The sync has copied ${JSON.stringify(objects)}`);
+  };
+  return [
+    {
+      name: "mesh",
+      run: async () => {
+        round += 1;
+        return await measureMesh(mesh, async () => await sync(count));
+      },
     },
-  });
-  let stdout = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => void (stdout += text));
-  const [status] = (await once(child, "close")) as [number | null];
-  if (status !== 0) throw new Error(`rclone ended with ${status}`);
-  const children = stdout.trim().split("\n").at(-1) ?? "";
-  const cpuSeconds = [...children.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
-    (sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds),
-    0,
-  );
-  return { seconds: (performance.now() - startedAt) / 1000, cpuSeconds, peakMib: null };
+    { name: AGAIN, run: async () => await measureMesh(mesh, async () => await sync(0)) },
+  ];
 }
 
-/** An S3 remote of rclone, told by its environment. */
-function remote(name: string, { endpoint, region, credentials }: Store): Record<string, string> {
+interface Sides {
+  readonly source: Store;
+  readonly destination: Store;
+  readonly directory: string;
+}
+
+function rcloneCopies({ source, destination }: Sides): Contestant[] {
+  // One remote where it is one service: between two rclone would not copy inside.
+  const to = source === destination ? "EAST" : "WEST";
+  const least = ["--s3-no-check-bucket", "--s3-no-head", "--no-update-modtime", "--fast-list", "--checksum"];
+  return TRANSFERS.map((transfers) => {
+    let round = 0;
+    const many = ["--transfers", String(transfers), "--checkers", String(transfers)];
+    return {
+      name: `rclone copy --transfers ${transfers}`,
+      run: async () => {
+        round += 1;
+        const sides = ["EAST:source/p/", `${to}:destination/rclone-${transfers}-${round}/`];
+        const env = rcloneRemotes({ EAST: source, WEST: destination });
+        return await measureTool('rclone copy "$@"', [...sides, ...many, ...least], env);
+      },
+    };
+  });
+}
+
+function awsSync({ source, directory }: Sides): Contestant {
+  let round = 0;
   return {
-    [`RCLONE_CONFIG_${name}_TYPE`]: "s3",
-    [`RCLONE_CONFIG_${name}_PROVIDER`]: "Other",
-    [`RCLONE_CONFIG_${name}_ENDPOINT`]: endpoint,
-    [`RCLONE_CONFIG_${name}_REGION`]: region,
-    [`RCLONE_CONFIG_${name}_ACCESS_KEY_ID`]: credentials.accessKeyId,
-    [`RCLONE_CONFIG_${name}_SECRET_ACCESS_KEY`]: credentials.secretAccessKey,
+    name: "aws s3 sync",
+    run: async () => {
+      round += 1;
+      const config = join(directory, "aws-config");
+      const lines = ["[default]", `region = ${source.region}`, "s3 =", "  addressing_style = path"];
+      writeFileSync(config, lines.join("\n") + "\n");
+      const { accessKeyId, secretAccessKey } = source.credentials;
+      return await measureTool(
+        'aws --endpoint-url "$1" s3 sync --only-show-errors s3://source/p/ "$2"',
+        [source.endpoint, `s3://destination/aws-${round}/`],
+        {
+          AWS_CONFIG_FILE: config,
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        },
+      );
+    },
   };
 }
 
-function report(measures: ReadonlyMap<string, readonly Run[]>, count: number): void {
-  const rate = (runs: readonly Run[]) => runs.map(({ seconds }) => count / seconds);
-  const best = Math.max(
-    ...[...measures].filter(([name]) => name.startsWith("rclone")).map(([, runs]) => median(rate(runs))),
-  );
+function report(where: string, runs: ReadonlyMap<string, readonly Run[]>, count: number): void {
+  const rate = ({ seconds }: Run) => count / seconds;
+  const cost = ({ cpuSeconds }: Run) => (cpuSeconds * 1000) / count;
   console.log(
-    "\n| contestant | objects/s (min to max) | CPU ms per object | peak workerd MiB |\n|---|---|---|---|",
+    "\n| contestant | objects/s (min to max) | CPU ms per object (min to max) | peak MiB |\n|---|---|---|---|",
   );
-  for (const [name, runs] of measures) {
-    const costs = runs.map(({ cpuSeconds }) => (cpuSeconds * 1000) / count);
-    const peaks = runs.map(({ peakMib }) => peakMib).filter((peak) => peak !== null);
-    const peak = peaks.length === 0 ? "–" : Math.max(...peaks).toFixed(0);
-    console.log(`| ${name} | ${spread(rate(runs), 0)} | ${spread(costs, 2)} | ${peak} |`);
+  for (const [name, list] of runs) {
+    const peak = Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0);
+    console.log(`| ${name} | ${spread(list.map(rate), 0)} | ${spread(list.map(cost), 2)} | ${peak} |`);
   }
   console.log();
-  for (const [name, runs] of measures) {
-    const value = Math.round(median(rate(runs)));
+  const rivals = [...runs].filter(([name]) => name.startsWith("rclone"));
+  const best = Math.max(...rivals.map(([, list]) => median(list.map(rate))));
+  for (const [name, list] of runs) {
+    const value = medianOf(list, rate);
     // Finding nothing to do is another work than copying: it has no ratio.
-    const compared = name.includes("nothing")
-      ? {}
-      : { ratio: Number((median(rate(runs)) / best).toFixed(3)), against: "the best rclone" };
-    console.log(`RESULT ${JSON.stringify({ name, value, unit: "objects/s", ...compared })}`);
+    const compared =
+      name === AGAIN || rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone" };
+    if (!name.startsWith("rclone"))
+      result({ name: `${where}: ${name}`, value, unit: "objects/s", ...compared });
   }
-}
-
-function describe({ seconds, cpuSeconds, peakMib }: Run, count: number): string {
-  const peak = peakMib === null ? "" : `, peak ${peakMib.toFixed(0)} MiB`;
-  return `${seconds.toFixed(1)} s, ${(count / seconds).toFixed(0)} objects/s, ${cpuSeconds.toFixed(1)} s CPU${peak}`;
 }
