@@ -5,41 +5,42 @@
 //
 // How a copy runs. create() stores the request and sets the alarm. Each alarm takes steps until there is nothing to do
 // but wait: job.ts decides the step, it is done, job.ts says what the answer changes, one transaction saves it. While
-// parts are under way the lanes call claim(): they report what is finished and get new parts in the same call. The steps
-// that talk to stores are in steps.ts, what they change is kept by record.ts.
+// parts are under way the lanes call claim(): they report what is finished and get new parts in the same call
+// (dispatch.ts). The steps that talk to stores are in steps.ts, what they change is kept by record.ts.
 //
 // Invariants: the next alarm is set before anything else is done; what a call depends on (the upload ID, "Complete was
 // sent") is on disk before the call; every step may run twice. Steps run in the alarm only, one at a time. Nothing is
-// held in memory that storage does not have, but for those who wait for an answer, who ask again.
+// held in memory that storage does not have, but for those who wait for an answer, who ask again, and for what was learnt
+// of the stores' pace and shares, which is learnt and asked for anew.
 
 import { DurableObject } from "cloudflare:workers";
 import { PARTS_PER_LANE } from "./api.ts";
 import { Audience, type Stage, isWatch, watch } from "./audience.ts";
-import { base64OfHex } from "./checksum.ts";
+import { Dispatch } from "./dispatch.ts";
 import type { Env } from "./env.ts";
-import { type Failure, isPlatformLimit, saysNo } from "./failure.ts";
+import { isPlatformLimit } from "./failure.ts";
 import { type Job, isEnded, nextStep, objectOf } from "./job.ts";
 import { log } from "./log.ts";
 import { PUSH_MS, type WorkCounters } from "./metrics.ts";
-import type { Prepared, Upload } from "./phase.ts";
+import type { PartCounts } from "./phase.ts";
 import { PartWatch } from "./part_watch.ts";
-import { partRange, unitCount } from "./plan.ts";
+import { unitCount } from "./plan.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type CopyView, copyLine, copyResult } from "./progress.ts";
 import { readCount } from "./query.ts";
 import { newsFor } from "./outbox.ts";
 import { type Copy, CopyRecord, newsOf } from "./record.ts";
-import { HealthBook } from "./store_health.ts";
+import type { Amounts, ShareRequest } from "./share_table.ts";
+import { ASK_EVERY_MS, StoreShares } from "./store_shares.ts";
+import { type Store, readStores } from "./stores.ts";
 import { RATE_WINDOW_MS, copyStatus, partsPage } from "./status.ts";
-import { Steps, dropHeader } from "./steps.ts";
-import { partLimitMs } from "./time_limit.ts";
-import type { Claim, Grant, PartTask } from "./work.ts";
+import { Steps } from "./steps.ts";
+import { BOOK_AHEAD_MS } from "./timetable.ts";
+import type { Claim, Grant } from "./work.ts";
 import { Waiting } from "./waiting.ts";
 
 /** How often the coordinator looks after its lanes while they work. */
 const WATCH_MS = 10_000;
-/** A lane that found every allowed part in flight asks again after this long. */
-const CROWDED_MS = 500;
 const SETTLE_MS = 1_000;
 const REPORT_RETRY_MS = 5_000;
 /** A queued copy is told when its turn has come; it looks by itself in case that word was lost. */
@@ -48,8 +49,15 @@ const MAX_WAIT_SECONDS = 300;
 
 export class Coordinator extends DurableObject<Env> {
   readonly #record = new CopyRecord(this.ctx.storage);
-  readonly #steps = new Steps(this.#record, this.env);
+  readonly #shares = new StoreShares(async (requests) => await this.#askShares(requests), {
+    columns: () => 1,
+    quietUntilMs: Date.now() + BOOK_AHEAD_MS,
+  });
+  readonly #dispatch = new Dispatch(this.#record, this.#shares, (copy) => this.#storesOf(copy), Date.now());
+  readonly #steps = new Steps(this.#record, this.env, (store) => this.#shares.turnsAt(store));
   readonly #waiting = new Waiting();
+  // Parsed once: another configuration is another deployment, which begins with empty memory.
+  readonly #stores = new Map<string, Store | null>();
   readonly #audience = new Audience(this.#stage());
   // In memory only: counters that are pushed once more are not counted twice.
   #pushedMs = 0;
@@ -141,107 +149,14 @@ export class Coordinator extends DurableObject<Env> {
   async claim(claim: Claim): Promise<Grant> {
     const now = Date.now();
     if (this.#record.find() === null) return { kind: "stop" };
-    const { grant, turned } = this.#record.transaction(() => {
-      const { parts, lanes, timeline } = this.#record;
-      lanes.expect(claim.lane, now);
-      for (const { partNumber, attempt, result } of claim.finished) {
-        if (!result.ok && result.failure.code !== "cancelled") {
-          this.#record.tally.add(result.failure);
-          timeline.add(
-            now,
-            "part_failed",
-            `part ${partNumber}, attempt ${attempt}: ${result.failure.message}`,
-          );
-        }
-      }
-      const health = new HealthBook(this.#record.healths());
-      const failure = parts.record(claim, { now, random: Math.random, health });
-      if (claim.finished.length > 0) this.#record.saveHealths(health.healths);
-      if (failure !== null) this.#partFailed(failure);
-      const copy = this.#record.load();
-      const { job } = copy;
-      this.#freeWhole(job, now);
-      const granted = this.#grant(copy, claim, health, now);
-      if (claim.running.length === 0 && granted.kind !== "work") lanes.forget(claim.lane);
-      const counts = this.#record.counts(job);
-      const next = nextStep(job, counts, now).do;
-      const due = (next !== "tendLanes" && next !== "rest") || this.#news(copy) !== copy.reported;
-      return { grant: granted, turned: due && (claim.finished.length > 0 || counts.lost > 0) };
-    });
+    const { grant, turned } = this.#dispatch.claim(claim, { now, random: Math.random });
+    // Without a share nothing of a capped store can be granted; the alarm asks for one.
+    const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
     // The last part is in, the last one in flight has settled, parts are lost, or the phase has changed: that need not
     // wait for the watch.
-    if (turned) await this.ctx.storage.setAlarm(now);
+    if (turned || unshared) await this.ctx.storage.setAlarm(now);
     this.#audience.changed();
     return grant;
-  }
-
-  /** A part has failed for good. What can the copy do without? If nothing, it ends. */
-  #partFailed(failure: Failure): void {
-    const { job } = this.#record.load();
-    if (job.phase !== "uploading") return;
-    const { object, upload } = job;
-    const exists = failure.code === "PreconditionFailed" && failure.side === "destination";
-    if (exists && upload.kind === "whole") {
-      const conflict = { ...failure, code: "destination_exists" };
-      this.#record.record(
-        { type: "conflict", failure: conflict, skip: object.ifExists === "skip" },
-        "destination_exists",
-      );
-    } else if (object.via === "server" && failure.code !== "source_changed" && saysNo(failure)) {
-      this.#record.record({ type: "streamInstead" }, "stream_instead", failure.message);
-    } else if (failure.code === "BadDigest" && object.proof.contentMd5 !== null) {
-      // Three times other bytes than the source's ETag says: perhaps that ETag is no MD5. Our own digest will tell.
-      const proof = {
-        ...object.proof,
-        etag: "not-comparable" as const,
-        contentMd5: null,
-        digests: ["md5" as const],
-      };
-      this.#record.record({ type: "sentAgain", proof }, "sent_again", failure.message);
-    } else if (!(upload.kind === "whole" && dropHeader(this.#record, object.headers, failure))) {
-      this.#record.record({ type: "partFailed", failure });
-    }
-  }
-
-  #grant({ id, spec, job }: Copy, { lane, wanted }: Claim, health: HealthBook, now: number): Grant {
-    if (job.phase === "aborting" || isEnded(job)) return { kind: "stop" };
-    // A paused, blocked or completing copy hands out no parts; those that run may finish.
-    if (job.phase !== "uploading" || job.source === "unchecked") return { kind: "rest" };
-    const { object, upload } = job;
-    const { plan } = object;
-    const { parts } = this.#record;
-    const partCount = unitCount(plan);
-    const { inFlight } = parts.totals();
-    const pace = health.pace();
-    // A store that is down is asked by one part at a time, lest all of them find out each for itself.
-    const probes = pace.kind === "probe" && pace.probeAtMs <= now ? 1 : 0;
-    const room = (pace.kind === "full" ? spec.concurrency : probes) - inFlight;
-    const lengthOf = (partNumber: number) => partRange(plan, partNumber).length;
-    const leased = parts.lease(lane, Math.min(wanted, room), { partCount, lengthOf, now });
-    const target = targetOf(object, upload);
-    // A stream that is watched is known to stall long before its time is over, and may be slow as long as it moves.
-    const slowestMsPerMib = object.proof.digests.length > 0 ? null : parts.slowestMsPerMib();
-    const tasks = leased.map(({ partNumber, attempt, failedAttempts, heldEtag }): PartTask => ({
-      copyId: id,
-      lane,
-      partNumber,
-      attempt,
-      source: spec.source,
-      destination: spec.destination,
-      sourceEtag: object.sourceEtag,
-      objectBytes: plan.sizeBytes,
-      ...partRange(plan, partNumber),
-      via: object.via,
-      limitMs: partLimitMs(lengthOf(partNumber), slowestMsPerMib, failedAttempts),
-      digests: object.proof.digests,
-      heldEtag,
-      target,
-    }));
-    const waiting = parts.waiting(partCount);
-    if (waiting.count === 0 && tasks.length === 0) return { kind: "rest" };
-    const full = tasks.length === wanted || waiting.count === 0;
-    const readyMs = pace.kind === "full" ? waiting.earliestMs : Math.max(waiting.earliestMs, pace.probeAtMs);
-    return { kind: "work", tasks, retryInMs: full ? null : Math.max(CROWDED_MS, readyMs - now) };
   }
 
   // --- The alarm ----------------------------------------------------------------------------------------------------
@@ -271,6 +186,7 @@ export class Coordinator extends DurableObject<Env> {
       const dueMs = this.#record.debts.nextTryMs();
       if (dueMs !== null && dueMs <= Date.now()) await this.#steps.payDebts();
       const reported = await this.#report();
+      await this.#tendShares();
       const { job } = this.#record.load();
       if (isAtRest(job)) this.#waiting.wake();
       this.#audience.changed();
@@ -297,21 +213,55 @@ export class Coordinator extends DurableObject<Env> {
       // Nothing is awaited between this look and the alarm's setting, so no report can slip in between.
       const after = this.#record.load().job;
       const next = nextStep(after, this.#record.counts(after), Date.now()).do;
-      if (step.do === "tendLanes" && next === "tendLanes") return Date.now() + WATCH_MS;
+      if (step.do === "tendLanes" && next === "tendLanes")
+        return Date.now() + (this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS);
       if (step.do === "settleParts" && next === "settleParts") return Date.now() + SETTLE_MS;
     }
+  }
+
+  /** Asks for what the caps of the stores leave to this copy, and gives it back when nothing is left to do. */
+  async #tendShares(): Promise<void> {
+    if (!this.#shares.isNeeded) return;
+    const { job, spec } = this.#record.load();
+    const { total, done, inFlight }: PartCounts = this.#record.counts(job);
+    const rests = isEnded(job) || ["paused", "blocked", "queued"].includes(job.phase);
+    if (rests && inFlight === 0) return await this.#shares.release();
+    this.#shares.tell(rests ? 0 : Math.max(1, Math.min(spec.concurrency, total - done)), inFlight);
+    await this.#shares.refresh();
+  }
+
+  async #askShares(requests: readonly ShareRequest[]): Promise<Amounts[]> {
+    return await this.ctx.exports.Registry.getByName("registry").share(this.#record.load().id, requests);
+  }
+
+  #storesOf({ spec }: Copy): { source: Store | null; destination: Store | null } {
+    return {
+      source: this.#storeNamed(spec.source.store),
+      destination: this.#storeNamed(spec.destination.store),
+    };
+  }
+
+  #storeNamed(name: string): Store | null {
+    let store = this.#stores.get(name);
+    if (store === undefined) {
+      const entry = readStores(this.env).get(name);
+      store = entry?.ok === true ? entry.store : null;
+      this.#stores.set(name, store);
+    }
+    return store;
   }
 
   /** Lanes that are wanted and asleep are woken; parts of lanes that died are handed out again. */
   async #tendLanes(job: Job): Promise<void> {
     const object = objectOf(job);
     if (object === null) return;
-    const { id, spec } = this.#record.load();
+    const copy = this.#record.load();
+    const { id, spec } = copy;
     const { parts, lanes, timeline } = this.#record;
     const now = Date.now();
     const wake = this.#record.transaction(() => {
       for (const lane of this.#record.releaseSilent(now)) timeline.add(now, "lane_lost", `lane ${lane}`);
-      this.#freeWhole(job, now);
+      this.#dispatch.freeWhole(copy, now);
       const awake = new Set(lanes.live());
       const most = Math.min(spec.lanes, Math.ceil(spec.concurrency / PARTS_PER_LANE)) - awake.size;
       const wanted = Math.min(most, Math.ceil(parts.waiting(unitCount(object.plan)).count / PARTS_PER_LANE));
@@ -329,12 +279,6 @@ export class Coordinator extends DurableObject<Env> {
       lanes.forget(lane); // the next watch wakes it again
       timeline.add(Date.now(), "lane_asleep", `lane ${lane}: ${String(result.reason)}`);
     }
-  }
-
-  /** Of an object that is sent whole no list of parts tells: when its lane has died it is sent again. */
-  #freeWhole(job: Job, now: number): void {
-    if (job.phase === "uploading" && job.upload.kind === "whole")
-      this.#record.parts.settleLost([], false, now);
   }
 
   /** Nothing is aborted while a part is in flight: it would land afterwards and stay. */
@@ -420,17 +364,4 @@ function restOf(job: Job): ReturnType<Stage["state"]> {
 function earliest(...timesMs: readonly (number | null)[]): number | null {
   const known = timesMs.filter((ms) => ms !== null);
   return known.length === 0 ? null : Math.min(...known);
-}
-
-/** Where the lanes' bytes go: a part of the upload, or the one PutObject with its attributes and conditions. */
-function targetOf({ headers, proof, onlyIfAbsent }: Prepared, upload: Upload): PartTask["target"] {
-  if (upload.kind === "parts") return { kind: "part", uploadId: upload.uploadId };
-  return {
-    kind: "whole",
-    headers: {
-      ...headers,
-      ...(proof.contentMd5 === null ? {} : { "content-md5": base64OfHex(proof.contentMd5) }),
-      ...(onlyIfAbsent ? { "if-none-match": "*" } : {}),
-    },
-  };
 }

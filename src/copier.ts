@@ -17,6 +17,7 @@ import { callWithCancel, runWithCancel } from "./cancel.ts";
 import type { Env } from "./env.ts";
 import { type Failure, isPlatformLimit, meshFailure } from "./failure.ts";
 import { type Passing, StallError, digestWhileStreaming } from "./digest_stream.ts";
+import { turnsOf } from "./pace.ts";
 import { Problem } from "./problem.ts";
 import { bareEtag } from "./proof.ts";
 import {
@@ -71,8 +72,12 @@ export async function callCopier(
 async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promise<PartResult> {
   const startedAtMs = Date.now();
   const userAgent = `bucket-brigade copy/${task.copyId} lane/${task.lane}`;
-  const source = connect(findStore(env, task.source.store), userAgent);
-  const destination = connect(findStore(env, task.destination.store), userAgent);
+  const source = connect(findStore(env, task.source.store), userAgent, turnsOf(task.pace.source));
+  const destination = connect(
+    findStore(env, task.destination.store),
+    userAgent,
+    turnsOf(task.pace.destination),
+  );
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(task.limitMs)), task.limitMs);
   const sides = { source, destination, task, startedAtMs };

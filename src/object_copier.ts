@@ -21,6 +21,7 @@ import type { Env } from "./env.ts";
 import { type Failure, meshFailure, keyVerdictOf } from "./failure.ts";
 import { log } from "./log.ts";
 import type { BatchTask, ObjectOptions, ObjectOutcome, ObjectWork } from "./object_work.ts";
+import { turnsOf } from "./pace.ts";
 import { fullObjectChecksums } from "./prepare.ts";
 import { Problem } from "./problem.ts";
 import { type ProofPlan, bareEtag, canProve, conclude, isMd5Etag, planProof } from "./proof.ts";
@@ -74,15 +75,22 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   const startedAtMs = Date.now();
   const outcomes: ObjectOutcome[] = [];
   const watchdog = new Watchdog(cancelled);
+  const untilMs = task.pace?.untilMs ?? Infinity;
+  // One pace for the whole batch, whatever the number of requests that an object takes.
+  const turns = {
+    source: turnsOf(task.pace?.source ?? null),
+    destination: turnsOf(task.pace?.destination ?? null),
+  };
   try {
     let goesOn = true;
     for (const work of task.objects) {
-      goesOn &&= !cancelled.aborted && Date.now() - startedAtMs < BATCH_LIMIT_MS;
+      const now = Date.now();
+      goesOn &&= !cancelled.aborted && now - startedAtMs < BATCH_LIMIT_MS && now < untilMs;
       if (!goesOn) {
         outcomes.push({ kind: "left" });
         continue;
       }
-      const outcome = await outcomeOf(env, task, work, watchdog);
+      const outcome = await outcomeOf(env, task, work, { watchdog, turns });
       outcomes.push(outcome.kind === "failed" && cancelled.aborted ? { kind: "left" } : outcome);
       // A store that is overloaded, or refuses us altogether, is not asked for the next one.
       if (outcome.kind === "failed") goesOn = ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
@@ -93,17 +101,18 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   return outcomes;
 }
 
-async function outcomeOf(
-  env: Env,
-  task: BatchTask,
-  work: ObjectWork,
-  watchdog: Watchdog,
-): Promise<ObjectOutcome> {
+async function outcomeOf(env: Env, task: BatchTask, work: ObjectWork, batch: Batch): Promise<ObjectOutcome> {
   try {
-    return await new ObjectCopy(env, task, work, watchdog).run();
+    return await new ObjectCopy(env, task, work, batch).run();
   } catch (error) {
     return { kind: "failed", failure: failureOf(error) };
   }
+}
+
+/** What the objects of a batch share. */
+interface Batch {
+  readonly watchdog: Watchdog;
+  readonly turns: Readonly<Record<"source" | "destination", ReturnType<typeof turnsOf>>>;
 }
 
 /** The copy of one object. */
@@ -124,10 +133,10 @@ class ObjectCopy {
   /** `server`: the service copies by itself. Falls back to `stream` when it refuses. */
   #via: "stream" | "server";
 
-  constructor(env: Env, task: BatchTask, work: ObjectWork, watchdog: Watchdog) {
+  constructor(env: Env, task: BatchTask, work: ObjectWork, { watchdog, turns }: Batch) {
     const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
-    this.#source = connect(findStore(env, task.source.store), userAgent);
-    this.#destination = connect(findStore(env, task.destination.store), userAgent);
+    this.#source = connect(findStore(env, task.source.store), userAgent, turns.source);
+    this.#destination = connect(findStore(env, task.destination.store), userAgent, turns.destination);
     this.#from = { bucket: task.source.bucket, key: work.key };
     this.#to = { bucket: task.destination.bucket, key: work.to };
     this.#syncId = task.syncId;

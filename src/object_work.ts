@@ -4,6 +4,7 @@
 import type { AttributeChanges, TagChoice } from "./api.ts";
 import type { CompareMode, EqualityProof } from "./compare.ts";
 import type { Failure } from "./failure.ts";
+import type { Pace } from "./pace.ts";
 import type { Proof } from "./proof.ts";
 
 /** How the objects of a sync are copied; the words are those of a copy. */
@@ -48,6 +49,15 @@ export interface BatchTask {
   readonly destination: { readonly store: string; readonly bucket: string };
   readonly options: ObjectOptions;
   readonly objects: readonly ObjectWork[];
+  /** Null: as fast as it can. */
+  readonly pace: BatchPace | null;
+}
+
+/** How fast a batch may send its requests, and until when it may begin another object. */
+export interface BatchPace {
+  readonly source: Pace | null;
+  readonly destination: Pace | null;
+  readonly untilMs: number;
 }
 
 export type ObjectOutcome =

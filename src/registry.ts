@@ -1,4 +1,5 @@
-// Registry: the one Durable Object that knows which copies there are, and the schedules that start them.
+// Registry: the one Durable Object that knows which copies there are, the schedules that start them, and who uses how much
+// of the stores whose configuration sets a cap.
 //
 // What it needs: the class Coordinator beside it, and the STORE_<NAME> secrets to check a scheduled copy when it is due.
 //
@@ -22,7 +23,8 @@ import { type News, Outbox } from "./outbox.ts";
 import { minuteOf } from "./schedule.ts";
 import type { DueWork, Schedule } from "./schedule_api.ts";
 import { type RunView, type ScheduleView, Schedules, type Started } from "./schedules.ts";
-import { findStore, serviceOf } from "./stores.ts";
+import { type Amounts, type Caps, type ShareRequest, ShareTable, capsOf } from "./share_table.ts";
+import { findStore, readStores, serviceOf } from "./stores.ts";
 import type { SyncSpec } from "./sync_api.ts";
 import { type AdmittedSync, type SyncListRow, SyncRows } from "./sync_rows.ts";
 
@@ -71,6 +73,8 @@ export interface CopyRow {
 
 /** Time for the caller of admit() to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
+/** Of a store that is not configured any more: whoever asks it finds out. */
+const NO_CAPS: Caps = { concurrency: Infinity, perSecond: Infinity };
 const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600_000;
 
 export class Registry extends DurableObject<Env> {
@@ -78,6 +82,7 @@ export class Registry extends DurableObject<Env> {
   readonly #syncs = new SyncRows(this.#sql);
   readonly #metrics = new Metrics(this.#sql);
   readonly #outbox = new Outbox(this.#sql);
+  readonly #shares = new ShareTable(this.#sql);
   readonly #schedules = new Schedules(
     this.#sql,
     {
@@ -93,6 +98,7 @@ export class Registry extends DurableObject<Env> {
     this.#schedules.createTables();
     this.#metrics.createTables();
     this.#outbox.createTables();
+    this.#shares.createTables();
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS copies (
         id TEXT PRIMARY KEY,
@@ -274,6 +280,19 @@ export class Registry extends DurableObject<Env> {
   /** What is scraped: Prometheus text. */
   async metrics(): Promise<string> {
     return this.#metrics.render(this.#outbox.waiting(), Date.now());
+  }
+
+  /** What a running job may use of capped stores from now on (share_table.ts). */
+  async share(job: string, requests: readonly ShareRequest[]): Promise<Amounts[]> {
+    const now = Date.now();
+    const stores = readStores(this.env);
+    return this.ctx.storage.transactionSync(() =>
+      requests.map((request) => {
+        const entry = stores.get(request.store);
+        const caps = entry?.ok === true ? capsOf(entry.store) : NO_CAPS;
+        return this.#shares.ask(job, request, caps, now);
+      }),
+    );
   }
 
   /** Newest first. @param before the id after which to go on, or null */

@@ -23,6 +23,8 @@ export interface S3 {
   readonly store: Store;
   /** Lets a store's log tell copies and lanes apart: `bucket-brigade copy/<id> lane/<n>`. */
   readonly userAgent: string;
+  /** Waits until the next request may go out; undefined where the store's requests per second have no cap. */
+  readonly turn?: (() => Promise<void>) | undefined;
 }
 
 export interface ObjectAddress {
@@ -85,8 +87,8 @@ export class S3Error extends Error {
   }
 }
 
-export function connect(store: Store, userAgent: string): S3 {
-  return { store, userAgent };
+export function connect(store: Store, userAgent: string, turn?: () => Promise<void>): S3 {
+  return { store, userAgent, turn };
 }
 
 /** A call without object bytes that takes longer than this gets no answer any more. */
@@ -139,6 +141,8 @@ async function sendOnce(
   address: RequestAddress,
   request: S3Request,
 ): Promise<Response> {
+  // Every request passes here, corrected ones too, so each is counted. Its time begins with its turn.
+  await s3.turn?.();
   const { signal, limitMs = CALL_LIMIT_MS } = request;
   if (signal !== undefined) return await sendSigned(s3, operation, address, request, signal);
   // Not AbortSignal.timeout(): its timer would go on after the answer, and keep a Durable Object in memory for it.

@@ -6,6 +6,7 @@
 // answer. A job that does not ask any more holds nothing once its share is over.
 
 import { shareFor } from "./shares.ts";
+import type { Store } from "./stores.ts";
 
 /** Of one store: transfers at once, and requests per second. */
 export interface Amounts {
@@ -22,6 +23,10 @@ export interface ShareRequest {
 
 /** Infinity where the store has no cap. */
 export type Caps = Amounts;
+
+export function capsOf({ maxConcurrency = Infinity, maxRequestsPerSecond = Infinity }: Store): Caps {
+  return { concurrency: maxConcurrency, perSecond: maxRequestsPerSecond };
+}
 
 /** How long a share is good. A lane whose coordinator is dead stops its parts within this. */
 export const SHARE_MS = 40_000;

@@ -27,6 +27,7 @@ import {
   listParts,
   objectExists,
 } from "./s3.ts";
+import type { TurnsAt } from "./store_shares.ts";
 import { findStore } from "./stores.ts";
 import type { ListedPart } from "./xml.ts";
 import { endUpload, findStrays, lookForUpload, payDebt, removeExactly } from "./undo.ts";
@@ -36,10 +37,13 @@ export type StoreStep = Exclude<Step, { do: "rest" | "takeTurn" | "tendLanes" | 
 export class Steps {
   readonly #record: CopyRecord;
   readonly #env: Env;
+  readonly #turnsAt: TurnsAt;
 
-  constructor(record: CopyRecord, env: Env) {
+  /** @param turnsAt what requests to a store wait for, where it has a cap */
+  constructor(record: CopyRecord, env: Env, turnsAt: TurnsAt) {
     this.#record = record;
     this.#env = env;
+    this.#turnsAt = turnsAt;
   }
 
   /** Takes one step. A store's failure is recorded; anything else is thrown on. */
@@ -432,13 +436,17 @@ export class Steps {
   }
 
   #source(): S3 {
-    const { id, spec } = this.#record.load();
-    return connect(findStore(this.#env, spec.source.store), `bucket-brigade copy/${id} coordinator`);
+    return this.#connect(this.#record.load().spec.source.store);
   }
 
   #destination(): S3 {
-    const { id, spec } = this.#record.load();
-    return connect(findStore(this.#env, spec.destination.store), `bucket-brigade copy/${id} coordinator`);
+    return this.#connect(this.#record.load().spec.destination.store);
+  }
+
+  #connect(name: string): S3 {
+    const store = findStore(this.#env, name);
+    const userAgent = `bucket-brigade copy/${this.#record.load().id} coordinator`;
+    return connect(store, userAgent, this.#turnsAt(store));
   }
 }
 

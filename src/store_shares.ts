@@ -7,9 +7,8 @@
 // Invariant: what is begun or booked here is covered by a share of the registry at that moment; what was covered by a
 // larger one before is told to the registry until it is over (share_table.ts).
 
-import type { StoreSide } from "./governor.ts";
 import { type Pace, sleepUntil } from "./pace.ts";
-import type { Amounts, Caps, ShareRequest } from "./share_table.ts";
+import type { Amounts, ShareRequest } from "./share_table.ts";
 import { SHARE_MS } from "./share_table.ts";
 import type { Store } from "./stores.ts";
 import { BOOK_AHEAD_MS, Timetable, bookablePerSecond } from "./timetable.ts";
@@ -30,12 +29,16 @@ export const FORGOTTEN_MS = BOOK_AHEAD_MS + LONGEST_BOOKING_MS;
 
 export type AskShares = (requests: readonly ShareRequest[]) => Promise<readonly Amounts[]>;
 
-/** How the requests of one task are to go out; null: as they come. */
-export type Paces = Readonly<Record<StoreSide, Pace | null>>;
+export type TurnsAt = (store: Store) => (() => Promise<void>) | undefined;
+
+/** So many requests to one store. */
+export interface Requests {
+  readonly store: Store;
+  readonly requests: number;
+}
 
 interface Capped {
   readonly store: string;
-  readonly columns: number;
   share: Amounts;
   untilMs: number;
   timetable: Timetable | null;
@@ -49,10 +52,6 @@ interface Capped {
 
 const NOTHING: Amounts = { concurrency: 0, perSecond: 0 };
 
-export function capsOf({ maxConcurrency = Infinity, maxRequestsPerSecond = Infinity }: Store): Caps {
-  return { concurrency: maxConcurrency, perSecond: maxRequestsPerSecond };
-}
-
 function isCapped(store: Store): boolean {
   return store.maxConcurrency !== undefined || store.maxRequestsPerSecond !== undefined;
 }
@@ -60,47 +59,39 @@ function isCapped(store: Store): boolean {
 export class StoreShares {
   readonly #ask: AskShares;
   readonly #clock: () => number;
+  readonly #columns: () => number;
   readonly #quietUntilMs: number;
   readonly #capped = new Map<string, Capped>();
-  readonly #sides = new Map<StoreSide, string>();
   #asking: Promise<void> | null = null;
   #wanted = 1;
   #inFlight = 0;
+  #askedFor = 0;
 
-  /** @param quietUntilMs nothing is booked before: the job has run already, and its bookings are forgotten */
-  constructor(ask: AskShares, quietUntilMs: number, clock: () => number = Date.now) {
+  /**
+   * @param options.columns senders at once, each of which sends its requests one after the other
+   * @param options.quietUntilMs nothing is booked before: the job may have run already, and its bookings are forgotten
+   */
+  constructor(
+    ask: AskShares,
+    {
+      columns,
+      quietUntilMs,
+      clock = Date.now,
+    }: { columns: () => number; quietUntilMs: number; clock?: () => number },
+  ) {
     this.#ask = ask;
+    this.#columns = columns;
     this.#quietUntilMs = quietUntilMs;
     this.#clock = clock;
   }
 
-  /**
-   * Which stores the job uses. May be called again.
-   *
-   * @param columns senders at once, each of which sends its requests one after the other
-   */
-  use(stores: Readonly<Partial<Record<StoreSide, Store>>>, columns = 1): void {
-    for (const side of ["source", "destination"] as const) {
-      const store = stores[side];
-      if (store === undefined || !isCapped(store)) continue;
-      this.#sides.set(side, store.name);
-      if (this.#capped.has(store.name)) continue;
-      this.#capped.set(store.name, {
-        store: store.name,
-        columns,
-        share: NOTHING,
-        untilMs: 0,
-        timetable: null,
-        draining: { perSecond: 0, untilMs: 0 },
-        booked: 0,
-        crowded: true, // nothing is known of how many requests it will be
-        askedAtMs: 0,
-      });
-    }
-  }
-
   get isNeeded(): boolean {
     return this.#capped.size > 0;
+  }
+
+  /** Is there any share that is still good? */
+  holdsAny(now: number): boolean {
+    return [...this.#capped.values()].some(({ untilMs }) => untilMs > now);
   }
 
   /** What there is to do: transfers that are wanted, and those that run. */
@@ -113,16 +104,17 @@ export class StoreShares {
   async refresh(): Promise<void> {
     const now = this.#clock();
     const isDue = [...this.#capped.values()].some(({ askedAtMs }) => now - askedAtMs >= ASK_EVERY_MS);
-    if (isDue) await this.#refreshOnce();
+    // Now that there is more to do than was thought, it does not wait for its time.
+    if (isDue || (this.isNeeded && this.#wanted > this.#askedFor)) await this.#refreshOnce();
   }
 
   /** Gives back what the job has: nothing of it runs any more. */
   async release(): Promise<void> {
     this.tell(0, 0);
-    const holds = [...this.#capped.values()].some(({ untilMs }) => untilMs > this.#clock());
-    if (!holds) return;
+    if (!this.holdsAny(this.#clock())) return;
     for (const one of this.#capped.values()) one.share = NOTHING;
     await this.#refreshOnce();
+    for (const one of this.#capped.values()) one.untilMs = 0;
   }
 
   async #refreshOnce(): Promise<void> {
@@ -134,6 +126,7 @@ export class StoreShares {
 
   async #refresh(): Promise<void> {
     const [wanted, inFlight] = [this.#wanted, this.#inFlight];
+    this.#askedFor = wanted;
     const capped = [...this.#capped.values()];
     const askedAtMs = this.#clock();
     const requests = capped.map((one): ShareRequest => ({
@@ -165,7 +158,7 @@ export class StoreShares {
           ? null
           : new Timetable({
               perSecond,
-              columns: Math.max(1, Math.min(one.columns, Math.floor(perSecond / LEAST_PER_COLUMN))),
+              columns: Math.max(1, Math.min(this.#columns(), Math.floor(perSecond / LEAST_PER_COLUMN))),
               fromMs,
             });
     }
@@ -176,34 +169,49 @@ export class StoreShares {
     one.askedAtMs = askedAtMs;
   }
 
-  /** Transfers that the caps leave to this job. */
-  concurrency(now: number): number {
-    return Math.min(Infinity, ...[...this.#capped.values()].map((one) => held(one, now).concurrency));
+  /** Transfers that the caps of these stores leave to this job. */
+  concurrency(stores: readonly Store[], now: number): number {
+    return Math.min(Infinity, ...this.#cappedOf(stores).map((one) => held(one, now).concurrency));
   }
 
-  /** Books the requests of one task at both stores; null when it is not its turn yet. */
-  book(requests: Readonly<Record<StoreSide, number>>, now: number): Paces | null {
-    const sides = (["source", "destination"] as const).filter((side) => this.#sides.has(side));
-    const stores = sides.map((side) => this.#of(side));
-    for (const one of stores) {
-      if (held(one, now).perSecond === Infinity) continue;
-      const open = held(one, now).perSecond > 0 && one.timetable?.isOpen(now) === true;
-      if (open) continue;
+  /** May a task at these stores be booked now? */
+  isOpen(stores: readonly Store[], now: number): boolean {
+    for (const one of this.#cappedOf(stores)) {
+      const { perSecond } = held(one, now);
+      if (perSecond === Infinity || (perSecond > 0 && one.timetable?.isOpen(now) === true)) continue;
       one.crowded = true;
-      return null;
+      return false;
     }
-    const paceFor = (side: StoreSide): Pace | null => {
-      if (!sides.includes(side)) return null;
-      const one = this.#of(side);
-      one.booked += requests[side];
-      return one.timetable?.book(requests[side], now) ?? null;
-    };
-    return { source: paceFor("source"), destination: paceFor("destination") };
+    return true;
   }
 
-  /** When a task may be booked again. */
-  nextMs(now: number): number {
-    const waits = [...this.#capped.values()].map((one) => {
+  /**
+   * Books the requests of one task at each of its stores.
+   *
+   * @returns the pace at each of them, null where it has no cap; or null: it is not the task's turn yet
+   */
+  book(tasks: readonly Requests[], now: number): (Pace | null)[] | null {
+    const stores = tasks.map(({ store }) => store);
+    if (!this.isOpen(stores, now)) return null;
+    return tasks.map(({ store, requests }) => {
+      const one = isCapped(store) ? this.#of(store) : null;
+      if (one === null) return null;
+      one.booked += requests;
+      return one.timetable?.book(requests, now) ?? null;
+    });
+  }
+
+  /** How far apart the requests of one sender at these stores would be. */
+  gapMs(stores: readonly Store[]): number {
+    const gaps = this.#cappedOf(stores).map(({ timetable }) =>
+      timetable === null ? 0 : (timetable.columns * 1000) / timetable.perSecond,
+    );
+    return Math.max(0, ...gaps);
+  }
+
+  /** When a task at these stores may be booked. */
+  nextMs(stores: readonly Store[], now: number): number {
+    const waits = this.#cappedOf(stores).map((one) => {
       const { perSecond } = held(one, now);
       if (perSecond === Infinity) return now;
       if (perSecond === 0 || one.timetable === null) return one.askedAtMs + ASK_EVERY_MS;
@@ -213,10 +221,10 @@ export class StoreShares {
   }
 
   /** What the job's own requests to a store wait for, one by one; undefined where the store has no cap. */
-  turnAt(side: StoreSide): (() => Promise<void>) | undefined {
-    if (!this.#sides.has(side)) return undefined;
+  turnsAt(store: Store): (() => Promise<void>) | undefined {
+    if (!isCapped(store)) return undefined;
     return async () => {
-      const one = this.#of(side);
+      const one = this.#of(store);
       const untilMs = this.#clock() + TURN_LIMIT_MS;
       for (let now = this.#clock(); now < untilMs; now = this.#clock()) {
         await this.refresh();
@@ -229,14 +237,29 @@ export class StoreShares {
         await sleepUntil(this.#clock() + LOOK_MS);
       }
       throw new Error(
-        `No turn came for a request to store "${one.store}": its maxRequestsPerSecond is used by others`,
+        `No turn came for a request to store "${one.store}": others use its maxRequestsPerSecond`,
       );
     };
   }
 
-  #of(side: StoreSide): Capped {
-    const one = this.#capped.get(this.#sides.get(side) ?? "");
-    if (one === undefined) throw new Error(`The ${side} has no cap`);
+  #cappedOf(stores: readonly Store[]): Capped[] {
+    return [...new Set(stores.filter(isCapped).map((store) => this.#of(store)))];
+  }
+
+  #of({ name }: Store): Capped {
+    const known = this.#capped.get(name);
+    if (known !== undefined) return known;
+    const one: Capped = {
+      store: name,
+      share: NOTHING,
+      untilMs: 0,
+      timetable: null,
+      draining: { perSecond: 0, untilMs: 0 },
+      booked: 0,
+      crowded: true, // nothing is known of how many requests it will be
+      askedAtMs: -Infinity,
+    };
+    this.#capped.set(name, one);
     return one;
   }
 }

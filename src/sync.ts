@@ -16,16 +16,22 @@
 import { DurableObject } from "cloudflare:workers";
 import { PARTS_PER_LANE } from "./api.ts";
 import { Audience, type Stage, isWatch, watch } from "./audience.ts";
+import { BatchGate, type Sides } from "./batch_gate.ts";
+import type { LeasedBatch } from "./batch_table.ts";
 import type { Env } from "./env.ts";
 import { meshFailure } from "./failure.ts";
 import { log } from "./log.ts";
 import { PUSH_MS, type WorkCounters } from "./metrics.ts";
-import type { BatchClaim, BatchGrant, BatchTask } from "./object_work.ts";
 import { newsFor } from "./outbox.ts";
+import { Governor } from "./governor.ts";
+import type { BatchClaim, BatchGrant, BatchTask, ObjectOutcome } from "./object_work.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type SyncView, syncLine, syncResult } from "./progress.ts";
 import { readCount } from "./query.ts";
 import { REPORT_PART_BYTES, type SyncJob, isHandingOut, isSyncEnded, nextStep } from "./sync_job.ts";
+import type { Amounts, ShareRequest } from "./share_table.ts";
+import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./store_shares.ts";
+import { type Store, readStores } from "./stores.ts";
 import type { SyncSpec } from "./sync_api.ts";
 import { LargeCopies, smallConcurrency } from "./sync_large.ts";
 import { settle } from "./sync_outcome.ts";
@@ -50,7 +56,16 @@ const REPORT_BACKLOG_BYTES = 4 * REPORT_PART_BYTES;
 
 export class Sync extends DurableObject<Env> {
   readonly #record = new SyncRecord(this.ctx.storage);
-  readonly #steps = new SyncSteps(this.#record, this.env);
+  // In memory only: what was learnt of the stores' pace is learnt anew, and shares are asked for again.
+  readonly #governor = new Governor("requests", Date.now());
+  readonly #shares = new StoreShares(async (requests) => await this.#askShares(requests), {
+    columns: () => this.#record.load().spec.concurrency,
+    quietUntilMs: this.#record.find() === null ? 0 : Date.now() + FORGOTTEN_MS,
+  });
+  readonly #gate = new BatchGate(this.#governor, this.#shares);
+  // Parsed once: another configuration is another deployment, which begins with empty memory.
+  readonly #stores = new Map<string, Store | null>();
+  readonly #steps = new SyncSteps(this.#record, this.env, (store) => this.#shares.turnsAt(store));
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
   readonly #waiting = new Waiting();
   readonly #audience = new Audience(this.#stage());
@@ -169,18 +184,21 @@ export class Sync extends DurableObject<Env> {
       return { grant: granted, turned: claim.finished.length > 0 && next !== "rest" };
     });
     // The window has room, or all is done: that need not wait for the watch. A running alarm looks by itself.
-    if (turned && !this.#advancing) await this.ctx.storage.setAlarm(now);
+    // Without a share nothing of a capped store can be granted; the alarm asks for one.
+    const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
+    if ((turned || unshared) && !this.#advancing) await this.ctx.storage.setAlarm(now);
     this.#audience.changed();
     return grant;
   }
 
   #settle(claim: BatchClaim, now: number): void {
     const { spec } = this.#record.load();
-    const settled = this.#record.batches
-      .record(claim)
-      .map(({ objects, outcomes }) =>
-        settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
-      );
+    const { leased } = this.#record.batches.totals();
+    const reported = this.#record.batches.record(claim);
+    for (const { outcomes } of reported) this.#hear(outcomes, leased, now);
+    const settled = reported.map(({ objects, outcomes }) =>
+      settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
+    );
     if (settled.length === 0) return;
     this.#record.enter(settled.flatMap(({ entries }) => entries));
     for (const { again, large, runFailure } of settled) {
@@ -196,6 +214,12 @@ export class Sync extends DurableObject<Env> {
     }
   }
 
+  #hear(outcomes: readonly ObjectOutcome[], running: number, now: number): void {
+    this.#governor.answered(outcomes.filter(({ kind }) => kind !== "left").length, now);
+    for (const outcome of outcomes)
+      if (outcome.kind === "failed") this.#governor.failed(outcome.failure, running, now);
+  }
+
   #grant({ lane, wanted }: BatchClaim, now: number): BatchGrant {
     const { id, spec, job } = this.#record.load();
     this.#hungry.delete(lane);
@@ -205,23 +229,38 @@ export class Sync extends DurableObject<Env> {
     if (this.#record.report.waitingBytes() > REPORT_BACKLOG_BYTES)
       return { kind: "work", tasks: [], retryInMs: CROWDED_MS };
     const { batches } = this.#record;
-    const room = smallConcurrency(spec, this.#record.large.counts().running) - batches.totals().leased;
-    const leased = batches.lease(lane, Math.min(wanted, room), now);
+    const sides = this.#sidesOf(spec);
+    const most = smallConcurrency(spec, this.#record.large.counts().running);
+    const running = batches.totals().leased;
+    const width = this.#gate.width(most, running, sides, now);
     const { source, destination, verify, metadata, attributes, storageClass, tags, ifLossy } = spec;
     const { markCopy, compare } = spec;
-    const tasks = leased.map((batch): BatchTask => ({
+    const taskOf = (batch: LeasedBatch): BatchTask => ({
       syncId: id,
       lane,
       ...batch,
+      pace: this.#gate.paceOf(batch.objects, sides, { width, now, random: Math.random() }),
       source: { store: source.store, bucket: source.bucket },
       destination: { store: destination.store, bucket: destination.bucket },
       options: { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy, compare },
-    }));
-    const { pending, earliestMs } = batches.totals();
+    });
+    const tasks: BatchTask[] = [];
+    while (tasks.length < Math.min(wanted, width - running) && this.#gate.isOpen(sides, now)) {
+      const [batch] = batches.lease(lane, 1, now);
+      if (batch === undefined) break;
+      tasks.push(taskOf(batch));
+    }
+    const { pending, leased, earliestMs } = batches.totals();
     if (tasks.length < wanted && pending === 0) this.#hungry.add(lane);
     if (tasks.length === 0 && pending === 0) return { kind: "rest" };
-    const full = tasks.length === wanted || pending === 0;
-    return { kind: "work", tasks, retryInMs: full ? null : Math.max(CROWDED_MS, earliestMs - now) };
+    if (tasks.length === wanted || pending === 0) return { kind: "work", tasks, retryInMs: null };
+    const lanes = Math.max(0, this.#record.lanes.live().length - Math.ceil(leased / PARTS_PER_LANE));
+    const waits = { most, running: leased, lanes, readyMs: earliestMs };
+    return {
+      kind: "work",
+      tasks,
+      retryInMs: this.#gate.pauseMs(waits, sides, { now, random: Math.random }),
+    };
   }
 
   // --- The alarm ----------------------------------------------------------------------------------------------------
@@ -250,6 +289,7 @@ export class Sync extends DurableObject<Env> {
     this.#record.markStarted(Date.now());
     for (;;) {
       const reported = await this.#reportPhase();
+      await this.#tendShares();
       await this.#tendLanes();
       await this.#tendLarge();
       // Nothing is awaited between this look and the alarm's setting, so no claim can slip in between.
@@ -273,10 +313,40 @@ export class Sync extends DurableObject<Env> {
   #restUntil({ job }: SyncRow, untilMs: number | null, now: number): number | null {
     const { underWay, running } = this.#record.facts();
     const watches = running > 0 || (underWay > 0 && isHandingOut(job));
+    const watchMs = this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS;
     const polls = this.#record.large.counts().running > 0 && isHandingOut(job);
-    const wakes = [untilMs, watches ? now + WATCH_MS : null, polls ? this.#pollAtMs : null];
+    const wakes = [untilMs, watches ? now + watchMs : null, polls ? this.#pollAtMs : null];
     const known = wakes.filter((atMs) => atMs !== null);
     return known.length === 0 ? null : Math.min(...known);
+  }
+
+  /** Asks for what the caps of the stores leave to this sync, and gives it back when nothing is left to do. */
+  async #tendShares(): Promise<void> {
+    if (!this.#shares.isNeeded) return;
+    const { job, spec } = this.#record.load();
+    const { leased, pending } = this.#record.batches.totals();
+    const rests = isSyncEnded(job) || job.phase === "paused" || job.phase === "blocked";
+    if (rests && leased === 0) return await this.#shares.release();
+    this.#shares.tell(rests ? 0 : Math.max(1, Math.min(spec.concurrency, pending + leased)), leased);
+    await this.#shares.refresh();
+  }
+
+  async #askShares(requests: readonly ShareRequest[]): Promise<Amounts[]> {
+    return await this.ctx.exports.Registry.getByName("registry").share(this.#record.load().id, requests);
+  }
+
+  #sidesOf({ source, destination }: SyncSpec): Sides {
+    return { source: this.#storeNamed(source.store), destination: this.#storeNamed(destination.store) };
+  }
+
+  #storeNamed(name: string): Store | null {
+    let store = this.#stores.get(name);
+    if (store === undefined) {
+      const entry = readStores(this.env).get(name);
+      store = entry?.ok === true ? entry.store : null;
+      this.#stores.set(name, store);
+    }
+    return store;
   }
 
   /** Lanes that are wanted and asleep are woken; batches of lanes that died are handed out again. */

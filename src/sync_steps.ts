@@ -12,6 +12,7 @@ import { Problem } from "./problem.ts";
 import { type Entry, addTo, reportKey } from "./report.ts";
 import { type S3, S3Error, connect, getObject, putObject } from "./s3.ts";
 import { deleteObjects } from "./s3_delete.ts";
+import type { TurnsAt } from "./store_shares.ts";
 import { findStore } from "./stores.ts";
 import { type PrefixRef, filterOf } from "./sync_api.ts";
 import type { SyncStep } from "./sync_job.ts";
@@ -30,12 +31,15 @@ export type SyncStoreStep = Exclude<SyncStep, { do: "rest" | "settle" }>;
 export class SyncSteps {
   readonly #record: SyncRecord;
   readonly #env: Env;
+  readonly #turnsAt: TurnsAt;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
   #walk: Walk | null = null;
 
-  constructor(record: SyncRecord, env: Env) {
+  /** @param turnsAt what requests to a store wait for, where it has a cap */
+  constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt) {
     this.#record = record;
     this.#env = env;
+    this.#turnsAt = turnsAt;
   }
 
   /** Takes one step. A store's failure is recorded; anything else is thrown on. */
@@ -230,7 +234,9 @@ export class SyncSteps {
   }
 
   #connect({ store }: Pick<PrefixRef, "store">): S3 {
-    return connect(findStore(this.#env, store), `bucket-brigade sync/${this.#record.load().id}`);
+    const configured = findStore(this.#env, store);
+    const userAgent = `bucket-brigade sync/${this.#record.load().id}`;
+    return connect(configured, userAgent, this.#turnsAt(configured));
   }
 }
 

@@ -3,6 +3,7 @@
 
 import type { ObjectRef } from "./api.ts";
 import type { Failure } from "./failure.ts";
+import type { Pace } from "./pace.ts";
 import type { Digest } from "./proof.ts";
 
 /** Everything that one part copy needs but the credentials, which each Worker reads from its own env. */
@@ -25,6 +26,8 @@ export interface PartTask {
   readonly digests: readonly Digest[];
   /** The destination has the part, under this ETag, from an attempt whose digests were lost: only they are wanted. */
   readonly heldEtag: string | null;
+  /** When its requests may go out, at stores whose requests per second are capped; null: at once. */
+  readonly pace: { readonly source: Pace | null; readonly destination: Pace | null };
   /** `part` of a multipart upload, or the `whole` object in one PutObject with its attributes and conditions. */
   readonly target:
     | { readonly kind: "part"; readonly uploadId: string }

@@ -4,6 +4,7 @@ import { type Amounts, SHARE_MS, ShareTable } from "../../src/share_table.ts";
 import { fairShares } from "../../src/shares.ts";
 import { ASK_EVERY_MS, StoreShares } from "../../src/store_shares.ts";
 import type { Store } from "../../src/stores.ts";
+import { bookablePerSecond } from "../../src/timetable.ts";
 import { seeded } from "./samples.ts";
 import { memorySql } from "./sqlite.ts";
 import { mostInASecond } from "./window.ts";
@@ -141,8 +142,11 @@ class Job {
     columns: number,
   ) {
     this.name = name;
-    this.shares = new StoreShares(world.ask(name), 0, world.clock);
-    this.shares.use({ source: EAST, destination: EAST }, columns);
+    this.shares = new StoreShares(world.ask(name), {
+      columns: () => columns,
+      quietUntilMs: 0,
+      clock: world.clock,
+    });
   }
 }
 type Request = Parameters<ShareTable["ask"]>[1];
@@ -152,6 +156,9 @@ const EAST = {
   maxConcurrency: CAPS.concurrency,
   maxRequestsPerSecond: CAPS.perSecond,
 } as Store;
+
+const FREE = { name: "free" } as Store;
+const tasksOf = (counts: readonly number[]) => counts.map((requests) => ({ store: EAST, requests }));
 
 describe("jobs that share a store", () => {
   test.each([1, 2, 3, 4, 5, 6])(
@@ -183,17 +190,16 @@ describe("jobs that share a store", () => {
           job.inFlight = job.inFlight.filter((endMs) => endMs > now);
           job.shares.tell(40, job.inFlight.length);
           await job.shares.refresh().catch(() => undefined);
-          while (job.inFlight.length < job.shares.concurrency(now)) {
-            const requests = { source: Math.ceil(random() * 8), destination: Math.ceil(random() * 8) };
-            const paces = job.shares.book(requests, now);
+          while (job.inFlight.length < job.shares.concurrency([EAST], now)) {
+            const counts = [Math.ceil(random() * 8), Math.ceil(random() * 8)];
+            const paces = job.shares.book(tasksOf(counts), now);
             if (paces === null) break;
             let lastMs = now;
-            for (const side of ["source", "destination"] as const) {
-              const pace = paces[side];
+            for (const [side, pace] of paces.entries()) {
               if (pace === null) throw new Error("A capped store gave no pace");
-              for (let index = 0; index < requests[side]; index++)
-                moments.push(pace.startAtMs + index * pace.gapMs);
-              lastMs = Math.max(lastMs, pace.startAtMs + requests[side] * pace.gapMs);
+              const count = counts[side] ?? 0;
+              for (let index = 0; index < count; index++) moments.push(pace.startAtMs + index * pace.gapMs);
+              lastMs = Math.max(lastMs, pace.startAtMs + count * pace.gapMs);
             }
             const endMs = lastMs + random() * 2000;
             job.inFlight.push(endMs);
@@ -226,9 +232,8 @@ describe("jobs that share a store", () => {
         if (index === 1 && now < NOW + 20_000) continue; // the second one comes later
         job.shares.tell(40, 0);
         await job.shares.refresh();
-        for (let paces = job.shares.book({ source: 4, destination: 4 }, now); paces !== null;) {
+        while (job.shares.book(tasksOf([4, 4]), now) !== null) {
           if (now >= NOW + 20_000 + 4 * ASK_EVERY_MS) counts[index] = (counts[index] ?? 0) + 8;
-          paces = job.shares.book({ source: 4, destination: 4 }, now);
         }
       }
     }
@@ -245,18 +250,19 @@ describe("jobs that share a store", () => {
         asked.push(now);
         return requests.map((request) => table.ask("a", request, CAPS, now));
       },
-      0,
-      () => now,
+      { columns: () => 1, quietUntilMs: 0, clock: () => now },
     );
-    shares.use({ source: EAST });
-    expect(shares.book({ source: 1, destination: 1 }, now)).toBeNull();
+    expect(shares.book(tasksOf([1, 1]), now)).toBeNull();
     await shares.refresh();
-    expect(shares.book({ source: 1, destination: 1 }, now)).toMatchObject({ destination: null });
+    expect(shares.book([...tasksOf([1]), { store: FREE, requests: 1 }], now)).toEqual([
+      { startAtMs: now, gapMs: 1000 / bookablePerSecond(CAPS.perSecond) },
+      null,
+    ]);
     now += SHARE_MS;
-    expect(shares.book({ source: 1, destination: 1 }, now)).toBeNull();
-    expect(shares.concurrency(now)).toBe(0);
+    expect(shares.book(tasksOf([1, 1]), now)).toBeNull();
+    expect(shares.concurrency([EAST], now)).toBe(0);
     await shares.refresh();
-    expect(shares.book({ source: 1, destination: 1 }, now)).not.toBeNull();
+    expect(shares.book(tasksOf([1, 1]), now)).not.toBeNull();
     expect(asked).toEqual([NOW, NOW + SHARE_MS]);
   });
 
@@ -265,14 +271,12 @@ describe("jobs that share a store", () => {
       async () => {
         throw new Error("asked");
       },
-      0,
-      () => NOW,
+      { columns: () => 1, quietUntilMs: 0, clock: () => NOW },
     );
-    shares.use({ source: { name: "free" } as Store, destination: { name: "free" } as Store });
     await shares.refresh();
     expect(shares.isNeeded).toBe(false);
-    expect(shares.concurrency(NOW)).toBe(Infinity);
-    expect(shares.book({ source: 1, destination: 1 }, NOW)).toEqual({ source: null, destination: null });
-    expect(shares.turnAt("source")).toBeUndefined();
+    expect(shares.concurrency([FREE], NOW)).toBe(Infinity);
+    expect(shares.book([{ store: FREE, requests: 1 }], NOW)).toEqual([null]);
+    expect(shares.turnsAt(FREE)).toBeUndefined();
   });
 });
