@@ -6,6 +6,7 @@ import { type Governor, STORE_SIDES, lanePauseMs } from "./governor.ts";
 import type { BatchPace, ObjectWork } from "./object_work.ts";
 import { type Pace, slower } from "./pace.ts";
 import { LONGEST_BOOKING_MS, type StoreShares } from "./store_shares.ts";
+import type { SyncPaceView } from "./sync_status.ts";
 import type { Store } from "./stores.ts";
 import { BOOK_AHEAD_MS } from "./timetable.ts";
 
@@ -33,6 +34,16 @@ export class BatchGate {
     const perSecond = this.#perSecond(now);
     const fast = perSecond === Infinity ? Infinity : Math.max(1, Math.floor(perSecond / LEAST_PER_BATCH));
     return Math.min(most, this.#governor.streams(now), this.#shares.concurrency(storesOf(sides), now), fast);
+  }
+
+  /** How fast the sync may go now. */
+  pace(most: number, running: number, sides: Sides, now: number): SyncPaceView {
+    const perSecond = this.#perSecond(now);
+    return {
+      streams: this.width(most, running, sides, now),
+      throttledBy: this.#governor.busySides(now),
+      requestsPerSecond: perSecond === Infinity ? null : Math.floor(perSecond),
+    };
   }
 
   /** May a batch begin now, as far as caps of requests per second go? */

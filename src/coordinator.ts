@@ -102,13 +102,15 @@ export class Coordinator extends DurableObject<Env> {
 
   #status(): Record<string, unknown> {
     const now = Date.now();
+    const copy = this.#record.load();
     return copyStatus({
-      ...this.#record.load(),
+      ...copy,
       totals: this.#record.parts.totals(),
       recentBytes: this.#record.parts.bytesSince(now - RATE_WINDOW_MS),
       warnings: this.#record.warnings(),
       debts: this.#record.debts.all(),
       timeline: this.#record.timeline.entries(),
+      pace: this.#dispatch.pace(copy, now),
       now,
     });
   }

@@ -22,6 +22,7 @@ import { HealthBook } from "./store_health.ts";
 import type { StoreShares } from "./store_shares.ts";
 import type { Store } from "./stores.ts";
 import { dropHeader } from "./steps.ts";
+import type { PaceView } from "./status.ts";
 import { partLimitMs } from "./time_limit.ts";
 import type { Claim, Grant, PartTask } from "./work.ts";
 
@@ -82,12 +83,23 @@ export class Dispatch {
     });
   }
 
+  /** How fast the copy may go now. */
+  pace(copy: Copy, now: number): PaceView {
+    const { concurrency } = copy.spec;
+    const shared = this.#shares.concurrency(this.#stores(copy), now);
+    return {
+      streams: Math.min(concurrency, this.governor.streams(now), shared),
+      throttledBy: this.governor.busySides(now),
+    };
+  }
+
   #hear({ finished }: Claim, inFlight: number, now: number): void {
+    const streams = { before: inFlight, left: inFlight - finished.length };
     for (const { partNumber, attempt, result } of finished) {
       if (result.ok || result.failure.code === "cancelled") continue;
       const { failure } = result;
       this.#record.tally.add(failure);
-      this.governor.failed(failure, inFlight, now);
+      this.governor.failed(failure, streams, now);
       const detail = `part ${partNumber}, attempt ${attempt}: ${failure.message}`;
       this.#record.timeline.add(now, "part_failed", detail);
     }

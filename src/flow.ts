@@ -18,7 +18,7 @@ export type Flow =
 export const FIRST_STREAMS = 16;
 /** Longer than the round trip in which a store refuses. */
 export const DOUBLING_MS = 250;
-/** Refusals of one second are one event: the requests that met it were under way together. */
+/** Refusals of one second are one event, and one cut: the requests that met it were under way together. */
 export const CUT_EVERY_MS = 1000;
 const CUT = 0.7;
 /** In the doubling, up to twice of what the store takes may be under way. */
@@ -64,12 +64,21 @@ export function reaches(flow: Flow, value: number, now: number): number {
 /**
  * After a refusal.
  *
- * @param inUse what was in use when it came; a higher number was never tried
+ * @param use.before what was in use when it came; a higher number was never tried
+ * @param use.left what of it goes on. Refusals of one event tell by that, one after the other, what the store does take
  * @param weight 1: the store said so; 0.5: it did not answer in time, which may have other reasons
  */
-export function afterRefusal(flow: Flow, inUse: number, weight: 0.5 | 1, now: number): Flow {
-  if (flow.kind === "found" && now - flow.cutAtMs < CUT_EVERY_MS) return flow;
-  const max = Math.max(1, Math.min(valueAt(flow, now), inUse));
+export function afterRefusal(
+  flow: Flow,
+  use: { readonly before: number; readonly left: number },
+  weight: 0.5 | 1,
+  now: number,
+): Flow {
+  if (flow.kind === "found" && now - flow.cutAtMs < CUT_EVERY_MS) {
+    const max = Math.max(1, Math.min(flow.max, use.left));
+    return max === flow.max ? flow : { ...flow, max, cutTo: Math.max(1, (flow.cutTo * max) / flow.max) };
+  }
+  const max = Math.max(1, Math.min(valueAt(flow, now), use.before));
   const cut = flow.kind === "found" ? CUT : FIRST_CUT;
   return { kind: "found", max, cutTo: Math.max(1, max * (1 - weight * (1 - cut))), cutAtMs: now };
 }

@@ -66,8 +66,8 @@ export class Governor {
     while ((this.#meter[0]?.atMs ?? now) < now - METER_MS) this.#meter.shift();
   }
 
-  /** A request has failed. @param inFlight streams under way when it did */
-  failed(failure: Failure, inFlight: number, now: number): void {
+  /** A request has failed. @param streams under way when it did, and those that still are */
+  failed(failure: Failure, streams: { readonly before: number; readonly left: number }, now: number): void {
     const { side, retryAfterMs } = failure;
     const refused = verdictOf(failure) === "throttle";
     if (side === "mesh" || !(refused || failure.code === "timeout")) return;
@@ -75,14 +75,16 @@ export class Governor {
     const weight = refused ? 1 : 0.5;
     const holdUntilMs = Math.max(direction.holdUntilMs, now + Math.min(retryAfterMs ?? 0, MAX_HOLD_MS));
     // What a store takes is not found out while nothing is asked: the way back begins after the silence.
-    const cut = (flow: Flow, inUse: number): Flow => {
-      const after = afterRefusal(flow, inUse, weight, now);
+    const cut = (flow: Flow, use: typeof streams): Flow => {
+      const after = afterRefusal(flow, use, weight, now);
       return after.kind === "found" ? { ...after, cutAtMs: Math.max(after.cutAtMs, holdUntilMs) } : after;
     };
     const changed: Direction = {
-      streams: this.#governs === "streams" ? cut(direction.streams, inFlight) : direction.streams,
+      streams: this.#governs === "streams" ? cut(direction.streams, streams) : direction.streams,
       requests:
-        this.#governs === "requests" ? cut(direction.requests, this.#perSecond(now)) : direction.requests,
+        this.#governs === "requests"
+          ? cut(direction.requests, { before: this.#perSecond(now), left: Infinity })
+          : direction.requests,
       holdUntilMs,
       refusedAtMs: now,
     };

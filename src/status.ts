@@ -21,7 +21,16 @@ export interface StatusInput {
   readonly warnings: readonly string[];
   readonly debts: readonly OwedDebt[];
   readonly timeline: readonly TimelineEntry[];
+  readonly pace: PaceView;
   readonly now: number;
+}
+
+/** How fast it may go at this moment, and who holds it back. */
+export interface PaceView {
+  /** Transfers that may run at once: what the request, both stores and the caps of the configuration allow. */
+  readonly streams: number;
+  /** Stores that have lately asked for fewer requests. */
+  readonly throttledBy: readonly ("source" | "destination")[];
 }
 
 export const RATE_WINDOW_MS = 15_000;
@@ -51,6 +60,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     rate: uploaded && !ended ? { bytesPerSecond: null, etaSeconds: null } : rateOf(input, plan),
     lanes: spec.lanes,
     concurrency: spec.concurrency,
+    ...(work.phase === "uploading" ? { pace: input.pace } : {}),
     attempts: totals.attempts,
     via: objectOf(job)?.via ?? null,
     ...resultOf(job),

@@ -124,14 +124,18 @@ export class Sync extends DurableObject<Env> {
   #status(): Record<string, unknown> {
     const batches = this.#record.batches.totals();
     const large = this.#record.large.counts();
+    const now = Date.now();
+    const row = this.#record.load();
+    const most = smallConcurrency(row.spec, large.running);
     return syncStatus({
-      ...this.#record.load(),
+      ...row,
       window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
       failures: this.#record.someFailures(FAILURES_SHOWN),
       warnings: this.#record.warnings().texts,
       parts: this.#record.report.parts(),
       timeline: this.#record.timeline.entries(),
-      now: Date.now(),
+      pace: this.#gate.pace(most, batches.leased, this.#sidesOf(row.spec), now),
+      now,
     });
   }
 
@@ -214,10 +218,11 @@ export class Sync extends DurableObject<Env> {
     }
   }
 
-  #hear(outcomes: readonly ObjectOutcome[], running: number, now: number): void {
+  #hear(outcomes: readonly ObjectOutcome[], before: number, now: number): void {
+    const streams = { before, left: before - 1 };
     this.#governor.answered(outcomes.filter(({ kind }) => kind !== "left").length, now);
     for (const outcome of outcomes)
-      if (outcome.kind === "failed") this.#governor.failed(outcome.failure, running, now);
+      if (outcome.kind === "failed") this.#governor.failed(outcome.failure, streams, now);
   }
 
   #grant({ lane, wanted }: BatchClaim, now: number): BatchGrant {

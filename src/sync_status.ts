@@ -4,8 +4,9 @@ import { describeMaxDeletes } from "./deletes.ts";
 import { publicCode } from "./failure.ts";
 import { type Sum, underWay } from "./report.ts";
 import type { StoredPart } from "./report_buffer.ts";
-import { describeFailure } from "./status.ts";
+import { type PaceView, describeFailure } from "./status.ts";
 import { formatPrefix } from "./sync_api.ts";
+import { isHandingOut } from "./sync_job.ts";
 import type { FailedKey, SyncRow } from "./sync_record.ts";
 import type { TimelineEntry } from "./timeline.ts";
 
@@ -15,7 +16,14 @@ export interface SyncStatusInput extends SyncRow {
   readonly warnings: readonly string[];
   readonly parts: readonly StoredPart[];
   readonly timeline: readonly TimelineEntry[];
+  readonly pace: SyncPaceView;
   readonly now: number;
+}
+
+/** How fast its small objects may go at this moment, and who holds them back. */
+export interface SyncPaceView extends PaceView {
+  /** Null: nobody has asked for fewer. */
+  readonly requestsPerSecond: number | null;
 }
 
 /** Failed keys that a status names; the report has them all. */
@@ -46,6 +54,7 @@ export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
     },
     rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },
     inFlight: input.window,
+    ...(isHandingOut(job) ? { pace: input.pace } : {}),
     failures: input.failures.map(({ key, failure, attempts }) => ({
       key,
       code: publicCode(failure),

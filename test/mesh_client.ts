@@ -26,6 +26,7 @@ export interface Status {
     readonly failedAttempts: number;
   };
   readonly bytes: { readonly done: number; readonly total: number | null };
+  readonly pace?: { readonly streams: number; readonly throttledBy: readonly string[] };
   readonly attempts: number;
   readonly proof?: string;
   readonly etag?: string;

@@ -7,34 +7,36 @@ import { failure, seeded } from "./samples.ts";
 const NOW = 1_000_000;
 const SLOW_DOWN = failure("SlowDown", 503);
 const AT_SOURCE: Failure = { ...SLOW_DOWN, side: "source" };
+/** So many in flight, of which all but the refused one go on. */
+const of = (before: number) => ({ before, left: before - 1 });
 const copy = () => new Governor("streams", NOW);
 const sync = () => new Governor("requests", NOW);
 
 describe("the streams of a copy", () => {
   test("are the smaller number of the two sides", () => {
     const governor = copy();
-    governor.failed(AT_SOURCE, 100, NOW + 2000);
-    governor.failed(SLOW_DOWN, 30, NOW + 2000);
+    governor.failed(AT_SOURCE, of(100), NOW + 2000);
+    governor.failed(SLOW_DOWN, of(30), NOW + 2000);
     expect(governor.streams(NOW + 2000)).toBe(15);
   });
 
   test("are cut once for all parts that one event has refused, on both sides apart", () => {
     const governor = copy();
-    for (let part = 0; part < 50; part++) governor.failed(SLOW_DOWN, 100, NOW + 2000 + part);
+    for (let part = 0; part < 50; part++) governor.failed(SLOW_DOWN, of(100), NOW + 2000 + part);
     expect(governor.streams(NOW + 2100)).toBeGreaterThanOrEqual(50);
-    governor.failed(AT_SOURCE, 20, NOW + 2100);
+    governor.failed(AT_SOURCE, of(20), NOW + 2100);
     expect(governor.streams(NOW + 2100)).toBe(10);
   });
 
   test.each(["InternalError", "stream_broken", "network", "AccessDenied"])("are not cut by %s", (code) => {
     const governor = copy();
-    governor.failed(failure(code), 100, NOW + 2000);
+    governor.failed(failure(code), of(100), NOW + 2000);
     expect(governor.streams(NOW + 2000)).toBeGreaterThan(1000);
   });
 
   test("wait for Retry-After, and begin with fewer then", () => {
     const governor = copy();
-    governor.failed({ ...SLOW_DOWN, retryAfterMs: 7000 }, 100, NOW + 2000);
+    governor.failed({ ...SLOW_DOWN, retryAfterMs: 7000 }, of(100), NOW + 2000);
     expect(governor.streams(NOW + 8999)).toBe(0);
     expect(governor.streams(NOW + 9000)).toBeGreaterThan(0);
     expect(governor.streams(NOW + 9000)).toBeLessThanOrEqual(100);
@@ -61,7 +63,7 @@ describe("the streams of a copy", () => {
         if (running.length < takes) running.push(now + 3000);
         else {
           refused += 1;
-          governor.failed(SLOW_DOWN, running.length + 1, now);
+          governor.failed(SLOW_DOWN, { before: running.length + 1, left: running.length }, now);
           break; // the others of this moment are refused with it, and back off
         }
       }
@@ -82,7 +84,7 @@ describe("the requests of a sync", () => {
     const governor = sync();
     expect(governor.requestsPerSecond("destination", NOW)).toBe(Infinity);
     for (let now = NOW; now < NOW + 4000; now += 100) governor.answered(60, now);
-    governor.failed(SLOW_DOWN, 40, NOW + 4000);
+    governor.failed(SLOW_DOWN, of(40), NOW + 4000);
     const now = NOW + 4000;
     expect(governor.requestsPerSecond("destination", now)).toBeGreaterThan(0.5 * 0.9 * 600);
     expect(governor.requestsPerSecond("destination", now)).toBeLessThan(600);
@@ -92,7 +94,7 @@ describe("the requests of a sync", () => {
   test("leave its streams as they are", () => {
     const governor = sync();
     governor.answered(100, NOW + 1000);
-    governor.failed(SLOW_DOWN, 40, NOW + 2000);
+    governor.failed(SLOW_DOWN, of(40), NOW + 2000);
     expect(governor.streams(NOW + 2000)).toBeGreaterThan(1000);
   });
 });
@@ -123,7 +125,7 @@ describe("lanes that wait", () => {
 
   test("are never told a moment before Retry-After is over", () => {
     const governor = copy();
-    governor.failed({ ...SLOW_DOWN, retryAfterMs: 9000 }, 10, NOW + 2000);
+    governor.failed({ ...SLOW_DOWN, retryAfterMs: 9000 }, of(10), NOW + 2000);
     for (const random of [0, 0.5, 0.99]) {
       expect(governor.turnMs({ inFlight: 0, most: 100, random }, NOW + 2000)).toBeGreaterThanOrEqual(
         NOW + 11_000,
@@ -135,7 +137,7 @@ describe("lanes that wait", () => {
 test("a job knows which of its stores are busy, for a while", () => {
   const governor = copy();
   expect(governor.busySides(NOW)).toEqual([]);
-  governor.failed(AT_SOURCE, 5, NOW);
+  governor.failed(AT_SOURCE, of(5), NOW);
   expect(governor.busySides(NOW + 9000)).toEqual(["source"]);
   expect(governor.busySides(NOW + 11_000)).toEqual([]);
 });

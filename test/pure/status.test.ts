@@ -40,6 +40,7 @@ function status(job: Job, changes: Partial<StatusInput> = {}): Record<string, un
     warnings: ["a warning"],
     debts: [],
     timeline: [],
+    pace: { streams: 12, throttledBy: ["destination"] },
     now: START + 5000,
     ...changes,
   });
@@ -59,6 +60,7 @@ describe("copyStatus()", () => {
       rate: { bytesPerSecond: 2 * MIB, etaSeconds: 2 },
       lanes: 8,
       concurrency: 40,
+      pace: { streams: 12, throttledBy: ["destination"] },
       attempts: 4,
       via: "stream",
       warnings: ["a warning"],
