@@ -48,6 +48,15 @@ const Orphan = z.strictObject({
 /** Of a copy or sync that is admitted and has not begun to answer for itself. */
 export const Admitted = z.strictObject({ id: Id, phase: z.literal("admitted") });
 
+const Pace = z.strictObject({
+  streams: Whole.describe(
+    "transfers that may run at once: what the request, both stores and their caps allow",
+  ),
+  throttledBy: z
+    .array(z.enum(["source", "destination"]))
+    .describe("stores that have lately asked for fewer requests"),
+});
+
 export const CopyStatus = z.strictObject({
   id: Id,
   phase: CopyPhase,
@@ -67,6 +76,7 @@ export const CopyStatus = z.strictObject({
   rate: z.strictObject({ bytesPerSecond: Whole.nullable(), etaSeconds: Whole.nullable() }),
   lanes: Whole,
   concurrency: Whole,
+  pace: Pace.optional(),
   attempts: Whole,
   via: z.enum(["stream", "server"]).nullable(),
   proof: z.enum(["etag", "content-md5", "checksum", "part-md5", "length"]).optional(),
@@ -142,6 +152,11 @@ export const SyncStatus = z.strictObject({
   }),
   rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),
   inFlight: z.strictObject({ batches: Whole, largeRunning: Whole, largeWaiting: Whole }),
+  pace: Pace.extend({
+    requestsPerSecond: Whole.nullable().describe(
+      "what the stores are known to take; null: neither has asked for less",
+    ),
+  }).optional(),
   failures: z
     .array(z.strictObject({ key: z.string(), code: z.string(), message: z.string(), attempts: Whole }))
     .describe("the first of them; the report has all"),
