@@ -247,6 +247,25 @@ export const Stores = z.strictObject({
     .describe("the receiver of webhooks"),
 });
 
+export const Check = z.strictObject({
+  store: z.string(),
+  bucket: z.string(),
+  as: z.enum(["source", "destination"]),
+  ok: z.boolean().describe("what a copy cannot do without works"),
+  findings: z.array(
+    z.strictObject({
+      check: z.string(),
+      outcome: z.enum(["yes", "no", "ignored", "refused", "skipped"]),
+      detail: z.string(),
+    }),
+  ),
+  advice: z.array(z.string()).describe("what to do"),
+  profile: z
+    .looseObject({})
+    .describe('what differs from the store\'s profile; goes into its secret as "profile"'),
+  leftovers: z.array(z.string()).describe("keys that could not be deleted"),
+});
+
 /** RFC 9457. */
 export const ProblemBody = z.strictObject({
   type: z.literal("about:blank"),

@@ -24,7 +24,10 @@ import { Problem, jsonResponse } from "./problem.ts";
 import { describeCopy } from "./registry.ts";
 import { readSwitch } from "./query.ts";
 import { idempotencyKey, readBody, readLimit } from "./request.ts";
+import { connect } from "./s3.ts";
 import { createStarted, scheduleRoutes } from "./schedule_routes.ts";
+import { checkStore } from "./store_check.ts";
+import { checkReport, checkTable, resolveCheck } from "./store_check_report.ts";
 import { describeStore, readStores } from "./stores.ts";
 import { syncRoutes } from "./sync_routes.ts";
 
@@ -60,6 +63,19 @@ app.use(
 app.get("/stores", (call) => {
   const stores = [...readStores(call.env).values()].map(describeStore);
   return jsonResponse({ stores, notify: describeReceiver(readReceiver(call.env)) });
+});
+
+app.post("/stores/:name/check", async (call) => {
+  const text = await call.req.raw.clone().text();
+  const body = text === "" ? {} : await readBody(call.req.raw);
+  const { store, bucket, as } = resolveCheck(call.req.param("name"), body, call.env);
+  const s3 = connect(store, "bucket-brigade check");
+  const check = checkStore(s3, bucket, { writes: as === "destination", now: Date.now() });
+  // It cleans up after itself, also when curl has gone away meanwhile.
+  (call.executionCtx as ExecutionContext).waitUntil(check.catch(() => undefined));
+  const report = checkReport(store, bucket, as, await check);
+  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
+  return wantsText ? new Response(checkTable(report)) : jsonResponse(report);
 });
 
 app.get("/metrics", async (call) => {
@@ -209,5 +225,6 @@ const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compa
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
   GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
   GET    /stores                  what is configured
+  POST   /stores/{name}/check     -d bucket=…: does it work, what can it do; with -H "Accept: text/plain" as a table
   GET    /healthz                 liveness, without a token
 `;

@@ -5,6 +5,7 @@ import type * as answers from "./answers.ts";
 import { CopyRequestSchema } from "./api.ts";
 import { COPY_PHASES, SYNC_PHASES } from "./phases.ts";
 import { ScheduleSchema } from "./schedule_api.ts";
+import { CheckRequestSchema } from "./store_check_report.ts";
 import { SyncRequestSchema } from "./sync_api.ts";
 
 type AnswerName = keyof typeof answers;
@@ -38,6 +39,7 @@ export const REQUESTS = {
   CopyRequest: CopyRequestSchema,
   SyncRequest: SyncRequestSchema,
   ScheduleRequest: ScheduleSchema,
+  CheckRequest: CheckRequestSchema,
 } as const;
 
 const json = (description: string, ...schemas: AnswerName[]): Answer => ({
@@ -142,6 +144,18 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "What is configured, without secrets, and what is wrong with it",
     tag: "Mesh",
     answers: { 200: json("The stores", "Stores") },
+  },
+  "POST /stores/:name/check": {
+    summary:
+      "Asks a store whether it works and what it can do; writes under a prefix of its own and cleans up",
+    tag: "Mesh",
+    body: "CheckRequest",
+    answers: { 200: json("What was seen; as a table for Accept: text/plain", "Check") },
+    problems: {
+      400: ["invalid_request", "invalid_bucket", "unknown_store"],
+      403: ["bucket_not_allowed", "store_read_only"],
+      503: ["store_misconfigured"],
+    },
   },
   "POST /copies": {
     summary: "Starts a copy of one object",

@@ -189,7 +189,7 @@ async function sendSigned(
   { method, query = {}, headers = {}, body }: S3Request,
   signal: AbortSignal,
 ): Promise<Response> {
-  const region = regions.get(regionKey(store, address.bucket)) ?? store.region;
+  const region = regionOf(store, address.bucket);
   const endpoint = endpointOf(store, region);
   const url = s3Url(
     { endpoint, style: styleOf(store, address.bucket), bucket: address.bucket },
@@ -249,10 +249,15 @@ function learn(store: Store, bucket: string, response: Response, document: Error
   const redirected = response.status === 301 || response.status === 307;
   if (!redirected && document?.code !== "AuthorizationHeaderMalformed") return false;
   const region = response.headers.get("x-amz-bucket-region") ?? document?.region ?? null;
-  const known = regions.get(regionKey(store, bucket)) ?? store.region;
+  const known = regionOf(store, bucket);
   if (region === null || region === known || !/^[a-z0-9-]+$/.test(region)) return false;
   regions.set(regionKey(store, bucket), region);
   return true;
+}
+
+/** The region to sign for, as the configuration says or as the store has corrected it. */
+export function regionOf(store: Store, bucket: string): string {
+  return regions.get(regionKey(store, bucket)) ?? store.region;
 }
 
 function regionKey(store: Store, bucket: string): string {
