@@ -236,6 +236,13 @@ export function planLimits(env: Readonly<Record<string, unknown>>): PlanLimits {
   return { maxPartBytes: countVariable(env, "MAX_PART_MIB", 95, 5, 5 * 1024) * MIB };
 }
 
+const DAY_MS = 24 * 3_600_000;
+
+/** How long what has ended is kept. An Idempotency-Key is kept 7 days, and its copy no shorter. @throws {Problem} 503 */
+export function retentionMs(env: Readonly<Record<string, unknown>>): number {
+  return countVariable(env, "RETENTION_DAYS", 30, 7, 3650) * DAY_MS;
+}
+
 /** How many lanes, and how many transfers over all of them: no more than either store allows. */
 export function widthOf(
   request: { readonly lanes?: number | undefined; readonly concurrency?: number | undefined },

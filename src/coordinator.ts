@@ -69,6 +69,15 @@ export class Coordinator extends DurableObject<Env> {
     this.#record.begin(id, spec, createdAtMs);
   }
 
+  /** Removes everything of a copy that has ended and owes nothing. @returns whether nothing is left */
+  async forget(): Promise<boolean> {
+    const copy = this.#record.find();
+    if (copy !== null && (!isEnded(copy.job) || this.#record.debts.all().length > 0)) return false;
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    return true;
+  }
+
   // --- The status endpoint ------------------------------------------------------------------------------------------
 
   /** `GET /copies/{id}`, `GET …/parts|events|progress`, `POST …/pause|resume|cancel`; the front has checked the token. */

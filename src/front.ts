@@ -5,7 +5,8 @@
 //                              Lane alarm: claim() ⇄ Coordinator;  PartCopier: GET range ─→ UploadPart
 //                              Coordinator alarm: CompleteMultipartUpload, HEAD, proof
 //
-// What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB and LANES.
+// What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB, LANES and
+// RETENTION_DAYS.
 // It holds nothing. A request starts a copy or asks for its state and never waits for bytes, so curl may go away at
 // any time. Answers are JSON with a final newline; errors are RFC 9457 problems with a stable code.
 
@@ -174,6 +175,9 @@ export default {
   async scheduled(controller, _env, ctx) {
     const due = await registry(ctx.exports).tick(controller.scheduledTime);
     await Promise.all(due.map((started) => createStarted(ctx.exports, started)));
+    await registry(ctx.exports)
+      .forgetOld(controller.scheduledTime)
+      .catch((error: unknown) => log("error", "retention_failed", { detail: String(error) }));
   },
 } satisfies ExportedHandler<Env>;
 

@@ -13,13 +13,14 @@
 // It holds no state of a copy but the phase that was last reported: the coordinator's answer is the truth.
 
 import { DurableObject } from "cloudflare:workers";
-import { type CopySpec, type ObjectRef, formatObject } from "./api.ts";
+import { type CopySpec, type ObjectRef, formatObject, retentionMs } from "./api.ts";
 import type { Env } from "./env.ts";
 import { makeId } from "./id.ts";
 import { log } from "./log.ts";
 import { Metrics, type WorkCounters } from "./metrics.ts";
 import { readReceiver } from "./notify.ts";
 import { type News, Outbox } from "./outbox.ts";
+import { Retention } from "./retention.ts";
 import { minuteOf } from "./schedule.ts";
 import type { DueWork, Schedule } from "./schedule_api.ts";
 import { type RunView, type ScheduleView, Schedules, type Started } from "./schedules.ts";
@@ -83,6 +84,7 @@ export class Registry extends DurableObject<Env> {
   readonly #metrics = new Metrics(this.#sql);
   readonly #outbox = new Outbox(this.#sql);
   readonly #shares = new ShareTable(this.#sql);
+  readonly #retention = new Retention(this.#sql);
   readonly #schedules = new Schedules(
     this.#sql,
     {
@@ -363,6 +365,22 @@ export class Registry extends DurableObject<Env> {
     const now = Date.now();
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync(() => this.#schedules.tick(minuteOf(scheduledTimeMs), now));
+  }
+
+  /** Removes what has ended RETENTION_DAYS ago, from here and from its own object. @throws {Problem} 503 */
+  async forgetOld(now: number): Promise<void> {
+    const cutoffMs = now - retentionMs(this.env);
+    const { Coordinator, Sync } = this.ctx.exports;
+    for (const [table, objects] of [
+      ["copies", Coordinator],
+      ["syncs", Sync],
+    ] as const) {
+      for (const id of this.#retention.due(table, cutoffMs)) {
+        // Its storage first: a row is the only way to it.
+        const isGone = await objects.getByName(id).forget();
+        if (isGone) this.ctx.storage.transactionSync(() => this.#retention.forget(table, id));
+      }
+    }
   }
 
   #runningOf(schedule: string): string | null {

@@ -84,6 +84,15 @@ export class Sync extends DurableObject<Env> {
     this.#record.begin(id, spec, createdAtMs);
   }
 
+  /** Removes everything of a sync that has ended; the parts of its report stay where they are. @returns whether nothing is left */
+  async forget(): Promise<boolean> {
+    const sync = this.#record.find();
+    if (sync !== null && !isSyncEnded(sync.job)) return false;
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    return true;
+  }
+
   // --- The status endpoint ------------------------------------------------------------------------------------------
 
   /** `GET /syncs/{id}`, `GET …/report|events|progress`, `POST …/pause|resume|cancel|retry`; the front has checked the token. */
