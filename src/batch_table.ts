@@ -135,7 +135,7 @@ export class BatchTable {
 }
 
 /** As they were handed out. What is only asked for can be asked again; any other may be there already. */
-function objectsOf(row: Record<string, SqlStorageValue>): ObjectWork[] {
+function objectsOf(row: Readonly<Record<string, unknown>>): ObjectWork[] {
   const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
   if (Number(row["doubtful"]) !== 1) return objects;
   return objects.map((work) => (work.first === "tell" ? work : { ...work, first: "find" }));

@@ -11,15 +11,21 @@ export function memorySql(): SqlStorage {
       // Only a script without bindings has several statements, and a script has no rows.
       if (bindings.length === 0 && query.trim().split(";").length > 2) {
         database.exec(query);
-        return rowsOf([]);
+        return rowsOf([], 0);
       }
-      return rowsOf(database.prepare(query).all(...(bindings as SQLInputValue[])));
+      const rows = database.prepare(query).all(...(bindings as SQLInputValue[]));
+      const isChange = /^\s*(?:INSERT|UPDATE|DELETE)\b/i.test(query);
+      return rowsOf(rows, isChange ? Number(database.prepare("SELECT changes() AS n").get()?.["n"]) : 0);
     },
   };
 }
 
-function rowsOf(rows: readonly Record<string, unknown>[]): ReturnType<SqlStorage["exec"]> {
+function rowsOf(
+  rows: readonly Record<string, unknown>[],
+  rowsWritten: number,
+): ReturnType<SqlStorage["exec"]> {
   return Object.assign([...rows], {
+    rowsWritten,
     toArray: () => [...rows],
     one: () => {
       const [row] = rows;

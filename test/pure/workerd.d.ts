@@ -7,6 +7,7 @@ interface SqlStorage {
   ): Iterable<Record<string, unknown>> & {
     one(): Record<string, unknown>;
     toArray(): Record<string, unknown>[];
+    readonly rowsWritten: number;
   };
 }
 
