@@ -101,6 +101,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   InvalidObjectState: "blocked", // archived, met by a copy inside the service
   // What no retry cures, though its status would say so.
   NotImplemented: "fatal",
+  unsorted_listing: "fatal", // what a merge has concluded by then is void, and asking again would hide it
   XMinioStorageFull: "fatal",
 };
 

@@ -6,11 +6,12 @@ import { openWorld } from "./world.ts";
 
 const {
   mesh,
-  stores: { east, west, old },
+  stores: { east, west, old, java },
 } = await openWorld({
   east: { buckets: ["source"] },
   west: { buckets: ["destination"] },
   old: { buckets: ["destination"], without: ["deleteObjects"] },
+  java: { buckets: ["source"], listingOrder: "utf16" },
 });
 
 beforeEach(() => {
@@ -18,6 +19,7 @@ beforeEach(() => {
     [east, "source"],
     [west, "destination"],
     [old, "destination"],
+    [java, "source"],
   ] as const)
     for (const { key } of store.objects(bucket)) store.delete(bucket, key);
 });
@@ -133,6 +135,34 @@ test("a listing that gives the same token again is an error, not an end: nothing
   const status = await mesh.sync(request());
   expect(status).toMatchObject({ phase: "failed" });
   expect(deletions()).toEqual([]);
+});
+
+test("names that UTF-16 and UTF-8 order differently are equal on both sides: nothing is copied, nothing deleted", async () => {
+  for (const name of ["Ｚ", "😀a", "\uffee", "\u{10ffff}"]) {
+    east.put("source", `p/${name}`, name);
+    west.put("destination", `p/${name}`, name);
+  }
+  const status = await mesh.sync(request({ maxDeletes: "100%" }));
+  expect(status).toMatchObject({
+    phase: "completed",
+    objects: { copied: 0, skipped: 4 },
+    deletes: { extra: 0 },
+  });
+  expect(deletions()).toEqual([]);
+});
+
+test("a source that turns out to keep another order ends the run, however often it is asked: nothing is deleted", async () => {
+  // The first page is in UTF-8 order as well; the second begins with a key that belongs before its end.
+  const names = [...Array.from({ length: 999 }, (_, n) => String(n).padStart(4, "0")), "😀", "Ｚ", "Ｚa"];
+  for (const name of names) {
+    java.put("source", `p/${name}`, "x");
+    west.put("destination", `p/${name}`, "x");
+  }
+  const status = await mesh.sync(request({ source: "java:source/p/", maxDeletes: "100%" }));
+  expect(status).toMatchObject({ phase: "failed", failure: { operation: "ListObjectsV2" } });
+  expect(status.failure?.message).toContain('set its "provider" to "storj"');
+  expect(deletions()).toEqual([]);
+  expect(keysOf()).toHaveLength(names.length);
 });
 
 test("a listing that fails for a moment is asked again, and the run deletes as if nothing had been", async () => {
