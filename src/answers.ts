@@ -266,6 +266,24 @@ export const Check = z.strictObject({
   leftovers: z.array(z.string()).describe("keys that could not be deleted"),
 });
 
+const Sent = z.union([
+  z.strictObject({ ok: z.literal(true), sizeMib: Whole, durationMs: Whole }),
+  z.strictObject({ ok: z.literal(false), sizeMib: Whole, message: z.string() }),
+]);
+const StartedBodies = z.strictObject({ streams: Whole, asked: Whole, machine: z.string().nullable() });
+
+export const Probed = z.strictObject({
+  byWorker: z.array(Sent),
+  byObject: z.array(Sent),
+  oneEvent: StartedBodies,
+  lanes: z.array(StartedBodies),
+  isLocal: z.boolean().describe("then none of this says anything about the platform"),
+  megabytesPerSecond: z.number().nullable().describe("of one stream"),
+  machines: z.int().nullable(),
+  advice: z.strictObject({ MAX_PART_MIB: z.int().nullable(), streamsPerLane: Whole, LANES: Whole }),
+  notes: z.array(z.string()),
+});
+
 /** RFC 9457. */
 export const ProblemBody = z.strictObject({
   type: z.literal("about:blank"),

@@ -8,7 +8,7 @@ declare global {
   namespace Cloudflare {
     interface GlobalProps {
       mainModule: typeof import("./front.ts");
-      durableNamespaces: "Coordinator" | "Lane" | "Registry" | "Sync";
+      durableNamespaces: "Coordinator" | "Lane" | "Probe" | "Registry" | "Sync";
     }
   }
 }

@@ -12,7 +12,14 @@
 
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { MAX_BODY_BYTES, formatObject, parseCopyRequest, resolveCopy } from "./api.ts";
+import {
+  MAX_BODY_BYTES,
+  checkBucket,
+  formatObject,
+  parseCopyRequest,
+  parseWith,
+  resolveCopy,
+} from "./api.ts";
 import { authorize } from "./auth.ts";
 import { copyStatus, createCopy } from "./copy_start.ts";
 import type { Env } from "./env.ts";
@@ -21,21 +28,30 @@ import { log } from "./log.ts";
 import { describeReceiver, readReceiver } from "./notify.ts";
 import { openApi } from "./openapi.ts";
 import { COPY_PHASES } from "./phases.ts";
+import { runProbe } from "./probe.ts";
+import {
+  DEFAULT_LANES,
+  DEFAULT_SIZES_MIB,
+  ProbeRequestSchema,
+  probeReport,
+  probeTable,
+} from "./probe_report.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { describeCopy } from "./registry.ts";
 import { readSwitch } from "./query.ts";
 import { idempotencyKey, readBody, readLimit } from "./request.ts";
-import { connect } from "./s3.ts";
+import { S3Error, connect } from "./s3.ts";
 import { createStarted, scheduleRoutes } from "./schedule_routes.ts";
 import { checkStore } from "./store_check.ts";
 import { checkReport, checkTable, resolveCheck } from "./store_check_report.ts";
-import { describeStore, readStores } from "./stores.ts";
+import { describeStore, isLoopback, readStores } from "./stores.ts";
 import { syncRoutes } from "./sync_routes.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { PartCopier } from "./copier.ts";
 export { Lane } from "./lane.ts";
 export { ObjectCopier } from "./object_copier.ts";
+export { Probe, ProbeWorker } from "./probe.ts";
 export { Registry } from "./registry.ts";
 export { Sync } from "./sync.ts";
 
@@ -77,6 +93,29 @@ app.post("/stores/:name/check", async (call) => {
   const report = checkReport(store, bucket, as, await check);
   const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
   return wantsText ? new Response(checkTable(report)) : jsonResponse(report);
+});
+
+app.post("/probe", async (call) => {
+  const request = parseWith(ProbeRequestSchema, await readBody(call.req.raw));
+  const store = checkBucket("bucket", request, call.env);
+  if (store.readOnly === true)
+    throw new Problem(
+      403,
+      "store_read_only",
+      `Cannot send anything to store "${store.name}": it is set readOnly`,
+    );
+  const { sizesMib = DEFAULT_SIZES_MIB, lanes = DEFAULT_LANES } = request;
+  const isLocal = isLoopback(new URL(call.req.url).hostname);
+  const probe = runProbe(call.env, meshOf(call), { ...request, sizesMib, lanes, isLocal });
+  // Its upload is aborted, also when curl has gone away meanwhile.
+  (call.executionCtx as ExecutionContext).waitUntil(probe.catch(() => undefined));
+  const measured = await probe.catch((error: unknown) => {
+    if (!(error instanceof S3Error)) throw error;
+    throw new Problem(502, "store_refused", `${error.message}; POST /stores/${store.name}/check says more`);
+  });
+  const report = probeReport(measured, isLocal);
+  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
+  return wantsText ? new Response(probeTable(report)) : jsonResponse(report);
 });
 
 app.get("/metrics", async (call) => {
@@ -228,6 +267,7 @@ const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compa
   POST   /syncs/{id}/cancel       also pause, resume, retry (the failed keys alone)
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
   GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
+  POST   /probe                   -d store=… -d bucket=…: what this account lets pass (minutes); as text as well
   GET    /stores                  what is configured
   POST   /stores/{name}/check     -d bucket=…: does it work, what can it do; with -H "Accept: text/plain" as a table
   GET    /healthz                 liveness, without a token

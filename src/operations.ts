@@ -4,6 +4,7 @@
 import type * as answers from "./answers.ts";
 import { CopyRequestSchema } from "./api.ts";
 import { COPY_PHASES, SYNC_PHASES } from "./phases.ts";
+import { ProbeRequestSchema } from "./probe_report.ts";
 import { ScheduleSchema } from "./schedule_api.ts";
 import { CheckRequestSchema } from "./store_check_report.ts";
 import { SyncRequestSchema } from "./sync_api.ts";
@@ -40,6 +41,7 @@ export const REQUESTS = {
   SyncRequest: SyncRequestSchema,
   ScheduleRequest: ScheduleSchema,
   CheckRequest: CheckRequestSchema,
+  ProbeRequest: ProbeRequestSchema,
 } as const;
 
 const json = (description: string, ...schemas: AnswerName[]): Answer => ({
@@ -154,6 +156,18 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: {
       400: ["invalid_request", "invalid_bucket", "unknown_store"],
       403: ["bucket_not_allowed", "store_read_only"],
+      503: ["store_misconfigured"],
+    },
+  },
+  "POST /probe": {
+    summary: "Measures what this account lets pass: bodies, streams, lanes; takes minutes",
+    tag: "Mesh",
+    body: "ProbeRequest",
+    answers: { 200: json("What was measured; as a table for Accept: text/plain", "Probed") },
+    problems: {
+      400: ["invalid_request", "invalid_bucket", "unknown_store"],
+      403: ["bucket_not_allowed", "store_read_only"],
+      502: ["store_refused"],
       503: ["store_misconfigured"],
     },
   },

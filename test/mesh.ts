@@ -105,6 +105,7 @@ export class Mesh extends MeshClient {
         durableObjects: {
           COORDINATOR: { className: "Coordinator", useSQLite: true },
           LANE: { className: "Lane", useSQLite: true },
+          PROBE: { className: "Probe", useSQLite: true },
           REGISTRY: { className: "Registry", useSQLite: true },
           SYNC: { className: "Sync", useSQLite: true },
         },
