@@ -109,20 +109,14 @@ export function probeReport(measured: Measured, isLocal: boolean): ProbeReport {
 
 /** For `curl -H "Accept: text/plain"`. */
 export function probeTable(report: ProbeReport): string {
-  const sent = (list: readonly Sent[]) =>
-    list.map((one) =>
-      one.ok
-        ? `  ${String(one.sizeMib).padStart(5)} MiB  passed in ${(one.durationMs / 1000).toFixed(1)} s`
-        : `  ${String(one.sizeMib).padStart(5)} MiB  ${one.message}`,
-    );
   const { byWorker, byObject, oneEvent, lanes, machines, megabytesPerSecond, advice, notes } = report;
   const rate = megabytesPerSecond === null ? "unknown" : `${megabytesPerSecond.toFixed(1)} MB/s`;
   return (
     [
       "A body sent by a Worker:",
-      ...sent(byWorker),
+      ...sentLines(byWorker),
       "A body sent by a Durable Object:",
-      ...sent(byObject),
+      ...sentLines(byObject),
       `One stream: ${rate}`,
       `In flight at once in one event: ${oneEvent.streams} of ${oneEvent.asked}`,
       `In flight at once in ${lanes.length} lanes: ${lanes.map(({ streams }) => streams).join(", ")}`,
@@ -132,4 +126,11 @@ export function probeTable(report: ProbeReport): string {
       ...notes.map((note) => `- ${note}`),
     ].join("\n") + "\n"
   );
+}
+
+function sentLines(list: readonly Sent[]): string[] {
+  return list.map((sent) => {
+    const size = `  ${String(sent.sizeMib).padStart(5)} MiB  `;
+    return size + (sent.ok ? `passed in ${(sent.durationMs / 1000).toFixed(1)} s` : sent.message);
+  });
 }
