@@ -16,7 +16,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { PARTS_PER_LANE } from "./api.ts";
 import { Audience, type Stage, isWatch, watch } from "./audience.ts";
-import { Dispatch } from "./dispatch.ts";
+import { Dispatch, TAIL_MS } from "./dispatch.ts";
 import type { Env } from "./env.ts";
 import { isPlatformLimit } from "./failure.ts";
 import { type Job, isEnded, nextStep, objectOf } from "./job.ts";
@@ -160,12 +160,13 @@ export class Coordinator extends DurableObject<Env> {
   async claim(claim: Claim): Promise<Grant> {
     const now = Date.now();
     if (this.#record.find() === null) return { kind: "stop" };
-    const { grant, turned } = this.#dispatch.claim(claim, { now, random: Math.random });
+    const { grant, lookInMs } = this.#dispatch.claim(claim, { now, random: Math.random });
     // Without a share nothing of a capped store can be granted; the alarm asks for one.
     const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
     // The last part is in, the last one in flight has settled, parts are lost, or the phase has changed: that need not
     // wait for the watch.
-    if (turned || unshared) await this.ctx.storage.setAlarm(now);
+    if (lookInMs !== null || unshared)
+      await this.ctx.storage.setAlarm(now + (unshared ? 0 : (lookInMs ?? 0)));
     this.#audience.changed();
     return grant;
   }
@@ -224,10 +225,18 @@ export class Coordinator extends DurableObject<Env> {
       // Nothing is awaited between this look and the alarm's setting, so no report can slip in between.
       const after = this.#record.load().job;
       const next = nextStep(after, this.#record.counts(after), Date.now()).do;
-      if (step.do === "tendLanes" && next === "tendLanes")
-        return Date.now() + (this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS);
+      if (step.do === "tendLanes" && next === "tendLanes") return Date.now() + this.#watchMs();
       if (step.do === "settleParts" && next === "settleParts") return Date.now() + SETTLE_MS;
     }
+  }
+
+  #watchMs(): number {
+    const { parts } = this.#record;
+    if (parts.flights.losers().length > 0) return SETTLE_MS;
+    const plan = objectOf(this.#record.load().job)?.plan;
+    // Of the last parts one may be slow, and is then sent once more.
+    if (plan !== undefined && parts.waiting(unitCount(plan)).count === 0) return TAIL_MS;
+    return this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS;
   }
 
   /** Asks for what the caps of the stores leave to this copy, and gives it back when nothing is left to do. */
@@ -273,14 +282,24 @@ export class Coordinator extends DurableObject<Env> {
     const wake = this.#record.transaction(() => {
       for (const lane of this.#record.releaseSilent(now)) timeline.add(now, "lane_lost", `lane ${lane}`);
       this.#dispatch.freeWhole(copy, now);
+      parts.flights.forgetDead(now);
       const awake = new Set(lanes.live());
       const most = Math.min(spec.lanes, Math.ceil(spec.concurrency / PARTS_PER_LANE)) - awake.size;
       const wanted = Math.min(most, Math.ceil(parts.waiting(unitCount(object.plan)).count / PARTS_PER_LANE));
       const asleep: number[] = [];
-      for (let lane = 1; asleep.length < wanted; lane++) if (!awake.has(lane)) asleep.push(lane);
+      // All parts are out, and one is slow: somebody must be awake to try it once more.
+      const slow =
+        parts.waiting(unitCount(object.plan)).count === 0 &&
+        this.#dispatch.slowParts(copy, 0, now).length > 0;
+      for (let lane = 1; asleep.length < Math.max(wanted, slow ? 1 : 0); lane++)
+        if (!awake.has(lane)) asleep.push(lane);
       for (const lane of asleep) lanes.expect(lane, now);
       return asleep;
     });
+    const losers = parts.flights.losers();
+    await Promise.allSettled(
+      losers.map(({ lane, partNumber, attempt }) => this.#lane(id, lane).drop(partNumber, attempt)),
+    );
     const woken = await Promise.allSettled(
       wake.map((lane) => this.#lane(id, lane).wake({ copyId: id, lane })),
     );

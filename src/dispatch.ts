@@ -11,17 +11,18 @@
 import { base64OfHex } from "./checksum.ts";
 import type { Failure } from "./failure.ts";
 import { saysNo } from "./failure.ts";
+import { dropHeader } from "./header_drop.ts";
 import { Governor, lanePauseMs } from "./governor.ts";
-import { isEnded, nextStep } from "./job.ts";
+import { isEnded, nextStep, workOf } from "./job.ts";
 import { PARTS_PER_LANE } from "./api.ts";
 import type { Pace } from "./pace.ts";
+import type { Leased } from "./part_rows.ts";
 import type { Prepared, Upload } from "./phase.ts";
 import { partRange, unitCount } from "./plan.ts";
 import { type Copy, type CopyRecord, newsOf } from "./record.ts";
 import { HealthBook } from "./store_health.ts";
 import type { StoreShares } from "./store_shares.ts";
 import type { Store } from "./stores.ts";
-import { dropHeader } from "./steps.ts";
 import type { PaceView } from "./status.ts";
 import { partLimitMs } from "./time_limit.ts";
 import type { Claim, Grant, PartTask } from "./work.ts";
@@ -30,6 +31,16 @@ import type { Claim, Grant, PartTask } from "./work.ts";
 const LONGEST_PAUSE_MS = 20_000;
 /** Those who wait for streams to grow come this close after one another. */
 const SHORTEST_PAUSE_MS = 50;
+
+/** At the end of a copy, when all parts are handed out, it is looked for slow ones this often. */
+export const TAIL_MS = 2_000;
+/** A part is slow that takes so many times what the middle one took, and at least this long. */
+const SLOW = 3;
+const LEAST_SLOW_MS = 5_000;
+/** Finished parts that say what is usual. */
+const LEAST_KNOWN = 4;
+/** Of the parts of a copy that may be sent twice for their slowness. */
+const RACED_SHARE = 0.05;
 
 export interface Chances {
   readonly now: number;
@@ -58,9 +69,9 @@ export class Dispatch {
   /**
    * Takes a lane's reports and gives it new parts, in one transaction.
    *
-   * @returns `turned`: the copy has something to do that need not wait until it looks by itself
+   * @returns `lookInMs`: when the copy has something to do that need not wait until it looks by itself
    */
-  claim(claim: Claim, chances: Chances): { grant: Grant; turned: boolean } {
+  claim(claim: Claim, chances: Chances): { grant: Grant; lookInMs: number | null } {
     const { now, random } = chances;
     return this.#record.transaction(() => {
       const { parts, lanes } = this.#record;
@@ -68,7 +79,8 @@ export class Dispatch {
       const before = parts.totals().inFlight;
       const health = new HealthBook(this.#record.healths());
       this.#hear(claim, before, now);
-      const failure = parts.record(claim, { now, random, health });
+      const { phase } = workOf(this.#record.load().job);
+      const failure = parts.record(claim, { now, random, health, isCompleting: phase !== "uploading" });
       if (claim.finished.length > 0) this.#record.saveHealths(health.healths);
       if (failure !== null) this.#partFailed(failure);
       const copy = this.#record.load();
@@ -78,8 +90,14 @@ export class Dispatch {
       const counts = this.#record.counts(copy.job);
       const next = nextStep(copy.job, counts, now).do;
       const news = newsOf(copy.job.phase, this.#record.debts.count());
-      const due = (next !== "tendLanes" && next !== "rest") || news !== copy.reported;
-      return { grant, turned: due && (claim.finished.length > 0 || counts.lost > 0) };
+      // A part has come through twice at once: the attempt that was second is cancelled.
+      const lost = claim.finished.length > 0 && parts.flights.losers().length > 0;
+      const due = (next !== "tendLanes" && next !== "rest") || news !== copy.reported || lost;
+      if (due && (claim.finished.length > 0 || counts.lost > 0)) return { grant, lookInMs: 0 };
+      // The last part is handed out: it may be slow.
+      const atTail =
+        grant.kind === "work" && grant.tasks.length > 0 && parts.waiting(counts.total).count === 0;
+      return { grant, lookInMs: atTail ? TAIL_MS : null };
     });
   }
 
@@ -147,6 +165,15 @@ export class Dispatch {
     const paces = this.#book(copy, leasable, now);
     const lengthOf = (partNumber: number) => partRange(object.plan, partNumber).length;
     const leased = parts.lease(lane, paces.length, { partCount, lengthOf, now });
+    if (parts.waiting(partCount).count === 0 && leased.length < Math.min(wanted, room.streams))
+      leased.push(
+        ...this.#race(copy, lane, {
+          most: Math.min(wanted, room.streams) - leased.length,
+          health,
+          now,
+          paces,
+        }),
+      );
     const makeTask = this.#taskMaker(copy, object, upload, lane);
     const tasks = leased.map((part, index) => makeTask(part, paces[index] ?? UNPACED));
     const waiting = parts.waiting(partCount);
@@ -158,6 +185,48 @@ export class Dispatch {
       this.#shares.nextMs(this.#stores(copy), now),
     );
     return { kind: "work", tasks, retryInMs: this.#pauseMs(readyMs, room.isGrowing, chances) };
+  }
+
+  /**
+   * Nothing is left to hand out: the parts that take far longer than others do are sent once more, over a new connection.
+   * A few of them only, and not while a store is unwell or asks for less: it is no slow connection then.
+   */
+  #race(
+    copy: Copy,
+    lane: number,
+    { most, health, now, paces }: { most: number; health: HealthBook; now: number; paces: PartPaces[] },
+  ): Leased[] {
+    if (health.pace().kind !== "full" || this.governor.busySides(now).length > 0) return [];
+    const leased: Leased[] = [];
+    for (const partNumber of this.slowParts(copy, lane, now).slice(0, most)) {
+      const [pace] = this.#book(copy, 1, now);
+      if (pace === undefined) break;
+      paces.push(pace);
+      leased.push(this.#record.parts.flights.race(partNumber, lane, now));
+      this.#record.timeline.add(now, "part_raced", `part ${partNumber}, lane ${lane}`);
+    }
+    return leased;
+  }
+
+  /** Parts that another lane may send once more now, the slowest first. */
+  slowParts({ job }: Copy, lane: number, now: number): number[] {
+    if (job.phase !== "uploading" || job.upload.kind !== "parts" || job.object.via !== "stream") return [];
+    const { flights } = this.#record.parts;
+    const budget = Math.max(1, Math.floor(RACED_SHARE * unitCount(job.object.plan))) - flights.raced();
+    if (budget <= 0) return [];
+    const running = flights.running(lane);
+    if (running.every(({ sinceMs }) => now - sinceMs < LEAST_SLOW_MS)) return [];
+    const { msPerByte, count } = flights.medianPace();
+    if (count < LEAST_KNOWN) return [];
+    return running
+      .map(({ partNumber, length, sinceMs }) => {
+        const elapsedMs = now - sinceMs;
+        return { partNumber, elapsedMs, slowness: elapsedMs / Math.max(1, msPerByte * length) };
+      })
+      .filter(({ elapsedMs, slowness }) => elapsedMs >= LEAST_SLOW_MS && slowness >= SLOW)
+      .toSorted((one, other) => other.slowness - one.slowness)
+      .slice(0, budget)
+      .map(({ partNumber }) => partNumber);
   }
 
   /** How many more streams may run, and if none, when there may be more. */
@@ -223,10 +292,7 @@ export class Dispatch {
     const target = targetOf(object, upload);
     // A stream that is watched is known to stall long before its time is over, and may be slow as long as it moves.
     const slowestMsPerMib = object.proof.digests.length > 0 ? null : this.#record.parts.slowestMsPerMib();
-    return (
-      { partNumber, attempt, failedAttempts, heldEtag }: ReturnType<CopyRecord["parts"]["lease"]>[number],
-      pace: PartPaces,
-    ): PartTask => ({
+    return ({ partNumber, attempt, failedAttempts, heldEtag }: Leased, pace: PartPaces): PartTask => ({
       copyId: id,
       lane,
       partNumber,

@@ -26,7 +26,7 @@ type Assignment =
 
 /** Whom a lane works for: what its work is called, how it is claimed, and who does it. */
 interface Owner<Task, Report> {
-  numberOf(task: Task): number;
+  nameOf(task: Task): string;
   claim(claim: {
     lane: number;
     finished: Report[];
@@ -54,6 +54,8 @@ export class Lane extends DurableObject<Env> {
   #stop: AbortController | null = null;
   // In memory only: a running event that dies is followed by its spare alarm, which is as good as a wake.
   #wokenWhileRunning = false;
+  // What runs, by its name. In memory only, as #stop.
+  readonly #running = new Map<string, AbortController>();
 
   /** Starts the lane; a lane that runs goes round once more before it ends. */
   async wake(assignment: Assignment): Promise<void> {
@@ -68,6 +70,11 @@ export class Lane extends DurableObject<Env> {
   /** Cancels the part copies that run; they are reported as cancelled. */
   async stop(): Promise<void> {
     this.#stop?.abort();
+  }
+
+  /** Cancels one attempt of a part: another lane has sent the part meanwhile. */
+  async drop(partNumber: number, attempt: number): Promise<void> {
+    this.#running.get(nameOf(partNumber, attempt))?.abort();
   }
 
   override async alarm(): Promise<void> {
@@ -100,7 +107,7 @@ export class Lane extends DurableObject<Env> {
     stop: AbortController,
   ): Promise<number | null> {
     const startedAtMs = Date.now();
-    const running = new Map<number, Task>();
+    const running = new Map<string, Task>();
     let finished: Report[] = [];
     let spent = false;
     let changed = Promise.withResolvers<void>();
@@ -116,9 +123,13 @@ export class Lane extends DurableObject<Env> {
       if (grant.kind === "stop") stop.abort();
       const tasks = grant.kind === "work" ? grant.tasks : [];
       for (const task of tasks) {
-        running.set(owner.numberOf(task), task);
-        void owner.run(task, stop.signal).then((report) => {
-          running.delete(owner.numberOf(task));
+        const name = owner.nameOf(task);
+        const own = new AbortController();
+        running.set(name, task);
+        this.#running.set(name, own);
+        void owner.run(task, AbortSignal.any([stop.signal, own.signal])).then((report) => {
+          running.delete(name);
+          this.#running.delete(name);
           if (owner.isSpent(report)) spent = true;
           finished.push(report);
           changed.resolve(); // of the round that waits now
@@ -136,7 +147,7 @@ export class Lane extends DurableObject<Env> {
   #copy(copyId: string): Owner<PartTask, PartReport> {
     const { Coordinator, PartCopier } = this.ctx.exports;
     return {
-      numberOf: (task) => task.partNumber,
+      nameOf: ({ partNumber, attempt }) => nameOf(partNumber, attempt),
       claim: async ({ running, ...claim }) =>
         await Coordinator.getByName(copyId).claim({
           ...claim,
@@ -154,7 +165,7 @@ export class Lane extends DurableObject<Env> {
   #sync(syncId: string): Owner<BatchTask, BatchReport> {
     const { ObjectCopier, Sync } = this.ctx.exports;
     return {
-      numberOf: (task) => task.batch,
+      nameOf: ({ batch, attempt }) => nameOf(batch, attempt),
       claim: async ({ running, ...claim }) =>
         await Sync.getByName(syncId).claim({
           ...claim,
@@ -170,6 +181,10 @@ export class Lane extends DurableObject<Env> {
         false,
     };
   }
+}
+
+function nameOf(number: number, attempt: number): string {
+  return `${number}/${attempt}`;
 }
 
 /**

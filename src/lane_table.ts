@@ -3,6 +3,8 @@
 
 /** A lane calls at least every 20 s; one that has been silent for this long is dead. */
 export const LANE_LEASE_MS = 90_000;
+/** A call is noted only if the one noted before is older: a row for each of ten thousand calls would be paid for. */
+const NOTED_EVERY_MS = 10_000;
 
 export class LaneTable {
   readonly #sql: SqlStorage;
@@ -19,7 +21,12 @@ export class LaneTable {
 
   /** A lane is expected to call, or has just called. */
   expect(lane: number, now: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?)", lane, now);
+    this.#sql.exec(
+      `INSERT INTO lanes VALUES (?1, ?2) ON CONFLICT (lane) DO UPDATE SET seen_at_ms = ?2 WHERE seen_at_ms <= ?3`,
+      lane,
+      now,
+      now - NOTED_EVERY_MS,
+    );
   }
 
   /** A lane that was told to rest or stop is not expected to call again. */

@@ -1,4 +1,4 @@
-// What the part table of a copy tells and is told (part_table.ts keeps it). Types alone.
+// What the part table of a copy tells and is told (part_table.ts keeps it).
 
 import type { HealthBook } from "./store_health.ts";
 
@@ -36,4 +36,55 @@ export interface ReportContext {
   readonly now: number;
   readonly random: () => number;
   readonly health: HealthBook;
+  /** The upload is being completed, with the parts as they are. */
+  readonly isCompleting: boolean;
 }
+
+export function partRowOf(row: Readonly<Record<string, unknown>>): PartRow {
+  return {
+    partNumber: Number(row["part_number"]),
+    state: row["state"] as PartRow["state"],
+    attempt: Number(row["attempt"]),
+    failedAttempts: Number(row["failed_attempts"]),
+    lane: row["lane"] === null ? null : Number(row["lane"]),
+    etag: row["etag"] === null ? null : String(row["etag"]),
+    length: Number(row["length"]),
+    durationMs: row["duration_ms"] === null ? null : Number(row["duration_ms"]),
+    doneAtMs: row["done_at_ms"] === null ? null : Number(row["done_at_ms"]),
+  };
+}
+
+/** `totals` has one row. The index holds the open rows alone, a few per lane, so that a claim never scans the table. */
+export const PART_TABLES = `
+      CREATE TABLE IF NOT EXISTS parts (
+        part_number INTEGER PRIMARY KEY,
+        state TEXT NOT NULL,              -- pending | leased | lost | done
+        attempt INTEGER NOT NULL,         -- the current one; rises over all uploads of this copy
+        resends INTEGER NOT NULL DEFAULT 0, -- how often its bytes did not arrive as they should
+        failed_attempts INTEGER NOT NULL,
+        own_failures INTEGER NOT NULL DEFAULT 0, -- of these, those that were no trouble of a store's
+        lane INTEGER,                     -- of the current or last attempt
+        leased_at_ms INTEGER,
+        raced INTEGER NOT NULL DEFAULT 0, -- 1: sent twice at once; its attempts under way are flights
+        not_before_ms INTEGER NOT NULL,   -- pending: backoff until then
+        length INTEGER NOT NULL,          -- bytes
+        etag TEXT,                        -- done: as the store gave it
+        digests TEXT,                     -- done: PartDigests of the bytes that passed
+        held_etag TEXT,                   -- pending, leased: the store has the part, its digests are wanted
+        refused_etag TEXT,                -- of an attempt whose ETag was not the MD5 of its bytes
+        duration_ms INTEGER,
+        done_at_ms INTEGER
+      );
+      CREATE INDEX IF NOT EXISTS open_parts ON parts (state, not_before_ms) WHERE state <> 'done';
+      CREATE TABLE IF NOT EXISTS totals (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        done INTEGER NOT NULL, done_bytes INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,        -- of the uploads before this one
+        failed_attempts INTEGER NOT NULL,
+        slowest_ms_per_mib REAL,          -- of the parts that are done
+        attempt_base INTEGER NOT NULL,    -- the highest attempt of the uploads before this one
+        opaque_etags INTEGER NOT NULL,    -- 1: this store's part ETags are known to be no MD5s
+        raced INTEGER NOT NULL            -- parts that were sent twice at once
+      );
+      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, NULL, 0, 0, 0);
+`;

@@ -9,8 +9,17 @@
 // updates, no more. The partial index holds only the open rows, a few per lane, so a claim never scans the table.
 
 import { type Failure, MAX_ATTEMPTS, backoffMs, isStoreTrouble, meshFailure, verdictOf } from "./failure.ts";
+import { FlightTable } from "./flight_table.ts";
+import { compareDigests } from "./part_digests.ts";
 import { bareEtag } from "./proof.ts";
-import type { Leased, PartRow, PartTotals, ReportContext } from "./part_rows.ts";
+import {
+  PART_TABLES,
+  type Leased,
+  type PartRow,
+  type PartTotals,
+  type ReportContext,
+  partRowOf,
+} from "./part_rows.ts";
 import type { Claim, PartDigests, PartReport } from "./work.ts";
 import type { ListedPart } from "./xml.ts";
 
@@ -19,57 +28,35 @@ const MAX_RESENDS = 2;
 
 export class PartTable {
   readonly #sql: SqlStorage;
+  readonly flights: FlightTable;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.flights = new FlightTable(sql);
   }
 
   createTables(): void {
-    this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS parts (
-        part_number INTEGER PRIMARY KEY,
-        state TEXT NOT NULL,              -- pending | leased | lost | done
-        attempt INTEGER NOT NULL,         -- the current one; rises over all uploads of this copy
-        resends INTEGER NOT NULL DEFAULT 0, -- how often its bytes did not arrive as they should
-        failed_attempts INTEGER NOT NULL,
-        own_failures INTEGER NOT NULL DEFAULT 0, -- of these, those that were no trouble of a store's
-        lane INTEGER,                     -- of the current or last attempt
-        not_before_ms INTEGER NOT NULL,   -- pending: backoff until then
-        length INTEGER NOT NULL,          -- bytes
-        etag TEXT,                        -- done: as the store gave it
-        digests TEXT,                     -- done: PartDigests of the bytes that passed
-        held_etag TEXT,                   -- pending, leased: the store has the part, its digests are wanted
-        refused_etag TEXT,                -- of an attempt whose ETag was not the MD5 of its bytes
-        duration_ms INTEGER,
-        done_at_ms INTEGER
-      );
-      CREATE INDEX IF NOT EXISTS open_parts ON parts (state, not_before_ms) WHERE state <> 'done';
-      CREATE TABLE IF NOT EXISTS totals (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        done INTEGER NOT NULL, done_bytes INTEGER NOT NULL,
-        attempts INTEGER NOT NULL, failed_attempts INTEGER NOT NULL,
-        slowest_ms_per_mib REAL,          -- of the parts that are done
-        attempt_base INTEGER NOT NULL,    -- the highest attempt of the uploads before this one
-        opaque_etags INTEGER NOT NULL     -- 1: this store's part ETags are known to be no MD5s
-      );
-      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, NULL, 0, 0);
-    `);
+    this.flights.createTables();
+    this.#sql.exec(PART_TABLES);
   }
 
   totals(): PartTotals {
-    const row = this.#sql.exec("SELECT done, done_bytes, attempts, failed_attempts FROM totals").one();
+    const row = this.#sql.exec("SELECT done, done_bytes, failed_attempts FROM totals").one();
+    const attempts = () => this.#attempts();
     const open = this.#sql
       .exec(
-        `SELECT count(CASE state WHEN 'leased' THEN 1 END) AS leased, count(CASE state WHEN 'lost' THEN 1 END) AS lost
-         FROM parts WHERE state <> 'done'`,
+        `SELECT count(CASE WHEN state = 'leased' AND raced = 0 THEN 1 END) AS leased,
+           count(CASE state WHEN 'lost' THEN 1 END) AS lost FROM parts WHERE state <> 'done'`,
       )
       .one();
     return {
       done: Number(row["done"]),
-      inFlight: Number(open["leased"]),
+      inFlight: Number(open["leased"]) + this.flights.count(),
       lost: Number(open["lost"]),
       doneBytes: Number(row["done_bytes"]),
-      attempts: Number(row["attempts"]),
+      get attempts() {
+        return attempts();
+      },
       failedAttempts: Number(row["failed_attempts"]),
     };
   }
@@ -86,12 +73,14 @@ export class PartTable {
     // What this lane was given and neither runs nor reports was lost with an earlier event of it.
     const alive = new Map(running.map(({ partNumber, attempt }) => [partNumber, attempt]));
     for (const row of this.#sql
-      .exec("SELECT part_number, attempt FROM parts WHERE state = 'leased' AND lane = ?", lane)
+      .exec("SELECT part_number, attempt FROM parts WHERE state = 'leased' AND raced = 0 AND lane = ?", lane)
       .toArray()) {
       if (alive.get(Number(row["part_number"])) !== Number(row["attempt"])) {
         this.#sql.exec("UPDATE parts SET state = 'lost' WHERE part_number = ?", row["part_number"]);
       }
     }
+    for (const { partNumber, attempt } of this.flights.ofLane(lane))
+      if (alive.get(partNumber) !== attempt) this.#loseFlight(partNumber, attempt);
     return final;
   }
 
@@ -117,9 +106,10 @@ export class PartTable {
       const partNumber = Number(row["part_number"]);
       const attempt = Number(row["attempt"]) + 1;
       this.#sql.exec(
-        "UPDATE parts SET state = 'leased', attempt = ?, lane = ? WHERE part_number = ?",
+        "UPDATE parts SET state = 'leased', attempt = ?, lane = ?, leased_at_ms = ?, raced = 0 WHERE part_number = ?",
         attempt,
         lane,
+        now,
         partNumber,
       );
       const heldEtag = row["held_etag"] === null ? null : String(row["held_etag"]);
@@ -132,15 +122,16 @@ export class PartTable {
       partNumber++
     ) {
       this.#sql.exec(
-        "INSERT INTO parts (part_number, state, attempt, failed_attempts, lane, not_before_ms, length) VALUES (?, 'leased', ?, 0, ?, 0, ?)",
+        `INSERT INTO parts (part_number, state, attempt, failed_attempts, lane, leased_at_ms, not_before_ms, length)
+         VALUES (?, 'leased', ?, 0, ?, ?, 0, ?)`,
         partNumber,
         first,
         lane,
+        now,
         lengthOf(partNumber),
       );
       leased.push({ partNumber, attempt: first, failedAttempts: 0, heldEtag: null });
     }
-    if (leased.length > 0) this.#sql.exec("UPDATE totals SET attempts = attempts + ?", leased.length);
     return leased;
   }
 
@@ -161,7 +152,27 @@ export class PartTable {
 
   /** A lane has died: what it had is lost until it is known whether the store has it. */
   loseLane(lane: number): void {
-    this.#sql.exec("UPDATE parts SET state = 'lost' WHERE state = 'leased' AND lane = ?", lane);
+    this.#sql.exec("UPDATE parts SET state = 'lost' WHERE state = 'leased' AND raced = 0 AND lane = ?", lane);
+    for (const { partNumber, attempt } of this.flights.ofLane(lane)) this.#loseFlight(partNumber, attempt);
+  }
+
+  /** One of the attempts of a part that was sent twice is gone. */
+  #loseFlight(partNumber: number, attempt: number): void {
+    this.flights.take(partNumber, attempt);
+    if (!this.flights.has(partNumber))
+      this.#sql.exec(
+        "UPDATE parts SET state = 'lost' WHERE state = 'leased' AND part_number = ?",
+        partNumber,
+      );
+  }
+
+  /** The store refuses a part and does not tell which: those that raced are sent once more, alone. @returns how many */
+  reopenRaced(): number {
+    const rows = this.#sql
+      .exec("SELECT part_number, length FROM parts WHERE state = 'done' AND raced = 1")
+      .toArray();
+    for (const row of rows) this.#reopen(Number(row["part_number"]), Number(row["length"]));
+    return rows.length;
   }
 
   /**
@@ -275,35 +286,35 @@ export class PartTable {
     return this.#sql
       .exec(`SELECT * FROM parts WHERE ${where}`, ...values)
       .toArray()
-      .map((row) => ({
-        partNumber: Number(row["part_number"]),
-        state: row["state"] as PartRow["state"],
-        attempt: Number(row["attempt"]),
-        failedAttempts: Number(row["failed_attempts"]),
-        lane: row["lane"] === null ? null : Number(row["lane"]),
-        etag: row["etag"] === null ? null : String(row["etag"]),
-        length: Number(row["length"]),
-        durationMs: row["duration_ms"] === null ? null : Number(row["duration_ms"]),
-        doneAtMs: row["done_at_ms"] === null ? null : Number(row["done_at_ms"]),
-      }));
+      .map(partRowOf);
   }
 
   #recordReport(
     { partNumber, attempt, result }: PartReport,
-    { now, random, health }: ReportContext,
+    { now, random, health, isCompleting }: ReportContext,
   ): Failure | null {
     const row = this.#sql
-      .exec("SELECT state, attempt, failed_attempts FROM parts WHERE part_number = ?", partNumber)
+      .exec(
+        "SELECT state, attempt, failed_attempts, raced, etag, length FROM parts WHERE part_number = ?",
+        partNumber,
+      )
       .toArray()[0];
+    const flown = this.flights.take(partNumber, attempt);
+    if (row === undefined) return null;
+    const raced = Number(row["raced"]) === 1;
+    if (flown && row["state"] === "done" && result.ok && !isCompleting)
+      this.#landedLate(partNumber, row, result.etag);
     // A superseded attempt, or a report that was delivered twice.
-    if (row === undefined || row["state"] !== "leased" || Number(row["attempt"]) !== attempt) return null;
+    if (row["state"] !== "leased" || (raced ? !flown : Number(row["attempt"]) !== attempt)) return null;
     if (result.ok) {
       this.#done(partNumber, result, now);
-      if (result.encryptedWithKey)
-        this.#sql.exec("UPDATE totals SET opaque_etags = 1 WHERE opaque_etags = 0");
+      if (raced) this.flights.lose(partNumber, now);
+      if (result.encryptedWithKey) this.#opaque();
       health.succeeded(Number(row["failed_attempts"]));
       return null;
     }
+    // The other attempt goes on.
+    if (raced && this.flights.has(partNumber)) return null;
     const { failure } = result;
     if (failure.code === "cancelled" || failure.code === "platform_limit") {
       // The event ended, not the part: that is no attempt of it. Only if no event gets anywhere, for long, is it final.
@@ -334,6 +345,11 @@ export class PartTable {
     const usedUp = health.isUsedUp(failure, tries, now);
     health.failed(failure, now, random());
     return usedUp ? failure : null;
+  }
+
+  /** The loser of a race came through as well: which of the two the store has now is not known where their ETags differ. */
+  #landedLate(partNumber: number, has: Readonly<Record<string, unknown>>, etag: string): void {
+    if (bareEtag(String(has["etag"])) !== bareEtag(etag)) this.#reopen(partNumber, Number(has["length"]));
   }
 
   /** Bytes that differ from their stated digest three times are no accident of the line. */
@@ -375,42 +391,22 @@ export class PartTable {
    */
   checkDigests(): { kind: "reopened"; count: number } | { kind: "failed"; failure: Failure } | null {
     if (this.hasOpaqueEtags()) return null;
-    const differing: {
-      partNumber: number;
-      length: number;
-      resends: number;
-      etag: string;
-      refused: unknown;
-      md5: string;
-    }[] = [];
-    let equal = 0;
-    for (const row of this.#sql
+    const rows = this.#sql
       .exec(
         "SELECT part_number, length, resends, etag, digests, refused_etag FROM parts WHERE state = 'done'",
       )
-      .toArray()) {
-      const { md5 } = JSON.parse(String(row["digests"] ?? "{}")) as PartDigests;
-      if (md5 === undefined) continue;
-      const etag = bareEtag(String(row["etag"])).toLowerCase();
-      if (etag === md5) equal += 1;
-      else {
-        const [partNumber, length, resends] = [row["part_number"], row["length"], row["resends"]].map(
-          Number,
-        ) as [number, number, number];
-        differing.push({ partNumber, length, resends, etag, refused: row["refused_etag"], md5 });
-      }
-    }
+      .toArray()
+      .map((row) => ({
+        partNumber: Number(row["part_number"]),
+        length: Number(row["length"]),
+        resends: Number(row["resends"]),
+        etag: bareEtag(String(row["etag"])).toLowerCase(),
+        md5: (JSON.parse(String(row["digests"] ?? "{}")) as PartDigests).md5,
+        refused: typeof row["refused_etag"] === "string" ? row["refused_etag"] : null,
+      }));
+    const { differing, opaque } = compareDigests(rows);
     if (differing.length === 0) return null;
-    const opaque =
-      (equal === 0 && differing.length > 1) ||
-      differing.some(
-        ({ etag, refused }) =>
-          !/^[0-9a-f]{32}$/.test(etag) || (typeof refused === "string" && refused !== etag),
-      );
-    if (opaque) {
-      this.#sql.exec("UPDATE totals SET opaque_etags = 1");
-      return null;
-    }
+    if (opaque) return this.#opaque();
     for (const { partNumber, length, resends, etag, md5 } of differing) {
       if (resends >= MAX_RESENDS) {
         const message = `Part ${partNumber}: the bytes sent have MD5 ${md5}, and the destination's ETag is ${etag}`;
@@ -422,15 +418,9 @@ export class PartTable {
     return { kind: "reopened", count: differing.length };
   }
 
-  /** Is the ETag of each of `count` parts the MD5 of the bytes that passed? */
-  areAllMd5(count: number): boolean {
-    const finished = this.finished();
-    return (
-      finished.length === count &&
-      finished.every(
-        ({ digests, etag }) => digests.md5 !== undefined && digests.md5 === bareEtag(etag).toLowerCase(),
-      )
-    );
+  #opaque(): null {
+    this.#sql.exec("UPDATE totals SET opaque_etags = 1 WHERE opaque_etags = 0");
+    return null;
   }
 
   hasOpaqueEtags(): boolean {
@@ -452,7 +442,7 @@ export class PartTable {
   /** All finished parts are to be sent again. */
   reopenAll(): void {
     this.#sql.exec(
-      "UPDATE parts SET state = 'pending', etag = NULL, digests = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0",
+      "UPDATE parts SET state = 'pending', etag = NULL, digests = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0, raced = 0",
     );
     this.#sql.exec("UPDATE totals SET done = 0, done_bytes = 0");
   }
@@ -460,10 +450,12 @@ export class PartTable {
   /** The upload is gone, and a new plan begins. */
   clear(): void {
     // A late report of the old upload must not fit an attempt of the new one.
+    this.#sql.exec("UPDATE totals SET attempts = ?", this.#attempts());
     this.#sql.exec(
       "UPDATE totals SET attempt_base = (SELECT coalesce(max(attempt), attempt_base) FROM parts)",
     );
     this.#sql.exec("DELETE FROM parts");
+    this.flights.clear();
     this.#sql.exec("UPDATE totals SET done = 0, done_bytes = 0, opaque_etags = 0");
   }
 
@@ -474,6 +466,13 @@ export class PartTable {
       partNumber,
     );
     this.#sql.exec("UPDATE totals SET done = done - 1, done_bytes = done_bytes - ?", length);
+  }
+
+  /** All attempts there were: a part's numbers tell its own, so no row is written to count them. */
+  #attempts(): number {
+    const query =
+      "SELECT attempts + (SELECT coalesce(sum(attempt - attempt_base), 0) FROM parts) AS n FROM totals";
+    return Number(this.#sql.exec(query).one()["n"]);
   }
 
   #attemptBase(): number {

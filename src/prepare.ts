@@ -307,3 +307,10 @@ export function fullObjectChecksums(headers: Headers): Checksum[] {
 function refused(code: string, message: string, operation: string): Preparation {
   return { kind: "refused", failure: meshFailure(code, message, operation) };
 }
+
+/** What the timeline says of it. */
+export function describePlan({ plan, via, proof }: Prepared): string {
+  const parts = plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${plan.partSizeBytes} bytes`;
+  const watched = proof.digests.length === 0 ? "" : `, watched by ${proof.digests.join(" and ")}`;
+  return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied inside the service" : "streamed"}${watched}`;
+}

@@ -137,7 +137,8 @@ export class CopyRecord {
 
   counts(job: Job): PartCounts {
     const plan = objectOf(job)?.plan;
-    return { total: plan === undefined ? 0 : unitCount(plan), ...this.parts.totals() };
+    const { done, inFlight, lost } = this.parts.totals();
+    return { total: plan === undefined ? 0 : unitCount(plan), done, inFlight, lost };
   }
 
   healths(): Healths {

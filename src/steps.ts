@@ -4,21 +4,21 @@
 // What they need: the record of the copy and the env with both stores.
 
 import { planLimits } from "./api.ts";
-import { COPY_ID_HEADER, droppable } from "./attributes.ts";
+import { COPY_ID_HEADER } from "./attributes.ts";
+import { dropHeader } from "./header_drop.ts";
 import type { Env } from "./env.ts";
-import { type Failure, type Side, meshFailure, saysNo } from "./failure.ts";
+import { type Failure, meshFailure, saysNo } from "./failure.ts";
 import { workOf } from "./job.ts";
+import { areAllMd5 } from "./part_digests.ts";
 import { combinedChecksum, mismatchWithSource, predictedEtag } from "./part_sums.ts";
 import type { Prepared, Step, Upload } from "./phase.ts";
-import { DestinationError, fullObjectChecksums, prepare } from "./prepare.ts";
+import { describePlan, fullObjectChecksums, prepare } from "./prepare.ts";
 import { unitCount } from "./plan.ts";
-import { Problem } from "./problem.ts";
 import { bareEtag, conclude } from "./proof.ts";
 import type { CopyRecord } from "./record.ts";
 import {
   type ObjectAddress,
   type S3,
-  S3Error,
   completeMultipartUpload,
   connect,
   createMultipartUpload,
@@ -27,6 +27,7 @@ import {
   listParts,
   objectExists,
 } from "./s3.ts";
+import { StepError, failureOf, isRefusal } from "./step_error.ts";
 import type { TurnsAt } from "./store_shares.ts";
 import { findStore } from "./stores.ts";
 import type { ListedPart } from "./xml.ts";
@@ -274,7 +275,7 @@ export class Steps {
       this.#record.record({ type: "completed", etag }, "upload_completed");
     } catch (error) {
       const failure = failureOf(error, "destination");
-      if (failure.code === "InvalidPart" && (await this.#reconcileParts(uploadId)) !== null) {
+      if (failure.code === "InvalidPart" && (await this.#putPartsRight(uploadId))) {
         this.#record.record({ type: "partsRefused", failure, ...chance() }, "parts_refused", failure.message);
       } else if (isRefusal(failure)) {
         this.#record.record(
@@ -342,7 +343,7 @@ export class Steps {
       destinationEncryptedWithKey: isEncryptedWithKey(headers),
       destinationChecksums: spec.verify === "off" ? [] : fullObjectChecksums(headers),
       ourChecksum: combinedChecksum(object, parts),
-      partsMatch: parts.areAllMd5(unitCount(object.plan)),
+      partsMatch: areAllMd5(parts.finished(), unitCount(object.plan)),
     });
     if (!verdict.ok) {
       await this.#removeObject(etag, "corrupt");
@@ -380,6 +381,12 @@ export class Steps {
       if (!saysNo(failure)) throw error;
       this.#record.warn(`The destination object is ${why} and could not be deleted: ${failure.message}`);
     }
+  }
+
+  /** The store refuses a part. @returns false when nothing tells which */
+  async #putPartsRight(uploadId: string): Promise<boolean> {
+    if ((await this.#reconcileParts(uploadId)) !== null) return true;
+    return this.#record.transaction(() => this.#record.parts.reopenRaced()) > 0;
   }
 
   /** Sets the part table right by ListParts. @returns how many parts are to be sent again, null if it cannot be told */
@@ -450,59 +457,10 @@ export class Steps {
   }
 }
 
-/** Goes on without a header that the store refused. @returns false when there is none to leave out, or the caller wants all */
-export function dropHeader(record: CopyRecord, headers: Prepared["headers"], failure: Failure): boolean {
-  if (!saysNo(failure) || record.load().spec.ifLossy === "fail") return false;
-  const dropped = droppable(headers, failure);
-  if (dropped === null) return false;
-  record.transaction(() => {
-    record.warn(dropped.loss);
-    record.record({ type: "headerDropped", header: dropped.name }, "attribute_dropped", dropped.loss);
-  });
-  return true;
-}
-
 const NO_PROOF = "The destination gives no value that proves the copy, and verify is strict";
 
 const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);
 
-class StepError extends Error {
-  readonly failure: Failure;
-
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
-
-/** What a step threw, as data; what is no store's failure is thrown on. */
-function failureOf(error: unknown, side: Side): Failure {
-  if (error instanceof StepError) return error.failure;
-  if (error instanceof DestinationError) return error.cause.toFailure("destination");
-  if (error instanceof S3Error) return error.toFailure(side);
-  // The store was taken out of the configuration, or its secret was spoilt, while the copy ran.
-  if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
-  throw error;
-}
-
-/** A refusal that came instead of the work, not after it. 412 may be our own first success, and 404 its upload's end. */
-function isRefusal({ status, code }: Failure): boolean {
-  return (
-    status !== null &&
-    status >= 400 &&
-    status < 500 &&
-    status !== 408 &&
-    status !== 412 &&
-    code !== "NoSuchUpload"
-  );
-}
-
 function chance(): { now: number; random: number } {
   return { now: Date.now(), random: Math.random() };
-}
-
-function describePlan({ plan, via, proof }: Prepared): string {
-  const parts = plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${plan.partSizeBytes} bytes`;
-  const watched = proof.digests.length === 0 ? "" : `, watched by ${proof.digests.join(" and ")}`;
-  return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied inside the service" : "streamed"}${watched}`;
 }

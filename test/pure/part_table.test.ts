@@ -37,7 +37,7 @@ const claim = (
       running: running.map(([partNumber, attempt]) => ({ partNumber, attempt })),
       wanted: 0,
     },
-    { now, random: () => 0, health },
+    { now, random: () => 0, health, isCompleting: false },
   );
 
 const done = (partNumber: number, attempt = 1, etag = `"e${partNumber}"`): PartReport => ({

@@ -11,6 +11,12 @@ interface SqlStorage {
   };
 }
 
+interface DurableObjectStorage {
+  readonly sql: SqlStorage;
+  transactionSync<T>(change: () => T): T;
+  sync(): Promise<void>;
+}
+
 interface RequestInit {
   encodeResponseBody?: "automatic" | "manual";
 }

@@ -113,3 +113,29 @@ test("Retry-After of one part is waited for by all of them", async () => {
   expect(later.length).toBeGreaterThan(20);
   expect(Math.min(...later)).toBeGreaterThanOrEqual(heardAt + 1900);
 });
+
+test("a part whose connection is slow is sent once more over another one, and the slow one is let go", async () => {
+  east.putGenerated("source", "slow", { size: 20 * PART });
+  west.swallow({ key: "slow" });
+  const gate = west.hold({ operation: "UploadPart", key: "slow", partNumber: 7 }, "before-work", {
+    times: 1,
+  });
+  const id = await mesh.startCopy({
+    source: "east:source/slow",
+    destination: "west:destination/slow",
+    partSize: PART,
+    lanes: 3,
+    verify: "off",
+  });
+  expect(await mesh.ended(id)).toMatchObject({
+    phase: "completed",
+    attempts: 21,
+    parts: { failedAttempts: 0 },
+  });
+  const sent = west.requests({ operation: "UploadPart", key: "slow", partNumber: 7 });
+  // A store that waits cannot see that the other side has hung up: it is made to look.
+  gate.release();
+  await west.waitFor(() => sent[0]?.outcome !== "open");
+  expect(sent.map(({ outcome }) => outcome)).toEqual(["aborted", "answered"]);
+  expect(new Set(sent.map(({ lane }) => lane)).size).toBe(2);
+});

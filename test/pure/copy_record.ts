@@ -1,0 +1,44 @@
+// A copy's record over Node's own SQLite, in memory, with a copy in it that has been sized and is uploading.
+
+import type { CopySpec } from "../../src/api.ts";
+import { CopyRecord } from "../../src/record.ts";
+import type { Prepared } from "../../src/phase.ts";
+import { prepared } from "./samples.ts";
+import { memorySql } from "./sqlite.ts";
+
+export const SPEC: CopySpec = {
+  source: { store: "east", bucket: "source", key: "a" },
+  destination: { store: "west", bucket: "target", key: "b" },
+  partSizeBytes: null,
+  lanes: 8,
+  concurrency: 40,
+  verify: "auto",
+  ifExists: "overwrite",
+  ifBusy: "fail",
+  ifSourceChanges: "fail",
+  metadata: "preserve",
+  attributes: {},
+  storageClass: null,
+  tags: "preserve",
+  ifLossy: "warn",
+  markCopy: true,
+  via: "auto",
+};
+
+/** What a CopyRecord needs of a Durable Object's storage. @param sql counts what it likes */
+export function storageOver(sql: SqlStorage): DurableObjectStorage {
+  return { sql, transactionSync: (change) => change(), sync: async () => undefined };
+}
+
+export function uploadingCopy(
+  spec: Partial<CopySpec>,
+  object: Partial<Prepared>,
+  sql: SqlStorage = memorySql(),
+): CopyRecord {
+  const record = new CopyRecord(storageOver(sql));
+  record.begin("copy-1", { ...SPEC, ...spec }, 0);
+  record.record({ type: "sized", object: prepared(object) });
+  record.record({ type: "createSending", now: 0 });
+  record.record({ type: "created", uploadId: "up-1" });
+  return record;
+}

@@ -1,0 +1,99 @@
+// `npm run simulate`: what copies take and cost on paper, for sizes that no test can move: the real decisions of the mesh
+// (simulated_copy.ts) over simulated lanes and stores. Prints the table of the README. The seed is fixed: two runs are equal.
+//
+// Prices are list prices of 2026-11, beyond what is included in the plan: Workers Paid
+// (https://developers.cloudflare.com/workers/platform/pricing/, https://developers.cloudflare.com/durable-objects/platform/pricing/)
+// and R2 as the destination (https://developers.cloudflare.com/r2/pricing/). What the source asks for its bytes comes on top.
+
+import { type Case, type Outcome, SimulatedCopy } from "./simulated_copy.ts";
+
+const GB = 1e9;
+const TB = 1e12;
+const TIB = 2 ** 40;
+
+/** Dollars for a million. */
+const PRICES = {
+  objectRequests: 0.15,
+  objectGbSeconds: 12.5,
+  rows: 1,
+  cpuMs: 0.02,
+  classA: 4.5,
+  classB: 0.36,
+};
+const OBJECT_GB = 0.128;
+/** CPU of a part: of the coordinator as `npm run bench -- --overhead` measures it, of lane and copier as much again. */
+const CPU_MS_PER_PART = 2;
+
+const one = (size: number, lanes: number, rate: number, failures = 0.01, deathsPerHour = 0.1): Case => ({
+  sizeBytes: size,
+  lanes,
+  streamMbPerSecond: rate,
+  failureShare: failures,
+  deathsPerHour,
+});
+
+const CASES: readonly (readonly [string, Case])[] = [
+  ["120 GB", one(120 * GB, 1, 50)],
+  ["120 GB", one(120 * GB, 8, 10)],
+  ["120 GB", one(120 * GB, 8, 50)],
+  ["120 GB", one(120 * GB, 8, 90)],
+  ["120 GB", one(120 * GB, 40, 50)],
+  ["120 GB", one(120 * GB, 200, 25)],
+  ["120 GB", one(120 * GB, 250, 50, 0, 0)],
+  ["120 GB", one(120 * GB, 250, 50)],
+  ["120 GB", one(120 * GB, 250, 50, 0.05, 1)],
+  ["5 TB", one(5 * TB, 8, 50)],
+  ["5 TB", one(5 * TB, 40, 50)],
+  ["5 TB", one(5 * TB, 250, 10)],
+  ["5 TB", one(5 * TB, 250, 50)],
+  ["5 TB", one(5 * TB, 250, 90)],
+  ["48.8 TiB", one(48.8 * TIB, 40, 50)],
+  ["48.8 TiB", one(48.8 * TIB, 250, 50)],
+  ["48.8 TiB", one(48.8 * TIB, 250, 90, 0.05, 1)],
+];
+
+function main(): void {
+  console.log(HEAD);
+  for (const [index, [name, each]] of CASES.entries()) {
+    console.log(rowOf(name, each, new SimulatedCopy(each, 1 + index).run()));
+  }
+}
+
+const HEAD = `| object | lanes | MB/s per stream | failed attempts | lane deaths | parts | time | rate | requests to the stores per part | Durable Object requests per part | rows per part | mesh, $ per TB | R2, $ per TB |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|`;
+
+function rowOf(name: string, each: Case, outcome: Outcome): string {
+  const { parts, seconds, storeReads, storeWrites, objectRequests, rowsWritten, objectSeconds } = outcome;
+  const perPart = (count: number) => (count / parts).toFixed(2);
+  const meshDollars =
+    (objectRequests * PRICES.objectRequests +
+      objectSeconds * OBJECT_GB * PRICES.objectGbSeconds +
+      rowsWritten * PRICES.rows +
+      parts * CPU_MS_PER_PART * PRICES.cpuMs) /
+    1e6;
+  const storeDollars = (storeWrites * PRICES.classA + storeReads * PRICES.classB) / 1e6;
+  const perTb = (dollars: number) => ((dollars * TB) / each.sizeBytes).toFixed(3);
+  const cells = [
+    name,
+    each.lanes,
+    each.streamMbPerSecond,
+    `${each.failureShare * 100} %`,
+    outcome.lanesLost,
+    parts.toLocaleString("en"),
+    timeOf(seconds),
+    `${(each.sizeBytes / GB / seconds).toFixed(2)} GB/s`,
+    perPart(storeReads + storeWrites),
+    perPart(objectRequests),
+    perPart(rowsWritten),
+    perTb(meshDollars),
+    perTb(storeDollars),
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+function timeOf(seconds: number): string {
+  if (seconds < 120) return `${seconds.toFixed(0)} s`;
+  return seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+main();
