@@ -42,7 +42,7 @@ export class FlightTable {
     return this.#sql
       .exec(
         `SELECT part_number, length, leased_at_ms FROM parts
-         WHERE state = 'leased' AND raced = 0 AND lane <> ? AND held_etag IS NULL`,
+         WHERE state = 'leased' AND state <> 'done' AND raced = 0 AND lane <> ? AND held_etag IS NULL`,
         besidesLane,
       )
       .toArray()

@@ -6,7 +6,8 @@
 // is `done` stays so until the store itself says that it does not have it.
 //
 // Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and 10,000
-// updates, no more. The partial index holds only the open rows, a few per lane, so a claim never scans the table.
+// updates, no more. The partial index holds only the open rows, a few per lane, so a claim never scans the table; SQLite
+// takes it for a query that says `state <> 'done'` in these words, though another condition implies it.
 
 import { type Failure, MAX_ATTEMPTS, backoffMs, isStoreTrouble, meshFailure, verdictOf } from "./failure.ts";
 import { FlightTable } from "./flight_table.ts";
@@ -73,7 +74,10 @@ export class PartTable {
     // What this lane was given and neither runs nor reports was lost with an earlier event of it.
     const alive = new Map(running.map(({ partNumber, attempt }) => [partNumber, attempt]));
     for (const row of this.#sql
-      .exec("SELECT part_number, attempt FROM parts WHERE state = 'leased' AND raced = 0 AND lane = ?", lane)
+      .exec(
+        "SELECT part_number, attempt FROM parts WHERE state = 'leased' AND state <> 'done' AND raced = 0 AND lane = ?",
+        lane,
+      )
       .toArray()) {
       if (alive.get(Number(row["part_number"])) !== Number(row["attempt"])) {
         this.#sql.exec("UPDATE parts SET state = 'lost' WHERE part_number = ?", row["part_number"]);
@@ -98,7 +102,7 @@ export class PartTable {
     if (wanted <= 0) return leased;
     for (const row of this.#sql
       .exec(
-        "SELECT part_number, attempt, failed_attempts, held_etag FROM parts WHERE state = 'pending' AND not_before_ms <= ? ORDER BY part_number LIMIT ?",
+        "SELECT part_number, attempt, failed_attempts, held_etag FROM parts WHERE state = 'pending' AND state <> 'done' AND not_before_ms <= ? ORDER BY part_number LIMIT ?",
         now,
         wanted,
       )
@@ -144,7 +148,9 @@ export class PartTable {
   /** Is there a part that nobody has and that is not done? And when may the first of them be tried? */
   waiting(partCount: number): { count: number; earliestMs: number } {
     const row = this.#sql
-      .exec("SELECT count(*) AS n, min(not_before_ms) AS earliest FROM parts WHERE state = 'pending'")
+      .exec(
+        "SELECT count(*) AS n, min(not_before_ms) AS earliest FROM parts WHERE state = 'pending' AND state <> 'done'",
+      )
       .one();
     const fresh = partCount - this.#highest();
     return { count: Number(row["n"]) + fresh, earliestMs: fresh > 0 ? 0 : Number(row["earliest"] ?? 0) };
@@ -152,7 +158,10 @@ export class PartTable {
 
   /** A lane has died: what it had is lost until it is known whether the store has it. */
   loseLane(lane: number): void {
-    this.#sql.exec("UPDATE parts SET state = 'lost' WHERE state = 'leased' AND raced = 0 AND lane = ?", lane);
+    this.#sql.exec(
+      "UPDATE parts SET state = 'lost' WHERE state = 'leased' AND state <> 'done' AND raced = 0 AND lane = ?",
+      lane,
+    );
     for (const { partNumber, attempt } of this.flights.ofLane(lane)) this.#loseFlight(partNumber, attempt);
   }
 
@@ -161,7 +170,7 @@ export class PartTable {
     this.flights.take(partNumber, attempt);
     if (!this.flights.has(partNumber))
       this.#sql.exec(
-        "UPDATE parts SET state = 'lost' WHERE state = 'leased' AND part_number = ?",
+        "UPDATE parts SET state = 'lost' WHERE state = 'leased' AND state <> 'done' AND part_number = ?",
         partNumber,
       );
   }
@@ -186,7 +195,7 @@ export class PartTable {
     const held = new Map(listed.map((part) => [part.partNumber, part]));
     let found = 0;
     for (const row of this.#sql
-      .exec("SELECT part_number, length FROM parts WHERE state = 'lost'")
+      .exec("SELECT part_number, length FROM parts WHERE state = 'lost' AND state <> 'done'")
       .toArray()) {
       const part = held.get(Number(row["part_number"]));
       if (part === undefined || part.sizeBytes !== Number(row["length"])) {

@@ -9,8 +9,7 @@ export function memorySql(): SqlStorage {
   const database = new DatabaseSync(":memory:");
   database.exec("PRAGMA journal_mode = OFF");
   const prepared = new Map<string, StatementSync>();
-  const changes = database.prepare("SELECT total_changes() AS n");
-  const changed = () => Number(changes.get()?.["n"]);
+  const changes = database.prepare("SELECT changes() AS n");
   const prepare = (query: string): StatementSync => {
     const known = prepared.get(query) ?? database.prepare(query);
     prepared.set(query, known);
@@ -23,15 +22,9 @@ export function memorySql(): SqlStorage {
         database.exec(query);
         return rowsOf([], 0);
       }
-<<<<<<< HEAD
-      const rows = database.prepare(query).all(...(bindings as SQLInputValue[]));
-      const isChange = /^\s*(?:INSERT|UPDATE|DELETE)\b/i.test(query);
-      return rowsOf(rows, isChange ? Number(database.prepare("SELECT changes() AS n").get()?.["n"]) : 0);
-=======
-      const before = changed();
       const rows = prepare(query).all(...(bindings as SQLInputValue[]));
-      return rowsOf(rows, changed() - before);
->>>>>>> 57168d8 (copy: the slowest parts at the end are sent once more over another lane, and the first to finish wins; fewer rows for each part)
+      const isChange = /^\s*(?:INSERT|UPDATE|DELETE)\b/i.test(query);
+      return rowsOf(rows, isChange ? Number(changes.get()?.["n"]) : 0);
     },
   };
 }
