@@ -97,7 +97,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       400,
       "part_size_too_small",
-      "Cannot use parts of 5000000 bytes: S3 takes no part but the last below 5242880 bytes (5 MiB)",
+      "Cannot use parts of 5000000 bytes: the destination takes no part but the last below 5242880 bytes (5 MiB)",
     ],
   },
   {
