@@ -105,6 +105,20 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
 }
 
 /**
+ * What was sent and the finished object does not show: some stores take everything and keep what they like. Values are not
+ * compared, since stores write them anew. A sentence each.
+ */
+export function unshownAttributes(sent: Readonly<Record<string, string>>, shown: Headers): string[] {
+  return Object.keys(sent)
+    .filter((name) => (name.startsWith(META) || isCarried(name)) && !shown.has(name))
+    .map((name) => `The destination has taken "${name}" and does not show it`);
+}
+
+function isCarried(name: string): boolean {
+  return CARRIED.some((carried) => carried === name);
+}
+
+/**
  * A header that the store has refused, with what losing it means; null when none of them can be left out.
  *
  * @param code S3's code for the refusal

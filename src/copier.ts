@@ -16,7 +16,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { callWithCancel, runWithCancel } from "./cancel.ts";
 import type { Env } from "./env.ts";
 import { type Failure, isPlatformLimit, meshFailure } from "./failure.ts";
-import { type Passing, StallError, digestWhileStreaming } from "./digest_stream.ts";
+import { LengthError, type Passing, StallError, digestWhileStreaming } from "./digest_stream.ts";
 import { turnsOf } from "./pace.ts";
 import { Problem } from "./problem.ts";
 import { bareEtag } from "./proof.ts";
@@ -111,6 +111,7 @@ async function copyThrough(
   // Ends the source's stream when the destination has answered early: an unread body would hold its connection.
   const sourceDone = new AbortController();
   const { length } = task;
+  let passing: Passing | null = null;
   try {
     let body: ReadableStream | Uint8Array = new Uint8Array(0);
     let sized = true;
@@ -119,23 +120,31 @@ async function copyThrough(
       body = bodyOf(response);
       sized = response.headers.has("content-length");
     }
-    const passing = digestWhileStreaming(body, { length, sized, digests: task.digests });
+    passing = digestWhileStreaming(body, { length, sized, digests: task.digests });
     const watch = watchStalls(passing);
     // The store's answer first: a refusal that comes early breaks the stream, and is what went wrong.
     const stored = await send(destination, task, passing.body, AbortSignal.any([stop, watch.signal])).finally(
       watch.end,
     );
-    const digests = await passing.digests.catch((error: unknown) => {
-      // The store has got its Content-Length of bytes, and the source has sent more.
-      const detail = error instanceof Error ? error.message : String(error);
-      throw new PartError(misfitOf(task, null, "wrong_length", `more than ${length} bytes came (${detail})`));
-    });
+    const digests = await passing.digests;
     return { ok: true, ...stored, digests, durationMs: Date.now() - startedAtMs };
   } catch (error) {
-    return { ok: false, failure: partFailure(error, task) };
+    sourceDone.abort();
+    // A body of the wrong length breaks the request that it is sent in: that is the source's doing.
+    const misfit = passing === null ? null : await lengthErrorOf(passing);
+    const failure =
+      misfit === null ? partFailure(error, task) : misfitOf(task, null, "wrong_length", misfit.message);
+    return { ok: false, failure };
   } finally {
     sourceDone.abort();
   }
+}
+
+async function lengthErrorOf({ digests }: Passing): Promise<LengthError | null> {
+  return await digests.then(
+    () => null,
+    (error: unknown) => (error instanceof LengthError ? error : null),
+  );
 }
 
 /** Ends a request whose bytes do not move any more, or whose answer does not come although all of them are sent. */

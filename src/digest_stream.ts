@@ -38,6 +38,19 @@ export class StallError extends Error {
   }
 }
 
+/** The body has come to its end, or gone past it, at another length than it was to have. */
+export class LengthError extends Error {
+  override readonly name = "LengthError";
+
+  constructor(movedBytes: number, lengthBytes: number) {
+    super(
+      movedBytes < lengthBytes
+        ? `${movedBytes} of ${lengthBytes} bytes came`
+        : `more than ${lengthBytes} bytes came`,
+    );
+  }
+}
+
 /**
  * A body whose length the runtime knows, and of which no digest is wanted, is moved by the runtime alone. Any other goes
  * through a FixedLengthStream: it would be sent chunked otherwise, which S3 refuses (501 or 411).
@@ -55,7 +68,7 @@ export function digestWhileStreaming(
     return { body, digests: (async () => finish(digesters, [body]))(), watched: false };
   }
   const { readable, writable } = new FixedLengthStream(length);
-  const pumped = pump(body, writable, digesters);
+  const pumped = pump(body, writable, length, digesters);
   // The sender of `readable` fails with the same cause and is the one who is waited for.
   pumped.catch(() => undefined);
   return { body: readable, digests: pumped, watched: true };
@@ -100,6 +113,7 @@ function makeDigester(digest: Digest): Digester {
 async function pump(
   body: ReadableStream,
   writable: WritableStream,
+  lengthBytes: number,
   digesters: readonly Digester[],
 ): Promise<PartDigests> {
   const reader = body.getReader({ mode: "byob" });
@@ -110,6 +124,7 @@ async function pump(
       const read = reader.readAtLeast(BUFFER_BYTES, new Uint8Array(buffer));
       const { done, value } = await orStall(read, "source", movedBytes);
       if (value !== undefined && value.length > 0) {
+        if (movedBytes + value.length > lengthBytes) throw new LengthError(Infinity, lengthBytes);
         for (const digester of digesters) await digester.update(value);
         await orStall(writer.write(value), "destination", movedBytes);
         movedBytes += value.length;
@@ -117,6 +132,7 @@ async function pump(
       }
       if (done || value === undefined) break;
     }
+    if (movedBytes < lengthBytes) throw new LengthError(movedBytes, lengthBytes);
     await orStall(writer.close(), "destination", movedBytes);
     return await finish(digesters, []);
   } catch (error) {

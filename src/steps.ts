@@ -4,7 +4,7 @@
 // What they need: the record of the copy and the env with both stores.
 
 import { planLimits } from "./api.ts";
-import { COPY_ID_HEADER } from "./attributes.ts";
+import { COPY_ID_HEADER, unshownAttributes } from "./attributes.ts";
 import { dropHeader } from "./header_drop.ts";
 import type { Env } from "./env.ts";
 import { type Failure, meshFailure, saysNo } from "./failure.ts";
@@ -335,15 +335,14 @@ export class Steps {
         ),
       );
     }
-    const { parts } = this.#record;
     const verdict = conclude({
       plan: object.proof,
       sourceEtag: object.sourceEtag,
       destinationEtag: etag,
       destinationEncryptedWithKey: isEncryptedWithKey(headers),
       destinationChecksums: spec.verify === "off" ? [] : fullObjectChecksums(headers),
-      ourChecksum: combinedChecksum(object, parts),
-      partsMatch: areAllMd5(parts.finished(), unitCount(object.plan)),
+      ourChecksum: combinedChecksum(object, this.#record.parts),
+      partsMatch: areAllMd5(this.#record.parts.finished(), unitCount(object.plan)),
     });
     if (!verdict.ok) {
       await this.#removeObject(etag, "corrupt");
@@ -353,6 +352,7 @@ export class Steps {
       await this.#removeObject(etag, "unproved");
       return this.#failed(meshFailure("proof_impossible", NO_PROOF, "HeadObject"));
     }
+    for (const loss of unshownAttributes(object.headers, headers)) this.#record.warn(loss);
     this.#record.record({ type: "verified", etag, proof: verdict.proof }, "verified", verdict.proof);
   }
 

@@ -6,6 +6,7 @@
 import { COPY_ID_HEADER } from "./attributes.ts";
 import type { OwedDebt } from "./debts.ts";
 import { saysNo } from "./failure.ts";
+import { bareEtag } from "./proof.ts";
 import {
   type ObjectAddress,
   type S3,
@@ -80,14 +81,22 @@ export async function findStrays(
 /** Deletes the object that has this ETag; any other is left alone. @throws {S3Error} */
 export async function removeExactly(destination: S3, address: ObjectAddress, etag: string): Promise<void> {
   try {
+    // Looked at first: there are stores that take the condition and delete whatever is there (Ceph, local R2).
+    const { headers } = await headObject(destination, address);
+    if (bareEtag(headers.get("etag") ?? "") === bareEtag(etag)) await removeIf(destination, address, etag);
+  } catch (error) {
+    const isGone = error instanceof S3Error && (error.status === 404 || error.status === 412); // or another's
+    if (!isGone) throw error;
+  }
+}
+
+async function removeIf(destination: S3, address: ObjectAddress, etag: string): Promise<void> {
+  try {
     await deleteObject(destination, address, { ifMatch: etag });
   } catch (error) {
-    if (!(error instanceof S3Error)) throw error;
-    if (error.status === 404 || error.status === 412) return; // gone, or another's
-    if (error.status !== 501) throw error;
+    if (!(error instanceof S3Error) || error.status !== 501) throw error;
     // A store without conditional deletes: the look just before is as close as one can come.
-    const { headers } = await headObject(destination, address);
-    if (headers.get("etag") === etag) await deleteObject(destination, address, { ifMatch: null });
+    await deleteObject(destination, address, { ifMatch: null });
   }
 }
 

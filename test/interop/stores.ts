@@ -29,7 +29,7 @@ export interface Facts {
   readonly tellsParts: boolean;
   /** Parts of one upload may differ in size. */
   readonly unequalParts: boolean;
-  /** CopyObject, on condition that the source has a certain ETag. */
+  /** CopyObject and UploadPartCopy, on condition that the source has a certain ETag. */
   readonly copiesInside: boolean;
   readonly copiesPartsInside: boolean;
 }

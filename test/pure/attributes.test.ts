@@ -1,6 +1,12 @@
 // What an object has besides its bytes: carried over, changed as asked, and named as a loss where it cannot be held.
 import { describe, expect, test } from "vitest";
-import { type AttributeRequest, COPY_ID_HEADER, attributeHeaders, droppable } from "../../src/attributes.ts";
+import {
+  type AttributeRequest,
+  COPY_ID_HEADER,
+  attributeHeaders,
+  droppable,
+  unshownAttributes,
+} from "../../src/attributes.ts";
 import { profileOf } from "../../src/profiles.ts";
 
 const aws = profileOf("aws");
@@ -228,5 +234,32 @@ describe("droppable() is the header that a refusal is about", () => {
     expect(droppable(headers, refusal("InvalidStorageClass", 400))?.loss).toBe(
       'The destination does not take the storage class "GLACIER_IR" (InvalidStorageClass)',
     );
+  });
+});
+
+describe("unshownAttributes()", () => {
+  const sent = {
+    "content-type": "text/csv; charset=utf-8",
+    "cache-control": "no-store",
+    "x-amz-meta-a_b": "1",
+    "x-amz-meta-c": "2",
+    "x-amz-tagging": "k=v",
+  };
+
+  test("names what a finished object does not show, as of a store that writes a name anew", () => {
+    const shown = new Headers({
+      "content-type": "text/csv;charset=UTF-8",
+      "x-amz-meta-a-b": "1",
+      "x-amz-meta-c": "2",
+    });
+    expect(unshownAttributes(sent, shown)).toEqual([
+      'The destination has taken "cache-control" and does not show it',
+      'The destination has taken "x-amz-meta-a_b" and does not show it',
+    ]);
+  });
+
+  test("is silent about values that are written otherwise, and about tags, which no HEAD shows", () => {
+    const { "x-amz-tagging": _tags, ...headers } = sent;
+    expect(unshownAttributes(sent, new Headers({ ...headers, "content-type": "TEXT/CSV" }))).toEqual([]);
   });
 });

@@ -108,6 +108,17 @@ test("a source that sends no Content-Length is sent on with one", async () => {
   expectEqualBytes("chunked");
 });
 
+test("a source that ends a body of no declared length too early is named for it, not the destination", async () => {
+  east.put("source", "ends early", Buffer.alloc(100_000, "x"));
+  const effect = { kind: "truncate", missingBytes: 100, how: "clean" } as const;
+  east.fault({ operation: "GetObject" }, effect, { times: 1 });
+  const status = await mesh.copy(copyOf("ends early"));
+  expect(status).toMatchObject({ phase: "completed", parts: { failedAttempts: 1 } });
+  const failed = status.timeline.find(({ event }) => event === "part_failed");
+  expect(failed?.detail).toContain("GetObject of part 1: 99900 of 100000 bytes came");
+  expectEqualBytes("ends early");
+});
+
 test.for([
   ["small", gzipSync(Buffer.from("<a>x</a>".repeat(500)))],
   ["larger than two parts", gzipSync(Buffer.alloc(12_000_000, "x"), { level: 0 })],

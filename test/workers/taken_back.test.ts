@@ -10,10 +10,11 @@ const { mesh, stores } = await openWorld(
     opaque: { buckets: ["destination"], etags: "opaque" },
     silent: { buckets: ["destination"], etags: "opaque", completeEtag: "empty" },
     plain: { buckets: ["destination"], conditionalWrites: "501" },
+    deaf: { buckets: ["destination"], conditionalWrites: "ignored" },
   },
   () => ({ storeFields: { opaque: { profile: { conditionalPut: true } } } }),
 );
-const { east, west, opaque, silent, plain } = stores;
+const { east, west, opaque, silent, plain, deaf } = stores;
 
 const request = (key: string, store: string, more: Record<string, unknown> = {}) => ({
   source: `east:source/${key}`,
@@ -72,6 +73,18 @@ test("strict, a small object that nothing proves is deleted, also by a store tha
   const status = await mesh.copy(request("small", "plain", { verify: "strict" }));
   expect(status.phase).toBe("failed");
   expect(plain.get("destination", "small")).toBeUndefined();
+});
+
+test("a spoilt object that somebody has replaced is not deleted, also by a store that heeds no condition", async () => {
+  east.putGenerated("source", "replaced", { size: 1000, parts: 500, computeEtag: true });
+  const replace = () => void deaf.put("destination", "replaced", "another's");
+  deaf.fault({ operation: "PutObject" }, { kind: "flip", direction: "in", at: 10 }, { times: 1 });
+  const atOnce = { kind: "run", stage: "before-answer", action: replace } as const;
+  deaf.fault({ operation: "PutObject" }, atOnce, { times: 1 });
+  const status = await mesh.copy(request("replaced", "deaf"));
+  expect(status).toMatchObject({ phase: "completed", proof: "part-md5" });
+  expect(deaf.count("PutObject")).toBe(2);
+  expect(deaf.count("DeleteObject")).toBe(0);
 });
 
 test("a stray upload that may not be aborted now is owed, and gone once it may be", async () => {
