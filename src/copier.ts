@@ -34,8 +34,10 @@ import {
   uploadPartCopy,
 } from "./s3.ts";
 import { parseContentRange } from "./s3_url.ts";
+import { changeAfterCopy } from "./source_check.ts";
 import { findStore } from "./stores.ts";
 import { ANSWER_LIMIT_MS } from "./time_limit.ts";
+import { removeExactly } from "./undo.ts";
 import type { PartResult, PartTask } from "./work.ts";
 
 export class PartCopier extends WorkerEntrypoint<Env> {
@@ -253,8 +255,16 @@ async function copyInside(
             range: { offset, length },
             signal,
           });
+    const change = await changeAfterCopy(source, task.source, task.sourceEtag).catch((error: unknown) => {
+      throw new PartError(sourceFailure(error));
+    });
+    if (change !== null) {
+      if (target.kind === "whole") await removeExactly(destination, task.destination, stored.etag);
+      return { ok: false, failure: misfitOf(task, null, "source_changed", change) };
+    }
     return { ok: true, ...stored, digests: {}, durationMs: Date.now() - startedAtMs };
   } catch (error) {
+    if (error instanceof PartError) return { ok: false, failure: error.failure };
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("destination");
     // 412: the source's ETag no longer fits, or there is an object at the destination that must not be.

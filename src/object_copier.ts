@@ -38,9 +38,11 @@ import {
   isEncryptedWithKey,
   putObject,
 } from "./s3.ts";
+import { changeAfterCopy } from "./source_check.ts";
 import { UnaddressableKeyError } from "./s3_url.ts";
 import { canCopyInside, findStore } from "./stores.ts";
 import { Watchdog } from "./watchdog.ts";
+import { removeExactly } from "./undo.ts";
 
 const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
 const BASE_TIMEOUT_MS = 60_000;
@@ -239,6 +241,11 @@ class ObjectCopy {
       if (this.#drop(headers, failure)) return "again";
       if (error.status === 412 || keyVerdictOf(failure) === "fatal") return this.#streamInstead();
       throw new FailureError(failure);
+    }
+    const change = await changeAfterCopy(this.#source, this.#from, etag).catch(sourceError);
+    if (change !== null) {
+      await removeExactly(this.#destination, this.#to, stored.etag).catch(destinationError);
+      throw new ObjectError("source_changed", `The source has changed: ${change}`, "CopyObject");
     }
     return this.#concluded(stored, { plan, etag, sizeBytes, partsMatch: false, operation: "CopyObject" });
   }

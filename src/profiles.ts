@@ -68,6 +68,8 @@ export const ProfileSchema = z.strictObject({
   storageClasses: z.array(z.string()).nullable(),
   websiteRedirect: z.boolean(),
   copyObject: z.boolean(),
+  /** Is `x-amz-copy-source-if-match` heeded? Where it is not, the source is asked again after each copy. */
+  conditionalCopy: z.boolean(),
   uploadPartCopy: z.boolean(),
 });
 export type Profile = z.infer<typeof ProfileSchema>;
@@ -93,6 +95,7 @@ const S3: Profile = {
   storageClasses: null,
   websiteRedirect: true,
   copyObject: true,
+  conditionalCopy: false,
   uploadPartCopy: true,
 };
 
@@ -105,6 +108,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
     checksumMode: true,
     conditionalPut: true,
     conditionalComplete: true,
+    conditionalCopy: true,
   },
   // https://developers.cloudflare.com/r2/platform/limits/ and /r2/api/s3/api/
   r2: {
@@ -116,6 +120,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
     checksumMode: true,
     conditionalPut: true,
     conditionalComplete: true,
+    conditionalCopy: true,
     tags: false,
     storageClasses: ["STANDARD", "STANDARD_IA"],
     websiteRedirect: false,

@@ -36,7 +36,7 @@ export interface GatewayPlace {
   readonly port: number;
 }
 
-const DEVICE_BYTES = 16 * 2 ** 30;
+const DEVICE_BYTES = 12 * 2 ** 30;
 const START_LIMIT_MS = 90_000;
 const run = promisify(execFile);
 

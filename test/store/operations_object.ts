@@ -131,7 +131,10 @@ export function copySource(core: Core, exchange: Exchange): CopySource {
   }
   const bucket = core.buckets.get(path.slice(0, slash));
   const object = findObject(bucket, path.slice(slash + 1), versionId);
-  if (readCondition((name) => exchange.header(name), object, "x-amz-copy-source-") === "not-modified") {
+  if (
+    core.options.conditionalCopies === "honoured" &&
+    readCondition((name) => exchange.header(name), object, "x-amz-copy-source-") === "not-modified"
+  ) {
     throw new StoreError("PreconditionFailed", undefined, {
       elements: { Condition: "x-amz-copy-source-If-None-Match" },
     });

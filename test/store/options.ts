@@ -61,6 +61,8 @@ export interface StoreOptions {
 
   readonly conditionalWrites?: "honoured" | "ignored" | "501";
   readonly conditionalReads?: "honoured" | "ignored";
+  /** "ignored": `x-amz-copy-source-if-…` is taken and not heeded, as by Ceph RGW. */
+  readonly conditionalCopies?: "honoured" | "ignored";
   /** "ignored": HEAD with partNumber answers 200 and the whole size, as SeaweedFS did. */
   readonly headPartNumber?: "honoured" | "ignored";
   readonly encodingType?: "honoured" | "ignored";
@@ -127,6 +129,7 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     automaticChecksum: options.automaticChecksum ?? "none",
     conditionalWrites: options.conditionalWrites ?? "honoured",
     conditionalReads: options.conditionalReads ?? "honoured",
+    conditionalCopies: options.conditionalCopies ?? "honoured",
     headPartNumber: options.headPartNumber ?? "honoured",
     encodingType: options.encodingType ?? "honoured",
     listType: options.listType ?? "honoured",

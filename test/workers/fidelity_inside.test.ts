@@ -11,12 +11,13 @@ const small = { maxPutBytes: PART, maxPartBytes: 6 * MIB };
 const guest = { accessKeyId: "guest", secretAccessKey: "guest's secret" };
 const {
   mesh,
-  stores: { both, cramped, shared, tagless },
+  stores: { both, cramped, shared, tagless, deaf },
 } = await openWorld(
   {
     both: { buckets: ["source", "destination"] },
     cramped: { buckets: ["source", "destination"] },
     tagless: { buckets: ["source", "destination"], without: ["tagging"] },
+    deaf: { buckets: ["source", "destination"], conditionalCopies: "ignored", conditionalWrites: "ignored" },
     shared: {
       buckets: ["source", "destination"],
       credentials: [{ accessKeyId: "owner", secretAccessKey: "owner's secret" }, guest],
@@ -78,6 +79,22 @@ test("a store without tags copies by itself as well, and is not asked to replace
   expect(movedBytes(tagless)).toEqual([]);
   expect(tagless.bytes("destination", "tagless").toString()).toBe("without tags");
 });
+
+test.for([
+  ["whole", 1000, "CopyObject"],
+  ["in parts", 2 * PART + 1, "UploadPartCopy"],
+] as const)(
+  "a source that is replaced while a service that heeds no condition copies it %s fails the copy, and leaves nothing",
+  async ([name, size, operation]) => {
+    const attributes = { size, computeEtag: true, ...(size > PART ? { parts: PART } : {}) };
+    deaf.putGenerated("source", name, attributes);
+    const action = () => void deaf.putGenerated("source", name, { ...attributes, seed: "newer" });
+    deaf.fault({ operation }, { kind: "run", stage: "before-body", action }, { times: 1 });
+    const status = await mesh.copy(request(name, "deaf"));
+    expect(status).toMatchObject({ phase: "failed", via: "server", failure: { code: "source_changed" } });
+    expect(deaf.get("destination", name)).toBeUndefined();
+  },
+);
 
 test("the same service under another spelling is the same service", async () => {
   both.put("source", "alias", "alias");
