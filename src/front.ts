@@ -22,6 +22,7 @@ import {
 } from "./api.ts";
 import { authorize } from "./auth.ts";
 import { copyStatus, createCopy } from "./copy_start.ts";
+import { dashboardResponse } from "./dashboard.ts";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
 import { log } from "./log.ts";
@@ -60,7 +61,16 @@ type Call = Context<{ Bindings: Env }>;
 
 const app = new Hono<{ Bindings: Env }>();
 
-app.get("/", () => new Response(USAGE));
+// An answer is what it says it is, whatever a name in it looks like.
+app.use(async (call, next) => {
+  await next();
+  call.header("x-content-type-options", "nosniff");
+});
+
+app.get("/", async (call) => {
+  const isBrowser = /\btext\/html\b/.test(call.req.header("accept") ?? "");
+  return isBrowser ? await dashboardResponse() : new Response(USAGE, { headers: { vary: "accept" } });
+});
 app.get("/healthz", () => new Response("ok\n"));
 app.get("/openapi.json", () => jsonResponse((description ??= openApi(routeNames()))));
 

@@ -78,12 +78,9 @@ async function portOf(control: Readable): Promise<string> {
 
 function configurationOf(directory: string, bindings: Readonly<Record<string, string>>): string {
   const modules = readdirSync(directory)
-    .filter((name) => /\.(js|html)$/.test(name))
+    .filter((name) => isText(name) || name.endsWith(".js"))
     .toSorted((a, b) => Number(b === "front.js") - Number(a === "front.js"))
-    .map(
-      (name) =>
-        `(name = ${quote(name)}, ${name.endsWith(".js") ? "esModule" : "text"} = embed ${quote(name)})`,
-    );
+    .map((name) => `(name = ${quote(name)}, ${isText(name) ? "text" : "esModule"} = embed ${quote(name)})`);
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
@@ -101,6 +98,11 @@ const mesh :Workerd.Worker = (
   bindings = ${list(Object.entries(bindings).map(([name, text]) => `(name = ${quote(name)}, text = ${quote(text)})`))},
 );
 `;
+}
+
+/** Wrangler puts a digest before the names of what a bundle imports as text. */
+function isText(name: string): boolean {
+  return /^[0-9a-f]{40}-/.test(name);
 }
 
 function quote(text: string): string {

@@ -4,7 +4,7 @@
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { checkAnswer } from "./api_answers.ts";
 import { type Answer, MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
@@ -95,10 +95,13 @@ export class Mesh extends MeshClient {
     const miniflare = new Miniflare({
       ...convertV4MiniflareOptions({
         name: "bucket-brigade",
-        modules: [options.bundlePath, ...(options.modulePaths ?? [])].map((path) => ({
-          type: "ESModule" as const,
-          path,
-        })),
+        modules: [
+          ...[options.bundlePath, ...(options.modulePaths ?? [])].map((path) => ({
+            type: "ESModule" as const,
+            path,
+          })),
+          ...textsBeside(options.bundlePath).map((path) => ({ type: "Text" as const, path })),
+        ],
         modulesRoot: join(options.bundlePath, ".."),
         ...(COMPATIBILITY_DATE === undefined ? {} : { compatibilityDate: COMPATIBILITY_DATE }),
         compatibilityFlags: JSON.parse(COMPATIBILITY_FLAGS) as string[],
@@ -174,6 +177,13 @@ export class Mesh extends MeshClient {
     const worker = await this.#miniflare.getWorker();
     await worker.scheduled({ scheduledTime: at, cron: "* * * * *" });
   }
+}
+
+/** What a bundle imports as text: wrangler puts a digest before their names. */
+export function textsBeside(bundlePath: string): string[] {
+  const directory = dirname(bundlePath);
+  const names = readdirSync(directory).filter((name) => /^[0-9a-f]{40}-/.test(name));
+  return names.map((name) => join(directory, name));
 }
 
 /** What must never be read anywhere: tokens, and what signs. */

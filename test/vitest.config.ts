@@ -18,6 +18,17 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      {
+        test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          globalSetup: ["test/build.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // They share a mesh and a browser, whose speed is part of what is tested.
+          fileParallelism: false,
+        },
+      },
       { test: { name: "clients", include: ["test/clients/**/*.test.ts"], testTimeout: 120_000 } },
       {
         test: {

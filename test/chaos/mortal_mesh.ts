@@ -5,14 +5,15 @@
 // stores, which are in this process; an object that rests loses its memory by an abort just as by an eviction.
 
 import { copyFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { type ObjectClass, abortObject, makeAbortable } from "../abortable.ts";
-import { type Answer, Mesh, type MeshOptions } from "../mesh.ts";
+import { type Answer, Mesh, type MeshOptions, textsBeside } from "../mesh.ts";
 
 /** Puts a copy of a bundle into a directory. */
 export function makeMortal(bundlePath: string, directory: string): void {
   copyFileSync(bundlePath, join(directory, BUNDLE));
+  for (const path of textsBeside(bundlePath)) copyFileSync(path, join(directory, basename(path)));
 }
 
 /** The modules of such a directory: the bundle, and what makes its objects abortable. */

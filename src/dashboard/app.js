@@ -1,0 +1,148 @@
+// The dashboard begins here: signing in, the address after the #, and the forms that start work.
+
+import { SignedOut, call, setToken, token } from "./api.js";
+import { showCopy } from "./copy.js";
+import { announce, byId, clearError, confirmed, field, h, setText, showError } from "./dom.js";
+import { showSchedules, showStores, showWork, valuesOf } from "./lists.js";
+import { showSync } from "./sync.js";
+
+const main = byId("main");
+let leave = new AbortController();
+
+/** Shows what the address says. */
+async function route() {
+  leave.abort();
+  leave = new AbortController();
+  const { signal } = leave;
+  clearError();
+  announce("");
+  const isIn = token() !== null;
+  byId("nav").hidden = !isIn;
+  byId("sign-out").hidden = !isIn;
+  if (!isIn) return showSignIn();
+  const [section = "copies", id] = location.hash.replace(/^#\//, "").split("/");
+  for (const link of document.querySelectorAll("#nav a")) {
+    if (link.getAttribute("href") === `#/${section}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${section === "new" ? "Start" : section} – Bucket Brigade`;
+  try {
+    if (section === "copies" && id !== undefined) await showCopy(main, signal, id);
+    else if (section === "syncs" && id !== undefined) await showSync(main, signal, id);
+    else if (section === "syncs") await showWork(main, signal, "syncs");
+    else if (section === "schedules") await showSchedules(main, signal);
+    else if (section === "stores") await showStores(main, signal);
+    else if (section === "new") showStart();
+    else await showWork(main, signal, "copies");
+  } catch (error) {
+    if (signal.aborted) return;
+    if (error instanceof SignedOut) {
+      setToken(null);
+      await route();
+    }
+    showError(error);
+    // A connection that is back is no reason to ask anybody to reload.
+    if (!(error instanceof SignedOut)) setTimeout(() => signal.aborted || void route(), 5_000);
+  }
+}
+
+function showSignIn() {
+  const input = field("API token", { name: "token", type: "password", required: true, autocomplete: "off" });
+  const form = h(
+    "form",
+    {},
+    input,
+    h("div", { class: "actions" }, h("button", { class: "main" }, "Sign in")),
+  );
+  const note =
+    "It is kept in this tab alone and is gone when the tab is closed. The token API_TOKEN_READ may look and not touch.";
+  main.replaceChildren(
+    h("h1", {}, "Sign in"),
+    h("section", { class: "panel" }, form, h("p", { class: "quiet" }, note)),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clearError();
+    setToken(valuesOf(form)["token"] ?? "");
+    try {
+      await call("GET", "/stores");
+      await route();
+    } catch (error) {
+      setToken(null);
+      showError(error);
+    }
+  });
+}
+
+function showStart() {
+  const copy = h(
+    "form",
+    {},
+    field("Source", { name: "source", required: true, placeholder: "store:bucket/key" }),
+    field("Destination", { name: "destination", required: true, placeholder: "store:bucket/key" }),
+    field("Part size", { name: "partSize", placeholder: "64MiB" }),
+    field("Parts at once", { name: "concurrency", inputmode: "numeric" }),
+    field("Proof", { name: "verify" }, ["auto", "strict", "off"]),
+    field("If the destination exists", { name: "ifExists" }, ["overwrite", "skip", "fail"]),
+    h("div", { class: "actions" }, h("button", { class: "main" }, "Start copy")),
+  );
+  const sync = h(
+    "form",
+    {},
+    field("Source", { name: "source", required: true, placeholder: "store:bucket/prefix" }),
+    field("Destination", { name: "destination", required: true, placeholder: "store:bucket/prefix" }),
+    field("Only keys like", { name: "include", placeholder: "**/*.jpg" }),
+    field("But not keys like", { name: "exclude" }),
+    field("A key is equal by", { name: "compare" }, ["auto", "size", "size+mtime", "etag", "checksum"]),
+    field("Delete what only the destination has", { name: "delete", type: "checkbox", value: "true" }),
+    field("Dry run: show what would be done", {
+      name: "dryRun",
+      type: "checkbox",
+      value: "true",
+      checked: true,
+    }),
+    h("div", { class: "actions" }, h("button", { class: "main" }, "Start sync")),
+  );
+  copy.addEventListener("submit", (event) => void start(event, copy, "copies"));
+  sync.addEventListener("submit", (event) => void start(event, sync, "syncs"));
+  main.replaceChildren(
+    h("h1", {}, "Start"),
+    h(
+      "div",
+      { class: "panels" },
+      h("section", { class: "panel" }, h("h2", {}, "Copy one object"), copy),
+      h("section", { class: "panel" }, h("h2", {}, "Sync a prefix"), sync),
+    ),
+  );
+}
+
+/**
+ * @param {Event} event
+ * @param {HTMLFormElement} form
+ * @param {"copies" | "syncs"} kind
+ */
+async function start(event, form, kind) {
+  event.preventDefault();
+  clearError();
+  const values = valuesOf(form);
+  const deletes = values["delete"] === "true" && values["dryRun"] !== "true";
+  const question = `Delete every key under ${values["destination"]} that ${values["source"]} has not got?`;
+  if (deletes && !(await confirmed(question, "Sync and delete"))) return;
+  try {
+    const { id } = await call("POST", `/${kind}`, values);
+    location.hash = `#/${kind}/${id}`;
+  } catch (error) {
+    showError(error);
+  }
+}
+
+byId("sign-out").addEventListener("click", () => {
+  setToken(null);
+  setText(main, "");
+  void route();
+});
+addEventListener("hashchange", () => {
+  void route();
+  main.focus();
+});
+void route();

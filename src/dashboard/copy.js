@@ -1,0 +1,304 @@
+// The page of one copy: its map of parts, throughput, timeline and result, live; and what can be done about it.
+
+import { call, follow } from "./api.js";
+import { RateChart } from "./chart.js";
+import {
+  actionButton,
+  announce,
+  byId,
+  confirmed,
+  formatBytes,
+  formatObject,
+  formatSeconds,
+  formatTime,
+  h,
+  setPhase,
+  setText,
+  terms,
+} from "./dom.js";
+import { PartMap, measure } from "./map.js";
+
+const ENDED = ["completed", "failed", "cancelled"];
+const STATES = {
+  live: "live",
+  polling: "asked every 2 s",
+  reconnecting: "connection lost, coming back",
+  ended: "ended",
+};
+
+/**
+ * @param {HTMLElement} main
+ * @param {AbortSignal} signal
+ * @param {string} id
+ */
+export async function showCopy(main, signal, id) {
+  const path = `/copies/${id}`;
+  const page = copyPage(path);
+  main.replaceChildren(...page.nodes);
+  signal.addEventListener("abort", page.close);
+  page.status(await call("GET", path, undefined, signal));
+  await followWork(path, page, signal, "?parts", async () => {
+    /** @type {any[]} */
+    const parts = [];
+    for (let cursor = "0"; cursor !== null;) {
+      const answer = await call("GET", `${path}/parts?cursor=${cursor}`, undefined, signal);
+      parts.push(...answer.parts);
+      cursor = answer.next;
+    }
+    const rows = parts.map((part) => [part.partNumber, part.state, part.lane, part.failedAttempts]);
+    page.parts({ total: rows.length, reset: true, parts: rows });
+  });
+}
+
+/**
+ * Keeps a page up to date by events, or by asking, and begins again when something was done about the work: a paused copy
+ * sends nothing for half a minute.
+ *
+ * @param {string} path
+ * @param {{ status: (status: any) => void, timeline: (entries: any[]) => void, parts: (message: any) => void, state: (text: string) => void, onAct: (act: () => void) => void }} page
+ * @param {AbortSignal} signal
+ * @param {string} query
+ * @param {() => Promise<void>} pollMore
+ */
+export async function followWork(path, page, signal, query, pollMore) {
+  for (;;) {
+    const again = new AbortController();
+    page.onAct(() => again.abort());
+    const viewer = {
+      /**
+       * @param {string} name
+       * @param {string} json
+       */
+      event(name, json) {
+        const start = performance.now();
+        const data = JSON.parse(json);
+        if (name === "status") page.status(data);
+        if (name === "timeline") page.timeline([data]);
+        if (name === "parts") page.parts(data);
+        measure("update", start);
+      },
+      async poll() {
+        const status = await call("GET", path, undefined, signal);
+        page.status(status);
+        page.timeline(status.timeline);
+        await pollMore();
+        return [...ENDED, "finished_with_errors"].includes(status.phase);
+      },
+      /** @param {keyof typeof STATES} state */
+      state: (state) => page.state(STATES[state]),
+    };
+    try {
+      await follow(path, query, viewer, AbortSignal.any([signal, again.signal]));
+      // It has ended, and only somebody who acts on it can change that.
+      await new Promise((resolve) =>
+        AbortSignal.any([signal, again.signal]).addEventListener("abort", resolve),
+      );
+    } catch (error) {
+      if (!again.signal.aborted || signal.aborted) throw error;
+    }
+    if (signal.aborted) return;
+  }
+}
+
+/** @param {string} path */
+function copyPage(path) {
+  const head = workHead(path);
+  const bar = h("progress", { "aria-label": "Bytes copied" });
+  const facts = terms(["Copied", "Rate", "Time left", "Parts", "Failed attempts", "Lanes", "Proof", "ETag"]);
+  const places = terms(["Source", "Destination", "Asked for", "Started", "Ended"]);
+  const map = new PartMap();
+  const chart = new RateChart();
+  let total = 0;
+  let isQuiet = false;
+  return {
+    nodes: [
+      ...head.nodes,
+      h(
+        "div",
+        { class: "panels" },
+        h("section", { class: "panel" }, h("h2", {}, "Progress"), bar, facts.node),
+        chart.node,
+        h("section", { class: "panel" }, h("h2", {}, "What"), places.node),
+        map.node,
+        head.timelineNode,
+      ),
+    ],
+    /** @param {any} status */
+    status(status) {
+      const { phase, source, destination, bytes, parts, rate } = status;
+      head.show(status, `${source.key.split("/").at(-1)}`);
+      head.buttons(buttonsFor(status, path, head.acted));
+      if (bytes.total === null) bar.removeAttribute("value");
+      else {
+        bar.max = Math.max(1, bytes.total);
+        bar.value = bytes.total === 0 && ENDED.includes(phase) ? 1 : bytes.done;
+      }
+      facts.set("Copied", `${formatBytes(bytes.done)} of ${formatBytes(bytes.total)}`);
+      facts.set("Rate", rate.bytesPerSecond === null ? "" : `${formatBytes(rate.bytesPerSecond)}/s`);
+      facts.set("Time left", ENDED.includes(phase) ? "" : formatSeconds(rate.etaSeconds));
+      facts.set("Parts", `${parts.done} of ${parts.total ?? "?"} done, ${parts.inFlight} in flight`);
+      facts.set("Failed attempts", String(parts.failedAttempts));
+      facts.set("Lanes", `${status.lanes}, up to ${status.concurrency} parts at once`);
+      facts.set("Proof", status.proof ?? (status.skipped === true ? "none: it was skipped" : ""));
+      facts.set("ETag", status.etag ?? "");
+      places.set("Source", formatObject(source));
+      places.set("Destination", formatObject(destination));
+      places.set("Asked for", formatTime(status.createdAt));
+      places.set("Started", formatTime(status.startedAt));
+      places.set("Ended", formatTime(status.endedAt));
+      map.setFailed(phase === "failed" || phase === "blocked");
+      if (!ENDED.includes(phase)) chart.add(rate.bytesPerSecond);
+      else if (!isQuiet) announce(`The copy is ${phase}`);
+      isQuiet = ENDED.includes(phase);
+      if (parts.total !== null && parts.total !== total) {
+        total = parts.total;
+        map.take({ total, reset: false, parts: [] });
+      }
+    },
+    timeline: head.timeline,
+    parts: /** @param {any} message */ (message) => map.take(message),
+    state: head.state,
+    onAct: head.onAct,
+    close: () => {
+      map.close();
+      chart.close();
+    },
+  };
+}
+
+/**
+ * What copies and syncs have in common at the top of their page and in their timeline.
+ *
+ * @param {string} path
+ */
+export function workHead(path) {
+  const title = h("h1");
+  const phase = h("span");
+  const state = h("span", { class: "quiet" });
+  const actions = h("div", { class: "actions" });
+  const failure = h("div", { class: "failure", hidden: true });
+  const warnings = h("ul", { hidden: true, "aria-label": "Warnings" });
+  const list = h("ol", { class: "timeline", tabindex: "0", "aria-label": "Timeline" });
+  /** @type {Set<string>} */
+  const known = new Set();
+  let shown = "";
+  let shownButtons = "";
+  /** @type {(() => void) | null} */
+  let act = null;
+  return {
+    nodes: [title, h("p", {}, phase, " ", state), actions, failure, warnings],
+    timelineNode: h("section", { class: "panel wide" }, h("h2", {}, "Timeline"), list),
+    /** Something was done about it: what is shown is old. */
+    acted: () => act?.(),
+    onAct: /** @param {() => void} then */ (then) => {
+      act = then;
+    },
+    state: /** @param {string} text */ (text) => setText(state, text),
+    /**
+     * @param {any} status
+     * @param {string} name
+     */
+    show(status, name) {
+      const { failure: reason, warnings: texts, orphans = [] } = status;
+      setText(title, name === "" ? path : name);
+      setPhase(phase, status.phase);
+      const text = JSON.stringify([reason, texts, orphans]);
+      if (text === shown) return;
+      shown = text;
+      failure.hidden = reason === undefined && orphans.length === 0;
+      failure.replaceChildren();
+      if (reason !== undefined) failure.append(...failureNodes(reason));
+      for (const orphan of orphans) {
+        const id = orphan.uploadId === undefined ? "" : ` ${orphan.uploadId}`;
+        failure.append(
+          h(
+            "p",
+            {},
+            `May be left at the destination: ${orphan.kind.replaceAll("_", " ")}${id}. ${orphan.failure.message}`,
+          ),
+        );
+      }
+      warnings.hidden = texts.length === 0;
+      warnings.replaceChildren(
+        ...texts.map(/** @param {string} warning */ (warning) => h("li", {}, warning)),
+      );
+    },
+    /** @param {{ name: string, make: () => HTMLElement }[]} buttons */
+    buttons(buttons) {
+      const names = buttons.map(({ name }) => name).join();
+      if (names === shownButtons) return;
+      shownButtons = names;
+      const hadFocus = actions.contains(document.activeElement);
+      actions.replaceChildren(...buttons.map(({ make }) => make()));
+      if (hadFocus) (actions.querySelector("button") ?? byId("main")).focus();
+    },
+    /** @param {readonly { at: string, event: string, detail?: string }[]} entries */
+    timeline(entries) {
+      for (const { at, event, detail } of entries) {
+        const key = `${at} ${event} ${detail ?? ""}`;
+        if (known.has(key)) continue;
+        known.add(key);
+        const time = h("time", { datetime: at }, new Date(at).toLocaleTimeString());
+        list.prepend(
+          h("li", {}, time, event.replaceAll("_", " "), detail === undefined ? "" : `: ${detail}`),
+        );
+      }
+    },
+  };
+}
+
+/** @param {any} failure */
+function failureNodes({ code, message, operation, status, requestId, storeCode }) {
+  const facts = terms(["Code", "Store's code", "Operation", "HTTP status", "Request ID"]);
+  facts.set("Code", code);
+  facts.set("Store's code", storeCode ?? "");
+  facts.set("Operation", operation);
+  facts.set("HTTP status", status === null ? "" : String(status));
+  facts.set("Request ID", requestId ?? "");
+  return [h("p", {}, message), facts.node];
+}
+
+/**
+ * What can be done about a copy in its phase.
+ *
+ * @param {any} status
+ * @param {string} path
+ * @param {() => void} acted
+ */
+function buttonsFor(status, path, acted) {
+  const { phase, source, destination, orphans } = status;
+  /** @type {{ name: string, make: () => HTMLElement }[]} */
+  const buttons = [];
+  /** @param {string} name @param {() => Promise<void>} work @param {string} [kind] */
+  const add = (name, work, kind) => buttons.push({ name, make: () => actionButton(name, work, kind) });
+  /** @param {string} verb */
+  const post = (verb) => async () => {
+    await call("POST", `${path}/${verb}`);
+    acted();
+  };
+  if (!ENDED.includes(phase) && !["paused", "blocked", "aborting"].includes(phase))
+    add("Pause", post("pause"));
+  if (phase === "paused" || phase === "blocked") add("Resume", post("resume"), "main");
+  if (orphans !== undefined && ENDED.includes(phase)) add("Try to clean up now", post("resume"));
+  if (!ENDED.includes(phase) && phase !== "aborting") {
+    add(
+      "Cancel",
+      async () => {
+        const question = `Cancel this copy? Its upload is aborted, and ${formatBytes(status.bytes.done)} that are sent are lost.`;
+        if (await confirmed(question, "Cancel the copy")) await post("cancel")();
+      },
+      "danger",
+    );
+  }
+  if (ENDED.includes(phase)) {
+    add("Start again", async () => {
+      const question = `Copy ${formatObject(source)} again? ${formatObject(destination)} is overwritten.`;
+      if (!(await confirmed(question, "Copy it again"))) return;
+      const { lanes, concurrency, partSize } = status;
+      const size = partSize === null ? {} : { partSize };
+      const copy = await call("POST", "/copies", { source, destination, lanes, concurrency, ...size });
+      location.hash = `#/copies/${copy.id}`;
+    });
+  }
+  return buttons;
+}

@@ -1,0 +1,238 @@
+// Nodes, texts and numbers for the dashboard. Nodes are made of text, never of HTML.
+
+/**
+ * An element with attributes and children. `class` and `aria-…` are attributes; a function is an event listener.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | boolean | EventListener>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (typeof value === "boolean") element.toggleAttribute(name, value);
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/**
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (element === null) throw new Error(`The page has no #${id}`);
+  return element;
+}
+
+/**
+ * Changes a text only when it differs, so that a selection and a screen reader are left in peace.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {number | null} sizeBytes */
+export function formatBytes(sizeBytes) {
+  if (sizeBytes === null) return "unknown";
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let value = sizeBytes;
+  let power = 0;
+  while (value >= 1024 && power < units.length - 1) {
+    value /= 1024;
+    power += 1;
+  }
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+}
+
+/** @param {number | null} seconds */
+export function formatSeconds(seconds) {
+  if (seconds === null) return "unknown";
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.ceil(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.ceil((seconds % 3600) / 60)} min`;
+}
+
+/** @param {string | null} iso */
+export function formatTime(iso) {
+  return iso === null ? "" : new Date(iso).toLocaleString();
+}
+
+/** @param {{ store: string, bucket: string, key: string }} ref */
+export function formatObject({ store, bucket, key }) {
+  return `${store}:${bucket}/${key}`;
+}
+
+/**
+ * A phase in words, and whether it is good or bad.
+ *
+ * @param {string} phase
+ * @returns {HTMLElement}
+ */
+export function phaseNode(phase) {
+  const node = h("span");
+  setPhase(node, phase);
+  return node;
+}
+
+/**
+ * @param {Element} node
+ * @param {string} phase
+ */
+export function setPhase(node, phase) {
+  const bad = ["failed", "blocked", "finished_with_errors"].includes(phase);
+  node.className = `phase${bad ? " bad" : phase === "completed" ? " good" : ""}`;
+  setText(node, phase.replaceAll("_", " "));
+}
+
+/**
+ * A list of terms whose values change.
+ *
+ * @param {readonly string[]} names
+ * @returns {{ node: HTMLElement, set: (name: string, value: string) => void }}
+ */
+export function terms(names) {
+  const values = new Map(names.map((name) => [name, h("dd")]));
+  const node = h("dl");
+  for (const [name, value] of values) node.append(h("dt", {}, name), value);
+  return {
+    node,
+    set: (name, text) => {
+      const value = values.get(name);
+      if (value !== undefined) setText(value, text);
+    },
+  };
+}
+
+/**
+ * A table whose rows are known by a key: a row that is still there keeps its place and its focus.
+ *
+ * @template Item
+ * @param {string} caption for those who cannot see where they are
+ * @param {readonly { title: string, cell: (item: Item) => Node | string }[]} columns
+ * @param {(item: Item) => string} keyOf
+ */
+export function keyedTable(caption, columns, keyOf) {
+  const body = h("tbody");
+  const node = h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h(
+      "table",
+      { class: "cards" },
+      h("thead", {}, h("tr", {}, ...columns.map(({ title }) => h("th", { scope: "col" }, title)))),
+      body,
+    ),
+  );
+  /** @type {Map<string, { row: HTMLElement, text: string }>} */
+  let rows = new Map();
+  return {
+    node,
+    /** @param {readonly Item[]} items */
+    show(items) {
+      /** @type {Map<string, { row: HTMLElement, text: string }>} */
+      const next = new Map();
+      for (const item of items) {
+        const key = keyOf(item);
+        const text = JSON.stringify(item);
+        const known = rows.get(key);
+        const row =
+          known?.text === text
+            ? known.row
+            : h("tr", {}, ...columns.map((column) => h("td", {}, column.cell(item))));
+        if (known !== undefined && known.row !== row) known.row.replaceWith(row);
+        next.set(key, { row, text });
+      }
+      for (const [key, { row }] of rows) if (!next.has(key)) row.remove();
+      let place = body.firstElementChild;
+      for (const { row } of next.values()) {
+        if (row === place) place = place.nextElementSibling;
+        else body.insertBefore(row, place);
+      }
+      rows = next;
+    },
+  };
+}
+
+/**
+ * A labelled field of a form.
+ *
+ * @param {string} label
+ * @param {Record<string, string | boolean>} attributes
+ * @param {readonly string[] | null} [choices]
+ */
+export function field(label, attributes, choices = null) {
+  const control =
+    choices === null
+      ? h("input", attributes)
+      : h("select", attributes, ...choices.map((choice) => h("option", {}, choice)));
+  if (attributes["type"] === "checkbox") return h("label", { class: "check" }, control, label);
+  return h("label", {}, label, control);
+}
+
+/** @param {unknown} error */
+export function showError(error) {
+  setText(byId("alert"), error instanceof Error ? error.message : String(error));
+}
+
+export function clearError() {
+  setText(byId("alert"), "");
+}
+
+/**
+ * Says something to those who listen, and shows it.
+ *
+ * @param {string} text
+ */
+export function announce(text) {
+  setText(byId("live"), text);
+}
+
+/**
+ * Asks before something is lost.
+ *
+ * @param {string} question
+ * @param {string} yes what the button says that does it
+ * @returns {Promise<boolean>}
+ */
+export async function confirmed(question, yes) {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("confirm"));
+  setText(byId("confirm-text"), question);
+  setText(byId("confirm-yes"), yes);
+  dialog.returnValue = "no";
+  dialog.showModal();
+  byId("confirm-no").focus();
+  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  return dialog.returnValue === "yes";
+}
+
+/**
+ * A button that does something and says what went wrong.
+ *
+ * @param {string} label
+ * @param {() => Promise<void>} act
+ * @param {string} [kind]
+ */
+export function actionButton(label, act, kind = "") {
+  const button = h("button", { type: "button", ...(kind === "" ? {} : { class: kind }) }, label);
+  button.addEventListener("click", async () => {
+    clearError();
+    button.disabled = true;
+    try {
+      await act();
+    } catch (error) {
+      showError(error);
+    } finally {
+      button.disabled = false;
+    }
+  });
+  return button;
+}

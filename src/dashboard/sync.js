@@ -1,0 +1,246 @@
+// The page of one sync: its sums, what failed, and of a dry run what would be done; and what can be done about it.
+
+import { call, send } from "./api.js";
+import { followWork, workHead } from "./copy.js";
+import {
+  actionButton,
+  announce,
+  confirmed,
+  formatBytes,
+  formatTime,
+  h,
+  keyedTable,
+  showError,
+  terms,
+} from "./dom.js";
+
+const ENDED = ["completed", "finished_with_errors", "failed", "cancelled"];
+/** Of a dry run so many lines are shown; the report has all. */
+const MAX_LINES = 1_000;
+
+/**
+ * @param {HTMLElement} main
+ * @param {AbortSignal} signal
+ * @param {string} id
+ */
+export async function showSync(main, signal, id) {
+  const path = `/syncs/${id}`;
+  const page = syncPage(path, signal);
+  main.replaceChildren(...page.nodes);
+  page.status(await call("GET", path, undefined, signal));
+  await followWork(path, page, signal, "", async () => {});
+}
+
+/**
+ * @param {string} path
+ * @param {AbortSignal} signal
+ */
+function syncPage(path, signal) {
+  const head = workHead(path);
+  const bar = h("progress", { "aria-label": "Keys decided" });
+  const sums = terms(["Listed", "Copied", "Skipped", "Failed", "Under way", "Deleted", "Rate"]);
+  const places = terms(["Source", "Destination", "Compare", "Report", "Asked for", "Ended"]);
+  const failures = keyedTable(
+    "Failed keys",
+    [
+      { title: "Key", cell: ({ key }) => key },
+      { title: "Why", cell: ({ code, message }) => `${code}: ${message}` },
+      { title: "Attempts", cell: ({ attempts }) => String(attempts) },
+    ],
+    /** @param {any} failure */ (failure) => failure.key,
+  );
+  const failed = h(
+    "section",
+    { class: "panel wide", hidden: true },
+    h("h2", {}, "Failed keys"),
+    failures.node,
+  );
+  const plan = planPanel();
+  let isQuiet = false;
+  return {
+    nodes: [
+      ...head.nodes,
+      h(
+        "div",
+        { class: "panels" },
+        h("section", { class: "panel" }, h("h2", {}, "Progress"), bar, sums.node),
+        h("section", { class: "panel" }, h("h2", {}, "What"), places.node),
+        plan.node,
+        failed,
+        head.timelineNode,
+      ),
+    ],
+    /** @param {any} status */
+    status(status) {
+      const { phase, dryRun, objects, bytes, deletes, rate } = status;
+      head.show(status, `${dryRun ? "Dry run: " : ""}${status.source} → ${status.destination}`);
+      head.buttons(buttonsFor(status, path, head.acted));
+      bar.max = Math.max(1, objects.listed);
+      bar.value = objects.listed === 0 && ENDED.includes(phase) ? 1 : objects.listed - objects.underWay;
+      sums.set("Listed", `${objects.listed} keys, ${formatBytes(bytes.listed)}`);
+      sums.set(
+        "Copied",
+        dryRun
+          ? `would copy ${objects.wouldCopy} keys, ${formatBytes(bytes.wouldCopy)}`
+          : `${objects.copied} keys, ${formatBytes(bytes.copied)}`,
+      );
+      sums.set("Skipped", `${objects.skipped}${reasons(status.skippedBy)}`);
+      sums.set("Failed", String(objects.failed + deletes.failed));
+      sums.set("Under way", String(objects.underWay));
+      sums.set(
+        "Deleted",
+        dryRun
+          ? `would delete ${deletes.wouldDelete} of ${deletes.destinationObjects} keys`
+          : String(deletes.deleted),
+      );
+      sums.set(
+        "Rate",
+        dryRun || rate.objectsPerSecond === null
+          ? ""
+          : `${rate.objectsPerSecond} keys/s, ${formatBytes(rate.bytesPerSecond)}/s`,
+      );
+      places.set("Source", status.source);
+      places.set("Destination", status.destination);
+      places.set("Compare", status.options.compare);
+      places.set("Report", status.report.storedAt);
+      places.set("Asked for", formatTime(status.createdAt));
+      places.set("Ended", formatTime(status.endedAt));
+      failed.hidden = status.failures.length === 0;
+      failures.show(status.failures);
+      if (ENDED.includes(phase) && !isQuiet) {
+        announce(`The sync is ${phase.replaceAll("_", " ")}`);
+        if (dryRun) void plan.load(path, signal).catch((error) => signal.aborted || showError(error));
+      }
+      isQuiet = ENDED.includes(phase);
+    },
+    timeline: head.timeline,
+    parts: () => {},
+    state: head.state,
+    onAct: head.onAct,
+  };
+}
+
+/** What a dry run says would be done, from its report. */
+function planPanel() {
+  const table = keyedTable(
+    "What would be done",
+    [
+      { title: "What", cell: ({ action }) => action.replaceAll("_", " ") },
+      { title: "Key", cell: ({ key }) => key },
+      { title: "Size", cell: ({ size }) => formatBytes(size) },
+      { title: "Why", cell: ({ reason = "" }) => reason },
+    ],
+    /** @param {any} line */ (line) => `${line.action} ${line.key}`,
+  );
+  const told = h("p", { class: "quiet" });
+  const node = h(
+    "section",
+    { class: "panel wide", hidden: true },
+    h("h2", {}, "What would be done"),
+    told,
+    table.node,
+  );
+  return {
+    node,
+    /**
+     * @param {string} path
+     * @param {AbortSignal} signal
+     */
+    async load(path, signal) {
+      const response = await send("GET", `${path}/report`, undefined, signal);
+      if (response.body === null) return;
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      /** @type {any[]} */
+      const lines = [];
+      let text = "";
+      let isWhole = false;
+      while (lines.length < MAX_LINES) {
+        const { done, value } = await reader.read();
+        if (done) {
+          isWhole = true;
+          break;
+        }
+        text += value;
+        const whole = text.split("\n");
+        text = whole.pop() ?? "";
+        lines.push(
+          ...whole.map((line) => JSON.parse(line)).filter(({ action }) => action.startsWith("would_")),
+        );
+      }
+      await reader.cancel();
+      told.textContent = isWhole
+        ? `${lines.length} keys would change.`
+        : `The first ${lines.length} keys that would change; GET ${path}/report has all.`;
+      table.show(lines);
+      node.hidden = false;
+    },
+  };
+}
+
+/** @param {Record<string, number>} skippedBy */
+function reasons(skippedBy) {
+  const told = Object.entries(skippedBy).map(([reason, count]) => `${count} ${reason.replaceAll("_", " ")}`);
+  return told.length === 0 ? "" : ` (${told.join(", ")})`;
+}
+
+/**
+ * What can be done about a sync in its phase.
+ *
+ * @param {any} status
+ * @param {string} path
+ * @param {() => void} acted
+ */
+function buttonsFor(status, path, acted) {
+  const { phase, dryRun } = status;
+  /** @type {{ name: string, make: () => HTMLElement }[]} */
+  const buttons = [];
+  /** @param {string} name @param {() => Promise<void>} work @param {string} [kind] */
+  const add = (name, work, kind) => buttons.push({ name, make: () => actionButton(name, work, kind) });
+  /** @param {string} verb */
+  const post = (verb) => async () => {
+    await call("POST", `${path}/${verb}`);
+    acted();
+  };
+  if (!ENDED.includes(phase) && !["paused", "blocked", "stopping", "reporting"].includes(phase))
+    add("Pause", post("pause"));
+  if (phase === "paused" || phase === "blocked") add("Resume", post("resume"), "main");
+  if (phase === "finished_with_errors") add("Retry the failed keys", post("retry"), "main");
+  if (!ENDED.includes(phase) && phase !== "stopping") {
+    const question = "Cancel this sync? What it has copied stays; what is under way is stopped.";
+    add(
+      "Cancel",
+      async () => {
+        if (await confirmed(question, "Cancel the sync")) await post("cancel")();
+      },
+      "danger",
+    );
+  }
+  if (dryRun && phase === "completed") {
+    add(
+      "Do it",
+      async () => {
+        const { wouldCopy } = status.objects;
+        const deleted = status.deletes.wouldDelete;
+        const loss = deleted > 0 ? ` and delete ${deleted}` : "";
+        const question = `Copy ${wouldCopy} keys to ${status.destination}${loss}? What is there under the same keys is overwritten.`;
+        if (!(await confirmed(question, "Do it"))) return;
+        const sync = await call("POST", "/syncs", requestOf(status));
+        location.hash = `#/syncs/${sync.id}`;
+      },
+      "main",
+    );
+  }
+  return buttons;
+}
+
+/**
+ * The request that would do what a dry run has shown.
+ *
+ * @param {any} status
+ */
+function requestOf({ source, destination, options }) {
+  const { minSizeBytes: minSize, maxSizeBytes: maxSize, report: _report, dryRun: _dryRun, ...rest } = options;
+  const asked = { source, destination, minSize, maxSize, ...rest };
+  // What was not asked for is null in a status, and left out of a request.
+  return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null));
+}
