@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -37,34 +37,11 @@ export function storeSecret(
   return JSON.stringify({ endpoint, region, ...credentials, ...fields });
 }
 
-/** The workerd that this process has started. */
-export function workerdPid(): number {
-  for (const entry of readdirSync("/proc")) {
-    if (!/^\d+$/.test(entry)) continue;
-    const stat = readStat(Number(entry));
-    if (stat !== null && stat.name.includes("workerd") && stat.parent === process.pid) return Number(entry);
-  }
-  throw new Error("Cannot find the workerd process that was started");
-}
-
 export function cpuSecondsOf(pid: number): number {
-  const stat = readStat(pid);
-  if (stat === null) throw new Error(`Process ${pid} is gone`);
-  return stat.cpuTicks / TICKS_PER_SECOND;
-}
-
-/** Name, parent and CPU time by proc(5): fields 2, 4, and 14 + 15; null when the process has just ended. */
-function readStat(pid: number): { name: string; parent: number; cpuTicks: number } | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    const name = text.slice(text.indexOf("(") + 1, text.lastIndexOf(")"));
-    return { name, parent: Number(fields[1]), cpuTicks: Number(fields[11]) + Number(fields[12]) };
-  } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH"))
-      return null;
-    throw error;
-  }
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // proc(5): the name, in parentheses, may hold anything; utime and stime are fields 14 and 15.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
 export function peakMibOf(pid: number): number {
