@@ -1,6 +1,7 @@
-// Four projects: `pure` (no process, no network), `workers` (the built bundle in real workerd against the test store over
-// loopback HTTP), and two that need programs of others to be installed, so that only `npm run interop` runs them:
-// `clients` (the test store judged by the AWS CLI) and `interop` (the mesh between stores that others have written).
+// Five projects: `pure` (no process, no network), `workers` (the built bundle in real workerd against the test store over
+// loopback HTTP), and three that need programs of others to be installed, so that `npm test` does not run them: `browser`
+// (the dashboard in a browser), `clients` (the test store judged by the AWS CLI) and `interop` (the mesh between stores that
+// others have written).
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -29,14 +30,14 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      { test: { name: "clients", include: ["test/clients/**/*.test.ts"], testTimeout: 120_000 } },
+      { test: { name: "clients", include: ["test/clients/**/*.test.ts"], testTimeout: 240_000 } },
       {
         test: {
           name: "interop",
           include: ["test/interop/**/*.test.ts"],
           globalSetup: ["test/build.ts", "test/interop/setup.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
     ],

@@ -310,7 +310,7 @@ describe.runIf(ceph.name === "ceph")("the test store beside Ceph", () => {
       const [ofCeph, ofTest] = await Promise.all([question(left), question(right)]);
       answers.set(name, { ceph: ofCeph, test: ofTest });
     }
-  }, 120_000);
+  }, 400_000);
 
   test.each(Object.keys(QUESTIONS))("%s", (name) => {
     const answer = answers.get(name);

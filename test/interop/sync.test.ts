@@ -48,7 +48,7 @@ function writeTrees(): void {
 beforeAll(async () => {
   writeTrees();
   for (const store of stores) await rclone([store], ["copy", NEW, remote(store, SOURCE)]);
-}, 120_000);
+}, 400_000);
 
 describe.each(pairs)("$title", (pair) => {
   const { source, destination, title } = pair;

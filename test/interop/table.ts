@@ -33,7 +33,7 @@ export const FEATURES = [
   "proof, one PutObject",
   "proof, equal parts",
   "proof, unequal parts",
-  '`verify: "strict"`',
+  '`verify: "strict"`, unequal parts',
   "create only if absent",
   "source changes in mid-copy",
   "cancel leaves no upload",
