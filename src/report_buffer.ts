@@ -2,6 +2,9 @@
 //
 // Invariants: a line is in exactly one place, here or in one stored part. A part is fixed (its number and its lines) on
 // disk before it is sent, so that sending it twice writes the same object twice.
+//
+// The lines of a batch are few, and each row written is paid for: they grow the newest row while it is short. That row is
+// a new one as soon as the old one is in a part.
 
 export interface FixedPart {
   readonly part: number;
@@ -17,6 +20,8 @@ export interface StoredPart {
 
 /** A row may have 2 MB in all. Characters may take three bytes. */
 const MAX_ROW_CHARACTERS = 500_000;
+/** A row that grows is written anew each time, so it may not grow for long. */
+const MAX_GROWN_CHARACTERS = 32_768;
 
 export class ReportBuffer {
   readonly #sql: SqlStorage;
@@ -38,6 +43,7 @@ export class ReportBuffer {
   }
 
   append(lines: string): void {
+    if (lines === "" || (lines.length < MAX_GROWN_CHARACTERS && this.#grow(lines))) return;
     for (let start = 0; start < lines.length;) {
       const cut = lines.length - start <= MAX_ROW_CHARACTERS ? lines.length : start + MAX_ROW_CHARACTERS;
       const end = cut === lines.length ? cut : lines.lastIndexOf("\n", cut) + 1 || lines.length;
@@ -47,9 +53,24 @@ export class ReportBuffer {
     }
   }
 
-  /** About the bytes that wait here. */
+  /** Adds lines to the newest row. @returns whether it could: that row is short, and in no part yet */
+  #grow(lines: string): boolean {
+    return (
+      this.#sql.exec(
+        `UPDATE report_lines SET text = text || ?1 WHERE seq = (SELECT max(seq) FROM report_lines)
+           AND seq > coalesce((SELECT last_seq FROM report_parts ORDER BY part DESC LIMIT 1), 0)
+           AND octet_length(text) <= ?2`,
+        lines,
+        MAX_GROWN_CHARACTERS - lines.length,
+      ).rowsWritten > 0
+    );
+  }
+
+  /** The bytes that wait here. SQLite knows them without reading the text, which may be megabytes. */
   waitingBytes(): number {
-    return Number(this.#sql.exec("SELECT coalesce(sum(length(text)), 0) AS n FROM report_lines").one()["n"]);
+    return Number(
+      this.#sql.exec("SELECT coalesce(sum(octet_length(text)), 0) AS n FROM report_lines").one()["n"],
+    );
   }
 
   /** The next part to send: one that was fixed before, or all that waits now. Null when there is nothing. */
