@@ -24,6 +24,7 @@ import { log } from "./log.ts";
 import { PUSH_MS, type WorkCounters } from "./metrics.ts";
 import type { PartCounts } from "./phase.ts";
 import { PartWatch } from "./part_watch.ts";
+import { placedAt } from "./location.ts";
 import { unitCount } from "./plan.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type CopyView, copyLine, copyResult } from "./progress.ts";
@@ -375,7 +376,8 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   #lane(id: string, lane: number) {
-    return this.ctx.exports.Lane.getByName(`${id}/${lane}`);
+    const { destination } = this.#storesOf(this.#record.load());
+    return this.ctx.exports.Lane.getByName(`${id}/${lane}`, placedAt(destination));
   }
 }
 

@@ -1,17 +1,27 @@
 // From an admitted copy to its coordinator, for the routes that start copies and for the Cron event.
 
+import type { Env } from "./env.ts";
+import { placedAt } from "./location.ts";
 import { log } from "./log.ts";
 import type { Admitted } from "./registry.ts";
+import { readStores } from "./stores.ts";
 
 type Mesh = Cloudflare.Exports;
 
 /** Creates the coordinator of an admitted copy. If that fails now, the registry's alarm does it in a few seconds. */
-export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted): Promise<void> {
+export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted, env: Env): Promise<void> {
   try {
-    await mesh.Coordinator.getByName(id).create(id, spec, createdAtMs);
+    // The first call to an object places it, beside its lanes.
+    await mesh.Coordinator.getByName(id, placeOfCopy(spec, env)).create(id, spec, createdAtMs);
   } catch (error) {
     log("error", "create_deferred", { copyId: id, detail: String(error) });
   }
+}
+
+/** Near the destination, as its lanes. */
+export function placeOfCopy({ destination }: Admitted["spec"], env: Env): ReturnType<typeof placedAt> {
+  const entry = readStores(env).get(destination.store);
+  return placedAt(entry?.ok === true ? entry.store : null);
 }
 
 /** The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission. */

@@ -36,7 +36,7 @@ const SHORTEST_PAUSE_MS = 50;
 export const TAIL_MS = 2_000;
 /** A part is slow that takes so many times what the middle one took, and at least this long. */
 const SLOW = 3;
-const LEAST_SLOW_MS = 5_000;
+const LEAST_SLOW_MS = 10_000;
 /** Finished parts that say what is usual. */
 const LEAST_KNOWN = 4;
 /** Of the parts of a copy that may be sent twice for their slowness. */

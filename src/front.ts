@@ -144,7 +144,7 @@ app.post("/copies", async (call) => {
   );
   switch (admission.kind) {
     case "new":
-      await createCopy(mesh, admission.copy);
+      await createCopy(mesh, admission.copy, call.env);
       return accepted(admission.copy.id, await copyStatus(mesh, admission.copy.id));
     case "known":
       return accepted(admission.id, await copyStatus(mesh, admission.id), { "idempotency-replayed": "true" });
@@ -221,9 +221,9 @@ export default {
   fetch: app.fetch,
 
   /** The Cron Trigger. It may come late or more than once: the registry starts each due time once. */
-  async scheduled(controller, _env, ctx) {
+  async scheduled(controller, env, ctx) {
     const due = await registry(ctx.exports).tick(controller.scheduledTime);
-    await Promise.all(due.map((started) => createStarted(ctx.exports, started)));
+    await Promise.all(due.map((started) => createStarted(ctx.exports, started, env)));
     await registry(ctx.exports)
       .forgetOld(controller.scheduledTime)
       .catch((error: unknown) => log("error", "retention_failed", { detail: String(error) }));

@@ -14,6 +14,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { type CopySpec, type ObjectRef, formatObject, retentionMs } from "./api.ts";
+import { placeOfCopy } from "./copy_start.ts";
 import type { Env } from "./env.ts";
 import { makeId } from "./id.ts";
 import { log } from "./log.ts";
@@ -433,7 +434,8 @@ export class Registry extends DurableObject<Env> {
     for (const row of rows) {
       const spec = JSON.parse(String(row["spec"])) as CopySpec;
       const id = String(row["id"]);
-      await this.ctx.exports.Coordinator.getByName(id).create(id, spec, Number(row["created_at_ms"]));
+      const coordinator = this.ctx.exports.Coordinator.getByName(id, placeOfCopy(spec, this.env));
+      await coordinator.create(id, spec, Number(row["created_at_ms"]));
     }
   }
 

@@ -44,7 +44,7 @@ scheduleRoutes.post("/schedules/:name/run", async (call) => {
   const mesh = meshOf(call);
   const { run, started } = (await registry(call).runSchedule(name)) ?? noSchedule(name);
   if (started !== null) {
-    await createStarted(mesh, started);
+    await createStarted(mesh, started, call.env);
     const { kind, id } = started;
     const status = await (kind === "copy" ? copyStatus(mesh, id) : syncStatus(mesh, id));
     const location = kind === "copy" ? `/copies/${id}` : `/syncs/${id}`;
@@ -56,8 +56,8 @@ scheduleRoutes.post("/schedules/:name/run", async (call) => {
 });
 
 /** Creates the Durable Object of what a schedule has started. */
-export async function createStarted(mesh: Mesh, started: Started): Promise<void> {
-  if (started.kind === "copy") await createCopy(mesh, started);
+export async function createStarted(mesh: Mesh, started: Started, env: Env): Promise<void> {
+  if (started.kind === "copy") await createCopy(mesh, started, env);
   else await createSync(mesh, started);
 }
 

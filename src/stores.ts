@@ -5,6 +5,7 @@
 // name of its field and what is allowed there, never by its value: any part of it may be the key.
 
 import { z } from "zod";
+import { LOCATIONS } from "./location.ts";
 import { Problem } from "./problem.ts";
 import {
   LOCAL_R2,
@@ -42,6 +43,7 @@ const StoreSchema = z.strictObject({
   maxConcurrency: z.int().min(1).optional(),
   maxRequestsPerSecond: z.number().positive().optional(),
   requesterPays: z.boolean().optional(),
+  location: z.enum(LOCATIONS).optional(),
   encryption: EncryptionSchema.optional(),
   profile: ProfileSchema.partial().optional(),
 });

@@ -25,6 +25,7 @@ import { PUSH_MS, type WorkCounters } from "./metrics.ts";
 import { newsFor } from "./outbox.ts";
 import { Governor } from "./governor.ts";
 import type { BatchClaim, BatchGrant, BatchTask, ObjectOutcome } from "./object_work.ts";
+import { placedAt } from "./location.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type SyncView, syncLine, syncResult } from "./progress.ts";
 import { readCount } from "./query.ts";
@@ -459,7 +460,8 @@ export class Sync extends DurableObject<Env> {
   }
 
   #lane(id: string, lane: number) {
-    return this.ctx.exports.Lane.getByName(`${id}/${lane}`);
+    const { destination } = this.#sidesOf(this.#record.load().spec);
+    return this.ctx.exports.Lane.getByName(`${id}/${lane}`, placedAt(destination));
   }
 }
 

@@ -9,7 +9,6 @@ import { type Case, type Outcome, SimulatedCopy } from "./simulated_copy.ts";
 
 const GB = 1e9;
 const TB = 1e12;
-const TIB = 2 ** 40;
 
 /** Dollars for a million. */
 const PRICES = {
@@ -21,7 +20,7 @@ const PRICES = {
   classB: 0.36,
 };
 const OBJECT_GB = 0.128;
-/** CPU of a part: of the coordinator as `npm run bench -- --overhead` measures it, of lane and copier as much again. */
+/** CPU of a part in coordinator, lane and copier, where the bytes pass without JavaScript. */
 const CPU_MS_PER_PART = 2;
 
 const one = (size: number, lanes: number, rate: number, failures = 0.01, deathsPerHour = 0.1): Case => ({
@@ -38,21 +37,19 @@ const CASES: readonly (readonly [string, Case])[] = [
   ["120 GB", one(120 * GB, 8, 50)],
   ["120 GB", one(120 * GB, 8, 90)],
   ["120 GB", one(120 * GB, 40, 50)],
-  ["120 GB", one(120 * GB, 200, 25)],
+  ["120 GB", one(120 * GB, 250, 10)],
   ["120 GB", one(120 * GB, 250, 50, 0, 0)],
   ["120 GB", one(120 * GB, 250, 50)],
   ["120 GB", one(120 * GB, 250, 50, 0.05, 1)],
   ["5 TB", one(5 * TB, 8, 50)],
-  ["5 TB", one(5 * TB, 40, 50)],
-  ["5 TB", one(5 * TB, 250, 10)],
   ["5 TB", one(5 * TB, 250, 50)],
-  ["5 TB", one(5 * TB, 250, 90)],
-  ["48.8 TiB", one(48.8 * TIB, 40, 50)],
-  ["48.8 TiB", one(48.8 * TIB, 250, 50)],
-  ["48.8 TiB", one(48.8 * TIB, 250, 90, 0.05, 1)],
+  ["5 TB", one(5 * TB, 250, 90, 0.05, 1)],
+  ["48.8 TiB", one(10_000 * 5 * 2 ** 30, 40, 50)],
+  ["48.8 TiB", one(10_000 * 5 * 2 ** 30, 250, 90, 0.05, 1)],
 ];
 
 function main(): void {
+  console.info = () => undefined; // the mesh's own log of each copy
   console.log(HEAD);
   for (const [index, [name, each]] of CASES.entries()) {
     console.log(rowOf(name, each, new SimulatedCopy(each, 1 + index).run()));

@@ -6,10 +6,9 @@
 
 import { PARTS_PER_LANE } from "../src/api.ts";
 import { Dispatch, TAIL_MS } from "../src/dispatch.ts";
-import { LANE_LEASE_MS } from "../src/lane_table.ts";
 import { isEnded, nextStep, objectOf } from "../src/job.ts";
 import { MIB, planCopy, unitCount } from "../src/plan.ts";
-import type { CopyRecord } from "../src/record.ts";
+import { type CopyRecord, newsOf } from "../src/record.ts";
 import { StoreShares } from "../src/store_shares.ts";
 import type { PartReport, PartTask } from "../src/work.ts";
 import { uploadingCopy } from "./pure/copy_record.ts";
@@ -151,7 +150,12 @@ export class SimulatedCopy {
   #alarm(): void {
     this.#objectRequests += 1;
     for (;;) {
-      const { job } = this.#record.load();
+      const { job, reported } = this.#record.load();
+      const news = newsOf(job.phase, 0);
+      if (news !== reported) {
+        this.#objectRequests += 1; // the registry is told
+        this.#record.markReported(news);
+      }
       const step = nextStep(job, this.#record.counts(job), this.#now);
       switch (step.do) {
         case "tendLanes":
@@ -289,7 +293,6 @@ export class SimulatedCopy {
   #die(number: number, lane: Lane): void {
     this.#lost += 1;
     this.#laneSeconds += (this.#now - lane.sinceMs) / 1000;
-    lane.running = [];
-    this.#at(this.#now + LANE_LEASE_MS + WATCH_MS, () => this.#lanes.delete(number));
+    this.#lanes.delete(number);
   }
 }

@@ -24,7 +24,7 @@ const PROVIDERS =
   '"scaleway"|"ovh"|"hetzner"|"linode"|"garage"|"seaweedfs"|"other"';
 const KNOWN =
   "endpoint, region, accessKeyId, secretAccessKey, sessionToken, style, provider, buckets, readOnly, allowInsecure, " +
-  "maxConcurrency, maxRequestsPerSecond, requesterPays, encryption, profile";
+  "maxConcurrency, maxRequestsPerSecond, requesterPays, location, encryption, profile";
 const CUSTOMER_KEY = `${"A".repeat(43)}=`;
 
 function entryOf(secret: unknown): StoreEntry {
