@@ -10,8 +10,10 @@ import { parseArgs } from "node:util";
 import { benchLarge } from "./bench_large.ts";
 import { benchListing } from "./bench_listing.ts";
 import { benchMemory } from "./bench_memory.ts";
+import { benchOverhead } from "./bench_overhead.ts";
 import { benchSmall } from "./bench_small.ts";
 import { benchStreams } from "./bench_streams.ts";
+import { benchThrottled } from "./bench_throttled.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -27,6 +29,8 @@ const MEASURES: Readonly<Record<string, () => Promise<void>>> = {
   large: async () =>
     await benchLarge({ sizeBytes: quick ? GIB : 4 * GIB, partBytes: 16 * MIB, parallel: 10, rounds }),
   memory: async () => await benchMemory(quick ? [8, 64] : [8, 64, 512]),
+  overhead: async () => await benchOverhead(),
+  throttled: async () => await benchThrottled(500, quick ? 20 : 60, rounds),
   streams: async () => await benchStreams(rounds),
   small: async () => await benchSmall("small", quick ? 5_000 : 100_000, rounds),
   inside: async () => await benchSmall("inside", quick ? 5_000 : 20_000, rounds),

@@ -83,7 +83,7 @@ export async function benchLarge(options: LargeOptions): Promise<void> {
         ...(hasTool("rclone") ? rcloneCopies({ source, destination, ...options }) : []),
         ...(hasTool("aws") ? awsPipes({ source, destination, directory, ...options }) : []),
       ],
-      rounds,
+      { rounds, stores },
       ({ seconds }) => `${(sizeBytes / 1e6 / seconds).toFixed(0)} MB/s`,
     );
     report(runs, sizeBytes);

@@ -4,7 +4,7 @@
 // contestant lists both and compares: the mesh, which writes a report with a line per key as well, and
 // `rclone copy --size-only` with and without --fast-list, of which the faster counts. Once at a store that answers at
 // once, which shows the work, and once at one that answers each page after a delay, which shows the waiting: stores take
-// 50 to 200 ms for a page. The stores count the requests.
+// 50 to 200 ms for a page. Listings are pages and probes; what else the stores are asked for is the report.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,6 +13,7 @@ import { BareMesh } from "./bare_mesh.ts";
 import { buildBundle } from "./build.ts";
 import {
   type Contestant,
+  type Measured,
   type Run,
   compete,
   complete,
@@ -20,16 +21,11 @@ import {
   measureMesh,
   measureTool,
   medianOf,
+  medianRequests,
   rcloneRemotes,
   result,
 } from "./contest.ts";
-import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
-
-/** What both stores were asked for: pages of listings and probes; and all else, the parts of the report. */
-interface Requests {
-  readonly listings: number;
-  readonly others: number;
-}
+import { type Store, spread, startStore, storeSecret } from "./measure.ts";
 
 export async function benchListing(count: number, delayMs: number, rounds: number): Promise<void> {
   for (const delay of [0, delayMs]) await benchAt(count, delay, rounds);
@@ -50,17 +46,12 @@ async function benchAt(count: number, delayMs: number, rounds: number): Promise<
       STORE_WEST: storeSecret(destination),
     });
     console.log(`\n${count} keys on both sides, nothing to do, each page after ${delayMs} ms\n`);
-    const requests = new Map<string, Requests[]>();
-    const contestants = [
-      meshSync(mesh, count),
-      ...(hasTool("rclone") ? rcloneCopies(source, destination) : []),
-    ];
     const runs = await compete(
-      contestants.map((contestant) => counted(contestant, stores, requests)),
-      rounds,
+      [meshSync(mesh, count), ...(hasTool("rclone") ? rcloneCopies(source, destination) : [])],
+      { rounds, stores },
       ({ seconds }) => `${(count / seconds).toFixed(0)} keys/s`,
     );
-    report(runs, requests, count, delayMs);
+    report(runs, count, delayMs);
   } finally {
     await mesh?.stop();
     for (const { process } of stores) process.kill("SIGTERM");
@@ -99,41 +90,7 @@ function rcloneCopies(source: Store, destination: Store): Contestant[] {
   }));
 }
 
-/** Notes what each run has asked of the stores. */
-function counted(
-  { name, run }: Contestant,
-  stores: readonly Store[],
-  to: Map<string, Requests[]>,
-): Contestant {
-  return {
-    name,
-    run: async () => {
-      const before = await requestsOf(stores);
-      const measured = await run();
-      const after = await requestsOf(stores);
-      const asked = { listings: after.listings - before.listings, others: after.others - before.others };
-      to.set(name, [...(to.get(name) ?? []), asked]);
-      return measured;
-    },
-  };
-}
-
-async function requestsOf(stores: readonly Store[]): Promise<Requests> {
-  const counts = await Promise.all(
-    stores.map(async ({ endpoint }) => (await (await fetch(`${endpoint}/requests`)).json()) as Requests),
-  );
-  return counts.reduce((sum, { listings, others }) => ({
-    listings: sum.listings + listings,
-    others: sum.others + others,
-  }));
-}
-
-function report(
-  runs: ReadonlyMap<string, readonly Run[]>,
-  requests: ReadonlyMap<string, readonly Requests[]>,
-  count: number,
-  delayMs: number,
-): void {
+function report(runs: ReadonlyMap<string, readonly Measured[]>, count: number, delayMs: number): void {
   const rate = ({ seconds }: Run) => count / seconds;
   const cost = ({ cpuSeconds }: Run) => (cpuSeconds * 1e6) / count;
   console.log(
@@ -141,12 +98,12 @@ function report(
   );
   for (const [name, list] of runs) {
     const peak = Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0);
-    const asked = requests.get(name) ?? [];
+    const listings = medianRequests(list, "ListObjectsV2");
     const columns = [
       spread(list.map(rate), 0),
       spread(list.map(cost), 1),
-      median(asked.map(({ listings }) => listings)),
-      median(asked.map(({ others }) => others)),
+      listings,
+      medianRequests(list) - listings,
       peak,
     ];
     console.log(`| ${name} | ${columns.join(" | ")} |`);

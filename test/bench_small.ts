@@ -16,6 +16,7 @@ import { BareMesh } from "./bare_mesh.ts";
 import { buildBundle } from "./build.ts";
 import {
   type Contestant,
+  type Measured,
   type Run,
   compete,
   complete,
@@ -23,6 +24,7 @@ import {
   measureMesh,
   measureTool,
   medianOf,
+  medianRequests,
   rcloneRemotes,
   result,
 } from "./contest.ts";
@@ -54,7 +56,7 @@ export async function benchSmall(where: "small" | "inside", count: number, round
         ...(hasTool("rclone") ? rcloneCopies(sides) : []),
         ...(where === "inside" && hasTool("aws") ? [awsSync(sides)] : []),
       ],
-      rounds,
+      { rounds, stores },
       ({ seconds }) => `${(count / seconds).toFixed(0)} objects/s`,
     );
     report(where, runs, count);
@@ -132,15 +134,18 @@ function awsSync({ source, directory }: Sides): Contestant {
   };
 }
 
-function report(where: string, runs: ReadonlyMap<string, readonly Run[]>, count: number): void {
+function report(where: string, runs: ReadonlyMap<string, readonly Measured[]>, count: number): void {
   const rate = ({ seconds }: Run) => count / seconds;
   const cost = ({ cpuSeconds }: Run) => (cpuSeconds * 1000) / count;
   console.log(
-    "\n| contestant | objects/s (min to max) | CPU ms per object (min to max) | peak MiB |\n|---|---|---|---|",
+    "\n| contestant | objects/s (min to max) | CPU ms per object (min to max) | requests per object | peak MiB |\n|---|---|---|---|---|",
   );
   for (const [name, list] of runs) {
     const peak = Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0);
-    console.log(`| ${name} | ${spread(list.map(rate), 0)} | ${spread(list.map(cost), 2)} | ${peak} |`);
+    const asked = (medianRequests(list) / count).toFixed(3);
+    console.log(
+      `| ${name} | ${spread(list.map(rate), 0)} | ${spread(list.map(cost), 2)} | ${asked} | ${peak} |`,
+    );
   }
   console.log();
   const rivals = [...runs].filter(([name]) => name.startsWith("rclone"));

@@ -1,6 +1,6 @@
 // A contest of the benches: the mesh and other people's tools do one and the same work in turn, several rounds long, and
-// each run is one measure: wall time, CPU time of all processes of the contestant, and the most memory that they held at
-// once. A time alone means little on a shared machine; contestants of one round have met the same machine.
+// each run is one measure: wall time, CPU time of all processes of the contestant, the most memory that they held at
+// once, and what the stores were asked for. A time alone means little on a shared machine; contestants of one round have met the same machine.
 //
 // What it needs: Linux (/proc), bash, and the tools on the PATH; who looks for one that is missing gets null.
 
@@ -9,13 +9,18 @@ import { once } from "node:events";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { setInterval } from "node:timers";
 import type { BareMesh } from "./bare_mesh.ts";
-import { type Store, cpuSecondsOf, median, peakMibOf } from "./measure.ts";
+import { type Requests, type Store, cpuSecondsOf, median, peakMibOf, requestsOf } from "./measure.ts";
 import type { Status, SyncStatus } from "./mesh_client.ts";
 
 export interface Run {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly peakMib: number;
+}
+
+/** A run, and what it has asked of the stores. */
+export interface Measured extends Run {
+  readonly requests: Requests;
 }
 
 export interface Contestant {
@@ -26,13 +31,14 @@ export interface Contestant {
 /** Every contestant once per round, in their order. */
 export async function compete(
   contestants: readonly Contestant[],
-  rounds: number,
+  { rounds, stores }: { readonly rounds: number; readonly stores: readonly Store[] },
   describe: (run: Run) => string,
-): Promise<Map<string, Run[]>> {
-  const runs = new Map<string, Run[]>(contestants.map(({ name }) => [name, []]));
+): Promise<Map<string, Measured[]>> {
+  const runs = new Map<string, Measured[]>(contestants.map(({ name }) => [name, []]));
   for (let round = 1; round <= rounds; round++) {
     for (const { name, run } of contestants) {
-      const measured = await run();
+      const before = await requestsOf(stores);
+      const measured = { ...(await run()), requests: difference(await requestsOf(stores), before) };
       runs.get(name)?.push(measured);
       const { seconds, cpuSeconds, peakMib } = measured;
       const cost = `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s CPU, peak ${peakMib.toFixed(0)} MiB`;
@@ -40,6 +46,21 @@ export async function compete(
     }
   }
   return runs;
+}
+
+function difference(after: Requests, before: Requests): Requests {
+  return Object.fromEntries(
+    Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)]),
+  );
+}
+
+/** Requests of the middle one of some runs: of one operation, or of all. */
+export function medianRequests(runs: readonly Measured[], operation?: string): number {
+  const of = ({ requests }: Measured) =>
+    operation === undefined
+      ? Object.entries(requests).reduce((sum, [name, count]) => sum + (name === "refused" ? 0 : count), 0)
+      : (requests[operation] ?? 0);
+  return median(runs.map(of));
 }
 
 /** The line that machines read; `ratio` is value over that of `against`. */

@@ -6,7 +6,8 @@
 // Prints one JSON line with its endpoint once it listens, and runs until interrupted. Every bucket holds, under every
 // prefix `p/`, the same keys in UTF-8 byte order: a hundred folders with equally many keys. It lists them by
 // ListObjectsV2 (prefix, delimiter, start-after, tokens), takes any object and throws it away, and knows no other
-// operation. `GET /requests` counts what was asked. Signatures are not checked: that is not what is measured.
+// operation. A parent with a channel to this process gets, for each message that it sends, how often what was asked.
+// Signatures are not checked: that is not what is measured.
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -24,7 +25,7 @@ const DELAY_MS = Number(values["delay-ms"]);
 const PREFIX = "p/";
 const FOLDER_KEYS = Math.max(1, Math.ceil(KEYS / 100));
 
-const counts = { listings: 0, others: 0 };
+const counts = { ListObjectsV2: 0, others: 0 };
 
 function keyAt(index: number): string {
   const folder = String(Math.floor(index / FOLDER_KEYS)).padStart(2, "0");
@@ -104,11 +105,9 @@ const server = createServer(async (request, response) => {
     for await (const chunk of request) hash.update(chunk as Buffer);
     answer(response, 200, "", { etag: `"${hash.digest("hex")}"` });
   } else if (request.method === "GET" && url.searchParams.has("list-type")) {
-    counts.listings++;
+    counts.ListObjectsV2++;
     if (DELAY_MS > 0) await delay(DELAY_MS);
     answer(response, 200, listing(url.searchParams), { "content-type": "application/xml" });
-  } else if (url.pathname === "/requests") {
-    answer(response, 200, JSON.stringify(counts), { "content-type": "application/json" });
   } else {
     counts.others++;
     const text = "<Error><Code>NoSuchKey</Code><Message>This store only lists</Message></Error>";
@@ -125,4 +124,5 @@ console.log(
     secretAccessKey: "listing",
   }),
 );
+process.on("message", () => process.send?.(counts));
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(0));

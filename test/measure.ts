@@ -13,6 +13,9 @@ export interface Store {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
+/** How often each operation was asked for, and as `refused` what a limited rate has turned away. */
+export type Requests = Readonly<Record<string, number>>;
+
 /** Ticks of /proc/<pid>/stat per second: fixed at 100 by Linux's interface to user space. */
 const TICKS_PER_SECOND = 100;
 
@@ -20,14 +23,27 @@ const TICKS_PER_SECOND = 100;
 export async function startStore(options: readonly string[], program = "store/serve.ts"): Promise<Store> {
   const serve = join(import.meta.dirname, program);
   const child = spawn(process.execPath, [serve, ...options], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
+  if (child.stdout === null) throw new Error(`${program} has no standard output`);
   const [line] = (await once(createInterface(child.stdout), "line")) as [string];
   const { endpoint, region, ...credentials } = JSON.parse(line) as {
     endpoint: string;
     region: string;
   } & Store["credentials"];
   return { process: child, endpoint, region, credentials };
+}
+
+/** What the stores were asked for so far, all together. */
+export async function requestsOf(stores: readonly Store[]): Promise<Requests> {
+  const sums: Record<string, number> = {};
+  for (const { process: child } of new Set(stores)) {
+    const answered = once(child, "message") as Promise<[Requests]>;
+    child.send("requests");
+    for (const [operation, count] of Object.entries((await answered)[0]))
+      sums[operation] = (sums[operation] ?? 0) + count;
+  }
+  return sums;
 }
 
 export function storeSecret(

@@ -48,6 +48,9 @@ const CONFIGURATION = readFileSync(join(import.meta.dirname, "../wrangler.toml")
 const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1];
 const COMPATIBILITY_FLAGS = /^compatibility_flags = (\[.*\])/m.exec(CONFIGURATION)?.[1] ?? "[]";
 
+/** Each waits for some seconds. */
+const EVICTION_TRIES = 5;
+
 export class Mesh extends MeshClient {
   readonly #miniflare: Miniflare;
   readonly #ownDirectory: string | null;
@@ -144,9 +147,15 @@ export class Mesh extends MeshClient {
     return statuses.reduce((sum, status) => sum + 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]), 0);
   }
 
-  /** Evicts a Durable Object from memory once it has nothing to do. */
+  /** Evicts a Durable Object from memory once it has nothing to do, which on a busy machine may take a while. */
   async evict(className: string, name: string): Promise<void> {
-    await this.#miniflare.unsafeEvictDurableObject("bucket-brigade", className, { name });
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#miniflare.unsafeEvictDurableObject("bucket-brigade", className, { name });
+      } catch (error) {
+        if (tries === EVICTION_TRIES || !String(error).includes("active references")) throw error;
+      }
+    }
   }
 
   /** @throws Error when a secret of the configuration stands in the log */

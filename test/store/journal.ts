@@ -184,6 +184,11 @@ export class Journal {
     return operation === undefined ? this.#sequence : (this.#counts.get(operation) ?? 0);
   }
 
+  /** Requests so far by operation; those that could not be understood are in none. */
+  counts(): Readonly<Partial<Record<Operation, number>>> {
+    return Object.fromEntries(this.#counts);
+  }
+
   openRequests(): readonly RequestRecord[] {
     return [...this.#open];
   }

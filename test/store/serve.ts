@@ -6,7 +6,9 @@
  * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects named
  * `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size, and
  * `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB. `--delay-ms` keeps every answer back for so long, and
- * `--bytes-per-second` is the most that one connection moves in one direction: a store far away.
+ * `--bytes-per-second` is the most that one connection moves in one direction: a store far away. More than
+ * `--requests-per-second` are answered SlowDown. A parent with a channel to this process gets the number of requests so far,
+ * by operation, and of those that were refused for their rate, for each message that it sends.
  */
 import { parseArgs } from "node:util";
 import { namedFaults } from "./named_faults.ts";
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     faults: { type: "boolean", default: false },
     "min-part-bytes": { type: "string" },
     "delay-ms": { type: "string" },
+    "requests-per-second": { type: "string" },
     "bytes-per-second": { type: "string" },
   },
 });
@@ -78,5 +81,9 @@ if (values["bytes-per-second"] !== undefined) {
 
 const { accessKeyId, secretAccessKey } = store.credentials;
 console.log(JSON.stringify({ endpoint: store.endpoint, region: store.region, accessKeyId, secretAccessKey }));
+const perSecond = values["requests-per-second"];
+const limit = perSecond === undefined ? null : store.limitRate(Number(perSecond), Number(perSecond) / 10);
+process.on("message", () => process.send?.({ ...store.counts(), refused: limit?.refused ?? 0 }));
+process.channel?.unref(); // a channel must not keep a stopped store alive
 process.once("SIGINT", () => void store.stop());
 process.once("SIGTERM", () => void store.stop());

@@ -363,6 +363,10 @@ export class TestStore {
     return this.journal.count(operation);
   }
 
+  counts(): Readonly<Partial<Record<Operation, number>>> {
+    return this.journal.counts();
+  }
+
   openRequests(): readonly RequestRecord[] {
     return this.journal.openRequests();
   }
