@@ -39,13 +39,11 @@ export class Governor {
   readonly #governs: "streams" | "requests";
   #directions: Readonly<Record<StoreSide, Direction>>;
   #busyAtMs: number;
-  readonly #meter: { readonly atMs: number; readonly requests: number }[] = [];
-  readonly #sinceMs: number;
+  readonly #meter: { readonly atMs: number; readonly requests: number; readonly durationMs: number }[] = [];
 
   constructor(governs: "streams" | "requests", now: number) {
     this.#governs = governs;
     this.#busyAtMs = now;
-    this.#sinceMs = now;
     const fresh = { streams: startingAt(now), requests: FREE, holdUntilMs: 0, refusedAtMs: -Infinity };
     this.#directions = { source: fresh, destination: fresh };
   }
@@ -60,9 +58,9 @@ export class Governor {
     if (inFlight > 0) this.#busyAtMs = now;
   }
 
-  /** So many requests to each side were answered, well or not. */
-  answered(requests: number, now: number): void {
-    this.#meter.push({ atMs: now, requests });
+  /** One stream has had so many requests to each side answered, well or not, within `durationMs`. */
+  answered(requests: number, durationMs: number, now: number): void {
+    this.#meter.push({ atMs: now, requests, durationMs });
     while ((this.#meter[0]?.atMs ?? now) < now - METER_MS) this.#meter.shift();
   }
 
@@ -83,7 +81,7 @@ export class Governor {
       streams: this.#governs === "streams" ? cut(direction.streams, streams) : direction.streams,
       requests:
         this.#governs === "requests"
-          ? cut(direction.requests, { before: this.#perSecond(now), left: Infinity })
+          ? cut(direction.requests, { before: this.#perSecond(streams.before, now), left: Infinity })
           : direction.requests,
       holdUntilMs,
       refusedAtMs: now,
@@ -131,18 +129,17 @@ export class Governor {
     });
   }
 
-  /** What went through lately, and a quarter more: reports come in lumps. */
-  #perSecond(now: number): number {
-    const sinceMs = Math.max(now - METER_MS, this.#sinceMs);
-    const requests = this.#meter
-      .filter(({ atMs }) => atMs >= sinceMs)
-      .reduce((sum, one) => sum + one.requests, 0);
-    return Math.max(1, (1.25 * requests * 1000) / Math.max(DOUBTFUL_MS, now - sinceMs));
+  /**
+   * What goes out with so many streams: each sends as those did that have reported lately. Counting reports instead would
+   * lag behind by a batch, and see half of what a store takes.
+   */
+  #perSecond(streams: number, now: number): number {
+    const lately = this.#meter.filter(({ atMs }) => atMs >= now - METER_MS);
+    const requests = lately.reduce((sum, one) => sum + one.requests, 0);
+    const durationMs = lately.reduce((sum, one) => sum + one.durationMs, 0);
+    return Math.max(1, (streams * requests * 1000) / Math.max(1, durationMs));
   }
 }
-
-/** A rate that was measured over less says little. */
-const DOUBTFUL_MS = 250;
 
 /** Polls of lanes that wait for a turn, all together, in a second. */
 const POLLS_PER_SECOND = 20;

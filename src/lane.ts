@@ -171,11 +171,12 @@ export class Lane extends DurableObject<Env> {
           ...claim,
           running: running.map(({ batch, attempt }) => ({ batch, attempt })),
         }),
-      run: async (task, signal) => ({
-        batch: task.batch,
-        attempt: task.attempt,
-        outcomes: await callObjectCopier(ObjectCopier, task, signal),
-      }),
+      run: async (task, signal) => {
+        const { batch, attempt } = task;
+        const startedAtMs = Date.now();
+        const outcomes = await callObjectCopier(ObjectCopier, task, signal);
+        return { batch, attempt, outcomes, durationMs: Date.now() - startedAtMs };
+      },
       isSpent: ({ outcomes }) =>
         outcomes?.some((outcome) => outcome.kind === "failed" && outcome.failure.code === "platform_limit") ??
         false,

@@ -80,6 +80,7 @@ export interface BatchReport {
   readonly attempt: number;
   /** One for each object of the batch, in its order; null when the call itself broke, so that nothing is known. */
   readonly outcomes: readonly ObjectOutcome[] | null;
+  readonly durationMs: number;
 }
 
 export interface BatchClaim {

@@ -24,7 +24,7 @@ import { log } from "./log.ts";
 import { PUSH_MS, type WorkCounters } from "./metrics.ts";
 import { newsFor } from "./outbox.ts";
 import { Governor } from "./governor.ts";
-import type { BatchClaim, BatchGrant, BatchTask, ObjectOutcome } from "./object_work.ts";
+import type { BatchClaim, BatchGrant, BatchReport, BatchTask } from "./object_work.ts";
 import { placedAt } from "./location.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type SyncView, syncLine, syncResult } from "./progress.ts";
@@ -208,11 +208,12 @@ export class Sync extends DurableObject<Env> {
   #settle(claim: BatchClaim, now: number): void {
     const { spec } = this.#record.load();
     const { leased } = this.#record.batches.totals();
-    const reported = this.#record.batches.record(claim);
-    for (const { outcomes } of reported) this.#hear(outcomes, leased, now);
-    const settled = reported.map(({ objects, outcomes }) =>
-      settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
-    );
+    for (const report of claim.finished) this.#hear(report, leased, now);
+    const settled = this.#record.batches
+      .record(claim)
+      .map(({ objects, outcomes }) =>
+        settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
+      );
     if (settled.length === 0) return;
     this.#record.enter(settled.flatMap(({ entries }) => entries));
     for (const { again, large, runFailure } of settled) {
@@ -228,9 +229,10 @@ export class Sync extends DurableObject<Env> {
     }
   }
 
-  #hear(outcomes: readonly ObjectOutcome[], before: number, now: number): void {
+  #hear({ outcomes, durationMs }: BatchReport, before: number, now: number): void {
+    if (outcomes === null) return;
     const streams = { before, left: before - 1 };
-    this.#governor.answered(outcomes.filter(({ kind }) => kind !== "left").length, now);
+    this.#governor.answered(outcomes.filter(({ kind }) => kind !== "left").length, durationMs, now);
     for (const outcome of outcomes)
       if (outcome.kind === "failed") this.#governor.failed(outcome.failure, streams, now);
   }

@@ -45,7 +45,7 @@ export async function benchThrottled(perSecond: number, seconds: number, rounds:
     const runs = new Map<string, Throttled[]>();
     for (let round = 1; round <= rounds; round++) {
       for (const [way, store] of WAYS) {
-        const run = await throttled(mesh, destination, `${store}:destination/${round}/`);
+        const run = await throttled(mesh, destination, `${store}:destination/${store}-${round}/`);
         runs.set(way, [...(runs.get(way) ?? []), run]);
         const refused = (100 * run.refusedShare).toFixed(2);
         console.log(

@@ -48,8 +48,13 @@ describe("batches", () => {
   test("that are reported are gone, and a report that comes twice counts once", () => {
     const table = open([work("a")]);
     const [{ batch, attempt } = { batch: 0, attempt: 0 }] = table.lease(1, 1, 0);
-    const report = { lane: 1, finished: [{ batch, attempt, outcomes: DIFFERS }], running: [], wanted: 0 };
-    expect(table.record(report)).toMatchObject([{ outcomes: DIFFERS }]);
+    const report = {
+      lane: 1,
+      finished: [{ batch, attempt, outcomes: DIFFERS, durationMs: 1 }],
+      running: [],
+      wanted: 0,
+    };
+    expect(table.record(report)).toMatchObject([{ outcomes: DIFFERS, durationMs: 1 }]);
     expect(table.record(report)).toEqual([]);
     expect(table.totals()).toMatchObject({ objects: 0, pending: 0, leased: 0 });
   });
@@ -68,7 +73,12 @@ describe("batches", () => {
   test("of a call that broke are looked for as well", () => {
     const table = open([work("a")]);
     const [{ batch, attempt } = { batch: 0, attempt: 0 }] = table.lease(1, 1, 0);
-    table.record({ lane: 1, finished: [{ batch, attempt, outcomes: null }], running: [], wanted: 0 });
+    table.record({
+      lane: 1,
+      finished: [{ batch, attempt, outcomes: null, durationMs: 1 }],
+      running: [],
+      wanted: 0,
+    });
     expect(keysOf(table.lease(1, 1, 0)[0]?.objects ?? [])).toEqual(["a find"]);
   });
 
@@ -77,9 +87,19 @@ describe("batches", () => {
     const [first = { batch: 0, attempt: 0 }] = table.lease(1, 1, 0);
     table.releaseLane(1);
     const [second = { batch: 0, attempt: 0 }] = table.lease(2, 1, 0);
-    const late = { lane: 1, finished: [{ ...first, outcomes: DIFFERS }], running: [], wanted: 0 };
+    const late = {
+      lane: 1,
+      finished: [{ ...first, outcomes: DIFFERS, durationMs: 1 }],
+      running: [],
+      wanted: 0,
+    };
     expect(table.record(late)).toEqual([]);
-    const report = { lane: 2, finished: [{ ...second, outcomes: DIFFERS }], running: [], wanted: 0 };
+    const report = {
+      lane: 2,
+      finished: [{ ...second, outcomes: DIFFERS, durationMs: 1 }],
+      running: [],
+      wanted: 0,
+    };
     expect(table.record(report)).toHaveLength(1);
   });
 

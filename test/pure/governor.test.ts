@@ -83,7 +83,7 @@ describe("the requests of a sync", () => {
   test("are free until a store refuses one, then fewer than went through", () => {
     const governor = sync();
     expect(governor.requestsPerSecond("destination", NOW)).toBe(Infinity);
-    for (let now = NOW; now < NOW + 4000; now += 100) governor.answered(60, now);
+    for (let now = NOW; now < NOW + 4000; now += 100) governor.answered(60, 4_000, now);
     governor.failed(SLOW_DOWN, of(40), NOW + 4000);
     const now = NOW + 4000;
     expect(governor.requestsPerSecond("destination", now)).toBeGreaterThan(0.5 * 0.9 * 600);
@@ -93,7 +93,7 @@ describe("the requests of a sync", () => {
 
   test("leave its streams as they are", () => {
     const governor = sync();
-    governor.answered(100, NOW + 1000);
+    governor.answered(100, 1_000, NOW + 1000);
     governor.failed(SLOW_DOWN, of(40), NOW + 2000);
     expect(governor.streams(NOW + 2000)).toBeGreaterThan(1000);
   });
