@@ -46,8 +46,9 @@ const keyOf = ({ phase, way }: Scene) => `${way} while ${phase}`;
 const meshOf = ({ way }: Scene) => (way === "killed" ? killed : spared);
 
 const SIZE = PART + 1;
-/** Time enough to be evicted in. */
-const RETRY_AFTER_SECONDS = "3";
+// Time enough to be evicted in. Evicting holds up this process, and with it the stores: a copy that asks one of them meanwhile would be waited for in
+// vain. On a busy machine it takes some seconds until all are evicted.
+const RETRY_AFTER_SECONDS = "20";
 
 interface Placed {
   readonly id: string;
