@@ -2,6 +2,7 @@
 // what the stores have shown that they take (governor.ts), and of what the caps of the configuration leave to this sync
 // (store_shares.ts). Decides; talks to nobody.
 
+import type { Failure } from "./failure.ts";
 import { type Governor, STORE_SIDES, lanePauseMs } from "./governor.ts";
 import type { BatchPace, ObjectWork } from "./object_work.ts";
 import { type Pace, slower } from "./pace.ts";
@@ -26,6 +27,11 @@ export class BatchGate {
   constructor(governor: Governor, shares: StoreShares) {
     this.#governor = governor;
     this.#shares = shares;
+  }
+
+  /** The sync's own requests, as its lists, count as the objects do. @param running batches under way */
+  refused(failure: Failure, running: number, now: number): void {
+    this.#governor.failed(failure, { before: running + 1, left: running }, now);
   }
 
   /** Batches that may run at once. @param most that the request allows @param running that run now */

@@ -55,7 +55,12 @@ export class Coordinator extends DurableObject<Env> {
     quietUntilMs: Date.now() + BOOK_AHEAD_MS,
   });
   readonly #dispatch = new Dispatch(this.#record, this.#shares, (copy) => this.#storesOf(copy), Date.now());
-  readonly #steps = new Steps(this.#record, this.env, (store) => this.#shares.turnsAt(store));
+  readonly #steps = new Steps(
+    this.#record,
+    this.env,
+    (store) => this.#shares.turnsAt(store),
+    (failure) => this.#dispatch.refused(failure, Date.now()),
+  );
   readonly #waiting = new Waiting();
   // Parsed once: another configuration is another deployment, which begins with empty memory.
   readonly #stores = new Map<string, Store | null>();

@@ -111,6 +111,12 @@ export class Dispatch {
     };
   }
 
+  /** The copy's own requests, as HEAD and Create, count as the parts do: a store that is busy for one is for the other. */
+  refused(failure: Failure, now: number): void {
+    const { inFlight } = this.#record.parts.totals();
+    this.governor.failed(failure, { before: inFlight + 1, left: inFlight }, now);
+  }
+
   #hear({ finished }: Claim, inFlight: number, now: number): void {
     const streams = { before: inFlight, left: inFlight - finished.length };
     for (const { partNumber, attempt, result } of finished) {

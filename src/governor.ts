@@ -5,8 +5,11 @@
 // What it governs. A part is many bytes and two requests, so a copy is governed by its streams. Small objects are many
 // requests, so a sync is governed by requests per second, which is the finer measure: its streams only start slowly.
 //
+// What it hears. Every refusal that the job draws, whatever the operation: lanes report those of parts and objects, and the
+// job tells those of its own requests (HEAD, Create, lists, Complete), also where it can do without an answer.
+//
 // What else bounds a job: the request's own `concurrency`; the caps of the configuration, which all jobs share
-// (store_share.ts); and the health of the stores (store_health.ts), which asks another question. The governor asks how
+// (store_shares.ts); and the health of the stores (store_health.ts), which asks another question. The governor asks how
 // much a store takes that answers; the health asks whether it answers at all, and while it does not, one part at a time
 // finds out. What may run is the least of all.
 //
@@ -87,6 +90,8 @@ export class Governor {
       refusedAtMs: now,
     };
     this.#directions = { ...this.#directions, [side]: changed };
+    // Of what it has just said it is not forgotten, though nothing was under way but the request that it refused.
+    this.#busyAtMs = Math.max(this.#busyAtMs, now, holdUntilMs);
   }
 
   /** Streams that may run now; none while a store wants to be left alone. */

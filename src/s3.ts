@@ -13,6 +13,7 @@ import {
   type RequestAddress,
   type S3,
   S3Error,
+  heard,
   readText,
   send,
   timeoutError,
@@ -68,7 +69,8 @@ export async function headObject(
         return answer;
       }
     }
-    if (error.status >= 500) throw error;
+    // A store that wants fewer requests is not asked for its reasons.
+    if (error.status >= 500 || error.status === 429) throw error;
     await probeByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
     try {
       return await head(); // the GET has found the region or the clock out
@@ -236,6 +238,7 @@ export async function copyObject(
   };
   const { signal } = request;
   return await takeCopyEtag(
+    s3,
     "CopyObject",
     address,
     await send(s3, "CopyObject", address, { method: "PUT", headers, signal }),
@@ -262,6 +265,7 @@ export async function uploadPartCopy(
   };
   const query = { partNumber, uploadId };
   return await takeCopyEtag(
+    s3,
     "UploadPartCopy",
     address,
     await send(s3, "UploadPartCopy", address, { method: "PUT", query, headers, signal }),
@@ -356,7 +360,7 @@ export async function completeMultipartUpload(
     limitMs: COMPLETE_LIMIT_MS,
   });
   const text = await readText(operation, address, response);
-  return parseComplete(text) ?? refusedInside(operation, address, response, text);
+  return parseComplete(text) ?? refusedInside(s3, operation, address, response, text);
 }
 
 /** Ends an upload and frees its parts. An upload that is gone already is a success. @throws {S3Error} */
@@ -425,10 +429,15 @@ async function takeEtag(operation: string, address: ObjectAddress, response: Res
   });
 }
 
-async function takeCopyEtag(operation: string, address: ObjectAddress, response: Response): Promise<Stored> {
+async function takeCopyEtag(
+  s3: S3,
+  operation: string,
+  address: ObjectAddress,
+  response: Response,
+): Promise<Stored> {
   const text = await readText(operation, address, response);
   const result = parseCopyResult(text);
-  if (result === null) return refusedInside(operation, address, response, text);
+  if (result === null) return refusedInside(s3, operation, address, response, text);
   return { etag: result.etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
 }
 
@@ -438,15 +447,22 @@ export function isEncryptedWithKey(headers: Headers): boolean {
   return kind !== "AES256" || headers.has("x-amz-server-side-encryption-customer-algorithm");
 }
 
-function refusedInside(operation: string, address: ObjectAddress, response: Response, text: string): never {
+function refusedInside(
+  s3: S3,
+  operation: string,
+  address: ObjectAddress,
+  response: Response,
+  text: string,
+): never {
   const error = parseError(text);
   if (error === null) return badAnswer(operation, address, text);
-  throw new S3Error(operation, address, {
+  const refusal = new S3Error(operation, address, {
     code: error.code,
     status: response.status,
     requestId: error.requestId ?? response.headers.get("x-amz-request-id"),
     detail: `the store answered 200, then ${error.code}: ${error.message}`,
   });
+  throw heard(s3, refusal);
 }
 
 /** A 200 with what is no answer to the operation. @throws {S3Error} always */

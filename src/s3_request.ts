@@ -25,6 +25,8 @@ export interface S3 {
   readonly userAgent: string;
   /** Waits until the next request may go out; undefined where the store's requests per second have no cap. */
   readonly turn?: (() => Promise<void>) | undefined;
+  /** Hears of every refusal and every silence, also of those that the caller can do with. */
+  readonly refused?: ((error: S3Error) => void) | undefined;
 }
 
 export interface ObjectAddress {
@@ -87,8 +89,19 @@ export class S3Error extends Error {
   }
 }
 
-export function connect(store: Store, userAgent: string, turn?: () => Promise<void>): S3 {
-  return { store, userAgent, turn };
+export function connect(
+  store: Store,
+  userAgent: string,
+  turn?: S3["turn"],
+  refused?: (error: S3Error) => void,
+): S3 {
+  return { store, userAgent, turn, refused };
+}
+
+/** Tells whoever listens. @returns the error, to be thrown */
+export function heard({ refused }: S3, error: S3Error): S3Error {
+  refused?.(error);
+  return error;
 }
 
 /** A call without object bytes that takes longer than this gets no answer any more. */
@@ -118,7 +131,7 @@ export async function send(
     const document = parseError(await readAtMost(response.body, MAX_ERROR_BYTES));
     const learned = learn(s3.store, address.bucket, response, document);
     const again = learned && !corrected && !(request.body instanceof ReadableStream);
-    if (!again) throw refusalOf(s3.store, operation, address, response, document, learned);
+    if (!again) throw heard(s3, refusalOf(s3.store, operation, address, response, document, learned));
   }
 }
 
@@ -151,7 +164,7 @@ async function sendOnce(
   try {
     const response = await sendSigned(s3, operation, address, request, overdue.signal);
     if (response.body === null) return response;
-    if (response.ok) return await held(operation, address, response);
+    if (response.ok) return await held(s3, operation, address, response);
     const { status, headers } = response;
     return new Response(await readAtMost(response.body, MAX_ERROR_BYTES), { status, headers });
   } finally {
@@ -164,7 +177,12 @@ export function timeoutError(limitMs: number): DOMException {
 }
 
 /** The same answer with its body in memory. @throws {S3Error} when it breaks off, or is no answer of that kind */
-async function held(operation: string, address: RequestAddress, response: Response): Promise<Response> {
+async function held(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  response: Response,
+): Promise<Response> {
   const { status, headers } = response;
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
@@ -175,7 +193,7 @@ async function held(operation: string, address: RequestAddress, response: Respon
       chunks.push(chunk);
     }
   } catch (error) {
-    throw unanswered(operation, address, error);
+    throw heard(s3, unanswered(operation, address, error));
   }
   if (sizeBytes <= MAX_ANSWER_BYTES) return new Response(new Blob(chunks), { status, headers });
   const detail = `the answer has more than ${MAX_ANSWER_BYTES} bytes`;
@@ -183,12 +201,13 @@ async function held(operation: string, address: RequestAddress, response: Respon
 }
 
 async function sendSigned(
-  { store, userAgent }: S3,
+  s3: S3,
   operation: string,
   address: RequestAddress,
   { method, query = {}, headers = {}, body }: S3Request,
   signal: AbortSignal,
 ): Promise<Response> {
+  const { store, userAgent } = s3;
   const region = regionOf(store, address.bucket);
   const endpoint = endpointOf(store, region);
   const url = s3Url(
@@ -232,7 +251,7 @@ async function sendSigned(
       ...(body === undefined ? {} : { body }),
     });
   } catch (error) {
-    throw unanswered(operation, address, signal.aborted ? signal.reason : error);
+    throw heard(s3, unanswered(operation, address, signal.aborted ? signal.reason : error));
   }
 }
 

@@ -39,12 +39,17 @@ export class Steps {
   readonly #record: CopyRecord;
   readonly #env: Env;
   readonly #turnsAt: TurnsAt;
+  readonly #hear: (failure: Failure) => void;
 
-  /** @param turnsAt what requests to a store wait for, where it has a cap */
-  constructor(record: CopyRecord, env: Env, turnsAt: TurnsAt) {
+  /**
+   * @param turnsAt what requests to a store wait for, where it has a cap
+   * @param hear is told of every refusal of a store, also of those that a step can do with
+   */
+  constructor(record: CopyRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
     this.#record = record;
     this.#env = env;
     this.#turnsAt = turnsAt;
+    this.#hear = hear;
   }
 
   /** Takes one step. A store's failure is recorded; anything else is thrown on. */
@@ -443,17 +448,18 @@ export class Steps {
   }
 
   #source(): S3 {
-    return this.#connect(this.#record.load().spec.source.store);
+    return this.#connect("source");
   }
 
   #destination(): S3 {
-    return this.#connect(this.#record.load().spec.destination.store);
+    return this.#connect("destination");
   }
 
-  #connect(name: string): S3 {
-    const store = findStore(this.#env, name);
-    const userAgent = `bucket-brigade copy/${this.#record.load().id} coordinator`;
-    return connect(store, userAgent, this.#turnsAt(store));
+  #connect(side: "source" | "destination"): S3 {
+    const { id, spec } = this.#record.load();
+    const store = findStore(this.#env, spec[side].store);
+    const userAgent = `bucket-brigade copy/${id} coordinator`;
+    return connect(store, userAgent, this.#turnsAt(store), (error) => this.#hear(error.toFailure(side)));
   }
 }
 

@@ -66,7 +66,12 @@ export class Sync extends DurableObject<Env> {
   readonly #gate = new BatchGate(this.#governor, this.#shares);
   // Parsed once: another configuration is another deployment, which begins with empty memory.
   readonly #stores = new Map<string, Store | null>();
-  readonly #steps = new SyncSteps(this.#record, this.env, (store) => this.#shares.turnsAt(store));
+  readonly #steps = new SyncSteps(
+    this.#record,
+    this.env,
+    (store) => this.#shares.turnsAt(store),
+    (failure) => this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now()),
+  );
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
   readonly #waiting = new Waiting();
   readonly #audience = new Audience(this.#stage());

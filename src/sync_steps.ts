@@ -12,9 +12,10 @@ import { Problem } from "./problem.ts";
 import { type Entry, addTo, reportKey } from "./report.ts";
 import { type S3, S3Error, connect, getObject, putObject } from "./s3.ts";
 import { deleteObjects } from "./s3_delete.ts";
+import type { StoreSide } from "./governor.ts";
 import type { TurnsAt } from "./store_shares.ts";
 import { findStore } from "./stores.ts";
-import { type PrefixRef, filterOf } from "./sync_api.ts";
+import { type SyncSpec, filterOf } from "./sync_api.ts";
 import type { SyncStep } from "./sync_job.ts";
 import { SMALL_OBJECT_BYTES } from "./sync_large.ts";
 import { skipped } from "./sync_outcome.ts";
@@ -32,14 +33,19 @@ export class SyncSteps {
   readonly #record: SyncRecord;
   readonly #env: Env;
   readonly #turnsAt: TurnsAt;
+  readonly #hear: (failure: Failure) => void;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
   #walk: Walk | null = null;
 
-  /** @param turnsAt what requests to a store wait for, where it has a cap */
-  constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt) {
+  /**
+   * @param turnsAt what requests to a store wait for, where it has a cap
+   * @param hear is told of every refusal of the source or the destination, also of those that a step can do with
+   */
+  constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
     this.#record = record;
     this.#env = env;
     this.#turnsAt = turnsAt;
+    this.#hear = hear;
   }
 
   /** Takes one step. A store's failure is recorded; anything else is thrown on. */
@@ -74,8 +80,7 @@ export class SyncSteps {
   // 1. The next keys of both sides: decided, counted and in the window, in one transaction with the cursor.
   async #list(cursor: Cursor): Promise<void> {
     const { spec, startedAtMs } = this.#record.load();
-    const walk =
-      this.#walk ?? new Walk(spec, this.#connect(spec.source), this.#connect(spec.destination), cursor);
+    const walk = this.#walk ?? new Walk(spec, this.#connect("source"), this.#connect("destination"), cursor);
     // The walk has moved on and the record has not: were the page not recorded, going on with it would lose its keys.
     this.#walk = null;
     const page = await walk.next();
@@ -113,7 +118,7 @@ export class SyncSteps {
     if (fixed === null) return;
     const body = new TextEncoder().encode(fixed.text);
     const address = { bucket: spec.report.bucket, key: reportKey(spec.report.prefix, id, fixed.part) };
-    const { etag } = await putObject(this.#connect(spec.report), address, {
+    const { etag } = await putObject(this.#connect("report"), address, {
       body,
       headers: { "content-type": "application/x-ndjson" },
       signal: AbortSignal.timeout(REPORT_TIMEOUT_MS),
@@ -166,7 +171,7 @@ export class SyncSteps {
       entries = extras.map((extra) => ({ ...extra, action: "would_delete" }));
     } else {
       const keys = extras.map(({ key }) => key);
-      const { refused } = await deleteObjects(this.#connect(spec.destination), bucket, keys);
+      const { refused } = await deleteObjects(this.#connect("destination"), bucket, keys);
       const refusals = new Map(refused.map((refusal) => [refusal.key, refusal]));
       entries = extras.map((extra): Entry => {
         const refusal = refusals.get(extra.key);
@@ -176,6 +181,7 @@ export class SyncSteps {
           ...meshFailure(code, `The store refused to delete it: ${code}: ${message}`, "DeleteObjects"),
           side: "destination",
         };
+        this.#hear(failure);
         return { ...extra, action: "delete_failed", failure };
       });
     }
@@ -207,7 +213,7 @@ export class SyncSteps {
     // Taken together, before the first byte: a line that moves into a part meanwhile is not sent twice.
     const parts = this.#record.report.parts();
     const tail = new TextEncoder().encode(this.#record.report.tail());
-    const store = this.#connect(spec.report);
+    const store = this.#connect("report");
     const { readable, writable } = new IdentityTransformStream();
     const pump = async () => {
       for (const { part, etag } of parts) {
@@ -233,11 +239,19 @@ export class SyncSteps {
     for (const batch of batchesOf(objects, concurrency)) this.#record.batches.add(batch, 0);
   }
 
-  #connect({ store }: Pick<PrefixRef, "store">): S3 {
-    const configured = findStore(this.#env, store);
-    const userAgent = `bucket-brigade sync/${this.#record.load().id}`;
-    return connect(configured, userAgent, this.#turnsAt(configured));
+  #connect(role: StoreSide | "report"): S3 {
+    const { id, spec } = this.#record.load();
+    const store = findStore(this.#env, spec[role].store);
+    const side = role === "report" ? reportSide(spec) : role;
+    const hear = side === null ? undefined : (error: S3Error) => this.#hear(error.toFailure(side));
+    return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), hear);
   }
+}
+
+/** The report may lie in a store that the sync neither reads nor writes otherwise. */
+function reportSide({ source, destination, report }: SyncSpec): StoreSide | null {
+  if (report.store === destination.store) return "destination";
+  return report.store === source.store ? "source" : null;
 }
 
 /** What a step threw, as data; what is no store's failure is thrown on. */

@@ -56,6 +56,7 @@ export interface SyncStatus {
     readonly largeRunning: number;
     readonly largeWaiting: number;
   };
+  readonly pace?: Status["pace"] & { readonly requestsPerSecond: number | null };
   readonly failures: readonly { readonly key: string; readonly code: string; readonly attempts: number }[];
   readonly warnings: readonly string[];
   readonly failure?: { readonly code: string; readonly message: string };

@@ -321,3 +321,14 @@ describe("any race, with attempts that land late, lanes that die and reports tha
     expect(raced).toBeGreaterThan(30);
   });
 });
+
+test("a refusal of the copy's own requests holds its parts back", () => {
+  const claim = begin();
+  dispatch.refused(failure("SlowDown", 503, { side: "destination", retryAfterMs: 7000 }), now);
+  const grant = claim(1, 5);
+  expect(tasksOf(grant)).toEqual([]);
+  expect(grant.kind === "work" && grant.retryInMs !== null && grant.retryInMs >= 7000).toBe(true);
+  expect(dispatch.pace(record.load(), now)).toEqual({ streams: 0, throttledBy: ["destination"] });
+  now += 7000;
+  expect(tasksOf(claim(1, 5))).toHaveLength(1);
+});

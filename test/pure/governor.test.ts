@@ -49,6 +49,16 @@ describe("the streams of a copy", () => {
     expect(governor.streams(NOW + 100_000)).toBe(16);
   });
 
+  test("are few after a refusal that came before any of them, however long the store wanted to be left alone", () => {
+    const governor = copy();
+    governor.failed({ ...SLOW_DOWN, retryAfterMs: 45_000 }, of(1), NOW);
+    governor.look(0, NOW + 44_999);
+    expect(governor.streams(NOW + 44_999)).toBe(0);
+    governor.look(0, NOW + 45_000);
+    expect(governor.streams(NOW + 45_000)).toBe(1);
+    expect(governor.streams(NOW + 50_000)).toBeGreaterThan(16);
+  });
+
   test("settle below what a store takes, stay near it, and are back in seconds when it takes more", () => {
     // A store that refuses whatever is begun while it has more than `takes` streams; parts of three seconds.
     const governor = copy();

@@ -114,6 +114,98 @@ test("Retry-After of one part is waited for by all of them", async () => {
   expect(Math.min(...later)).toBeGreaterThanOrEqual(heardAt + 1900);
 });
 
+test("a store that throttles Create is not met by all parts at once when it takes it, nor before Retry-After", async () => {
+  east.putGenerated("source", "create", { size: 40 * PART });
+  west.swallow({ key: "create" });
+  const busy = { kind: "answer", code: "SlowDown", headers: { "retry-after": "7" } } as const;
+  west.fault({ operation: "CreateMultipartUpload", key: "create" }, busy, { times: 1 });
+  west.fault({ operation: "UploadPart" }, { kind: "throttle", direction: "in", bytesPerSecond: 4 * PART });
+  const id = await mesh.startCopy({
+    source: "east:source/create",
+    destination: "west:destination/create",
+    partSize: PART,
+    lanes: 8,
+    verify: "off",
+  });
+  const begun = await mesh.until(id, ({ phase }) => phase === "uploading");
+  expect(begun.pace?.throttledBy).toEqual(["destination"]);
+  expect(await mesh.ended(id)).toMatchObject({ phase: "completed", parts: { failedAttempts: 0 } });
+  const [refused] = west.requests({ operation: "CreateMultipartUpload", key: "create", status: 503 });
+  const parts = west.requests({ operation: "UploadPart", key: "create" }).map(({ startedAt }) => startedAt);
+  const first = Math.min(...parts);
+  expect(first).toBeGreaterThanOrEqual((refused?.endedAt ?? Number.NaN) + 6900);
+  // A copy that nobody has refused anything begins with sixteen.
+  expect(parts.filter((startedAt) => startedAt < first + 300).length).toBeLessThanOrEqual(8);
+});
+
+test.each([
+  { operation: "HeadObject", side: "source" },
+  { operation: "GetObjectTagging", side: "source" },
+  { operation: "HeadObject", side: "destination" },
+  { operation: "CreateMultipartUpload", side: "destination" },
+  { operation: "ListParts", side: "destination" },
+] as const)(
+  "a $side that throttles $operation of a copy is known as busy to it",
+  async ({ operation, side }) => {
+    const key = `told/${operation}/${side}`;
+    east.put("source", key, Buffer.alloc(2 * PART), { tags: [{ key: "a", value: "b" }] });
+    const store = side === "source" ? east : west;
+    store.fault({ operation, key }, { kind: "answer", code: "SlowDown" }, { times: 1 });
+    const id = await mesh.startCopy({
+      source: `east:source/${key}`,
+      destination: `west:destination/${key}`,
+      partSize: PART,
+      // Only then the destination is asked before anything is written.
+      ifExists: "skip",
+    });
+    const told = await mesh.until(
+      id,
+      ({ phase, pace }) => phase === "completed" || (pace?.throttledBy.length ?? 0) > 0,
+    );
+    expect(told.pace?.throttledBy).toEqual([side]);
+    expect(await mesh.ended(id)).toMatchObject({ phase: "completed", parts: { failedAttempts: 0 } });
+  },
+);
+
+test("a HEAD that is answered with 429 is not asked again by a GET before Retry-After", async () => {
+  east.put("source", "head", "x");
+  const busy = { kind: "answer", status: 429, headers: { "retry-after": "2" } } as const;
+  east.fault({ operation: "HeadObject", key: "head" }, busy, { times: 1 });
+  const id = await mesh.startCopy({ source: "east:source/head", destination: "west:destination/head" });
+  expect(await mesh.ended(id)).toMatchObject({ phase: "completed" });
+  const [refused, next] = east.requests({ key: "head" });
+  expect(refused?.status).toBe(429);
+  expect(next?.startedAt).toBeGreaterThanOrEqual((refused?.endedAt ?? Number.NaN) + 1900);
+});
+
+test.each(["source", "destination"] as const)(
+  "a %s that throttles the listing of a sync is asked for its objects slowly at first",
+  async (side) => {
+    const prefix = `listed/${side}/`;
+    for (let index = 0; index < 60; index++) east.put("source", `${prefix}${index}`, "x");
+    const store = side === "source" ? east : west;
+    const busy = { kind: "answer", code: "SlowDown", headers: { "retry-after": "3" } } as const;
+    store.fault({ operation: "ListObjectsV2" }, busy, { times: 1 });
+    const id = await mesh.startSync({
+      source: `east:source/${prefix}`,
+      destination: `west:destination/${prefix}`,
+    });
+    const told = await mesh.untilSync(
+      id,
+      ({ phase, pace }) => phase === "completed" || (pace?.throttledBy.length ?? 0) > 0,
+    );
+    expect(told.pace?.throttledBy).toEqual([side]);
+    expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 60 } });
+    const [refused] = store.requests({ operation: "ListObjectsV2", status: 503 });
+    const puts = west.requests({ operation: "PutObject" }).filter(({ key }) => key?.startsWith(prefix));
+    const moments = puts.map(({ startedAt }) => startedAt);
+    const first = Math.min(...moments);
+    expect(first).toBeGreaterThanOrEqual((refused?.endedAt ?? Number.NaN) + 2900);
+    // Unheeded, the refusal would be followed by all of them within a moment.
+    expect(moments.filter((startedAt) => startedAt < first + 1000).length).toBeLessThan(30);
+  },
+);
+
 test("a part whose connection is slow is sent once more over another one, and the slow one is let go", async () => {
   east.putGenerated("source", "slow", { size: 20 * PART });
   west.swallow({ key: "slow" });
