@@ -1,11 +1,13 @@
 // What the HTTP API answers, as schemas: for the documentation at /openapi.json, and for the tests, which hold every
 // answer of every test against them. They are strict: a field that is not written down here is a failed test.
 //
-// Nothing in the mesh checks its own answers with them while it runs.
+// Nothing in the mesh checks its own answers with them while it runs. The dashboard takes its types from here, so nothing
+// is imported that needs the types of Workers.
 
 import { z } from "zod";
-import { COMPARE_MODES } from "./compare.ts";
+import { COMPARE_MODES } from "./compare_modes.ts";
 import { COPY_PHASES, SYNC_PHASES } from "./phases.ts";
+import { PROVIDERS, ProfileSchema } from "./profiles.ts";
 
 const Time = z.iso.datetime();
 const MaybeTime = Time.nullable();
@@ -24,6 +26,8 @@ const ObjectRef = z.strictObject({
   key: z.string(),
   versionId: z.string().optional(),
 });
+
+const Prefix = z.strictObject({ store: z.string(), bucket: z.string(), prefix: z.string() });
 
 const Failure = z.strictObject({
   code: z.string().describe("stable"),
@@ -189,6 +193,7 @@ export const SyncList = z.strictObject({
 /** A line of a sync's report. */
 export const ReportLine = z.looseObject({
   key: z.string(),
+  reason: z.string().optional(),
   action: z.enum(["copied", "skipped", "failed", "deleted", "delete_failed", "would_copy", "would_delete"]),
   size: Bytes,
 });
@@ -210,8 +215,8 @@ export const Schedule = z.strictObject({
   timezone: z.string(),
   enabled: z.boolean(),
   overlap: z.enum(["skip", "queue"]),
-  copy: z.looseObject({}).optional(),
-  sync: z.looseObject({}).optional(),
+  copy: z.looseObject({ source: ObjectRef, destination: ObjectRef }).optional(),
+  sync: z.looseObject({ source: Prefix, destination: Prefix }).optional(),
   createdAt: Time,
   nextRunAt: MaybeTime,
   lastRun: Run.nullable(),
@@ -224,15 +229,23 @@ export const QueuedRun = z.strictObject({ schedule: z.string(), run: Run });
 
 const Store = z.union([
   z.strictObject({ name: z.string(), ok: z.literal(false), error: z.string() }),
-  z.looseObject({
+  z.strictObject({
     name: z.string(),
     ok: z.literal(true),
     endpoint: z.string(),
     region: z.string(),
-    provider: z.string(),
+    provider: z.enum(PROVIDERS),
     style: z.enum(["path", "virtual"]),
+    profile: ProfileSchema.describe("what it can do"),
     temporaryCredentials: z.boolean(),
-    encryption: z.string().nullable(),
+    encryption: z.enum(["AES256", "aws:kms", "customer"]).nullable(),
+    buckets: z.array(z.string()).optional().describe("the only ones; left out: any"),
+    readOnly: z.boolean().optional(),
+    allowInsecure: z.boolean().optional(),
+    maxConcurrency: z.int().optional(),
+    maxRequestsPerSecond: z.number().optional(),
+    requesterPays: z.boolean().optional(),
+    location: z.string().optional(),
   }),
 ]);
 
@@ -260,9 +273,9 @@ export const Check = z.strictObject({
     }),
   ),
   advice: z.array(z.string()).describe("what to do"),
-  profile: z
-    .looseObject({})
-    .describe('what differs from the store\'s profile; goes into its secret as "profile"'),
+  profile: ProfileSchema.partial().describe(
+    'what differs from the store\'s profile; goes into its secret as "profile"',
+  ),
   leftovers: z.array(z.string()).describe("keys that could not be deleted"),
 });
 

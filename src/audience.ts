@@ -11,6 +11,7 @@
 //
 // In memory only: when the object dies its streams break, and viewers come back.
 
+import type { PartsMessage } from "./parts_message.ts";
 import { DEFAULT_WIDTH } from "./progress.ts";
 import { readCount, readSwitch } from "./query.ts";
 
@@ -31,14 +32,6 @@ export interface PartStage {
   whole(): PartsMessage;
   /** What has changed since this or whole() was last called; null: nothing. */
   news(): PartsMessage | null;
-}
-
-export interface PartsMessage {
-  readonly total: number;
-  /** The parts named are all that were ever handed out: whatever was known before is void. */
-  readonly reset: boolean;
-  /** Part number, state, lane, failed attempts. */
-  readonly parts: readonly (readonly [number, string, number | null, number])[];
 }
 
 interface Frame {

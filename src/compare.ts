@@ -15,18 +15,10 @@
 //
 // Invariant: "equal" always names its proof; "different" its reason.
 
+import type { CompareMode } from "./compare_modes.ts";
 import type { Checksum } from "./proof.ts";
 import type { Profile, Provider } from "./profiles.ts";
 import type { ListedObject } from "./xml_listing.ts";
-
-/**
- * `size`: size alone. `size+mtime`: and the destination was written after the source was last changed. `etag`: ETag or
- * record. `checksum`: only what is computed of the bytes counts (checksums; single-part MD5 ETags), so that objects without any
- * are copied in every run. `auto`: ETag, record, checksum, whichever proves it.
- */
-export type CompareMode = "auto" | "size" | "size+mtime" | "etag" | "checksum";
-
-export const COMPARE_MODES = ["auto", "size", "size+mtime", "etag", "checksum"] as const;
 
 export type EqualityProof = "size" | "size+mtime" | "etag" | "record" | "checksum";
 

@@ -12,6 +12,7 @@ import dom from "./dashboard/dom.js";
 import lists from "./dashboard/lists.js";
 import map from "./dashboard/map.js";
 import page from "./dashboard/page.html";
+import stores from "./dashboard/stores.js";
 import style from "./dashboard/style.css";
 import sync from "./dashboard/sync.js";
 
@@ -40,7 +41,7 @@ export async function dashboardResponse(): Promise<Response> {
 }
 
 async function assemble(): Promise<Dashboard> {
-  const script = [dom, api, map, chart, copy, lists, sync, app].map(inScope).join("\n");
+  const script = [dom, api, map, chart, copy, lists, stores, sync, app].map(inScope).join("\n");
   // Functions, lest a "$&" in a script means something.
   const html = page.replace("/* style */", () => style).replace("/* script */", () => script);
   const policy = [

@@ -28,6 +28,7 @@ import { isId } from "./id.ts";
 import { log } from "./log.ts";
 import { describeReceiver, readReceiver } from "./notify.ts";
 import { openApi } from "./openapi.ts";
+import type { Job } from "./phase.ts";
 import { COPY_PHASES } from "./phases.ts";
 import { runProbe } from "./probe.ts";
 import {
@@ -257,7 +258,7 @@ async function toCoordinator(call: Call): Promise<Response> {
   return await meshOf(call).Coordinator.getByName(id).fetch(call.req.raw);
 }
 
-const PHASES: ReadonlySet<string> = new Set(COPY_PHASES);
+const PHASES: ReadonlySet<string> = new Set(COPY_PHASES satisfies readonly (Job["phase"] | "admitted")[]);
 
 const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.
 

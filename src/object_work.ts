@@ -2,7 +2,8 @@
 // the same protocol: a lane reports and asks in one call, a batch has a lease and an attempt number.
 
 import type { AttributeChanges, TagChoice } from "./api.ts";
-import type { CompareMode, EqualityProof } from "./compare.ts";
+import type { EqualityProof } from "./compare.ts";
+import type { CompareMode } from "./compare_modes.ts";
 import type { Failure } from "./failure.ts";
 import type { Pace } from "./pace.ts";
 import type { Proof } from "./proof.ts";

@@ -4,9 +4,9 @@
 // looked; a part gets from "never handed out" to "done" only past the highest row that was seen. So 10,000 finished
 // parts are read once for each viewer, and not again.
 
-import type { PartsMessage } from "./audience.ts";
 import type { PartRow } from "./part_rows.ts";
 import type { PartTable } from "./part_table.ts";
+import type { PartWord, PartsMessage } from "./parts_message.ts";
 import { partState } from "./status.ts";
 
 const ALL = 10_000;
@@ -56,6 +56,6 @@ function index(rows: readonly PartRow[]): Map<number, string> {
   return new Map(rows.map((row) => [row.partNumber, JSON.stringify(describe(row))]));
 }
 
-function describe(row: PartRow): PartsMessage["parts"][number] {
+function describe(row: PartRow): PartWord {
   return [row.partNumber, partState(row), row.lane, row.failedAttempts];
 }

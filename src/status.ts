@@ -6,6 +6,7 @@ import { type Failure, publicCode } from "./failure.ts";
 import { type Job, isEnded, objectOf, workOf } from "./job.ts";
 import type { PartRow, PartTotals } from "./part_rows.ts";
 import { type Plan, partRange, unitCount } from "./plan.ts";
+import type { CopyPhase } from "./phases.ts";
 import type { TimelineEntry } from "./timeline.ts";
 
 export interface StatusInput {
@@ -43,7 +44,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
   const uploaded = ended || work.phase === "completing" || work.phase === "verifying";
   return {
     id,
-    phase: job.phase,
+    phase: job.phase satisfies CopyPhase,
     ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
     ...(work.phase === "queued" && work.behind !== null ? { queuedBehind: work.behind } : {}),
     source: spec.source,

@@ -20,7 +20,7 @@ import {
   parseWith,
 } from "./api.ts";
 import { DEFAULT_MAX_DELETES, type MaxDeletes, parseMaxDeletes } from "./deletes.ts";
-import { COMPARE_MODES, type CompareMode } from "./compare.ts";
+import { COMPARE_MODES, type CompareMode } from "./compare_modes.ts";
 import type { Filter } from "./filter.ts";
 import { type Glob, compileGlob } from "./glob.ts";
 import { placeOf } from "./place.ts";

@@ -10,6 +10,7 @@ import { SYNC_PHASES } from "./phases.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { idempotencyKey, readBody, readLimit } from "./request.ts";
 import { destinationPlace, formatPrefix, parseSyncRequest, resolveSync } from "./sync_api.ts";
+import type { SyncJob } from "./sync_job.ts";
 import type { AdmittedSync } from "./sync_rows.ts";
 
 type Mesh = Cloudflare.Exports;
@@ -113,4 +114,4 @@ function meshOf(call: Call): Mesh {
   return (call.executionCtx as ExecutionContext).exports;
 }
 
-const PHASES: ReadonlySet<string> = new Set(SYNC_PHASES);
+const PHASES: ReadonlySet<string> = new Set(SYNC_PHASES satisfies readonly (SyncJob["phase"] | "admitted")[]);

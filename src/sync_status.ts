@@ -2,6 +2,7 @@
 
 import { describeMaxDeletes } from "./deletes.ts";
 import { publicCode } from "./failure.ts";
+import type { SyncPhase } from "./phases.ts";
 import { type Sum, underWay } from "./report.ts";
 import type { StoredPart } from "./report_buffer.ts";
 import { type PaceView, describeFailure } from "./status.ts";
@@ -36,7 +37,7 @@ export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
   const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
   return {
     id,
-    phase: job.phase,
+    phase: job.phase satisfies SyncPhase,
     ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
     source: formatPrefix(source),
     destination: formatPrefix(destination),

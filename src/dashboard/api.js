@@ -5,6 +5,8 @@ const TOKEN = "bucket-brigade-token";
 /** The mesh says something every 5 s, if only that it is still there. */
 const SILENCE_MS = 20_000;
 const POLL_MS = 2_000;
+/** How often a list is asked for while somebody looks. */
+const LIST_MS = 3_000;
 const RETRY_MS = 2_000;
 /** Streams that end before anything has come, until it is asked for instead. */
 const MAX_BARREN = 2;
@@ -22,16 +24,19 @@ export function setToken(value) {
 }
 
 /**
- * @param {string} method
- * @param {string} path
+ * What the mesh answers is taken at its word: its tests hold every answer against the schema of the type.
+ *
+ * @template {string} Method
+ * @template {string} Path
+ * @param {Method} method
+ * @param {Path} path
  * @param {unknown} [body]
  * @param {AbortSignal} [signal]
- * @returns {Promise<any>}
+ * @returns {Promise<import("./calls.ts").AnswerTo<`${Method} ${Path}`>>}
  */
 export async function call(method, path, body, signal) {
   const response = await send(method, path, body, signal);
-  if (response.status === 204) return null;
-  return await response.json();
+  return JSON.parse(response.status === 204 ? "null" : await response.text());
 }
 
 /**
@@ -52,6 +57,7 @@ export async function send(method, path, body, signal) {
     cache: "no-store",
   });
   if (response.ok) return response;
+  /** @type {{ detail?: string }} */
   const problem = await response.json().catch(() => ({}));
   const detail = problem.detail ?? `The mesh answered ${response.status}`;
   if (response.status === 401) throw new SignedOut(detail);
@@ -178,4 +184,18 @@ export async function pause(waitMs, signal) {
       resolve(undefined);
     });
   });
+}
+
+/**
+ * Does something again and again, and rests while nobody looks.
+ *
+ * @param {() => Promise<void>} work
+ * @param {AbortSignal} signal
+ */
+export async function repeat(work, signal) {
+  for (;;) {
+    if (signal.aborted) return;
+    if (document.visibilityState === "visible") await work();
+    await pause(LIST_MS, signal);
+  }
 }

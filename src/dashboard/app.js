@@ -2,8 +2,9 @@
 
 import { SignedOut, call, setToken, token } from "./api.js";
 import { showCopy } from "./copy.js";
-import { announce, byId, clearError, confirmed, field, h, setText, showError } from "./dom.js";
-import { showSchedules, showStores, showWork, valuesOf } from "./lists.js";
+import { announce, byId, clearError, confirmed, field, h, setText, showError, valuesOf } from "./dom.js";
+import { showCopies, showSchedules, showSyncs } from "./lists.js";
+import { showStores } from "./stores.js";
 import { showSync } from "./sync.js";
 
 const main = byId("main");
@@ -29,11 +30,11 @@ async function route() {
   try {
     if (section === "copies" && id !== undefined) await showCopy(main, signal, id);
     else if (section === "syncs" && id !== undefined) await showSync(main, signal, id);
-    else if (section === "syncs") await showWork(main, signal, "syncs");
+    else if (section === "syncs") await showSyncs(main, signal);
     else if (section === "schedules") await showSchedules(main, signal);
     else if (section === "stores") await showStores(main, signal);
     else if (section === "new") showStart();
-    else await showWork(main, signal, "copies");
+    else await showCopies(main, signal);
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof SignedOut) {

@@ -18,6 +18,11 @@ import {
 } from "./dom.js";
 import { PartMap, measure } from "./map.js";
 
+/** @typedef {import("./calls.ts").CopyStatus} CopyStatus */
+/** @typedef {import("./calls.ts").TimelineEntry} TimelineEntry */
+/** @typedef {import("../parts_message.ts").PartsMessage} PartsMessage */
+
+/** @type {readonly string[]} */
 const ENDED = ["completed", "failed", "cancelled"];
 const STATES = {
   live: "live",
@@ -32,35 +37,60 @@ const STATES = {
  * @param {string} id
  */
 export async function showCopy(main, signal, id) {
-  const path = `/copies/${id}`;
+  const path = /** @type {const} */ (`/copies/${id}`);
   const page = copyPage(path);
   main.replaceChildren(...page.nodes);
   signal.addEventListener("abort", page.close);
-  page.status(await call("GET", path, undefined, signal));
-  await followWork(path, page, signal, "?parts", async () => {
-    /** @type {any[]} */
-    const parts = [];
-    for (let cursor = "0"; cursor !== null;) {
-      const answer = await call("GET", `${path}/parts?cursor=${cursor}`, undefined, signal);
-      parts.push(...answer.parts);
-      cursor = answer.next;
-    }
-    const rows = parts.map((part) => [part.partNumber, part.state, part.lane, part.failedAttempts]);
-    page.parts({ total: rows.length, reset: true, parts: rows });
-  });
+  const read = async () => await call("GET", path, undefined, signal);
+  page.status(await read());
+  await followWork(
+    { path, query: "?parts", read, readMore: () => readParts(path, page, signal) },
+    page,
+    signal,
+  );
 }
+
+/**
+ * @param {`/copies/${string}`} path
+ * @param {ReturnType<typeof copyPage>} page
+ * @param {AbortSignal} signal
+ */
+async function readParts(path, page, signal) {
+  /** @type {import("../parts_message.ts").PartWord[]} */
+  const words = [];
+  /** @type {string | null} */
+  let cursor = "0";
+  while (cursor !== null) {
+    /** @type {import("./calls.ts").AnswerTo<"GET /copies/1/parts?">} */
+    const { parts, next } = await call("GET", `${path}/parts?cursor=${cursor}`, undefined, signal);
+    for (const { partNumber, state, lane, failedAttempts } of parts)
+      words.push([partNumber, state, lane, failedAttempts]);
+    cursor = next;
+  }
+  page.parts({ total: words.length, reset: true, parts: words });
+}
+
+/**
+ * @template Status
+ * @typedef {{
+ *   status: (status: import("./calls.ts").Untimed<Status>) => void,
+ *   timeline: (entries: readonly TimelineEntry[]) => void,
+ *   parts: (message: PartsMessage) => void,
+ *   state: (text: string) => void,
+ *   onAct: (act: () => void) => void,
+ * }} WorkPage what is shown of a copy or a sync; `onAct` is called with what to do when somebody has acted on it
+ */
 
 /**
  * Keeps a page up to date by events, or by asking, and begins again when something was done about the work: a paused copy
  * sends nothing for half a minute.
  *
- * @param {string} path
- * @param {{ status: (status: any) => void, timeline: (entries: any[]) => void, parts: (message: any) => void, state: (text: string) => void, onAct: (act: () => void) => void }} page
+ * @template {CopyStatus | import("./calls.ts").SyncStatus} Status
+ * @param {{ path: string, query: string, read: () => Promise<Status>, readMore: () => Promise<void> }} work
+ * @param {WorkPage<Status>} page
  * @param {AbortSignal} signal
- * @param {string} query
- * @param {() => Promise<void>} pollMore
  */
-export async function followWork(path, page, signal, query, pollMore) {
+export async function followWork({ path, query, read, readMore }, page, signal) {
   for (;;) {
     const again = new AbortController();
     page.onAct(() => again.abort());
@@ -71,17 +101,18 @@ export async function followWork(path, page, signal, query, pollMore) {
        */
       event(name, json) {
         const start = performance.now();
+        /** @type {unknown} */
         const data = JSON.parse(json);
-        if (name === "status") page.status(data);
-        if (name === "timeline") page.timeline([data]);
-        if (name === "parts") page.parts(data);
+        if (name === "status") page.status(/** @type {import("./calls.ts").Untimed<Status>} */ (data));
+        if (name === "timeline") page.timeline([/** @type {TimelineEntry} */ (data)]);
+        if (name === "parts") page.parts(/** @type {PartsMessage} */ (data));
         measure("update", start);
       },
       async poll() {
-        const status = await call("GET", path, undefined, signal);
+        const status = await read();
         page.status(status);
         page.timeline(status.timeline);
-        await pollMore();
+        await readMore();
         return [...ENDED, "finished_with_errors"].includes(status.phase);
       },
       /** @param {keyof typeof STATES} state */
@@ -100,7 +131,7 @@ export async function followWork(path, page, signal, query, pollMore) {
   }
 }
 
-/** @param {string} path */
+/** @param {`/copies/${string}`} path */
 function copyPage(path) {
   const head = workHead(path);
   const bar = h("progress", { "aria-label": "Bytes copied" });
@@ -123,7 +154,7 @@ function copyPage(path) {
         head.timelineNode,
       ),
     ],
-    /** @param {any} status */
+    /** @param {import("./calls.ts").Untimed<CopyStatus>} status */
     status(status) {
       const { phase, source, destination, bytes, parts, rate } = status;
       head.show(status, `${source.key.split("/").at(-1)}`);
@@ -156,7 +187,7 @@ function copyPage(path) {
       }
     },
     timeline: head.timeline,
-    parts: /** @param {any} message */ (message) => map.take(message),
+    parts: /** @param {PartsMessage} message */ (message) => map.take(message),
     state: head.state,
     onAct: head.onAct,
     close: () => {
@@ -195,7 +226,7 @@ export function workHead(path) {
     },
     state: /** @param {string} text */ (text) => setText(state, text),
     /**
-     * @param {any} status
+     * @param {Pick<CopyStatus, "failure" | "warnings" | "orphans"> & { phase: string }} status
      * @param {string} name
      */
     show(status, name) {
@@ -219,9 +250,7 @@ export function workHead(path) {
         );
       }
       warnings.hidden = texts.length === 0;
-      warnings.replaceChildren(
-        ...texts.map(/** @param {string} warning */ (warning) => h("li", {}, warning)),
-      );
+      warnings.replaceChildren(...texts.map((warning) => h("li", {}, warning)));
     },
     /** @param {{ name: string, make: () => HTMLElement }[]} buttons */
     buttons(buttons) {
@@ -232,7 +261,7 @@ export function workHead(path) {
       actions.replaceChildren(...buttons.map(({ make }) => make()));
       if (hadFocus) (actions.querySelector("button") ?? byId("main")).focus();
     },
-    /** @param {readonly { at: string, event: string, detail?: string }[]} entries */
+    /** @param {readonly TimelineEntry[]} entries */
     timeline(entries) {
       for (const { at, event, detail } of entries) {
         const key = `${at} ${event} ${detail ?? ""}`;
@@ -247,7 +276,7 @@ export function workHead(path) {
   };
 }
 
-/** @param {any} failure */
+/** @param {import("./calls.ts").Failure} failure */
 function failureNodes({ code, message, operation, status, requestId, storeCode }) {
   const facts = terms(["Code", "Store's code", "Operation", "HTTP status", "Request ID"]);
   facts.set("Code", code);
@@ -261,8 +290,8 @@ function failureNodes({ code, message, operation, status, requestId, storeCode }
 /**
  * What can be done about a copy in its phase.
  *
- * @param {any} status
- * @param {string} path
+ * @param {import("./calls.ts").Untimed<CopyStatus>} status
+ * @param {`/copies/${string}`} path
  * @param {() => void} acted
  */
 function buttonsFor(status, path, acted) {

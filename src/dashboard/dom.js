@@ -71,6 +71,11 @@ export function formatObject({ store, bucket, key }) {
   return `${store}:${bucket}/${key}`;
 }
 
+/** @param {{ store: string, bucket: string, prefix: string }} ref */
+export function formatPrefix({ store, bucket, prefix }) {
+  return `${store}:${bucket}/${prefix}`;
+}
+
 /**
  * A phase in words, and whether it is good or bad.
  *
@@ -176,6 +181,19 @@ export function field(label, attributes, choices = null) {
       : h("select", attributes, ...choices.map((choice) => h("option", {}, choice)));
   if (attributes["type"] === "checkbox") return h("label", { class: "check" }, control, label);
   return h("label", {}, label, control);
+}
+
+/**
+ * The filled fields of a form by their names.
+ *
+ * @param {HTMLFormElement} form
+ * @returns {Record<string, string>}
+ */
+export function valuesOf(form) {
+  const entries = [...new FormData(form)].map(
+    ([name, value]) => /** @type {const} */ ([name, String(value).trim()]),
+  );
+  return Object.fromEntries(entries.filter(([, value]) => value !== ""));
 }
 
 /** @param {unknown} error */

@@ -1,59 +1,92 @@
-// The lists: copies, syncs, schedules and stores, asked for every few seconds while somebody looks.
+// The lists: copies, syncs and schedules, asked for every few seconds while somebody looks.
 
-import { call, pause } from "./api.js";
+import { call, repeat } from "./api.js";
 import {
   actionButton,
   confirmed,
   field,
+  formatObject,
+  formatPrefix,
   formatTime,
   h,
   keyedTable,
   phaseNode,
   announce,
   showError,
+  valuesOf,
 } from "./dom.js";
 
-const POLL_MS = 3_000;
+/** @typedef {import("./calls.ts").CopyRow} CopyRow */
+/** @typedef {import("./calls.ts").SyncRow} SyncRow */
+/** @typedef {import("./calls.ts").Schedule} Schedule */
 
 /**
  * @param {HTMLElement} main
  * @param {AbortSignal} signal
- * @param {"copies" | "syncs"} kind
  */
-export async function showWork(main, signal, kind) {
-  const title = kind === "copies" ? "Copies" : "Syncs";
+export async function showCopies(main, signal) {
+  /** @type {readonly CopyRow["phase"][]} */
+  const phases = ["uploading", "queued", "blocked", "paused", "completed", "failed", "cancelled"];
+  await showWork(main, signal, {
+    kind: "copies",
+    title: "Copies",
+    phases,
+    read: async (query) => {
+      const { copies, next } = await call("GET", `/copies?${query}`, undefined, signal);
+      return { rows: copies, next };
+    },
+    beginner: /** @param {CopyRow} row */ ({ schedule }) => schedule ?? "hand",
+  });
+}
+
+/**
+ * @param {HTMLElement} main
+ * @param {AbortSignal} signal
+ */
+export async function showSyncs(main, signal) {
+  /** @type {readonly SyncRow["phase"][]} */
+  const phases = ["copying", "blocked", "paused", "completed", "finished_with_errors", "failed", "cancelled"];
+  await showWork(main, signal, {
+    kind: "syncs",
+    title: "Syncs",
+    phases,
+    read: async (query) => {
+      const { syncs, next } = await call("GET", `/syncs?${query}`, undefined, signal);
+      return { rows: syncs, next };
+    },
+    beginner: /** @param {SyncRow} row */ ({ schedule, dryRun }) =>
+      `${schedule ?? "hand"}${dryRun ? ", dry run" : ""}`,
+  });
+}
+
+/**
+ * @template {CopyRow | SyncRow} Row
+ * @param {HTMLElement} main
+ * @param {AbortSignal} signal
+ * @param {{
+ *   kind: "copies" | "syncs",
+ *   title: string,
+ *   phases: readonly string[],
+ *   read: (query: string) => Promise<{ rows: readonly Row[], next: string | null }>,
+ *   beginner: (row: Row) => string,
+ * }} work
+ */
+async function showWork(main, signal, { kind, title, phases, read, beginner }) {
   const table = keyedTable(
     title,
     [
       { title: "Phase", cell: ({ phase }) => phaseNode(phase) },
       { title: "Source", cell: ({ id, source }) => h("a", { href: `#/${kind}/${id}` }, source) },
       { title: "Destination", cell: ({ destination }) => destination },
-      {
-        title: "Begun by",
-        cell: ({ schedule, dryRun }) =>
-          [schedule ?? "hand", ...(dryRun === true ? ["dry run"] : [])].join(", "),
-      },
+      { title: "Begun by", cell: beginner },
       { title: "Asked for", cell: ({ createdAt }) => formatTime(createdAt) },
       { title: "Ended", cell: ({ endedAt }) => formatTime(endedAt) },
     ],
-    /** @param {any} item */ (item) => item.id,
+    /** @param {Row} row */ (row) => row.id,
   );
   const empty = h("p", { class: "quiet" });
   const phase = h("select", { "aria-label": "Phase" }, h("option", { value: "" }, "every phase"));
-  const phases = [
-    "uploading",
-    "copying",
-    "queued",
-    "blocked",
-    "paused",
-    "completed",
-    "finished_with_errors",
-    "failed",
-    "cancelled",
-  ];
-  const foreign = kind === "copies" ? ["copying", "finished_with_errors"] : ["uploading", "queued"];
-  for (const name of phases)
-    if (!foreign.includes(name)) phase.append(h("option", { value: name }, name.replaceAll("_", " ")));
+  for (const name of phases) phase.append(h("option", { value: name }, name.replaceAll("_", " ")));
   /** @type {string | null} */
   let cursor = null;
   /** @type {string | null} */
@@ -80,12 +113,12 @@ export async function showWork(main, signal, kind) {
     const query = new URLSearchParams({ limit: "50" });
     if (phase.value !== "") query.set("phase", phase.value);
     if (cursor !== null) query.set("cursor", cursor);
-    const page = await call("GET", `/${kind}?${query}`, undefined, signal);
+    const page = await read(query.toString());
     next = page.next;
     older.disabled = next === null;
     newest.disabled = cursor === null;
-    table.show(page[kind]);
-    empty.textContent = page[kind].length === 0 ? "None yet. Start one under “Start”." : "";
+    table.show(page.rows);
+    empty.textContent = page.rows.length === 0 ? "None yet. Start one under “Start”." : "";
   };
   await repeat(refresh, signal);
 }
@@ -108,7 +141,7 @@ export async function showSchedules(main, signal) {
       { title: "Last", cell: lastRun },
       { title: "Do", cell: (schedule) => scheduleActions(schedule, refresh) },
     ],
-    /** @param {any} schedule */ (schedule) => schedule.name,
+    /** @param {Schedule} schedule */ (schedule) => schedule.name,
   );
   const empty = h("p", { class: "quiet" });
   const refresh = async () => {
@@ -120,18 +153,13 @@ export async function showSchedules(main, signal) {
   await repeat(refresh, signal);
 }
 
-/** @param {any} schedule */
+/** @param {Schedule} schedule */
 function startsWhat({ copy, sync }) {
-  const [kind, { source, destination }] = copy === undefined ? ["sync", sync] : ["copy", copy];
-  return `${kind} ${place(source)} → ${place(destination)}`;
+  if (copy !== undefined) return `copy ${formatObject(copy.source)} → ${formatObject(copy.destination)}`;
+  return sync === undefined ? "" : `sync ${formatPrefix(sync.source)} → ${formatPrefix(sync.destination)}`;
 }
 
-/** @param {{ store: string, bucket: string, key?: string, prefix?: string }} ref */
-function place({ store, bucket, key, prefix }) {
-  return `${store}:${bucket}/${key ?? prefix ?? ""}`;
-}
-
-/** @param {any} schedule */
+/** @param {Schedule} schedule */
 function lastRun({ lastRun: run }) {
   if (run === null) return "never";
   const words = `${run.phase ?? run.outcome}, ${formatTime(run.dueAt)}`;
@@ -141,7 +169,7 @@ function lastRun({ lastRun: run }) {
 }
 
 /**
- * @param {any} schedule
+ * @param {Schedule} schedule
  * @param {() => Promise<void>} refresh
  */
 function scheduleActions({ name }, refresh) {
@@ -206,66 +234,4 @@ function scheduleForm(refresh) {
     }
   });
   return h("section", { class: "panel" }, h("h2", {}, "New or changed schedule"), form);
-}
-
-/**
- * @param {HTMLElement} main
- * @param {AbortSignal} signal
- */
-export async function showStores(main, signal) {
-  const table = keyedTable(
-    "Stores",
-    [
-      { title: "Name", cell: ({ name }) => name },
-      {
-        title: "State",
-        cell: ({ ok, error }) => (ok ? "configured" : h("span", { class: "phase bad" }, error)),
-      },
-      { title: "Provider", cell: ({ provider = "" }) => provider },
-      { title: "Endpoint", cell: ({ endpoint = "" }) => endpoint },
-      { title: "Region", cell: ({ region = "" }) => region },
-      { title: "Buckets", cell: ({ ok, buckets }) => (ok ? (buckets?.join(", ") ?? "all") : "") },
-      {
-        title: "Use",
-        cell: ({ ok, readOnly }) =>
-          ok ? (readOnly === true ? "source only" : "source and destination") : "",
-      },
-    ],
-    /** @param {any} store */ (store) => store.name,
-  );
-  const notify = h("p", { class: "quiet" });
-  main.replaceChildren(h("h1", {}, "Stores"), table.node, notify);
-  await repeat(async () => {
-    const answer = await call("GET", "/stores", undefined, signal);
-    table.show(answer.stores);
-    const { state, host, error } = answer.notify;
-    notify.textContent = `Webhooks: ${state === "on" ? `to ${host}` : (error ?? "off")}`;
-  }, signal);
-}
-
-/**
- * The filled fields of a form by their names.
- *
- * @param {HTMLFormElement} form
- * @returns {Record<string, string>}
- */
-export function valuesOf(form) {
-  const entries = [...new FormData(form)].map(
-    ([name, value]) => /** @type {const} */ ([name, String(value).trim()]),
-  );
-  return Object.fromEntries(entries.filter(([, value]) => value !== ""));
-}
-
-/**
- * Does something again and again, and rests while nobody looks.
- *
- * @param {() => Promise<void>} work
- * @param {AbortSignal} signal
- */
-async function repeat(work, signal) {
-  for (;;) {
-    if (signal.aborted) return;
-    if (document.visibilityState === "visible") await work();
-    await pause(POLL_MS, signal);
-  }
 }

@@ -3,7 +3,7 @@
 
 import { h, setText } from "./dom.js";
 
-/** @typedef {[partNumber: number, state: string, lane: number | null, failedAttempts: number]} Row */
+/** @typedef {import("../parts_message.ts").PartWord} Row */
 
 const COLOURS = /** @type {const} */ ({
   pending: "not begun",
@@ -75,7 +75,7 @@ export class PartMap {
   }
 
   /**
-   * @param {{ total: number, reset: boolean, parts: readonly Row[] }} message
+   * @param {import("../parts_message.ts").PartsMessage} message
    */
   take({ total, reset, parts }) {
     if (reset) this.#rows.clear();

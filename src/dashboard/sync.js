@@ -14,6 +14,10 @@ import {
   terms,
 } from "./dom.js";
 
+/** @typedef {import("./calls.ts").SyncStatus} SyncStatus */
+/** @typedef {import("./calls.ts").ReportLine} ReportLine */
+
+/** @type {readonly string[]} */
 const ENDED = ["completed", "finished_with_errors", "failed", "cancelled"];
 /** Of a dry run so many lines are shown; the report has all. */
 const MAX_LINES = 1_000;
@@ -24,15 +28,16 @@ const MAX_LINES = 1_000;
  * @param {string} id
  */
 export async function showSync(main, signal, id) {
-  const path = `/syncs/${id}`;
+  const path = /** @type {const} */ (`/syncs/${id}`);
   const page = syncPage(path, signal);
   main.replaceChildren(...page.nodes);
-  page.status(await call("GET", path, undefined, signal));
-  await followWork(path, page, signal, "", async () => {});
+  const read = async () => await call("GET", path, undefined, signal);
+  page.status(await read());
+  await followWork({ path, query: "", read, readMore: async () => {} }, page, signal);
 }
 
 /**
- * @param {string} path
+ * @param {`/syncs/${string}`} path
  * @param {AbortSignal} signal
  */
 function syncPage(path, signal) {
@@ -47,7 +52,7 @@ function syncPage(path, signal) {
       { title: "Why", cell: ({ code, message }) => `${code}: ${message}` },
       { title: "Attempts", cell: ({ attempts }) => String(attempts) },
     ],
-    /** @param {any} failure */ (failure) => failure.key,
+    /** @param {SyncStatus["failures"][number]} failure */ (failure) => failure.key,
   );
   const failed = h(
     "section",
@@ -70,7 +75,7 @@ function syncPage(path, signal) {
         head.timelineNode,
       ),
     ],
-    /** @param {any} status */
+    /** @param {import("./calls.ts").Untimed<SyncStatus>} status */
     status(status) {
       const { phase, dryRun, objects, bytes, deletes, rate } = status;
       head.show(status, `${dryRun ? "Dry run: " : ""}${status.source} → ${status.destination}`);
@@ -130,7 +135,7 @@ function planPanel() {
       { title: "Size", cell: ({ size }) => formatBytes(size) },
       { title: "Why", cell: ({ reason = "" }) => reason },
     ],
-    /** @param {any} line */ (line) => `${line.action} ${line.key}`,
+    /** @param {ReportLine} line */ (line) => `${line.action} ${line.key}`,
   );
   const told = h("p", { class: "quiet" });
   const node = h(
@@ -150,7 +155,7 @@ function planPanel() {
       const response = await send("GET", `${path}/report`, undefined, signal);
       if (response.body === null) return;
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      /** @type {any[]} */
+      /** @type {ReportLine[]} */
       const lines = [];
       let text = "";
       let isWhole = false;
@@ -163,9 +168,11 @@ function planPanel() {
         text += value;
         const whole = text.split("\n");
         text = whole.pop() ?? "";
-        lines.push(
-          ...whole.map((line) => JSON.parse(line)).filter(({ action }) => action.startsWith("would_")),
-        );
+        for (const line of whole) {
+          /** @type {ReportLine} */
+          const parsed = JSON.parse(line);
+          if (parsed.action.startsWith("would_")) lines.push(parsed);
+        }
       }
       await reader.cancel();
       told.textContent = isWhole
@@ -186,8 +193,8 @@ function reasons(skippedBy) {
 /**
  * What can be done about a sync in its phase.
  *
- * @param {any} status
- * @param {string} path
+ * @param {import("./calls.ts").Untimed<SyncStatus>} status
+ * @param {`/syncs/${string}`} path
  * @param {() => void} acted
  */
 function buttonsFor(status, path, acted) {
@@ -220,7 +227,7 @@ function buttonsFor(status, path, acted) {
       "Do it",
       async () => {
         const { wouldCopy } = status.objects;
-        const deleted = status.deletes.wouldDelete;
+        const { wouldDelete: deleted = 0 } = status.deletes;
         const loss = deleted > 0 ? ` and delete ${deleted}` : "";
         const question = `Copy ${wouldCopy} keys to ${status.destination}${loss}? What is there under the same keys is overwritten.`;
         if (!(await confirmed(question, "Do it"))) return;
@@ -236,7 +243,7 @@ function buttonsFor(status, path, acted) {
 /**
  * The request that would do what a dry run has shown.
  *
- * @param {any} status
+ * @param {import("./calls.ts").Untimed<SyncStatus>} status
  */
 function requestOf({ source, destination, options }) {
   const { minSizeBytes: minSize, maxSizeBytes: maxSize, report: _report, dryRun: _dryRun, ...rest } = options;

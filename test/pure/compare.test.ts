@@ -1,14 +1,13 @@
 // Equal, different, or worth a HEAD: by mode, and by what ETags, records and checksums can prove.
 import { describe, expect, test } from "vitest";
 import {
-  COMPARE_MODES,
-  type CompareMode,
   type HeadFacts,
   compareHeads,
   compareListed,
   needsRestore,
   sourceEtagRecord,
 } from "../../src/compare.ts";
+import { COMPARE_MODES, type CompareMode } from "../../src/compare_modes.ts";
 import type { ListedObject } from "../../src/xml_listing.ts";
 
 const MD5_STORE = { md5Etag: true, md5MultipartEtag: true };

@@ -1,0 +1,50 @@
+// What the mesh answers to each call of the page, by the schemas of its API (answers.ts). For the type checker alone:
+// nothing of it is in the page.
+
+import type { z } from "zod";
+import type * as answers from "../answers.ts";
+
+type Body<Name extends keyof typeof answers> = z.infer<(typeof answers)[Name]>;
+
+export type CopyStatus = Body<"CopyStatus">;
+export type SyncStatus = Body<"SyncStatus">;
+export type CopyRow = Body<"CopyList">["copies"][number];
+export type SyncRow = Body<"SyncList">["syncs"][number];
+export type Schedule = Body<"Schedule">;
+export type Store = Body<"Stores">["stores"][number];
+export type Check = Body<"Check">;
+export type ReportLine = Body<"ReportLine">;
+export type TimelineEntry = CopyStatus["timeline"][number];
+export type Failure = NonNullable<CopyStatus["failure"]>;
+
+/** A status as an event brings it: the timeline has events of its own. */
+export type Untimed<Status> = Omit<Status, "timeline">;
+
+/** What is answered to `METHOD /path`; a call without a row has no answer that could be used. */
+export type AnswerTo<Call extends string> = Find<Call, Rows>;
+
+/** The first that fits: a path with more to it comes before the one that it begins with. */
+type Rows = [
+  ["GET /stores", Body<"Stores">],
+  [`POST /stores/${string}/check`, Check],
+  [`GET /copies?${string}`, Body<"CopyList">],
+  [`GET /copies/${string}/parts?${string}`, Body<"PartsPage">],
+  ["POST /copies", CopyStatus | Body<"Admitted">],
+  [`${"GET" | "POST"} /copies/${string}`, CopyStatus],
+  [`GET /syncs?${string}`, Body<"SyncList">],
+  ["POST /syncs", SyncStatus | Body<"Admitted">],
+  [`${"GET" | "POST"} /syncs/${string}`, SyncStatus],
+  ["GET /schedules", Body<"ScheduleList">],
+  [`PUT /schedules/${string}`, Schedule],
+  [`POST /schedules/${string}/run`, CopyStatus | SyncStatus | Body<"Admitted"> | Body<"QueuedRun">],
+  [`DELETE /schedules/${string}`, null],
+];
+
+type Find<Call extends string, Table> = Table extends [
+  readonly [infer Pattern, infer Answer],
+  ...infer Others,
+]
+  ? Call extends Pattern
+    ? Answer
+    : Find<Call, Others>
+  : never;
