@@ -1,7 +1,7 @@
 // Five projects: `pure` (no process, no network), `workers` (the built bundle in real workerd against the test store over
 // loopback HTTP), and three that need programs of others to be installed, so that `npm test` does not run them: `browser`
-// (the dashboard in a browser), `clients` (the test store judged by the AWS CLI) and `interop` (the mesh between stores that
-// others have written).
+// (the dashboard in a browser), `clients` (the test store judged by the AWS CLI, the metrics by Prometheus' promtool) and
+// `interop` (the mesh between stores that others have written).
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -30,7 +30,15 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      { test: { name: "clients", include: ["test/clients/**/*.test.ts"], testTimeout: 240_000 } },
+      {
+        test: {
+          name: "clients",
+          include: ["test/clients/**/*.test.ts"],
+          globalSetup: ["test/build.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: "interop",

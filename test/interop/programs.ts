@@ -12,12 +12,18 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ceph: "ceph-common",
   "ceph-authtool": "ceph-common",
   monmaptool: "ceph-mon",
+  promtool: "prometheus",
   "radosgw-admin": "radosgw",
 };
 
+/** Programs that judge what the mesh tells. */
+const JUDGES = ["promtool"];
+
 /** Which programs are not on the PATH, and how to get them; null when all are. */
 export function missingPrograms(needs: { readonly ceph: boolean }): string | null {
-  const missing = [...CLIENT_PROGRAMS, ...(needs.ceph ? CEPH_PROGRAMS : [])].filter((name) => !isThere(name));
+  const missing = [...CLIENT_PROGRAMS, ...JUDGES, ...(needs.ceph ? CEPH_PROGRAMS : [])].filter(
+    (name) => !isThere(name),
+  );
   if (missing.length === 0) return null;
   const packages = new Set(missing.map((name) => PACKAGES[name] ?? name));
   return (
