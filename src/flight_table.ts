@@ -5,6 +5,7 @@
 // cancelled, and until they have ended the upload is neither completed nor aborted, for a loser that lands after the winner
 // takes its place, with the same bytes and perhaps another ETag.
 
+import type { PartCache } from "./part_cache.ts";
 import type { Leased } from "./part_rows.ts";
 
 export interface Flight {
@@ -18,9 +19,11 @@ export const LOSER_PATIENCE_MS = 15_000;
 
 export class FlightTable {
   readonly #sql: SqlStorage;
+  readonly #open: PartCache;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, open: PartCache) {
     this.#sql = sql;
+    this.#open = open;
   }
 
   createTables(): void {
@@ -39,18 +42,10 @@ export class FlightTable {
 
   /** Parts under way on other lanes that nobody has sent twice yet, since when, and how long they are. */
   running(besidesLane: number): { partNumber: number; length: number; sinceMs: number }[] {
-    return this.#sql
-      .exec(
-        `SELECT part_number, length, leased_at_ms FROM parts
-         WHERE state = 'leased' AND state <> 'done' AND raced = 0 AND lane <> ? AND held_etag IS NULL`,
-        besidesLane,
-      )
-      .toArray()
-      .map((row) => ({
-        partNumber: Number(row["part_number"]),
-        length: Number(row["length"]),
-        sinceMs: Number(row["leased_at_ms"]),
-      }));
+    return this.#open
+      .inState("leased")
+      .filter((part) => part.lane !== besidesLane && !part.isRaced && part.heldEtag === null)
+      .map(({ partNumber, length, leasedAtMs }) => ({ partNumber, length, sinceMs: leasedAtMs ?? 0 }));
   }
 
   /** How long the middle one of the finished parts took for a byte, and how many there are. */
@@ -71,21 +66,14 @@ export class FlightTable {
 
   /** Leases a part that is under way to a second lane as well. */
   race(partNumber: number, lane: number, now: number): Leased {
-    const row = this.#sql
-      .exec("SELECT attempt, lane, failed_attempts FROM parts WHERE part_number = ?", partNumber)
-      .one();
-    const attempt = Number(row["attempt"]) + 1;
-    this.#add({ partNumber, attempt: Number(row["attempt"]), lane: Number(row["lane"]) });
+    const part = this.#open.get(partNumber);
+    if (part === undefined || part.lane === null) throw new Error(`Part ${partNumber} is on no lane`);
+    const attempt = part.attempt + 1;
+    this.#add({ partNumber, attempt: part.attempt, lane: part.lane });
     this.#add({ partNumber, attempt, lane });
-    this.#sql.exec(
-      "UPDATE parts SET attempt = ?, lane = ?, leased_at_ms = ?, raced = 1 WHERE part_number = ?",
-      attempt,
-      lane,
-      now,
-      partNumber,
-    );
+    this.#open.update(partNumber, "attempt = ?, lane = ?, leased_at_ms = ?, raced = 1", attempt, lane, now);
     this.#sql.exec("UPDATE totals SET raced = raced + 1");
-    return { partNumber, attempt, failedAttempts: Number(row["failed_attempts"]), heldEtag: null };
+    return { partNumber, attempt, failedAttempts: part.failedAttempts, heldEtag: null };
   }
 
   /** How many parts were sent twice at once. */

@@ -25,11 +25,27 @@ export interface PartRow {
   readonly state: "pending" | "leased" | "lost" | "done";
   readonly attempt: number;
   readonly failedAttempts: number;
+  /** How often its bytes did not arrive as they should. */
+  readonly resends: number;
   readonly lane: number | null;
   readonly etag: string | null;
   readonly length: number;
   readonly durationMs: number | null;
   readonly doneAtMs: number | null;
+}
+
+/** A part that was handed out and is not done. */
+export interface OpenPart extends PartRow {
+  readonly state: "pending" | "leased" | "lost";
+  readonly leasedAtMs: number | null;
+  /** It is sent twice at once; its attempts under way are flights. */
+  readonly isRaced: boolean;
+  /** pending: backoff until then. */
+  readonly notBeforeMs: number;
+  /** pending, leased: the store has the part, its digests are wanted. */
+  readonly heldEtag: string | null;
+  /** Of its failed attempts those that were no trouble of a store's. */
+  readonly ownFailures: number;
 }
 
 export interface ReportContext {
@@ -46,6 +62,7 @@ export function partRowOf(row: Readonly<Record<string, unknown>>): PartRow {
     state: row["state"] as PartRow["state"],
     attempt: Number(row["attempt"]),
     failedAttempts: Number(row["failed_attempts"]),
+    resends: Number(row["resends"]),
     lane: row["lane"] === null ? null : Number(row["lane"]),
     etag: row["etag"] === null ? null : String(row["etag"]),
     length: Number(row["length"]),
@@ -54,7 +71,24 @@ export function partRowOf(row: Readonly<Record<string, unknown>>): PartRow {
   };
 }
 
-/** `totals` has one row. The index holds the open rows alone, a few per lane, so that a claim never scans the table. */
+/** The open part that a row is; none when it is done. */
+export function openPartOf(row: Readonly<Record<string, unknown>>): OpenPart[] {
+  const { state, ...part } = partRowOf(row);
+  if (state === "done") return [];
+  return [
+    {
+      ...part,
+      state,
+      leasedAtMs: row["leased_at_ms"] === null ? null : Number(row["leased_at_ms"]),
+      isRaced: Number(row["raced"]) === 1,
+      notBeforeMs: Number(row["not_before_ms"]),
+      heldEtag: row["held_etag"] === null ? null : String(row["held_etag"]),
+      ownFailures: Number(row["own_failures"]),
+    },
+  ];
+}
+
+/** `totals` has one row. There is no index, and no sum of what is done: part_cache.ts knows them. */
 export const PART_TABLES = `
       CREATE TABLE IF NOT EXISTS parts (
         part_number INTEGER PRIMARY KEY,
@@ -75,16 +109,13 @@ export const PART_TABLES = `
         duration_ms INTEGER,
         done_at_ms INTEGER
       );
-      CREATE INDEX IF NOT EXISTS open_parts ON parts (state, not_before_ms) WHERE state <> 'done';
       CREATE TABLE IF NOT EXISTS totals (
         one INTEGER PRIMARY KEY CHECK (one = 1),
-        done INTEGER NOT NULL, done_bytes INTEGER NOT NULL,
         attempts INTEGER NOT NULL,        -- of the uploads before this one
         failed_attempts INTEGER NOT NULL,
-        slowest_ms_per_mib REAL,          -- of the parts that are done
         attempt_base INTEGER NOT NULL,    -- the highest attempt of the uploads before this one
         opaque_etags INTEGER NOT NULL,    -- 1: this store's part ETags are known to be no MD5s
         raced INTEGER NOT NULL            -- parts that were sent twice at once
       );
-      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, NULL, 0, 0, 0);
+      INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, 0);
 `;

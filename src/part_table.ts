@@ -6,11 +6,11 @@
 // is `done` stays so until the store itself says that it does not have it.
 //
 // Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and 10,000
-// updates, no more. The partial index holds only the open rows, a few per lane, so a claim never scans the table; SQLite
-// takes it for a query that says `state <> 'done'` in these words, though another condition implies it.
+// updates, no more. Which are open, and how many are done, is known in memory (part_cache.ts).
 
 import { type Failure, MAX_ATTEMPTS, backoffMs, isStoreTrouble, meshFailure, verdictOf } from "./failure.ts";
 import { FlightTable } from "./flight_table.ts";
+import { PartCache } from "./part_cache.ts";
 import { compareDigests } from "./part_digests.ts";
 import { bareEtag } from "./proof.ts";
 import {
@@ -29,36 +29,41 @@ const MAX_RESENDS = 2;
 
 export class PartTable {
   readonly #sql: SqlStorage;
+  readonly #cache: PartCache;
   readonly flights: FlightTable;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    this.flights = new FlightTable(sql);
+    this.#cache = new PartCache(sql);
+    this.flights = new FlightTable(sql, this.#cache);
+  }
+
+  /** A transaction was rolled back: what is known in memory may not be what the table holds. */
+  forgetCache(): void {
+    this.#cache.forget();
   }
 
   createTables(): void {
     this.flights.createTables();
     this.#sql.exec(PART_TABLES);
+    this.#cache.forget();
   }
 
   totals(): PartTotals {
-    const row = this.#sql.exec("SELECT done, done_bytes, failed_attempts FROM totals").one();
+    const { failed_attempts: failedAttempts } = this.#sql.exec("SELECT failed_attempts FROM totals").one();
+    const done = this.#cache.done();
     const attempts = () => this.#attempts();
-    const open = this.#sql
-      .exec(
-        `SELECT count(CASE WHEN state = 'leased' AND raced = 0 THEN 1 END) AS leased,
-           count(CASE state WHEN 'lost' THEN 1 END) AS lost FROM parts WHERE state <> 'done'`,
-      )
-      .one();
+    const open = this.#cache.all();
+    const inFlight = open.filter(({ state, isRaced }) => state === "leased" && !isRaced).length;
     return {
-      done: Number(row["done"]),
-      inFlight: Number(open["leased"]) + this.flights.count(),
-      lost: Number(open["lost"]),
-      doneBytes: Number(row["done_bytes"]),
+      done: done.count,
+      inFlight: inFlight + this.flights.count(),
+      lost: open.filter(({ state }) => state === "lost").length,
+      doneBytes: done.bytes,
       get attempts() {
         return attempts();
       },
-      failedAttempts: Number(row["failed_attempts"]),
+      failedAttempts: Number(failedAttempts),
     };
   }
 
@@ -73,16 +78,8 @@ export class PartTable {
     for (const report of finished) final = this.#recordReport(report, context) ?? final;
     // What this lane was given and neither runs nor reports was lost with an earlier event of it.
     const alive = new Map(running.map(({ partNumber, attempt }) => [partNumber, attempt]));
-    for (const row of this.#sql
-      .exec(
-        "SELECT part_number, attempt FROM parts WHERE state = 'leased' AND state <> 'done' AND raced = 0 AND lane = ?",
-        lane,
-      )
-      .toArray()) {
-      if (alive.get(Number(row["part_number"])) !== Number(row["attempt"])) {
-        this.#sql.exec("UPDATE parts SET state = 'lost' WHERE part_number = ?", row["part_number"]);
-      }
-    }
+    for (const { partNumber, attempt } of this.#cache.ofLane(lane))
+      if (alive.get(partNumber) !== attempt) this.#lose(partNumber);
     for (const { partNumber, attempt } of this.flights.ofLane(lane))
       if (alive.get(partNumber) !== attempt) this.#loseFlight(partNumber, attempt);
     return final;
@@ -100,87 +97,65 @@ export class PartTable {
   ): Leased[] {
     const leased: Leased[] = [];
     if (wanted <= 0) return leased;
-    for (const row of this.#sql
-      .exec(
-        "SELECT part_number, attempt, failed_attempts, held_etag FROM parts WHERE state = 'pending' AND state <> 'done' AND not_before_ms <= ? ORDER BY part_number LIMIT ?",
-        now,
-        wanted,
-      )
-      .toArray()) {
-      const partNumber = Number(row["part_number"]);
-      const attempt = Number(row["attempt"]) + 1;
-      this.#sql.exec(
-        "UPDATE parts SET state = 'leased', attempt = ?, lane = ?, leased_at_ms = ?, raced = 0 WHERE part_number = ?",
-        attempt,
-        lane,
-        now,
-        partNumber,
-      );
-      const heldEtag = row["held_etag"] === null ? null : String(row["held_etag"]);
-      leased.push({ partNumber, attempt, failedAttempts: Number(row["failed_attempts"]), heldEtag });
+    const ready = this.#cache
+      .inState("pending")
+      .filter(({ notBeforeMs }) => notBeforeMs <= now)
+      .toSorted((one, other) => one.partNumber - other.partNumber);
+    for (const { partNumber, attempt: last, failedAttempts, heldEtag } of ready.slice(0, wanted)) {
+      const attempt = last + 1;
+      const change = "state = 'leased', attempt = ?, lane = ?, leased_at_ms = ?, raced = 0";
+      this.#cache.update(partNumber, change, attempt, lane, now);
+      leased.push({ partNumber, attempt, failedAttempts, heldEtag });
     }
-    const first = this.#attemptBase() + 1;
+    const attempt = this.#attemptBase() + 1;
     for (
       let partNumber = this.#highest() + 1;
       leased.length < wanted && partNumber <= partCount;
       partNumber++
     ) {
-      this.#sql.exec(
-        `INSERT INTO parts (part_number, state, attempt, failed_attempts, lane, leased_at_ms, not_before_ms, length)
-         VALUES (?, 'leased', ?, 0, ?, ?, 0, ?)`,
-        partNumber,
-        first,
-        lane,
-        now,
-        lengthOf(partNumber),
-      );
-      leased.push({ partNumber, attempt: first, failedAttempts: 0, heldEtag: null });
+      this.#cache.add({ partNumber, attempt, lane, length: lengthOf(partNumber) }, now);
+      leased.push({ partNumber, attempt, failedAttempts: 0, heldEtag: null });
     }
     return leased;
   }
 
   /** How long the slowest finished part took for each MiB; null before the first. */
   slowestMsPerMib(): number | null {
-    const slowest = this.#sql.exec("SELECT slowest_ms_per_mib AS slowest FROM totals").one()["slowest"];
-    return slowest === null || slowest === undefined ? null : Number(slowest);
+    return this.#cache.done().slowestMsPerMib;
   }
 
   /** Is there a part that nobody has and that is not done? And when may the first of them be tried? */
   waiting(partCount: number): { count: number; earliestMs: number } {
-    const row = this.#sql
-      .exec(
-        "SELECT count(*) AS n, min(not_before_ms) AS earliest FROM parts WHERE state = 'pending' AND state <> 'done'",
-      )
-      .one();
+    const pending = this.#cache.inState("pending");
     const fresh = partCount - this.#highest();
-    return { count: Number(row["n"]) + fresh, earliestMs: fresh > 0 ? 0 : Number(row["earliest"] ?? 0) };
+    const earliestMs =
+      fresh > 0 || pending.length === 0
+        ? 0
+        : pending.reduce((least, { notBeforeMs }) => Math.min(least, notBeforeMs), Infinity);
+    return { count: pending.length + fresh, earliestMs };
   }
 
   /** A lane has died: what it had is lost until it is known whether the store has it. */
   loseLane(lane: number): void {
-    this.#sql.exec(
-      "UPDATE parts SET state = 'lost' WHERE state = 'leased' AND state <> 'done' AND raced = 0 AND lane = ?",
-      lane,
-    );
+    for (const { partNumber } of this.#cache.ofLane(lane)) this.#lose(partNumber);
     for (const { partNumber, attempt } of this.flights.ofLane(lane)) this.#loseFlight(partNumber, attempt);
+  }
+
+  #lose(partNumber: number): void {
+    this.#cache.update(partNumber, "state = 'lost'");
   }
 
   /** One of the attempts of a part that was sent twice is gone. */
   #loseFlight(partNumber: number, attempt: number): void {
     this.flights.take(partNumber, attempt);
-    if (!this.flights.has(partNumber))
-      this.#sql.exec(
-        "UPDATE parts SET state = 'lost' WHERE state = 'leased' AND state <> 'done' AND part_number = ?",
-        partNumber,
-      );
+    if (!this.flights.has(partNumber) && this.#cache.get(partNumber)?.state === "leased")
+      this.#lose(partNumber);
   }
 
   /** The store refuses a part and does not tell which: those that raced are sent once more, alone. @returns how many */
   reopenRaced(): number {
-    const rows = this.#sql
-      .exec("SELECT part_number, length FROM parts WHERE state = 'done' AND raced = 1")
-      .toArray();
-    for (const row of rows) this.#reopen(Number(row["part_number"]), Number(row["length"]));
+    const rows = this.#sql.exec("SELECT part_number FROM parts WHERE state = 'done' AND raced = 1").toArray();
+    for (const row of rows) this.#reopen(Number(row["part_number"]));
     return rows.length;
   }
 
@@ -194,23 +169,17 @@ export class PartTable {
   settleLost(listed: readonly ListedPart[], wantsDigests: boolean, now: number): number {
     const held = new Map(listed.map((part) => [part.partNumber, part]));
     let found = 0;
-    for (const row of this.#sql
-      .exec("SELECT part_number, length FROM parts WHERE state = 'lost' AND state <> 'done'")
-      .toArray()) {
-      const part = held.get(Number(row["part_number"]));
-      if (part === undefined || part.sizeBytes !== Number(row["length"])) {
-        this.#sql.exec("UPDATE parts SET state = 'pending' WHERE part_number = ?", row["part_number"]);
+    for (const { partNumber, length } of this.#cache.inState("lost")) {
+      const part = held.get(partNumber);
+      if (part === undefined || part.sizeBytes !== length) {
+        this.#cache.update(partNumber, "state = 'pending'");
         continue;
       }
       found += 1;
       if (wantsDigests) {
-        this.#sql.exec(
-          "UPDATE parts SET state = 'pending', not_before_ms = 0, held_etag = ? WHERE part_number = ?",
-          part.etag,
-          part.partNumber,
-        );
+        this.#cache.update(partNumber, "state = 'pending', not_before_ms = 0, held_etag = ?", part.etag);
       } else {
-        this.#done(part.partNumber, { etag: part.etag, digests: {}, durationMs: null }, now);
+        this.#done(partNumber, { etag: part.etag, digests: {}, durationMs: null }, now);
       }
     }
     return found;
@@ -219,19 +188,14 @@ export class PartTable {
   /** The object that one PutObject was to make is there, though no report of it came. */
   finishWhole(etag: string, length: number, now: number): void {
     if (this.totals().done > 0) return;
-    this.#sql.exec(
-      `INSERT OR IGNORE INTO parts (part_number, state, attempt, failed_attempts, not_before_ms, length)
-       VALUES (1, 'pending', 0, 0, 0, ?)`,
-      length,
-    );
+    this.#cache.addPending(1, length);
     this.#done(1, { etag, digests: {}, durationMs: null }, now);
   }
 
   /** A person has mended what was wrong: earlier failures no longer count. */
   forgive(): void {
-    this.#sql.exec(
-      "UPDATE parts SET failed_attempts = 0, own_failures = 0, not_before_ms = 0 WHERE state IN ('pending', 'lost')",
-    );
+    for (const { partNumber } of [...this.#cache.inState("pending"), ...this.#cache.inState("lost")])
+      this.#cache.update(partNumber, "failed_attempts = 0, own_failures = 0, not_before_ms = 0");
   }
 
   /** The parts for CompleteMultipartUpload, ascending. */
@@ -264,9 +228,9 @@ export class PartTable {
       const sameEtag = part !== undefined && bareEtag(part.etag) === bareEtag(String(row["etag"]));
       if (isHeld && sameEtag) continue;
       if (isHeld && sentAgain) {
-        this.#sql.exec("UPDATE parts SET etag = ? WHERE part_number = ?", part.etag, partNumber);
+        this.#cache.update(partNumber, "etag = ?", part.etag);
       } else if (Number(row["resends"]) < MAX_RESENDS) {
-        this.#reopen(partNumber, Number(row["length"]));
+        this.#reopen(partNumber);
         lost += 1;
       }
     }
@@ -283,112 +247,88 @@ export class PartTable {
 
   /** Rows above part number `after`, at most `limit`. */
   page(after: number, limit: number): PartRow[] {
-    return this.#rows("part_number > ? ORDER BY part_number LIMIT ?", after, limit);
-  }
-
-  /** Every part that was handed out and is not done. */
-  open(): PartRow[] {
-    return this.#rows("state <> 'done' ORDER BY part_number");
-  }
-
-  #rows(where: string, ...values: number[]): PartRow[] {
     return this.#sql
-      .exec(`SELECT * FROM parts WHERE ${where}`, ...values)
+      .exec("SELECT * FROM parts WHERE part_number > ? ORDER BY part_number LIMIT ?", after, limit)
       .toArray()
       .map(partRowOf);
+  }
+
+  /** Every part that was handed out and is not done, in no order. */
+  open(): PartRow[] {
+    return this.#cache.all();
   }
 
   #recordReport(
     { partNumber, attempt, result }: PartReport,
     { now, random, health, isCompleting }: ReportContext,
   ): Failure | null {
-    const row = this.#sql
-      .exec(
-        "SELECT state, attempt, failed_attempts, raced, etag, length FROM parts WHERE part_number = ?",
-        partNumber,
-      )
-      .toArray()[0];
+    const part = this.#cache.get(partNumber);
     const flown = this.flights.take(partNumber, attempt);
-    if (row === undefined) return null;
-    const raced = Number(row["raced"]) === 1;
-    if (flown && row["state"] === "done" && result.ok && !isCompleting)
-      this.#landedLate(partNumber, row, result.etag);
+    if (part === undefined) {
+      if (flown && result.ok && !isCompleting) this.#landedLate(partNumber, result.etag);
+      return null;
+    }
+    const { isRaced } = part;
     // A superseded attempt, or a report that was delivered twice.
-    if (row["state"] !== "leased" || (raced ? !flown : Number(row["attempt"]) !== attempt)) return null;
+    if (part.state !== "leased" || (isRaced ? !flown : part.attempt !== attempt)) return null;
     if (result.ok) {
       this.#done(partNumber, result, now);
-      if (raced) this.flights.lose(partNumber, now);
+      if (isRaced) this.flights.lose(partNumber, now);
       if (result.encryptedWithKey) this.#opaque();
-      health.succeeded(Number(row["failed_attempts"]));
+      health.succeeded(part.failedAttempts);
       return null;
     }
     // The other attempt goes on.
-    if (raced && this.flights.has(partNumber)) return null;
+    if (isRaced && this.flights.has(partNumber)) return null;
     const { failure } = result;
     if (failure.code === "cancelled" || failure.code === "platform_limit") {
       // The event ended, not the part: that is no attempt of it. Only if no event gets anywhere, for long, is it final.
-      this.#sql.exec("UPDATE parts SET state = 'pending' WHERE part_number = ?", partNumber);
+      this.#cache.update(partNumber, "state = 'pending'");
       if (failure.code === "cancelled") return null;
       const stuck = health.isHopeless(failure.side, now);
       health.failed(failure, now, random());
       return stuck ? failure : null;
     }
-    const failedAttempts = Number(row["failed_attempts"]) + 1;
+    const failedAttempts = part.failedAttempts + 1;
     // What a store in trouble refuses to everybody says nothing of this part.
     const isOwn = !isStoreTrouble(failure);
-    const { own_failures: ownFailures } = this.#sql
-      .exec(
-        `UPDATE parts SET state = 'pending', failed_attempts = ?, own_failures = own_failures + ?, not_before_ms = ?
-         WHERE part_number = ? RETURNING own_failures`,
-        failedAttempts,
-        isOwn ? 1 : 0,
-        now + backoffMs(failure, failedAttempts, random()),
-        partNumber,
-      )
-      .one();
+    const ownFailures = part.ownFailures + (isOwn ? 1 : 0);
+    this.#cache.update(
+      partNumber,
+      "state = 'pending', failed_attempts = ?, own_failures = ?, not_before_ms = ?",
+      failedAttempts,
+      ownFailures,
+      now + backoffMs(failure, failedAttempts, random()),
+    );
     this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
     const verdict = verdictOf(failure);
     if (verdict === "fatal" || verdict === "blocked") return failure;
     if (failure.code === "BadDigest" && this.#refusedTooOften(partNumber)) return failure;
-    const tries = { attempts: isOwn ? Number(ownFailures) : failedAttempts, allowed: MAX_ATTEMPTS };
+    const tries = { attempts: isOwn ? ownFailures : failedAttempts, allowed: MAX_ATTEMPTS };
     const usedUp = health.isUsedUp(failure, tries, now);
     health.failed(failure, now, random());
     return usedUp ? failure : null;
   }
 
   /** The loser of a race came through as well: which of the two the store has now is not known where their ETags differ. */
-  #landedLate(partNumber: number, has: Readonly<Record<string, unknown>>, etag: string): void {
-    if (bareEtag(String(has["etag"])) !== bareEtag(etag)) this.#reopen(partNumber, Number(has["length"]));
+  #landedLate(partNumber: number, etag: string): void {
+    const [part] = this.page(partNumber - 1, 1);
+    if (part?.partNumber !== partNumber || part.etag === null) return;
+    if (bareEtag(part.etag) !== bareEtag(etag)) this.#reopen(partNumber);
   }
 
   /** Bytes that differ from their stated digest three times are no accident of the line. */
   #refusedTooOften(partNumber: number): boolean {
-    const row = this.#sql
-      .exec("UPDATE parts SET resends = resends + 1 WHERE part_number = ? RETURNING resends", partNumber)
-      .one();
-    return Number(row["resends"]) > MAX_RESENDS;
+    return this.#cache.update(partNumber, "resends = resends + 1").resends > MAX_RESENDS;
   }
 
   #done(
     partNumber: number,
-    part: { etag: string; digests: PartDigests; durationMs: number | null },
+    { etag, digests, durationMs }: { etag: string; digests: PartDigests; durationMs: number | null },
     now: number,
   ): void {
-    this.#sql.exec(
-      "UPDATE parts SET state = 'done', etag = ?, digests = ?, duration_ms = ?, done_at_ms = ? WHERE part_number = ?",
-      part.etag,
-      JSON.stringify(part.digests),
-      part.durationMs,
-      now,
-      partNumber,
-    );
-    this.#sql.exec(
-      `UPDATE totals SET done = done + 1, done_bytes = done_bytes + part.length,
-         slowest_ms_per_mib = nullif(max(coalesce(slowest_ms_per_mib, 0),
-           coalesce(part.duration_ms, 0) * 1048576.0 / max(part.length, 1048576)), 0)
-       FROM (SELECT length, duration_ms FROM parts WHERE part_number = ?) AS part`,
-      partNumber,
-    );
+    const change = "state = 'done', etag = ?, digests = ?, duration_ms = ?, done_at_ms = ?";
+    this.#cache.update(partNumber, change, etag, JSON.stringify(digests), durationMs, now);
   }
 
   /**
@@ -401,13 +341,10 @@ export class PartTable {
   checkDigests(): { kind: "reopened"; count: number } | { kind: "failed"; failure: Failure } | null {
     if (this.hasOpaqueEtags()) return null;
     const rows = this.#sql
-      .exec(
-        "SELECT part_number, length, resends, etag, digests, refused_etag FROM parts WHERE state = 'done'",
-      )
+      .exec("SELECT part_number, resends, etag, digests, refused_etag FROM parts WHERE state = 'done'")
       .toArray()
       .map((row) => ({
         partNumber: Number(row["part_number"]),
-        length: Number(row["length"]),
         resends: Number(row["resends"]),
         etag: bareEtag(String(row["etag"])).toLowerCase(),
         md5: (JSON.parse(String(row["digests"] ?? "{}")) as PartDigests).md5,
@@ -416,13 +353,13 @@ export class PartTable {
     const { differing, opaque } = compareDigests(rows);
     if (differing.length === 0) return null;
     if (opaque) return this.#opaque();
-    for (const { partNumber, length, resends, etag, md5 } of differing) {
+    for (const { partNumber, resends, etag, md5 } of differing) {
       if (resends >= MAX_RESENDS) {
         const message = `Part ${partNumber}: the bytes sent have MD5 ${md5}, and the destination's ETag is ${etag}`;
         return { kind: "failed", failure: meshFailure("part_corrupt", message, "UploadPart") };
       }
-      this.#sql.exec("UPDATE parts SET refused_etag = ? WHERE part_number = ?", etag, partNumber);
-      this.#reopen(partNumber, length);
+      this.#cache.update(partNumber, "refused_etag = ?", etag);
+      this.#reopen(partNumber);
     }
     return { kind: "reopened", count: differing.length };
   }
@@ -450,10 +387,9 @@ export class PartTable {
 
   /** All finished parts are to be sent again. */
   reopenAll(): void {
-    this.#sql.exec(
-      "UPDATE parts SET state = 'pending', etag = NULL, digests = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0, raced = 0",
+    this.#cache.updateAll(
+      "state = 'pending', etag = NULL, digests = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0, raced = 0",
     );
-    this.#sql.exec("UPDATE totals SET done = 0, done_bytes = 0");
   }
 
   /** The upload is gone, and a new plan begins. */
@@ -463,18 +399,17 @@ export class PartTable {
     this.#sql.exec(
       "UPDATE totals SET attempt_base = (SELECT coalesce(max(attempt), attempt_base) FROM parts)",
     );
-    this.#sql.exec("DELETE FROM parts");
+    this.#cache.clear();
     this.flights.clear();
-    this.#sql.exec("UPDATE totals SET done = 0, done_bytes = 0, opaque_etags = 0");
+    this.#sql.exec("UPDATE totals SET opaque_etags = 0");
   }
 
-  #reopen(partNumber: number, length: number): void {
-    this.#sql.exec(
-      `UPDATE parts SET state = 'pending', etag = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0,
-         resends = resends + 1 WHERE part_number = ?`,
+  #reopen(partNumber: number): void {
+    this.#cache.update(
       partNumber,
+      `state = 'pending', etag = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0,
+         resends = resends + 1`,
     );
-    this.#sql.exec("UPDATE totals SET done = done - 1, done_bytes = done_bytes - ?", length);
   }
 
   /** All attempts there were: a part's numbers tell its own, so no row is written to count them. */

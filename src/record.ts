@@ -2,7 +2,7 @@
 // debts, and how the stores have answered lately.
 //
 // Invariant: a change of the job is one transaction with everything that belongs to it. Reads go to storage each time,
-// so nothing can be stale after an await.
+// so nothing can be stale after an await; only the parts under way are known in memory, which a rollback clears.
 
 import type { CopySpec } from "./api.ts";
 import { Debts, debtsOf } from "./debts.ts";
@@ -93,7 +93,12 @@ export class CopyRecord {
   }
 
   transaction<T>(change: () => T): T {
-    return this.#storage.transactionSync(change);
+    try {
+      return this.#storage.transactionSync(change);
+    } catch (error) {
+      this.parts.forgetCache();
+      throw error;
+    }
   }
 
   /** Resolves when everything written so far is on disk. */

@@ -51,7 +51,7 @@ export async function benchOverhead(): Promise<void> {
     console.log("| of each part | |\n|---|---|");
     console.log(`| CPU of the coordinator, on paper | ${paper.cpuMs.toFixed(3)} ms |`);
     console.log(`| CPU of all workerd | ${all.toFixed(2)} ms |`);
-    console.log(`| rows written by the coordinator, its index counted | ${paper.rows.toFixed(2)} |`);
+    console.log(`| rows written by the coordinator | ${paper.rows.toFixed(2)} |`);
     console.log(`| requests to the stores | ${(requests / PARTS).toFixed(3)} |`);
     console.log(`| parts per second | ${(PARTS / run.seconds).toFixed(0)} |\n`);
     result({ name: "overhead: coordinator", value: paper.cpuMs, unit: "CPU ms/part" });

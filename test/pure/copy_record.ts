@@ -27,7 +27,22 @@ export const SPEC: CopySpec = {
 
 /** What a CopyRecord needs of a Durable Object's storage. @param sql counts what it likes */
 export function storageOver(sql: SqlStorage): DurableObjectStorage {
-  return { sql, transactionSync: (change) => change(), sync: async () => undefined };
+  let depth = 0;
+  const transactionSync = <T>(change: () => T): T => {
+    const name = `level_${depth}`;
+    sql.exec(`SAVEPOINT ${name}`);
+    depth += 1;
+    try {
+      return change();
+    } catch (error) {
+      sql.exec(`ROLLBACK TO ${name}`);
+      throw error;
+    } finally {
+      depth -= 1;
+      sql.exec(`RELEASE ${name}`);
+    }
+  };
+  return { sql, transactionSync, sync: async () => undefined };
 }
 
 export function uploadingCopy(

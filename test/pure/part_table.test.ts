@@ -12,11 +12,13 @@ const NOW = 1_000_000;
 const LENGTH = 5;
 const MD5 = "9a0364b9e99bb480dd25e1f0284c8555";
 
+let sql: SqlStorage;
 let parts: PartTable;
 let health: HealthBook;
 
 beforeEach(() => {
-  parts = new PartTable(memorySql());
+  sql = memorySql();
+  parts = new PartTable(sql);
   parts.createTables();
   health = new HealthBook(ALL_HEALTHY);
 });
@@ -108,6 +110,52 @@ describe("a report", () => {
     expect(parts.totals()).toMatchObject({ failedAttempts: 0 });
     expect(lease(1, 1)).toMatchObject([{ partNumber: 1, attempt: 2 }]);
   });
+});
+
+describe("what is known in memory of the open parts", () => {
+  test("is what the table holds: a coordinator that wakes again knows the same", () => {
+    lease(1, 3);
+    claim(1, [done(1), failed(2, 1, ERROR)], [[3, 1]]);
+    parts.loseLane(1);
+    expect(new PartTable(sql).open()).toEqual(parts.open());
+    expect(new PartTable(sql).totals()).toEqual(parts.totals());
+    expect(new PartTable(sql).slowestMsPerMib()).toBe(parts.slowestMsPerMib());
+    expect(parts.open().map(({ partNumber, state }) => [partNumber, state])).toEqual([
+      [2, "pending"],
+      [3, "lost"],
+    ]);
+  });
+
+  test("is read again after a transaction that was rolled back", () => {
+    lease(1, 1);
+    sql.exec("BEGIN");
+    lease(1, 1);
+    claim(1, [done(1)], [[2, 1]]);
+    sql.exec("ROLLBACK");
+    parts.forgetCache();
+    expect(states()).toEqual(["leased"]);
+    expect(parts.totals()).toMatchObject({ done: 0, inFlight: 1 });
+    expect(numbers(lease(1, 1))).toEqual([2]);
+  });
+});
+
+test("a part costs two rows written: one when it is handed out, one when it is done", () => {
+  let rows = 0;
+  const counting: SqlStorage = {
+    exec: (query, ...values) => {
+      const result = sql.exec(query, ...values);
+      rows += result.rowsWritten;
+      return result;
+    },
+  };
+  parts = new PartTable(counting);
+  lease(1, 3);
+  claim(1, [done(1), done(2)], [[3, 1]]);
+  claim(1, [done(3)]);
+  expect(rows).toBe(3 * 2);
+  expect(
+    sql.exec("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'parts'").toArray(),
+  ).toEqual([]);
 });
 
 describe("the parts of a dead lane", () => {

@@ -1,13 +1,13 @@
 // A Durable Object's SqlStorage over Node's own SQLite, in memory, for what is written in SQL and needs no workerd.
 //
-// Its invariant: the same statements give the same rows. It has no transactions and no limits. `rowsWritten` counts rows of
+// Its invariant: the same statements give the same rows. It has no limits. `rowsWritten` counts rows of
 // tables alone, not the entries of indexes that Cloudflare counts as well.
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 
 export function memorySql(): SqlStorage {
   const database = new DatabaseSync(":memory:");
-  database.exec("PRAGMA journal_mode = OFF");
+  database.exec("PRAGMA journal_mode = MEMORY");
   const prepared = new Map<string, StatementSync>();
   const changes = database.prepare("SELECT changes() AS n");
   const prepare = (query: string): StatementSync => {

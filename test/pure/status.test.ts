@@ -179,6 +179,7 @@ const row = (partNumber: number, changes: Partial<PartRow> = {}): PartRow => ({
   state: "done",
   attempt: 2,
   failedAttempts: 1,
+  resends: 0,
   lane: 4,
   etag: '"e"',
   length: 5 * MIB,
