@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { COMPARE_MODES } from "./compare_modes.ts";
 import { COPY_PHASES, SYNC_PHASES } from "./phases.ts";
-import { PROVIDERS, ProfileSchema } from "./profiles.ts";
+import { FactsSchema, PROVIDERS, ProfileSchema } from "./profiles.ts";
 
 const Time = z.iso.datetime();
 const MaybeTime = Time.nullable();
@@ -227,6 +227,9 @@ export const ScheduleList = z.strictObject({ schedules: z.array(Schedule) });
 
 export const QueuedRun = z.strictObject({ schedule: z.string(), run: Run });
 
+const Changed = FactsSchema.describe("seen otherwise than is assumed of the provider, and used instead");
+const Overruled = FactsSchema.describe("seen otherwise than the secret's own profile says, which counts");
+
 const Store = z.union([
   z.strictObject({ name: z.string(), ok: z.literal(false), error: z.string() }),
   z.strictObject({
@@ -236,7 +239,7 @@ const Store = z.union([
     region: z.string(),
     provider: z.enum(PROVIDERS),
     style: z.enum(["path", "virtual"]),
-    profile: ProfileSchema.describe("what it can do"),
+    profile: ProfileSchema.describe("the provider's, and over it the secret's own; checks come between"),
     temporaryCredentials: z.boolean(),
     encryption: z.enum(["AES256", "aws:kms", "customer"]).nullable(),
     buckets: z.array(z.string()).optional().describe("the only ones; left out: any"),
@@ -246,6 +249,20 @@ const Store = z.union([
     maxRequestsPerSecond: z.number().optional(),
     requesterPays: z.boolean().optional(),
     location: z.string().optional(),
+    ownProfile: ProfileSchema.partial().describe("what the secret says"),
+    checked: z.array(
+      z.strictObject({
+        bucket: z.string(),
+        as: z.enum(["source", "destination"]),
+        ok: z.boolean(),
+        checkedAt: Time,
+        applies: z
+          .boolean()
+          .describe("false: endpoint, provider or encryption is another one since; check it again"),
+        profile: Changed,
+        overruled: Overruled,
+      }),
+    ),
   }),
 ]);
 
@@ -273,9 +290,10 @@ export const Check = z.strictObject({
     }),
   ),
   advice: z.array(z.string()).describe("what to do"),
-  profile: ProfileSchema.partial().describe(
-    'what differs from the store\'s profile; goes into its secret as "profile"',
-  ),
+  profile: Changed,
+  overruled: Overruled,
+  kept: z.boolean().describe("is what was seen used from now on?"),
+  use: z.string().describe("what becomes of it, for people"),
   leftovers: z.array(z.string()).describe("keys that could not be deleted"),
 });
 

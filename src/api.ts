@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { type PlanLimits, MIB, checkPartSize } from "./plan.ts";
 import { Problem } from "./problem.ts";
+import type { StoreFacts } from "./store_facts.ts";
 import { UnaddressableKeyError, s3Url } from "./s3_url.ts";
 import { type Store, findStore, isSameService, styleOf } from "./stores.ts";
 import { parseSize } from "./units.ts";
@@ -45,6 +46,8 @@ export interface CopySpec {
   readonly markCopy: boolean;
   /** `server`: let the service copy by itself where one credential reaches both sides. */
   readonly via: "auto" | "stream";
+  /** What checks had seen of its buckets when it was admitted (store_facts.ts); it goes by that to its end. */
+  readonly known?: readonly StoreFacts[];
 }
 
 /** `preserve`: tags that cannot be read are a warning; `require`: they fail the copy. */

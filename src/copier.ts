@@ -13,6 +13,7 @@
 // Cancelling (cancel.ts): both requests are aborted here, and the result is `cancelled` only after that.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
+import type { ObjectRef } from "./api.ts";
 import { callWithCancel, runWithCancel } from "./cancel.ts";
 import type { Env } from "./env.ts";
 import { type Failure, isPlatformLimit, meshFailure } from "./failure.ts";
@@ -35,7 +36,7 @@ import {
 } from "./s3.ts";
 import { parseContentRange } from "./s3_url.ts";
 import { changeAfterCopy } from "./source_check.ts";
-import { findStore } from "./stores.ts";
+import { findKnownStore } from "./store_facts.ts";
 import { ANSWER_LIMIT_MS } from "./time_limit.ts";
 import { removeExactly } from "./undo.ts";
 import type { PartResult, PartTask } from "./work.ts";
@@ -74,12 +75,9 @@ export async function callCopier(
 async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promise<PartResult> {
   const startedAtMs = Date.now();
   const userAgent = `bucket-brigade copy/${task.copyId} lane/${task.lane}`;
-  const source = connect(findStore(env, task.source.store), userAgent, turnsOf(task.pace.source));
-  const destination = connect(
-    findStore(env, task.destination.store),
-    userAgent,
-    turnsOf(task.pace.destination),
-  );
+  const storeOf = (ref: ObjectRef) => findKnownStore(env, ref, task.known);
+  const source = connect(storeOf(task.source), userAgent, turnsOf(task.pace.source));
+  const destination = connect(storeOf(task.destination), userAgent, turnsOf(task.pace.destination));
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(task.limitMs)), task.limitMs);
   const sides = { source, destination, task, startedAtMs };

@@ -313,6 +313,7 @@ export class Dispatch {
       digests: object.proof.digests,
       heldEtag,
       target,
+      known: spec.known ?? [],
       pace,
     });
   }

@@ -26,7 +26,6 @@ import { dashboardResponse } from "./dashboard.ts";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
 import { log } from "./log.ts";
-import { describeReceiver, readReceiver } from "./notify.ts";
 import { openApi } from "./openapi.ts";
 import type { Job } from "./phase.ts";
 import { COPY_PHASES } from "./phases.ts";
@@ -42,11 +41,10 @@ import { Problem, jsonResponse } from "./problem.ts";
 import { describeCopy } from "./registry.ts";
 import { readSwitch } from "./query.ts";
 import { idempotencyKey, readBody, readLimit } from "./request.ts";
-import { S3Error, connect } from "./s3.ts";
+import { S3Error } from "./s3.ts";
 import { createStarted, scheduleRoutes } from "./schedule_routes.ts";
-import { checkStore } from "./store_check.ts";
-import { checkReport, checkTable, resolveCheck } from "./store_check_report.ts";
-import { describeStore, isLoopback, readStores } from "./stores.ts";
+import { storeRoutes } from "./store_routes.ts";
+import { isLoopback } from "./stores.ts";
 import { syncRoutes } from "./sync_routes.ts";
 
 export { Coordinator } from "./coordinator.ts";
@@ -88,23 +86,7 @@ app.use(
   }),
 );
 
-app.get("/stores", (call) => {
-  const stores = [...readStores(call.env).values()].map(describeStore);
-  return jsonResponse({ stores, notify: describeReceiver(readReceiver(call.env)) });
-});
-
-app.post("/stores/:name/check", async (call) => {
-  const text = await call.req.raw.clone().text();
-  const body = text === "" ? {} : await readBody(call.req.raw);
-  const { store, bucket, as } = resolveCheck(call.req.param("name"), body, call.env);
-  const s3 = connect(store, "bucket-brigade check");
-  const check = checkStore(s3, bucket, { writes: as === "destination", now: Date.now() });
-  // It cleans up after itself, also when curl has gone away meanwhile.
-  (call.executionCtx as ExecutionContext).waitUntil(check.catch(() => undefined));
-  const report = checkReport(store, bucket, as, await check);
-  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
-  return wantsText ? new Response(checkTable(report)) : jsonResponse(report);
-});
+app.route("/", storeRoutes);
 
 app.post("/probe", async (call) => {
   const request = parseWith(ProbeRequestSchema, await readBody(call.req.raw));
@@ -279,7 +261,8 @@ const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compa
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
   GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
   POST   /probe                   -d store=… -d bucket=…: what this account lets pass (minutes); as text as well
-  GET    /stores                  what is configured
+  GET    /stores                  what is configured, and what checks have seen
   POST   /stores/{name}/check     -d bucket=…: does it work, what can it do; with -H "Accept: text/plain" as a table
+  DELETE /stores/{name}/check     forgets what was seen; ?bucket= of one bucket
   GET    /healthz                 liveness, without a token
 `;

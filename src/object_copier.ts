@@ -40,7 +40,8 @@ import {
 } from "./s3.ts";
 import { changeAfterCopy } from "./source_check.ts";
 import { UnaddressableKeyError } from "./s3_url.ts";
-import { canCopyInside, findStore } from "./stores.ts";
+import { type BucketRef, findKnownStore } from "./store_facts.ts";
+import { canCopyInside } from "./stores.ts";
 import { Watchdog } from "./watchdog.ts";
 import { removeExactly } from "./undo.ts";
 
@@ -137,8 +138,9 @@ class ObjectCopy {
 
   constructor(env: Env, task: BatchTask, work: ObjectWork, { watchdog, turns }: Batch) {
     const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
-    this.#source = connect(findStore(env, task.source.store), userAgent, turns.source);
-    this.#destination = connect(findStore(env, task.destination.store), userAgent, turns.destination);
+    const storeOf = (ref: BucketRef) => findKnownStore(env, ref, task.known);
+    this.#source = connect(storeOf(task.source), userAgent, turns.source);
+    this.#destination = connect(storeOf(task.destination), userAgent, turns.destination);
     this.#from = { bucket: task.source.bucket, key: work.key };
     this.#to = { bucket: task.destination.bucket, key: work.to };
     this.#syncId = task.syncId;
@@ -146,7 +148,8 @@ class ObjectCopy {
     this.#work = work;
     this.#maxBytes = Math.min(planLimits(env).maxPartBytes, this.#destination.store.profile.maxPutBytes);
     this.#watchdog = watchdog;
-    this.#via = canCopyInside(this.#source.store, this.#destination.store) ? "server" : "stream";
+    const { copyObject: copies } = this.#destination.store.profile;
+    this.#via = copies && canCopyInside(this.#source.store, this.#destination.store) ? "server" : "stream";
   }
 
   async run(): Promise<ObjectOutcome> {

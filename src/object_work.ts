@@ -7,6 +7,7 @@ import type { CompareMode } from "./compare_modes.ts";
 import type { Failure } from "./failure.ts";
 import type { Pace } from "./pace.ts";
 import type { Proof } from "./proof.ts";
+import type { StoreFacts } from "./store_facts.ts";
 
 /** How the objects of a sync are copied; the words are those of a copy. */
 export interface ObjectOptions {
@@ -49,6 +50,8 @@ export interface BatchTask {
   readonly source: { readonly store: string; readonly bucket: string };
   readonly destination: { readonly store: string; readonly bucket: string };
   readonly options: ObjectOptions;
+  /** What checks have seen of its buckets, as the sync took it up. */
+  readonly known?: readonly StoreFacts[];
   readonly objects: readonly ObjectWork[];
   /** Null: as fast as it can. */
   readonly pace: BatchPace | null;

@@ -143,13 +143,13 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: text("Prometheus text format 0.0.4", "text/plain; version=0.0.4; charset=utf-8") },
   },
   "GET /stores": {
-    summary: "What is configured, without secrets, and what is wrong with it",
+    summary: "What is configured, without secrets, what is wrong with it, and what checks have seen",
     tag: "Mesh",
     answers: { 200: json("The stores", "Stores") },
   },
   "POST /stores/:name/check": {
     summary:
-      "Asks a store whether it works and what it can do; writes under a prefix of its own and cleans up",
+      "Asks a store whether it works and what it can do; writes under a prefix of its own and cleans up. Whatever begins later goes by what was seen",
     tag: "Mesh",
     body: "CheckRequest",
     answers: { 200: json("What was seen; as a table for Accept: text/plain", "Check") },
@@ -158,6 +158,13 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       403: ["bucket_not_allowed", "store_read_only"],
       503: ["store_misconfigured"],
     },
+  },
+  "DELETE /stores/:name/check": {
+    summary: "Forgets what checks of a store have seen; what has begun goes on by it",
+    tag: "Mesh",
+    parameters: [query("bucket", "Only what was seen of this bucket", { type: "string" })],
+    answers: { 204: null },
+    problems: { 404: ["check_not_found"] },
   },
   "POST /probe": {
     summary: "Measures what this account lets pass: bodies, streams, lanes; takes minutes",

@@ -9,7 +9,7 @@ import { hexOfBase64 } from "./checksum.ts";
 import { type Failure, meshFailure, saysNo } from "./failure.ts";
 import type { Prepared, Via } from "./phase.ts";
 import { MIB, type Plan, type PlanLimits, keepBoundaries, planCopy } from "./plan.ts";
-import { CHECKSUMS } from "./profiles.ts";
+import { CHECKSUMS, type Profile } from "./profiles.ts";
 import { type Checksum, type ProofPlan, canProve, guessPartBytes, partCountOf, planProof } from "./proof.ts";
 import { parseContentRange } from "./s3_url.ts";
 import { type S3, S3Error, getObjectTagging, headObject, isEncryptedWithKey, objectExists } from "./s3.ts";
@@ -60,8 +60,9 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
   const inside =
     request.via === "auto" && spec.via === "auto" && canCopyInside(source.store, destination.store);
   const served = inside ? await cut(request, "server", { headers, etag, sizeBytes }) : null;
+  const isAble = served !== null && served.ok && canServe(destination.store.profile, served.plan);
   // A strict copy that the service could not prove goes through us, where the bytes can be watched.
-  const useServer = served !== null && served.ok && (spec.verify !== "strict" || canProve(served.proof));
+  const useServer = isAble && (spec.verify !== "strict" || canProve(served.proof));
   const chosen = useServer ? served : await cut(request, "stream", { headers, etag, sizeBytes });
   if (!chosen.ok) return { kind: "refused", failure: chosen.failure };
   const { plan, proof } = chosen;
@@ -73,6 +74,11 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
     );
   }
   return await describe(request, { headers, etag, plan, proof, via: useServer ? "server" : "stream" });
+}
+
+/** Is the operation that would copy it known there? One that is not would be refused, and a request lost. */
+function canServe({ copyObject, uploadPartCopy }: Profile, plan: Plan): boolean {
+  return plan.kind === "whole" ? copyObject : uploadPartCopy;
 }
 
 /** Does the store say of an archived object that it can be read now? The reason why not, or null. */

@@ -74,6 +74,25 @@ export const ProfileSchema = z.strictObject({
 });
 export type Profile = z.infer<typeof ProfileSchema>;
 
+/** What of it a check of a store can see (store_facts.ts). Limits are not among it: they are read in documents, not tried. */
+export const FactsSchema = ProfileSchema.pick({
+  signedPath: true,
+  md5Etag: true,
+  md5MultipartEtag: true,
+  md5PartEtag: true,
+  checksums: true,
+  checksumMode: true,
+  conditionalPut: true,
+  conditionalComplete: true,
+  tags: true,
+  websiteRedirect: true,
+  copyObject: true,
+  uploadPartCopy: true,
+}).partial();
+export type Fact = keyof z.infer<typeof FactsSchema>;
+export type Facts = Partial<Pick<Profile, Fact>>;
+export const FACTS: readonly Fact[] = FactsSchema.keyof().options;
+
 const S3: Profile = {
   style: "path",
   signedPath: "decoded",

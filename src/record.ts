@@ -11,6 +11,7 @@ import { LaneTable } from "./lane_table.ts";
 import { PartTable } from "./part_table.ts";
 import type { PartCounts } from "./phase.ts";
 import { unitCount } from "./plan.ts";
+import { describeKnown } from "./store_facts.ts";
 import { ALL_HEALTHY, type Healths } from "./store_health.ts";
 import { Tally } from "./tally.ts";
 import { Timeline } from "./timeline.ts";
@@ -62,7 +63,7 @@ export class CopyRecord {
         createdAtMs,
         JSON.stringify(ALL_HEALTHY),
       );
-      if (rowsWritten > 0) this.timeline.add(Date.now(), "created");
+      if (rowsWritten > 0) this.timeline.add(Date.now(), "created", describeKnown(spec.known));
     });
   }
 

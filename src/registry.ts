@@ -1,5 +1,5 @@
 // Registry: the one Durable Object that knows which copies there are, the schedules that start them, and who uses how much
-// of the stores whose configuration sets a cap.
+// of the stores whose configuration sets a cap; and what checks have seen of the stores.
 //
 // What it needs: the class Coordinator beside it, and the STORE_<NAME> secrets to check a scheduled copy when it is due.
 //
@@ -14,6 +14,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { type CopySpec, type ObjectRef, formatObject, retentionMs } from "./api.ts";
+import { CheckTable } from "./check_table.ts";
 import { placeOfCopy } from "./copy_start.ts";
 import type { Env } from "./env.ts";
 import { makeId } from "./id.ts";
@@ -26,6 +27,7 @@ import { minuteOf } from "./schedule.ts";
 import type { DueWork, Schedule } from "./schedule_api.ts";
 import { type RunView, type ScheduleView, Schedules, type Started } from "./schedules.ts";
 import { type Amounts, type Caps, type ShareRequest, ShareTable, capsOf } from "./share_table.ts";
+import type { KeptCheck } from "./store_facts.ts";
 import { findStore, readStores, serviceOf } from "./stores.ts";
 import type { SyncSpec } from "./sync_api.ts";
 import { type AdmittedSync, type SyncListRow, SyncRows } from "./sync_rows.ts";
@@ -86,6 +88,7 @@ export class Registry extends DurableObject<Env> {
   readonly #outbox = new Outbox(this.#sql);
   readonly #shares = new ShareTable(this.#sql);
   readonly #retention = new Retention(this.#sql);
+  readonly #checks = new CheckTable(this.#sql);
   readonly #schedules = new Schedules(
     this.#sql,
     {
@@ -102,6 +105,7 @@ export class Registry extends DurableObject<Env> {
     this.#metrics.createTables();
     this.#outbox.createTables();
     this.#shares.createTables();
+    this.#checks.createTables();
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS copies (
         id TEXT PRIMARY KEY,
@@ -186,7 +190,7 @@ export class Registry extends DurableObject<Env> {
       if (known !== null) return known;
       const rival = this.#syncs.rival(spec, place);
       if (rival !== null) return { kind: "rival", id: rival };
-      const sync = this.#syncs.insert(spec, place, null, now);
+      const sync = this.#syncs.insert(this.#checks.inform(spec), place, null, now);
       this.#rememberKey(own, sync.id, now);
       return { kind: "new", sync };
     });
@@ -329,6 +333,22 @@ export class Registry extends DurableObject<Env> {
     return { copies, next: rows.length > limit ? (copies.at(-1)?.id ?? null) : null };
   }
 
+  // --- Checks of stores ---------------------------------------------------------------------------------------------
+
+  /** What is begun from now on goes by it. */
+  async keepCheck(check: KeptCheck): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#checks.keep(check));
+  }
+
+  async listChecks(): Promise<KeptCheck[]> {
+    return this.#checks.list();
+  }
+
+  /** @param bucket null: all of the store's @returns whether anything was kept */
+  async forgetChecks(store: string, bucket: string | null): Promise<boolean> {
+    return this.#checks.forget(store, bucket);
+  }
+
   // --- Schedules ----------------------------------------------------------------------------------------------------
 
   async putSchedule(name: string, schedule: Schedule): Promise<{ created: boolean }> {
@@ -401,7 +421,8 @@ export class Registry extends DurableObject<Env> {
     }
     const rival = this.#syncs.rival(work.spec, work.place);
     if (rival !== null) return `sync ${rival} is writing there`;
-    return { kind: "sync", ...this.#syncs.insert(work.spec, work.place, schedule, now) };
+    const spec = this.#checks.inform(work.spec);
+    return { kind: "sync", ...this.#syncs.insert(spec, work.place, schedule, now) };
   }
 
   /** Creates the objects of copies and syncs whose creator died, and sends the webhooks that are due. */
@@ -448,7 +469,8 @@ export class Registry extends DurableObject<Env> {
     if (alarmMs === null || alarmMs > atMs) await this.ctx.storage.setAlarm(atMs);
   }
 
-  #insertCopy(spec: CopySpec, schedule: string | null, now: number): Admitted {
+  #insertCopy(asked: CopySpec, schedule: string | null, now: number): Admitted {
+    const spec = this.#checks.inform(asked);
     // Two copies of one millisecond must still sort in the order in which they came.
     const last = this.#sql.exec("SELECT max(created_at_ms) AS last FROM copies").one()["last"];
     const createdAtMs = Math.max(now, Number(last ?? 0) + 1);

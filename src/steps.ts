@@ -28,8 +28,8 @@ import {
   objectExists,
 } from "./s3.ts";
 import { StepError, failureOf, isRefusal } from "./step_error.ts";
+import { findKnownStore } from "./store_facts.ts";
 import type { TurnsAt } from "./store_shares.ts";
-import { findStore } from "./stores.ts";
 import type { ListedPart } from "./xml.ts";
 import { endUpload, findStrays, lookForUpload, payDebt, removeExactly } from "./undo.ts";
 
@@ -457,7 +457,7 @@ export class Steps {
 
   #connect(side: "source" | "destination"): S3 {
     const { id, spec } = this.#record.load();
-    const store = findStore(this.#env, spec[side].store);
+    const store = findKnownStore(this.#env, spec[side], spec.known);
     const userAgent = `bucket-brigade copy/${id} coordinator`;
     return connect(store, userAgent, this.#turnsAt(store), (error) => this.#hear(error.toFailure(side)));
   }

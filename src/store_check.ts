@@ -7,10 +7,10 @@
 // Invariants: nothing outside its prefix is written or deleted; a refusal is a finding, never the end of the check, unless
 // the store cannot be talked to at all. What a finding says was seen in an answer, not assumed.
 //
-// It does not change the configuration: what differs from the store's profile is answered as the JSON that goes into its
-// secret.
+// It changes nothing and keeps nothing: it asks a store as it is configured, whatever an earlier check has seen, and answers
+// the facts that it saw (store_facts.ts).
 
-import type { Profile } from "./profiles.ts";
+import type { Facts } from "./profiles.ts";
 import { type S3, S3Error, abortMultipartUpload } from "./s3.ts";
 import { deleteObjects } from "./s3_delete.ts";
 import { MAX_PAGE_KEYS, listObjects, listObjectsV2 } from "./s3_list.ts";
@@ -29,8 +29,9 @@ export interface CheckResult {
   readonly ok: boolean;
   readonly findings: readonly Finding[];
   readonly advice: readonly string[];
-  /** The facts of the store's profile that were seen. */
-  readonly facts: Partial<Profile>;
+  /** Has it answered at all? Only then is there anything to keep. */
+  readonly reached: boolean;
+  readonly facts: Facts;
   readonly leftovers: readonly string[];
 }
 
@@ -88,6 +89,7 @@ class StoreCheck {
       ok: reached && needed.every((check) => ["yes", "skipped"].includes(findings.outcomeOf(check) ?? "no")),
       findings: findings.list(),
       advice: findings.advice(),
+      reached,
       facts: findings.facts,
       leftovers,
     };

@@ -4,8 +4,9 @@
 import { z } from "zod";
 import { checkBucket, parseWith } from "./api.ts";
 import { Problem } from "./problem.ts";
-import type { Profile } from "./profiles.ts";
+import type { Facts } from "./profiles.ts";
 import type { CheckResult } from "./store_check.ts";
+import { effectOf } from "./store_facts.ts";
 import type { Outcome } from "./store_findings.ts";
 import { type Store, findStore } from "./stores.ts";
 
@@ -44,8 +45,14 @@ export interface CheckReport {
   readonly ok: boolean;
   readonly findings: CheckResult["findings"];
   readonly advice: readonly string[];
-  /** What the store's profile says otherwise; goes into its secret as "profile". */
-  readonly profile: Partial<Profile>;
+  /** What was seen otherwise than it is assumed of the provider: goes before that from now on. */
+  readonly profile: Facts;
+  /** What the secret's own profile says otherwise than it was seen: the secret counts. */
+  readonly overruled: Facts;
+  /** Is what was seen kept, for whatever begins from now on? */
+  readonly kept: boolean;
+  /** What becomes of it, in a sentence. */
+  readonly use: string;
   readonly leftovers: readonly string[];
 }
 
@@ -53,20 +60,23 @@ export function checkReport(
   store: Store,
   bucket: string,
   as: CheckReport["as"],
-  { ok, findings, advice, facts, leftovers }: CheckResult,
+  { ok, reached, findings, advice, facts, leftovers }: CheckResult,
 ): CheckReport {
-  const { profile } = store;
-  const differences = Object.entries(facts).filter(
-    ([name, value]) => JSON.stringify(profile[name as keyof Profile]) !== JSON.stringify(value),
-  );
+  const { name } = store;
+  const use = reached
+    ? `What was seen is kept: copies, syncs and scheduled runs with ${name}:${bucket} that begin from now on go by it; ` +
+      `DELETE /stores/${name}/check forgets it`
+    : "Nothing is kept: the store was not reached";
   return {
-    store: store.name,
+    store: name,
     bucket,
     as,
     ok,
     findings,
     advice,
-    profile: Object.fromEntries(differences) as Partial<Profile>,
+    ...effectOf(store, facts),
+    kept: reached,
+    use,
     leftovers,
   };
 }
@@ -88,6 +98,8 @@ export function checkTable({
   findings,
   advice,
   profile,
+  overruled,
+  use,
   leftovers,
 }: CheckReport): string {
   const width = Math.max(...findings.map(({ check }) => check.length));
@@ -99,14 +111,17 @@ export function checkTable({
     ),
   ];
   if (advice.length > 0) lines.push("", "What to do:", ...advice.map((sentence) => `  - ${sentence}`));
-  if (Object.keys(profile).length > 0) {
+  if (Object.keys(profile).length > 0)
+    lines.push("", "Otherwise than is assumed of its provider:", `  ${JSON.stringify(profile)}`);
+  if (Object.keys(overruled).length > 0) {
     const secret = `STORE_${store.toUpperCase()}`;
     lines.push(
       "",
-      `This differs from what is assumed. Put it into ${secret}:`,
-      `  "profile": ${JSON.stringify(profile)}`,
+      `Otherwise than "profile" of ${secret} says, which counts until it is changed there:`,
+      `  ${JSON.stringify(overruled)}`,
     );
   }
+  lines.push("", `${use}.`);
   if (leftovers.length > 0) lines.push("", "Could not be deleted:", ...leftovers.map((key) => `  ${key}`));
   return lines.join("\n") + "\n";
 }

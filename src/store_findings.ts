@@ -1,8 +1,10 @@
 // What a check of a store has seen so far: findings, facts for the store's profile, and advice.
 //
-// Invariant: a refusal becomes a finding; what is no store's answer is thrown on.
+// Invariant: a refusal becomes a finding; what is no store's answer is thrown on. A fact is what an answer showed: that a
+// right is missing, a store is overloaded or no answer came makes a finding and no fact, since copies will go by it.
 
-import type { Profile } from "./profiles.ts";
+import { verdictOf } from "./failure.ts";
+import type { Fact, Facts } from "./profiles.ts";
 import { S3Error } from "./s3.ts";
 import { adviceFor } from "./store_advice.ts";
 
@@ -15,11 +17,22 @@ export interface Finding {
   readonly detail: string;
 }
 
+/** Facts that a store's refusal is an answer to. */
+type Feature = Extract<
+  Fact,
+  | "checksumMode"
+  | "conditionalPut"
+  | "conditionalComplete"
+  | "copyObject"
+  | "uploadPartCopy"
+  | "websiteRedirect"
+>;
+
 export class Findings {
   readonly #store: string;
   readonly #list: Finding[] = [];
   readonly #advice = new Set<string>();
-  readonly facts: { -readonly [K in keyof Profile]?: Profile[K] } = {};
+  readonly facts: { -readonly [K in keyof Facts]?: Facts[K] } = {};
 
   /** @param store its name in the configuration, for advice */
   constructor(store: string) {
@@ -42,14 +55,24 @@ export class Findings {
     this.#advice.add(sentence);
   }
 
-  /** Runs one check. @returns whether the store has done what it was asked to */
-  async attempt(check: string, run: () => Promise<[Outcome, string]>): Promise<boolean> {
+  /**
+   * Runs one check.
+   *
+   * @param feature that it asks for: a store that does not know it says so
+   * @returns whether the store has done what it was asked to
+   */
+  async attempt(
+    check: string,
+    run: () => Promise<[Outcome, string]>,
+    feature: Feature | null = null,
+  ): Promise<boolean> {
     try {
       const [outcome, detail] = await run();
       this.found(check, outcome, detail);
       return outcome === "yes";
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
+      if (feature !== null && isUnknown(error)) this.facts[feature] = false;
       this.refused(check, error);
       return false;
     }
@@ -68,4 +91,10 @@ export class Findings {
     if (index === -1) this.#list.push(finding);
     else if (this.#list[index]?.outcome === "yes") this.#list[index] = finding;
   }
+}
+
+/** Does the store say that it has not got what was asked of it? Other refusals may be another matter tomorrow. */
+export function isUnknown(error: S3Error): boolean {
+  const isStatus = error.status === 400 || error.status === 405 || error.status === 501;
+  return isStatus && verdictOf(error.toFailure("destination")) === "fatal";
 }

@@ -4,15 +4,18 @@
 // What it needs: the findings to record in, a bucket, and a prefix under which everything is its own.
 
 import { base64OfHex, multipartEtag } from "./checksum.ts";
-import { CHECKSUMS, type ChecksumAlgorithm } from "./profiles.ts";
+import { fullObjectChecksums } from "./prepare.ts";
+import type { ChecksumAlgorithm } from "./profiles.ts";
 import { bareEtag } from "./proof.ts";
 import {
+  type ObjectAddress,
   type S3,
   S3Error,
   type Stored,
   completeMultipartUpload,
   copyObject,
   createMultipartUpload,
+  customerKeyHeaders,
   getObject,
   getObjectTagging,
   headObject,
@@ -25,7 +28,8 @@ import {
 } from "./s3.ts";
 import { listObjectsV2 } from "./s3_list.ts";
 import { send } from "./s3_request.ts";
-import type { Findings } from "./store_findings.ts";
+import { withFacts } from "./store_facts.ts";
+import { type Findings, isUnknown } from "./store_findings.ts";
 import type { Store } from "./stores.ts";
 
 const CALL_LIMIT_MS = 60_000;
@@ -36,6 +40,8 @@ export class Probes {
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #findings: Findings;
+  /** Checksums of a whole upload that brought none. */
+  #told: readonly ChecksumAlgorithm[] = [];
   /** What cleaning up has to abort. */
   readonly uploads: { readonly key: string; readonly uploadId: string }[] = [];
 
@@ -56,6 +62,7 @@ export class Probes {
       return;
     }
     await this.#read(object.key, null);
+    await this.#checksumMode(object.key, "a HEAD takes the question and tells none of this object");
   }
 
   // 3. The key with everything in it that signing gets wrong; and the one whose path a URL would swallow.
@@ -173,18 +180,21 @@ export class Probes {
 
   // 4. Conditions: 412 is honoured; a success is the dangerous case.
   async conditions(): Promise<void> {
-    await this.#findings.attempt("if-none-match on PutObject", async () => {
-      const key = `${this.#prefix}once`;
-      await this.#put(key, new Uint8Array(1));
-      this.#findings.facts.conditionalPut = false;
-      const heeded = await this.#isRefusedAsPresent(
-        this.#put(key, new Uint8Array(2), { "if-none-match": "*" }),
-      );
-      this.#findings.facts.conditionalPut = heeded;
-      return heeded
-        ? ["yes", "an object that is there is not overwritten"]
-        : ["ignored", "the object was overwritten"];
-    });
+    await this.#findings.attempt(
+      "if-none-match on PutObject",
+      async () => {
+        const key = `${this.#prefix}once`;
+        await this.#put(key, new Uint8Array(1));
+        const heeded = await this.#isRefusedAsPresent(
+          this.#put(key, new Uint8Array(2), { "if-none-match": "*" }),
+        );
+        this.#findings.facts.conditionalPut = heeded;
+        return heeded
+          ? ["yes", "an object that is there is not overwritten"]
+          : ["ignored", "the object was overwritten"];
+      },
+      "conditionalPut",
+    );
     await this.#findings.attempt("content-md5", async () => {
       try {
         const wrong = base64OfHex("0".repeat(32));
@@ -202,24 +212,31 @@ export class Probes {
   async attributes(): Promise<void> {
     await this.#findings.attempt("tags", async () => {
       const key = `${this.#prefix}tags`;
-      this.#findings.facts.tags = false;
-      await this.#put(key, new Uint8Array(1), { "x-amz-tagging": "a=b" });
+      try {
+        await this.#put(key, new Uint8Array(1), { "x-amz-tagging": "a=b" });
+      } catch (error) {
+        if (error instanceof S3Error && isUnknown(error)) await this.#withoutTags(`${this.#prefix}once`);
+        throw error;
+      }
       const tags = await getObjectTagging(this.#s3, { bucket: this.#bucket, key });
-      this.#findings.facts.tags = tags.some(([name, value]) => name === "a" && value === "b");
-      return this.#findings.facts.tags
-        ? ["yes", "set with the object, and read"]
-        : ["ignored", "taken and not there afterwards"];
+      const isSet = tags.some(([name, value]) => name === "a" && value === "b");
+      // Taken and dropped is no fact: as a source such a store may have tags that were set by other means.
+      if (isSet) this.#findings.facts.tags = true;
+      return isSet ? ["yes", "set with the object, and read"] : ["ignored", "taken and not there afterwards"];
     });
-    await this.#findings.attempt("website redirect", async () => {
-      const key = `${this.#prefix}redirect`;
-      this.#findings.facts.websiteRedirect = false;
-      await this.#put(key, new Uint8Array(1), { "x-amz-website-redirect-location": "/a" });
-      const { headers } = await headObject(this.#s3, { bucket: this.#bucket, key });
-      this.#findings.facts.websiteRedirect = headers.get("x-amz-website-redirect-location") === "/a";
-      return this.#findings.facts.websiteRedirect
-        ? ["yes", "kept"]
-        : ["ignored", "taken and not there afterwards"];
-    });
+    await this.#findings.attempt(
+      "website redirect",
+      async () => {
+        const key = `${this.#prefix}redirect`;
+        await this.#put(key, new Uint8Array(1), { "x-amz-website-redirect-location": "/a" });
+        const { headers } = await headObject(this.#s3, { bucket: this.#bucket, key });
+        this.#findings.facts.websiteRedirect = headers.get("x-amz-website-redirect-location") === "/a";
+        return this.#findings.facts.websiteRedirect
+          ? ["yes", "kept"]
+          : ["ignored", "taken and not there afterwards"];
+      },
+      "websiteRedirect",
+    );
     await this.#findings.attempt("user metadata", async () => {
       const key = `${this.#prefix}meta`;
       await this.#put(key, new Uint8Array(1), { "x-amz-meta-note": "a b" });
@@ -230,47 +247,69 @@ export class Probes {
     });
   }
 
-  // 6. What a HEAD tells of an upload that brought no checksum.
+  /** Both ways to a tag must be unknown: a source whose tags are not read loses them. */
+  async #withoutTags(key: string): Promise<void> {
+    try {
+      await getObjectTagging(this.#s3, { bucket: this.#bucket, key });
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      if (isUnknown(error)) this.#findings.facts.tags = false;
+    }
+  }
+
+  // 6. What a HEAD tells of an upload that brought no checksum. That it tells the same of one in parts is seen later.
   async checksums(): Promise<void> {
-    await this.#findings.attempt("checksums", async () => {
-      const key = `${this.#prefix}once`;
-      this.#findings.facts.checksumMode = false;
+    this.#told = await this.#checksumMode(
+      `${this.#prefix}once`,
+      "a HEAD tells none of an upload that brought none",
+    );
+    if (this.#findings.facts.checksumMode !== undefined && this.#told.length === 0)
       this.#findings.facts.checksums = [];
-      const headers = { "x-amz-checksum-mode": "ENABLED" };
-      const response = await send(
-        this.#s3,
-        "HeadObject",
-        { bucket: this.#bucket, key },
-        { method: "HEAD", headers },
-      );
-      const told: ChecksumAlgorithm[] = CHECKSUMS.filter((algorithm) =>
-        response.headers.has(`x-amz-checksum-${algorithm}`),
-      );
-      this.#findings.facts.checksumMode = true;
-      this.#findings.facts.checksums = told;
-      return told.length > 0
-        ? ["yes", `told by HEAD: ${told.join(", ")}`]
-        : ["no", "a HEAD tells none of an upload that brought none"];
-    });
+  }
+
+  async #checksumMode(key: string, none: string): Promise<ChecksumAlgorithm[]> {
+    let told: ChecksumAlgorithm[] = [];
+    await this.#findings.attempt(
+      "checksums",
+      async () => {
+        const { headers } = await this.#headWithChecksums({ bucket: this.#bucket, key });
+        this.#findings.facts.checksumMode = true;
+        told = checksumsIn(headers);
+        return told.length > 0 ? ["yes", `told by HEAD: ${told.join(", ")}`] : ["no", none];
+      },
+      "checksumMode",
+    );
+    return told;
+  }
+
+  async #headWithChecksums(address: ObjectAddress): Promise<Response> {
+    const keys = await customerKeyHeaders(this.#s3.store.encryption);
+    const headers = { ...keys, "x-amz-checksum-mode": "ENABLED" };
+    return await send(this.#s3, "HeadObject", address, { method: "HEAD", headers });
   }
 
   // 7. The service's own copy.
   async copyInside(): Promise<void> {
-    await this.#findings.attempt("copy inside", async () => {
-      this.#findings.facts.copyObject = false;
-      const source = { bucket: this.#bucket, key: `${this.#prefix}once` };
-      const { headers } = await headObject(this.#s3, source);
-      const from = {
-        address: source,
-        etag: headers.get("etag") ?? "",
-        encryption: this.#s3.store.encryption,
-      };
-      const target = { bucket: this.#bucket, key: `${this.#prefix}copy` };
-      const signal = AbortSignal.timeout(CALL_LIMIT_MS);
-      await copyObject(this.#s3, target, { source: from, headers: {}, signal });
-      this.#findings.facts.copyObject = true;
-      return ["yes", "CopyObject"];
-    });
+    // As a copy will do it: where there are no tags, a word of them would have the whole copy refused.
+    const s3 = { ...this.#s3, store: withFacts(this.#s3.store, this.#findings.facts) };
+    await this.#findings.attempt(
+      "copy inside",
+      async () => {
+        const source = { bucket: this.#bucket, key: `${this.#prefix}once` };
+        const { headers } = await headObject(this.#s3, source);
+        const from = {
+          address: source,
+          etag: headers.get("etag") ?? "",
+          encryption: this.#s3.store.encryption,
+        };
+        const target = { bucket: this.#bucket, key: `${this.#prefix}copy` };
+        const signal = AbortSignal.timeout(CALL_LIMIT_MS);
+        await copyObject(s3, target, { source: from, headers: {}, signal });
+        this.#findings.facts.copyObject = true;
+        return ["yes", "CopyObject"];
+      },
+      "copyObject",
+    );
   }
 
   // 8. A multipart upload with everything that can be asked of one.
@@ -316,13 +355,17 @@ export class Probes {
     });
     const completed = await this.#findings.attempt("complete", async () => {
       await completeMultipartUpload(this.#s3, address, uploadId, { parts, onlyIfAbsent: false });
-      const { headers } = await headObject(this.#s3, address);
-      const rule = await multipartEtag(md5s, md5Hex);
-      this.#findings.facts.md5MultipartEtag = bareEtag(headers.get("etag") ?? "").toLowerCase() === rule;
-      return [
-        "yes",
-        `the ETag is ${this.#findings.facts.md5MultipartEtag ? "made by S3's rule" : "the store's own"}`,
-      ];
+      const { facts } = this.#findings;
+      const asks = facts.checksumMode === true;
+      const { headers } = await (asks ? this.#headWithChecksums(address) : headObject(this.#s3, address));
+      const isByRule =
+        bareEtag(headers.get("etag") ?? "").toLowerCase() === (await multipartEtag(md5s, md5Hex));
+      if (headers.has("etag")) facts.md5MultipartEtag = isByRule;
+      // A copy in parts that waited for a checksum which only whole uploads get would prove nothing in the end.
+      const alsoInParts = checksumsIn(headers).filter((algorithm) => this.#told.includes(algorithm));
+      if (asks) facts.checksums = alsoInParts;
+      const told = alsoInParts.length === 0 ? "" : `, and a HEAD tells its ${alsoInParts.join(", ")}`;
+      return ["yes", `the ETag is ${isByRule ? "made by S3's rule" : "the store's own"}${told}`];
     });
     if (!completed) return;
     await this.#findings.attempt("part sizes by HEAD", async () => {
@@ -331,49 +374,55 @@ export class Probes {
         ? ["yes", "boundaries of a source can be kept, and with them its ETag"]
         : ["ignored", "partNumber is not heeded: boundaries are guessed"];
     });
-    await this.#findings.attempt("part copy inside", async () => {
-      this.#findings.facts.uploadPartCopy = false;
-      const { headers } = await headObject(this.#s3, address);
-      const second = { bucket: this.#bucket, key: `${this.#prefix}parts-copy` };
-      const upload = await createMultipartUpload(this.#s3, second, {});
-      this.uploads.push({ key: second.key, uploadId: upload.uploadId });
-      await uploadPartCopy(this.#s3, second, {
-        source: { address, etag: headers.get("etag") ?? "", encryption: this.#s3.store.encryption },
-        uploadId: upload.uploadId,
-        partNumber: 1,
-        range: { offset: 0, length: FIRST_PART_BYTES },
-        signal: AbortSignal.timeout(CALL_LIMIT_MS),
-      });
-      this.#findings.facts.uploadPartCopy = true;
-      return ["yes", "UploadPartCopy"];
-    });
+    await this.#findings.attempt(
+      "part copy inside",
+      async () => {
+        const { headers } = await headObject(this.#s3, address);
+        const second = { bucket: this.#bucket, key: `${this.#prefix}parts-copy` };
+        const upload = await createMultipartUpload(this.#s3, second, {});
+        this.uploads.push({ key: second.key, uploadId: upload.uploadId });
+        await uploadPartCopy(this.#s3, second, {
+          source: { address, etag: headers.get("etag") ?? "", encryption: this.#s3.store.encryption },
+          uploadId: upload.uploadId,
+          partNumber: 1,
+          range: { offset: 0, length: FIRST_PART_BYTES },
+          signal: AbortSignal.timeout(CALL_LIMIT_MS),
+        });
+        this.#findings.facts.uploadPartCopy = true;
+        return ["yes", "UploadPartCopy"];
+      },
+      "uploadPartCopy",
+    );
     await this.#conditionalComplete(address.key);
   }
 
   async #conditionalComplete(key: string): Promise<void> {
-    await this.#findings.attempt("if-none-match on Complete", async () => {
-      this.#findings.facts.conditionalComplete = false;
-      const address = { bucket: this.#bucket, key };
-      const { uploadId } = await createMultipartUpload(this.#s3, address, {});
-      this.uploads.push({ key, uploadId });
-      const signal = AbortSignal.timeout(CALL_LIMIT_MS);
-      const { etag } = await uploadPart(this.#s3, address, {
-        uploadId,
-        partNumber: 1,
-        body: new Uint8Array(1),
-        signal,
-      });
-      const heeded = await this.#isRefusedAsPresent(
-        completeMultipartUpload(this.#s3, address, uploadId, {
-          parts: [{ partNumber: 1, etag }],
-          onlyIfAbsent: true,
-        }),
-      );
-      this.#findings.facts.conditionalComplete = heeded;
-      return heeded
-        ? ["yes", "an object that is there is not replaced"]
-        : ["ignored", "the object was replaced"];
-    });
+    await this.#findings.attempt(
+      "if-none-match on Complete",
+      async () => {
+        const address = { bucket: this.#bucket, key };
+        const { uploadId } = await createMultipartUpload(this.#s3, address, {});
+        this.uploads.push({ key, uploadId });
+        const signal = AbortSignal.timeout(CALL_LIMIT_MS);
+        const { etag } = await uploadPart(this.#s3, address, {
+          uploadId,
+          partNumber: 1,
+          body: new Uint8Array(1),
+          signal,
+        });
+        const heeded = await this.#isRefusedAsPresent(
+          completeMultipartUpload(this.#s3, address, uploadId, {
+            parts: [{ partNumber: 1, etag }],
+            onlyIfAbsent: true,
+          }),
+        );
+        this.#findings.facts.conditionalComplete = heeded;
+        return heeded
+          ? ["yes", "an object that is there is not replaced"]
+          : ["ignored", "the object was replaced"];
+      },
+      "conditionalComplete",
+    );
   }
 
   async #put(
@@ -396,4 +445,9 @@ export class Probes {
       throw error;
     }
   }
+}
+
+/** Of the whole object, each once. */
+function checksumsIn(headers: Headers): ChecksumAlgorithm[] {
+  return [...new Set(fullObjectChecksums(headers).map(({ algorithm }) => algorithm))];
 }

@@ -54,7 +54,10 @@ export interface Store extends Omit<
 > {
   readonly name: string;
   readonly provider: Provider;
+  /** The provider's defaults and, over them, the secret's own. What checks have seen comes between (store_facts.ts). */
   readonly profile: Profile;
+  /** What the secret itself says: nothing overrules it. */
+  readonly ownProfile: Partial<Profile>;
   /** Scheme, host and port, no final slash: `https://s3.example.com`. */
   readonly endpoint: string;
   readonly style: "path" | "virtual";
@@ -182,10 +185,8 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
   if (problem !== null) return bad(`"endpoint" ${problem}`);
   const url = new URL(endpoint);
   const provider = rest.provider ?? (isLocalR2(url) ? "r2" : providerOf(url.hostname));
-  const profile = profileOf(provider, {
-    ...(isLocalR2(url) ? LOCAL_R2 : {}),
-    ...withoutUndefined(overrides ?? {}),
-  });
+  const ownProfile = withoutUndefined(overrides ?? {});
+  const profile = profileOf(provider, { ...(isLocalR2(url) ? LOCAL_R2 : {}), ...ownProfile });
   return {
     ok: true,
     store: {
@@ -193,6 +194,7 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
       name,
       provider,
       profile,
+      ownProfile,
       endpoint: isLocalR2(url) ? endpoint : url.origin,
       style: style ?? profile.style,
     },

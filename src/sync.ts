@@ -256,7 +256,7 @@ export class Sync extends DurableObject<Env> {
     const running = batches.totals().leased;
     const width = this.#gate.width(most, running, sides, now);
     const { source, destination, verify, metadata, attributes, storageClass, tags, ifLossy } = spec;
-    const { markCopy, compare } = spec;
+    const { markCopy, compare, known = [] } = spec;
     const taskOf = (batch: LeasedBatch): BatchTask => ({
       syncId: id,
       lane,
@@ -265,6 +265,7 @@ export class Sync extends DurableObject<Env> {
       source: { store: source.store, bucket: source.bucket },
       destination: { store: destination.store, bucket: destination.bucket },
       options: { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy, compare },
+      known,
     });
     const tasks: BatchTask[] = [];
     while (tasks.length < Math.min(wanted, width - running) && this.#gate.isOpen(sides, now)) {

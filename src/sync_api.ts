@@ -27,6 +27,7 @@ import { placeOf } from "./place.ts";
 import { type PrefixRef, overlapOf } from "./prefix.ts";
 import { Problem } from "./problem.ts";
 import { REPORT_PREFIX } from "./report.ts";
+import type { StoreFacts } from "./store_facts.ts";
 
 export type { PrefixRef } from "./prefix.ts";
 
@@ -59,6 +60,8 @@ export interface SyncSpec {
   readonly markCopy: boolean;
   /** The report's parts are objects under this prefix. */
   readonly report: PrefixRef;
+  /** As of a copy; the copies of its large objects go by it as well. */
+  readonly known?: readonly StoreFacts[];
 }
 
 const PREFIX_HINT = '"store:bucket/prefix" or {"store", "bucket", "prefix"}';

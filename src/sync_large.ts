@@ -192,7 +192,7 @@ function resolve(
       },
       env,
     );
-    return { copy };
+    return { copy: { ...copy, known: spec.known ?? [] } };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { entry: failed(work, meshFailure(error.code, error.message, "plan"), 1) };

@@ -14,6 +14,7 @@ import { LargeTable } from "./large_table.ts";
 import type { ObjectWork } from "./object_work.ts";
 import { type Counters, type Entry, NO_COUNTERS, countEntries, linesOf } from "./report.ts";
 import { ReportBuffer } from "./report_buffer.ts";
+import { describeKnown } from "./store_facts.ts";
 import type { SyncSpec } from "./sync_api.ts";
 import { type SyncEvent, type SyncFacts, type SyncJob, apply, isSyncEnded, newSyncJob } from "./sync_job.ts";
 import { FIRST_CURSOR } from "./sync_walk.ts";
@@ -84,7 +85,7 @@ export class SyncRecord {
         JSON.stringify(NO_COUNTERS),
         createdAtMs,
       );
-      if (rowsWritten > 0) this.timeline.add(Date.now(), "created");
+      if (rowsWritten > 0) this.timeline.add(Date.now(), "created", describeKnown(spec.known));
     });
   }
 

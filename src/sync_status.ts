@@ -32,7 +32,7 @@ export const FAILURES_SHOWN = 20;
 
 export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
   const { id, spec, job, counters, startedAtMs, endedAtMs, now } = input;
-  const { source, destination, report, maxDeletes, ...options } = spec;
+  const { source, destination, report, maxDeletes, known: _known, ...options } = spec;
   const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
   const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
   return {

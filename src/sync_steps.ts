@@ -13,8 +13,8 @@ import { type Entry, addTo, reportKey } from "./report.ts";
 import { type S3, S3Error, connect, getObject, putObject } from "./s3.ts";
 import { deleteObjects } from "./s3_delete.ts";
 import type { StoreSide } from "./governor.ts";
+import { findKnownStore } from "./store_facts.ts";
 import type { TurnsAt } from "./store_shares.ts";
-import { findStore } from "./stores.ts";
 import { type SyncSpec, filterOf } from "./sync_api.ts";
 import type { SyncStep } from "./sync_job.ts";
 import { SMALL_OBJECT_BYTES } from "./sync_large.ts";
@@ -87,8 +87,8 @@ export class SyncSteps {
     const plan = planPage(page.pairs, page.known, {
       spec,
       filter: filterOf(spec, startedAtMs ?? Date.now()),
-      source: findStore(this.#env, spec.source.store),
-      destination: findStore(this.#env, spec.destination.store),
+      source: findKnownStore(this.#env, spec.source, spec.known),
+      destination: findKnownStore(this.#env, spec.destination, spec.known),
       smallBytes: SMALL_OBJECT_BYTES,
     });
     this.#record.transaction(() => {
@@ -241,7 +241,7 @@ export class SyncSteps {
 
   #connect(role: StoreSide | "report"): S3 {
     const { id, spec } = this.#record.load();
-    const store = findStore(this.#env, spec[role].store);
+    const store = findKnownStore(this.#env, spec[role], spec.known);
     const side = role === "report" ? reportSide(spec) : role;
     const hear = side === null ? undefined : (error: S3Error) => this.#hear(error.toFailure(side));
     return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), hear);

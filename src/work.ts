@@ -5,6 +5,7 @@ import type { ObjectRef } from "./api.ts";
 import type { Failure } from "./failure.ts";
 import type { Pace } from "./pace.ts";
 import type { Digest } from "./proof.ts";
+import type { StoreFacts } from "./store_facts.ts";
 
 /** Everything that one part copy needs but the credentials, which each Worker reads from its own env. */
 export interface PartTask {
@@ -26,6 +27,8 @@ export interface PartTask {
   readonly digests: readonly Digest[];
   /** The destination has the part, under this ETag, from an attempt whose digests were lost: only they are wanted. */
   readonly heldEtag: string | null;
+  /** What checks have seen of its buckets, as the copy took it up. */
+  readonly known?: readonly StoreFacts[];
   /** When its requests may go out, at stores whose requests per second are capped; null: at once. */
   readonly pace: { readonly source: Pace | null; readonly destination: Pace | null };
   /** `part` of a multipart upload, or the `whole` object in one PutObject with its attributes and conditions. */

@@ -11,6 +11,7 @@ interface Check {
   readonly findings: readonly { readonly check: string; readonly outcome: string; readonly detail: string }[];
   readonly advice: readonly string[];
   readonly profile: Readonly<Record<string, unknown>>;
+  readonly overruled: Readonly<Record<string, unknown>>;
   readonly leftovers: readonly string[];
   readonly code?: string;
   readonly detail?: string;
@@ -24,6 +25,7 @@ const KINDS = {
   poor: {
     without: ["tagging", "copyObject", "uploadPartCopy", "checksums", "listParts", "listMultipartUploads"],
   },
+  tagless: { without: ["tagging"] },
   summing: { automaticChecksum: "CRC64NVME" },
 } as const satisfies Record<string, StoreOptions>;
 type Kind = keyof typeof KINDS;
@@ -45,6 +47,7 @@ const { mesh, stores } = await openWorld(
   ({ plain, opaque }) => ({
     bindings: {
       STORE_PROFILED: storeSecret(opaque, { profile: OPAQUE_PROFILE }),
+      STORE_STUBBORN: storeSecret(plain, { profile: { md5Etag: false, tags: false, copyObject: true } }),
       STORE_LOCKED: storeSecret(plain, { readOnly: true }),
       STORE_FENCED: storeSecret(plain, { buckets: ["bucket"] }),
       STORE_UNKNOWN_KEY: storeSecret(plain, { accessKeyId: "nobody" }),
@@ -117,9 +120,73 @@ test.for(seen)("a store of the kind %j is seen as it is", async ([name, expected
   expect(body.ok).toBe(name !== "careless");
 });
 
-test("with the profile that it answers, a second check has nothing to add", async () => {
-  expect((await check("opaque")).body.profile).toEqual(OPAQUE_PROFILE);
-  expect((await check("profiled")).body.profile).toEqual({});
+test("with the profile that it answers in its secret, a check has nothing to add", async () => {
+  expect((await check("opaque")).body).toMatchObject({ profile: OPAQUE_PROFILE, overruled: {} });
+  expect((await check("profiled")).body).toMatchObject({ profile: {}, overruled: {} });
+});
+
+test("a check asks the store as it is configured, whatever was seen before", async () => {
+  const { body } = await check("raw");
+  expect((await check("raw")).body.profile).toEqual(body.profile);
+});
+
+test("what a secret says wrongly is told apart from what is used", async () => {
+  const { body } = await check("stubborn");
+  expect(body.overruled).toEqual({ md5Etag: true, tags: true });
+  expect(body.profile).toEqual({ checksumMode: true, conditionalPut: true, conditionalComplete: true });
+  const headers = { accept: "text/plain" };
+  const { text } = await mesh.call("POST", "/stores/stubborn/check", { body: { bucket: "bucket" }, headers });
+  expect(text).toContain(
+    'Otherwise than "profile" of STORE_STUBBORN says, which counts until it is changed there:\n' +
+      '  {"md5Etag":true,"tags":true}\n',
+  );
+});
+
+test.for(["AccessDenied", "InternalError", "SlowDown"] as const)(
+  "%s is a refusal and no fact: what is not seen in an answer is not believed",
+  async (code) => {
+    const writes = { operation: ["PutObject", "CopyObject", "UploadPartCopy", "HeadObject"] } as const;
+    const first = { ...writes, key: /\/(?:tags|redirect|copy|parts-copy)$/ };
+    stores.plain.fault(first, { kind: "answer", code });
+    const { body } = await check("plain");
+    expect(outcomes(body)).toMatchObject({
+      tags: "refused",
+      "website redirect": "refused",
+      "copy inside": "refused",
+    });
+    expect(body.profile).toEqual({ checksumMode: true, conditionalPut: true, conditionalComplete: true });
+  },
+);
+
+test("tags are unknown to a store only if it knows neither how to write nor how to read them", async () => {
+  const tagged = { operation: "PutObject", key: /\/tags$/ } as const;
+  stores.plain.fault(tagged, { kind: "answer", code: "NotImplemented" });
+  const { body } = await check("plain");
+  expect(outcomes(body)).toMatchObject({ tags: "refused" });
+  expect(body.profile).not.toHaveProperty("tags");
+  expect((await check("poor")).body.profile).toMatchObject({ tags: false });
+});
+
+test("a copy inside a service without tags is asked for without a word of tags", async () => {
+  const { body } = await check("tagless");
+  expect(outcomes(body)).toMatchObject({ "copy inside": "yes" });
+  expect(body.profile).toMatchObject({ tags: false });
+});
+
+test("a checksum that only whole uploads get is none that a copy may wait for", async () => {
+  const parts = { operation: "HeadObject", key: /\/parts$/ } as const;
+  stores.summing.fault(parts, { kind: "header", name: "x-amz-checksum-type", value: "COMPOSITE" });
+  const { body } = await check("summing");
+  expect(outcomes(body)).toMatchObject({ checksums: "yes" });
+  expect(body.profile).toMatchObject({ checksumMode: true });
+  expect(body.profile).not.toHaveProperty("checksums");
+});
+
+test("of a source that is only read it is seen whether a HEAD may be asked for checksums", async () => {
+  stores.summing.put("bucket", "something", "to read");
+  const { body } = await check("summing", { bucket: "bucket", as: "source" });
+  expect(outcomes(body)).toMatchObject({ checksums: "no" });
+  expect(body.profile).toEqual({ checksumMode: true });
 });
 
 test("a store that is readOnly is checked by reading alone", async () => {
@@ -182,7 +249,8 @@ test("curl gets a table when it asks for text, and a form is as good as JSON", a
   expect(status).toBe(200);
   expect(text).toMatch(/^opaque:bucket as a destination: works\n/);
   expect(text).toMatch(/ {2}put +yes +PutObject; the ETag is the store's own\n/);
-  expect(text).toMatch(/Put it into STORE_OPAQUE:\n {2}"profile": \{/);
+  expect(text).toMatch(/Otherwise than is assumed of its provider:\n {2}\{.*"md5Etag":false.*\}\n/);
+  expect(text).toMatch(/begin from now on go by it; DELETE \/stores\/opaque\/check forgets it\.\n$/);
 });
 
 test("the bucket may be left out where the store has but one, and is checked where it has a fence", async () => {

@@ -1,0 +1,71 @@
+// The routes of stores: GET /stores, POST and DELETE /stores/{name}/check. The front mounts them behind its token check.
+// They hold nothing; the registry keeps what a check has seen.
+
+import { type Context, Hono } from "hono";
+import type { Env } from "./env.ts";
+import { describeReceiver, readReceiver } from "./notify.ts";
+import { Problem, jsonResponse } from "./problem.ts";
+import { readBody } from "./request.ts";
+import { connect } from "./s3.ts";
+import { type CheckResult, checkStore } from "./store_check.ts";
+import { checkReport, checkTable, resolveCheck } from "./store_check_report.ts";
+import { configurationOf, describeChecks } from "./store_facts.ts";
+import { type StoreEntry, describeStore, readStores } from "./stores.ts";
+
+type Call = Context<{ Bindings: Env }>;
+
+export const storeRoutes = new Hono<{ Bindings: Env }>();
+
+storeRoutes.get("/stores", async (call) => {
+  const checks = await registry(call).listChecks();
+  const describe = (entry: StoreEntry) => ({
+    ...describeStore(entry),
+    ...(entry.ok ? { checked: describeChecks(entry.store, checks) } : {}),
+  });
+  const stores = [...readStores(call.env).values()].map(describe);
+  return jsonResponse({ stores, notify: describeReceiver(readReceiver(call.env)) });
+});
+
+storeRoutes.post("/stores/:name/check", async (call) => {
+  const text = await call.req.raw.clone().text();
+  const body = text === "" ? {} : await readBody(call.req.raw);
+  const { store, bucket, as } = resolveCheck(call.req.param("name"), body, call.env);
+  const check = async (): Promise<CheckResult> => {
+    const s3 = connect(store, "bucket-brigade check");
+    const result = await checkStore(s3, bucket, { writes: as === "destination", now: Date.now() });
+    if (result.reached) {
+      const seen = {
+        store: store.name,
+        bucket,
+        as,
+        configuration: configurationOf(store),
+        facts: result.facts,
+      };
+      await registry(call).keepCheck({ ...seen, ok: result.ok, checkedAtMs: Date.now() });
+    }
+    return result;
+  };
+  const checking = check();
+  // It cleans up after itself, and what it saw is kept, also when curl has gone away meanwhile.
+  (call.executionCtx as ExecutionContext).waitUntil(checking.catch(() => undefined));
+  const report = checkReport(store, bucket, as, await checking);
+  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
+  return wantsText ? new Response(checkTable(report)) : jsonResponse(report);
+});
+
+// Also of a store that is not configured any more.
+storeRoutes.delete("/stores/:name/check", async (call) => {
+  const name = call.req.param("name");
+  const bucket = call.req.query("bucket") ?? null;
+  if (await registry(call).forgetChecks(name, bucket)) return new Response(null, { status: 204 });
+  const what = bucket === null ? `store "${name}"` : `bucket "${bucket}" of store "${name}"`;
+  throw new Problem(
+    404,
+    "check_not_found",
+    `Nothing is kept of a check of ${what}; GET /stores lists what is`,
+  );
+});
+
+function registry(call: Call) {
+  return (call.executionCtx as ExecutionContext).exports.Registry.getByName("registry");
+}
