@@ -156,8 +156,11 @@ export class Coordinator extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(Date.now());
   }
 
+  /** An end is one when the registry knows it, too: whoever has waited for it may write the same object next. */
   async #waitForEnd(waitSeconds: number): Promise<void> {
-    if (waitSeconds > 0 && !isAtRest(this.#record.load().job)) await this.#waiting.wait(waitSeconds);
+    const copy = this.#record.load();
+    const isTold = isAtRest(copy.job) && copy.reported === this.#news(copy);
+    if (waitSeconds > 0 && !isTold) await this.#waiting.wait(waitSeconds);
   }
 
   // --- The lanes' side ----------------------------------------------------------------------------------------------
