@@ -1,5 +1,5 @@
 // A bundle whose Durable Objects can be aborted from outside, whatever they are doing: an abort must come from inside the
-// object (`ctx.abort()`), and Miniflare's eviction waits until it has nothing to do. So the bundle's classes are wrapped,
+// object (`ctx.abort()`), and workerd's eviction waits until it has nothing to do. So the bundle's classes are wrapped,
 // each with a method that aborts it and one that tells its instances apart, behind a route that production does not have.
 //
 // What it needs: the built bundle, beside which the wrapping module is put. It changes nothing else of the bundle.

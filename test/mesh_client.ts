@@ -76,7 +76,9 @@ export interface ReportLine {
   readonly warnings?: readonly string[];
 }
 
-const POLL_MS = 20;
+/** How long until the state is asked for again: what changes at once is seen at once, a long wait costs little. */
+const FIRST_POLL_MS = 10;
+const LAST_POLL_MS = 100;
 
 export class MeshClient {
   readonly url: URL;
@@ -128,11 +130,7 @@ export class MeshClient {
 
   /** Asks for the status until `predicate` holds. */
   async until(id: string, predicate: (status: Status) => boolean): Promise<Status> {
-    for (;;) {
-      const status = await this.status(id);
-      if (predicate(status)) return status;
-      await setTimeout(POLL_MS);
-    }
+    return await poll(async () => await this.status(id), predicate);
   }
 
   /** Ends a copy that waits for a person. */
@@ -163,11 +161,7 @@ export class MeshClient {
 
   /** Asks for a sync's status until `predicate` holds. */
   async untilSync(id: string, predicate: (status: SyncStatus) => boolean): Promise<SyncStatus> {
-    for (;;) {
-      const status = await this.syncStatus(id);
-      if (predicate(status)) return status;
-      await setTimeout(POLL_MS);
-    }
+    return await poll(async () => await this.syncStatus(id), predicate);
   }
 
   async sync(body: Record<string, unknown>): Promise<SyncStatus> {
@@ -181,5 +175,13 @@ export class MeshClient {
       .split("\n")
       .slice(0, -1)
       .map((line) => JSON.parse(line) as ReportLine);
+  }
+}
+
+async function poll<T>(ask: () => Promise<T>, predicate: (answer: T) => boolean): Promise<T> {
+  for (let delayMs = FIRST_POLL_MS; ; delayMs = Math.min(LAST_POLL_MS, delayMs * 1.5)) {
+    const answer = await ask();
+    if (predicate(answer)) return answer;
+    await setTimeout(delayMs);
   }
 }

@@ -1,7 +1,7 @@
 // A mesh that dies and comes back: workerd is killed by SIGKILL and started again on the state that is on disk, single
 // Durable Objects are aborted or evicted, and whoever calls it tries again as a patient client would.
 //
-// What it needs: a bundle made ready by `makeMortal`. Miniflare's own eviction waits for running work, which waits for the
+// What it needs: a bundle made ready by `makeMortal`. workerd's own eviction waits for running work, which waits for the
 // stores, which are in this process; an object that rests loses its memory by an abort just as by an eviction.
 
 import { copyFileSync } from "node:fs";

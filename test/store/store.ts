@@ -75,6 +75,9 @@ const defaultCredentials: Credentials = {
   secretAccessKey: "test/secret+key/that=needs/no/hiding",
 };
 
+/** A client remembers what a store cannot do by its address: no other store of this process is met there. */
+const portsUsed = new Set<number>();
+
 /** Starts a store on loopback. */
 export async function startStore(options: StoreOptions = {}): Promise<TestStore> {
   const store = new TestStore(options);
@@ -159,11 +162,20 @@ export class TestStore {
       answer(false),
     );
     server.on("checkContinue", answer(true));
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(this.#port, this.#address, resolve);
-    });
-    this.#port = (server.address() as AddressInfo).port;
+    const listen = async () => {
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(this.#port, this.#address, resolve);
+      });
+      return (server.address() as AddressInfo).port;
+    };
+    let port = await listen();
+    while (this.#port === 0 && portsUsed.has(port)) {
+      await new Promise((resolve) => server.close(resolve));
+      port = await listen();
+    }
+    portsUsed.add(port);
+    this.#port = port;
     this.#server = server;
   }
 

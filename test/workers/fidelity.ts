@@ -57,7 +57,7 @@ export function toLoopback(incoming: IncomingMessage, answer: ServerResponse, cl
       response.pipe(answer);
     };
     if (incoming.complete) return pass();
-    // Answered early. What is left of the request is read first: Miniflare's side of this hop stays stuck otherwise.
+    // Answered early. What is left of the request is read first: workerd's side of this hop stays stuck otherwise.
     incoming.unpipe(outgoing).once("end", pass).resume();
   });
   outgoing.on("error", () => answer.destroy());

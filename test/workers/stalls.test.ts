@@ -98,7 +98,7 @@ async function playScene(scene: Scene): Promise<void> {
     concurrency: 1,
     verify,
   });
-  const status = await mesh.until(id, ({ phase }) => phase === "completed" || phase === "failed");
+  const status = await mesh.ended(id);
   expect(status.phase, `${name}: ${JSON.stringify(status.failure)}`).toBe("completed");
   const failed = status.timeline.filter(({ event }) => event === "part_failed");
   expect(failed.map(({ detail }) => detail)).toEqual([expect.stringMatching(told)]);

@@ -45,8 +45,7 @@ class Watch {
   static async open(path: string, headers: Record<string, string> = {}): Promise<Watch> {
     const leave = new AbortController();
     const response = await fetch(new URL(path, mesh.url), {
-      // As curl sends it: Miniflare compresses plain text for whoever takes it, whatever the answer says of that.
-      headers: { authorization: `Bearer ${TOKEN}`, "accept-encoding": "identity", ...headers },
+      headers: { authorization: `Bearer ${TOKEN}`, ...headers },
       signal: leave.signal,
     });
     return new Watch(response, leave);
