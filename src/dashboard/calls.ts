@@ -37,7 +37,7 @@ type Rows = [
   ["GET /schedules", Body<"ScheduleList">],
   [`PUT /schedules/${string}`, Schedule],
   [`POST /schedules/${string}/run`, CopyStatus | SyncStatus | Body<"Admitted"> | Body<"QueuedRun">],
-  [`DELETE /schedules/${string}`, null],
+  [`DELETE /${"schedules" | "stores"}/${string}`, null],
 ];
 
 type Find<Call extends string, Table> = Table extends [

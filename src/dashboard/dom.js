@@ -152,7 +152,12 @@ export function keyedTable(caption, columns, keyOf) {
         const row =
           known?.text === text
             ? known.row
-            : h("tr", {}, ...columns.map((column) => h("td", {}, column.cell(item))));
+            : h(
+                "tr",
+                {},
+                // A phone shows a row as a card, each cell with its title before it.
+                ...columns.map(({ title, cell }) => h("td", { "data-title": title }, cell(item))),
+              );
         if (known !== undefined && known.row !== row) known.row.replaceWith(row);
         next.set(key, { row, text });
       }

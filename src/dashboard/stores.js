@@ -1,42 +1,237 @@
-// The stores as they are configured, and what is wrong with them.
+// The stores as they are configured, what is wrong with them, and a check of one that asks it what it can do.
 
 import { call, repeat } from "./api.js";
-import { h, keyedTable } from "./dom.js";
+import {
+  actionButton,
+  announce,
+  clearError,
+  confirmed,
+  field,
+  formatTime,
+  h,
+  keyedTable,
+  showError,
+  valuesOf,
+} from "./dom.js";
 
 /** @typedef {import("./calls.ts").Store} Store */
+/** @typedef {import("./calls.ts").Check} Check */
+/** @typedef {Extract<Store, { ok: true }>} UsableStore */
+
+/** @type {Readonly<Record<Check["findings"][number]["outcome"], { words: string, kind: string }>>} */
+const OUTCOMES = {
+  yes: { words: "yes", kind: " good" },
+  no: { words: "no", kind: "" },
+  ignored: { words: "said yes, did not do it", kind: " bad" },
+  refused: { words: "refused", kind: " bad" },
+  skipped: { words: "not tried", kind: "" },
+};
 
 /**
  * @param {HTMLElement} main
  * @param {AbortSignal} signal
  */
 export async function showStores(main, signal) {
+  const check = h("div", {});
   const table = keyedTable(
     "Stores",
     [
       { title: "Name", cell: ({ name }) => name },
       {
         title: "State",
-        cell: (store) => (store.ok ? "configured" : h("span", { class: "phase bad" }, store.error)),
+        cell: (store) => (store.ok ? "configured" : h("span", { class: "failing" }, store.error)),
       },
-      { title: "Provider", cell: (store) => (store.ok ? store.provider : "") },
-      { title: "Endpoint", cell: (store) => (store.ok ? store.endpoint : "") },
-      { title: "Region", cell: (store) => (store.ok ? store.region : "") },
-      { title: "Buckets", cell: (store) => (store.ok ? (store.buckets?.join(", ") ?? "all") : "") },
+      { title: "Provider", cell: ofUsable(({ provider }) => provider) },
+      { title: "Endpoint", cell: ofUsable(({ endpoint, region }) => `${endpoint}, ${region}`) },
+      { title: "Buckets", cell: ofUsable(({ buckets }) => buckets?.join(", ") ?? "all that its key may") },
       {
         title: "Use",
-        cell: (store) =>
-          store.ok ? (store.readOnly === true ? "source only" : "source and destination") : "",
+        cell: ofUsable(({ readOnly }) => (readOnly === true ? "source only" : "source and destination")),
       },
+      { title: "At most", cell: ofUsable(capsOf) },
+      { title: "Checked", cell: ofUsable(checksNode) },
+      { title: "Do", cell: ofUsable((store) => storeActions(store, check, refresh, signal)) },
     ],
     /** @param {Store} store */ (store) => store.name,
   );
+  const empty = h("p", { class: "quiet" });
   const webhooks = h("p", { class: "quiet" });
-  main.replaceChildren(h("h1", {}, "Stores"), table.node, webhooks);
-  await repeat(async () => {
+  main.replaceChildren(h("h1", {}, "Stores"), table.node, empty, webhooks, check);
+  const refresh = async () => {
     const { stores, notify } = await call("GET", "/stores", undefined, signal);
     table.show(stores);
+    empty.textContent = stores.length === 0 ? "None yet. Each is a secret STORE_<NAME> of the Worker." : "";
     webhooks.textContent = `Webhooks: ${
       notify.state === "on" ? `to ${notify.host}` : notify.state === "off" ? "off" : notify.error
     }`;
-  }, signal);
+  };
+  await repeat(refresh, signal);
+}
+
+/**
+ * @param {(store: UsableStore) => Node | string} cell
+ * @returns {(store: Store) => Node | string}
+ */
+function ofUsable(cell) {
+  return (store) => (store.ok ? cell(store) : "");
+}
+
+/** @param {UsableStore} store */
+function capsOf({ maxConcurrency, maxRequestsPerSecond }) {
+  const caps = [];
+  if (maxConcurrency !== undefined) caps.push(`${maxConcurrency} transfers`);
+  if (maxRequestsPerSecond !== undefined) caps.push(`${maxRequestsPerSecond} requests/s`);
+  return caps.join(", ");
+}
+
+/** @param {UsableStore} store */
+function checksNode({ checked }) {
+  if (checked.length === 0) return "never";
+  const items = checked.map(({ bucket, as, ok, checkedAt, applies, profile }) => {
+    const verdict = applies ? (ok ? "works" : "does not work") : "configured otherwise since, check it again";
+    const kind = applies ? (ok ? " good" : " bad") : "";
+    return h(
+      "li",
+      {},
+      `${bucket} as a ${as}: `,
+      h("span", { class: `verdict${kind}` }, verdict),
+      h("div", { class: "quiet" }, [formatTime(checkedAt), ...wordsOf(profile)].join(", ")),
+    );
+  });
+  return h("ul", { class: "plain" }, ...items);
+}
+
+/** @param {Check["profile"]} facts */
+function wordsOf(facts) {
+  return Object.entries(facts).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+}
+
+/**
+ * @param {UsableStore} store
+ * @param {HTMLElement} place of the form and of what comes of it
+ * @param {() => Promise<void>} refresh
+ * @param {AbortSignal} signal
+ */
+function storeActions(store, place, refresh, signal) {
+  const { name, checked } = store;
+  const check = actionButton("Check", async () => openForm(place, store, refresh, signal));
+  check.setAttribute("aria-label", `Check: ${name}`);
+  if (checked.length === 0) return check;
+  const forget = actionButton("Forget", async () => {
+    const question = `Forget what checks of ${name} have seen? What begins from then on goes by what is assumed of its provider.`;
+    if (!(await confirmed(question, "Forget it"))) return;
+    await call("DELETE", /** @type {const} */ (`/stores/${encodeURIComponent(name)}/check`));
+    announce(`The checks of ${name} are forgotten`);
+    await refresh();
+  });
+  forget.setAttribute("aria-label", `Forget the checks: ${name}`);
+  return h("div", { class: "actions" }, check, forget);
+}
+
+/**
+ * Asks for what the configuration leaves open, and checks.
+ *
+ * @param {HTMLElement} place
+ * @param {UsableStore} store
+ * @param {() => Promise<void>} refresh
+ * @param {AbortSignal} signal
+ */
+function openForm(place, store, refresh, signal) {
+  const { name, buckets = [], readOnly } = store;
+  const bucket =
+    buckets.length === 1
+      ? h("input", { type: "hidden", name: "bucket", value: buckets[0] ?? "" })
+      : field("Bucket", { name: "bucket", required: true }, buckets.length === 0 ? null : buckets);
+  const button = h("button", { class: "main" }, "Run the check");
+  const told = h("p", { class: "quiet" });
+  const form = h(
+    "form",
+    {},
+    bucket,
+    field("Check it as a", { name: "as" }, readOnly === true ? ["source"] : ["destination", "source"]),
+    h(
+      "p",
+      { class: "quiet" },
+      "As a destination, small objects are written under a prefix of their own and deleted again. As a source, it is only read.",
+    ),
+    h("div", { class: "actions" }, button),
+    told,
+  );
+  const result = h("div", {});
+  place.replaceChildren(
+    h(
+      "section",
+      { class: "panel spaced", "aria-label": `Check ${name}` },
+      h("h2", {}, `Check ${name}`),
+      form,
+      result,
+    ),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clearError();
+    button.disabled = true;
+    result.replaceChildren();
+    told.textContent = "Asking the store…";
+    try {
+      const path = /** @type {const} */ (`/stores/${encodeURIComponent(name)}/check`);
+      const report = await call("POST", path, valuesOf(form), signal);
+      result.replaceChildren(...resultNodes(report));
+      place.scrollIntoView({ block: "start" });
+      announce(`${verdictOf(report)}. ${toDo(report.advice.length)}`);
+      await refresh();
+    } catch (error) {
+      if (!signal.aborted) showError(error);
+    } finally {
+      told.textContent = "";
+      button.disabled = false;
+    }
+  });
+  /** @type {HTMLElement | null} */ (form.querySelector("select, input:not([type=hidden])"))?.focus();
+}
+
+/** @param {Check} report */
+function verdictOf({ store, bucket, as, ok }) {
+  return `${store}:${bucket} as a ${as}: ${ok ? "works" : "does not work"}`;
+}
+
+/** @param {number} count */
+function toDo(count) {
+  return count === 0 ? "Nothing is to be done" : `${count} ${count === 1 ? "thing" : "things"} to do`;
+}
+
+/** @param {Check} report */
+function resultNodes(report) {
+  const { store, findings, advice, profile, overruled, use, leftovers, ok } = report;
+  const table = keyedTable(
+    "Findings",
+    [
+      { title: "Asked", cell: ({ check }) => check },
+      {
+        title: "Answer",
+        cell: ({ outcome }) =>
+          h("span", { class: `phase${OUTCOMES[outcome].kind}` }, OUTCOMES[outcome].words),
+      },
+      { title: "What was seen", cell: ({ detail }) => detail },
+    ],
+    /** @param {Check["findings"][number]} finding */ ({ check }) => check,
+  );
+  table.show(findings);
+  /** @type {Node[]} */
+  const nodes = [h("h3", { class: `verdict ${ok ? "good" : "bad"}` }, verdictOf(report))];
+  /** @param {string} title @param {readonly string[]} items */
+  const list = (title, items) => {
+    if (items.length === 0) return;
+    nodes.push(h("h4", {}, title), h("ul", {}, ...items.map((item) => h("li", {}, item))));
+  };
+  list("What to do", advice);
+  list("Left there, since it could not be deleted", leftovers);
+  list("Otherwise than is assumed of its provider", wordsOf(profile));
+  list(
+    `Otherwise than "profile" of STORE_${store.toUpperCase()} says, which counts until it is changed there`,
+    wordsOf(overruled),
+  );
+  nodes.push(h("p", { class: "quiet" }, `${use}.`));
+  nodes.push(h("h4", {}, "Findings"), table.node);
+  return nodes;
 }

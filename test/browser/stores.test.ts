@@ -1,0 +1,117 @@
+// The stores in the dashboard, and the check of one, as a person uses it, in Chromium against a real mesh.
+
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { READ_TOKEN, storeSecret } from "../mesh.ts";
+import { openWorld } from "../workers/world.ts";
+import { Visitor, picture, violations } from "./browser.ts";
+
+const {
+  mesh,
+  stores: { east, west },
+} = await openWorld(
+  { east: { buckets: ["photos", "films"] }, west: { buckets: ["backup"], conditionalWrites: "ignored" } },
+  (stores) => ({
+    storeFields: {
+      east: { buckets: ["photos", "films"], readOnly: true },
+      west: { buckets: ["backup"], maxConcurrency: 32, maxRequestsPerSecond: 200 },
+    },
+    bindings: {
+      STORE_SPOILT: storeSecret(stores.west, { secretAccessKey: "cut-off" }),
+      STORE_TYPO: storeSecret(stores.west, { endpoint: "s3.example.com" }),
+    },
+  }),
+);
+const visitor = await Visitor.arrive(mesh);
+
+const rowOf = (page: Page, name: string) =>
+  page
+    .getByRole("region", { name: "Stores" })
+    .getByRole("row")
+    .filter({ has: page.getByRole("cell", { name, exact: true }) });
+const panelOf = (page: Page, name: string) => page.getByRole("region", { name: `Check ${name}` });
+
+async function openCheck(page: Page, name: string) {
+  await page.getByRole("button", { name: `Check: ${name}` }).click();
+  return panelOf(page, name);
+}
+
+test("each store is shown as it is configured, and a bad one with what is wrong with it", async () => {
+  const page = await visitor.signIn("#/stores");
+  const good = rowOf(page, "west");
+  await good.getByText("configured").waitFor();
+  await good.getByText(west.endpoint).waitFor();
+  await good.getByText("backup").waitFor();
+  await good.getByText("32 transfers, 200 requests/s").waitFor();
+  await rowOf(page, "east").getByText("source only").waitFor();
+  const bad = rowOf(page, "typo");
+  await bad.getByText("Cannot use STORE_TYPO").waitFor();
+  expect(await bad.getByRole("button").count()).toBe(0);
+  expect(await violations(page)).toEqual([]);
+});
+
+test("a check shows what the store can do, and is told to those who listen", async () => {
+  const page = await visitor.signIn("#/stores");
+  const panel = await openCheck(page, "west");
+  // It has one bucket, so that only the role is asked.
+  expect(await panel.getByLabel("Bucket").count()).toBe(0);
+  expect(await page.evaluate("document.activeElement.name")).toBe("as");
+  await panel.getByRole("button", { name: "Run the check" }).click();
+  await panel.getByRole("heading", { name: "west:backup as a destination: works" }).waitFor();
+  await page.getByRole("status").getByText("west:backup as a destination: works").waitFor();
+  const findings = panel.getByRole("region", { name: "Findings" });
+  await findings.getByRole("cell", { name: "multipart", exact: true }).waitFor();
+  await findings.getByText("said yes, did not do it").first().waitFor();
+  expect(await violations(page)).toEqual([]);
+  await picture(page, "stores");
+  expect(west.objects("backup")).toEqual([]);
+  // What was seen is kept, and shown with the store until it is forgotten.
+  const row = rowOf(page, "west");
+  await row.getByText("backup as a destination: works").waitFor();
+  await page.getByRole("button", { name: "Forget the checks: west" }).click();
+  await page.getByRole("button", { name: "Forget it" }).click();
+  await row.getByText("never").waitFor();
+});
+
+test("of several buckets one is chosen, and a store that is only read is checked as a source", async () => {
+  east.put("films", "a.mov", "A");
+  const page = await visitor.signIn("#/stores");
+  const panel = await openCheck(page, "east");
+  expect(await panel.getByLabel("Bucket").locator("option").allTextContents()).toEqual(["photos", "films"]);
+  expect(await panel.getByLabel("Check it as a").locator("option").allTextContents()).toEqual(["source"]);
+  await panel.getByLabel("Bucket").selectOption("films");
+  await panel.getByRole("button", { name: "Run the check" }).click();
+  await panel.getByRole("heading", { name: "east:films as a source: works" }).waitFor();
+});
+
+test("a wrong key is told in the store's words and in what is to be done", async () => {
+  const page = await visitor.signIn("#/stores");
+  const panel = await openCheck(page, "spoilt");
+  await panel.getByLabel("Bucket").fill("backup");
+  await panel.getByRole("button", { name: "Run the check" }).click();
+  await panel.getByRole("heading", { name: "spoilt:backup as a destination: does not work" }).waitFor();
+  await panel.getByText("SignatureDoesNotMatch").first().waitFor();
+  await panel.getByRole("listitem").getByText('check "secretAccessKey" of STORE_SPOILT').waitFor();
+  await page.getByRole("status").getByText("1 thing to do").waitFor();
+  expect(await violations(page)).toEqual([]);
+  await picture(page, "stores-refused");
+});
+
+test("with the reading token a check is refused, with the reason", async () => {
+  const page = await visitor.signIn("#/stores", {}, READ_TOKEN);
+  const panel = await openCheck(page, "west");
+  await panel.getByRole("button", { name: "Run the check" }).click();
+  await page.getByRole("alert").getByText("API_TOKEN_READ may only read").waitFor();
+  visitor.forgive(/status of 403/);
+});
+
+test("the check of a store fits a phone, in the dark, by axe's rules", async () => {
+  const options = { viewport: { width: 390, height: 844 }, colorScheme: "dark" } as const;
+  const page = await visitor.signIn("#/stores", options);
+  const panel = await openCheck(page, "west");
+  await panel.getByRole("button", { name: "Run the check" }).click();
+  await panel.getByRole("heading", { name: /works/ }).waitFor();
+  expect(await violations(page)).toEqual([]);
+  expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+  await picture(page, "stores-phone");
+});
