@@ -3,12 +3,12 @@
 // (store_shares.ts). Decides; talks to nobody.
 
 import type { Failure } from "./failure.ts";
-import { type Governor, STORE_SIDES, lanePauseMs } from "./governor.ts";
-import type { BatchPace, ObjectWork } from "./object_work.ts";
-import { type Pace, slower } from "./pace.ts";
-import { LONGEST_BOOKING_MS, type StoreShares } from "./store_shares.ts";
+import { type Governor, STORE_SIDES, type StoreSide, lanePauseMs } from "./governor.ts";
+import type { BatchPace, ObjectOptions, ObjectWork } from "./object_work.ts";
+import { type Allowance, slower } from "./pace.ts";
+import { LONGEST_BOOKING_MS, type Requests, type StoreShares } from "./store_shares.ts";
 import type { SyncPaceView } from "./sync_status.ts";
-import type { Store } from "./stores.ts";
+import { type Store, canCopyInside } from "./stores.ts";
 import { BOOK_AHEAD_MS } from "./timetable.ts";
 
 /** Objects per second that a batch moves at least, where it is held back: fewer batches then, that go faster. */
@@ -59,26 +59,39 @@ export class BatchGate {
 
   /** The pace of a batch that begins now; null: as fast as it can. It is open. @param width batches at once */
   paceOf(
-    objects: readonly ObjectWork[],
+    batch: { readonly objects: readonly ObjectWork[]; readonly options: Asking },
     sides: Sides,
     { width, now, random }: { width: number; now: number; random: number },
   ): BatchPace | null {
     const learnt = this.#learntPace(width, now, random);
-    const gapMs = this.#shares.gapMs(storesOf(sides));
+    const untilMs = now + BOOK_AHEAD_MS + LONGEST_BOOKING_MS;
+    const { source, destination } = sides;
+    const foreseen = requestsOf(batch, sides);
+    if (source !== null && source.name === destination?.name) {
+      const [booked] = this.#book([{ store: source, requests: foreseen.source + foreseen.destination }], now);
+      if (booked !== undefined && booked !== null) {
+        const both = slower(learnt, booked);
+        return both === null ? null : { kind: "one", both, untilMs };
+      }
+    }
+    const known = STORE_SIDES.flatMap((side) => {
+      const store = sides[side];
+      return store === null ? [] : [{ side, store, requests: foreseen[side] }];
+    });
+    const booked = this.#book(known, now);
+    const paceAt = (wanted: StoreSide) =>
+      slower(learnt, booked[known.findIndex(({ side }) => side === wanted)] ?? null);
+    const paces = { source: paceAt("source"), destination: paceAt("destination") };
+    return paces.source === null && paces.destination === null ? null : { kind: "each", ...paces, untilMs };
+  }
+
+  /** As much of it as one booking may hold. */
+  #book(wanted: readonly Requests[], now: number): (Allowance | null)[] {
+    const gapMs = this.#shares.gapMs(wanted.map(({ store }) => store));
     const most = gapMs === 0 ? Infinity : Math.max(1, Math.floor(LONGEST_BOOKING_MS / gapMs));
-    const booked = this.#shares.book(
-      STORE_SIDES.flatMap((side) => {
-        const store = sides[side];
-        return store === null ? [] : [{ store, requests: Math.min(most, requestsOf(objects, side)) }];
-      }),
-      now,
-    );
-    const paces = booked?.values();
-    const paceAt = (side: "source" | "destination"): Pace | null =>
-      sides[side] === null ? null : (paces?.next().value ?? null);
-    const [source, destination] = [slower(learnt, paceAt("source")), slower(learnt, paceAt("destination"))];
-    if (source === null && destination === null) return null;
-    return { source, destination, untilMs: now + BOOK_AHEAD_MS + LONGEST_BOOKING_MS };
+    const tasks = wanted.map(({ store, requests }) => ({ store, requests: Math.min(most, requests) }));
+    const paces = this.#shares.book(tasks, now) ?? [];
+    return paces.map((pace, index) => pace && { ...pace, requests: tasks[index]?.requests ?? 0 });
   }
 
   /** How long a lane that got nothing is to wait. @param lanes that wait with it */
@@ -93,11 +106,11 @@ export class BatchGate {
     return Math.min(LONGEST_PAUSE_MS, lanePauseMs(waitMs, lanes, random()));
   }
 
-  #learntPace(width: number, now: number, random: number): Pace | null {
+  #learntPace(width: number, now: number, random: number): Allowance | null {
     const perSecond = this.#perSecond(now);
     if (perSecond === Infinity) return null;
     const gapMs = (width * 1000) / perSecond;
-    return { startAtMs: now + random * gapMs, gapMs };
+    return { startAtMs: now + random * gapMs, gapMs, requests: Infinity };
   }
 
   /** Each object is one request to either side at least. */
@@ -110,10 +123,26 @@ function storesOf({ source, destination }: Sides): Store[] {
   return [source, destination].filter((store) => store !== null);
 }
 
-/** What a batch asks of one side when nothing unforeseen happens. */
-function requestsOf(objects: readonly ObjectWork[], side: "source" | "destination"): number {
-  return objects.reduce((sum, { first }) => {
-    if (side === "source") return sum + (first === "tell" ? 0 : 1);
-    return sum + (first === "look" || first === "find" ? 2 : 1);
-  }, 0);
+/** What of a sync's options costs requests. */
+type Asking = Pick<ObjectOptions, "tags" | "compare">;
+
+/** What a batch asks of its stores when nothing unforeseen happens (object_copier.ts sends it). */
+export function requestsOf(
+  { objects, options }: { readonly objects: readonly ObjectWork[]; readonly options: Asking },
+  { source, destination }: Sides,
+): Record<StoreSide, number> {
+  const inside = source !== null && destination !== null && canCopyInside(source, destination);
+  // A service that does not heed the condition on the source is asked once more what the source is.
+  const rechecks = inside && !source.profile.conditionalCopy ? 1 : 0;
+  const tags = options.tags === "require" ? 1 : 0;
+  // Checksums and encryption, which no listing tells, are asked of the source where the destination has some.
+  const compares = options.compare === "auto" || options.compare === "checksum" ? 1 : 0;
+  const sum = { source: 0, destination: 0 };
+  for (const { first } of objects) {
+    const looks = first === "copy" ? 0 : 1;
+    const copies = first === "tell" ? 0 : 1;
+    sum.source += looks * (first === "find" ? 1 : compares) + copies * (1 + rechecks + tags);
+    sum.destination += looks + copies;
+  }
+  return sum;
 }

@@ -12,7 +12,7 @@ import { base64OfHex } from "./checksum.ts";
 import type { Failure } from "./failure.ts";
 import { saysNo } from "./failure.ts";
 import { dropHeader } from "./header_drop.ts";
-import { Governor, lanePauseMs } from "./governor.ts";
+import { Governor, type StoreSide, lanePauseMs } from "./governor.ts";
 import { isEnded, nextStep, workOf } from "./job.ts";
 import { PARTS_PER_LANE } from "./api.ts";
 import type { Pace } from "./pace.ts";
@@ -270,20 +270,25 @@ export class Dispatch {
 
   /** A turn at both stores for each of so many parts; fewer when there are no more. */
   #book(copy: Copy, count: number, now: number): PartPaces[] {
-    const { source, destination } = this.#storesOf(copy);
+    const stores = this.#storesOf(copy);
     const inside = copy.job.phase === "uploading" && copy.job.object.via === "server";
-    // Copied inside the service a part is one request, to the destination.
-    const sides = [inside ? null : source, destination];
-    const requests = sides.flatMap((store) => (store === null ? [] : [{ store, requests: 1 }]));
+    // In the order in which they are sent. Copied inside the service a part is one request, to the destination; of a
+    // service that does not heed the condition on the source it is asked afterwards what the source is.
+    const asked: readonly StoreSide[] = !inside
+      ? ["source", "destination"]
+      : stores.source?.profile.conditionalCopy === false
+        ? ["destination", "source"]
+        : ["destination"];
+    const requests = asked.flatMap((side) => {
+      const store = stores[side];
+      return store === null ? [] : [{ side, store, requests: 1 }];
+    });
     const paces: PartPaces[] = [];
     while (paces.length < count) {
       const booked = this.#shares.book(requests, now);
       if (booked === null) break;
-      const next = booked.values();
-      const [ofSource, ofDestination] = sides.map((store) =>
-        store === null ? null : (next.next().value ?? null),
-      );
-      paces.push({ source: ofSource ?? null, destination: ofDestination ?? null });
+      const paceAt = (wanted: StoreSide) => booked[requests.findIndex(({ side }) => side === wanted)] ?? null;
+      paces.push({ source: paceAt("source"), destination: paceAt("destination") });
     }
     return paces;
   }
@@ -325,7 +330,7 @@ export class Dispatch {
   }
 }
 
-type PartPaces = Readonly<Record<"source" | "destination", Pace | null>>;
+type PartPaces = Readonly<Record<StoreSide, Pace | null>>;
 const UNPACED: PartPaces = { source: null, destination: null };
 
 /** Where the lanes' bytes go: a part of the upload, or the one PutObject with its attributes and conditions. */

@@ -20,8 +20,8 @@ import { digestWhileStreaming } from "./digest_stream.ts";
 import type { Env } from "./env.ts";
 import { type Failure, meshFailure, keyVerdictOf } from "./failure.ts";
 import { log } from "./log.ts";
-import type { BatchTask, ObjectOptions, ObjectOutcome, ObjectWork } from "./object_work.ts";
-import { turnsOf } from "./pace.ts";
+import type { BatchPace, BatchTask, ObjectOptions, ObjectOutcome, ObjectWork } from "./object_work.ts";
+import { Sender } from "./pace.ts";
 import { fullObjectChecksums } from "./prepare.ts";
 import { Problem } from "./problem.ts";
 import { type ProofPlan, bareEtag, canProve, conclude, isMd5Etag, planProof } from "./proof.ts";
@@ -79,16 +79,16 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   const outcomes: ObjectOutcome[] = [];
   const watchdog = new Watchdog(cancelled);
   const untilMs = task.pace?.untilMs ?? Infinity;
-  // One pace for the whole batch, whatever the number of requests that an object takes.
-  const turns = {
-    source: turnsOf(task.pace?.source ?? null),
-    destination: turnsOf(task.pace?.destination ?? null),
-  };
+  // One pace for the whole batch, whatever the number of requests that an object takes. Those that nobody has foreseen
+  // (tags, a second try) use up what is booked for the others, which are left then.
+  const { source, destination } = sendersOf(task.pace);
+  const turns = { source: source.turn, destination: destination.turn };
   try {
     let goesOn = true;
     for (const work of task.objects) {
       const now = Date.now();
       goesOn &&= !cancelled.aborted && now - startedAtMs < BATCH_LIMIT_MS && now < untilMs;
+      goesOn &&= !source.isSpent && !destination.isSpent;
       if (!goesOn) {
         outcomes.push({ kind: "left" });
         continue;
@@ -104,6 +104,14 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   return outcomes;
 }
 
+function sendersOf(pace: BatchPace | null): Record<"source" | "destination", Sender> {
+  if (pace?.kind === "one") {
+    const both = new Sender(pace.both);
+    return { source: both, destination: both };
+  }
+  return { source: new Sender(pace?.source ?? null), destination: new Sender(pace?.destination ?? null) };
+}
+
 async function outcomeOf(env: Env, task: BatchTask, work: ObjectWork, batch: Batch): Promise<ObjectOutcome> {
   try {
     return await new ObjectCopy(env, task, work, batch).run();
@@ -115,7 +123,7 @@ async function outcomeOf(env: Env, task: BatchTask, work: ObjectWork, batch: Bat
 /** What the objects of a batch share. */
 interface Batch {
   readonly watchdog: Watchdog;
-  readonly turns: Readonly<Record<"source" | "destination", ReturnType<typeof turnsOf>>>;
+  readonly turns: Readonly<Record<"source" | "destination", Sender["turn"]>>;
 }
 
 /** The copy of one object. */

@@ -5,7 +5,7 @@ import type { AttributeChanges, TagChoice } from "./api.ts";
 import type { EqualityProof } from "./compare.ts";
 import type { CompareMode } from "./compare_modes.ts";
 import type { Failure } from "./failure.ts";
-import type { Pace } from "./pace.ts";
+import type { Allowance } from "./pace.ts";
 import type { Proof } from "./proof.ts";
 import type { StoreFacts } from "./store_facts.ts";
 
@@ -57,12 +57,14 @@ export interface BatchTask {
   readonly pace: BatchPace | null;
 }
 
-/** How fast a batch may send its requests, and until when it may begin another object. */
-export interface BatchPace {
-  readonly source: Pace | null;
-  readonly destination: Pace | null;
-  readonly untilMs: number;
-}
+/**
+ * How fast a batch may send its requests, and until when it may begin another object. `one`: both sides are one capped
+ * store, of which the batch is one sender: it sends to either side by turns, so two paces would be used by halves.
+ */
+export type BatchPace = { readonly untilMs: number } & (
+  | { readonly kind: "each"; readonly source: Allowance | null; readonly destination: Allowance | null }
+  | { readonly kind: "one"; readonly both: Allowance }
+);
 
 export type ObjectOutcome =
   | {

@@ -156,7 +156,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: {
       400: ["invalid_request", "invalid_bucket", "unknown_store"],
       403: ["bucket_not_allowed", "store_read_only"],
-      503: ["store_misconfigured"],
+      503: ["store_misconfigured", "store_busy"],
     },
   },
   "DELETE /stores/:name/check": {

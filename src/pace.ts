@@ -18,10 +18,42 @@ export function turnsOf(pace: Pace | null): (() => Promise<void>) | undefined {
   };
 }
 
+/** A pace for so many requests; whoever needs more comes again for the rest. */
+export interface Allowance extends Pace {
+  readonly requests: number;
+}
+
 /** The slower of two. */
-export function slower(a: Pace | null, b: Pace | null): Pace | null {
+export function slower(a: Allowance | null, b: Allowance | null): Allowance | null {
   if (a === null || b === null) return a ?? b;
-  return { startAtMs: Math.max(a.startAtMs, b.startAtMs), gapMs: Math.max(a.gapMs, b.gapMs) };
+  return {
+    startAtMs: Math.max(a.startAtMs, b.startAtMs),
+    gapMs: Math.max(a.gapMs, b.gapMs),
+    requests: Math.min(a.requests, b.requests),
+  };
+}
+
+/** One sender, who keeps count. */
+export class Sender {
+  readonly #requests: number;
+  #sent = 0;
+  readonly turn: (() => Promise<void>) | undefined;
+
+  constructor(allowance: Allowance | null) {
+    this.#requests = allowance?.requests ?? Infinity;
+    const turn = turnsOf(allowance);
+    this.turn =
+      turn &&
+      (async () => {
+        this.#sent += 1;
+        await turn();
+      });
+  }
+
+  /** Nothing that is begun now would be covered. Whoever has sent nothing may begin: nobody foresees everything. */
+  get isSpent(): boolean {
+    return this.#sent > 0 && this.#sent >= this.#requests;
+  }
 }
 
 export async function sleepUntil(atMs: number): Promise<void> {

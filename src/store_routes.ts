@@ -10,6 +10,7 @@ import { connect } from "./s3.ts";
 import { type CheckResult, checkStore } from "./store_check.ts";
 import { checkReport, checkTable, resolveCheck } from "./store_check_report.ts";
 import { configurationOf, describeChecks } from "./store_facts.ts";
+import { NoTurnError, type TurnsAt, withTurns } from "./store_shares.ts";
 import { type StoreEntry, describeStore, readStores } from "./stores.ts";
 
 type Call = Context<{ Bindings: Env }>;
@@ -30,8 +31,8 @@ storeRoutes.post("/stores/:name/check", async (call) => {
   const text = await call.req.raw.clone().text();
   const body = text === "" ? {} : await readBody(call.req.raw);
   const { store, bucket, as } = resolveCheck(call.req.param("name"), body, call.env);
-  const check = async (): Promise<CheckResult> => {
-    const s3 = connect(store, "bucket-brigade check");
+  const check = async (turnsAt: TurnsAt): Promise<CheckResult> => {
+    const s3 = connect(store, "bucket-brigade check", turnsAt(store));
     const result = await checkStore(s3, bucket, { writes: as === "destination", now: Date.now() });
     if (result.reached) {
       const seen = {
@@ -45,10 +46,16 @@ storeRoutes.post("/stores/:name/check", async (call) => {
     }
     return result;
   };
-  const checking = check();
+  // It asks the store beside copies and syncs, and keeps the store's cap with them.
+  const job = `check ${crypto.randomUUID()}`;
+  const checking = withTurns(async (requests) => await registry(call).share(job, requests), check);
   // It cleans up after itself, and what it saw is kept, also when curl has gone away meanwhile.
   (call.executionCtx as ExecutionContext).waitUntil(checking.catch(() => undefined));
-  const report = checkReport(store, bucket, as, await checking);
+  const found = await checking.catch((error: unknown) => {
+    if (!(error instanceof NoTurnError)) throw error;
+    throw new Problem(503, "store_busy", `${error.message}; check it again later`);
+  });
+  const report = checkReport(store, bucket, as, found);
   const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
   return wantsText ? new Response(checkTable(report)) : jsonResponse(report);
 });

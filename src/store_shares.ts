@@ -50,6 +50,22 @@ interface Capped {
   askedAtMs: number;
 }
 
+/** The caps leave nothing to this job. */
+export class NoTurnError extends Error {
+  override readonly name = "NoTurnError";
+}
+
+/** Something short that asks a store one request after the other, as a job beside the others. */
+export async function withTurns<T>(ask: AskShares, run: (turnsAt: TurnsAt) => Promise<T>): Promise<T> {
+  const shares = new StoreShares(ask, { columns: () => 1, quietUntilMs: 0 });
+  shares.tell(1, 1);
+  try {
+    return await run((store) => shares.turnsAt(store));
+  } finally {
+    await shares.release();
+  }
+}
+
 const NOTHING: Amounts = { concurrency: 0, perSecond: 0 };
 
 function isCapped(store: Store): boolean {
@@ -236,7 +252,7 @@ export class StoreShares {
         one.crowded = true;
         await sleepUntil(this.#clock() + LOOK_MS);
       }
-      throw new Error(
+      throw new NoTurnError(
         `No turn came for a request to store "${one.store}": others use its maxRequestsPerSecond`,
       );
     };

@@ -261,7 +261,7 @@ export class Sync extends DurableObject<Env> {
       syncId: id,
       lane,
       ...batch,
-      pace: this.#gate.paceOf(batch.objects, sides, { width, now, random: Math.random() }),
+      pace: this.#gate.paceOf({ ...batch, options: spec }, sides, { width, now, random: Math.random() }),
       source: { store: source.store, bucket: source.bucket },
       destination: { store: destination.store, bucket: destination.bucket },
       options: { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy, compare },
