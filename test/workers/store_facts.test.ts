@@ -30,6 +30,8 @@ const {
   },
   (stores) => ({
     bindings: {
+      // Of this provider it is assumed that the ETag of an object in parts is nothing to go by.
+      STORE_CAUTIOUS: storeSecret(stores.poor, { provider: "ibm" }),
       STORE_STUBBORN: storeSecret(stores.summing, { profile: { checksums: [], checksumMode: false } }),
       STORE_ELSEWHERE: storeSecret(stores.summing, { endpoint: "http://127.0.0.1:9" }),
     },
@@ -50,7 +52,7 @@ const forget = async (store: string, query = "") =>
   (await mesh.call<{ code?: string }>("DELETE", `/stores/${store}/check${query}`)).status;
 
 afterEach(async () => {
-  for (const store of ["summing", "raw", "poor", "stubborn"]) await forget(store);
+  for (const store of ["summing", "raw", "poor", "stubborn", "cautious"]) await forget(store);
 });
 
 const IN_PARTS = { partSize: PART, concurrency: 1 };
@@ -61,6 +63,12 @@ async function copyInParts(key: string, to: string, at = mesh): Promise<Status> 
   const [store = ""] = to.split(":");
   const destination = to === store ? `${store}:destination/${key}` : `${to}/${key}`;
   return await at.copy({ source: `east:source/${key}`, destination, ...IN_PARTS });
+}
+
+/** A copy whose ETag is the source's own if parts are cut alike. */
+async function copyAlike(key: string, to: string): Promise<Status> {
+  east.putGenerated("source", key, { size: PART + 1, seed: key, parts: PART, computeEtag: true });
+  return await mesh.copy({ source: `east:source/${key}`, destination: `${to}:destination/${key}` });
 }
 
 const refusals = (store: TestStore) => store.requests({ status: 501 }).map(({ operation }) => operation);
@@ -129,6 +137,15 @@ describe("a copy that begins after the check", () => {
     await mesh.copy({ ...within("inside in parts"), partSize: PART });
     expect([poor.count("CopyObject"), poor.count("UploadPartCopy")]).toEqual([0, 0]);
     expect(poor.bytes("destination", "inside after").toString()).toBe("x");
+  });
+
+  test("claims no more than its own answers show, of a bucket that encrypts since it was checked", async () => {
+    await check("cautious");
+    expect((await checked("cautious"))[0]?.profile).toMatchObject({ md5MultipartEtag: true });
+    expect(await copyAlike("open", "cautious")).toMatchObject({ phase: "completed", proof: "etag" });
+    const header = { kind: "header", name: "x-amz-server-side-encryption", value: "aws:kms" } as const;
+    poor.fault({ operation: "HeadObject", bucket: "destination", key: "locked" }, header);
+    expect(await copyAlike("locked", "cautious")).toMatchObject({ phase: "completed", proof: "length" });
   });
 
   test("believes nothing of a bucket that was not checked, although the store is the same", async () => {
@@ -233,6 +250,23 @@ describe("a sync", () => {
     gate.release();
     expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 2 } });
     expect(refusals(poor).toSorted()).toEqual(["PutObject", "PutObject"]);
+  });
+
+  test("knows by its ETag what it would copy again before the check", async () => {
+    const parts = { size: PART + 1, seed: "same", parts: PART, computeEtag: true };
+    east.putGenerated("source", "equal/a", parts);
+    poor.putGenerated("destination", "equal/a", parts);
+    const request = {
+      source: "east:source/equal/",
+      destination: "cautious:destination/equal/",
+      dryRun: true,
+    };
+    const run = async () => await mesh.sync(request);
+    expect(await run()).toMatchObject({ phase: "completed", objects: { wouldCopy: 1, skipped: 0 } });
+    await check("cautious");
+    poor.journal.clear();
+    expect(await run()).toMatchObject({ phase: "completed", objects: { wouldCopy: 0, skipped: 1 } });
+    expect(poor.count("HeadObject")).toBe(0);
   });
 
   test("shows its options without what it carries of checks", async () => {
