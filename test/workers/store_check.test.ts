@@ -47,6 +47,7 @@ const { mesh, stores } = await openWorld(
   ({ plain, opaque }) => ({
     bindings: {
       STORE_PROFILED: storeSecret(opaque, { profile: OPAQUE_PROFILE }),
+      STORE_KEYED: storeSecret(plain, { encryption: { kind: "customer", key: `${"A".repeat(43)}=` } }),
       STORE_STUBBORN: storeSecret(plain, { profile: { md5Etag: false, tags: false, copyObject: true } }),
       STORE_LOCKED: storeSecret(plain, { readOnly: true }),
       STORE_FENCED: storeSecret(plain, { buckets: ["bucket"] }),
@@ -180,6 +181,13 @@ test("a checksum that only whole uploads get is none that a copy may wait for", 
   expect(outcomes(body)).toMatchObject({ checksums: "yes" });
   expect(body.profile).toMatchObject({ checksumMode: true });
   expect(body.profile).not.toHaveProperty("checksums");
+});
+
+test("with a customer's key every question carries it, and an ETag is not taken for an MD5", async () => {
+  const { body } = await check("keyed");
+  expect(body.ok).toBe(true);
+  expect(outcomes(body)).toMatchObject({ checksums: "no", "copy inside": "yes", "part copy inside": "yes" });
+  expect(body.profile).toMatchObject({ md5Etag: false, checksumMode: true });
 });
 
 test("of a source that is only read it is seen whether a HEAD may be asked for checksums", async () => {
