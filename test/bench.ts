@@ -12,6 +12,7 @@ import { benchListing } from "./bench_listing.ts";
 import { benchMemory } from "./bench_memory.ts";
 import { benchOverhead } from "./bench_overhead.ts";
 import { benchSmall } from "./bench_small.ts";
+import { benchStartup } from "./bench_startup.ts";
 import { benchStreams } from "./bench_streams.ts";
 import { benchThrottled } from "./bench_throttled.ts";
 
@@ -29,6 +30,7 @@ const MEASURES: Readonly<Record<string, () => Promise<void>>> = {
   large: async () =>
     await benchLarge({ sizeBytes: quick ? GIB : 4 * GIB, partBytes: 16 * MIB, parallel: 10, rounds }),
   memory: async () => await benchMemory(quick ? [8, 64] : [8, 64, 512]),
+  startup: async () => await benchStartup(quick ? 5 : 20),
   overhead: async () => await benchOverhead(),
   throttled: async () => await benchThrottled(500, quick ? 20 : 60, rounds),
   streams: async () => await benchStreams(rounds),

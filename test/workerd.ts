@@ -48,7 +48,8 @@ const { default: WORKERD } = createRequire(import.meta.url)("workerd") as { defa
 const CONFIGURATION = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
 const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1] ?? "";
 const COMPATIBILITY_FLAGS = listOf(/^compatibility_flags = (\[.*\])/m.exec(CONFIGURATION)?.[1]);
-const CLASSES = [
+/** Durable Object classes that the configuration names. */
+export const CLASSES: readonly string[] = [
   ...new Set(
     [...CONFIGURATION.matchAll(/^new_sqlite_classes = (\[.*\])/gm)].flatMap(([, names]) => listOf(names)),
   ),
