@@ -159,8 +159,8 @@ describe("every name of both sides once, listed in many ranges at once and kille
       const source = new Set(all.slice(0, atSource));
       const destination = new Set(all.slice(200 - atDestination));
       const world: World = {
-        source: await open({ ...options, maxPageKeys: 2 + Math.floor(random() * 5) }),
-        destination: await open({ ...options, maxPageKeys: 2 + Math.floor(random() * 5) }),
+        source: await open({ ...options, maxPageKeys: 4 + Math.floor(random() * 6) }),
+        destination: await open({ ...options, maxPageKeys: 4 + Math.floor(random() * 6) }),
         spec: specOf(from, to),
       };
       fill(world.source, from, source);
@@ -182,8 +182,8 @@ describe("every name of both sides once, listed in many ranges at once and kille
       destination: await open({ maxPageKeys: 7 }),
       spec: specOf("", "x"),
     };
-    const names = [...namesOf(seeded(3), 100, [...PLAIN, ...CONTROL])];
-    const [source, destination] = [new Set(names.slice(0, 90)), new Set(names.slice(20))];
+    const names = [...namesOf(seeded(3), 70, [...PLAIN, ...CONTROL])];
+    const [source, destination] = [new Set(names.slice(0, 60)), new Set(names.slice(20))];
     fill(world.source, "", source);
     fill(world.destination, "x", destination);
     const pages = (await walkAll(world)).cursors.length;
