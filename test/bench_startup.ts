@@ -78,10 +78,8 @@ function emptyBundle(directory: string): string {
 
 /** Of all modules, as wrangler uploads them. */
 function sizesOf(bundlePath: string): { kib: number; gzipKib: number } {
-  const modules = [bundlePath, ...textsBeside(bundlePath)].map((path) => readFileSync(path));
-  const kibOf = (bytes: Buffer) => bytes.length / 1024;
-  const all = Buffer.concat(modules);
-  return { kib: kibOf(all), gzipKib: kibOf(gzipSync(all)) };
+  const all = Buffer.concat([bundlePath, ...textsBeside(bundlePath)].map((path) => readFileSync(path)));
+  return { kib: all.length / 1024, gzipKib: gzipSync(all).length / 1024 };
 }
 
 function meanCpuMs(starts: readonly Start[]): number {
