@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { COMPARE_MODES } from "./compare_modes.ts";
+import { LOCATIONS } from "./location.ts";
 import { COPY_PHASES, SYNC_PHASES } from "./phases.ts";
 import { FactsSchema, PROVIDERS, ProfileSchema } from "./profiles.ts";
 
@@ -80,6 +81,7 @@ export const CopyStatus = z.strictObject({
   rate: z.strictObject({ bytesPerSecond: Whole.nullable(), etaSeconds: Whole.nullable() }),
   lanes: Whole,
   concurrency: Whole,
+  location: z.enum(LOCATIONS).nullable(),
   pace: Pace.optional(),
   attempts: Whole,
   via: z.enum(["stream", "server"]).nullable(),
@@ -143,6 +145,7 @@ export const SyncStatus = z.strictObject({
   resumesIn: SyncPhase.optional(),
   source: z.string(),
   destination: z.string(),
+  location: z.enum(LOCATIONS).nullable(),
   dryRun: z.boolean(),
   objects: Sums.extend({ underWay: z.int() }).describe("each listed key is in exactly one of the others"),
   bytes: Sums,

@@ -5,6 +5,7 @@
 // Pure but for the env it is handed. Errors are Problems that name the field, the value and what is allowed.
 
 import { z } from "zod";
+import { LOCATIONS, type Location } from "./location.ts";
 import { type PlanLimits, MIB, checkPartSize } from "./plan.ts";
 import { Problem } from "./problem.ts";
 import type { StoreFacts } from "./store_facts.ts";
@@ -46,6 +47,8 @@ export interface CopySpec {
   readonly markCopy: boolean;
   /** `server`: let the service copy by itself where one credential reaches both sides. */
   readonly via: "auto" | "stream";
+  /** Where its lanes and it itself run; null: as the destination store says. */
+  readonly location: Location | null;
   /** What checks had seen of its buckets when it was admitted (store_facts.ts); it goes by that to its end. */
   readonly known?: readonly StoreFacts[];
 }
@@ -143,6 +146,11 @@ export const Flag = z
   .union([z.boolean(), z.enum(["true", "false"])])
   .transform((value) => value === true || value === "true");
 
+/** Where the lanes of a request run, in place of what its destination says. */
+export const LocationSchema = z.enum(LOCATIONS, {
+  error: ({ input }) => `must be one of ${LOCATIONS.join(", ")}, not ${JSON.stringify(input)}`,
+});
+
 export const CopyRequestSchema = z.strictObject({
   source: ObjectRefSchema,
   destination: ObjectRefSchema,
@@ -160,6 +168,7 @@ export const CopyRequestSchema = z.strictObject({
   ifLossy: z.enum(["warn", "fail"]).optional(),
   markCopy: Flag.optional(),
   via: z.enum(["auto", "stream"]).optional(),
+  location: LocationSchema.optional(),
 });
 export type CopyRequest = z.infer<typeof CopyRequestSchema>;
 
@@ -231,6 +240,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     ifLossy: request.ifLossy ?? "warn",
     markCopy: request.markCopy ?? true,
     via: request.via ?? "auto",
+    location: request.location ?? null,
   };
 }
 

@@ -24,7 +24,7 @@ import { log } from "./log.ts";
 import { PUSH_MS, type WorkCounters } from "./metrics.ts";
 import type { PartCounts } from "./phase.ts";
 import { PartWatch } from "./part_watch.ts";
-import { placedAt } from "./location.ts";
+import { locationFor, placedAt } from "./location.ts";
 import { unitCount } from "./plan.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type CopyView, copyLine, copyResult } from "./progress.ts";
@@ -126,6 +126,7 @@ export class Coordinator extends DurableObject<Env> {
       debts: this.#record.debts.all(),
       timeline: this.#record.timeline.entries(),
       pace: this.#dispatch.pace(copy, now),
+      location: this.#location(copy),
       now,
     });
   }
@@ -384,8 +385,11 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   #lane(id: string, lane: number) {
-    const { destination } = this.#storesOf(this.#record.load());
-    return this.ctx.exports.Lane.getByName(`${id}/${lane}`, placedAt(destination));
+    return this.ctx.exports.Lane.getByName(`${id}/${lane}`, placedAt(this.#location(this.#record.load())));
+  }
+
+  #location(copy: Copy): ReturnType<typeof locationFor> {
+    return locationFor(copy.spec, this.#storesOf(copy).destination);
   }
 }
 

@@ -1,7 +1,7 @@
-// From an admitted copy to its coordinator, for the routes that start copies and for the Cron event.
+// From an admitted copy to its coordinator, for the routes that start copies and for the Cron event; and where it is placed.
 
 import type { Env } from "./env.ts";
-import { placedAt } from "./location.ts";
+import { type Location, locationFor, placedAt } from "./location.ts";
 import { log } from "./log.ts";
 import type { Admitted } from "./registry.ts";
 import { readStores } from "./stores.ts";
@@ -12,16 +12,19 @@ type Mesh = Cloudflare.Exports;
 export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted, env: Env): Promise<void> {
   try {
     // The first call to an object places it, beside its lanes.
-    await mesh.Coordinator.getByName(id, placeOfCopy(spec, env)).create(id, spec, createdAtMs);
+    await mesh.Coordinator.getByName(id, placeOfWork(spec, env)).create(id, spec, createdAtMs);
   } catch (error) {
     log("error", "create_deferred", { copyId: id, detail: String(error) });
   }
 }
 
-/** Near the destination, as its lanes. */
-export function placeOfCopy({ destination }: Admitted["spec"], env: Env): ReturnType<typeof placedAt> {
-  const entry = readStores(env).get(destination.store);
-  return placedAt(entry?.ok === true ? entry.store : null);
+/** Of a copy or sync and its lanes: where the request says, else near the destination. */
+export function placeOfWork(
+  spec: { readonly destination: { readonly store: string }; readonly location?: Location | null },
+  env: Env,
+): ReturnType<typeof placedAt> {
+  const entry = readStores(env).get(spec.destination.store);
+  return placedAt(locationFor(spec, entry?.ok === true ? entry.store : null));
 }
 
 /** The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission. */

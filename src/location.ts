@@ -1,10 +1,9 @@
 // Where lanes and coordinators are to run: near the store that the bytes go to, since an upload suffers more from distance
 // than a download (a Durable Object is placed once, by the hint of the first call to it). Pure.
 //
-// The store's region says where it is; `location` in its configuration says it where the region does not, or otherwise.
+// The store's region says where it is; `location` in its configuration says it where the region does not, or otherwise;
+// `location` in a request goes before both.
 // Hints: https://developers.cloudflare.com/durable-objects/reference/data-location/ (2026-11)
-
-import type { Store } from "./stores.ts";
 
 export const LOCATIONS = [
   "wnam",
@@ -20,6 +19,12 @@ export const LOCATIONS = [
   "me",
 ] as const;
 export type Location = (typeof LOCATIONS)[number];
+
+/** What of a store says where it is. */
+interface Situated {
+  readonly region: string;
+  readonly location?: Location | undefined;
+}
 
 /** The first that fits. Regions are called by continent and direction (AWS, and who follows it), or by city. */
 const BY_REGION: readonly (readonly [RegExp, Location])[] = [
@@ -37,15 +42,22 @@ const BY_REGION: readonly (readonly [RegExp, Location])[] = [
 ];
 
 /** Null: nothing is known, and the platform chooses: near whoever asks first. */
-export function locationOf({ location, region }: Pick<Store, "location" | "region">): Location | null {
+export function locationOf({ location, region }: Situated): Location | null {
   if (location !== undefined) return location;
   const name = region.toLowerCase();
   const own = LOCATIONS.find((known) => known === name); // R2 calls its regions so
   return own ?? BY_REGION.find(([pattern]) => pattern.test(name))?.[1] ?? null;
 }
 
-/** As the second argument of getByName(). */
-export function placedAt(store: Store | null): { locationHint?: Location } {
-  const location = store === null ? null : locationOf(store);
+/** Null: nothing is known. @param wanted by the request; work that was admitted before it could say so has none */
+export function locationFor(
+  { location: wanted }: { readonly location?: Location | null },
+  destination: Situated | null,
+): Location | null {
+  return wanted ?? (destination === null ? null : locationOf(destination));
+}
+
+/** As the second argument of getByName(). Only the first call to an object places it: whoever may be first says it. */
+export function placedAt(location: Location | null): { locationHint?: Location } {
   return location === null ? {} : { locationHint: location };
 }

@@ -15,7 +15,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type CopySpec, type ObjectRef, formatObject, retentionMs } from "./api.ts";
 import { CheckTable } from "./check_table.ts";
-import { placeOfCopy } from "./copy_start.ts";
+import { placeOfWork } from "./copy_start.ts";
 import type { Env } from "./env.ts";
 import { makeId } from "./id.ts";
 import { log } from "./log.ts";
@@ -450,12 +450,13 @@ export class Registry extends DurableObject<Env> {
     if (rows.length + syncs.length === 0) return;
     await this.#deliverLater(now);
     for (const { id, spec, createdAtMs } of syncs) {
-      await this.ctx.exports.Sync.getByName(id).create(id, spec, createdAtMs);
+      const sync = this.ctx.exports.Sync.getByName(id, placeOfWork(spec, this.env));
+      await sync.create(id, spec, createdAtMs);
     }
     for (const row of rows) {
       const spec = JSON.parse(String(row["spec"])) as CopySpec;
       const id = String(row["id"]);
-      const coordinator = this.ctx.exports.Coordinator.getByName(id, placeOfCopy(spec, this.env));
+      const coordinator = this.ctx.exports.Coordinator.getByName(id, placeOfWork(spec, this.env));
       await coordinator.create(id, spec, Number(row["created_at_ms"]));
     }
   }

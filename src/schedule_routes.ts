@@ -58,7 +58,7 @@ scheduleRoutes.post("/schedules/:name/run", async (call) => {
 /** Creates the Durable Object of what a schedule has started. */
 export async function createStarted(mesh: Mesh, started: Started, env: Env): Promise<void> {
   if (started.kind === "copy") await createCopy(mesh, started, env);
-  else await createSync(mesh, started);
+  else await createSync(mesh, started, env);
 }
 
 function meshOf(call: Call): Mesh {

@@ -4,6 +4,7 @@ import type { CopySpec } from "./api.ts";
 import type { OwedDebt } from "./debts.ts";
 import { type Failure, publicCode } from "./failure.ts";
 import { type Job, isEnded, objectOf, workOf } from "./job.ts";
+import type { Location } from "./location.ts";
 import type { PartRow, PartTotals } from "./part_rows.ts";
 import { type Plan, partRange, unitCount } from "./plan.ts";
 import type { CopyPhase } from "./phases.ts";
@@ -23,6 +24,8 @@ export interface StatusInput {
   readonly debts: readonly OwedDebt[];
   readonly timeline: readonly TimelineEntry[];
   readonly pace: PaceView;
+  /** Null: the platform has chosen. */
+  readonly location: Location | null;
   readonly now: number;
 }
 
@@ -61,6 +64,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     rate: uploaded && !ended ? { bytesPerSecond: null, etaSeconds: null } : rateOf(input, plan),
     lanes: spec.lanes,
     concurrency: spec.concurrency,
+    location: input.location,
     ...(work.phase === "uploading" ? { pace: input.pace } : {}),
     attempts: totals.attempts,
     via: objectOf(job)?.via ?? null,

@@ -25,7 +25,7 @@ import { PUSH_MS, type WorkCounters } from "./metrics.ts";
 import { newsFor } from "./outbox.ts";
 import { Governor } from "./governor.ts";
 import type { BatchClaim, BatchGrant, BatchReport, BatchTask } from "./object_work.ts";
-import { placedAt } from "./location.ts";
+import { locationFor, placedAt } from "./location.ts";
 import { Problem, jsonResponse } from "./problem.ts";
 import { type SyncView, syncLine, syncResult } from "./progress.ts";
 import { readCount } from "./query.ts";
@@ -150,6 +150,7 @@ export class Sync extends DurableObject<Env> {
       parts: this.#record.report.parts(),
       timeline: this.#record.timeline.entries(),
       pace: this.#gate.pace(most, batches.leased, this.#sidesOf(row.spec), now),
+      location: this.#location(row),
       now,
     });
   }
@@ -468,8 +469,11 @@ export class Sync extends DurableObject<Env> {
   }
 
   #lane(id: string, lane: number) {
-    const { destination } = this.#sidesOf(this.#record.load().spec);
-    return this.ctx.exports.Lane.getByName(`${id}/${lane}`, placedAt(destination));
+    return this.ctx.exports.Lane.getByName(`${id}/${lane}`, placedAt(this.#location(this.#record.load())));
+  }
+
+  #location({ spec }: SyncRow): ReturnType<typeof locationFor> {
+    return locationFor(spec, this.#sidesOf(spec).destination);
   }
 }
 

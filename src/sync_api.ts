@@ -5,6 +5,7 @@
 
 import { z } from "zod";
 import {
+  LocationSchema,
   type AttributeChanges,
   AttributesSchema,
   Count,
@@ -23,6 +24,7 @@ import { DEFAULT_MAX_DELETES, type MaxDeletes, parseMaxDeletes } from "./deletes
 import { COMPARE_MODES, type CompareMode } from "./compare_modes.ts";
 import type { Filter } from "./filter.ts";
 import { type Glob, compileGlob } from "./glob.ts";
+import type { Location } from "./location.ts";
 import { placeOf } from "./place.ts";
 import { type PrefixRef, overlapOf } from "./prefix.ts";
 import { Problem } from "./problem.ts";
@@ -60,6 +62,8 @@ export interface SyncSpec {
   readonly markCopy: boolean;
   /** The report's parts are objects under this prefix. */
   readonly report: PrefixRef;
+  /** Where its lanes and it itself run; null: as the destination store says. */
+  readonly location: Location | null;
   /** As of a copy; the copies of its large objects go by it as well. */
   readonly known?: readonly StoreFacts[];
 }
@@ -135,6 +139,7 @@ export const SyncRequestSchema = z.strictObject({
   ifLossy: z.enum(["warn", "fail"]).optional(),
   markCopy: Flag.optional(),
   report: PrefixRefSchema.optional(),
+  location: LocationSchema.optional(),
 });
 export type SyncRequest = z.infer<typeof SyncRequestSchema>;
 
@@ -209,6 +214,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     ifLossy: request.ifLossy ?? "warn",
     markCopy: request.markCopy ?? true,
     report,
+    location: request.location ?? null,
   };
 }
 

@@ -7,6 +7,7 @@
 // dies after asking finds the same copy again. How a copy ended is asked, not told: nothing that is lost can lose it.
 
 import { type CopySpec, PARTS_PER_LANE, resolveCopy } from "./api.ts";
+import { placeOfWork } from "./copy_start.ts";
 import type { Env } from "./env.ts";
 import { type Failure, meshFailure } from "./failure.ts";
 import type { LargeRow } from "./large_table.ts";
@@ -82,7 +83,8 @@ export class LargeCopies {
       if (admission.kind === "new") {
         const { createdAtMs } = admission.copy;
         // If this fails the registry does it in a few seconds.
-        await this.#mesh.Coordinator.getByName(copyId).create(copyId, resolved.copy, createdAtMs);
+        const coordinator = this.#mesh.Coordinator.getByName(copyId, placeOfWork(resolved.copy, this.#env));
+        await coordinator.create(copyId, resolved.copy, createdAtMs);
       }
     }
   }
@@ -189,6 +191,7 @@ function resolve(
         tags: typeof spec.tags === "string" ? spec.tags : { ...spec.tags },
         ifLossy: spec.ifLossy,
         markCopy: spec.markCopy,
+        ...(spec.location === null ? {} : { location: spec.location }),
       },
       env,
     );

@@ -3,6 +3,7 @@
 // It holds nothing; the registry admits a sync and the sync itself answers for its state.
 
 import { type Context, Hono } from "hono";
+import { placeOfWork } from "./copy_start.ts";
 import type { Env } from "./env.ts";
 import { isId } from "./id.ts";
 import { log } from "./log.ts";
@@ -30,7 +31,7 @@ syncRoutes.post("/syncs", async (call) => {
   );
   switch (admission.kind) {
     case "new":
-      await createSync(mesh, admission.sync);
+      await createSync(mesh, admission.sync, call.env);
       return accepted(admission.sync.id, await syncStatus(mesh, admission.sync.id));
     case "known":
       return accepted(admission.id, await syncStatus(mesh, admission.id), { "idempotency-replayed": "true" });
@@ -85,9 +86,14 @@ syncRoutes.on(
 );
 
 /** Creates the object of an admitted sync. If that fails now, the registry's alarm does it in a few seconds. */
-export async function createSync(mesh: Mesh, { id, spec, createdAtMs }: AdmittedSync): Promise<void> {
+export async function createSync(
+  mesh: Mesh,
+  { id, spec, createdAtMs }: AdmittedSync,
+  env: Env,
+): Promise<void> {
   try {
-    await mesh.Sync.getByName(id).create(id, spec, createdAtMs);
+    // The first call to an object places it, beside its lanes.
+    await mesh.Sync.getByName(id, placeOfWork(spec, env)).create(id, spec, createdAtMs);
   } catch (error) {
     log("error", "create_deferred", { syncId: id, detail: String(error) });
   }

@@ -3,6 +3,7 @@
 import { describeMaxDeletes } from "./deletes.ts";
 import { publicCode } from "./failure.ts";
 import type { SyncPhase } from "./phases.ts";
+import type { Location } from "./location.ts";
 import { type Sum, underWay } from "./report.ts";
 import type { StoredPart } from "./report_buffer.ts";
 import { type PaceView, describeFailure } from "./status.ts";
@@ -18,6 +19,8 @@ export interface SyncStatusInput extends SyncRow {
   readonly parts: readonly StoredPart[];
   readonly timeline: readonly TimelineEntry[];
   readonly pace: SyncPaceView;
+  /** Null: the platform has chosen. */
+  readonly location: Location | null;
   readonly now: number;
 }
 
@@ -42,6 +45,7 @@ export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
     source: formatPrefix(source),
     destination: formatPrefix(destination),
     dryRun: spec.dryRun,
+    location: input.location,
     // Each listed key is in exactly one of the others.
     objects: { ...sums(counters, "objects"), underWay: underWay(counters) },
     bytes: sums(counters, "bytes"),

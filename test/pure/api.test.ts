@@ -116,6 +116,10 @@ describe("parseCopyRequest()", () => {
     [{ attributes: { meta: { a: "b\n" } } }, '"attributes.meta.a" must not hold line breaks'],
     [{ attributes: { color: "x" } }, 'Unknown field "color" in "attributes"'],
     [{ storageClass: "a\nb" }, '"storageClass" must not hold line breaks'],
+    [
+      { location: "mars" },
+      '"location" must be one of wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr, me, not "mars"',
+    ],
     [{ tags: "all" }, `"tags" ${option("preserve", "require", "none")}`],
     [
       { tags: Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`k${index}`, "v"])) },
@@ -204,6 +208,7 @@ describe("resolveCopy()", () => {
       ifLossy: "warn",
       markCopy: true,
       via: "auto",
+      location: null,
     });
   });
 

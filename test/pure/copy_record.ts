@@ -23,6 +23,7 @@ export const SPEC: CopySpec = {
   ifLossy: "warn",
   markCopy: true,
   via: "auto",
+  location: null,
 };
 
 /** What a CopyRecord needs of a Durable Object's storage. @param sql counts what it likes */

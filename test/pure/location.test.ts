@@ -1,6 +1,6 @@
 // Where a store is, by its region.
 import { expect, test } from "vitest";
-import { locationOf } from "../../src/location.ts";
+import { locationFor, locationOf, placedAt } from "../../src/location.ts";
 
 test.each([
   ["us-east-1", "enam"],
@@ -32,4 +32,20 @@ test.each([
 
 test("what the configuration says wins", () => {
   expect(locationOf({ region: "us-east-1", location: "oc" })).toBe("oc");
+});
+
+test.each([
+  ["the request before the store", { location: "sam" }, { region: "us-east-1", location: "oc" }, "sam"],
+  ["the store before its region", { location: null }, { region: "us-east-1", location: "oc" }, "oc"],
+  ["the region where nobody says it", { location: null }, { region: "us-east-1" }, "enam"],
+  ["the same, of work that was admitted before it could say so", {}, { region: "us-east-1" }, "enam"],
+  ["the request, where the store is not configured any more", { location: "sam" }, null, "sam"],
+  ["nobody", { location: null }, { region: "auto" }, null],
+] as const)("where a copy runs says %s", (_, spec, store, location) => {
+  expect(locationFor(spec, store)).toBe(location);
+});
+
+test("only a known place is a hint to the platform", () => {
+  expect(placedAt("me")).toEqual({ locationHint: "me" });
+  expect(placedAt(null)).toEqual({});
 });

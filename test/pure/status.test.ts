@@ -23,6 +23,7 @@ const SPEC: CopySpec = {
   ifLossy: "warn",
   markCopy: true,
   via: "auto",
+  location: null,
 };
 const MIB = 2 ** 20;
 const START = Date.UTC(2026, 10, 25, 12);
@@ -41,6 +42,7 @@ function status(job: Job, changes: Partial<StatusInput> = {}): Record<string, un
     debts: [],
     timeline: [],
     pace: { streams: 12, throttledBy: ["destination"] },
+    location: "weur",
     now: START + 5000,
     ...changes,
   });
@@ -60,6 +62,7 @@ describe("copyStatus()", () => {
       rate: { bytesPerSecond: 2 * MIB, etaSeconds: 2 },
       lanes: 8,
       concurrency: 40,
+      location: "weur",
       pace: { streams: 12, throttledBy: ["destination"] },
       attempts: 4,
       via: "stream",

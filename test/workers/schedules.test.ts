@@ -102,9 +102,9 @@ describe("a schedule of a prefix", () => {
 
   test("is run by hand with the sync's own status and location", async () => {
     east.put("source", "hand/a", "A");
-    await put("hand", { cron: "0 0 1 1 *", sync: syncOf("hand/") });
-    const run = await mesh.call<{ id: string }>("POST", "/schedules/hand/run");
-    expect(run.status).toBe(202);
+    await put("hand", { cron: "0 0 1 1 *", sync: syncOf("hand/", { location: "oc" }) });
+    const run = await mesh.call<{ id: string; location: string }>("POST", "/schedules/hand/run");
+    expect([run.status, run.body.location]).toEqual([202, "oc"]);
     expect(run.headers.get("location")).toBe(`/syncs/${run.body.id}`);
     expect(await ended("hand")).toMatchObject({ syncId: run.body.id, phase: "completed" });
   });

@@ -116,14 +116,20 @@ test("a large object becomes a copy of its own, and the sync tells how it ended"
   fill(20);
   east.putGenerated("source", "p/large", { size: 9 * MIB, seed: "large", computeEtag: true });
   east.putGenerated("source", "p/larger", { size: 70 * MIB, seed: "larger" });
-  const status = await mesh.sync(request());
-  expect(status, JSON.stringify(status)).toMatchObject({ phase: "completed", objects: { copied: 22 } });
+  const status = await mesh.sync({ ...request(), location: "sam" });
+  expect(status, JSON.stringify(status)).toMatchObject({
+    phase: "completed",
+    objects: { copied: 22 },
+    location: "sam",
+  });
   expect(west.bytes("destination", "p/large").equals(east.bytes("source", "p/large"))).toBe(true);
   expect(west.get("destination", "p/larger")?.parts).toHaveLength(2);
   const lines = await mesh.report(status.id);
   expect(lines.find(({ key }) => key === "p/larger")).toMatchObject({ action: "copied", size: 70 * MIB });
-  const { body } = await mesh.call<{ copies: { source: string; phase: string }[] }>("GET", "/copies");
-  expect(body.copies.slice(0, 2).map(({ phase }) => phase)).toEqual(["completed", "completed"]);
+  const { body } = await mesh.call<{ copies: { id: string; phase: string }[] }>("GET", "/copies");
+  const copies = body.copies.slice(0, 2);
+  expect(copies.map(({ phase }) => phase)).toEqual(["completed", "completed"]);
+  for (const { id } of copies) expect(await mesh.status(id)).toMatchObject({ location: "sam" });
   // Its ETag is not the source's: the record in its metadata tells the second run what it is.
   const again = await mesh.sync(request());
   expect(again).toMatchObject({ phase: "completed", objects: { copied: 0, skipped: 22 } });
