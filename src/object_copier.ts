@@ -229,7 +229,8 @@ class ObjectCopy {
       this.#ownMd5 = md5;
       return "again";
     }
-    const partsMatch = md5 !== undefined && (md5 === landed || md5 === this.#ownMd5);
+    const isChecked = this.#destination.store.profile.contentMd5 && md5 === this.#ownMd5;
+    const partsMatch = md5 !== undefined && (md5 === landed || isChecked);
     return this.#concluded(stored, { plan, etag, sizeBytes, partsMatch, operation: "PutObject" });
   }
 

@@ -56,6 +56,8 @@ export const ProfileSchema = z.strictObject({
   md5MultipartEtag: z.boolean(),
   /** Is the ETag that UploadPart answers the MD5 of the part? */
   md5PartEtag: z.boolean(),
+  /** Does PutObject refuse bytes that do not fit their Content-MD5? */
+  contentMd5: z.boolean(),
   /** Full-object checksums that a HEAD with `x-amz-checksum-mode` tells although none was sent with the upload. */
   checksums: z.array(z.enum(CHECKSUMS)),
   /** Does HEAD take `x-amz-checksum-mode`? B2 has refused it. */
@@ -80,6 +82,7 @@ export const FactsSchema = ProfileSchema.pick({
   md5Etag: true,
   md5MultipartEtag: true,
   md5PartEtag: true,
+  contentMd5: true,
   checksums: true,
   checksumMode: true,
   conditionalPut: true,
@@ -106,6 +109,7 @@ const S3: Profile = {
   md5Etag: true,
   md5MultipartEtag: true,
   md5PartEtag: true,
+  contentMd5: true,
   checksums: [],
   checksumMode: false,
   conditionalPut: false,

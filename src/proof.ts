@@ -77,7 +77,7 @@ export function planProof(question: ProofQuestion): ProofPlan {
   // The destination itself compares, before it encrypts: this works where ETags are no MD5s.
   const sourceMd5 =
     source.profile.md5Etag && !source.encryptedWithKey && /^[0-9a-f]{32}$/i.test(bareEtag(source.etag));
-  if (kind === "whole" && sourceMd5 && via === "stream") {
+  if (kind === "whole" && sourceMd5 && via === "stream" && profile.contentMd5) {
     return { ...base, etag, contentMd5: bareEtag(source.etag) };
   }
   if (etag === "kept") return { ...base, etag };

@@ -199,12 +199,13 @@ export class Probes {
       try {
         const wrong = base64OfHex("0".repeat(32));
         await this.#put(`${this.#prefix}md5`, new Uint8Array(1), { "content-md5": wrong });
-        return ["ignored", "bytes that do not fit their MD5 were taken"];
       } catch (error) {
-        if (error instanceof S3Error && error.status === 400)
-          return ["yes", "bytes that do not fit are refused"];
-        throw error;
+        if (!(error instanceof S3Error) || error.status !== 400) throw error;
+        this.#findings.facts.contentMd5 = true;
+        return ["yes", "bytes that do not fit are refused"];
       }
+      this.#findings.facts.contentMd5 = false;
+      return ["ignored", "bytes that do not fit their MD5 were taken"];
     });
   }
 

@@ -25,6 +25,7 @@ const r2 = profileOf("r2");
 const gcs = profileOf("gcs");
 const b2 = profileOf("b2");
 const localR2 = profileOf("r2", LOCAL_R2);
+const deaf = profileOf("other", { contentMd5: false });
 const opaque = profileOf("other", { md5Etag: false, md5MultipartEtag: false, md5PartEtag: false });
 
 function checksum(algorithm: ChecksumAlgorithm): Checksum {
@@ -71,6 +72,14 @@ describe("planProof()", () => {
   ][] = [
     ["aws whole → r2", question(aws, r2, { kind: "whole" }), "kept", MD5, ""],
     ["aws whole → b2", question(aws, b2, { kind: "whole" }), "kept", MD5, ""],
+    ["whole → a store that heeds no Content-MD5", question(aws, deaf, { kind: "whole" }), "kept", null, ""],
+    [
+      "whole → one whose ETags are no MD5s either",
+      question(aws, { ...opaque, contentMd5: false }, { kind: "whole" }),
+      "not-comparable",
+      null,
+      "",
+    ],
     ["gcs whole → gcs: single ETags are MD5s", question(gcs, gcs, { kind: "whole" }), "kept", MD5, ""],
     [
       "an upper-case ETag without quotes",

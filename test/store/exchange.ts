@@ -175,7 +175,8 @@ export class Exchange {
    */
   async receive(openSink: () => Sink, wishes: ReceiveWishes): Promise<Received> {
     const { payload, chain } = this.#parts.verified;
-    const expectedMd5 = digestHeader(this.header("content-md5"), 16);
+    const isChecked = this.options.contentMd5 === "honoured";
+    const expectedMd5 = isChecked ? digestHeader(this.header("content-md5"), 16) : undefined;
     const declared = wishes.declared === "object" ? undefined : this.#declaredChecksum();
     const algorithm = declared?.algorithm ?? wishes.checksum;
     const md5 = wishes.md5 || expectedMd5 !== undefined ? createHash("md5") : undefined;

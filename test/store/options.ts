@@ -43,6 +43,8 @@ export interface StoreOptions {
 
   /** "opaque": a random ETag per attempt, as with SSE-KMS; also spares hashing. */
   readonly etags?: "md5" | "opaque";
+  /** "ignored": bytes that do not fit their Content-MD5 are taken, as by servers that never look at it. */
+  readonly contentMd5?: "honoured" | "ignored";
   /** "unquoted-headers": bare in headers, quoted in XML. */
   readonly etagQuotes?: "quoted" | "unquoted" | "unquoted-headers";
   readonly etagCase?: "lower" | "upper";
@@ -119,6 +121,7 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     maxXmlBytes: options.maxXmlBytes ?? 8 * MiB,
     chunkedBodies: options.chunkedBodies ?? "411",
     etags: options.etags ?? "md5",
+    contentMd5: options.contentMd5 ?? "honoured",
     etagQuotes: options.etagQuotes ?? "quoted",
     etagCase: options.etagCase ?? "lower",
     completeEtag: options.completeEtag ?? "normal",

@@ -20,7 +20,12 @@ interface Check {
 const KINDS = {
   plain: {},
   opaque: { etags: "opaque" },
-  careless: { conditionalWrites: "ignored", conditionalReads: "ignored", headPartNumber: "ignored" },
+  careless: {
+    contentMd5: "ignored",
+    conditionalWrites: "ignored",
+    conditionalReads: "ignored",
+    headPartNumber: "ignored",
+  },
   raw: { canonicalPath: "raw" },
   poor: {
     without: ["tagging", "copyObject", "uploadPartCopy", "checksums", "listParts", "listMultipartUploads"],
@@ -100,9 +105,10 @@ const seen: readonly (readonly [Kind, Record<string, string>, Record<string, unk
       "if-none-match on PutObject": "ignored",
       "if-none-match on Complete": "ignored",
       "if-match": "ignored",
+      "content-md5": "ignored",
       "part sizes by HEAD": "ignored",
     },
-    {},
+    { contentMd5: false },
   ],
   ["raw", { "dot segments": "yes", "awkward keys": "yes" }, { signedPath: "raw" }],
   [

@@ -19,12 +19,14 @@ interface Checked {
 
 const {
   mesh,
-  stores: { east, summing, raw, poor },
+  stores: { east, summing, deaf, raw, poor },
 } = await openWorld(
   {
     east: { buckets: ["source"] },
     // Proves nothing by its ETags and all by its checksums, which nobody assumes of it.
     summing: { buckets: ["destination", "other"], etags: "opaque", automaticChecksum: "CRC64NVME" },
+    // Takes whatever comes, and says nothing of it.
+    deaf: { buckets: ["destination"], etags: "opaque", contentMd5: "ignored" },
     raw: { buckets: ["destination"], canonicalPath: "raw" },
     poor: { buckets: ["source", "destination"], without: ["tagging", "copyObject", "uploadPartCopy"] },
   },
@@ -52,7 +54,7 @@ const forget = async (store: string, query = "") =>
   (await mesh.call<{ code?: string }>("DELETE", `/stores/${store}/check${query}`)).status;
 
 afterEach(async () => {
-  for (const store of ["summing", "raw", "poor", "stubborn", "cautious"]) await forget(store);
+  for (const store of ["summing", "deaf", "raw", "poor", "stubborn", "cautious"]) await forget(store);
 });
 
 const IN_PARTS = { partSize: PART, concurrency: 1 };
@@ -146,6 +148,22 @@ describe("a copy that begins after the check", () => {
     const header = { kind: "header", name: "x-amz-server-side-encryption", value: "aws:kms" } as const;
     poor.fault({ operation: "HeadObject", bucket: "destination", key: "locked" }, header);
     expect(await copyAlike("locked", "cautious")).toMatchObject({ phase: "completed", proof: "length" });
+  });
+
+  test("does not claim that its destination compares an MD5 which that takes and does not look at", async () => {
+    const copy = async (key: string) => {
+      east.put("source", key, key);
+      deaf.fault({ operation: "PutObject", key }, { kind: "flip", direction: "in", at: 0 });
+      return await mesh.copy({ source: `east:source/${key}`, destination: `deaf:destination/${key}` });
+    };
+    expect(await copy("believed")).toMatchObject({ phase: "completed", proof: "content-md5" });
+    expect(deaf.bytes("destination", "believed").toString()).not.toBe("believed");
+    await check("deaf");
+    expect(await copy("doubted")).toMatchObject({ phase: "completed", proof: "length" });
+    const prefix = { source: "east:source/lot/", destination: "deaf:destination/lot/" };
+    east.put("source", "lot/a", "a");
+    const { id } = await mesh.sync(prefix);
+    expect(await mesh.report(id)).toMatchObject([{ action: "copied", proof: "length" }]);
   });
 
   test("believes nothing of a bucket that was not checked, although the store is the same", async () => {
