@@ -9,7 +9,8 @@
 //
 // Invariant: no fact replaces evidence. A fact chooses what is asked, sent and compared; what a copy claims in the end
 // rests on the answers to that copy alone. A bucket that begins to encrypt after its check answers as it did before there
-// were checks: its answers say so, or its ETags turn out to be no MD5s, and the claim is the weaker one.
+// were checks: its answers say so, or its ETags turn out to be no MD5s, and the claim is the weaker one. One thing is taken
+// on trust, with a check or without: that a store which takes a Content-MD5 compares it. A check can only withdraw that.
 
 import { FACTS, type Fact, type Facts, type Provider } from "./profiles.ts";
 import { type Encryption, type Store, findStore } from "./stores.ts";
