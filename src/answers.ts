@@ -155,6 +155,7 @@ export const SyncStatus = z.strictObject({
     extra: Whole,
     deleted: Whole,
     failed: Whole,
+    refused: z.boolean().describe("the rules forbid it; a warning says why. Of a dry run: they would"),
     wouldDelete: Whole.optional(),
   }),
   rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),

@@ -53,6 +53,13 @@ export interface CopySpec {
   readonly known?: readonly StoreFacts[];
 }
 
+/** A copy that has an id and may not have a coordinator yet. */
+export interface Admitted {
+  readonly id: string;
+  readonly spec: CopySpec;
+  readonly createdAtMs: number;
+}
+
 /** `preserve`: tags that cannot be read are a warning; `require`: they fail the copy. */
 export type TagChoice = "preserve" | "require" | "none" | Readonly<Record<string, string>>;
 

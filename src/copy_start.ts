@@ -1,9 +1,9 @@
 // From an admitted copy to its coordinator, for the routes that start copies and for the Cron event; and where it is placed.
 
+import type { Admitted } from "./api.ts";
 import type { Env } from "./env.ts";
 import { type Location, locationFor, placedAt } from "./location.ts";
 import { log } from "./log.ts";
-import type { Admitted } from "./registry.ts";
 import { readStores } from "./stores.ts";
 
 type Mesh = Cloudflare.Exports;

@@ -15,6 +15,8 @@ export interface DeleteRules {
   readonly delete: boolean;
   readonly allowEmptySource: boolean;
   readonly maxDeletes: MaxDeletes;
+  /** What is said of it is what the run itself would do. */
+  readonly dryRun: boolean;
 }
 
 export type DeleteVerdict =
@@ -37,17 +39,18 @@ export function judgeDeletes(
   listingFailure: Failure | null,
 ): DeleteVerdict {
   if (!rules.delete || extra.objects === 0) return { do: "nothing" };
+  const nothing = rules.dryRun ? "Nothing would be deleted" : "Nothing was deleted";
   if (listingFailure !== null) {
-    const message = "Nothing was deleted: a listing did not come to its end";
+    const message = `${nothing}: a listing did not come to its end`;
     return { do: "refuse", code: "listing_failed", message };
   }
   if (listed.objects === 0 && !rules.allowEmptySource) {
-    const message = `Nothing was deleted: the source has no key under its prefix, and ${extra.objects} of the destination's would go; say "allowEmptySource": true if that is meant`;
+    const message = `${nothing}: the source has no key under its prefix, and ${extra.objects} of the destination's would go; say "allowEmptySource": true if that is meant`;
     return { do: "refuse", code: "source_empty", message };
   }
   const most = mostDeletes(rules.maxDeletes, destination.objects);
   if (extra.objects <= most) return { do: "delete" };
-  const message = `Nothing was deleted: ${extra.objects} of the destination's ${destination.objects} keys are not at the source, and "maxDeletes" (${describeMaxDeletes(rules.maxDeletes)}) allows ${most}`;
+  const message = `${nothing}: ${extra.objects} of the destination's ${destination.objects} keys are not at the source, and "maxDeletes" (${describeMaxDeletes(rules.maxDeletes)}) allows ${most}`;
   return { do: "refuse", code: "too_many_deletes", message };
 }
 

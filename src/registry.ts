@@ -13,7 +13,7 @@
 // It holds no state of a copy but the phase that was last reported: the coordinator's answer is the truth.
 
 import { DurableObject } from "cloudflare:workers";
-import { type CopySpec, type ObjectRef, formatObject, retentionMs } from "./api.ts";
+import { type Admitted, type CopySpec, type ObjectRef, formatObject, retentionMs } from "./api.ts";
 import { CheckTable } from "./check_table.ts";
 import { placeOfWork } from "./copy_start.ts";
 import type { Env } from "./env.ts";
@@ -31,13 +31,6 @@ import type { KeptCheck } from "./store_facts.ts";
 import { findStore, readStores, serviceOf } from "./stores.ts";
 import type { SyncSpec } from "./sync_api.ts";
 import { type AdmittedSync, type SyncListRow, SyncRows } from "./sync_rows.ts";
-
-/** A copy that has an id and may not have a coordinator yet. */
-export interface Admitted {
-  readonly id: string;
-  readonly spec: CopySpec;
-  readonly createdAtMs: number;
-}
 
 export type Admission =
   | { readonly kind: "new"; readonly copy: Admitted }

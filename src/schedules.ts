@@ -9,9 +9,9 @@
 //
 // It holds no state of a copy or sync: of a run it shows the phase that was last reported.
 
-import type { Admitted } from "./registry.ts";
+import type { Admitted } from "./api.ts";
 import { Problem } from "./problem.ts";
-import { lastDueMs, minuteOf, nextDueMs } from "./schedule.ts";
+import { lastDueMs, nextDueMs } from "./schedule.ts";
 import { type DueWork, type Schedule, type ScheduledWork, resolveWork } from "./schedule_api.ts";
 import type { AdmittedSync } from "./sync_rows.ts";
 
@@ -57,7 +57,7 @@ export interface ScheduleView {
 
 const RUNS_KEPT = 100;
 
-type Row = Record<string, SqlStorageValue>;
+type Row = Readonly<Record<string, unknown>>;
 
 export class Schedules {
   readonly #sql: SqlStorage;
@@ -96,14 +96,21 @@ export class Schedules {
     `);
   }
 
-  /** Makes or replaces a schedule. Due times count from the present minute on. @returns whether it is new */
+  /**
+   * Makes or replaces a schedule. Due times count from now on, whenever the Cron event of this minute comes; of one that
+   * stays as it is, those that no event has come for are still due.
+   *
+   * @returns whether it is new
+   */
   put(name: string, { cron, timeZone, work, overlap, enabled }: Schedule, now: number): boolean {
     const isNew = this.#find(name) === null;
     this.#sql.exec(
       `INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, time_zone = excluded.time_zone, work = excluded.work,
          overlap = excluded.overlap, enabled = excluded.enabled,
-         evaluated_until_ms = max(evaluated_until_ms, excluded.evaluated_until_ms)`,
+         evaluated_until_ms = CASE
+           WHEN cron = excluded.cron AND time_zone = excluded.time_zone AND work = excluded.work AND enabled = excluded.enabled
+           THEN evaluated_until_ms ELSE max(evaluated_until_ms, excluded.evaluated_until_ms) END`,
       name,
       cron,
       timeZone,
@@ -111,7 +118,7 @@ export class Schedules {
       overlap,
       enabled ? 1 : 0,
       now,
-      minuteOf(now) - 1,
+      now - 1,
     );
     if (!enabled || overlap === "skip") {
       this.#sql.exec(
@@ -321,15 +328,15 @@ function workOf(row: Row): ScheduledWork {
   return JSON.parse(String(row["work"])) as ScheduledWork;
 }
 
-function outcomeOf(value: SqlStorageValue | undefined): RunView["outcome"] {
+function outcomeOf(value: unknown): RunView["outcome"] {
   return value === "started" || value === "skipped" || value === "queued" ? value : "refused";
 }
 
-function textOf(value: SqlStorageValue | undefined): string | null {
+function textOf(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }
 
-function timeOf(value: SqlStorageValue | undefined): string | null {
+function timeOf(value: unknown): string | null {
   return typeof value === "number" ? iso(value) : null;
 }
 

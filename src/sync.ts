@@ -141,12 +141,14 @@ export class Sync extends DurableObject<Env> {
     const large = this.#record.large.counts();
     const now = Date.now();
     const row = this.#record.load();
+    const warnings = this.#record.warnings();
     const most = smallConcurrency(row.spec, large.running);
     return syncStatus({
       ...row,
       window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
       failures: this.#record.someFailures(FAILURES_SHOWN),
-      warnings: this.#record.warnings().texts,
+      warnings: warnings.texts,
+      deletesRefused: warnings.refused > 0,
       parts: this.#record.report.parts(),
       timeline: this.#record.timeline.entries(),
       pace: this.#gate.pace(most, batches.leased, this.#sidesOf(row.spec), now),

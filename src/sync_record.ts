@@ -162,7 +162,8 @@ export class SyncRecord {
       running: batches.leased + large.running,
       deletions: Number(this.#sql.exec("SELECT count(*) AS n FROM deletions").one()["n"]),
       reportBytes: this.report.waitingBytes(),
-      errors: this.failures() + this.warnings().refused,
+      // A dry run was asked what the run itself would do: that it would not delete is its answer, no error of its own.
+      errors: this.failures() + (spec.dryRun ? 0 : this.warnings().refused),
     };
   }
 

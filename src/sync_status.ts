@@ -16,6 +16,8 @@ export interface SyncStatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
   readonly warnings: readonly string[];
+  /** It was to delete, and by the rules may not. */
+  readonly deletesRefused: boolean;
   readonly parts: readonly StoredPart[];
   readonly timeline: readonly TimelineEntry[];
   readonly pace: SyncPaceView;
@@ -55,6 +57,7 @@ export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
       extra: counters.extra.objects,
       deleted: counters.deleted.objects,
       failed: counters.deleteFailed.objects,
+      refused: input.deletesRefused,
       ...(spec.dryRun ? { wouldDelete: counters.wouldDelete.objects } : {}),
     },
     rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },

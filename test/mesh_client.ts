@@ -49,6 +49,7 @@ export interface SyncStatus {
     readonly extra: number;
     readonly deleted: number;
     readonly failed: number;
+    readonly refused: boolean;
     readonly wouldDelete?: number;
   };
   readonly inFlight: {

@@ -15,6 +15,7 @@ const RULES: DeleteRules = {
   delete: true,
   allowEmptySource: false,
   maxDeletes: { kind: "share", share: 0.1 },
+  dryRun: false,
 };
 
 const counted = (listed: number, destination: number, extra: number): Counters => ({
@@ -69,6 +70,13 @@ describe("nothing is deleted", () => {
     // 0.29 * 100 is 28.999… in binary.
     const rules: DeleteRules = { ...RULES, maxDeletes: { kind: "share", share: 0.29 } };
     expect(judgeDeletes(rules, counted(71, 100, 29), null)).toEqual({ do: "delete" });
+  });
+
+  test("nor would it be, as a dry run says", () => {
+    expect(judgeDeletes({ ...RULES, dryRun: true }, counted(89, 100, 11), null)).toMatchObject({
+      do: "refuse",
+      message: expect.stringMatching(/^Nothing would be deleted: 11 of the destination's 100 keys/),
+    });
   });
 
   test("when one more than the number would go", () => {

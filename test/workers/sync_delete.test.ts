@@ -238,6 +238,29 @@ test("a dry run deletes and copies nothing, and reports what it would do", async
   expect(east.count("GetObject")).toBe(0);
 });
 
+test("a dry run of a sync that would refuse to delete says so, and has not failed itself", async () => {
+  fill({ common: 20, extra: 5 });
+  const dry = await mesh.sync(request({ dryRun: true, maxDeletes: 4 }));
+  const why = '5 of the destination\'s 25 keys are not at the source, and "maxDeletes" (4) allows 4';
+  expect(dry).toMatchObject({
+    phase: "completed",
+    deletes: { extra: 5, deleted: 0, wouldDelete: 0, refused: true },
+    warnings: [`Nothing would be deleted: ${why}`],
+  });
+  // The run itself was to delete, and has not.
+  const real = await mesh.sync(request({ maxDeletes: 4 }));
+  expect(real).toMatchObject({
+    phase: "finished_with_errors",
+    deletes: { extra: 5, deleted: 0, refused: true },
+    warnings: [`Nothing was deleted: ${why}`],
+  });
+  expect(await mesh.sync(request({ dryRun: true, maxDeletes: 5 }))).toMatchObject({
+    phase: "completed",
+    deletes: { wouldDelete: 5, refused: false },
+    warnings: [],
+  });
+});
+
 test("reports of syncs are neither copied nor deleted, wherever a run meets them", async () => {
   east.put("source", "0", "x");
   const all = { source: "east:source", destination: "west:destination", delete: true, maxDeletes: "100%" };
