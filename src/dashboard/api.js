@@ -12,6 +12,8 @@ const RETRY_MS = 2_000;
 const MAX_BARREN = 2;
 
 export class SignedOut extends Error {}
+/** What was asked for is not there, and asking again does not bring it. */
+export class Missing extends Error {}
 
 export function token() {
   return sessionStorage.getItem(TOKEN);
@@ -61,7 +63,7 @@ export async function send(method, path, body, signal) {
   const problem = await response.json().catch(() => ({}));
   const detail = problem.detail ?? `The mesh answered ${response.status}`;
   if (response.status === 401) throw new SignedOut(detail);
-  throw new Error(detail);
+  throw response.status === 404 ? new Missing(detail) : new Error(detail);
 }
 
 /**

@@ -1,6 +1,6 @@
 // The dashboard begins here: signing in, the address after the #, and the forms that start work.
 
-import { SignedOut, call, setToken, token } from "./api.js";
+import { Missing, SignedOut, call, setToken, token } from "./api.js";
 import { showCopy } from "./copy.js";
 import { announce, byId, clearError, confirmed, field, h, setText, showError, valuesOf } from "./dom.js";
 import { showCopies, showSchedules, showSyncs } from "./lists.js";
@@ -42,8 +42,13 @@ async function route() {
       await route();
     }
     showError(error);
+    if (error instanceof Missing) {
+      const list = h("a", { href: `#/${section}` }, `All ${section}`);
+      main.replaceChildren(h("h1", {}, "Not found"), h("p", {}, list));
+    }
     // A connection that is back is no reason to ask anybody to reload.
-    if (!(error instanceof SignedOut)) setTimeout(() => signal.aborted || void route(), 5_000);
+    if (!(error instanceof SignedOut || error instanceof Missing))
+      setTimeout(() => signal.aborted || void route(), 5_000);
   }
 }
 

@@ -11,12 +11,16 @@ export class RateChart {
   #samples = [];
   #canvas = h("canvas", { role: "img" });
   #resize = new ResizeObserver(() => this.#draw());
-  node = h("section", { class: "panel" }, h("h2", {}, "Throughput"), this.#canvas);
+  node = h("section", { class: "panel wide" }, h("h2", {}, "Throughput"), this.#canvas);
 
   constructor() {
     this.#canvas.style.height = `${HEIGHT_PX}px`;
     this.#resize.observe(this.#canvas);
     this.#draw();
+  }
+
+  get isEmpty() {
+    return this.#samples.length === 0;
   }
 
   close() {

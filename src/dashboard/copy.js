@@ -38,11 +38,12 @@ const STATES = {
  */
 export async function showCopy(main, signal, id) {
   const path = /** @type {const} */ (`/copies/${id}`);
-  const page = copyPage(path);
-  main.replaceChildren(...page.nodes);
-  signal.addEventListener("abort", page.close);
   const read = async () => await call("GET", path, undefined, signal);
-  page.status(await read());
+  const status = await read();
+  const page = copyPage(path);
+  signal.addEventListener("abort", page.close);
+  main.replaceChildren(...page.nodes);
+  page.status(status);
   await followWork(
     { path, query: "?parts", read, readMore: () => readParts(path, page, signal) },
     page,
@@ -135,7 +136,17 @@ export async function followWork({ path, query, read, readMore }, page, signal) 
 function copyPage(path) {
   const head = workHead(path);
   const bar = h("progress", { "aria-label": "Bytes copied" });
-  const facts = terms(["Copied", "Rate", "Time left", "Parts", "Failed attempts", "Lanes", "Proof", "ETag"]);
+  const facts = terms([
+    "Copied",
+    "Rate",
+    "Time left",
+    "Parts",
+    "Failed attempts",
+    "Lanes",
+    "Pace",
+    "Proof",
+    "ETag",
+  ]);
   const places = terms(["Source", "Destination", "Asked for", "Started", "Ended"]);
   const map = new PartMap();
   const chart = new RateChart();
@@ -148,9 +159,9 @@ function copyPage(path) {
         "div",
         { class: "panels" },
         h("section", { class: "panel" }, h("h2", {}, "Progress"), bar, facts.node),
-        chart.node,
         h("section", { class: "panel" }, h("h2", {}, "What"), places.node),
         map.node,
+        chart.node,
         head.timelineNode,
       ),
     ],
@@ -159,15 +170,23 @@ function copyPage(path) {
       const { phase, source, destination, bytes, parts, rate } = status;
       head.show(status, `${source.key.split("/").at(-1)}`);
       head.buttons(buttonsFor(status, path, head.acted));
-      if (bytes.total === null) bar.removeAttribute("value");
+      const isEnded = ENDED.includes(phase);
+      if (bytes.total === null && !isEnded) bar.removeAttribute("value");
       else {
-        bar.max = Math.max(1, bytes.total);
-        bar.value = bytes.total === 0 && ENDED.includes(phase) ? 1 : bytes.done;
+        bar.max = Math.max(1, bytes.total ?? 1);
+        bar.value = bytes.total === 0 && phase === "completed" ? 1 : bytes.done;
       }
-      facts.set("Copied", `${formatBytes(bytes.done)} of ${formatBytes(bytes.total)}`);
+      facts.set(
+        "Copied",
+        `${formatBytes(bytes.done)} of ${bytes.total === null ? "what is not known yet" : formatBytes(bytes.total)}`,
+      );
       facts.set("Rate", rate.bytesPerSecond === null ? "" : `${formatBytes(rate.bytesPerSecond)}/s`);
-      facts.set("Time left", ENDED.includes(phase) ? "" : formatSeconds(rate.etaSeconds));
-      facts.set("Parts", `${parts.done} of ${parts.total ?? "?"} done, ${parts.inFlight} in flight`);
+      facts.set("Time left", isEnded || rate.etaSeconds === null ? "" : formatSeconds(rate.etaSeconds));
+      facts.set("Pace", paceWords(status.pace));
+      facts.set(
+        "Parts",
+        parts.total === null ? "" : `${parts.done} of ${parts.total} done, ${parts.inFlight} in flight`,
+      );
       facts.set("Failed attempts", String(parts.failedAttempts));
       facts.set("Lanes", `${status.lanes}, up to ${status.concurrency} parts at once`);
       facts.set("Proof", status.proof ?? (status.skipped === true ? "none: it was skipped" : ""));
@@ -178,9 +197,10 @@ function copyPage(path) {
       places.set("Started", formatTime(status.startedAt));
       places.set("Ended", formatTime(status.endedAt));
       map.setFailed(phase === "failed" || phase === "blocked");
-      if (!ENDED.includes(phase)) chart.add(rate.bytesPerSecond);
-      else if (!isQuiet) announce(`The copy is ${phase}`);
-      isQuiet = ENDED.includes(phase);
+      if (!isEnded) chart.add(rate.bytesPerSecond);
+      else if (!isQuiet) announce(`The copy ${endWords(phase)}`);
+      chart.node.hidden = isEnded && chart.isEmpty;
+      isQuiet = isEnded;
       if (parts.total !== null && parts.total !== total) {
         total = parts.total;
         map.take({ total, reset: false, parts: [] });
@@ -195,6 +215,25 @@ function copyPage(path) {
       chart.close();
     },
   };
+}
+
+/**
+ * @param {CopyStatus["pace"]} pace
+ * @returns {string} how much may be under way at this moment, and who holds it back
+ */
+export function paceWords(pace) {
+  if (pace === undefined) return "";
+  const slow =
+    pace.throttledBy.length === 0
+      ? ""
+      : `; the ${pace.throttledBy.join(" and the ")} asked for fewer requests`;
+  return `up to ${pace.streams} transfers at this moment${slow}`;
+}
+
+/** @param {string} phase one in which nothing more happens */
+export function endWords(phase) {
+  if (phase === "completed") return "is completed";
+  return phase === "cancelled" ? "was cancelled" : `has ${phase.replaceAll("_", " ")}`;
 }
 
 /**
@@ -321,7 +360,7 @@ function buttonsFor(status, path, acted) {
   }
   if (ENDED.includes(phase)) {
     add("Start again", async () => {
-      const question = `Copy ${formatObject(source)} again? ${formatObject(destination)} is overwritten.`;
+      const question = `Copy ${formatObject(source)} again? ${formatObject(destination)} is overwritten. Of its request, lanes, parts at once and part size are kept; all else is as by default.`;
       if (!(await confirmed(question, "Copy it again"))) return;
       const { lanes, concurrency, partSize } = status;
       const size = partSize === null ? {} : { partSize };

@@ -66,6 +66,26 @@ export function formatTime(iso) {
   return iso === null ? "" : new Date(iso).toLocaleString();
 }
 
+/**
+ * For a table: broken between words only.
+ *
+ * @param {string | null} iso
+ */
+export function timeCell(iso) {
+  return iso === null ? "" : h("span", { class: "words" }, formatTime(iso));
+}
+
+/**
+ * For a table: a name may have a thousand characters, of which some lines are shown.
+ *
+ * @param {string} name
+ * @param {string | null} [href]
+ */
+export function nameCell(name, href = null) {
+  const shown = href === null ? name : h("a", { href }, name);
+  return h("div", { class: "clamped", title: name }, shown);
+}
+
 /** @param {{ store: string, bucket: string, key: string }} ref */
 export function formatObject({ store, bucket, key }) {
   return `${store}:${bucket}/${key}`;
@@ -99,20 +119,24 @@ export function setPhase(node, phase) {
 }
 
 /**
- * A list of terms whose values change.
+ * A list of terms whose values change; one without a value is not shown.
  *
  * @param {readonly string[]} names
  * @returns {{ node: HTMLElement, set: (name: string, value: string) => void }}
  */
 export function terms(names) {
-  const values = new Map(names.map((name) => [name, h("dd")]));
+  const rows = new Map(
+    names.map((name) => [name, { term: h("dt", { hidden: true }, name), value: h("dd", { hidden: true }) }]),
+  );
   const node = h("dl");
-  for (const [name, value] of values) node.append(h("dt", {}, name), value);
+  for (const { term, value } of rows.values()) node.append(term, value);
   return {
     node,
     set: (name, text) => {
-      const value = values.get(name);
-      if (value !== undefined) setText(value, text);
+      const row = rows.get(name);
+      if (row === undefined) return;
+      setText(row.value, text);
+      row.term.hidden = row.value.hidden = text === "";
     },
   };
 }

@@ -10,9 +10,11 @@ import {
   formatTime,
   h,
   keyedTable,
+  nameCell,
   phaseNode,
   announce,
   showError,
+  timeCell,
   valuesOf,
 } from "./dom.js";
 
@@ -76,11 +78,11 @@ async function showWork(main, signal, { kind, title, phases, read, beginner }) {
     title,
     [
       { title: "Phase", cell: ({ phase }) => phaseNode(phase) },
-      { title: "Source", cell: ({ id, source }) => h("a", { href: `#/${kind}/${id}` }, source) },
-      { title: "Destination", cell: ({ destination }) => destination },
+      { title: "Source", cell: ({ id, source }) => nameCell(source, `#/${kind}/${id}`) },
+      { title: "Destination", cell: ({ destination }) => nameCell(destination) },
       { title: "Begun by", cell: beginner },
-      { title: "Asked for", cell: ({ createdAt }) => formatTime(createdAt) },
-      { title: "Ended", cell: ({ endedAt }) => formatTime(endedAt) },
+      { title: "Asked for", cell: ({ createdAt }) => timeCell(createdAt) },
+      { title: "Ended", cell: ({ endedAt }) => timeCell(endedAt) },
     ],
     /** @param {Row} row */ (row) => row.id,
   );
@@ -137,7 +139,7 @@ export async function showSchedules(main, signal) {
         cell: ({ cron, timezone, enabled }) => `${cron} ${timezone}${enabled ? "" : " (not enabled)"}`,
       },
       { title: "Starts", cell: startsWhat },
-      { title: "Next", cell: ({ nextRunAt }) => formatTime(nextRunAt) },
+      { title: "Next", cell: ({ nextRunAt }) => timeCell(nextRunAt) },
       { title: "Last", cell: lastRun },
       { title: "Do", cell: (schedule) => scheduleActions(schedule, refresh) },
     ],
@@ -233,5 +235,5 @@ function scheduleForm(refresh) {
       showError(error);
     }
   });
-  return h("section", { class: "panel" }, h("h2", {}, "New or changed schedule"), form);
+  return h("section", { class: "panel spaced" }, h("h2", {}, "New or changed schedule"), form);
 }

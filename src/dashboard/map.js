@@ -41,7 +41,7 @@ export class PartMap {
   #onScheme = () => this.#drawAll();
   node = h(
     "section",
-    { class: "panel wide" },
+    { class: "panel wide", hidden: true },
     h("h2", {}, "Parts"),
     h("div", { class: "actions inline" }, h("span", {}, "Colour by"), this.#by),
     this.#canvas,
@@ -80,6 +80,7 @@ export class PartMap {
   take({ total, reset, parts }) {
     if (reset) this.#rows.clear();
     for (const row of parts) this.#rows.set(row[0], row);
+    this.node.hidden = total === 0;
     if (reset || total !== this.#total) {
       this.#total = total;
       this.#drawAll();

@@ -1,7 +1,7 @@
 // The page of one sync: its sums, what failed, and of a dry run what would be done; and what can be done about it.
 
 import { call, send } from "./api.js";
-import { followWork, workHead } from "./copy.js";
+import { endWords, followWork, paceWords, workHead } from "./copy.js";
 import {
   actionButton,
   announce,
@@ -29,10 +29,11 @@ const MAX_LINES = 1_000;
  */
 export async function showSync(main, signal, id) {
   const path = /** @type {const} */ (`/syncs/${id}`);
+  const read = async () => await call("GET", path, undefined, signal);
+  const status = await read();
   const page = syncPage(path, signal);
   main.replaceChildren(...page.nodes);
-  const read = async () => await call("GET", path, undefined, signal);
-  page.status(await read());
+  page.status(status);
   await followWork({ path, query: "", read, readMore: async () => {} }, page, signal);
 }
 
@@ -43,7 +44,7 @@ export async function showSync(main, signal, id) {
 function syncPage(path, signal) {
   const head = workHead(path);
   const bar = h("progress", { "aria-label": "Keys decided" });
-  const sums = terms(["Listed", "Copied", "Skipped", "Failed", "Under way", "Deleted", "Rate"]);
+  const sums = terms(["Listed", "Copied", "Skipped", "Failed", "Under way", "Deleted", "Rate", "Pace"]);
   const places = terms(["Source", "Destination", "Compare", "Report", "Asked for", "Ended"]);
   const failures = keyedTable(
     "Failed keys",
@@ -54,10 +55,12 @@ function syncPage(path, signal) {
     ],
     /** @param {SyncStatus["failures"][number]} failure */ (failure) => failure.key,
   );
+  const more = h("p", { class: "quiet" });
   const failed = h(
     "section",
     { class: "panel wide", hidden: true },
     h("h2", {}, "Failed keys"),
+    more,
     failures.node,
   );
   const plan = planPanel();
@@ -104,6 +107,9 @@ function syncPage(path, signal) {
           ? ""
           : `${rate.objectsPerSecond} keys/s, ${formatBytes(rate.bytesPerSecond)}/s`,
       );
+      const perSecond = status.pace?.requestsPerSecond ?? null;
+      const requests = perSecond === null ? "" : `, ${perSecond} requests/s`;
+      sums.set("Pace", `${paceWords(status.pace)}${requests}`);
       places.set("Source", status.source);
       places.set("Destination", status.destination);
       places.set("Compare", status.options.compare);
@@ -112,8 +118,13 @@ function syncPage(path, signal) {
       places.set("Ended", formatTime(status.endedAt));
       failed.hidden = status.failures.length === 0;
       failures.show(status.failures);
+      const failedKeys = objects.failed + deletes.failed;
+      more.textContent =
+        status.failures.length < failedKeys
+          ? `${status.failures.length} of ${failedKeys}; GET ${path}/report has all.`
+          : "";
       if (ENDED.includes(phase) && !isQuiet) {
-        announce(`The sync is ${phase.replaceAll("_", " ")}`);
+        announce(`The sync ${endWords(phase)}`);
         if (dryRun) void plan.load(path, signal).catch((error) => signal.aborted || showError(error));
       }
       isQuiet = ENDED.includes(phase);

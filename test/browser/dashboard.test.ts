@@ -124,6 +124,10 @@ test("a failed copy tells why in the store's own words, and is started again", a
   await untilPhase(page, "failed");
   await page.getByText("source_not_found").first().waitFor();
   await page.getByText("NoSuchKey").first().waitFor();
+  await page.getByRole("status").getByText("The copy has failed").waitFor();
+  // Nothing moves any more, and there is nothing to show of parts that never were.
+  expect(await page.getByRole("progressbar").getAttribute("value")).toBe("0");
+  expect(await page.getByRole("heading", { name: /^(Parts|Throughput)$/ }).count()).toBe(0);
   expect(await violations(page)).toEqual([]);
   east.put("photos", "missing.bin", "found");
   await page.getByRole("button", { name: "Start again" }).click();
@@ -165,6 +169,31 @@ test("a dry run shows what would be copied and deleted, and is then done", async
   await untilPhase(page, "completed");
   await page.getByText(/^2 keys, 2 B$/).waitFor();
   expect(west.objects("backup").map(({ key }) => key)).not.toContain("trip/old.jpg");
+});
+
+test("of a sync's failures the first are shown, and where the others are", async () => {
+  const keys = Array.from({ length: 25 }, (_each, index) => `broken/${index}`);
+  for (const key of keys) {
+    east.put("photos", key, "x");
+    west.fault({ operation: "PutObject", key }, { kind: "answer", code: "AccessDenied" });
+  }
+  const id = await mesh.startSync({ source: "east:photos/broken/", destination: "west:backup/broken/" });
+  await mesh.syncEnded(id);
+  const page = await visitor.signIn(`#/syncs/${id}`);
+  await page.getByRole("status").getByText("The sync has finished with errors").waitFor();
+  await page.getByText(`20 of 25; GET /syncs/${id}/report has all.`).waitFor();
+  expect(await page.getByRole("region", { name: "Failed keys" }).getByRole("row").count()).toBe(21); // with the head
+  expect(await violations(page)).toEqual([]);
+});
+
+test("an id that nothing has is said to be unknown, with the way back", async () => {
+  const page = await visitor.signIn("#/copies/nonsense");
+  await page.getByRole("alert").getByText('There is no copy "nonsense"').waitFor();
+  visitor.forgive(/status of 404/);
+  await page.getByRole("heading", { name: "Not found" }).waitFor();
+  expect(await violations(page)).toEqual([]);
+  await page.getByRole("link", { name: "All copies" }).click();
+  await page.getByRole("heading", { name: "Copies" }).waitFor();
 });
 
 test("a schedule is made, run and deleted", async () => {
