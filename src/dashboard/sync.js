@@ -98,8 +98,10 @@ function syncPage(path, signal) {
       sums.set(
         "Deleted",
         dryRun
-          ? `would delete ${deletes.wouldDelete} of ${deletes.destinationObjects} keys`
-          : String(deletes.deleted),
+          ? deletes.refused
+            ? "would be refused, a warning says why"
+            : `would delete ${deletes.wouldDelete} of ${deletes.destinationObjects} keys`
+          : `${deletes.deleted}${deletes.refused ? "; deleting was refused, a warning says why" : ""}`,
       );
       sums.set(
         "Rate",
@@ -238,8 +240,8 @@ function buttonsFor(status, path, acted) {
       "Do it",
       async () => {
         const { wouldCopy } = status.objects;
-        const { wouldDelete: deleted = 0 } = status.deletes;
-        const loss = deleted > 0 ? ` and delete ${deleted}` : "";
+        const { wouldDelete: deleted = 0, refused } = status.deletes;
+        const loss = deleted > 0 && !refused ? ` and delete ${deleted}` : "";
         const question = `Copy ${wouldCopy} keys to ${status.destination}${loss}? What is there under the same keys is overwritten.`;
         if (!(await confirmed(question, "Do it"))) return;
         const sync = await call("POST", "/syncs", requestOf(status));
