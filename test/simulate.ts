@@ -56,8 +56,8 @@ function main(): void {
   }
 }
 
-const HEAD = `| object | lanes | MB/s per stream | failed attempts | lane deaths | parts | time | rate | requests to the stores per part | Durable Object requests per part | rows per part | mesh, $ per TB | R2, $ per TB |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|`;
+const HEAD = `| object | lanes | MB/s per stream | failed attempts | lane deaths | parts | of them sent twice for their slowness | time | rate | requests to the stores per part | Durable Object requests per part | rows per part | mesh, $ per TB | R2, $ per TB |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|`;
 
 function rowOf(name: string, each: Case, outcome: Outcome): string {
   const { parts, seconds, storeReads, storeWrites, objectRequests, rowsWritten, objectSeconds } = outcome;
@@ -77,6 +77,7 @@ function rowOf(name: string, each: Case, outcome: Outcome): string {
     `${each.failureShare * 100} %`,
     outcome.lanesLost,
     parts.toLocaleString("en"),
+    outcome.raced,
     timeOf(seconds),
     `${(each.sizeBytes / GB / seconds).toFixed(2)} GB/s`,
     perPart(storeReads + storeWrites),
