@@ -17,6 +17,9 @@ interface Checked {
   readonly overruled: Readonly<Record<string, unknown>>;
 }
 
+/** Of a mesh that is started more than once. */
+const directory = memoryDirectory();
+
 const {
   mesh,
   stores: { east, summing, deaf, raw, poor },
@@ -375,7 +378,6 @@ describe("what is kept", () => {
   });
 
   test("holds on after a deployment, but not for a store that has another endpoint since", async () => {
-    const directory = memoryDirectory();
     const open = async (endpoint: string) =>
       await Mesh.start({
         bundlePath: inject("bundlePath"),
