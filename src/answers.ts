@@ -62,6 +62,24 @@ const Pace = z.strictObject({
     .describe("stores that have lately asked for fewer requests"),
 });
 
+const CopyOptions = z
+  .strictObject({
+    partSize: Bytes.nullable().describe("null: chosen by the mesh"),
+    verify: z.enum(["auto", "strict", "off"]),
+    ifExists: z.enum(["overwrite", "skip", "fail"]),
+    ifBusy: z.enum(["fail", "queue"]),
+    ifSourceChanges: z.enum(["fail", "restart"]),
+    metadata: z.enum(["preserve", "replace"]),
+    attributes: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
+    storageClass: z.string().nullable().describe("null: the source's"),
+    tags: z.union([z.enum(["preserve", "require", "none"]), z.record(z.string(), z.string())]),
+    ifLossy: z.enum(["warn", "fail"]),
+    markCopy: z.boolean(),
+    via: z.enum(["auto", "stream"]),
+    location: z.enum(LOCATIONS).nullable().describe("null: as the destination store says"),
+  })
+  .describe("the request, with its defaults; what is not null may be asked for again");
+
 export const CopyStatus = z.strictObject({
   id: Id,
   phase: CopyPhase,
@@ -91,6 +109,7 @@ export const CopyStatus = z.strictObject({
   warnings: z.array(z.string()),
   orphans: z.array(Orphan).optional(),
   failure: Failure.optional(),
+  options: CopyOptions,
   createdAt: Time,
   startedAt: MaybeTime,
   endedAt: MaybeTime,
@@ -171,7 +190,12 @@ export const SyncStatus = z.strictObject({
   warnings: z.array(z.string()),
   failure: Failure.optional(),
   report: z.strictObject({ path: z.string(), storedAt: z.string(), parts: Whole, bytes: Bytes }),
-  options: z.looseObject({ compare: z.enum(COMPARE_MODES), delete: z.boolean(), maxDeletes: z.string() }),
+  options: z.looseObject({
+    compare: z.enum(COMPARE_MODES),
+    delete: z.boolean(),
+    maxDeletes: z.string(),
+    report: Prefix,
+  }),
   createdAt: Time,
   startedAt: MaybeTime,
   endedAt: MaybeTime,

@@ -41,6 +41,15 @@ export const RATE_WINDOW_MS = 15_000;
 
 export function copyStatus(input: StatusInput): Record<string, unknown> {
   const { id, spec, job, totals } = input;
+  const {
+    source,
+    destination,
+    partSizeBytes: partSize,
+    lanes,
+    concurrency,
+    known: _known,
+    ...options
+  } = spec;
   const plan = objectOf(job)?.plan ?? null;
   const work = workOf(job);
   const ended = isEnded(job);
@@ -50,8 +59,8 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     phase: job.phase satisfies CopyPhase,
     ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
     ...(work.phase === "queued" && work.behind !== null ? { queuedBehind: work.behind } : {}),
-    source: spec.source,
-    destination: spec.destination,
+    source,
+    destination,
     size: plan?.sizeBytes ?? null,
     partSize: plan?.kind === "parts" ? plan.partSizeBytes : null,
     parts: {
@@ -62,8 +71,8 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     },
     bytes: { done: totals.doneBytes, total: plan?.sizeBytes ?? null },
     rate: uploaded && !ended ? { bytesPerSecond: null, etaSeconds: null } : rateOf(input, plan),
-    lanes: spec.lanes,
-    concurrency: spec.concurrency,
+    lanes,
+    concurrency,
     location: input.location,
     ...(work.phase === "uploading" ? { pace: input.pace } : {}),
     attempts: totals.attempts,
@@ -72,6 +81,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     warnings: input.warnings,
     ...(input.debts.length === 0 ? {} : { orphans: input.debts.map(describeDebt) }),
     ...failureOf(job),
+    options: { partSize, ...options },
     createdAt: iso(input.createdAtMs),
     startedAt: iso(input.startedAtMs),
     endedAt: iso(input.endedAtMs),

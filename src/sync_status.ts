@@ -4,7 +4,7 @@ import { describeMaxDeletes } from "./deletes.ts";
 import { publicCode } from "./failure.ts";
 import type { SyncPhase } from "./phases.ts";
 import type { Location } from "./location.ts";
-import { type Sum, underWay } from "./report.ts";
+import { REPORT_PREFIX, type Sum, underWay } from "./report.ts";
 import type { StoredPart } from "./report_buffer.ts";
 import { type PaceView, describeFailure } from "./status.ts";
 import { formatPrefix } from "./sync_api.ts";
@@ -77,7 +77,12 @@ export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
       parts: input.parts.length,
       bytes: input.parts.reduce((sum, { bytes }) => sum + bytes, 0),
     },
-    options: { ...options, maxDeletes: describeMaxDeletes(maxDeletes) },
+    options: {
+      ...options,
+      maxDeletes: describeMaxDeletes(maxDeletes),
+      // As it may be asked for: each request adds our own prefix.
+      report: { ...report, prefix: report.prefix.slice(0, -REPORT_PREFIX.length) },
+    },
     createdAt: iso(input.createdAtMs),
     startedAt: iso(startedAtMs),
     endedAt: iso(endedAtMs),

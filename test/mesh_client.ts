@@ -31,6 +31,7 @@ export interface Status {
   readonly proof?: string;
   readonly etag?: string;
   readonly failure?: { readonly code: string; readonly message: string; readonly storeCode?: string };
+  readonly options: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
   readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
 }
@@ -44,6 +45,7 @@ export interface SyncStatus {
   >;
   readonly bytes: Readonly<Record<"listed" | "copied", number>>;
   readonly skippedBy: Readonly<Record<string, number>>;
+  readonly options: Readonly<Record<string, unknown>>;
   readonly deletes: {
     readonly destinationObjects: number;
     readonly extra: number;

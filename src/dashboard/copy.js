@@ -360,11 +360,17 @@ function buttonsFor(status, path, acted) {
   }
   if (ENDED.includes(phase)) {
     add("Start again", async () => {
-      const question = `Copy ${formatObject(source)} again? ${formatObject(destination)} is overwritten. Of its request, lanes, parts at once and part size are kept; all else is as by default.`;
+      const { options } = status;
+      // What was not asked for is null in a status, and left out of a request.
+      const asked = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));
+      const overwrites =
+        options.ifExists === "overwrite"
+          ? `${formatObject(destination)} is overwritten.`
+          : `If ${formatObject(destination)} exists, it stays.`;
+      const question = `Copy ${formatObject(source)} again, as it was asked for? ${overwrites}`;
       if (!(await confirmed(question, "Copy it again"))) return;
-      const { lanes, concurrency, partSize } = status;
-      const size = partSize === null ? {} : { partSize };
-      const copy = await call("POST", "/copies", { source, destination, lanes, concurrency, ...size });
+      const { lanes, concurrency } = status;
+      const copy = await call("POST", "/copies", { source, destination, lanes, concurrency, ...asked });
       location.hash = `#/copies/${copy.id}`;
     });
   }

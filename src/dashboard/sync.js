@@ -259,7 +259,7 @@ function buttonsFor(status, path, acted) {
  * @param {import("./calls.ts").Untimed<SyncStatus>} status
  */
 function requestOf({ source, destination, options }) {
-  const { minSizeBytes: minSize, maxSizeBytes: maxSize, report: _report, dryRun: _dryRun, ...rest } = options;
+  const { minSizeBytes: minSize, maxSizeBytes: maxSize, dryRun: _dryRun, ...rest } = options;
   const asked = { source, destination, minSize, maxSize, ...rest };
   // What was not asked for is null in a status, and left out of a request.
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null));

@@ -115,10 +115,16 @@ test("cancelling asks first, and leaves the copy alone when told to", async () =
   await page.getByRole("button", { name: "Start again" }).waitFor();
 });
 
-test("a failed copy tells why in the store's own words, and is started again", async () => {
-  const { id } = await mesh.copy({
+test("a failed copy tells why in the store's own words, and is started again as it was asked for", async () => {
+  const { id, options } = await mesh.copy({
     source: "east:photos/missing.bin",
     destination: "west:backup/missing.bin",
+    partSize: "6MiB",
+    ifExists: "skip",
+    metadata: "replace",
+    attributes: { contentType: "text/plain" },
+    tags: { team: "blue" },
+    verify: "strict",
   });
   const page = await visitor.signIn(`#/copies/${id}`);
   await untilPhase(page, "failed");
@@ -133,6 +139,9 @@ test("a failed copy tells why in the store's own words, and is started again", a
   await page.getByRole("button", { name: "Start again" }).click();
   await page.getByRole("button", { name: "Copy it again" }).click();
   await untilPhase(page, "completed");
+  const again = new URL(page.url()).hash.split("/").at(-1) ?? "";
+  expect(again).not.toBe(id);
+  expect((await mesh.status(again)).options).toEqual(options);
 });
 
 test("a dry run shows what would be copied and deleted, and is then done", async () => {

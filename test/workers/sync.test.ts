@@ -211,6 +211,7 @@ test("a report goes into the bucket that the request names", async () => {
   east.put("source", "reported/a", "A");
   const status = await mesh.sync(request("reported/", { report: "east:source/reports" }));
   expect(status.report.storedAt).toBe(`east:source/reports/.bucket-brigade/syncs/${status.id}/`);
+  expect(status.options["report"]).toEqual({ store: "east", bucket: "source", prefix: "reports/" });
   const stored = east.bytes("source", `reports/.bucket-brigade/syncs/${status.id}/report-000001.ndjson`);
   expect(JSON.parse(stored.toString())).toMatchObject({
     key: "reported/a",

@@ -96,6 +96,7 @@ const COMPLETED: FinalStatus = {
   phase: "completed",
   size: SIZE,
   partSize: PART_BYTES,
+  options: {},
   parts: { total: 2, done: 2, inFlight: 0, failedAttempts: 0 },
   bytes: { done: SIZE, total: SIZE },
   attempts: 2,
