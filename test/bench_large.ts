@@ -61,7 +61,6 @@ export async function benchLarge(options: LargeOptions): Promise<void> {
   const { sizeBytes, partBytes, parallel, rounds } = options;
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
-  let mesh: BareMesh | null = null;
   try {
     const source = await startStore(["--etags", "opaque", "--generate", `source/object=${sizeBytes}`]);
     stores.push(source);
@@ -71,15 +70,17 @@ export async function benchLarge(options: LargeOptions): Promise<void> {
       `STORE_${name.toUpperCase()}`,
       storeSecret(destination, { profile }),
     ]);
-    mesh = await BareMesh.start(buildBundle(directory), {
-      STORE_EAST: storeSecret(source),
-      ...(Object.fromEntries(secrets) as Record<string, string>),
-    });
+    const bundlePath = buildBundle(directory);
+    const startMesh = async () =>
+      await BareMesh.start(bundlePath, {
+        STORE_EAST: storeSecret(source),
+        ...(Object.fromEntries(secrets) as Record<string, string>),
+      });
     console.log(`\n${sizeBytes / GIB} GiB in parts of ${partBytes / MIB} MiB, ${parallel} at once\n`);
     const runs = await compete(
       [
         ...(hasTool("curl") ? [curlPipe({ source, destination, directory, ...options })] : []),
-        ...meshCopies(mesh, options),
+        ...meshCopies(startMesh, options),
         ...(hasTool("rclone") ? rcloneCopies({ source, destination, ...options }) : []),
         ...(hasTool("aws") ? awsPipes({ source, destination, directory, ...options }) : []),
       ],
@@ -88,7 +89,6 @@ export async function benchLarge(options: LargeOptions): Promise<void> {
     );
     report(runs, sizeBytes);
   } finally {
-    await mesh?.stop();
     for (const { process } of stores) process.kill("SIGTERM");
     rmSync(directory, { recursive: true, force: true });
   }
@@ -99,18 +99,25 @@ interface Sides {
   readonly destination: Store;
 }
 
-function meshCopies(mesh: BareMesh, { partBytes, parallel }: LargeOptions): Contestant[] {
+/** Each in a process of its own, as the tools are: what another copy has left in memory is not this one's. */
+function meshCopies(startMesh: () => Promise<BareMesh>, { partBytes, parallel }: LargeOptions): Contestant[] {
   const width = { partSize: partBytes, lanes: Math.ceil(parallel / 5), concurrency: parallel };
   const contestant = (name: string, store: string, request: Record<string, unknown>): Contestant => ({
     name,
-    run: async () =>
-      await measureMesh(mesh, () =>
-        complete(mesh, "/copies", {
-          source: "east:source/object",
-          destination: `${store}:destination/${store}`,
-          ...request,
-        }),
-      ),
+    run: async () => {
+      const mesh = await startMesh();
+      try {
+        return await measureMesh(mesh, () =>
+          complete(mesh, "/copies", {
+            source: "east:source/object",
+            destination: `${store}:destination/${store}`,
+            ...request,
+          }),
+        );
+      } finally {
+        await mesh.stop();
+      }
+    },
   });
   return [
     ...Object.entries(DESTINATIONS).map(([store, { name, verify }]) =>
