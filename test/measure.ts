@@ -67,7 +67,10 @@ export function peakMibOf(pid: number): number {
 
 export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const [low = NaN, high = NaN] = [(sorted.length - 1) / 2, sorted.length / 2].map(
+    (middle) => sorted[Math.floor(middle)] ?? Number.NaN,
+  );
+  return (low + high) / 2;
 }
 
 export function spread(numbers: readonly number[], digits: number): string {
