@@ -1,30 +1,11 @@
 // The status of a copy as people and programs see it, in every phase.
 import { describe, expect, test } from "vitest";
-import type { CopySpec } from "../../src/api.ts";
 import type { Job } from "../../src/phase.ts";
 import type { PartRow } from "../../src/part_rows.ts";
 import { type StatusInput, copyStatus, describeFailure, partsPage } from "../../src/status.ts";
+import { SPEC } from "./copy_record.ts";
 import { ABORTING, DENIED, JOBS, OUTAGE, PARTS_PLAN, WHOLE_PLAN, WORKING, failure } from "./samples.ts";
 
-const SPEC: CopySpec = {
-  source: { store: "east", bucket: "source", key: "a" },
-  destination: { store: "west", bucket: "target", key: "b" },
-  partSizeBytes: null,
-  lanes: 8,
-  concurrency: 40,
-  verify: "auto",
-  ifExists: "overwrite",
-  ifBusy: "fail",
-  ifSourceChanges: "fail",
-  metadata: "preserve",
-  attributes: {},
-  storageClass: null,
-  tags: "preserve",
-  ifLossy: "warn",
-  markCopy: true,
-  via: "auto",
-  location: null,
-};
 const MIB = 2 ** 20;
 const START = Date.UTC(2026, 10, 25, 12);
 
