@@ -4,9 +4,9 @@
 // What it needs: the STORE_<NAME> secrets; the classes Lane and Registry beside it.
 //
 // How a copy runs. create() stores the request and sets the alarm. Each alarm takes steps until there is nothing to do
-// but wait: job.ts decides the step, it is done, job.ts says what the answer changes, one transaction saves it. While
+// but wait: copy/job.ts decides the step, it is done, copy/job.ts says what the answer changes, one transaction saves it. While
 // parts are under way the lanes call claim(): they report what is finished and get new parts in the same call
-// (dispatch.ts). The steps that talk to stores are in steps.ts, what they change is kept by record.ts.
+// (copy/dispatch.ts). The steps that talk to stores are in copy/steps.ts, what they change is kept by copy/record.ts.
 //
 // Invariants: the next alarm is set before anything else is done; what a call depends on (the upload ID, "Complete was
 // sent") is on disk before the call; every step may run twice. Steps run in the alarm only, one at a time. Nothing is
@@ -14,38 +14,39 @@
 // of the stores' pace and shares, which is learnt and asked for anew.
 
 import { DurableObject } from "cloudflare:workers";
-import { PARTS_PER_LANE } from "./api.ts";
-import { Audience, type Stage, isWatch, watch } from "./audience.ts";
-import { Dispatch, TAIL_MS } from "./dispatch.ts";
-import type { Env } from "./env.ts";
-import { isPlatformLimit } from "./failure.ts";
-import { type Job, isEnded, nextStep, objectOf } from "./job.ts";
+import { Dispatch, TAIL_MS } from "./copy/dispatch.ts";
+import { nextStep } from "./copy/job.ts";
+import { type Job, type PartCounts, isEnded, objectOf } from "./copy/phase.ts";
+import { unitCount } from "./copy/plan.ts";
+import { type Copy, CopyRecord, newsOf } from "./copy/record.ts";
+import { copyStatus, partsPage, RATE_WINDOW_MS } from "./copy/status.ts";
+import { Steps } from "./copy/steps.ts";
+import { type Env, PARTS_PER_LANE } from "./env.ts";
+import { jsonResponse, Problem } from "./http/problem.ts";
+import { readCount } from "./http/request.ts";
 import { log } from "./log.ts";
-import { PUSH_MS, type WorkCounters } from "./metrics.ts";
-import type { PartCounts } from "./phase.ts";
-import { PartWatch } from "./part_watch.ts";
-import { locationFor, placedAt } from "./location.ts";
-import { unitCount } from "./plan.ts";
-import { Problem, jsonResponse } from "./problem.ts";
-import { type CopyView, copyLine, copyResult } from "./progress.ts";
-import { readCount } from "./query.ts";
-import { newsFor } from "./outbox.ts";
-import { type Copy, CopyRecord, newsOf } from "./record.ts";
-import type { Amounts, ShareRequest } from "./share_table.ts";
-import { ASK_EVERY_MS, StoreShares } from "./store_shares.ts";
-import { type Store, readStores } from "./stores.ts";
-import { RATE_WINDOW_MS, copyStatus, partsPage } from "./status.ts";
-import { Steps } from "./steps.ts";
-import { BOOK_AHEAD_MS } from "./timetable.ts";
-import type { Claim, Grant } from "./work.ts";
-import { Waiting } from "./waiting.ts";
+import { PartWatch } from "./parts/changes.ts";
+import { isPlatformLimit } from "./s3/retry.ts";
+import { locationFor, placedAt } from "./store/location.ts";
+import { type Store, readStores } from "./store/stores.ts";
+import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
+import { ASK_EVERY_MS, StoreShares } from "./throttle/shares.ts";
+import { BOOK_AHEAD_MS } from "./throttle/timetable.ts";
+import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
+import { type WorkCounters, newsFor, PUSH_MS } from "./view/news.ts";
+import { type CopyView, copyLine, copyResult } from "./view/progress.ts";
+import type { Claim, Grant } from "./work/part_task.ts";
 
 /** How often the coordinator looks after its lanes while they work. */
 const WATCH_MS = 10_000;
+
 const SETTLE_MS = 1_000;
+
 const REPORT_RETRY_MS = 5_000;
+
 /** A queued copy is told when its turn has come; it looks by itself in case that word was lost. */
 const QUEUE_LOOK_MS = 30_000;
+
 const MAX_WAIT_SECONDS = 300;
 
 export class Coordinator extends DurableObject<Env> {

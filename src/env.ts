@@ -1,14 +1,56 @@
-// The Worker's environment. Stores are STORE_<NAME> secrets whose names are the operator's choice, so the env is read
-// by name at run time (stores.ts, api.ts) and typed as what it is: unknown values.
+// The Worker's environment and its variables. Stores are STORE_<NAME> secrets whose names are the operator's choice, so
+// the env is read by name at run time (here and in store/stores.ts) and typed as what it is: unknown values.
+//
+// Each variable is read by one function, which names the variable and what is allowed when its value is bad.
+
+import { MIB } from "./http/fields.ts";
+import { Problem } from "./http/problem.ts";
 
 export type Env = Readonly<Record<string, unknown>>;
 
-// Types ctx.exports: this Worker's own classes, callable with no binding to configure.
-declare global {
-  namespace Cloudflare {
-    interface GlobalProps {
-      mainModule: typeof import("./front.ts");
-      durableNamespaces: "Coordinator" | "Lane" | "Probe" | "Registry" | "Sync";
-    }
-  }
+/** Part copies that one lane runs at once: five of the six connections that an event may have waiting (Workers limit). */
+export const PARTS_PER_LANE = 5;
+
+export const MAX_LANES = 250;
+
+/** MAX_PART_MIB as bytes. @throws {Problem} 503 when the variable is no such number. */
+export function planLimits(env: Readonly<Record<string, unknown>>): { readonly maxPartBytes: number } {
+  return { maxPartBytes: countVariable(env, "MAX_PART_MIB", 95, 5, 5 * 1024) * MIB };
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+/** How long what has ended is kept. An Idempotency-Key is kept 7 days, and its copy no shorter. @throws {Problem} 503 */
+export function retentionMs(env: Readonly<Record<string, unknown>>): number {
+  return countVariable(env, "RETENTION_DAYS", 30, 7, 3650) * DAY_MS;
+}
+
+/** How many lanes, and how many transfers over all of them: no more than either store allows. */
+export function widthOf(
+  request: { readonly lanes?: number | undefined; readonly concurrency?: number | undefined },
+  stores: readonly { readonly maxConcurrency?: number | undefined }[],
+  env: Readonly<Record<string, unknown>>,
+): { lanes: number; concurrency: number } {
+  const lanes = request.lanes ?? countVariable(env, "LANES", 8, 1, MAX_LANES);
+  const most = lanes * PARTS_PER_LANE;
+  const allowed = stores.map(({ maxConcurrency = Infinity }) => maxConcurrency);
+  return { lanes, concurrency: Math.min(request.concurrency ?? most, most, ...allowed) };
+}
+
+function countVariable(
+  env: Readonly<Record<string, unknown>>,
+  name: string,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const value = env[name];
+  if (value === undefined) return fallback;
+  const count = typeof value === "string" || typeof value === "number" ? Number(value) : Number.NaN;
+  if (Number.isInteger(count) && count >= min && count <= max) return count;
+  throw new Problem(
+    503,
+    "misconfigured",
+    `The variable ${name} must be a whole number from ${min} to ${max}, not ${JSON.stringify(value)}`,
+  );
 }

@@ -12,50 +12,38 @@
 
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import {
-  MAX_BODY_BYTES,
-  checkBucket,
-  formatObject,
-  parseCopyRequest,
-  parseWith,
-  resolveCopy,
-} from "./api.ts";
-import { authorize } from "./auth.ts";
-import { copyStatus, createCopy } from "./copy_start.ts";
-import { dashboardResponse } from "./dashboard.ts";
 import type { Env } from "./env.ts";
-import { isId } from "./id.ts";
+import { authorize } from "./front/auth.ts";
+import { copyRoutes } from "./front/copy_routes.ts";
+import { dashboardResponse } from "./front/dashboard.ts";
+import { openApi } from "./front/openapi.ts";
+import { scheduleRoutes } from "./front/schedule_routes.ts";
+import { createStarted } from "./front/start.ts";
+import { storeRoutes } from "./front/store_routes.ts";
+import { syncRoutes } from "./front/sync_routes.ts";
+import { jsonResponse, Problem } from "./http/problem.ts";
+import { MAX_BODY_BYTES } from "./http/request.ts";
 import { log } from "./log.ts";
-import { openApi } from "./openapi.ts";
-import type { Job } from "./phase.ts";
-import { COPY_PHASES } from "./phases.ts";
-import { runProbe } from "./probe.ts";
-import {
-  DEFAULT_LANES,
-  DEFAULT_SIZES_MIB,
-  ProbeRequestSchema,
-  probeReport,
-  probeTable,
-} from "./probe_report.ts";
-import { Problem, jsonResponse } from "./problem.ts";
-import { describeCopy } from "./registry.ts";
-import { readSwitch } from "./query.ts";
-import { idempotencyKey, readBody, readLimit } from "./request.ts";
-import { S3Error } from "./s3.ts";
-import { createStarted, scheduleRoutes } from "./schedule_routes.ts";
-import { storeRoutes } from "./store_routes.ts";
-import { isLoopback } from "./stores.ts";
-import { syncRoutes } from "./sync_routes.ts";
+import type { Mesh } from "./mesh.ts";
 
 export { Coordinator } from "./coordinator.ts";
-export { PartCopier } from "./copier.ts";
+export { PartCopier } from "./part_copier.ts";
 export { Lane } from "./lane.ts";
 export { ObjectCopier } from "./object_copier.ts";
 export { Probe, ProbeWorker } from "./probe.ts";
 export { Registry } from "./registry.ts";
 export { Sync } from "./sync.ts";
 
-type Mesh = ExecutionContext["exports"];
+// Types ctx.exports: this Worker's own classes, callable with no binding to configure.
+declare global {
+  namespace Cloudflare {
+    interface GlobalProps {
+      mainModule: typeof import("./front.ts");
+      durableNamespaces: "Coordinator" | "Lane" | "Probe" | "Registry" | "Sync";
+    }
+  }
+}
+
 type Call = Context<{ Bindings: Env }>;
 
 const app = new Hono<{ Bindings: Env }>();
@@ -70,13 +58,16 @@ app.get("/", async (call) => {
   const isBrowser = /\btext\/html\b/.test(call.req.header("accept") ?? "");
   return isBrowser ? await dashboardResponse() : new Response(USAGE, { headers: { vary: "accept" } });
 });
+
 app.get("/healthz", () => new Response("ok\n"));
+
 app.get("/openapi.json", () => jsonResponse((description ??= openApi(routeNames()))));
 
 app.use(async (call, next) => {
   await authorize(call.req.raw, call.env);
   await next();
 });
+
 app.use(
   bodyLimit({
     maxSize: MAX_BODY_BYTES,
@@ -88,95 +79,12 @@ app.use(
 
 app.route("/", storeRoutes);
 
-app.post("/probe", async (call) => {
-  const request = parseWith(ProbeRequestSchema, await readBody(call.req.raw));
-  const store = checkBucket("bucket", request, call.env);
-  if (store.readOnly === true)
-    throw new Problem(
-      403,
-      "store_read_only",
-      `Cannot send anything to store "${store.name}": it is set readOnly`,
-    );
-  const { sizesMib = DEFAULT_SIZES_MIB, lanes = DEFAULT_LANES } = request;
-  const isLocal = isLoopback(new URL(call.req.url).hostname);
-  const probe = runProbe(call.env, meshOf(call), { ...request, sizesMib, lanes, isLocal });
-  // Its upload is aborted, also when curl has gone away meanwhile.
-  (call.executionCtx as ExecutionContext).waitUntil(probe.catch(() => undefined));
-  const measured = await probe.catch((error: unknown) => {
-    if (!(error instanceof S3Error)) throw error;
-    throw new Problem(502, "store_refused", `${error.message}; POST /stores/${store.name}/check says more`);
-  });
-  const report = probeReport(measured, isLocal);
-  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
-  return wantsText ? new Response(probeTable(report)) : jsonResponse(report);
-});
-
 app.get("/metrics", async (call) => {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
   return new Response(await registry(meshOf(call)).metrics(), { headers });
 });
 
-app.post("/copies", async (call) => {
-  const request = parseCopyRequest(await readBody(call.req.raw));
-  const spec = resolveCopy(request, call.env);
-  const key = idempotencyKey(call.req.raw);
-  const mesh = meshOf(call);
-  const admission = await registry(mesh).admit(
-    spec,
-    key === null ? null : { key, digest: JSON.stringify(request) },
-  );
-  switch (admission.kind) {
-    case "new":
-      await createCopy(mesh, admission.copy, call.env);
-      return accepted(admission.copy.id, await copyStatus(mesh, admission.copy.id));
-    case "known":
-      return accepted(admission.id, await copyStatus(mesh, admission.id), { "idempotency-replayed": "true" });
-    case "busy":
-      throw new Problem(
-        409,
-        "destination_busy",
-        `Copy ${admission.id} writes ${formatObject(spec.destination)} and has not ended; wait for it, cancel it, ` +
-          `or send "ifBusy": "queue" to have this copy wait`,
-      );
-    case "key_reused":
-      throw new Problem(
-        422,
-        "idempotency_key_reused",
-        `The Idempotency-Key "${key}" was used with another body`,
-      );
-  }
-});
-
-app.get("/copies", async (call) => {
-  const phase = call.req.query("phase") ?? null;
-  if (phase !== null && !PHASES.has(phase)) {
-    throw new Problem(
-      400,
-      "invalid_request",
-      `"phase" must be one of ${[...PHASES].join(", ")}, not "${phase}"`,
-    );
-  }
-  const cursor = call.req.query("cursor") ?? null;
-  if (cursor !== null && !isId(cursor)) {
-    throw new Problem(
-      400,
-      "invalid_request",
-      `"cursor" must be the "next" of a page before, not "${cursor}"`,
-    );
-  }
-  const query = new URL(call.req.url).searchParams;
-  const orphans = readSwitch(query, "orphans");
-  const page = await registry(meshOf(call)).list({ phase, orphans }, cursor, readLimit(query));
-  return jsonResponse({ copies: page.copies.map(describeCopy), next: page.next });
-});
-
-// The coordinator answers these itself, from its storage alone.
-app.on(
-  ["GET"],
-  ["/copies/:id", "/copies/:id/parts", "/copies/:id/events", "/copies/:id/progress"],
-  toCoordinator,
-);
-app.on(["POST"], ["/copies/:id/pause", "/copies/:id/resume", "/copies/:id/cancel"], toCoordinator);
+app.route("/", copyRoutes);
 
 app.route("/", syncRoutes);
 
@@ -228,19 +136,6 @@ function meshOf(call: Call): Mesh {
 function registry(mesh: Mesh) {
   return mesh.Registry.getByName("registry");
 }
-
-function accepted(id: string, body: unknown, headers: Record<string, string> = {}): Response {
-  return jsonResponse(body, 202, { location: `/copies/${id}`, ...headers });
-}
-
-async function toCoordinator(call: Call): Promise<Response> {
-  const id = call.req.param("id") ?? "";
-  // Asking any name would make a new object of it.
-  if (!isId(id)) throw new Problem(404, "copy_not_found", `There is no copy "${id}"`);
-  return await meshOf(call).Coordinator.getByName(id).fetch(call.req.raw);
-}
-
-const PHASES: ReadonlySet<string> = new Set(COPY_PHASES satisfies readonly (Job["phase"] | "admitted")[]);
 
 const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.
 

@@ -2,6 +2,7 @@
 // case, https://github.com/ulid/spec). Pure: clock and randomness are arguments.
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
 const RANDOM_BYTES = 10;
 
 /**

@@ -14,12 +14,11 @@
 // keeping: if it dies, its owner notices its silence and hands its work to another.
 
 import { DurableObject } from "cloudflare:workers";
-import { PARTS_PER_LANE } from "./api.ts";
-import { callCopier } from "./copier.ts";
-import type { Env } from "./env.ts";
+import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { callObjectCopier } from "./object_copier.ts";
-import type { BatchReport, BatchTask } from "./object_work.ts";
-import type { PartReport, PartTask } from "./work.ts";
+import { callCopier } from "./part_copier.ts";
+import type { BatchReport, BatchTask } from "./work/batch_task.ts";
+import type { PartReport, PartTask } from "./work/part_task.ts";
 
 type Assignment =
   { readonly copyId: string; readonly lane: number } | { readonly syncId: string; readonly lane: number };
@@ -41,11 +40,15 @@ interface Owner<Task, Report> {
 }
 
 const STOP_CLAIMING_AFTER_MS = 10 * 60_000;
+
 /** The coordinator takes a lane that is silent for 90 s for dead. */
 const HEARTBEAT_MS = 20_000;
+
 /** The spare alarm waits until a running one has ended, which sets its own; so it matters only if this event dies. */
 const REVIVE_AFTER_MS = 5_000;
+
 const CLAIM_TRIES = 6;
+
 /** Before the event that follows one which met a limit of the platform. */
 const BREATH_MS = 1_000;
 

@@ -11,44 +11,46 @@
 // cancelled, or meets a store that wants fewer requests, leaves its rest untouched and says so.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { planLimits } from "./api.ts";
-import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./attributes.ts";
-import { callWithCancel, runWithCancel } from "./cancel.ts";
-import { base64OfHex } from "./checksum.ts";
-import { type HeadFacts, compareHeads } from "./compare.ts";
-import { digestWhileStreaming } from "./digest_stream.ts";
-import type { Env } from "./env.ts";
-import { type Failure, meshFailure, keyVerdictOf } from "./failure.ts";
+import { type Env, planLimits } from "./env.ts";
+import { Problem } from "./http/problem.ts";
 import { log } from "./log.ts";
-import type { BatchPace, BatchTask, ObjectOptions, ObjectOutcome, ObjectWork } from "./object_work.ts";
-import { Sender } from "./pace.ts";
-import { fullObjectChecksums } from "./prepare.ts";
-import { Problem } from "./problem.ts";
-import { type ProofPlan, bareEtag, canProve, conclude, isMd5Etag, planProof } from "./proof.ts";
+import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./object/attributes.ts";
+import { fullObjectChecksums } from "./object/checksum.ts";
+import { type HeadFacts, compareHeads } from "./object/compare.ts";
+import type { ObjectOptions } from "./object/options.ts";
+import { type ProofPlan, canProve, conclude, planProof } from "./object/proof.ts";
+import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
+import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
+import { S3Error } from "./s3/errors.ts";
+import { type Failure, meshFailure } from "./s3/failure.ts";
+import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
+import { keyVerdictOf } from "./s3/retry.ts";
 import {
-  type ObjectAddress,
-  type S3,
-  S3Error,
   type Stored,
-  connect,
   copyObject,
   getObject,
   getObjectTagging,
   headObject,
   isEncryptedWithKey,
   putObject,
-} from "./s3.ts";
-import { changeAfterCopy } from "./source_check.ts";
-import { UnaddressableKeyError } from "./s3_url.ts";
-import { type BucketRef, findKnownStore } from "./store_facts.ts";
-import { canCopyInside } from "./stores.ts";
-import { Watchdog } from "./watchdog.ts";
-import { removeExactly } from "./undo.ts";
+} from "./s3/s3.ts";
+import { UnaddressableKeyError } from "./s3/url.ts";
+import type { BucketRef } from "./store/address.ts";
+import { findKnownStore } from "./store/facts.ts";
+import { canCopyInside } from "./store/stores.ts";
+import { Sender } from "./throttle/sender.ts";
+import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
+import { callWithCancel, runWithCancel } from "./work/cancel.ts";
+import { digestWhileStreaming } from "./work/digest_stream.ts";
+import { Watchdog } from "./work/limits.ts";
 
 const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
+
 const BASE_TIMEOUT_MS = 60_000;
+
 /** A call may stay pending for 15 minutes: after this long no object of the batch is begun any more. */
 const BATCH_LIMIT_MS = 5 * 60_000;
+
 /** A source's ETag that looks like an MD5 and is refused this often is none. */
 const MD5_TRIES = 2;
 

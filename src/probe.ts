@@ -11,27 +11,27 @@
 // Invariant: the upload is aborted whatever happens. Nothing becomes an object.
 
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+import type { Measured, Sent, Started } from "./diagnose/probe_report.ts";
 import type { Env } from "./env.ts";
-import type { Measured, Sent, Started } from "./probe_report.ts";
-import {
-  type ObjectAddress,
-  type S3,
-  S3Error,
-  abortMultipartUpload,
-  connect,
-  createMultipartUpload,
-  uploadPart,
-} from "./s3.ts";
-import { findStore } from "./stores.ts";
+import { S3Error } from "./s3/errors.ts";
+import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
+import { abortMultipartUpload, createMultipartUpload, uploadPart } from "./s3/s3.ts";
+import { findStore } from "./store/stores.ts";
 
 const MIB = 2 ** 20;
+
 const CHUNK = new Uint8Array(256 * 1024);
+
 const KEY = ".bucket-brigade/probe";
+
 const SEND_LIMIT_MS = 10 * 60_000;
+
 /** Bodies begun at once, far more than any event is said to have in flight. */
 const ASKED = 30;
+
 /** No body has begun for so long: what has not waits for another to end. */
 const STEADY_MS = 2_000;
+
 const HELD_BYTES = 1024;
 
 interface Target {
@@ -107,6 +107,7 @@ export async function runProbe(
 }
 
 const LOOK_EVERY_MS = 250;
+
 const LANE_LIMIT_MS = 120_000;
 
 async function resultOf(lane: { take(): Promise<Started | null> }): Promise<Started> {

@@ -13,24 +13,23 @@
 // It holds no state of a copy but the phase that was last reported: the coordinator's answer is the truth.
 
 import { DurableObject } from "cloudflare:workers";
-import { type Admitted, type CopySpec, type ObjectRef, formatObject, retentionMs } from "./api.ts";
-import { CheckTable } from "./check_table.ts";
-import { placeOfWork } from "./copy_start.ts";
-import type { Env } from "./env.ts";
+import type { Admitted, CopySpec } from "./copy/spec.ts";
+import { type Env, retentionMs } from "./env.ts";
 import { makeId } from "./id.ts";
 import { log } from "./log.ts";
-import { Metrics, type WorkCounters } from "./metrics.ts";
-import { readReceiver } from "./notify.ts";
-import { type News, Outbox } from "./outbox.ts";
-import { Retention } from "./retention.ts";
-import { minuteOf } from "./schedule.ts";
-import type { DueWork, Schedule } from "./schedule_api.ts";
-import { type RunView, type ScheduleView, Schedules, type Started } from "./schedules.ts";
-import { type Amounts, type Caps, type ShareRequest, ShareTable, capsOf } from "./share_table.ts";
-import type { KeptCheck } from "./store_facts.ts";
-import { findStore, readStores, serviceOf } from "./stores.ts";
-import type { SyncSpec } from "./sync_api.ts";
-import { type AdmittedSync, type SyncListRow, SyncRows } from "./sync_rows.ts";
+import { CheckTable } from "./registry/check_table.ts";
+import { Metrics } from "./registry/metrics.ts";
+import { Outbox } from "./registry/outbox.ts";
+import { readReceiver } from "./registry/webhook.ts";
+import { type CopyRow, type SyncListRow, Retention, SyncRows } from "./registry/work_rows.ts";
+import { minuteOf } from "./schedule/cron.ts";
+import { type RunView, type ScheduleView, type Started, Schedules } from "./schedule/schedules.ts";
+import type { DueWork, Schedule } from "./schedule/spec.ts";
+import type { KeptCheck } from "./store/facts.ts";
+import { findStore, placeOfWork, readStores, serviceOf } from "./store/stores.ts";
+import type { AdmittedSync, SyncSpec } from "./sync/spec.ts";
+import { type Amounts, type Caps, type ShareRequest, capsOf, ShareTable } from "./throttle/share_table.ts";
+import type { Report } from "./view/news.ts";
 
 export type Admission =
   | { readonly kind: "new"; readonly copy: Admitted }
@@ -39,17 +38,6 @@ export type Admission =
   /** Another copy writes that object, and the request does not want to wait for it. */
   | { readonly kind: "busy"; readonly id: string };
 
-/** What a coordinator says of its copy. */
-export interface Report {
-  readonly phase: string;
-  readonly endedAtMs: number | null;
-  /** What it may have left at the destination and could not yet take back. */
-  readonly orphans: number;
-  readonly counters: WorkCounters;
-  /** What a receiver of webhooks is told of this phase. */
-  readonly news: News | null;
-}
-
 export type SyncAdmission =
   | { readonly kind: "new"; readonly sync: AdmittedSync }
   | { readonly kind: "known"; readonly id: string }
@@ -57,21 +45,12 @@ export type SyncAdmission =
   /** Another sync is writing there. */
   | { readonly kind: "rival"; readonly id: string };
 
-export interface CopyRow {
-  readonly id: string;
-  readonly phase: string;
-  readonly source: ObjectRef;
-  readonly destination: ObjectRef;
-  readonly schedule: string | null;
-  readonly createdAt: string;
-  readonly endedAt: string | null;
-  readonly orphans: number;
-}
-
 /** Time for the caller of admit() to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
+
 /** Of a store that is not configured any more: whoever asks it finds out. */
 const NO_CAPS: Caps = { concurrency: Infinity, perSecond: Infinity };
+
 const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600_000;
 
 export class Registry extends DurableObject<Env> {
@@ -167,7 +146,7 @@ export class Registry extends DurableObject<Env> {
   /**
    * Gives a sync its id, as admit() does for a copy.
    *
-   * @param place of its destination, see place.ts
+   * @param place of its destination, see store/address.ts
    */
   async admitSync(
     spec: SyncSpec,
@@ -282,7 +261,7 @@ export class Registry extends DurableObject<Env> {
     return this.#metrics.render(this.#outbox.waiting(), Date.now());
   }
 
-  /** What a running job may use of capped stores from now on (share_table.ts). */
+  /** What a running job may use of capped stores from now on (throttle/share_table.ts). */
   async share(job: string, requests: readonly ShareRequest[]): Promise<Amounts[]> {
     const now = Date.now();
     const stores = readStores(this.env);
@@ -479,11 +458,6 @@ export class Registry extends DurableObject<Env> {
     );
     return { id, spec, createdAtMs };
   }
-}
-
-/** How a copy is spoken of in a list. */
-export function describeCopy({ source, destination, ...rest }: CopyRow): Record<string, unknown> {
-  return { ...rest, source: formatObject(source), destination: formatObject(destination) };
 }
 
 function iso(ms: number): string {

@@ -5,53 +5,57 @@
 // What it needs: the STORE_<NAME> secrets; the classes Lane, ObjectCopier, Coordinator and Registry beside it.
 //
 // How a sync runs. create() stores the request and sets the alarm. Each alarm takes steps until there is nothing to do
-// but wait: sync_job.ts decides the step, sync_steps.ts does it. The next page is listed only when the window of decided
+// but wait: sync/job.ts decides the step, sync/steps.ts does it. The next page is listed only when the window of decided
 // work has room, so the state stays small however many keys there are. While batches are under way the lanes call
 // claim(): they report what is finished and get new batches in the same call.
 //
 // Invariants: the next alarm is set before anything else is done; every step may run twice; a key that is listed is
-// counted and reported once (sync_record.ts). Steps run in the alarm only, one at a time. Nothing is held in memory that
+// counted and reported once (sync/record.ts). Steps run in the alarm only, one at a time. Nothing is held in memory that
 // storage does not have, but for pages not yet decided and those who wait for an answer.
 
 import { DurableObject } from "cloudflare:workers";
-import { PARTS_PER_LANE } from "./api.ts";
-import { Audience, type Stage, isWatch, watch } from "./audience.ts";
-import { BatchGate, type Sides } from "./batch_gate.ts";
-import type { LeasedBatch } from "./batch_table.ts";
-import type { Env } from "./env.ts";
-import { meshFailure } from "./failure.ts";
+import { type Env, PARTS_PER_LANE } from "./env.ts";
+import { jsonResponse, Problem } from "./http/problem.ts";
+import { readCount } from "./http/request.ts";
 import { log } from "./log.ts";
-import { PUSH_MS, type WorkCounters } from "./metrics.ts";
-import { newsFor } from "./outbox.ts";
-import { Governor } from "./governor.ts";
-import type { BatchClaim, BatchGrant, BatchReport, BatchTask } from "./object_work.ts";
-import { locationFor, placedAt } from "./location.ts";
-import { Problem, jsonResponse } from "./problem.ts";
-import { type SyncView, syncLine, syncResult } from "./progress.ts";
-import { readCount } from "./query.ts";
-import { REPORT_PART_BYTES, type SyncJob, isHandingOut, isSyncEnded, nextStep } from "./sync_job.ts";
-import type { Amounts, ShareRequest } from "./share_table.ts";
-import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./store_shares.ts";
-import { type Store, readStores } from "./stores.ts";
-import type { SyncSpec } from "./sync_api.ts";
-import { LargeCopies, smallConcurrency } from "./sync_large.ts";
-import { settle } from "./sync_outcome.ts";
-import { MAX_FAILURES, SyncRecord, type SyncRow } from "./sync_record.ts";
-import { FAILURES_SHOWN, syncStatus } from "./sync_status.ts";
-import { SyncSteps } from "./sync_steps.ts";
-import { Waiting } from "./waiting.ts";
+import { meshFailure } from "./s3/failure.ts";
+import { locationFor, placedAt } from "./store/location.ts";
+import { type Store, readStores } from "./store/stores.ts";
+import type { LeasedBatch } from "./sync/batch_table.ts";
+import { type Sides, BatchGate } from "./sync/gate.ts";
+import { type SyncJob, isHandingOut, isSyncEnded, nextStep, REPORT_PART_BYTES } from "./sync/job.ts";
+import { LargeCopies, smallConcurrency } from "./sync/large.ts";
+import { settle } from "./sync/outcome.ts";
+import { type SyncRow, MAX_FAILURES, SyncRecord } from "./sync/record.ts";
+import type { SyncSpec } from "./sync/spec.ts";
+import { FAILURES_SHOWN, syncStatus } from "./sync/status.ts";
+import { SyncSteps } from "./sync/steps.ts";
+import { Governor } from "./throttle/governor.ts";
+import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
+import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
+import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
+import { type WorkCounters, newsFor, PUSH_MS } from "./view/news.ts";
+import { type SyncView, syncLine, syncResult } from "./view/progress.ts";
+import type { BatchClaim, BatchGrant, BatchReport, BatchTask } from "./work/batch_task.ts";
 
 /** How often a sync looks after its lanes while they work. */
 const WATCH_MS = 10_000;
+
 /** A lane that found every allowed batch in flight asks again after this long. */
 const CROWDED_MS = 500;
+
 const SETTLE_MS = 500;
+
 const REPORT_RETRY_MS = 5_000;
+
 const MAX_WAIT_SECONDS = 300;
+
 /** One alarm lists for this long, then the next one goes on: an alarm has a limit of time and of CPU. */
 const ALARM_LIMIT_MS = 60_000;
+
 /** How often a large copy is asked how it fares: soon at first, then seldom. */
 const POLL_MS = { first: 500, growth: 1.5, most: 10_000 };
+
 /** More of the report than this waiting for its store holds the work up. */
 const REPORT_BACKLOG_BYTES = 4 * REPORT_PART_BYTES;
 

@@ -1,8 +1,8 @@
 // Every answer that a test sees, held against the API's own description: the schema of its body, and for a problem its
 // code. So /openapi.json is true of whatever the tests do.
 
-import * as answers from "../src/answers.ts";
-import { COMMON_PROBLEMS, OPERATIONS, WRITE_PROBLEMS } from "../src/operations.ts";
+import * as answers from "../src/view/answers.ts";
+import { COMMON_PROBLEMS, OPERATIONS, WRITE_PROBLEMS } from "../src/front/operations.ts";
 import type { Answer } from "./mesh_client.ts";
 
 /** @throws Error when the answer is not as it is described */
@@ -31,7 +31,7 @@ export function checkAnswer(
   const first = reasons[0]?.error?.issues
     .map((issue) => `${issue.path.join(".")}: ${issue.message}`)
     .join("; ");
-  throw wrong(`which is no ${answer.schemas.join(" or ")} (src/answers.ts): ${first}`);
+  throw wrong(`which is no ${answer.schemas.join(" or ")} (src/view/answers.ts): ${first}`);
 }
 
 const PATTERNS = Object.keys(OPERATIONS).map((route) => {

@@ -10,7 +10,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsClient } from "aws4fetch";
-import { type CopyView, copyLine, formatBytes } from "../src/progress.ts";
+import { type CopyView, copyLine, formatBytes } from "../src/view/progress.ts";
 import {
   type LocalStore,
   LocalMesh,

@@ -4,13 +4,15 @@
 // What it counts: time, requests to both stores, requests to Durable Objects, rows written. What it does not: queues inside
 // the stores, and the network between the lanes and the coordinator, which a claim takes CLAIM_MS for.
 
-import { PARTS_PER_LANE } from "../src/api.ts";
-import { Dispatch, TAIL_MS } from "../src/dispatch.ts";
-import { isEnded, nextStep, objectOf } from "../src/job.ts";
-import { MIB, planCopy, unitCount } from "../src/plan.ts";
-import { type CopyRecord, newsOf } from "../src/record.ts";
-import { StoreShares } from "../src/store_shares.ts";
-import type { PartReport, PartTask } from "../src/work.ts";
+import { PARTS_PER_LANE } from "../src/env.ts";
+import { Dispatch, TAIL_MS } from "../src/copy/dispatch.ts";
+import { nextStep } from "../src/copy/job.ts";
+import { isEnded, objectOf } from "../src/copy/phase.ts";
+import { planCopy, unitCount } from "../src/copy/plan.ts";
+import { MIB } from "../src/http/fields.ts";
+import { type CopyRecord, newsOf } from "../src/copy/record.ts";
+import { StoreShares } from "../src/throttle/shares.ts";
+import type { PartReport, PartTask } from "../src/work/part_task.ts";
 import { uploadingCopy } from "./pure/copy_record.ts";
 import { failure, seeded } from "./pure/samples.ts";
 import { memorySql } from "./pure/sqlite.ts";

@@ -1,20 +1,29 @@
-// What the mesh answers to each call of the page, by the schemas of its API (answers.ts). For the type checker alone:
+// What the mesh answers to each call of the page, by the schemas of its API (view/answers.ts). For the type checker alone:
 // nothing of it is in the page.
 
 import type { z } from "zod";
-import type * as answers from "../answers.ts";
+import type * as answers from "../view/answers.ts";
 
 type Body<Name extends keyof typeof answers> = z.infer<(typeof answers)[Name]>;
 
 export type CopyStatus = Body<"CopyStatus">;
+
 export type SyncStatus = Body<"SyncStatus">;
+
 export type CopyRow = Body<"CopyList">["copies"][number];
+
 export type SyncRow = Body<"SyncList">["syncs"][number];
+
 export type Schedule = Body<"Schedule">;
+
 export type Store = Body<"Stores">["stores"][number];
+
 export type Check = Body<"Check">;
+
 export type ReportLine = Body<"ReportLine">;
+
 export type TimelineEntry = CopyStatus["timeline"][number];
+
 export type Failure = NonNullable<CopyStatus["failure"]>;
 
 /** A status as an event brings it: the timeline has events of its own. */

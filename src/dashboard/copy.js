@@ -20,7 +20,7 @@ import { PartMap, measure } from "./map.js";
 
 /** @typedef {import("./calls.ts").CopyStatus} CopyStatus */
 /** @typedef {import("./calls.ts").TimelineEntry} TimelineEntry */
-/** @typedef {import("../parts_message.ts").PartsMessage} PartsMessage */
+/** @typedef {import("../http/vocabulary.ts").PartsMessage} PartsMessage */
 
 /** @type {readonly string[]} */
 const ENDED = ["completed", "failed", "cancelled"];
@@ -57,7 +57,7 @@ export async function showCopy(main, signal, id) {
  * @param {AbortSignal} signal
  */
 async function readParts(path, page, signal) {
-  /** @type {import("../parts_message.ts").PartWord[]} */
+  /** @type {import("../http/vocabulary.ts").PartWord[]} */
   const words = [];
   /** @type {string | null} */
   let cursor = "0";

@@ -3,7 +3,7 @@
 
 import { h, setText } from "./dom.js";
 
-/** @typedef {import("../parts_message.ts").PartWord} Row */
+/** @typedef {import("../http/vocabulary.ts").PartWord} Row */
 
 const COLOURS = /** @type {const} */ ({
   pending: "not begun",
@@ -75,7 +75,7 @@ export class PartMap {
   }
 
   /**
-   * @param {import("../parts_message.ts").PartsMessage} message
+   * @param {import("../http/vocabulary.ts").PartsMessage} message
    */
   take({ total, reset, parts }) {
     if (reset) this.#rows.clear();

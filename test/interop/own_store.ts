@@ -3,7 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { attemptAws, aws } from "./clients.ts";
-import { readStores } from "../../src/stores.ts";
+import { readStores } from "../../src/store/stores.ts";
 import type { StoreAccess } from "./stores.ts";
 
 export type OwnStore = Omit<StoreAccess, "facts">;

@@ -1,8 +1,8 @@
 // A copy's record over Node's own SQLite, in memory, with a copy in it that has been sized and is uploading.
 
-import type { CopySpec } from "../../src/api.ts";
-import { CopyRecord } from "../../src/record.ts";
-import type { Prepared } from "../../src/phase.ts";
+import type { CopySpec } from "../../src/copy/spec.ts";
+import { CopyRecord } from "../../src/copy/record.ts";
+import type { Prepared } from "../../src/copy/phase.ts";
 import { prepared } from "./samples.ts";
 import { memorySql } from "./sqlite.ts";
 

@@ -1,9 +1,11 @@
 // Jobs, failures and random numbers for the tests of the pure modules.
 
-import { type Job, newJob } from "../../src/job.ts";
-import type { Failure } from "../../src/failure.ts";
-import type { Aborting, Prepared, Retry, Working } from "../../src/phase.ts";
-import { MIB } from "../../src/plan.ts";
+import { newJob } from "../../src/copy/job.ts";
+import type { Job } from "../../src/copy/phase.ts";
+import type { Failure } from "../../src/s3/failure.ts";
+import type { Aborting, Prepared, Working } from "../../src/copy/phase.ts";
+import type { Retry } from "../../src/s3/retry.ts";
+import { MIB } from "../../src/http/fields.ts";
 
 export const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
 

@@ -1,9 +1,9 @@
 // What a simulated copy owes its destination after an abort that was broken off, in memory. It mirrors the ledger of
 // debts.ts, and uses its rules of what is owed and when it is tried again.
 
-import { type OwedDebt, debtsOf, nextTryMs } from "../../src/debts.ts";
-import type { Failure } from "../../src/failure.ts";
-import type { Aborting } from "../../src/phase.ts";
+import { type OwedDebt, debtsOf, nextTryMs } from "../../src/copy/debts.ts";
+import type { Failure } from "../../src/s3/failure.ts";
+import type { Aborting } from "../../src/copy/phase.ts";
 import { Refusal } from "./simulated_store.ts";
 
 export class SimulatedDebts {

@@ -1,11 +1,12 @@
 // The part table and the lanes of a simulated copy: leases with attempt numbers, backoff, the budget of retries, lanes
 // that die with their parts on the way, and reports that come late, twice, in another order or never.
 //
-// It mirrors part_table.ts and lane.ts as far as the job can see them. It knows the store and not the job.
+// It mirrors parts/table.ts and lane.ts as far as the job can see them. It knows the store and not the job.
 
-import { ALL_HEALTHY, HealthBook, type Healths } from "../../src/store_health.ts";
-import { type Failure, MAX_ATTEMPTS, backoffMs, verdictOf } from "../../src/failure.ts";
-import type { PartCounts } from "../../src/phase.ts";
+import { type Healths, ALL_HEALTHY, HealthBook } from "../../src/throttle/health.ts";
+import type { Failure } from "../../src/s3/failure.ts";
+import { backoffMs, MAX_ATTEMPTS, verdictOf } from "../../src/s3/retry.ts";
+import type { PartCounts } from "../../src/copy/phase.ts";
 import { Refusal, type SimulatedStore } from "./simulated_store.ts";
 import { failure } from "./samples.ts";
 

@@ -1,8 +1,8 @@
 // The rules that hold for a simulated copy at every moment, whatever has happened. A broken one ends the run.
 
-import { MAX_OUTAGE_ATTEMPTS } from "../../src/failure.ts";
-import { isEnded, objectOf, uploadOf, workOf } from "../../src/job.ts";
-import type { Job } from "../../src/phase.ts";
+import { MAX_OUTAGE_ATTEMPTS } from "../../src/s3/retry.ts";
+import { isEnded, objectOf, uploadOf, workOf } from "../../src/copy/phase.ts";
+import type { Job } from "../../src/copy/phase.ts";
 import type { SimulatedDebts } from "./simulated_debts.ts";
 import type { SimulatedParts } from "./simulated_parts.ts";
 import type { SimulatedStore } from "./simulated_store.ts";

@@ -3,7 +3,7 @@
 //
 // It knows nothing of jobs. Each call either has its effect or throws what a store would answer.
 
-import type { Failure } from "../../src/failure.ts";
+import type { Failure } from "../../src/s3/failure.ts";
 import { PARTS_PLAN, failure } from "./samples.ts";
 
 /** A call to a store that did not succeed. */

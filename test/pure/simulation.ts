@@ -6,10 +6,12 @@
 // never; parts fail, land unreported or die with their lane; people pause, resume and cancel at any moment, also during a
 // call. Every rule that must hold is checked where it could break (simulated_rules.ts).
 
-import type { OwedDebt } from "../../src/debts.ts";
-import { type Failure, saysNo } from "../../src/failure.ts";
-import { apply, isEnded, newJob, nextStep, uploadOf, workOf } from "../../src/job.ts";
-import type { Event, Job, Prepared, Step } from "../../src/phase.ts";
+import type { OwedDebt } from "../../src/copy/debts.ts";
+import type { Failure } from "../../src/s3/failure.ts";
+import { saysNo } from "../../src/s3/retry.ts";
+import { apply, newJob, nextStep } from "../../src/copy/job.ts";
+import { isEnded, uploadOf, workOf } from "../../src/copy/phase.ts";
+import type { Event, Job, Prepared, Step } from "../../src/copy/phase.ts";
 import { PARTS_PLAN, WHOLE_PLAN, failure, prepared, seeded } from "./samples.ts";
 import { SimulatedDebts } from "./simulated_debts.ts";
 import { LANE_LEASE_MS, SimulatedParts } from "./simulated_parts.ts";

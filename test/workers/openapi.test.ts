@@ -3,7 +3,7 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect, test } from "vitest";
-import { OPERATIONS } from "../../src/operations.ts";
+import { OPERATIONS } from "../../src/front/operations.ts";
 import { openWorld } from "./world.ts";
 
 const {

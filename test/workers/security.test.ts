@@ -4,7 +4,7 @@ import { createServer, request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, expect, test } from "vitest";
-import { OPERATIONS } from "../../src/operations.ts";
+import { OPERATIONS } from "../../src/front/operations.ts";
 import { READ_TOKEN, TOKEN, storeSecret } from "../mesh.ts";
 import { openWorld } from "./world.ts";
 

@@ -1,0 +1,127 @@
+// How a copy ends when it cannot, or shall not, go on: which upload must go first, and what comes after it. Pure; job.ts
+// decides when.
+
+import {
+  type Aborting,
+  type Ending,
+  type Job,
+  type Prepared,
+  type Working,
+  isEnded,
+  objectOf,
+  uploadOf,
+} from "./phase.ts";
+import type { Failure } from "../s3/failure.ts";
+import {
+  backoffMs,
+  FRESH,
+  isOutage,
+  isStoreTrouble,
+  MAX_ATTEMPTS,
+  MAX_OUTAGE_ATTEMPTS,
+  verdictOf,
+} from "../s3/retry.ts";
+
+/** A source that changes for ever, or a store that loses every upload, ends the copy after this many new beginnings. */
+const MAX_RESTARTS = 3;
+
+/** Tries of ending an upload before the copy ends without: about a quarter of a minute. The rest is debts.ts. */
+const MAX_ABORT_ATTEMPTS = 5;
+
+/** Ends a copy whose destination object does not exist: whatever upload there is goes first. */
+export function end(job: Working, ending: Ending): Job {
+  const object = objectOf(job);
+  // Nothing was begun, or the object is whole and there: there is no upload to abort.
+  if (job.phase === "queued" || job.phase === "sizing" || job.phase === "verifying")
+    return conclude({ object, ending });
+  const strayAtMs = job.phase === "creating" ? job.sentAtMs : null;
+  return { phase: "aborting", object, upload: uploadOf(job), strayAtMs, ending, retry: FRESH };
+}
+
+/**
+ * An upload that the store has lost, or that AWS says to begin anew (409 after a write that raced with Complete), and by
+ * option a source that has changed, begin the copy again a few times.
+ */
+export function afterFailure({ restarts, ifSourceChanges }: Prepared, failure: Failure): Ending {
+  const curable =
+    failure.code === "NoSuchUpload" ||
+    failure.code === "ConditionalRequestConflict" ||
+    (failure.code === "source_changed" && ifSourceChanges === "restart");
+  return curable && restarts < MAX_RESTARTS
+    ? { phase: "restart", via: "auto", restarts: restarts + 1, start: "now" }
+    : { phase: "failed", failure };
+}
+
+/** The phase after the upload is gone. */
+export function conclude({ object, ending }: { object: Prepared | null; ending: Ending }): Job {
+  switch (ending.phase) {
+    case "cancelled":
+      return { phase: "cancelled", object };
+    case "failed":
+      return { phase: "failed", failure: ending.failure, object };
+    case "skipped":
+      return { phase: "completed", object, result: { kind: "skipped" } };
+    case "restart": {
+      const { via, restarts, start } = ending;
+      const again = { phase: "sizing" as const, via, restarts, retry: FRESH };
+      return start === "paused" ? { phase: "paused", resume: again } : again;
+    }
+  }
+}
+
+/** A step has failed: is it tried again, is a person asked, or does the copy end? */
+export function stepFailed(job: Job, event: { failure: Failure; now: number; random: number }): Job {
+  const { failure, now, random } = event;
+  if (isEnded(job) || job.phase === "paused" || job.phase === "blocked") return job;
+  const failedAttempts = job.retry.failedAttempts + 1;
+  const notBeforeMs = now + backoffMs(failure, failedAttempts, random);
+  const again = { ...job, retry: { failedAttempts, notBeforeMs } };
+  const verdict = verdictOf(failure);
+  if (job.phase === "aborting") {
+    if (failedAttempts >= MAX_ABORT_ATTEMPTS) return conclude(job);
+    return { ...job, retry: { failedAttempts, notBeforeMs: now + abortBackoffMs(failedAttempts, random) } };
+  }
+  // The object may be there: until that is known the copy can only look again, and then ask a person to.
+  if (job.phase === "completing" && job.call.sent) {
+    const call =
+      failure.operation === "CompleteMultipartUpload" ? { sent: true as const, failure } : job.call;
+    const looking = { ...job, call, retry: again.retry };
+    const asksPerson =
+      verdict === "blocked" || failedAttempts >= Math.max(2 * MAX_ATTEMPTS, attemptsFor(job, failure));
+    return asksPerson ? { phase: "blocked", resume: looking, failure } : looking;
+  }
+  if (verdict !== "fatal" && verdict !== "blocked" && failedAttempts < attemptsFor(job, failure))
+    return again;
+  return giveUp(job, failure);
+}
+
+/** No try is left: is a person asked, or is it the end? Work is not thrown away because a store is in trouble. */
+export function giveUp(job: Working, failure: Failure): Job {
+  if (verdictOf(failure) === "blocked" || (hasWork(job) && isStoreTrouble(failure))) {
+    return job.phase === "verifying" && job.wish === "cancel"
+      ? unverified(job.object, failure)
+      : { phase: "blocked", resume: job, failure };
+  }
+  const object = objectOf(job);
+  return end(job, object === null ? { phase: "failed", failure } : afterFailure(object, failure));
+}
+
+/** A store that is down when a copy begins ends it soon; once there is work to lose, its return is waited for. */
+export function attemptsFor(job: Working | Aborting, failure: Failure): number {
+  return hasWork(job) && isOutage(failure) ? MAX_OUTAGE_ATTEMPTS : MAX_ATTEMPTS;
+}
+
+function hasWork({ phase }: Working | Aborting): boolean {
+  return phase === "uploading" || phase === "completing" || phase === "verifying";
+}
+
+/** The copy was cancelled when its object was there already, and nobody is to wait for what would prove it. */
+function unverified(object: Prepared, failure: Failure): Job {
+  const message = `The object is at the destination, whole and not verified: ${failure.message}`;
+  return { phase: "failed", object, failure: { ...failure, message } };
+}
+
+/** One, two, four … seconds, never less than half of that. */
+function abortBackoffMs(failedAttempts: number, random: number): number {
+  return Math.ceil(500 * 2 ** failedAttempts * (0.5 + random / 2));
+}

@@ -1,0 +1,151 @@
+// How an object is cut into parts. Pure arithmetic, no I/O.
+//
+// Invariant: all parts have one size but the last, which is never longer. R2 demands it and every store accepts it;
+// the size is chosen once, before CreateMultipartUpload, and every range follows from it, so a resumed copy can
+// never mix two sizes. The parts cover the object without gap or overlap.
+//
+// Numbers are JavaScript numbers, exact to 2^53 bytes = 8 PiB, far above S3's 48.8 TiB.
+
+import { MIB } from "../http/fields.ts";
+
+/** Smallest part but the last (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html, 2026-11). */
+export const MIN_PART_BYTES = 5 * MIB;
+
+/** Part numbers run from 1 to 10,000 (same page). */
+export const MAX_PARTS = 10_000;
+
+/** Part size when the caller names none: long enough that first-byte latency is a sixth of a part's time. */
+export const DEFAULT_PART_BYTES = 64 * MIB;
+
+/** `whole`: one PutObject. `parts`: a multipart upload of `partCount` parts. */
+export type Plan =
+  | { readonly kind: "whole"; readonly sizeBytes: number }
+  | {
+      readonly kind: "parts";
+      readonly sizeBytes: number;
+      readonly partSizeBytes: number;
+      readonly partCount: number;
+    };
+
+export type PlanRefusal = {
+  readonly code: "part_size_too_small" | "part_size_too_large" | "object_too_large";
+  readonly message: string;
+};
+
+export interface PlanLimits {
+  /** Ceiling of one request body, from MAX_PART_MIB. */
+  readonly maxPartBytes: number;
+  readonly minPartBytes?: number;
+  readonly maxParts?: number;
+}
+
+/**
+ * Cuts an object of `sizeBytes` into parts of `requestedPartBytes`, or of a size chosen here when that is null:
+ * 64 MiB, or more where 10,000 parts would not hold the object.
+ *
+ * An object that fits one part is sent whole: one PutObject is atomic and costs one request instead of three.
+ */
+export function planCopy(
+  sizeBytes: number,
+  requestedPartBytes: number | null,
+  { maxPartBytes, minPartBytes = MIN_PART_BYTES, maxParts = MAX_PARTS }: PlanLimits,
+): { ok: true; plan: Plan } | { ok: false; refusal: PlanRefusal } {
+  if (requestedPartBytes !== null) {
+    const refusal = checkPartSize(requestedPartBytes, { maxPartBytes, minPartBytes });
+    if (refusal !== null) return { ok: false, refusal };
+  }
+  const leastBytes = smallestPartBytes(sizeBytes, { minPartBytes, maxPartBytes, maxParts });
+  if (leastBytes > maxPartBytes) {
+    return refuse(
+      "object_too_large",
+      `Cannot copy ${sizeBytes} bytes in ${maxParts} parts of at most ${maxPartBytes} bytes: ` +
+        `the smallest part size that fits is ${leastBytes} bytes; raise MAX_PART_MIB to ${Math.ceil(leastBytes / MIB)}`,
+    );
+  }
+  if (requestedPartBytes !== null && Math.ceil(sizeBytes / requestedPartBytes) > maxParts) {
+    return refuse(
+      "part_size_too_small",
+      `Cannot copy ${sizeBytes} bytes in parts of ${requestedPartBytes} bytes: that is ` +
+        `${Math.ceil(sizeBytes / requestedPartBytes)} parts and a multipart upload holds ${maxParts}; ` +
+        `the smallest part size that fits is ${leastBytes} bytes`,
+    );
+  }
+  const partSizeBytes =
+    requestedPartBytes ?? Math.max(Math.min(DEFAULT_PART_BYTES, maxPartBytes), leastBytes);
+  if (sizeBytes <= partSizeBytes) return { ok: true, plan: { kind: "whole", sizeBytes } };
+  const partCount = Math.ceil(sizeBytes / partSizeBytes);
+  return { ok: true, plan: { kind: "parts", sizeBytes, partSizeBytes, partCount } };
+}
+
+/**
+ * The plan that keeps a source's own part boundaries, so that the destination's ETag can be the same; null when the
+ * destination or the ceiling does not allow parts of that size.
+ */
+export function keepBoundaries(
+  sizeBytes: number,
+  { partSizeBytes, partCount }: { partSizeBytes: number; partCount: number },
+  { maxPartBytes, minPartBytes = MIN_PART_BYTES, maxParts = MAX_PARTS }: PlanLimits,
+): Plan | null {
+  const fits =
+    partCount >= 1 &&
+    partCount <= maxParts &&
+    partSizeBytes <= maxPartBytes &&
+    (partSizeBytes >= minPartBytes || partCount === 1) &&
+    Math.ceil(sizeBytes / partSizeBytes) === partCount;
+  return fits ? { kind: "parts", sizeBytes, partSizeBytes, partCount } : null;
+}
+
+/** Why a caller's part size can fit no object at all, or null when it can; known before the object's size is. */
+export function checkPartSize(
+  partBytes: number,
+  { maxPartBytes, minPartBytes = MIN_PART_BYTES }: PlanLimits,
+): PlanRefusal | null {
+  if (partBytes < minPartBytes) {
+    return {
+      code: "part_size_too_small",
+      message: `Cannot use parts of ${partBytes} bytes: the destination takes no part but the last below ${minPartBytes} bytes (${minPartBytes / MIB} MiB)`,
+    };
+  }
+  if (partBytes > maxPartBytes) {
+    return {
+      code: "part_size_too_large",
+      message: `Cannot use parts of ${partBytes} bytes: MAX_PART_MIB allows ${maxPartBytes} bytes (${maxPartBytes / MIB} MiB)`,
+    };
+  }
+  return null;
+}
+
+/** How many units of work a plan has: its parts, or one for the whole object. */
+export function unitCount(plan: Plan): number {
+  return plan.kind === "whole" ? 1 : plan.partCount;
+}
+
+/**
+ * The bytes of one part. `partNumber` counts from 1, as S3 does.
+ *
+ * @throws {RangeError} when the plan has no such part.
+ */
+export function partRange(plan: Plan, partNumber: number): { offset: number; length: number } {
+  if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > unitCount(plan)) {
+    throw new RangeError(`Cannot find part ${partNumber}: the plan has parts 1 to ${unitCount(plan)}`);
+  }
+  if (plan.kind === "whole") return { offset: 0, length: plan.sizeBytes };
+  const offset = (partNumber - 1) * plan.partSizeBytes;
+  return { offset, length: Math.min(plan.partSizeBytes, plan.sizeBytes - offset) };
+}
+
+// Rounded up to a MiB, so that a size in an error message or a status is one that people recognise.
+function smallestPartBytes(
+  sizeBytes: number,
+  { minPartBytes, maxPartBytes, maxParts }: Required<PlanLimits>,
+): number {
+  const leastBytes = Math.ceil(sizeBytes / maxParts);
+  const roundedBytes = Math.ceil(leastBytes / MIB) * MIB;
+  // A ceiling in powers of ten (5 GB) may lie between the two.
+  const fittingBytes = leastBytes <= maxPartBytes ? Math.min(roundedBytes, maxPartBytes) : roundedBytes;
+  return Math.max(minPartBytes, fittingBytes);
+}
+
+function refuse(code: PlanRefusal["code"], message: string): { ok: false; refusal: PlanRefusal } {
+  return { ok: false, refusal: { code, message } };
+}

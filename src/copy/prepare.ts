@@ -1,0 +1,291 @@
+// The first step of a copy: what is the source, what will the destination take, how is it cut, and how will it be
+// proved? All of it is settled here, before anything is created at the destination.
+//
+// What it needs: both stores. It only reads. What cannot work is refused here, naming the limit.
+
+import type { Prepared, Via } from "./phase.ts";
+import { type Plan, type PlanLimits, keepBoundaries, planCopy } from "./plan.ts";
+import type { CopySpec } from "./spec.ts";
+import { MIB } from "../http/fields.ts";
+import { attributeHeaders, COPY_ID_HEADER, copyMark } from "../object/attributes.ts";
+import { fullObjectChecksums } from "../object/checksum.ts";
+import { archiveOf } from "../object/compare.ts";
+import { type ProofPlan, canProve, guessPartBytes, planProof } from "../object/proof.ts";
+import { partCountOf } from "../s3/digest.ts";
+import { DestinationError, S3Error } from "../s3/errors.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
+import type { S3 } from "../s3/request.ts";
+import { saysNo } from "../s3/retry.ts";
+import { getObjectTagging, headObject, isEncryptedWithKey, objectExists } from "../s3/s3.ts";
+import { parseContentRange } from "../s3/url.ts";
+import type { Profile } from "../store/profiles.ts";
+import { canCopyInside } from "../store/stores.ts";
+
+export type Preparation =
+  | { readonly kind: "ready"; readonly object: Prepared; readonly warnings: readonly string[] }
+  | { readonly kind: "conflict"; readonly failure: Failure }
+  | { readonly kind: "refused"; readonly failure: Failure };
+
+export interface PrepareRequest {
+  readonly spec: CopySpec;
+  readonly source: S3;
+  readonly destination: S3;
+  readonly via: "auto" | "stream";
+  /** The ceiling of a part that passes through us. */
+  readonly limits: PlanLimits;
+  readonly copyId: string;
+  readonly restarts: number;
+}
+
+/** Part size of a copy inside a service, where no body limit of ours applies and a request costs more than bytes. */
+const SERVER_PART_BYTES = 512 * MIB;
+
+/** @throws {S3Error} of the source, or of the destination's own HEAD as `destination` failure */
+export async function prepare(request: PrepareRequest): Promise<Preparation> {
+  const { spec, source, destination } = request;
+  const { headers } = await headObject(source, spec.source);
+  const etag = headers.get("etag");
+  const sizeBytes = Number(headers.get("content-length") ?? Number.NaN);
+  if (etag === null || !Number.isSafeInteger(sizeBytes)) {
+    return refused(
+      "source_without_etag",
+      "The source answered HEAD without ETag or Content-Length",
+      "HeadObject",
+    );
+  }
+  const archived = archiveOf(headers);
+  if (archived !== null) return refused("source_archived", archived, "HeadObject");
+  if (spec.ifExists !== "overwrite" && (await exists(destination, spec))) {
+    const failure = meshFailure(
+      "destination_exists",
+      "There is an object of that name at the destination",
+      "HeadObject",
+    );
+    return { kind: "conflict", failure };
+  }
+  const inside =
+    request.via === "auto" && spec.via === "auto" && canCopyInside(source.store, destination.store);
+  const served = inside ? await cut(request, "server", { headers, etag, sizeBytes }) : null;
+  const isAble = served !== null && served.ok && canServe(destination.store.profile, served.plan);
+  // A strict copy that the service could not prove goes through us, where the bytes can be watched.
+  const useServer = isAble && (spec.verify !== "strict" || canProve(served.proof));
+  const chosen = useServer ? served : await cut(request, "stream", { headers, etag, sizeBytes });
+  if (!chosen.ok) return { kind: "refused", failure: chosen.failure };
+  const { plan, proof } = chosen;
+  if (spec.verify === "strict" && !canProve(proof)) {
+    return refused(
+      "proof_impossible",
+      "These two stores allow no proof beyond the length, and verify is strict",
+      "plan",
+    );
+  }
+  return await describe(request, { headers, etag, plan, proof, via: useServer ? "server" : "stream" });
+}
+
+/** Is the operation that would copy it known there? One that is not would be refused, and a request lost. */
+function canServe({ copyObject, uploadPartCopy }: Profile, plan: Plan): boolean {
+  return plan.kind === "whole" ? copyObject : uploadPartCopy;
+}
+
+interface Found {
+  readonly headers: Headers;
+  readonly etag: string;
+  readonly sizeBytes: number;
+}
+
+type Cut = { ok: true; plan: Plan; proof: ProofPlan } | { ok: false; failure: Failure };
+
+/** The plan and its proof for one way of copying. */
+async function cut(
+  { spec, source, destination, limits }: PrepareRequest,
+  via: Via,
+  { headers, etag, sizeBytes }: Found,
+): Promise<Cut> {
+  const { profile, encryption } = destination.store;
+  if (sizeBytes > profile.maxObjectBytes) {
+    const message = `The object has ${sizeBytes} bytes; the destination (${destination.store.provider}) takes objects of at most ${profile.maxObjectBytes} bytes`;
+    return { ok: false, failure: meshFailure("object_too_large", message, "plan") };
+  }
+  const ceiling =
+    via === "server" ? profile.maxPartBytes : Math.min(limits.maxPartBytes, profile.maxPartBytes);
+  const planLimits = {
+    maxPartBytes: ceiling,
+    minPartBytes: profile.minPartBytes,
+    maxParts: profile.maxParts,
+  };
+  const own = spec.verify === "off" ? null : await findBoundaries(source, spec, { headers, etag, sizeBytes });
+  // A part size that the request names is used, and is as good as the source's own if it is the same.
+  const boundaries = spec.partSizeBytes === null || own?.partSizeBytes === spec.partSizeBytes ? own : null;
+  const kept = boundaries === null ? null : keepBoundaries(sizeBytes, boundaries, planLimits);
+  const requested =
+    spec.partSizeBytes ??
+    (via === "server" ? serverPartBytes(sizeBytes, planLimits.maxParts, ceiling, profile.maxPutBytes) : null);
+  const planned =
+    kept === null ? planCopy(sizeBytes, requested, planLimits) : { ok: true as const, plan: kept };
+  if (!planned.ok)
+    return { ok: false, failure: meshFailure(planned.refusal.code, planned.refusal.message, "plan") };
+  const proof = planProof({
+    verify: spec.verify,
+    via,
+    kind: planned.plan.kind,
+    boundaries: kept === null || boundaries === null ? "chosen" : boundaries.how,
+    source: {
+      etag,
+      profile: source.store.profile,
+      encryptedWithKey: isEncryptedWithKey(headers),
+      checksums: fullObjectChecksums(headers),
+    },
+    destination: { profile, encryptedWithKey: encryption !== undefined && encryption.kind !== "AES256" },
+  });
+  return { ok: true, plan: planned.plan, proof };
+}
+
+/** An object that one CopyObject takes is copied whole; a larger one in large parts. */
+function serverPartBytes(sizeBytes: number, maxParts: number, ceiling: number, maxPutBytes: number): number {
+  if (sizeBytes <= Math.min(maxPutBytes, ceiling)) return Math.min(maxPutBytes, ceiling);
+  const leastBytes = Math.ceil(sizeBytes / maxParts / MIB) * MIB;
+  return Math.min(ceiling, Math.max(SERVER_PART_BYTES, leastBytes));
+}
+
+/** The source's own part size, as it tells it or as its ETag's count of parts lets one guess. */
+async function findBoundaries(
+  source: S3,
+  spec: CopySpec,
+  { headers, etag, sizeBytes }: Found,
+): Promise<{ partSizeBytes: number; partCount: number; how: "kept" | "guessed" } | null> {
+  const partCount = partCountOf(etag);
+  if (partCount === null || sizeBytes === 0 || isEncryptedWithKey(headers)) return null;
+  const first = await partBytes(source, spec, { partNumber: 1, partCount, sizeBytes });
+  if (first !== null) {
+    if (Math.ceil(sizeBytes / first) !== partCount) return null; // parts of unequal size
+    // The last part and one in the middle tell most unequal uploads; what they miss, the ETag of the parts tells in the end.
+    for (const partNumber of new Set([partCount, Math.ceil(partCount / 2)])) {
+      const expected = partNumber === partCount ? sizeBytes - (partCount - 1) * first : first;
+      const told =
+        partNumber === 1 ? first : await partBytes(source, spec, { partNumber, partCount, sizeBytes });
+      if (told !== expected) return null;
+    }
+    return { partSizeBytes: first, partCount, how: "kept" };
+  }
+  const guess = guessPartBytes(sizeBytes, partCount, spec.partSizeBytes);
+  return guess === null ? null : { partSizeBytes: guess, partCount, how: "guessed" };
+}
+
+/** The size of one part by `HEAD ?partNumber`, believed only with 206, the right total and the right count of parts. */
+async function partBytes(
+  source: S3,
+  spec: CopySpec,
+  { partNumber, partCount, sizeBytes }: { partNumber: number; partCount: number; sizeBytes: number },
+): Promise<number | null> {
+  try {
+    const { status, headers } = await headObject(source, spec.source, { partNumber });
+    const range = parseContentRange(headers.get("content-range"));
+    const believable =
+      status === 206 &&
+      range?.totalBytes === sizeBytes &&
+      Number(headers.get("x-amz-mp-parts-count")) === partCount;
+    return believable ? range.length : null;
+  } catch (error) {
+    // A store without part numbers on HEAD (501, 400): the copy chooses its own parts.
+    if (error instanceof S3Error && saysNo(error.toFailure("source"))) return null;
+    throw error;
+  }
+}
+
+async function describe(
+  { spec, source, destination, copyId, restarts }: PrepareRequest,
+  {
+    headers,
+    etag,
+    plan,
+    proof,
+    via,
+  }: { headers: Headers; etag: string; plan: Plan; proof: ProofPlan; via: Via },
+): Promise<Preparation> {
+  const { profile, encryption } = destination.store;
+  const warnings: string[] = [];
+  const tags = await readTags(source, spec);
+  if (typeof tags === "string") warnings.push(tags);
+  const request = {
+    source: headers,
+    tags: typeof tags === "string" ? ("none" as const) : tags,
+    metadata: spec.metadata,
+    changes: spec.attributes,
+    storageClass: spec.storageClass,
+    profile,
+    encryption,
+  };
+  let attributes = attributeHeaders({ ...request, copyId: spec.markCopy ? copyMark(copyId, etag) : null });
+  if (attributes.metadataBytes > profile.maxMetadataBytes && spec.markCopy) {
+    attributes = attributeHeaders({ ...request, copyId: null });
+    warnings.push("The metadata is full: the destination bears no copy ID");
+  }
+  if (attributes.metadataBytes > profile.maxMetadataBytes) {
+    const message = `The metadata has ${attributes.metadataBytes} bytes; the destination takes ${profile.maxMetadataBytes}`;
+    return refused("metadata_too_large", message, "plan");
+  }
+  const keyBytes = new TextEncoder().encode(spec.destination.key).length;
+  if (keyBytes > profile.maxKeyBytes) {
+    return refused(
+      "key_too_long",
+      `The key has ${keyBytes} bytes; the destination takes ${profile.maxKeyBytes}`,
+      "plan",
+    );
+  }
+  warnings.push(...attributes.losses);
+  if (spec.ifLossy === "fail" && warnings.length > 0)
+    return refused("attribute_lost", warnings.join("; "), "plan");
+  const object: Prepared = {
+    sourceEtag: etag,
+    plan,
+    via,
+    copyId: attributes.headers[COPY_ID_HEADER] ?? null,
+    headers: attributes.headers,
+    proof,
+    timesRedone: 0,
+    timesRefused: 0,
+    restarts,
+    ifExists: spec.ifExists,
+    ifSourceChanges: spec.ifSourceChanges,
+    onlyIfAbsent: spec.ifExists !== "overwrite" && profile.conditionalPut,
+  };
+  return { kind: "ready", object, warnings };
+}
+
+/** The source's tags, or the request's, or why they are lost. */
+async function readTags(
+  source: S3,
+  { tags, source: address }: CopySpec,
+): Promise<[string, string][] | string> {
+  if (tags === "none") return [];
+  if (typeof tags === "object") return Object.entries(tags);
+  if (!source.store.profile.tags) return [];
+  try {
+    return await getObjectTagging(source, address);
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    const failure = error.toFailure("source");
+    // No permission, or no tags at this store; other refusals are as good as these, since the object itself was read.
+    if (tags === "require" || !saysNo(failure)) throw error;
+    return `The source's tags could not be read and are not copied (${failure.code})`;
+  }
+}
+
+async function exists(destination: S3, spec: CopySpec): Promise<boolean> {
+  try {
+    return await objectExists(destination, spec.destination);
+  } catch (error) {
+    throw error instanceof S3Error ? new DestinationError(error) : error;
+  }
+}
+
+function refused(code: string, message: string, operation: string): Preparation {
+  return { kind: "refused", failure: meshFailure(code, message, operation) };
+}
+
+/** What the timeline says of it. */
+export function describePlan({ plan, via, proof }: Prepared): string {
+  const parts = plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${plan.partSizeBytes} bytes`;
+  const watched = proof.digests.length === 0 ? "" : `, watched by ${proof.digests.join(" and ")}`;
+  return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied inside the service" : "streamed"}${watched}`;
+}

@@ -1,0 +1,159 @@
+// Requests for copies, parsed into types once at the door. One zod schema per body gives the validation, the type and the
+// documentation; what needs the configuration (does the store exist, may it be written) is checked right after, so that
+// nothing is created for a request that cannot work.
+//
+// Pure but for the env it is handed. Errors are Problems that name the field, the value and what is allowed.
+
+import { z } from "zod";
+import { checkPartSize } from "./plan.ts";
+import { MAX_LANES, PARTS_PER_LANE, planLimits, widthOf } from "../env.ts";
+import { Count, Flag, HeaderText, parseWith, Size } from "../http/fields.ts";
+import { Problem } from "../http/problem.ts";
+import { type AttributeChanges, type TagChoice, AttributesSchema, TagsSchema } from "../object/options.ts";
+import { s3Url, UnaddressableKeyError } from "../s3/url.ts";
+import { type ObjectRef, checkBucket, formatObject, ObjectRefSchema } from "../store/address.ts";
+import type { StoreFacts } from "../store/facts.ts";
+import { type Location, LocationSchema } from "../store/location.ts";
+import { type Store, isSameService, styleOf } from "../store/stores.ts";
+
+/** A copy as it was asked for, with every default filled in; what the coordinator keeps. */
+export interface CopySpec {
+  readonly source: ObjectRef;
+  readonly destination: ObjectRef;
+  /** Null: chosen when the size is known. */
+  readonly partSizeBytes: number | null;
+  readonly lanes: number;
+  /** Most part copies in flight, over all lanes. */
+  readonly concurrency: number;
+  readonly verify: "auto" | "strict" | "off";
+  readonly ifExists: "overwrite" | "skip" | "fail";
+  /** What to do while another copy writes the same object. */
+  readonly ifBusy: "fail" | "queue";
+  /** `restart`: copy the new object instead, a few times at most. */
+  readonly ifSourceChanges: "fail" | "restart";
+  readonly metadata: "preserve" | "replace";
+  readonly attributes: AttributeChanges;
+  /** Null: the source's. */
+  readonly storageClass: string | null;
+  readonly tags: TagChoice;
+  /** What to do when the destination cannot hold an attribute. */
+  readonly ifLossy: "warn" | "fail";
+  /** Put our copy ID into the destination's metadata. */
+  readonly markCopy: boolean;
+  /** `server`: let the service copy by itself where one credential reaches both sides. */
+  readonly via: "auto" | "stream";
+  /** Where its lanes and it itself run; null: as the destination store says. */
+  readonly location: Location | null;
+  /** What checks had seen of its buckets when it was admitted (store/facts.ts); it goes by that to its end. */
+  readonly known?: readonly StoreFacts[];
+}
+
+/** A copy that has an id and may not have a coordinator yet. */
+export interface Admitted {
+  readonly id: string;
+  readonly spec: CopySpec;
+  readonly createdAtMs: number;
+}
+
+export const CopyRequestSchema = z.strictObject({
+  source: ObjectRefSchema,
+  destination: ObjectRefSchema,
+  partSize: Size.optional(),
+  lanes: Count(MAX_LANES).optional(),
+  concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
+  verify: z.enum(["auto", "strict", "off"]).optional(),
+  ifExists: z.enum(["overwrite", "skip", "fail"]).optional(),
+  ifBusy: z.enum(["fail", "queue"]).optional(),
+  ifSourceChanges: z.enum(["fail", "restart"]).optional(),
+  metadata: z.enum(["preserve", "replace"]).optional(),
+  attributes: AttributesSchema.optional(),
+  storageClass: HeaderText.optional(),
+  tags: TagsSchema.optional(),
+  ifLossy: z.enum(["warn", "fail"]).optional(),
+  markCopy: Flag.optional(),
+  via: z.enum(["auto", "stream"]).optional(),
+  location: LocationSchema.optional(),
+});
+
+export type CopyRequest = z.infer<typeof CopyRequestSchema>;
+
+/** The body of `POST /copies`. @throws {Problem} 400 */
+export function parseCopyRequest(body: unknown): CopyRequest {
+  return parseWith(CopyRequestSchema, body);
+}
+
+/**
+ * Fills in the defaults and checks a request against the configuration.
+ *
+ * @throws {Problem} when the copy could not work as asked.
+ */
+export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, unknown>>): CopySpec {
+  const { source, destination, partSize = null } = request;
+  const sourceStore = checkObject("source", source, env);
+  const destinationStore = checkObject("destination", destination, env);
+  if (destinationStore.readOnly === true) {
+    throw new Problem(
+      403,
+      "store_read_only",
+      `Cannot copy to store "${destination.store}": it is set readOnly`,
+    );
+  }
+  if (destination.versionId !== undefined) {
+    throw new Problem(
+      400,
+      "invalid_request",
+      '"destination.versionId" cannot be chosen: the store assigns it',
+    );
+  }
+  if (
+    isSameService(sourceStore, destinationStore) &&
+    source.bucket === destination.bucket &&
+    source.key === destination.key
+  ) {
+    throw new Problem(
+      400,
+      "same_object",
+      `Source and destination are the same object, ${formatObject(source)}: nothing to copy`,
+    );
+  }
+  const { minPartBytes } = destinationStore.profile;
+  const refusal = partSize === null ? null : checkPartSize(partSize, { ...planLimits(env), minPartBytes });
+  if (refusal !== null) throw new Problem(400, refusal.code, refusal.message);
+  const { lanes, concurrency } = widthOf(request, [sourceStore, destinationStore], env);
+  return {
+    source,
+    destination,
+    partSizeBytes: partSize,
+    lanes,
+    concurrency,
+    verify: request.verify ?? "auto",
+    ifExists: request.ifExists ?? "overwrite",
+    ifBusy: request.ifBusy ?? "fail",
+    ifSourceChanges: request.ifSourceChanges ?? "fail",
+    metadata: request.metadata ?? "preserve",
+    attributes: request.attributes ?? {},
+    storageClass: request.storageClass ?? null,
+    tags: request.tags ?? "preserve",
+    ifLossy: request.ifLossy ?? "warn",
+    markCopy: request.markCopy ?? true,
+    via: request.via ?? "auto",
+    location: request.location ?? null,
+  };
+}
+
+function checkObject(
+  role: "source" | "destination",
+  ref: ObjectRef,
+  env: Readonly<Record<string, unknown>>,
+): Store {
+  const store = checkBucket(role, ref, env);
+  try {
+    s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);
+  } catch (error) {
+    if (error instanceof UnaddressableKeyError) {
+      throw new Problem(400, "invalid_key", `"${role}": ${error.message}`);
+    }
+    throw error;
+  }
+  return store;
+}

@@ -1,0 +1,165 @@
+// The status of a copy as the API shows it: what is in storage, in words for people and programs. Pure.
+
+import type { OwedDebt } from "./debts.ts";
+import { type Job, isEnded, objectOf, workOf } from "./phase.ts";
+import { type Plan, partRange, unitCount } from "./plan.ts";
+import type { CopySpec } from "./spec.ts";
+import type { CopyPhase } from "../http/vocabulary.ts";
+import { type PartRow, type PartTotals, partState } from "../parts/rows.ts";
+import type { Location } from "../store/location.ts";
+import type { PaceView } from "../throttle/governor.ts";
+import { describeFailure } from "../view/failure.ts";
+import type { TimelineEntry } from "../view/timeline.ts";
+
+export interface StatusInput {
+  readonly id: string;
+  readonly spec: CopySpec;
+  readonly job: Job;
+  readonly totals: PartTotals;
+  /** Bytes finished in the last RATE_WINDOW_MS. */
+  readonly recentBytes: number;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly warnings: readonly string[];
+  readonly debts: readonly OwedDebt[];
+  readonly timeline: readonly TimelineEntry[];
+  readonly pace: PaceView;
+  /** Null: the platform has chosen. */
+  readonly location: Location | null;
+  readonly now: number;
+}
+
+export const RATE_WINDOW_MS = 15_000;
+
+export function copyStatus(input: StatusInput): Record<string, unknown> {
+  const { id, spec, job, totals } = input;
+  const {
+    source,
+    destination,
+    partSizeBytes: partSize,
+    lanes,
+    concurrency,
+    known: _known,
+    ...options
+  } = spec;
+  const plan = objectOf(job)?.plan ?? null;
+  const work = workOf(job);
+  const ended = isEnded(job);
+  const uploaded = ended || work.phase === "completing" || work.phase === "verifying";
+  return {
+    id,
+    phase: job.phase satisfies CopyPhase,
+    ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
+    ...(work.phase === "queued" && work.behind !== null ? { queuedBehind: work.behind } : {}),
+    source,
+    destination,
+    size: plan?.sizeBytes ?? null,
+    partSize: plan?.kind === "parts" ? plan.partSizeBytes : null,
+    parts: {
+      total: plan === null ? null : unitCount(plan),
+      done: totals.done,
+      inFlight: totals.inFlight,
+      failedAttempts: totals.failedAttempts,
+    },
+    bytes: { done: totals.doneBytes, total: plan?.sizeBytes ?? null },
+    rate: uploaded && !ended ? { bytesPerSecond: null, etaSeconds: null } : rateOf(input, plan),
+    lanes,
+    concurrency,
+    location: input.location,
+    ...(work.phase === "uploading" ? { pace: input.pace } : {}),
+    attempts: totals.attempts,
+    via: objectOf(job)?.via ?? null,
+    ...resultOf(job),
+    warnings: input.warnings,
+    ...(input.debts.length === 0 ? {} : { orphans: input.debts.map(describeDebt) }),
+    ...failureOf(job),
+    options: { partSize, ...options },
+    createdAt: iso(input.createdAtMs),
+    startedAt: iso(input.startedAtMs),
+    endedAt: iso(input.endedAtMs),
+    timeline: input.timeline,
+  };
+}
+
+/** A page of the part table; parts that were never handed out have no row yet and are shown as pending. */
+export function partsPage(
+  plan: Plan | null,
+  rows: readonly PartRow[],
+  after: number,
+  limit: number,
+): Record<string, unknown> {
+  if (plan === null) return { parts: [], next: null };
+  const total = unitCount(plan);
+  const byNumber = new Map(rows.map((row) => [row.partNumber, row]));
+  const parts: Record<string, unknown>[] = [];
+  for (let partNumber = after + 1; partNumber <= total && parts.length < limit; partNumber++) {
+    const row = byNumber.get(partNumber);
+    parts.push({
+      partNumber,
+      ...partRange(plan, partNumber),
+      state: partState(row ?? { state: "pending" }),
+      attempt: row?.attempt ?? 0,
+      failedAttempts: row?.failedAttempts ?? 0,
+      lane: row?.lane ?? null,
+      etag: row?.etag ?? null,
+      durationMs: row?.durationMs ?? null,
+      doneAt: iso(row?.doneAtMs ?? null),
+    });
+  }
+  const last = after + parts.length;
+  return { parts, next: last < total ? String(last) : null };
+}
+
+/** What may be left at the destination, and when it is tried again to be rid of it. */
+function describeDebt({
+  debt,
+  sinceMs,
+  failedAttempts,
+  nextTryMs,
+  failure,
+}: OwedDebt): Record<string, unknown> {
+  return {
+    kind: ORPHANS[debt.kind],
+    ...(debt.kind === "upload" ? { uploadId: debt.uploadId } : {}),
+    since: iso(sinceMs),
+    failedAttempts,
+    nextTryAt: iso(nextTryMs),
+    failure: describeFailure(failure),
+  };
+}
+
+const ORPHANS = { upload: "upload", stray: "possible_upload", object: "possible_object" } as const;
+
+function resultOf(job: Job): Record<string, unknown> {
+  if (job.phase !== "completed") return {};
+  return job.result.kind === "skipped"
+    ? { skipped: true }
+    : { proof: job.result.proof, etag: job.result.etag };
+}
+
+function failureOf(job: Job): Record<string, unknown> {
+  if (job.phase === "failed" || job.phase === "blocked") return { failure: describeFailure(job.failure) };
+  if (job.phase === "aborting" && job.ending.phase === "failed")
+    return { failure: describeFailure(job.ending.failure) };
+  return {};
+}
+
+function rateOf({ job, totals, recentBytes, startedAtMs, endedAtMs, now }: StatusInput, plan: Plan | null) {
+  if (startedAtMs === null || totals.doneBytes === 0) return { bytesPerSecond: null, etaSeconds: null };
+  // An ended copy shows its average, a running one what it does now.
+  const elapsedMs = Math.max(1, (endedAtMs ?? now) - startedAtMs);
+  const bytesPerSecond =
+    endedAtMs === null
+      ? Math.round((recentBytes * 1000) / Math.min(RATE_WINDOW_MS, elapsedMs))
+      : Math.round((totals.doneBytes * 1000) / elapsedMs);
+  const leftBytes = plan === null || isEnded(job) ? 0 : plan.sizeBytes - totals.doneBytes;
+  // Before one full part is through, a tiny last part would make the forecast of hours.
+  const tooEarly = leftBytes > 0 && plan?.kind === "parts" && totals.doneBytes < plan.partSizeBytes;
+  const etaSeconds = bytesPerSecond === 0 || tooEarly ? null : Math.ceil(leftBytes / bytesPerSecond);
+  return { bytesPerSecond, etaSeconds };
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,482 @@
+// The steps of a copy that talk to the stores, in the order in which a copy takes them. Each does one thing, records
+// what came of it, and may run twice. The coordinator runs them, one at a time.
+//
+// What they need: the record of the copy and the env with both stores.
+
+import { type Prepared, type Step, type Upload, workOf } from "./phase.ts";
+import { unitCount } from "./plan.ts";
+import { describePlan, prepare } from "./prepare.ts";
+import type { CopyRecord } from "./record.ts";
+import { endUpload, findStrays, lookForUpload, payDebt } from "./undo.ts";
+import { type Env, planLimits } from "../env.ts";
+import { COPY_ID_HEADER, droppable, unshownAttributes } from "../object/attributes.ts";
+import { fullObjectChecksums } from "../object/checksum.ts";
+import { conclude } from "../object/proof.ts";
+import { areAllMd5, combinedChecksum, mismatchWithSource, predictedEtag } from "../parts/digests.ts";
+import { removeExactly } from "../s3/conditions.ts";
+import { bareEtag } from "../s3/digest.ts";
+import { failureOf, isRefusal, StepError } from "../s3/errors.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
+import { type ObjectAddress, type S3, connect } from "../s3/request.ts";
+import { saysNo } from "../s3/retry.ts";
+import {
+  completeMultipartUpload,
+  createMultipartUpload,
+  headObject,
+  isEncryptedWithKey,
+  listParts,
+  objectExists,
+} from "../s3/s3.ts";
+import type { ListedPart } from "../s3/xml.ts";
+import { findKnownStore } from "../store/facts.ts";
+import type { TurnsAt } from "../throttle/shares.ts";
+
+export type StoreStep = Exclude<Step, { do: "rest" | "takeTurn" | "tendLanes" | "settleParts" }>;
+
+export class Steps {
+  readonly #record: CopyRecord;
+  readonly #env: Env;
+  readonly #turnsAt: TurnsAt;
+  readonly #hear: (failure: Failure) => void;
+
+  /**
+   * @param turnsAt what requests to a store wait for, where it has a cap
+   * @param hear is told of every refusal of a store, also of those that a step can do with
+   */
+  constructor(record: CopyRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
+    this.#record = record;
+    this.#env = env;
+    this.#turnsAt = turnsAt;
+    this.#hear = hear;
+  }
+
+  /** Takes one step. A store's failure is recorded; anything else is thrown on. */
+  async take(step: StoreStep): Promise<void> {
+    try {
+      switch (step.do) {
+        case "prepare":
+          return await this.#prepare(step.via, step.restarts);
+        case "createUpload":
+          return await this.#createUpload(step.object);
+        case "recheckSource":
+          return await this.#recheckSource(step.object);
+        case "findParts":
+          return await this.#findParts(step.uploadId);
+        case "checkParts":
+          return await this.#checkParts(step.object, step.upload);
+        case "complete":
+          return await this.#complete(step.object, step.uploadId);
+        case "findObject":
+          return await this.#findObject(step.object, step.uploadId);
+        case "verify":
+          return await this.#verify(step.object, step.etag);
+        case "sweep":
+          return await this.#sweep(step.sinceMs);
+        case "abort":
+          return await this.#abort(step.uploadId);
+      }
+    } catch (error) {
+      const failure = failureOf(error, SOURCE_STEPS.has(step.do) ? "source" : "destination");
+      // Not the store's doing: this event has come to its end, and the next one takes the step again.
+      if (failure.code === "platform_limit") throw error;
+      this.#failed(failure);
+    }
+  }
+
+  /** Tries to pay what is due of the debts. */
+  async payDebts(): Promise<void> {
+    const { spec } = this.#record.load();
+    const { debts, timeline } = this.#record;
+    for (const owed of debts.due(Date.now())) {
+      try {
+        const detail = await payDebt(this.#destination(), spec.destination, owed);
+        this.#record.transaction(() => {
+          debts.paid(owed);
+          timeline.add(Date.now(), "orphan_gone", detail);
+        });
+      } catch (error) {
+        debts.stillOwed(owed, failureOf(error, "destination"), Date.now(), Math.random());
+      }
+    }
+  }
+
+  // 1. What is copied, how is it cut, how will it be proved? Nothing is created yet.
+  async #prepare(via: "auto" | "stream", restarts: number): Promise<void> {
+    const { spec } = this.#record.load();
+    const prepared = await prepare({
+      spec,
+      source: this.#source(),
+      destination: this.#destination(),
+      via,
+      limits: planLimits(this.#env),
+      copyId: crypto.randomUUID(),
+      restarts,
+    });
+    switch (prepared.kind) {
+      case "refused":
+        return this.#failed(prepared.failure);
+      case "conflict":
+        this.#record.record(
+          { type: "conflict", failure: prepared.failure, skip: spec.ifExists === "skip" },
+          "destination_exists",
+        );
+        return;
+      case "ready":
+        for (const warning of prepared.warnings) this.#record.warn(warning);
+        this.#record.record(
+          { type: "sized", object: prepared.object },
+          "sized",
+          describePlan(prepared.object),
+        );
+    }
+  }
+
+  // 2. The upload, with every attribute: Complete cannot add any. Its ID is on disk before any part is handed out.
+  async #createUpload({ headers }: Prepared): Promise<void> {
+    const { spec } = this.#record.load();
+    const destination = this.#destination();
+    this.#record.record({ type: "createSending", now: Date.now() });
+    await this.#record.onDisk();
+    try {
+      const { uploadId } = await createMultipartUpload(destination, spec.destination, headers);
+      this.#record.record({ type: "created", uploadId }, "upload_created");
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (isRefusal(failure)) this.#record.record({ type: "swept" });
+      if (!dropHeader(this.#record, headers, failure)) throw error;
+    }
+  }
+
+  // 2b. A Create without an answer may have made an upload that nobody knows: it is aborted before the next is made.
+  async #sweep(sinceMs: number): Promise<void> {
+    const { spec } = this.#record.load();
+    const destination = this.#destination();
+    for (const uploadId of await this.#strays(destination, sinceMs)) {
+      try {
+        await endUpload(destination, spec.destination, uploadId);
+        this.#record.timeline.add(Date.now(), "stray_upload_aborted");
+      } catch (error) {
+        const failure = failureOf(error, "destination");
+        if (!saysNo(failure)) throw error;
+        this.#record.debts.add({ kind: "upload", uploadId }, failure, Date.now(), Math.random());
+      }
+    }
+    this.#record.record({ type: "swept" });
+  }
+
+  async #strays(destination: S3, sentAtMs: number): Promise<string[]> {
+    const { spec } = this.#record.load();
+    try {
+      return await findStrays(destination, spec.destination, { sentAtMs, endedAtMs: null });
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (!saysNo(failure)) throw error;
+      this.#record.warn(
+        `An upload whose creation was not answered may be left: it cannot be looked for (${failure.code})`,
+      );
+      return [];
+    }
+  }
+
+  // 3. Parts are copied by the lanes (coordinator.ts).
+
+  // 3a. The copy has rested, and every part would be refused if the source has changed meanwhile: so it is asked once.
+  async #recheckSource({ sourceEtag, plan }: Prepared): Promise<void> {
+    const { spec } = this.#record.load();
+    const { headers } = await headObject(this.#source(), spec.source);
+    const etag = headers.get("etag") ?? "";
+    const same =
+      bareEtag(etag) === bareEtag(sourceEtag) && Number(headers.get("content-length")) === plan.sizeBytes;
+    if (same) {
+      this.#record.record({ type: "sourceSame" }, "source_unchanged");
+      return;
+    }
+    const message = `The source has changed: its ETag was ${sourceEtag} when the copy began and is ${etag} now`;
+    this.#failed({ ...meshFailure("source_changed", message, "HeadObject"), side: "source" });
+  }
+
+  // 3b. A lane has died. What it brought to the store is not sent again; the store itself tells what that is.
+  async #findParts(uploadId: string): Promise<void> {
+    const { spec, job } = this.#record.load();
+    const work = workOf(job);
+    if (work.phase !== "uploading") return;
+    const listed = await this.#listParts(spec.destination, uploadId);
+    this.#record.transaction(() => {
+      const { parts, timeline } = this.#record;
+      const { lost } = parts.totals();
+      const found = parts.settleLost(listed ?? [], work.object.proof.digests.length > 0, Date.now());
+      timeline.add(Date.now(), "lost_parts_found", `${found} of ${lost} are at the store`);
+      this.#record.record({ type: "partsFound" });
+    });
+  }
+
+  // 4. All parts are reported: does the store have them, and do they add up to what the source says of itself?
+  async #checkParts(object: Prepared, upload: Upload): Promise<void> {
+    if (upload.kind === "parts") {
+      const lost = await this.#reconcileParts(upload.uploadId);
+      if (lost !== null && lost > 0) {
+        this.#record.timeline.add(Date.now(), "parts_missing", `${lost} parts are sent again`);
+        return;
+      }
+    }
+    const [first] = this.#record.parts.finished();
+    const made = upload.kind === "whole" ? (first?.etag ?? null) : null;
+    const corrupt = this.#record.transaction(() => this.#record.parts.checkDigests());
+    if (corrupt !== null) {
+      if (corrupt.kind === "failed") return this.#failed(corrupt.failure);
+      if (made !== null) await this.#removeObject(made, "corrupt");
+      this.#record.timeline.add(Date.now(), "parts_corrupt", `${corrupt.count} parts are sent again`);
+      return;
+    }
+    const mismatch = await mismatchWithSource(object, this.#record.parts);
+    if (mismatch === null && upload.kind === "parts" && this.#isUnprovable(object)) {
+      // What was there under this name is still there: better now than when the object has appeared.
+      return this.#failed(meshFailure("proof_impossible", NO_PROOF, "checkParts"));
+    }
+    if (mismatch === null) {
+      this.#record.record({ type: "partsChecked" }, "parts_checked");
+      return;
+    }
+    // Once more, with digests of every part: either it was an accident, or the source's word is no MD5 after all.
+    if (object.timesRedone > 0) return this.#failed(meshFailure("checksum_mismatch", mismatch, "checkParts"));
+    // A PutObject has made an object already, and one that sends only where nothing is would be refused for its sake.
+    if (made !== null) await this.#removeObject(made, "corrupt");
+    const digests = [...new Set([...object.proof.digests, "md5" as const])];
+    this.#record.transaction(() => {
+      this.#record.parts.reopenAll();
+      const proof = { ...object.proof, digests };
+      this.#record.record({ type: "sentAgain", proof }, "sent_again", mismatch);
+    });
+  }
+
+  // 5. The object appears, whole or not at all. "Sent" is on disk first: from then on the outcome may be unknown.
+  async #complete({ ifExists }: Prepared, uploadId: string): Promise<void> {
+    const { spec } = this.#record.load();
+    const destination = this.#destination();
+    const conditional = ifExists !== "overwrite" && destination.store.profile.conditionalComplete;
+    // Asked for also where the condition is sent: there are stores that take it and do not heed it.
+    if (ifExists !== "overwrite" && (await objectExists(destination, spec.destination))) {
+      const failure = meshFailure(
+        "destination_exists",
+        "An object of that name appeared at the destination",
+        "HeadObject",
+      );
+      this.#record.record({ type: "conflict", failure, skip: ifExists === "skip" }, "destination_exists");
+      return;
+    }
+    const { job } = this.#record.record({ type: "completeSending" }, "complete_sent");
+    const work = workOf(job);
+    // Cancelled while we looked for another's object: what is not on disk as sent must not be sent.
+    if (work.phase !== "completing" || !work.call.sent) return;
+    await this.#record.onDisk();
+    try {
+      const parts = this.#record.parts.completed();
+      const { etag } = await completeMultipartUpload(destination, spec.destination, uploadId, {
+        parts,
+        onlyIfAbsent: conditional,
+      });
+      this.#record.record({ type: "completed", etag }, "upload_completed");
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (failure.code === "InvalidPart" && (await this.#putPartsRight(uploadId))) {
+        this.#record.record({ type: "partsRefused", failure, ...chance() }, "parts_refused", failure.message);
+      } else if (isRefusal(failure)) {
+        this.#record.record(
+          { type: "completeRefused", failure, ...chance() },
+          "complete_refused",
+          failure.message,
+        );
+      } else {
+        this.#failed(failure);
+      }
+    }
+  }
+
+  // 6. After an unknown outcome: an object that bears our copy ID and size is ours, any other proves nothing.
+  async #findObject(object: Prepared, uploadId: string | null): Promise<void> {
+    const { spec, job } = this.#record.load();
+    const destination = this.#destination();
+    try {
+      const { headers } = await headObject(destination, spec.destination);
+      const etag = headers.get("etag");
+      if (etag !== null && (await this.#isOurs(headers, object))) {
+        this.#record.transaction(() => {
+          // Nobody has reported the one PutObject that made it.
+          if (object.plan.kind === "whole")
+            this.#record.parts.finishWhole(etag, object.plan.sizeBytes, Date.now());
+          this.#record.record({ type: "objectFound", etag }, "object_found");
+        });
+        return;
+      }
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      // A store that refuses to show the object of a PutObject it has refused as well holds none.
+      const absent = failure.status === 404 || (job.phase === "aborting" && saysNo(failure));
+      if (!absent) throw error;
+    }
+    const uploadGone =
+      uploadId !== null && (await lookForUpload(destination, spec.destination, uploadId)) === "gone";
+    this.#record.record({ type: "objectAbsent", uploadGone });
+  }
+
+  // 7. The proof, from what the destination itself says.
+  async #verify(object: Prepared, completedEtag: string | null): Promise<void> {
+    const { spec } = this.#record.load();
+    const { headers } = await headObject(this.#destination(), spec.destination).catch((error: unknown) => {
+      const failure = failureOf(error, "destination");
+      throw failure.status === 404 ? new StepError({ ...failure, code: "object_not_visible" }) : error;
+    });
+    const etag = headers.get("etag");
+    const answered = object.plan.kind === "parts" ? (completedEtag ?? "unsaid") : this.#etagOfOnlyAttempt();
+    if (etag === null || !(await this.#isOurs(headers, object, answered))) {
+      return this.#failed(
+        meshFailure(
+          "verification_failed",
+          `The destination holds another object than the one copied: ${headers.get("content-length")} bytes ` +
+            `with ETag ${etag}; ${object.plan.sizeBytes} bytes were copied`,
+          "HeadObject",
+        ),
+      );
+    }
+    const verdict = conclude({
+      plan: object.proof,
+      sourceEtag: object.sourceEtag,
+      destinationEtag: etag,
+      destinationEncryptedWithKey: isEncryptedWithKey(headers),
+      destinationChecksums: spec.verify === "off" ? [] : fullObjectChecksums(headers),
+      ourChecksum: combinedChecksum(object, this.#record.parts),
+      partsMatch: areAllMd5(this.#record.parts.finished(), unitCount(object.plan)),
+    });
+    if (!verdict.ok) {
+      await this.#removeObject(etag, "corrupt");
+      return this.#failed(meshFailure("checksum_mismatch", verdict.message, "HeadObject"));
+    }
+    if (spec.verify === "strict" && verdict.proof === "length") {
+      await this.#removeObject(etag, "unproved");
+      return this.#failed(meshFailure("proof_impossible", NO_PROOF, "HeadObject"));
+    }
+    for (const loss of unshownAttributes(object.headers, headers)) this.#record.warn(loss);
+    this.#record.record({ type: "verified", etag, proof: verdict.proof }, "verified", verdict.proof);
+  }
+
+  // 8. The end without an object. The coordinator has seen to it that no part is in flight.
+  async #abort(uploadId: string): Promise<void> {
+    await endUpload(this.#destination(), this.#record.load().spec.destination, uploadId);
+    this.#record.record({ type: "aborted" }, "upload_aborted");
+  }
+
+  /** Strict, and the parts' ETags turned out to be no MD5s: then only a checksum of the whole object can prove it. */
+  #isUnprovable({ proof }: Prepared): boolean {
+    const { spec } = this.#record.load();
+    const hopesForChecksum =
+      proof.sourceChecksum !== null || proof.digests.some((digest) => digest !== "md5");
+    return spec.verify === "strict" && this.#record.parts.hasOpaqueEtags() && !hopesForChecksum;
+  }
+
+  /** An object of ours that is wrong, or that nobody wanted without a proof, must not be found as if it were right. */
+  async #removeObject(etag: string, why: "corrupt" | "unproved"): Promise<void> {
+    const { spec } = this.#record.load();
+    try {
+      await removeExactly(this.#destination(), spec.destination, etag);
+      this.#record.timeline.add(Date.now(), `${why}_object_deleted`);
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (!saysNo(failure)) throw error;
+      this.#record.warn(`The destination object is ${why} and could not be deleted: ${failure.message}`);
+    }
+  }
+
+  /** The store refuses a part. @returns false when nothing tells which */
+  async #putPartsRight(uploadId: string): Promise<boolean> {
+    if ((await this.#reconcileParts(uploadId)) !== null) return true;
+    return this.#record.transaction(() => this.#record.parts.reopenRaced()) > 0;
+  }
+
+  /** Sets the part table right by ListParts. @returns how many parts are to be sent again, null if it cannot be told */
+  async #reconcileParts(uploadId: string): Promise<number | null> {
+    const listed = await this.#listParts(this.#record.load().spec.destination, uploadId);
+    return listed && this.#record.transaction(() => this.#record.parts.reconcile(listed));
+  }
+
+  /** What the store has of an upload; null from a store that does not tell (501, 403): then the table is the truth. */
+  async #listParts(address: ObjectAddress, uploadId: string): Promise<ListedPart[] | null> {
+    try {
+      return await listParts(this.#destination(), address, uploadId);
+    } catch (error) {
+      const failure = failureOf(error, "destination");
+      if (failure.code !== "NoSuchUpload" && saysNo(failure)) return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Is it the object that this copy made? The copy ID says so; without one, only an ETag that nobody else can have.
+   *
+   * @param answered the ETag that the store itself gave when it made the object, whatever it is made of: the object must
+   *   still have it. `unsaid`: it said that it made the object, and no ETag (Ceph does so). Null: nothing is known.
+   */
+  async #isOurs(
+    headers: Headers,
+    { copyId, plan, proof, sourceEtag }: Prepared,
+    answered: string | null = null,
+  ): Promise<boolean> {
+    const etag = bareEtag(headers.get("etag") ?? "").toLowerCase();
+    if (Number(headers.get("content-length")) !== plan.sizeBytes) return false;
+    if (copyId !== null && headers.get(COPY_ID_HEADER) !== copyId) return false;
+    if (answered !== null && answered !== "unsaid") return bareEtag(answered).toLowerCase() === etag;
+    if (copyId !== null) return true;
+    const { parts } = this.#record;
+    if (plan.kind === "parts") {
+      const predicted = await predictedEtag(parts, "parts");
+      return predicted === null ? answered === "unsaid" : predicted === etag;
+    }
+    // Of a PutObject whose answer was lost no ETag is known; the MD5 of the source's bytes is as good.
+    const expected = proof.etag === "kept" ? sourceEtag : "";
+    return bareEtag(parts.finished()[0]?.etag ?? expected).toLowerCase() === etag;
+  }
+
+  /** The ETag that PutObject answered; null after several attempts, of which any may have been the last to land. */
+  #etagOfOnlyAttempt(): string | null {
+    const { parts } = this.#record;
+    return parts.totals().attempts === 1 ? (parts.finished()[0]?.etag ?? null) : null;
+  }
+
+  #failed(failure: Failure): void {
+    this.#record.record({ type: "stepFailed", failure, ...chance() }, "step_failed", failure.message);
+  }
+
+  #source(): S3 {
+    return this.#connect("source");
+  }
+
+  #destination(): S3 {
+    return this.#connect("destination");
+  }
+
+  #connect(side: "source" | "destination"): S3 {
+    const { id, spec } = this.#record.load();
+    const store = findKnownStore(this.#env, spec[side], spec.known);
+    const userAgent = `bucket-brigade copy/${id} coordinator`;
+    return connect(store, userAgent, this.#turnsAt(store), (error) => this.#hear(error.toFailure(side)));
+  }
+}
+
+const NO_PROOF = "The destination gives no value that proves the copy, and verify is strict";
+
+const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);
+
+function chance(): { now: number; random: number } {
+  return { now: Date.now(), random: Math.random() };
+}
+
+/** Goes on without a header that the store refused. @returns false when there is none to leave out, or the caller wants all */
+export function dropHeader(record: CopyRecord, headers: Prepared["headers"], failure: Failure): boolean {
+  if (!saysNo(failure) || record.load().spec.ifLossy === "fail") return false;
+  const dropped = droppable(headers, failure);
+  if (dropped === null) return false;
+  record.transaction(() => {
+    record.warn(dropped.loss);
+    record.record({ type: "headerDropped", header: dropped.name }, "attribute_dropped", dropped.loss);
+  });
+  return true;
+}

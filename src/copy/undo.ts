@@ -1,0 +1,114 @@
+// Takes back at the destination what a copy has begun there. Every function here may be called twice, and returns only
+// when the store itself shows that nothing is left, or cannot show it and says that it has done so.
+//
+// What it needs: the destination. It knows nothing of the copy's state; steps.ts does.
+
+import type { OwedDebt } from "./debts.ts";
+import { COPY_ID_HEADER } from "../object/attributes.ts";
+import { removeExactly } from "../s3/conditions.ts";
+import { S3Error } from "../s3/errors.ts";
+import type { ObjectAddress, S3 } from "../s3/request.ts";
+import { saysNo } from "../s3/retry.ts";
+import { abortMultipartUpload, headObject, listParts, listUploadsOfKey } from "../s3/s3.ts";
+
+/** A store's times are whole seconds and its clock is not ours; more would risk an upload that another tool has begun. */
+const CLOCK_TOLERANCE_MS = 2_000;
+
+/**
+ * Aborts an upload. The caller has seen to it that no part is in flight; one that lands all the same is found here.
+ *
+ * @throws {S3Error} `upload_still_there` when the store lists parts after the abort: abort again
+ */
+export async function endUpload(destination: S3, address: ObjectAddress, uploadId: string): Promise<void> {
+  await abortMultipartUpload(destination, address, uploadId);
+  if ((await lookForUpload(destination, address, uploadId)) !== "there") return;
+  throw new S3Error("AbortMultipartUpload", address, {
+    code: "upload_still_there",
+    detail: "the store lists parts after the abort",
+  });
+}
+
+/**
+ * Does the store still know an upload? `empty`: it does, and has no part of it, as some stores answer for a while after
+ * an abort. `unknown`: the store cannot list parts (501, 403).
+ *
+ * @throws {S3Error}
+ */
+export async function lookForUpload(
+  destination: S3,
+  address: ObjectAddress,
+  uploadId: string,
+): Promise<"there" | "empty" | "gone" | "unknown"> {
+  try {
+    const parts = await listParts(destination, address, uploadId);
+    return parts.length === 0 ? "empty" : "there";
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    if (error.code === "NoSuchUpload" || error.status === 404) return "gone";
+    if (saysNo(error.toFailure("destination"))) return "unknown";
+    throw error;
+  }
+}
+
+/**
+ * The uploads that an unanswered CreateMultipartUpload may have made. Only uploads of this very key that began since it
+ * was sent, and before this copy ended, can be ours; S3 has no other mark of an upload.
+ *
+ * @param span.endedAtMs another copy may have begun since; null while this one goes on
+ * @returns their upload IDs
+ * @throws {S3Error} also when the store cannot list its uploads
+ */
+export async function findStrays(
+  destination: S3,
+  address: ObjectAddress,
+  { sentAtMs, endedAtMs }: { sentAtMs: number; endedAtMs: number | null },
+): Promise<string[]> {
+  // A store tells whole seconds: of the second in which the copy ended nothing is known.
+  const untilMs = endedAtMs === null ? Infinity : Math.floor(endedAtMs / 1000) * 1000;
+  const uploads = await listUploadsOfKey(destination, address);
+  return uploads
+    .filter(({ initiatedMs }) => initiatedMs >= sentAtMs - CLOCK_TOLERANCE_MS && initiatedMs < untilMs)
+    .map(({ uploadId }) => uploadId);
+}
+
+/**
+ * Deletes the object that bears a copy ID; any other is left alone.
+ *
+ * @returns whether there was one
+ * @throws {S3Error}
+ */
+async function removeOurs(destination: S3, address: ObjectAddress, copyId: string): Promise<boolean> {
+  try {
+    const { headers } = await headObject(destination, address);
+    const etag = headers.get("etag");
+    if (headers.get(COPY_ID_HEADER) !== copyId || etag === null) return false;
+    await removeExactly(destination, address, etag);
+    return true;
+  } catch (error) {
+    if (error instanceof S3Error && error.status === 404) return false;
+    throw error;
+  }
+}
+
+/** Does what a debt asks for. @returns what was found, for people @throws {S3Error} when it is still owed */
+export async function payDebt(
+  destination: S3,
+  address: ObjectAddress,
+  { debt, sinceMs }: OwedDebt,
+): Promise<string> {
+  switch (debt.kind) {
+    case "upload":
+      await endUpload(destination, address, debt.uploadId);
+      return "the unfinished upload has been aborted";
+    case "stray": {
+      const span = { sentAtMs: debt.sentAtMs, endedAtMs: sinceMs };
+      const strays = await findStrays(destination, address, span);
+      for (const uploadId of strays) await endUpload(destination, address, uploadId);
+      return `${strays.length} unfinished uploads have been aborted`;
+    }
+    case "object":
+      return (await removeOurs(destination, address, debt.copyId))
+        ? "the object of an unanswered PutObject has been deleted"
+        : "no object was made";
+  }
+}

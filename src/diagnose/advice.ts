@@ -1,0 +1,80 @@
+// What a refusal means in plain words, and what to do about it: the usual mistakes with a store's configuration. Pure.
+
+import type { S3Error } from "../s3/errors.ts";
+
+/** The permission of AWS's policies that an operation needs, where it is not the operation's own name. */
+const PERMISSIONS: Readonly<Record<string, string>> = {
+  HeadBucket: "s3:ListBucket",
+  HeadObject: "s3:GetObject",
+  ListObjects: "s3:ListBucket",
+  ListObjectsV2: "s3:ListBucket",
+  CreateMultipartUpload: "s3:PutObject",
+  UploadPart: "s3:PutObject",
+  CompleteMultipartUpload: "s3:PutObject",
+  CopyObject: "s3:GetObject and s3:PutObject",
+  UploadPartCopy: "s3:GetObject and s3:PutObject",
+  ListParts: "s3:ListMultipartUploadParts",
+  ListMultipartUploads: "s3:ListBucketMultipartUploads",
+  DeleteObjects: "s3:DeleteObject",
+};
+
+type Refusal = Pick<S3Error, "operation" | "code" | "status" | "message">;
+
+/** @param name of the store, for the secret that is to be changed @returns null for what is no mistake of the setup */
+export function adviceFor(name: string, { operation, code, status, message }: Refusal): string | null {
+  const secret = `STORE_${name.toUpperCase()}`;
+  switch (code) {
+    case "InvalidAccessKeyId":
+      return `The store does not know the access key: check "accessKeyId" of ${secret}, and that it belongs to this endpoint`;
+    case "SignatureDoesNotMatch":
+      return (
+        `The store computes another signature: check "secretAccessKey" of ${secret} (a character cut off or added); ` +
+        "if it is right, something between changes the request, or the endpoint is not the store itself"
+      );
+    case "RequestTimeTooSkewed":
+      return "The store's clock and ours differ and its answer does not tell its time: its clock has to be set";
+    case "ExpiredToken":
+    case "ExpiredRequest":
+    case "TokenRefreshRequired":
+    case "InvalidToken":
+      return `The temporary credentials have ended or are spoilt: set new ones in ${secret}, all three values together`;
+    case "NoSuchBucket":
+      return "There is no such bucket at this endpoint: check its name, and that region and endpoint are those of its account";
+    case "wrong_region":
+    case "PermanentRedirect":
+    case "AuthorizationHeaderMalformed":
+    case "IllegalLocationConstraintException":
+      return `The bucket lives in another region: set "region" and "endpoint" of ${secret} to those of the bucket`;
+    case "SecondLevelDomainForbidden":
+    case "PathStyleDomainForbidden":
+      return `The store takes only virtual-hosted addresses: set "style": "virtual" in ${secret}`;
+    case "head_refused":
+      return "The store answers GET and refuses HEAD: something in front of it lets only some methods pass";
+    case "timeout":
+      return "The store does not answer in time: is the endpoint reachable from the internet, and is a firewall in front of it?";
+    case "network":
+      return adviceOnNetwork(secret, message);
+    case "bad_answer":
+      return "What answers is no S3 store: is the endpoint that of the S3 API, and not of a console or a website?";
+  }
+  if (code === "AccessDenied" || status === 403 || status === 401) {
+    const permission = PERMISSIONS[operation] ?? `s3:${operation}`;
+    return `The credentials may not do this: the key's policy needs ${permission} on this bucket`;
+  }
+  if (status === 301 || status === 307 || status === 308)
+    return `The endpoint sends elsewhere: set the store's own address in ${secret}, with https://`;
+  if (status === 400 && /https|plain http/i.test(message))
+    return `The store speaks https only: begin "endpoint" of ${secret} with https://`;
+  if (status === 404)
+    return `Nothing of S3 is at this address: check "endpoint" and "style" of ${secret}; the bucket may be missing too`;
+  return null;
+}
+
+function adviceOnNetwork(secret: string, message: string): string {
+  if (/certificate|tls|ssl/i.test(message))
+    return `The connection cannot be made safe: is the certificate valid for this host, and is it https? (${secret})`;
+  return (
+    `No connection: check the host name and port of "endpoint" in ${secret}, and whether it is https:// or http://; ` +
+    "a Worker reaches only what the internet reaches"
+  );
+}

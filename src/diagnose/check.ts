@@ -1,0 +1,184 @@
+// The check of a store: does it work with these credentials, and what can it do? It asks the store itself, under a prefix
+// of its own, and takes away again whatever it has put there, also what an earlier check that died has left behind.
+//
+// What it needs: a store of the configuration and a bucket. About fifty requests, one after the other, and 5 MiB of zeros.
+// The single questions stand in questions.ts.
+//
+// Invariants: nothing outside its prefix is written or deleted; a refusal is a finding, never the end of the check, unless
+// the store cannot be talked to at all. What a finding says was seen in an answer, not assumed.
+//
+// It changes nothing and keeps nothing: it asks a store as it is configured, whatever an earlier check has seen, and answers
+// the facts that it saw (store/facts.ts).
+
+import { type Finding, Findings } from "./findings.ts";
+import { Probes } from "./questions.ts";
+import { deleteObjects } from "../s3/delete.ts";
+import { S3Error } from "../s3/errors.ts";
+import { listObjects, listObjectsV2, MAX_PAGE_KEYS } from "../s3/list.ts";
+import { type S3, regionOf, send } from "../s3/request.ts";
+import { abortMultipartUpload } from "../s3/s3.ts";
+import type { Facts } from "../store/profiles.ts";
+
+/** Everything that checks put into a bucket begins so. */
+export const CHECK_PREFIX = ".bucket-brigade/check/";
+
+/** A check that is this old has died: what it left is taken away by the next one. */
+const LEFT_AFTER_MS = 60 * 60_000;
+
+const CLOCK_SLACK_SECONDS = 300;
+
+export interface CheckResult {
+  /** What a copy cannot do without works: reading, and for a destination writing and multipart uploads. */
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+  readonly advice: readonly string[];
+  /** Has it answered at all? Only then is there anything to keep. */
+  readonly reached: boolean;
+  readonly facts: Facts;
+  readonly leftovers: readonly string[];
+}
+
+/** Without these a store is of no use as what it is checked for. */
+const NEEDED: ReadonlySet<string> = new Set(["list", "put", "get", "range", "if-match", "multipart"]);
+
+/** @param writes check it as a destination too @param now for the name of this check's prefix */
+export async function checkStore(
+  s3: S3,
+  bucket: string,
+  { writes, now }: { writes: boolean; now: number },
+): Promise<CheckResult> {
+  return await new StoreCheck(s3, bucket, now).run(writes);
+}
+
+class StoreCheck {
+  readonly #s3: S3;
+  readonly #bucket: string;
+  readonly #now: number;
+  readonly #prefix: string;
+  readonly #findings: Findings;
+  readonly #probes: Probes;
+
+  constructor(s3: S3, bucket: string, now: number) {
+    this.#s3 = s3;
+    this.#bucket = bucket;
+    this.#now = now;
+    this.#prefix = `${CHECK_PREFIX}${now}/`;
+    this.#findings = new Findings(s3.store.name);
+    this.#probes = new Probes(s3, bucket, this.#prefix, this.#findings);
+  }
+
+  async run(writes: boolean): Promise<CheckResult> {
+    const findings = this.#findings;
+    const probes = this.#probes;
+    const reached = await this.#reach();
+    const listed = reached && (await this.#list());
+    // Asked once more where the list has found out the region or the clock.
+    if (listed && this.#findings.outcomeOf("bucket") === null) await this.#reach();
+    if (reached && writes) {
+      await this.#takeAway(CHECK_PREFIX, (key) => this.#isLeftover(key));
+      if (await probes.putAndRead()) {
+        await probes.conditions();
+        await probes.attributes();
+        await probes.checksums();
+        await probes.copyInside();
+        await probes.multipart();
+      }
+    } else if (listed) {
+      await probes.readOnly();
+    }
+    const leftovers = reached && writes ? await this.#cleanUp() : [];
+    const needed = [...NEEDED].filter((check) => writes || !["put", "multipart"].includes(check));
+    return {
+      ok: reached && needed.every((check) => ["yes", "skipped"].includes(findings.outcomeOf(check) ?? "no")),
+      findings: findings.list(),
+      advice: findings.advice(),
+      reached,
+      facts: findings.facts,
+      leftovers,
+    };
+  }
+
+  // 1. Is there anybody, do the credentials count, is it the right region, what time is it there?
+  async #reach(): Promise<boolean> {
+    const { name, region } = this.#s3.store;
+    try {
+      const address = { bucket: this.#bucket, key: null };
+      const { headers } = await send(this.#s3, "HeadBucket", address, { method: "HEAD" });
+      const told = regionOf(this.#s3.store, this.#bucket);
+      this.#findings.found("bucket", "yes", `it is there, in region ${told}`);
+      if (told !== region) {
+        const sentence = `The bucket lives in ${told} and "region" of store "${name}" is ${region}: set it, it saves a refusal`;
+        this.#findings.advise(sentence);
+      }
+      const serverMs = Date.parse(headers.get("date") ?? "");
+      const offsetMs = serverMs - Date.now();
+      if (!Number.isNaN(serverMs)) {
+        const seconds = Math.round(offsetMs / 1000);
+        this.#findings.found(
+          "clock",
+          Math.abs(seconds) < CLOCK_SLACK_SECONDS ? "yes" : "no",
+          `the store's clock is ${seconds} s from ours`,
+        );
+      }
+      return true;
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      // A HEAD that is refused has no code: the list that follows tells it, and may be allowed although this is not.
+      if (error.status !== null && error.code !== "wrong_region") return true;
+      this.#findings.refused("bucket", error);
+      return false;
+    }
+  }
+
+  async #list(): Promise<boolean> {
+    try {
+      const page = await listObjectsV2(this.#s3, this.#bucket, { prefix: "", maxKeys: 1 });
+      this.#findings.found(
+        "list",
+        "yes",
+        page.isV1 ? "only the first version of ListObjects is known" : "ListObjectsV2",
+      );
+      return true;
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      const first = await listObjects(this.#s3, this.#bucket, { prefix: "", maxKeys: 1 }).catch(() => null);
+      if (first === null) this.#findings.refused("list", error);
+      else this.#findings.found("list", "yes", "only the first version of ListObjects is known");
+      return first !== null;
+    }
+  }
+
+  // 9. Everything away again, and a look whether it is.
+  async #cleanUp(): Promise<string[]> {
+    for (const { key, uploadId } of this.#probes.uploads) {
+      await this.#findings.attempt("abort", async () => {
+        await abortMultipartUpload(this.#s3, { bucket: this.#bucket, key }, uploadId);
+        return ["yes", "uploads are aborted"];
+      });
+    }
+    await this.#takeAway(this.#prefix, () => true);
+    const left = await listObjectsV2(this.#s3, this.#bucket, { prefix: this.#prefix }).catch(() => null);
+    const keys = left?.objects.map(({ key }) => key) ?? [];
+    if (keys.length > 0)
+      this.#findings.advise(
+        `${keys.length} objects under "${this.#prefix}" could not be deleted: delete them by hand`,
+      );
+    return keys;
+  }
+
+  async #takeAway(prefix: string, isOurs: (key: string) => boolean): Promise<void> {
+    await this.#findings.attempt("delete", async () => {
+      const page = await listObjectsV2(this.#s3, this.#bucket, { prefix, maxKeys: MAX_PAGE_KEYS });
+      const keys = page.objects.map(({ key }) => key).filter(isOurs);
+      const { refused } =
+        keys.length === 0 ? { refused: [] } : await deleteObjects(this.#s3, this.#bucket, keys);
+      const [first] = refused;
+      return first === undefined ? ["yes", "DeleteObjects"] : ["refused", `${first.code}: ${first.message}`];
+    });
+  }
+
+  #isLeftover(key: string): boolean {
+    const atMs = Number(/^(\d+)\//.exec(key.slice(CHECK_PREFIX.length))?.[1] ?? Number.NaN);
+    return this.#now - atMs > LEFT_AFTER_MS;
+  }
+}

@@ -1,0 +1,128 @@
+// A check of a store as it is asked for and as it is answered: the request's schema, the report as JSON, and as a table for
+// a terminal. Pure.
+
+import { z } from "zod";
+import type { CheckResult } from "./check.ts";
+import type { Outcome } from "./findings.ts";
+import { parseWith } from "../http/fields.ts";
+import { Problem } from "../http/problem.ts";
+import { checkBucket } from "../store/address.ts";
+import { effectOf } from "../store/facts.ts";
+import type { Facts } from "../store/profiles.ts";
+import { type Store, findStore } from "../store/stores.ts";
+
+/** `as`: what it is checked for; by default a destination, unless it is readOnly. */
+export const CheckRequestSchema = z.strictObject({
+  bucket: z.string().min(1).optional(),
+  as: z.enum(["source", "destination"]).optional(),
+});
+
+/** @throws {Problem} when the store, the bucket or the role cannot be checked */
+export function resolveCheck(
+  name: string,
+  body: unknown,
+  env: Readonly<Record<string, unknown>>,
+): { store: Store; bucket: string; as: CheckReport["as"] } {
+  const request = parseWith(CheckRequestSchema, body);
+  const { buckets: [only] = [], readOnly = false } = findStore(env, name);
+  const bucket = request.bucket ?? only;
+  if (bucket === undefined)
+    throw new Problem(400, "invalid_request", `"bucket" is missing: name one, as in -d bucket=photos`);
+  const store = checkBucket("bucket", { store: name, bucket }, env);
+  const as = request.as ?? (readOnly ? "source" : "destination");
+  if (readOnly && as === "destination")
+    throw new Problem(
+      403,
+      "store_read_only",
+      `Store "${name}" is set readOnly: it can be checked as a source only`,
+    );
+  return { store, bucket, as };
+}
+
+export interface CheckReport {
+  readonly store: string;
+  readonly bucket: string;
+  readonly as: "source" | "destination";
+  readonly ok: boolean;
+  readonly findings: CheckResult["findings"];
+  readonly advice: readonly string[];
+  /** What was seen otherwise than it is assumed of the provider: goes before that from now on. */
+  readonly profile: Facts;
+  /** What the secret's own profile says otherwise than it was seen: the secret counts. */
+  readonly overruled: Facts;
+  /** Is what was seen kept, for whatever begins from now on? */
+  readonly kept: boolean;
+  /** What becomes of it, in a sentence. */
+  readonly use: string;
+  readonly leftovers: readonly string[];
+}
+
+export function checkReport(
+  store: Store,
+  bucket: string,
+  as: CheckReport["as"],
+  { ok, reached, findings, advice, facts, leftovers }: CheckResult,
+): CheckReport {
+  const { name } = store;
+  const use = reached
+    ? `What was seen is kept: copies, syncs and scheduled runs with ${name}:${bucket} that begin from now on go by it; ` +
+      `DELETE /stores/${name}/check forgets it`
+    : "Nothing is kept: the store was not reached";
+  return {
+    store: name,
+    bucket,
+    as,
+    ok,
+    findings,
+    advice,
+    ...effectOf(store, facts),
+    kept: reached,
+    use,
+    leftovers,
+  };
+}
+
+const MARKS: Readonly<Record<Outcome, string>> = {
+  yes: "yes",
+  no: "no",
+  ignored: "IGNORED",
+  refused: "REFUSED",
+  skipped: "-",
+};
+
+/** For `curl -H "Accept: text/plain"`. */
+export function checkTable({
+  store,
+  bucket,
+  as,
+  ok,
+  findings,
+  advice,
+  profile,
+  overruled,
+  use,
+  leftovers,
+}: CheckReport): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const lines = [
+    `${store}:${bucket} as a ${as}: ${ok ? "works" : "does NOT work"}`,
+    "",
+    ...findings.map(
+      ({ check, outcome, detail }) => `  ${check.padEnd(width)}  ${MARKS[outcome].padEnd(7)}  ${detail}`,
+    ),
+  ];
+  if (advice.length > 0) lines.push("", "What to do:", ...advice.map((sentence) => `  - ${sentence}`));
+  if (Object.keys(profile).length > 0)
+    lines.push("", "Otherwise than is assumed of its provider:", `  ${JSON.stringify(profile)}`);
+  if (Object.keys(overruled).length > 0) {
+    const secret = `STORE_${store.toUpperCase()}`;
+    lines.push(
+      "",
+      `Otherwise than "profile" of ${secret} says, which counts until it is changed there:`,
+      `  ${JSON.stringify(overruled)}`,
+    );
+  }
+  lines.push("", `${use}.`);
+  if (leftovers.length > 0) lines.push("", "Could not be deleted:", ...leftovers.map((key) => `  ${key}`));
+  return lines.join("\n") + "\n";
+}

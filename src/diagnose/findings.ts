@@ -1,0 +1,100 @@
+// What a check of a store has seen so far: findings, facts for the store's profile, and advice.
+//
+// Invariant: a refusal becomes a finding; what is no store's answer is thrown on. A fact is what an answer showed: that a
+// right is missing, a store is overloaded or no answer came makes a finding and no fact, since copies will go by it.
+
+import { adviceFor } from "./advice.ts";
+import { S3Error } from "../s3/errors.ts";
+import { verdictOf } from "../s3/retry.ts";
+import type { Fact, Facts } from "../store/profiles.ts";
+
+/** `ignored`: the store said yes and did not do it, which is worse than a no. */
+export type Outcome = "yes" | "no" | "ignored" | "refused" | "skipped";
+
+export interface Finding {
+  readonly check: string;
+  readonly outcome: Outcome;
+  readonly detail: string;
+}
+
+/** Facts that a store's refusal is an answer to. */
+type Feature = Extract<
+  Fact,
+  | "checksumMode"
+  | "conditionalPut"
+  | "conditionalComplete"
+  | "copyObject"
+  | "uploadPartCopy"
+  | "websiteRedirect"
+>;
+
+export class Findings {
+  readonly #store: string;
+  readonly #list: Finding[] = [];
+  readonly #advice = new Set<string>();
+  readonly facts: { -readonly [K in keyof Facts]?: Facts[K] } = {};
+
+  /** @param store its name in the configuration, for advice */
+  constructor(store: string) {
+    this.#store = store;
+  }
+
+  list(): readonly Finding[] {
+    return this.#list;
+  }
+
+  advice(): string[] {
+    return [...this.#advice];
+  }
+
+  outcomeOf(check: string): Outcome | null {
+    return this.#list.find((finding) => finding.check === check)?.outcome ?? null;
+  }
+
+  advise(sentence: string): void {
+    this.#advice.add(sentence);
+  }
+
+  /**
+   * Runs one check.
+   *
+   * @param feature that it asks for: a store that does not know it says so
+   * @returns whether the store has done what it was asked to
+   */
+  async attempt(
+    check: string,
+    run: () => Promise<[Outcome, string]>,
+    feature: Feature | null = null,
+  ): Promise<boolean> {
+    try {
+      const [outcome, detail] = await run();
+      this.found(check, outcome, detail);
+      return outcome === "yes";
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      if (feature !== null && isUnknown(error)) this.facts[feature] = false;
+      this.refused(check, error);
+      return false;
+    }
+  }
+
+  refused(check: string, error: S3Error): void {
+    this.found(check, "refused", error.message);
+    const advice = adviceFor(this.#store, error);
+    if (advice !== null) this.#advice.add(advice);
+  }
+
+  /** The last finding of a check counts: deleting is tried twice. */
+  found(check: string, outcome: Outcome, detail: string): void {
+    const index = this.#list.findIndex((finding) => finding.check === check);
+    const finding = { check, outcome, detail };
+    if (index === -1) this.#list.push(finding);
+    else if (this.#list[index]?.outcome === "yes") this.#list[index] = finding;
+  }
+}
+
+/** Does the store say that it has not got what was asked of it? Other refusals may be another matter tomorrow. */
+export function isUnknown(error: S3Error): boolean {
+  const isStatus = error.status === 400 || error.status === 405 || error.status === 501;
+  return isStatus && verdictOf(error.toFailure("destination")) === "fatal";
+}

@@ -1,0 +1,79 @@
+// The dashboard as it is sent: one page, put together from the files in dashboard/, with a policy that lets it run its own
+// script, use its own style, talk to this mesh, and nothing else.
+//
+// The scripts are modules of each other for their readers and for the type checker. Here they stand in one, those that
+// are needed before those that need them, each in a scope of its own out of which only its exports are handed.
+
+import api from "../dashboard/api.js";
+import app from "../dashboard/app.js";
+import chart from "../dashboard/chart.js";
+import copy from "../dashboard/copy.js";
+import dom from "../dashboard/dom.js";
+import lists from "../dashboard/lists.js";
+import map from "../dashboard/map.js";
+import page from "../dashboard/page.html";
+import stores from "../dashboard/stores.js";
+import style from "../dashboard/style.css";
+import sync from "../dashboard/sync.js";
+
+interface Dashboard {
+  readonly html: string;
+  readonly policy: string;
+}
+
+let dashboard: Promise<Dashboard> | null = null;
+
+export async function dashboardResponse(): Promise<Response> {
+  dashboard ??= assemble();
+  const { html, policy } = await dashboard;
+  return new Response(html, {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "cache-control": "no-cache",
+      "content-security-policy": policy,
+      "permissions-policy": "camera=(), geolocation=(), microphone=()",
+      "referrer-policy": "no-referrer",
+      vary: "accept",
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+    },
+  });
+}
+
+async function assemble(): Promise<Dashboard> {
+  const script = [dom, api, map, chart, copy, lists, stores, sync, app].map(inScope).join("\n");
+  // Functions, lest a "$&" in a script means something.
+  const html = page.replace("/* style */", () => style).replace("/* script */", () => script);
+  const policy = [
+    "default-src 'none'",
+    `script-src '${await hashOf(contentOf(html, "script"))}'`,
+    `style-src '${await hashOf(contentOf(html, "style"))}'`,
+    "img-src data:",
+    "connect-src 'self'",
+    "form-action 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ];
+  return { html, policy: policy.join("; ") };
+}
+
+function inScope(source: string): string {
+  const declared = source.matchAll(/^export (?:async )?(?:function\*?|class|const) (\w+)/gm);
+  const names = Array.from(declared, ([, name]) => name).join(", ");
+  const body = source.replaceAll(/^import [^;]*;\n/gm, "").replaceAll(/^export /gm, "");
+  return `const { ${names} } = (() => {\n${body}return { ${names} };\n})();`;
+}
+
+function contentOf(html: string, tag: "script" | "style"): string {
+  const content = new RegExp(`<${tag}[^>]*>([^]*)</${tag}>`).exec(html)?.[1];
+  if (content === undefined) throw new Error(`The page has no <${tag}>`);
+  return content;
+}
+
+/** As a Content-Security-Policy names it. */
+async function hashOf(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;
+}

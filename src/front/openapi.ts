@@ -1,0 +1,106 @@
+// The HTTP API described by itself: OpenAPI 3.1 at /openapi.json, made of the schemas that parse the requests and of
+// those that the tests hold the answers against. Pure.
+//
+// Invariant: what it lists are the routes that the app has (they are handed in); a route that operations.ts
+// does not describe is listed without a description, which a test finds.
+
+import { z } from "zod";
+import * as answers from "../view/answers.ts";
+import { type Answer, COMMON_PROBLEMS, OPERATIONS, REQUESTS, WRITE_PROBLEMS } from "./operations.ts";
+
+/** @param routes those that the app has, as `GET /copies/:id` */
+export function openApi(routes: readonly string[]): Record<string, unknown> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const route of routes) {
+    const [method = "", path = ""] = route.split(" ");
+    const operations = (paths[path.replaceAll(/:(\w+)/g, "{$1}")] ??= {});
+    operations[method.toLowerCase()] = describe(route, method, path);
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Bucket Brigade",
+      version: "0.1.0",
+      description: "Copies objects of any size between S3-compatible object stores",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: "/" }],
+    security: [{ token: [] }],
+    paths,
+    components: {
+      securitySchemes: { token: { type: "http", scheme: "bearer" } },
+      schemas: { ...schemasOf(REQUESTS, "input"), ...schemasOf(answers, "output") },
+    },
+  };
+}
+
+function describe(route: string, method: string, path: string): Record<string, unknown> {
+  const operation = OPERATIONS[route];
+  if (operation === undefined) return { responses: { default: { description: "Not described" } } };
+  const { summary, tag, open, parameters = [], body, answers: given, problems = {} } = operation;
+  const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
+  const common = open === true ? [] : [COMMON_PROBLEMS, ...(method === "GET" ? [] : [WRITE_PROBLEMS])];
+  const responses: Record<string, unknown> = {};
+  for (const [status, answer] of Object.entries(given)) responses[status] = describeAnswer(answer);
+  for (const table of [problems, ...common]) {
+    for (const [status, codes] of Object.entries(table)) {
+      const before = (responses[status] as { description?: string } | undefined)?.description;
+      responses[status] = {
+        description: [...(before === undefined ? [] : [before]), ...codes].join(", "),
+        content: { "application/problem+json": { schema: reference("ProblemBody") } },
+      };
+    }
+  }
+  const schema = body === undefined ? null : reference(body);
+  return {
+    operationId: operationId(method, path),
+    summary,
+    tags: [tag],
+    ...(open === true ? { security: [] } : {}),
+    parameters: [...inPath, ...parameters],
+    ...(schema === null
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: { "application/json": { schema }, "application/x-www-form-urlencoded": { schema } },
+          },
+        }),
+    responses,
+  };
+}
+
+function describeAnswer(answer: Answer | null): Record<string, unknown> {
+  if (answer === null) return { description: "Nothing more to say" };
+  const { description, type, schemas } = answer;
+  const [first, ...others] = schemas.map(reference);
+  const content =
+    first === undefined ? {} : { schema: others.length === 0 ? first : { anyOf: [first, ...others] } };
+  return { description, content: { [type]: content } };
+}
+
+function reference(name: string): { $ref: string } {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** `GET /copies/:id/parts` is getCopiesIdParts. */
+function operationId(method: string, path: string): string {
+  const words = path.split(/\W+/).filter((word) => word !== "");
+  return method.toLowerCase() + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
+}
+
+function schemasOf(
+  schemas: Readonly<Record<string, z.ZodType>>,
+  io: "input" | "output",
+): Record<string, unknown> {
+  const described = Object.entries(schemas).map(([name, schema]) => {
+    const { $schema: _, ...rest } = z.toJSONSchema(schema, { io });
+    return [name, rest] as const;
+  });
+  return Object.fromEntries(described);
+}

@@ -1,0 +1,361 @@
+// What each route of the HTTP API takes and answers, in words and by the names of its schemas: the table behind
+// /openapi.json. A route without a row here is found by a test.
+
+import type * as answers from "../view/answers.ts";
+import { CopyRequestSchema } from "../copy/spec.ts";
+import { CheckRequestSchema } from "../diagnose/check_report.ts";
+import { ProbeRequestSchema } from "../diagnose/probe_report.ts";
+import { COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
+import { ScheduleSchema } from "../schedule/spec.ts";
+import { SyncRequestSchema } from "../sync/spec.ts";
+
+type AnswerName = keyof typeof answers;
+
+interface Parameter {
+  readonly name: string;
+  readonly in: "query" | "header";
+  readonly description: string;
+  readonly schema: Readonly<Record<string, unknown>>;
+}
+
+export interface Answer {
+  readonly description: string;
+  readonly type: string;
+  /** Several: one of them. None: no JSON. */
+  readonly schemas: readonly AnswerName[];
+}
+
+export interface Operation {
+  readonly summary: string;
+  readonly tag: "Copies" | "Syncs" | "Schedules" | "Mesh";
+  readonly open?: true;
+  readonly parameters?: readonly Parameter[];
+  readonly body?: keyof typeof REQUESTS;
+  readonly answers: Readonly<Record<number, Answer | null>>;
+  /** Codes of problems, beyond those that every call may meet. */
+  readonly problems?: Readonly<Record<number, readonly string[]>>;
+}
+
+export const REQUESTS = {
+  CopyRequest: CopyRequestSchema,
+  SyncRequest: SyncRequestSchema,
+  ScheduleRequest: ScheduleSchema,
+  CheckRequest: CheckRequestSchema,
+  ProbeRequest: ProbeRequestSchema,
+} as const;
+
+const json = (description: string, ...schemas: AnswerName[]): Answer => ({
+  description,
+  type: "application/json",
+  schemas,
+});
+
+const text = (description: string, type: string): Answer => ({ description, type, schemas: [] });
+
+const query = (name: string, description: string, schema: Record<string, unknown>): Parameter => ({
+  name,
+  in: "query",
+  description,
+  schema,
+});
+
+const WAIT = query("wait", "Answers when it ends or needs a person, or after that many seconds", {
+  type: "integer",
+  minimum: 0,
+  maximum: 300,
+  default: 0,
+});
+
+const LIMIT = query("limit", "Rows of a page", { type: "integer", minimum: 1, maximum: 500, default: 50 });
+
+const CURSOR = query("cursor", 'The "next" of the page before', { type: "string" });
+
+const SWITCH = { type: "string", enum: ["", "true", "false"] };
+
+const PROGRESS = [
+  query(
+    "plain",
+    "A line at a time instead of one that rewrites itself, which is the default for curl",
+    SWITCH,
+  ),
+  query("width", "Columns", { type: "integer", minimum: 20, maximum: 500, default: 79 }),
+];
+
+const LAST_EVENT_ID: Parameter = {
+  name: "Last-Event-ID",
+  in: "header",
+  description: "Timeline entries up to this one are left out",
+  schema: { type: "string" },
+};
+
+const IDEMPOTENCY_KEY: Parameter = {
+  name: "Idempotency-Key",
+  in: "header",
+  description: "The same key and body is the same work; kept for 7 days",
+  schema: { type: "string", pattern: "^[!-~]{1,255}$" },
+};
+
+const EVENTS = text(
+  "Events `status` (without its timeline), `timeline` (with an id), `end`; a comment while nothing is new",
+  "text/event-stream",
+);
+
+const SEEN = null;
+
+const START_PROBLEMS = {
+  400: ["invalid_request", "invalid_json", "invalid_bucket", "unknown_store"],
+  403: ["store_read_only", "bucket_not_allowed"],
+  422: ["idempotency_key_reused"],
+  503: ["store_misconfigured", "misconfigured"],
+} as const;
+
+const COPY_REFUSALS = ["invalid_key", "same_object", "part_size_too_small", "part_size_too_large"] as const;
+
+const SYNC_REFUSALS = ["overlapping_prefixes"] as const;
+
+const NO_COPY = { 404: ["copy_not_found"] } as const;
+
+const NO_SYNC = { 404: ["sync_not_found"] } as const;
+
+const NO_SCHEDULE = { 400: ["invalid_request"], 404: ["schedule_not_found"] } as const;
+
+const copyVerb = (summary: string): Operation => ({
+  summary,
+  tag: "Copies",
+  answers: { 200: json("The status", "CopyStatus") },
+  problems: NO_COPY,
+});
+
+const syncVerb = (summary: string): Operation => ({
+  summary,
+  tag: "Syncs",
+  answers: { 200: json("The status", "SyncStatus") },
+  problems: NO_SYNC,
+});
+
+/** By method and path as the app has them. */
+export const OPERATIONS: Readonly<Record<string, Operation>> = {
+  "GET /": {
+    summary: "The dashboard for a browser, a short list of calls for everybody else",
+    tag: "Mesh",
+    open: true,
+    answers: { 200: text("Either", "text/plain") },
+  },
+  "GET /healthz": {
+    summary: "Liveness",
+    tag: "Mesh",
+    open: true,
+    answers: { 200: text("ok", "text/plain") },
+  },
+  "GET /openapi.json": {
+    summary: "This document",
+    tag: "Mesh",
+    open: true,
+    answers: { 200: json("OpenAPI 3.1") },
+  },
+  "GET /metrics": {
+    summary: "Counters and gauges of all copies and syncs",
+    tag: "Mesh",
+    answers: { 200: text("Prometheus text format 0.0.4", "text/plain; version=0.0.4; charset=utf-8") },
+  },
+  "GET /stores": {
+    summary: "What is configured, without secrets, what is wrong with it, and what checks have seen",
+    tag: "Mesh",
+    answers: { 200: json("The stores", "Stores") },
+  },
+  "POST /stores/:name/check": {
+    summary:
+      "Asks a store whether it works and what it can do; writes under a prefix of its own and cleans up. Whatever begins later goes by what was seen",
+    tag: "Mesh",
+    body: "CheckRequest",
+    answers: { 200: json("What was seen; as a table for Accept: text/plain", "Check") },
+    problems: {
+      400: ["invalid_request", "invalid_bucket", "unknown_store"],
+      403: ["bucket_not_allowed", "store_read_only"],
+      503: ["store_misconfigured", "store_busy"],
+    },
+  },
+  "DELETE /stores/:name/check": {
+    summary: "Forgets what checks of a store have seen; what has begun goes on by it",
+    tag: "Mesh",
+    parameters: [query("bucket", "Only what was seen of this bucket", { type: "string" })],
+    answers: { 204: null },
+    problems: { 404: ["check_not_found"] },
+  },
+  "POST /probe": {
+    summary: "Measures what this account lets pass: bodies, streams, lanes; takes minutes",
+    tag: "Mesh",
+    body: "ProbeRequest",
+    answers: { 200: json("What was measured; as a table for Accept: text/plain", "Probed") },
+    problems: {
+      400: ["invalid_request", "invalid_bucket", "unknown_store"],
+      403: ["bucket_not_allowed", "store_read_only"],
+      502: ["store_refused"],
+      503: ["store_misconfigured"],
+    },
+  },
+  "POST /copies": {
+    summary: "Starts a copy of one object",
+    tag: "Copies",
+    parameters: [IDEMPOTENCY_KEY],
+    body: "CopyRequest",
+    answers: { 202: json("It has an id and will run", "CopyStatus", "Admitted") },
+    problems: {
+      ...START_PROBLEMS,
+      400: [...START_PROBLEMS[400], ...COPY_REFUSALS],
+      409: ["destination_busy"],
+    },
+  },
+  "GET /copies": {
+    summary: "Copies, newest first",
+    tag: "Copies",
+    parameters: [
+      query("phase", "Only those in this phase", { type: "string", enum: COPY_PHASES }),
+      query("orphans", "Only those that may have left something at the destination", SWITCH),
+      LIMIT,
+      CURSOR,
+    ],
+    answers: { 200: json("A page", "CopyList") },
+    problems: { 400: ["invalid_request"] },
+  },
+  "GET /copies/:id": {
+    summary: "The status of a copy",
+    tag: "Copies",
+    parameters: [WAIT],
+    answers: { 200: json("The status", "CopyStatus") },
+    problems: { 400: ["invalid_request"], ...NO_COPY },
+  },
+  "GET /copies/:id/parts": {
+    summary: "The part table of a copy",
+    tag: "Copies",
+    parameters: [
+      query("limit", "Rows of a page", { type: "integer", minimum: 1, maximum: 1000, default: 1000 }),
+      CURSOR,
+    ],
+    answers: { 200: json("A page", "PartsPage") },
+    problems: { 400: ["invalid_request"], ...NO_COPY },
+  },
+  "GET /copies/:id/events": {
+    summary: "Server-Sent Events of a copy, to its end",
+    tag: "Copies",
+    parameters: [query("parts", "Also `parts` events: what becomes of each part", SWITCH), LAST_EVENT_ID],
+    answers: { 200: EVENTS, 204: SEEN },
+    problems: { 400: ["invalid_request"], ...NO_COPY },
+  },
+  "GET /copies/:id/progress": {
+    summary: "A live bar for curl -N, and the result",
+    tag: "Copies",
+    parameters: PROGRESS,
+    answers: { 200: text("Lines", "text/plain") },
+    problems: { 400: ["invalid_request"], ...NO_COPY },
+  },
+  "POST /copies/:id/pause": copyVerb("Hands out no more parts; the upload is kept"),
+  "POST /copies/:id/resume": copyVerb("Goes on, or tries at once what is owed"),
+  "POST /copies/:id/cancel": copyVerb("Ends it and aborts the upload"),
+  "POST /syncs": {
+    summary: "Starts a sync of a prefix",
+    tag: "Syncs",
+    parameters: [IDEMPOTENCY_KEY],
+    body: "SyncRequest",
+    answers: { 202: json("It has an id and will run", "SyncStatus", "Admitted") },
+    problems: {
+      ...START_PROBLEMS,
+      400: [...START_PROBLEMS[400], ...SYNC_REFUSALS],
+      409: ["destination_in_use"],
+    },
+  },
+  "GET /syncs": {
+    summary: "Syncs, newest first",
+    tag: "Syncs",
+    parameters: [
+      query("phase", "Only those in this phase", { type: "string", enum: SYNC_PHASES }),
+      LIMIT,
+      CURSOR,
+    ],
+    answers: { 200: json("A page", "SyncList") },
+    problems: { 400: ["invalid_request"] },
+  },
+  "GET /syncs/:id": {
+    summary: "The status of a sync",
+    tag: "Syncs",
+    parameters: [WAIT],
+    answers: { 200: json("The status", "SyncStatus") },
+    problems: { 400: ["invalid_request"], ...NO_SYNC },
+  },
+  "GET /syncs/:id/report": {
+    summary: "A line of JSON for each key",
+    tag: "Syncs",
+    answers: {
+      200: {
+        description: "A ReportLine on each line",
+        type: "application/x-ndjson",
+        schemas: ["ReportLine"],
+      },
+    },
+    problems: NO_SYNC,
+  },
+  "GET /syncs/:id/events": {
+    summary: "Server-Sent Events of a sync, to its end",
+    tag: "Syncs",
+    parameters: [LAST_EVENT_ID],
+    answers: { 200: EVENTS, 204: SEEN },
+    problems: NO_SYNC,
+  },
+  "GET /syncs/:id/progress": {
+    summary: "A live bar for curl -N, and the result",
+    tag: "Syncs",
+    parameters: PROGRESS,
+    answers: { 200: text("Lines", "text/plain") },
+    problems: { 400: ["invalid_request"], ...NO_SYNC },
+  },
+  "POST /syncs/:id/pause": syncVerb("Hands out nothing more"),
+  "POST /syncs/:id/resume": syncVerb("Goes on where it was"),
+  "POST /syncs/:id/cancel": syncVerb("Ends it; every listed key gets its line"),
+  "POST /syncs/:id/retry": {
+    ...syncVerb("Takes up the failed keys of a sync that is finished_with_errors"),
+    problems: { ...NO_SYNC, 409: ["nothing_to_retry"] },
+  },
+  "GET /schedules": {
+    summary: "All schedules with their next and last run",
+    tag: "Schedules",
+    answers: { 200: json("The schedules", "ScheduleList") },
+  },
+  "PUT /schedules/:name": {
+    summary: "Makes or replaces a schedule",
+    tag: "Schedules",
+    body: "ScheduleRequest",
+    answers: { 200: json("Replaced", "Schedule"), 201: json("Made", "Schedule") },
+    problems: { ...START_PROBLEMS, 400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS] },
+  },
+  "GET /schedules/:name": {
+    summary: "A schedule with its last 100 runs",
+    tag: "Schedules",
+    answers: { 200: json("The schedule", "Schedule") },
+    problems: NO_SCHEDULE,
+  },
+  "DELETE /schedules/:name": {
+    summary: "Ends a schedule; what it has started goes on",
+    tag: "Schedules",
+    answers: { 204: null },
+    problems: NO_SCHEDULE,
+  },
+  "POST /schedules/:name/run": {
+    summary: "Starts its work once, now",
+    tag: "Schedules",
+    answers: { 202: json("Started or queued", "CopyStatus", "SyncStatus", "Admitted", "QueuedRun") },
+    problems: { ...NO_SCHEDULE, 409: ["run_skipped", "run_refused"] },
+  },
+};
+
+/** What every call but the open ones may be answered. */
+export const COMMON_PROBLEMS: Readonly<Record<number, readonly string[]>> = {
+  401: ["token_missing", "token_wrong"],
+  500: ["internal_error"],
+  503: ["api_token_unset"],
+};
+
+/** What a call that changes something may be answered as well. */
+export const WRITE_PROBLEMS: Readonly<Record<number, readonly string[]>> = {
+  403: ["token_read_only"],
+  413: ["body_too_large"],
+};

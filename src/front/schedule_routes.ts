@@ -1,0 +1,76 @@
+// The routes of schedules: PUT, GET, DELETE /schedules/{name} and POST /schedules/{name}/run. The front mounts them
+// behind its token check. It holds nothing; the registry keeps the schedules and starts what is due.
+
+import { type Context, Hono } from "hono";
+import type { Env } from "../env.ts";
+import { copyStatus, createStarted, syncStatus } from "./start.ts";
+import { jsonResponse, Problem } from "../http/problem.ts";
+import { readBody } from "../http/request.ts";
+import type { Mesh } from "../mesh.ts";
+import { parseSchedule, resolveWork } from "../schedule/spec.ts";
+
+type Call = Context<{ Bindings: Env }>;
+
+export const scheduleRoutes = new Hono<{ Bindings: Env }>();
+
+scheduleRoutes.get("/schedules", async (call) =>
+  jsonResponse({ schedules: await registry(call).listSchedules() }),
+);
+
+scheduleRoutes.put("/schedules/:name", async (call) => {
+  const name = scheduleName(call);
+  const schedule = parseSchedule(await readBody(call.req.raw));
+  // A schedule that could not run today is refused today.
+  resolveWork(schedule.work, Date.now(), schedule.timeZone, call.env);
+  const { created } = await registry(call).putSchedule(name, schedule);
+  return jsonResponse(await registry(call).getSchedule(name), created ? 201 : 200);
+});
+
+scheduleRoutes.get("/schedules/:name", async (call) => {
+  const name = scheduleName(call);
+  return jsonResponse((await registry(call).getSchedule(name)) ?? noSchedule(name));
+});
+
+scheduleRoutes.delete("/schedules/:name", async (call) => {
+  const name = scheduleName(call);
+  if (!(await registry(call).deleteSchedule(name))) noSchedule(name);
+  return new Response(null, { status: 204 });
+});
+
+scheduleRoutes.post("/schedules/:name/run", async (call) => {
+  const name = scheduleName(call);
+  const mesh = meshOf(call);
+  const { run, started } = (await registry(call).runSchedule(name)) ?? noSchedule(name);
+  if (started !== null) {
+    await createStarted(mesh, started, call.env);
+    const { kind, id } = started;
+    const status = await (kind === "copy" ? copyStatus(mesh, id) : syncStatus(mesh, id));
+    const location = kind === "copy" ? `/copies/${id}` : `/syncs/${id}`;
+    return jsonResponse(status, 202, { location });
+  }
+  if (run.outcome === "queued")
+    return jsonResponse({ schedule: name, run }, 202, { location: `/schedules/${name}` });
+  throw new Problem(409, `run_${run.outcome}`, `"${name}" was not started: ${run.detail}`);
+});
+
+function meshOf(call: Call): Mesh {
+  return (call.executionCtx as ExecutionContext).exports;
+}
+
+function registry(call: Call) {
+  return meshOf(call).Registry.getByName("registry");
+}
+
+function scheduleName(call: Call): string {
+  const name = call.req.param("name") ?? "";
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return name;
+  throw new Problem(
+    400,
+    "invalid_request",
+    `A schedule's name has 1 to 63 letters, digits, ".", "-" and "_", not ${JSON.stringify(name)}`,
+  );
+}
+
+function noSchedule(name: string): never {
+  throw new Problem(404, "schedule_not_found", `There is no schedule "${name}"`);
+}

@@ -1,0 +1,51 @@
+// From an admitted copy or sync to the object that does it, for the routes and for the Cron event; and its status.
+
+import type { Admitted } from "../copy/spec.ts";
+import type { Env } from "../env.ts";
+import { log } from "../log.ts";
+import type { Mesh } from "../mesh.ts";
+import type { Started } from "../schedule/schedules.ts";
+import { placeOfWork } from "../store/stores.ts";
+import type { AdmittedSync } from "../sync/spec.ts";
+
+/** Creates the coordinator of an admitted copy. If that fails now, the registry's alarm does it in a few seconds. */
+export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted, env: Env): Promise<void> {
+  try {
+    // The first call to an object places it, beside its lanes.
+    await mesh.Coordinator.getByName(id, placeOfWork(spec, env)).create(id, spec, createdAtMs);
+  } catch (error) {
+    log("error", "create_deferred", { copyId: id, detail: String(error) });
+  }
+}
+
+/** The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission. */
+export async function copyStatus(mesh: Mesh, id: string): Promise<unknown> {
+  const response = await mesh.Coordinator.getByName(id).fetch(`https://coordinator/copies/${id}`);
+  return response.ok ? await response.json() : { id, phase: "admitted" };
+}
+
+/** Creates the Durable Object of what a schedule has started. */
+export async function createStarted(mesh: Mesh, started: Started, env: Env): Promise<void> {
+  if (started.kind === "copy") await createCopy(mesh, started, env);
+  else await createSync(mesh, started, env);
+}
+
+/** Creates the object of an admitted sync. If that fails now, the registry's alarm does it in a few seconds. */
+export async function createSync(
+  mesh: Mesh,
+  { id, spec, createdAtMs }: AdmittedSync,
+  env: Env,
+): Promise<void> {
+  try {
+    // The first call to an object places it, beside its lanes.
+    await mesh.Sync.getByName(id, placeOfWork(spec, env)).create(id, spec, createdAtMs);
+  } catch (error) {
+    log("error", "create_deferred", { syncId: id, detail: String(error) });
+  }
+}
+
+/** The status a client gets with the 202; a sync that cannot answer yet does not undo the admission. */
+export async function syncStatus(mesh: Mesh, id: string): Promise<unknown> {
+  const response = await mesh.Sync.getByName(id).fetch(`https://sync/syncs/${id}`);
+  return response.ok ? await response.json() : { id, phase: "admitted" };
+}

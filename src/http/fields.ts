@@ -1,0 +1,83 @@
+// The fields that request bodies share: counts, sizes with a unit, header values, flags; and how a zod error becomes a
+// Problem. Pure.
+
+import { z } from "zod";
+import { Problem } from "./problem.ts";
+
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+};
+
+/** `67108864`, `"67108864"`, `"64MiB"`, `"1.5 GB"` in bytes; null when it is no size or no whole number of bytes. */
+export function parseSize(value: string | number): number | null {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value).trim());
+  if (match === null) return null;
+  const [, digits = "", unit = ""] = match;
+  const unitBytes = unit === "" ? 1 : UNIT_BYTES[unit.toLowerCase()];
+  if (unitBytes === undefined) return null;
+  // In whole numbers, since 8.03 * 1000 is not 8030 in binary fractions.
+  const [whole = "", fraction = ""] = digits.split(".");
+  const sizeBytes = (Number(whole + fraction) * unitBytes) / 10 ** fraction.length;
+  return Number.isSafeInteger(sizeBytes) ? sizeBytes : null;
+}
+
+const SIZE_HINT = 'bytes, or text with a unit such as "64MiB"';
+
+export const Count = (max: number) => {
+  const hint = `must be a whole number from 1 to ${max}`;
+  return z.union([z.number(), z.string()], { error: hint }).transform((value, context) => {
+    const count = typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : Number(value);
+    if (Number.isInteger(count) && count >= 1 && count <= max) return count;
+    context.addIssue({ code: "custom", message: `${hint}, not ${JSON.stringify(value)}` });
+    return z.NEVER;
+  });
+};
+
+export const Size = z
+  .union([z.number(), z.string()], { error: `must be ${SIZE_HINT}` })
+  .transform((value, context) => {
+    const sizeBytes = parseSize(value);
+    if (sizeBytes !== null) return sizeBytes;
+    context.addIssue({ code: "custom", message: `must be ${SIZE_HINT}, not ${JSON.stringify(value)}` });
+    return z.NEVER;
+  });
+
+/** A value that can stand in a header: a line break would begin another one. */
+export const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not hold line breaks");
+
+/** `"true"` and `"false"` as forms write them. */
+export const Flag = z
+  .union([z.boolean(), z.enum(["true", "false"])])
+  .transform((value) => value === true || value === "true");
+
+export function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new Problem(400, "invalid_request", parsed.error.issues.map(describeIssue).join("; "));
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_union") {
+    // The branch that got furthest explains best: a string that does not parse, an object with a wrong field.
+    const inner = issue.errors.flat().find((candidate) => candidate.code !== "invalid_type");
+    if (inner !== undefined) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] });
+  }
+  const field = issue.path.length === 0 ? "The body" : `"${issue.path.join(".")}"`;
+  const [reason] = issue.code === "invalid_key" ? issue.issues : [];
+  if (reason !== undefined) return `${field} ${reason.message}`;
+  if (issue.code === "unrecognized_keys") {
+    const where = issue.path.length === 0 ? "" : ` in ${field}`;
+    return `Unknown field ${issue.keys.map((key) => `"${key}"`).join(", ")}${where}`;
+  }
+  return `${field} ${issue.message}`;
+}
+
+export const MIB = 1024 * 1024;

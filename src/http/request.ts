@@ -1,0 +1,65 @@
+// What the routes read of a request: body, query, Idempotency-Key, limit. Errors are Problems that name the field and what
+// is allowed.
+
+import { Problem } from "./problem.ts";
+
+/** A JSON body, or a form as `curl -d source=… -d destination=…` sends it. */
+export async function readBody(request: Request): Promise<unknown> {
+  const text = await request.text();
+  const type = request.headers.get("content-type") ?? "";
+  // curl calls every -d body a form, also a JSON one.
+  const form = type.startsWith("application/x-www-form-urlencoded") && !/^\s*[{[]/.test(text);
+  if (form && text !== "") {
+    const fields: Record<string, string> = {};
+    for (const [name, value] of new URLSearchParams(text)) {
+      if (Object.hasOwn(fields, name))
+        throw new Problem(400, "invalid_request", `The field "${name}" is given twice`);
+      fields[name] = value;
+    }
+    return fields;
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new Problem(400, "invalid_json", `The body is neither JSON nor a form: ${detail}`);
+  }
+}
+
+/** The header Idempotency-Key; null when there is none. @throws {Problem} 400 */
+export function idempotencyKey(request: Request): string | null {
+  const key = request.headers.get("idempotency-key");
+  if (key === null || /^[\x21-\x7e]{1,255}$/.test(key)) return key;
+  throw new Problem(400, "invalid_request", "Idempotency-Key must have 1 to 255 printable ASCII characters");
+}
+
+/** Rows of one page of a list. @throws {Problem} 400 */
+export function readLimit(query: URLSearchParams): number {
+  return readCount(query, "limit", { fallback: 50, min: 1, max: 500 });
+}
+
+/** Largest request body that is read; the largest honest one is well below. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+/** @throws {Problem} 400 */
+export function readCount(
+  query: URLSearchParams,
+  name: string,
+  { fallback, min, max }: { fallback: number; min: number; max: number },
+): number {
+  const text = query.get(name);
+  if (text === null) return fallback;
+  if (/^\d+$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
+  throw new Problem(
+    400,
+    "invalid_request",
+    `"${name}" must be a whole number from ${min} to ${max}, not "${text}"`,
+  );
+}
+
+/** `?name` and `?name=true` alike. @throws {Problem} 400 */
+export function readSwitch(query: URLSearchParams, name: string): boolean {
+  const text = query.get(name) ?? "false";
+  if (text === "" || text === "true" || text === "false") return text !== "false";
+  throw new Problem(400, "invalid_request", `"${name}" must be true or false, not "${text}"`);
+}

@@ -1,0 +1,180 @@
+// Makes one listing of many pages: what is asked for next, and whether a page may be believed. Pure.
+//
+// Invariants:
+// - A listing ends or fails; it never goes on for ever. A store that says "truncated" must give a way on that is new:
+//   the token just sent, or a token or page seen before, is an error. Seen before is found by Brent's method: one
+//   landmark is kept and moved to page 1, 2, 4, 8, …, so a circle of any length is found with one token in memory.
+// - What is given lies in the range asked for: every key begins with the prefix and is in (afterKey, untilKey].
+// - `order: "utf8"` says that all keys so far have ascended in UTF-8 byte order. Once a key has not, the listing is
+//   "unsorted" and stays so: what a caller concluded from the order before is void (merge.ts says how to do without). A
+//   key before `afterKey` is out of order as well: where a listing is begun anew or in the midst, nothing else shows it.
+
+import { compareKeys, laterKey } from "./key_order.ts";
+import type { ListedObject, ListingPage } from "../s3/listing_xml.ts";
+
+export type ListOrder = "utf8" | "unsorted";
+
+/** The keys of a prefix, or a part of them by key order: after `afterKey`, up to and including `untilKey`. */
+export interface ListRange {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** Whole keys, with the prefix; null: from the first, to the last. */
+  readonly afterKey: string | null;
+  readonly untilKey: string | null;
+}
+
+/** Where a listing stands between two pages. Plain data: survives in a database, as JSON. */
+export interface ListCursor {
+  readonly api: "v2" | "v1";
+  readonly position:
+    | { readonly kind: "start" }
+    | { readonly kind: "token"; readonly token: string }
+    /** V1's marker. */
+    | { readonly kind: "after"; readonly key: string };
+  readonly order: ListOrder;
+  /** The last key given (sorted: the greatest). */
+  readonly lastKey: string | null;
+  readonly pages: number;
+  readonly landmark: {
+    readonly page: number;
+    readonly token: string | null;
+    readonly firstKey: string | null;
+  };
+}
+
+export interface ListPage {
+  readonly objects: readonly ListedObject[];
+  /** Names under the prefix that hold further keys; only with a delimiter. */
+  readonly commonPrefixes: readonly string[];
+  /** Null: this was the last page. */
+  readonly next: ListCursor | null;
+  readonly order: ListOrder;
+}
+
+export type Judged =
+  { readonly kind: "page"; readonly page: ListPage } | { readonly kind: "refused"; readonly detail: string };
+
+export function startOfListing(order: ListOrder): ListCursor {
+  return {
+    api: "v2",
+    position: { kind: "start" },
+    order,
+    lastKey: null,
+    pages: 0,
+    landmark: { page: 0, token: null, firstKey: null },
+  };
+}
+
+/** What a page, asked for at `cursor`, means. */
+export function judgePage(range: ListRange, cursor: ListCursor, answer: ListingPage): Judged {
+  const { prefix } = range;
+  const stray =
+    answer.objects.find(({ key }) => !key.startsWith(prefix))?.key ??
+    answer.commonPrefixes.find((name) => !name.startsWith(prefix));
+  if (stray !== undefined) {
+    return refuse(`asked for the prefix ${show(prefix)}, the store lists ${show(stray)}`);
+  }
+  const sorted = sortOut(cursor, answer.objects);
+  const { fresh } = sorted;
+  const order = beginsEarlier(range, cursor, answer) ? "unsorted" : sorted.order;
+  const isInside = ({ key }: ListedObject) =>
+    (range.afterKey === null || compareKeys(key, range.afterKey) > 0) &&
+    (range.untilKey === null || compareKeys(key, range.untilKey) <= 0);
+  const lastKey = fresh.at(-1)?.key ?? cursor.lastKey;
+  const isPast =
+    order === "utf8" &&
+    range.untilKey !== null &&
+    lastKey !== null &&
+    compareKeys(lastKey, range.untilKey) >= 0;
+  const page = { objects: fresh.filter(isInside), commonPrefixes: answer.commonPrefixes, order };
+  if (!answer.isTruncated || isPast) return { kind: "page", page: { ...page, next: null } };
+  const way = wayOn(range, cursor, answer, order);
+  if (way.kind === "refused") return way;
+  const firstKey = fresh[0]?.key ?? null;
+  const token = way.position.kind === "token" ? way.position.token : null;
+  const { landmark } = cursor;
+  if (
+    (token !== null && token === landmark.token) ||
+    (firstKey !== null && firstKey === landmark.firstKey && cursor.pages > landmark.page)
+  ) {
+    return refuse(
+      `the listing goes round in a circle: page ${cursor.pages + 1} is page ${landmark.page + 1} again` +
+        (firstKey === null ? "" : `, with ${show(firstKey)} as its first key`),
+    );
+  }
+  const movesLandmark = (cursor.pages & (cursor.pages + 1)) === 0; // pages 0, 1, 3, 7, …
+  const next: ListCursor = {
+    ...way,
+    order,
+    lastKey,
+    pages: cursor.pages + 1,
+    landmark: movesLandmark ? { page: cursor.pages, token, firstKey } : landmark,
+  };
+  return { kind: "page", page: { ...page, next } };
+}
+
+/** Leaves out what was given before: stores whose marker is inclusive begin a page with the last key of the one before. */
+function sortOut(
+  cursor: ListCursor,
+  objects: readonly ListedObject[],
+): { fresh: readonly ListedObject[]; order: ListOrder } {
+  const fresh: ListedObject[] = [];
+  let { lastKey, order } = cursor;
+  for (const object of objects) {
+    if (object.key === lastKey) continue;
+    if (lastKey !== null && compareKeys(object.key, lastKey) < 0) order = "unsorted";
+    fresh.push(object);
+    lastKey = object.key;
+  }
+  return { fresh, order };
+}
+
+/**
+ * Does a store that was asked for what comes after a key list a key before it? Then its order is another, and it may
+ * keep others back. (One that took V2 for V1 has not understood where to begin.)
+ */
+function beginsEarlier(
+  { afterKey }: ListRange,
+  { api }: ListCursor,
+  { isV1, objects }: ListingPage,
+): boolean {
+  if (afterKey === null || (api === "v2" && isV1)) return false;
+  return objects.some(({ key }) => compareKeys(key, afterKey) < 0);
+}
+
+type WayOn =
+  | { readonly kind: "refused"; readonly detail: string }
+  | ({ readonly kind: "on" } & Pick<ListCursor, "api" | "position">);
+
+function wayOn(range: ListRange, cursor: ListCursor, answer: ListingPage, order: ListOrder): WayOn {
+  if (cursor.api === "v2" && !(answer.isV1 && answer.nextToken === null)) {
+    const token = answer.nextToken;
+    if (token === null) return refuse("the list is truncated but has no NextContinuationToken to go on with");
+    if (cursor.position.kind === "token" && cursor.position.token === token) {
+      return refuse(`the list is truncated but its next token is the one just sent, ${show(token)}`);
+    }
+    return { kind: "on", api: "v2", position: { kind: "token", token } };
+  }
+  // V1: without a delimiter there is no NextMarker, and the last key is the marker.
+  const last = laterKey(answer.objects.at(-1)?.key ?? null, answer.commonPrefixes.at(-1) ?? null);
+  if (answer.nextMarker === null && order === "unsorted") {
+    return refuse("the list is truncated and unsorted, without a marker to go on with");
+  }
+  const marker = answer.nextMarker ?? last;
+  // A store that does not know V2 does not know its start-after either, and has begun at the beginning.
+  const key = order === "utf8" && marker !== null ? laterKey(marker, range.afterKey) : marker;
+  if (key === null) return refuse("the list is truncated but empty, without a marker to go on with");
+  const before = cursor.position.kind === "after" ? cursor.position.key : null;
+  if (before === key || (order === "utf8" && before !== null && compareKeys(key, before) < 0)) {
+    return refuse(`the list is truncated but does not move on: after ${show(before)} comes ${show(key)}`);
+  }
+  return { kind: "on", api: "v1", position: { kind: "after", key } };
+}
+
+function refuse(detail: string): { readonly kind: "refused"; readonly detail: string } {
+  return { kind: "refused", detail };
+}
+
+function show(text: string | null): string {
+  return JSON.stringify(text);
+}

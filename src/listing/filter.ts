@@ -1,0 +1,48 @@
+// Which keys of a prefix take part. Pure.
+//
+// Include and exclude patterns match the name, which is the key below the source prefix, from its first to its last
+// character. The order of precedence: what any `exclude` matches is out; if there are `include` patterns, what none
+// of them matches is out; size, age and storage class of the source object then narrow further. Names are filtered on
+// both sides, so an excluded object at the destination is neither compared nor deleted; sizes, ages and classes are the
+// source's alone, so an object that they keep out is not missing at the source and its copy is not deleted either.
+
+import { type Glob, matchesGlob } from "./glob.ts";
+import type { ListedObject } from "../s3/listing_xml.ts";
+
+export interface Filter {
+  readonly include: readonly Glob[];
+  readonly exclude: readonly Glob[];
+  readonly minSizeBytes: number | null;
+  readonly maxSizeBytes: number | null;
+  /** Changed at this time or later, and before that time. */
+  readonly modifiedFromMs: number | null;
+  readonly modifiedBeforeMs: number | null;
+  /** Upper case; null: any. The store's standard class is STANDARD, also where a listing tells none. */
+  readonly storageClasses: readonly string[] | null;
+}
+
+export type FilterReason =
+  "excluded" | "not_included" | "too_small" | "too_large" | "too_old" | "too_new" | "storage_class";
+
+/** Why a name takes no part, or null when it does. */
+export function filterName(filter: Filter, name: string): "excluded" | "not_included" | null {
+  if (filter.exclude.some((glob) => matchesGlob(glob, name))) return "excluded";
+  if (filter.include.length === 0 || filter.include.some((glob) => matchesGlob(glob, name))) return null;
+  return "not_included";
+}
+
+/** Why an object of the source takes no part, or null when it does. An unknown time is neither too old nor too new. */
+export function filterObject(filter: Filter, name: string, source: ListedObject): FilterReason | null {
+  const byName = filterName(filter, name);
+  if (byName !== null) return byName;
+  const { sizeBytes, lastModifiedMs, storageClass } = source;
+  if (filter.minSizeBytes !== null && sizeBytes < filter.minSizeBytes) return "too_small";
+  if (filter.maxSizeBytes !== null && sizeBytes > filter.maxSizeBytes) return "too_large";
+  if (lastModifiedMs !== null) {
+    if (filter.modifiedFromMs !== null && lastModifiedMs < filter.modifiedFromMs) return "too_old";
+    if (filter.modifiedBeforeMs !== null && lastModifiedMs >= filter.modifiedBeforeMs) return "too_new";
+  }
+  const storedAs = storageClass?.trim().toUpperCase() ?? "STANDARD";
+  if (filter.storageClasses !== null && !filter.storageClasses.includes(storedAs)) return "storage_class";
+  return null;
+}

@@ -1,0 +1,302 @@
+// Walks both sides of a sync to their ends, a page of decisions at a time, from a cursor that survives any death.
+//
+// What it needs: both stores. Where both list in UTF-8 byte order the two listings are merged. A large prefix is cut into
+// ranges of names that are listed and merged at the same time, since a store takes as long for a page of a million keys
+// as for a page of a thousand. The cursor is what is left of each range: to go on, both sides are listed anew from there,
+// so no token is kept that could expire. Where a store keeps no order, the source alone is listed and each of its keys
+// is looked up later, when its turn comes; if keys are to be deleted, the destination is listed afterwards and each of
+// its keys looked up at the source.
+//
+// Invariants: `cursor: null` comes only after both sides were listed to their ends without an error. The ranges of a
+// cursor and what was given before are all names, each once. A store that shows in mid-walk that it keeps no order ends
+// the walk: what the merge has taken for missing may be there. To a listing in one go an inversion shows that; among
+// ranges it could hide at a cut. So a cut is a key of the source, and the range before it must end with that very key:
+// then the ranges in a row are the listing in one go, in the store's own order.
+
+import type { ListCursor } from "./cursor.ts";
+import { expectedOrder, firstKey, listPage } from "./listing.ts";
+import { listedOfHead, pairingOf } from "./merge.ts";
+import { nameOf } from "./prefix.ts";
+import { type Probe, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
+import { type TrackRange, Track, Turns } from "./track.ts";
+import { S3Error } from "../s3/errors.ts";
+import type { ListedObject } from "../s3/listing_xml.ts";
+import type { S3 } from "../s3/request.ts";
+import { headObject } from "../s3/s3.ts";
+import { MAX_KEY_BYTES } from "../s3/url.ts";
+import type { PrefixRef } from "../store/address.ts";
+
+/** How far both sides are decided. Plain data. */
+export type Cursor =
+  | { readonly kind: "start" }
+  /** What is left, in any order. */
+  | { readonly kind: "merge"; readonly ranges: readonly TrackRange[] }
+  | { readonly kind: "lookup"; readonly list: ListCursor }
+  | { readonly kind: "extras"; readonly list: ListCursor | null };
+
+export const FIRST_CURSOR: Cursor = { kind: "start" };
+
+/** One name. `unlisted`: whether the destination has it is not known. Null: that side has not got it. */
+export type Found =
+  | {
+      readonly name: string;
+      readonly source: ListedObject;
+      readonly destination: ListedObject | "unlisted" | null;
+    }
+  | { readonly name: string; readonly source: null; readonly destination: ListedObject };
+
+export interface WalkPage {
+  readonly pairs: readonly Found[];
+  /** Objects of the destination that the source has as well and that were counted there. */
+  readonly known: readonly ListedObject[];
+  readonly cursor: Cursor | null;
+}
+
+/** HEADs at once: an event has six connections. */
+const LOOKUPS = 4;
+
+export interface WalkLimits {
+  /** Pairs of one page of decisions. */
+  readonly mostPairs: number;
+  /** Listings under way at once, at the most and to begin with. */
+  readonly mostRequests: number;
+  readonly firstRequests: number;
+  /** With every so many pages that came, one more may be under way. */
+  readonly pagesPerRequest: number;
+  /** A range is cut when the source has given so many pages of it. */
+  readonly pagesPerCut: number;
+}
+
+const LIMITS: WalkLimits = {
+  mostPairs: 1000,
+  // An event has six connections; one is left for the part of the report that is stored meanwhile.
+  mostRequests: 5,
+  firstRequests: 2,
+  pagesPerRequest: 4,
+  // Finding a cut costs about as many requests.
+  pagesPerCut: 16,
+};
+
+/** What is walked; `delete`: keys that only the destination has are looked for as well. */
+export interface Sides {
+  readonly source: PrefixRef;
+  readonly destination: PrefixRef;
+  readonly delete: boolean;
+}
+
+export class Walk {
+  readonly #spec: Sides;
+  readonly #stores: { readonly source: S3; readonly destination: S3 };
+  readonly #limits: WalkLimits;
+  #state: MergeState | { readonly kind: "lookup" | "extras"; list: ListCursor | null };
+
+  constructor(spec: Sides, source: S3, destination: S3, cursor: Cursor, limits: WalkLimits = LIMITS) {
+    this.#spec = spec;
+    this.#limits = limits;
+    this.#stores = { source, destination };
+    const pairing = pairingOf(
+      expectedOrder(source.store, spec.source.bucket),
+      expectedOrder(destination.store, spec.destination.bucket),
+    );
+    this.#state =
+      cursor.kind === "lookup" || cursor.kind === "extras"
+        ? { ...cursor }
+        : pairing === "merge"
+          ? this.#startMerge(cursor)
+          : { kind: "lookup", list: null };
+  }
+
+  /** @throws {S3Error} of either side, after which a new walk goes on from the cursor */
+  async next(): Promise<WalkPage> {
+    if (this.#state.kind === "merge") {
+      const page = await this.#merge(this.#state);
+      if (page !== "unsorted") return page;
+      this.#state = { kind: "lookup", list: null };
+    }
+    return this.#state.kind === "lookup" ? await this.#lookup() : await this.#extras();
+  }
+
+  #startMerge(cursor: Extract<Cursor, { kind: "start" | "merge" }>): MergeState {
+    const { firstRequests } = this.#limits;
+    const turns = new Turns(firstRequests);
+    const ranges = cursor.kind === "merge" ? cursor.ranges : [{ ...ALL_NAMES, sourceAfter: null }];
+    const tracks = new Set(ranges.map((range) => this.#track(range, turns)));
+    const hasGiven = cursor.kind === "merge";
+    return { kind: "merge", turns, tracks, hasGiven, pages: 0, requests: firstRequests, cutting: "idle" };
+  }
+
+  #track(range: TrackRange, turns: Turns): Track {
+    const { source, destination } = this.#spec;
+    return new Track(
+      range,
+      { s3: this.#stores.source, bucket: source.bucket, prefix: source.prefix },
+      { s3: this.#stores.destination, bucket: destination.bucket, prefix: destination.prefix },
+      { turns, mostPairs: this.#limits.mostPairs },
+    );
+  }
+
+  /** What one of the ranges has ready. */
+  async #merge(state: MergeState): Promise<WalkPage | "unsorted"> {
+    const { tracks, turns } = state;
+    for (;;) {
+      this.#look(state);
+      const ready = await Promise.race([
+        ...[...tracks].map(async (track) => await track.ready()),
+        ...(typeof state.cutting === "string" ? [] : [state.cutting]),
+      ]);
+      if (!(ready instanceof Track)) {
+        state.cutting = ready.next;
+        this.#cut(state, ready);
+        continue;
+      }
+      const given = await ready.give();
+      if (given.kind === "unsorted") {
+        if (!state.hasGiven) return "unsorted";
+        throw this.#unsorted(given.side);
+      }
+      state.pages += 1;
+      const { mostRequests, pagesPerRequest } = this.#limits;
+      if (state.requests < mostRequests && state.pages % pagesPerRequest === 0) {
+        state.requests += 1;
+        turns.add();
+      }
+      if (given.end === "passed") await this.#expectGone(ready.range.untilName ?? "");
+      if (given.end !== null) tracks.delete(ready);
+      if (given.pairs.length === 0 && tracks.size > 0) continue;
+      state.hasGiven = true;
+      const ranges = [...tracks].map(({ range }) => range);
+      return {
+        pairs: given.pairs,
+        known: [],
+        cursor: ranges.length === 0 ? null : { kind: "merge", ranges },
+      };
+    }
+  }
+
+  /** Begins to look for a cut, if there is a range that has shown to be large. */
+  #look(state: MergeState): void {
+    if (state.cutting !== "idle") return;
+    const open = [...state.tracks].reduce((sum, { openListings }) => sum + openListings, 0);
+    // Each range is a part of the cursor, too.
+    if (Math.max(open, state.tracks.size) >= this.#limits.mostRequests) return;
+    const [largest] = [...state.tracks]
+      .filter((track) => track.sourceGoesOn && track.sourcePages >= this.#limits.pagesPerCut)
+      .toSorted((a, b) => b.sourcePages - a.sourcePages);
+    if (largest === undefined) return;
+    const { bucket, prefix } = this.#spec.source;
+    const keyOf = (name: string | null) => (name === null ? null : prefix + name);
+    const probe: Probe = async ({ afterName, untilName }) => {
+      const range = { bucket, prefix, afterKey: keyOf(afterName), untilKey: keyOf(untilName) };
+      const key = await state.turns.take(async () => await firstKey(this.#stores.source, range));
+      return key === null ? null : nameOf(key, prefix);
+    };
+    const maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(prefix).length;
+    state.cutting = findCut(largest.range, probe, { maxNameBytes }).then(
+      (cut): Cutting => ({ track: largest, cut, next: "idle" }),
+      (error: unknown): Cutting => {
+        // Cutting is for speed alone: a store that cannot be probed is listed as it is, and says so if it cannot be.
+        if (error instanceof S3Error) return { track: largest, cut: null, next: "given_up" };
+        throw error;
+      },
+    );
+  }
+
+  #cut(state: MergeState, { track, cut }: Cutting): void {
+    if (!state.tracks.has(track)) return;
+    const halves = cut === null ? null : cutAt(track.range, cut);
+    if (cut === null || halves === null) return track.rest();
+    track.endAt(cut);
+    state.tracks.add(this.#track({ ...halves[1], sourceAfter: cut }, state.turns));
+  }
+
+  /** The source's listing has passed a cut and not shown it: has that key gone meanwhile, or is this no order? */
+  async #expectGone(name: string): Promise<void> {
+    if (await this.#isAtSource(name)) throw this.#unsorted("source");
+  }
+
+  #unsorted(side: "source" | "destination"): S3Error {
+    const { store } = this.#stores[side];
+    return new S3Error(
+      "ListObjectsV2",
+      { bucket: this.#spec[side].bucket },
+      {
+        code: "unsorted_listing",
+        detail: `store "${store.name}" has listed keys in no order, after it had begun in order; if it keeps none, set its "provider" to "storj"`,
+      },
+    );
+  }
+
+  /** The source in its own order. The object copier looks each key up at the destination. */
+  async #lookup(): Promise<WalkPage> {
+    const { bucket, prefix } = this.#spec.source;
+    const range = { bucket, prefix, afterKey: null, untilKey: null };
+    const { list } = this.#state as { list: ListCursor | null };
+    const page = await listPage(this.#stores.source, range, list);
+    const pairs = page.objects.map((source): Found => ({
+      name: nameOf(source.key, prefix),
+      source,
+      destination: "unlisted",
+    }));
+    if (page.next !== null) {
+      this.#state = { kind: "lookup", list: page.next };
+      return { pairs, known: [], cursor: { kind: "lookup", list: page.next } };
+    }
+    if (!this.#spec.delete) return { pairs, known: [], cursor: null };
+    this.#state = { kind: "extras", list: null };
+    return { pairs, known: [], cursor: { kind: "extras", list: null } };
+  }
+
+  /** The destination in its own order; what the source has not got is extra. */
+  async #extras(): Promise<WalkPage> {
+    const { bucket, prefix } = this.#spec.destination;
+    const range = { bucket, prefix, afterKey: null, untilKey: null };
+    const { list } = this.#state as { list: ListCursor | null };
+    const page = await listPage(this.#stores.destination, range, list);
+    const pairs: Found[] = [];
+    const known: ListedObject[] = [];
+    for (let from = 0; from < page.objects.length; from += LOOKUPS) {
+      const objects = page.objects.slice(from, from + LOOKUPS);
+      const there = await Promise.all(
+        objects.map(async ({ key }) => await this.#isAtSource(nameOf(key, prefix))),
+      );
+      for (const [index, destination] of objects.entries()) {
+        if (there[index] === true) known.push(destination);
+        else pairs.push({ name: nameOf(destination.key, prefix), source: null, destination });
+      }
+    }
+    this.#state = { kind: "extras", list: page.next };
+    return { pairs, known, cursor: page.next === null ? null : { kind: "extras", list: page.next } };
+  }
+
+  async #isAtSource(name: string): Promise<boolean> {
+    const { bucket, prefix } = this.#spec.source;
+    const key = prefix + name;
+    if (key === "") return false;
+    try {
+      const { headers } = await headObject(this.#stores.source, { bucket, key });
+      return listedOfHead(key, headers).key === key;
+    } catch (error) {
+      // Only a key that is not there is missing. A bucket that is not there proves nothing.
+      if (error instanceof S3Error && error.status === 404 && error.code !== "NoSuchBucket") return false;
+      throw error;
+    }
+  }
+}
+
+interface MergeState {
+  readonly kind: "merge";
+  readonly turns: Turns;
+  readonly tracks: Set<Track>;
+  /** Something was decided: what a merge has concluded by then cannot be taken back. */
+  hasGiven: boolean;
+  pages: number;
+  requests: number;
+  cutting: "idle" | "given_up" | Promise<Cutting>;
+}
+
+/** A cut that was looked for; null: there is none. */
+interface Cutting {
+  readonly track: Track;
+  readonly cut: string | null;
+  readonly next: "idle" | "given_up";
+}

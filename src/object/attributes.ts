@@ -1,0 +1,239 @@
+// What an object has besides its bytes: read from the source's HEAD, changed as the request asks, written on
+// CreateMultipartUpload or PutObject, which is the only time: CompleteMultipartUpload cannot add any. Pure.
+//
+// Invariant: what the destination cannot hold is named as a loss, never dropped in silence.
+
+import type { AttributeChanges, TagChoice } from "./options.ts";
+import { bareEtag, base64OfHex, bytesToHex } from "../s3/digest.ts";
+import type { Profile } from "../store/profiles.ts";
+import type { Encryption } from "../store/stores.ts";
+
+/** Headers that describe the object itself and are carried over as they are. */
+const CARRIED = [
+  "content-type",
+  "content-encoding",
+  "content-disposition",
+  "content-language",
+  "cache-control",
+  "expires",
+] as const;
+
+const META = "x-amz-meta-";
+
+const TAGGING = "x-amz-tagging";
+
+const STORAGE_CLASS = "x-amz-storage-class";
+
+const WEBSITE_REDIRECT = "x-amz-website-redirect-location";
+
+/**
+ * The one metadata name that is ours. A random copy ID under it tells our object from an older one of the same
+ * name and size, which is the surest way to find out whether a CompleteMultipartUpload without an answer took place.
+ */
+export const COPY_ID_HEADER = `${META}bucket-brigade-copy`;
+
+/** The value of that mark: an ID of ours, and the ETag that the source had, by which a later sync knows what it has. */
+export function copyMark(id: string, sourceEtag: string): string {
+  return `${id}/${bareEtag(sourceEtag)}`;
+}
+
+/** The source's ETag, without quotes, in the mark that an object bears; null when it bears none. */
+export function markedSourceEtag(headers: Headers): string | null {
+  const mark = headers.get(COPY_ID_HEADER);
+  const slash = mark?.indexOf("/") ?? -1;
+  return mark === null || slash < 0 ? null : mark.slice(slash + 1);
+}
+
+/** S3 stores this type where none is sent; naming it keeps fetch from adding one of its own. */
+const DEFAULT_CONTENT_TYPE = "binary/octet-stream";
+
+export interface AttributeRequest {
+  readonly source: Headers;
+  readonly tags: TagChoice | readonly (readonly [key: string, value: string])[];
+  readonly metadata: "preserve" | "replace";
+  readonly changes: AttributeChanges;
+  readonly storageClass: string | null;
+  readonly profile: Profile;
+  readonly encryption: Encryption | undefined;
+  /** Null: leave no mark of ours. */
+  readonly copyId: string | null;
+}
+
+export interface Attributes {
+  readonly headers: Readonly<Record<string, string>>;
+  /** What the destination cannot hold, or the source does not tell: a sentence each. */
+  readonly losses: readonly string[];
+  /** Names and values of the user metadata, as S3 counts them. */
+  readonly metadataBytes: number;
+}
+
+/** Request headers that give the destination object its attributes. */
+export function attributeHeaders(request: AttributeRequest): Attributes {
+  const { source, metadata, changes, profile, encryption, copyId } = request;
+  const losses: string[] = [];
+  const headers: Record<string, string> = {};
+  if (metadata === "preserve") {
+    for (const name of CARRIED) {
+      const value = source.get(name);
+      if (value !== null) headers[name] = value;
+    }
+    for (const [name, value] of source) {
+      if (name.startsWith(META) && name !== COPY_ID_HEADER) headers[name] = asciiOf(value);
+    }
+    const missing = source.get("x-amz-missing-meta");
+    if (missing !== null) {
+      losses.push(
+        `${missing} metadata entries of the source cannot be sent over HTTP and the store does not show them`,
+      );
+    }
+    setRedirect(headers, source.get(WEBSITE_REDIRECT), profile, losses);
+  }
+  applyChanges(headers, changes, profile, losses);
+  // A coding of the wire that some clients leave in the object's own header; the bytes are not in it.
+  stripAwsChunked(headers);
+  headers["content-type"] ??= DEFAULT_CONTENT_TYPE;
+  if (copyId !== null) headers[COPY_ID_HEADER] = copyId;
+  setStorageClass(headers, request.storageClass ?? source.get(STORAGE_CLASS), profile, losses);
+  setTags(headers, request.tags, profile, losses);
+  setEncryption(headers, encryption);
+  if (source.has("x-amz-object-lock-mode") || source.get("x-amz-object-lock-legal-hold") === "ON") {
+    losses.push("The source's object lock is not carried over");
+  }
+  let metadataBytes = 0;
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.startsWith(META)) metadataBytes += name.length - META.length + value.length;
+  }
+  return { headers, losses, metadataBytes };
+}
+
+/**
+ * What was sent and the finished object does not show: some stores take everything and keep what they like. Values are not
+ * compared, since stores write them anew. A sentence each.
+ */
+export function unshownAttributes(sent: Readonly<Record<string, string>>, shown: Headers): string[] {
+  return Object.keys(sent)
+    .filter((name) => (name.startsWith(META) || isCarried(name)) && !shown.has(name))
+    .map((name) => `The destination has taken "${name}" and does not show it`);
+}
+
+function isCarried(name: string): boolean {
+  return CARRIED.some((carried) => carried === name);
+}
+
+/**
+ * A header that the store has refused, with what losing it means; null when none of them can be left out.
+ *
+ * @param code S3's code for the refusal
+ * @param message the store's words, which often name the header
+ */
+export function droppable(
+  headers: Readonly<Record<string, string>>,
+  { code, status, message }: { code: string; status: number | null; message: string },
+): { name: string; loss: string } | null {
+  const optional: readonly (readonly [name: string, codes: readonly string[], loss: string])[] = [
+    [STORAGE_CLASS, ["InvalidStorageClass"], "The destination does not take the storage class"],
+    [TAGGING, ["InvalidTag", "AccessDenied"], "The destination does not take tags"],
+    [WEBSITE_REDIRECT, ["InvalidRedirectLocation"], "The destination does not take a website redirect"],
+  ];
+  const present = optional.filter(([name]) => headers[name] !== undefined);
+  const words = message.toLowerCase();
+  const named =
+    present.find(([name]) => words.includes(name)) ??
+    present.find(([, codes]) => codes.includes(code) && code !== "AccessDenied");
+  // A store that has not got a feature says 501, or 400 without saying what it means: leave the likeliest out.
+  const unclear =
+    status === 501 || code === "NotImplemented" || code === "InvalidArgument" || code === "InvalidRequest";
+  const chosen = named ?? (unclear ? present[0] : undefined) ?? tagsDenied(present, code);
+  if (chosen === undefined) return null;
+  const [name, , loss] = chosen;
+  return { name, loss: `${loss} "${headers[name]}" (${code})` };
+}
+
+// AccessDenied is the destination's own business unless tags ride along, which need a permission of their own.
+function tagsDenied<T extends readonly [string, ...unknown[]]>(
+  present: readonly T[],
+  code: string,
+): T | undefined {
+  return code === "AccessDenied" ? present.find(([name]) => name === TAGGING) : undefined;
+}
+
+function applyChanges(
+  headers: Record<string, string>,
+  { meta, websiteRedirect, ...named }: AttributeChanges,
+  profile: Profile,
+  losses: string[],
+): void {
+  for (const [field, value] of Object.entries(named)) {
+    if (value !== undefined) headers[field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)] = value;
+  }
+  for (const [name, value] of Object.entries(meta ?? {})) headers[META + name.toLowerCase()] = asciiOf(value);
+  if (websiteRedirect !== undefined) setRedirect(headers, websiteRedirect, profile, losses);
+}
+
+function setRedirect(
+  headers: Record<string, string>,
+  value: string | null,
+  profile: Profile,
+  losses: string[],
+): void {
+  if (value === null) return;
+  if (profile.websiteRedirect) headers[WEBSITE_REDIRECT] = value;
+  else losses.push(`The destination has no website redirects: "${value}" is lost`);
+}
+
+function setStorageClass(
+  headers: Record<string, string>,
+  storageClass: string | null,
+  { storageClasses }: Profile,
+  losses: string[],
+): void {
+  if (storageClass === null || storageClass === "STANDARD") return; // STANDARD is every store's default
+  if (storageClasses === null || storageClasses.includes(storageClass)) headers[STORAGE_CLASS] = storageClass;
+  else losses.push(`The destination has no storage class "${storageClass}": its default is used`);
+}
+
+function setTags(
+  headers: Record<string, string>,
+  tags: AttributeRequest["tags"],
+  profile: Profile,
+  losses: string[],
+): void {
+  const pairs: readonly (readonly [string, string])[] =
+    typeof tags === "string"
+      ? []
+      : Array.isArray(tags)
+        ? tags
+        : Object.entries(tags as Record<string, string>);
+  if (pairs.length === 0) return;
+  const text = pairs
+    .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
+    .join("&");
+  if (profile.tags) headers[TAGGING] = text;
+  else losses.push(`The destination has no tags: "${text}" is lost`);
+}
+
+function setEncryption(headers: Record<string, string>, encryption: Encryption | undefined): void {
+  if (encryption === undefined || encryption.kind === "customer") return; // a customer's key rides on every request
+  headers["x-amz-server-side-encryption"] = encryption.kind;
+  if (encryption.kind === "aws:kms" && encryption.keyId !== undefined) {
+    headers["x-amz-server-side-encryption-aws-kms-key-id"] = encryption.keyId;
+  }
+}
+
+function stripAwsChunked(headers: Record<string, string>): void {
+  const codings = (headers["content-encoding"] ?? "")
+    .split(",")
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== "" && coding !== "aws-chunked");
+  if (codings.length > 0) headers["content-encoding"] = codings.join(", ");
+  else delete headers["content-encoding"];
+}
+
+/**
+ * A metadata value as a header can carry it: what is not ASCII becomes an RFC 2047 word, the form in which S3 itself
+ * gives it out (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html). Words pass unchanged.
+ */
+function asciiOf(value: string): string {
+  if (/^[\x20-\x7e]*$/.test(value)) return value;
+  return `=?UTF-8?B?${base64OfHex(bytesToHex(new TextEncoder().encode(value)))}?=`;
+}

@@ -1,0 +1,169 @@
+// Is the destination's object the source's? Decided per key, first by what the two listings tell, then, where that is
+// not enough, by one HEAD of each side. Pure.
+//
+// The rules:
+// - Different sizes are different objects. Two empty objects are equal.
+// - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which encryption with
+//   a key, other part boundaries and many stores do not follow. So equal ETags of MD5 form, at stores that follow the
+//   rule, are equal; all else is open.
+// - The record: whoever copies puts the source's ETag into the destination's metadata (attributes.ts, copyMark(); read by
+//   markedSourceEtag()). While source ETag and size are those of the record, the content is what was copied, whatever
+//   the destination's own ETag is. That makes a second run copy nothing. A copy must always set it anew and never take
+//   it over from the source's metadata, where it would name a source further back.
+// - Full-object checksums of one algorithm decide both ways.
+// - What nothing proves is copied: a needless copy costs money, a missing one costs data.
+//
+// Invariant: "equal" always names its proof; "different" its reason.
+
+import type { CompareMode } from "../http/vocabulary.ts";
+import type { Checksum } from "./proof.ts";
+import type { ListedObject } from "../s3/listing_xml.ts";
+import type { Profile, Provider } from "../store/profiles.ts";
+
+export type EqualityProof = "size" | "size+mtime" | "etag" | "record" | "checksum";
+
+/** `unproved`: nothing proves that they are equal. */
+export type DifferenceReason = "absent" | "size" | "mtime" | "checksum" | "unproved";
+
+export type Comparison =
+  | { readonly kind: "equal"; readonly proof: EqualityProof }
+  | { readonly kind: "different"; readonly reason: DifferenceReason }
+  /** HEAD both sides and ask decideByHeads(). */
+  | { readonly kind: "undecided" };
+
+/** What the two stores' ETags are. */
+export interface Stores {
+  readonly source: Pick<Profile, "md5Etag" | "md5MultipartEtag">;
+  readonly destination: Pick<Profile, "md5Etag" | "md5MultipartEtag">;
+}
+
+/** Decides by the listings as far as they go. */
+export function compareListed(
+  mode: CompareMode,
+  stores: Stores,
+  source: ListedObject,
+  destination: ListedObject | null,
+): Comparison {
+  if (destination === null) return { kind: "different", reason: "absent" };
+  if (source.sizeBytes !== destination.sizeBytes) return { kind: "different", reason: "size" };
+  if (source.sizeBytes === 0) return { kind: "equal", proof: "size" };
+  switch (mode) {
+    case "size":
+      return { kind: "equal", proof: "size" };
+    case "size+mtime":
+      // S3 keeps no modification time of its own making: the destination's is when it was written.
+      return source.lastModifiedMs !== null &&
+        destination.lastModifiedMs !== null &&
+        destination.lastModifiedMs >= source.lastModifiedMs
+        ? { kind: "equal", proof: "size+mtime" }
+        : { kind: "different", reason: "mtime" };
+    case "auto":
+    case "etag":
+      return isEqualByEtag(stores, source.etag, destination.etag)
+        ? { kind: "equal", proof: "etag" }
+        : { kind: "undecided" };
+    case "checksum":
+      return { kind: "undecided" }; // whether an ETag is an MD5 at all depends on the encryption, which a HEAD tells
+  }
+}
+
+/** One side as its HEAD tells of it. */
+export interface HeadFacts {
+  readonly etag: string | null;
+  readonly sizeBytes: number;
+  /** KMS or a customer's key: the ETag is no MD5. */
+  readonly isEncryptedWithKey: boolean;
+  /** Full-object checksums only; a composite one says nothing of an object with other parts. */
+  readonly checksums: readonly Checksum[];
+  /** The source ETag that its mark names (attributes.ts). */
+  readonly record: string | null;
+}
+
+/** Decides for good. @param destination null: it was gone when it was asked for */
+export function compareHeads(
+  mode: CompareMode,
+  stores: Stores,
+  source: HeadFacts,
+  destination: HeadFacts | null,
+): Exclude<Comparison, { kind: "undecided" }> {
+  if (destination === null) return { kind: "different", reason: "absent" };
+  if (source.sizeBytes !== destination.sizeBytes) return { kind: "different", reason: "size" };
+  const encrypted = source.isEncryptedWithKey || destination.isEncryptedWithKey;
+  const isEqual = !encrypted && isEqualByEtag(stores, source.etag, destination.etag);
+  // In checksum mode a multipart ETag does not count: it is a checksum of checksums.
+  if (isEqual && (mode !== "checksum" || MD5.test(bareEtag(source.etag)))) {
+    return { kind: "equal", proof: "etag" };
+  }
+  if (mode === "auto" || mode === "checksum") {
+    const verdict = compareChecksums(source.checksums, destination.checksums);
+    if (verdict !== null) return verdict;
+  }
+  if (mode !== "checksum" && source.etag !== null && destination.record === sourceEtagRecord(source.etag)) {
+    return { kind: "equal", proof: "record" };
+  }
+  return { kind: "different", reason: "unproved" };
+}
+
+/** The record's value: the ETag as it is compared, which is without quotes and without the mark of a weak one. */
+export function sourceEtagRecord(etag: string): string {
+  return bareEtag(etag);
+}
+
+function compareChecksums(
+  source: readonly Checksum[],
+  destination: readonly Checksum[],
+): Exclude<Comparison, { kind: "undecided" }> | null {
+  for (const { algorithm, hex } of source) {
+    const twin = destination.find((candidate) => candidate.algorithm === algorithm);
+    if (twin === undefined) continue;
+    return twin.hex === hex
+      ? { kind: "equal", proof: "checksum" }
+      : { kind: "different", reason: "checksum" };
+  }
+  return null;
+}
+
+const MD5 = /^[0-9a-f]{32}$/i;
+
+const MULTIPART = /^[0-9a-f]{32}-[0-9]+$/i;
+
+function isEqualByEtag(stores: Stores, source: string | null, destination: string | null): boolean {
+  const left = bareEtag(source).toLowerCase();
+  if (source !== destination && left !== bareEtag(destination).toLowerCase()) return false;
+  if (MD5.test(left)) return stores.source.md5Etag && stores.destination.md5Etag;
+  return MULTIPART.test(left) && stores.source.md5MultipartEtag && stores.destination.md5MultipartEtag;
+}
+
+function bareEtag(etag: string | null): string {
+  return (etag ?? "").replace(/^W\//, "").replace(/^"(.*)"$/, "$1");
+}
+
+/**
+ * Must the object be restored before it can be read? `GLACIER_IR` is read at once, and so is everything at Google,
+ * whose ARCHIVE is only a price (https://cloud.google.com/storage/docs/storage-classes, 2026-11).
+ */
+export function needsRestore(object: ListedObject, provider: Provider): boolean {
+  const name = object.storageClass?.trim().toUpperCase() ?? "";
+  return provider !== "gcs" && ARCHIVED.has(name) && !object.isRestored;
+}
+
+const ARCHIVED: ReadonlySet<string> = new Set([
+  "GLACIER", // AWS, Scaleway, IBM, OVH
+  "DEEP_ARCHIVE", // AWS, Tencent
+  "ACCELERATED", // IBM
+  "ARCHIVE", // Oracle, Alibaba, Tencent
+  "COLDARCHIVE", // Alibaba
+  "DEEPCOLDARCHIVE",
+  "COLD_ARCHIVE",
+]);
+
+/** Does the store say of an archived object that it can be read now? The reason why not, or null. */
+export function archiveOf(headers: Headers): string | null {
+  const storageClass = headers.get("x-amz-storage-class") ?? "";
+  const frozen =
+    storageClass === "GLACIER" || storageClass === "DEEP_ARCHIVE" || headers.has("x-amz-archive-status");
+  const restore = headers.get("x-amz-restore") ?? "";
+  if (!frozen || restore.includes('ongoing-request="false"')) return null;
+  const state = restore.includes('ongoing-request="true"') ? "is being restored" : "is archived";
+  return `The source ${state} (${storageClass || headers.get("x-amz-archive-status")}): restore it, then resume this copy`;
+}

@@ -1,0 +1,183 @@
+// How a copy knows that the destination is the source: which proof the two stores allow, what must be computed for it
+// while the bytes pass, and what the answers prove in the end. Pure.
+//
+// An ETag can prove that two objects are equal, never that they differ: it is an MD5 only by S3's rule, which encryption
+// with a key and many stores do not follow. So a proof is claimed only where both sides' values are known for what they
+// are, and a mismatch only where two values of one kind, computed of the same bytes, are not the same.
+
+import { bareEtag, isMd5Etag, partCountOf } from "../s3/digest.ts";
+import type { ChecksumAlgorithm, Profile } from "../store/profiles.ts";
+
+/**
+ * `etag`: both ETags are the same MD5 of the content. `content-md5`: the destination has checked the one PutObject
+ * against the source's MD5. `checksum`: full-object CRCs of both sides are equal. `part-md5`: each part's MD5, computed
+ * while streaming, is the ETag that the destination gave the part. `length`: ranges pinned by the source's ETag, every
+ * byte counted, nothing better to be had.
+ */
+export type Proof = "etag" | "content-md5" | "checksum" | "part-md5" | "length";
+
+export type Digest = "md5" | ChecksumAlgorithm;
+
+/** What is done for the proof of one copy; decided before the upload, kept with it. */
+export interface ProofPlan {
+  /** Are the source's part boundaries kept, so that the ETags can be equal? `guessed`: by arithmetic, unproved. */
+  readonly etag: "kept" | "guessed" | "not-comparable";
+  /** Content-MD5 of the one PutObject, in hex; null: none is sent. */
+  readonly contentMd5: string | null;
+  /** Computed of each part while it streams. */
+  readonly digests: readonly Digest[];
+  /** The source's own full-object checksum. */
+  readonly sourceChecksum: Checksum | null;
+  /** What the destination will tell of the whole object. */
+  readonly destinationChecksums: readonly ChecksumAlgorithm[];
+}
+
+export interface Checksum {
+  readonly algorithm: ChecksumAlgorithm;
+  readonly hex: string;
+}
+
+/** One side of a copy, as far as its ETag and checksums go. */
+export interface SideOfProof {
+  readonly profile: Profile;
+  /** With KMS or customer keys an ETag that looks like an MD5 is none. */
+  readonly encryptedWithKey: boolean;
+}
+
+export interface ProofQuestion {
+  readonly verify: "auto" | "strict" | "off";
+  readonly via: "stream" | "server";
+  readonly source: SideOfProof & { readonly etag: string; readonly checksums: readonly Checksum[] };
+  readonly destination: SideOfProof;
+  readonly kind: "whole" | "parts";
+  readonly boundaries: "kept" | "guessed" | "chosen";
+}
+
+const NOTHING: ProofPlan = {
+  etag: "not-comparable",
+  contentMd5: null,
+  digests: [],
+  sourceChecksum: null,
+  destinationChecksums: [],
+};
+
+/** The cheapest proof that reaches from the source's own word to the destination's, by what the stores tell. */
+export function planProof(question: ProofQuestion): ProofPlan {
+  const { verify, via, source, destination, kind, boundaries } = question;
+  if (verify === "off") return NOTHING;
+  const destinationChecksums = destination.profile.checksums;
+  const sourceChecksum =
+    source.checksums.find(({ algorithm }) => destinationChecksums.includes(algorithm)) ??
+    source.checksums[0] ??
+    null;
+  const base = { ...NOTHING, destinationChecksums, sourceChecksum };
+  const { profile } = destination;
+  const destinationMd5 =
+    profile.md5Etag && (kind === "whole" || profile.md5PartEtag) && !destination.encryptedWithKey;
+  const etag = etagPlan(question);
+  // The destination itself compares, before it encrypts: this works where ETags are no MD5s.
+  const sourceMd5 =
+    source.profile.md5Etag && !source.encryptedWithKey && /^[0-9a-f]{32}$/i.test(bareEtag(source.etag));
+  if (kind === "whole" && sourceMd5 && via === "stream" && profile.contentMd5) {
+    return { ...base, etag, contentMd5: bareEtag(source.etag) };
+  }
+  if (etag === "kept") return { ...base, etag };
+  const told = sourceChecksum !== null && destinationChecksums.includes(sourceChecksum.algorithm);
+  if (told || via === "server") return { ...base, etag };
+  const digests: Digest[] = [];
+  // The source's word covers the way to us, the part ETags cover the way from us; together the whole way.
+  if (sourceChecksum !== null) digests.push(sourceChecksum.algorithm);
+  const [destinationChecksum] = destinationChecksums;
+  if (destinationMd5) digests.push("md5");
+  else if (sourceChecksum === null && destinationChecksum !== undefined) digests.push(destinationChecksum);
+  return { ...base, etag: boundaries === "guessed" ? etag : "not-comparable", digests };
+}
+
+/** The best proof that a plan can end with: `strict` refuses to begin when it is `length`. */
+export function canProve({
+  etag,
+  contentMd5,
+  digests,
+  sourceChecksum,
+  destinationChecksums,
+}: ProofPlan): boolean {
+  if (etag !== "not-comparable" || contentMd5 !== null || digests.includes("md5")) return true;
+  const known = [...digests, ...(sourceChecksum === null ? [] : [sourceChecksum.algorithm])];
+  return known.some((digest) => digest !== "md5" && destinationChecksums.includes(digest));
+}
+
+export interface Evidence {
+  readonly plan: ProofPlan;
+  readonly sourceEtag: string;
+  readonly destinationEtag: string;
+  /** Of the finished object's HEAD. */
+  readonly destinationEncryptedWithKey: boolean;
+  readonly destinationChecksums: readonly Checksum[];
+  /** Ours, combined from the parts. */
+  readonly ourChecksum: Checksum | null;
+  /** Every part was compared with its ETag, and all were equal. */
+  readonly partsMatch: boolean;
+}
+
+export type Verdict =
+  { readonly ok: true; readonly proof: Proof } | { readonly ok: false; readonly message: string };
+
+/** What all that is known proves: the strongest claim that holds, or that the objects differ. */
+export function conclude(evidence: Evidence): Verdict {
+  const { plan, sourceEtag, destinationEtag, ourChecksum, partsMatch } = evidence;
+  for (const theirs of evidence.destinationChecksums) {
+    const known = [plan.sourceChecksum, ourChecksum].find(
+      (checksum) => checksum?.algorithm === theirs.algorithm,
+    );
+    if (known !== undefined && known !== null && known.hex !== theirs.hex) {
+      const { algorithm, hex } = known;
+      return {
+        ok: false,
+        message: `${algorithm} is ${hex} at the source and ${theirs.hex} at the destination`,
+      };
+    }
+  }
+  const equalEtags = bareEtag(sourceEtag).toLowerCase() === bareEtag(destinationEtag).toLowerCase();
+  const comparable = plan.etag !== "not-comparable" && !evidence.destinationEncryptedWithKey;
+  if (comparable && equalEtags && isMd5Etag(sourceEtag)) return { ok: true, proof: "etag" };
+  if (plan.contentMd5 !== null) return { ok: true, proof: "content-md5" };
+  const checked = evidence.destinationChecksums.some(({ algorithm }) =>
+    [plan.sourceChecksum, ourChecksum].some((checksum) => checksum?.algorithm === algorithm),
+  );
+  if (checked) return { ok: true, proof: "checksum" };
+  return { ok: true, proof: partsMatch ? "part-md5" : "length" };
+}
+
+/** Part sizes that common tools use, in the order in which they are tried; bytes. */
+const HABITUAL_PART_BYTES: readonly number[] = [
+  ...[8, 5, 16, 64, 100, 10, 15, 20, 25, 32, 50, 128, 250, 256, 500, 512, 1024].map((mib) => mib * 2 ** 20),
+  ...[5, 8, 10, 16, 20, 25, 50, 64, 100, 128, 250, 500].map((mb) => mb * 1e6),
+];
+
+/**
+ * The part size that a multipart object of `partCount` parts probably has, or null. Only the finished object's ETag can
+ * prove it.
+ *
+ * @param preferredBytes tried first: what somebody who should know has said
+ */
+export function guessPartBytes(
+  sizeBytes: number,
+  partCount: number,
+  preferredBytes: number | null = null,
+): number | null {
+  const byRclone = Math.ceil(sizeBytes / 10_000 / 2 ** 20) * 2 ** 20;
+  const fits = (partBytes: number) => Math.ceil(sizeBytes / partBytes) === partCount;
+  if (preferredBytes !== null && fits(preferredBytes)) return preferredBytes;
+  const sizes = [...HABITUAL_PART_BYTES, byRclone].filter(fits);
+  // Of several that fit, one that leaves no remainder is hardly there by chance.
+  return sizes.find((partBytes) => sizeBytes % partBytes === 0) ?? sizes[0] ?? null;
+}
+
+function etagPlan({ source, destination, kind, boundaries }: ProofQuestion): ProofPlan["etag"] {
+  if (source.encryptedWithKey || destination.encryptedWithKey || !isMd5Etag(source.etag))
+    return "not-comparable";
+  const rule = kind === "whole" ? "md5Etag" : "md5MultipartEtag";
+  if (!source.profile[rule] || !destination.profile[rule]) return "not-comparable";
+  if (kind === "whole") return partCountOf(source.etag) === null ? "kept" : "not-comparable";
+  return boundaries === "chosen" ? "not-comparable" : boundaries;
+}

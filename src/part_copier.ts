@@ -1,0 +1,356 @@
+// PartCopier: copies one byte range from the source into one part of the destination's upload (or a small object
+// whole), streaming: a signed GET whose body is the body of a signed PUT. No byte is held longer than it takes to
+// pass it on, and no JavaScript touches one unless a digest is wanted (work/digest_stream.ts).
+//
+// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as data.
+//
+// A stateless Worker sends the bytes, not the lane that asks for them: the platform limits the size of request bodies
+// that a Durable Object sends (https://developers.cloudflare.com/durable-objects/platform/limits/, 2026-11).
+//
+// Invariant: a result `ok` means that the store acknowledged exactly the bytes of this range of the source with this
+// ETag. Source answers are distrusted: status, Content-Range, Content-Length and ETag must all fit the request.
+//
+// Cancelling (work/cancel.ts): both requests are aborted here, and the result is `cancelled` only after that.
+
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { Env } from "./env.ts";
+import { Problem } from "./http/problem.ts";
+import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
+import { bareEtag } from "./s3/digest.ts";
+import { S3Error } from "./s3/errors.ts";
+import { type Failure, meshFailure } from "./s3/failure.ts";
+import { type S3, connect, timeoutError } from "./s3/request.ts";
+import { isPlatformLimit } from "./s3/retry.ts";
+import {
+  type Stored,
+  copyObject,
+  getObject,
+  objectExists,
+  putObject,
+  uploadPart,
+  uploadPartCopy,
+} from "./s3/s3.ts";
+import { parseContentRange } from "./s3/url.ts";
+import type { ObjectRef } from "./store/address.ts";
+import { findKnownStore } from "./store/facts.ts";
+import { turnsOf } from "./throttle/sender.ts";
+import { callWithCancel, runWithCancel } from "./work/cancel.ts";
+import { type Passing, digestWhileStreaming, LengthError, StallError } from "./work/digest_stream.ts";
+import { ANSWER_LIMIT_MS } from "./work/limits.ts";
+import type { PartResult, PartTask } from "./work/part_task.ts";
+
+export class PartCopier extends WorkerEntrypoint<Env> {
+  /** Copies one part. @param cancel ends when the copy is to stop; a stream, since an AbortSignal cannot travel */
+  async copyPart(task: PartTask, cancel: ReadableStream): Promise<PartResult> {
+    try {
+      return await runWithCancel(cancel, async (cancelled) => await copyPart(this.env, task, cancelled));
+    } catch (error) {
+      // The store was taken out of the configuration, or its secret was spoilt, while the copy ran.
+      if (!(error instanceof Problem)) throw error;
+      return { ok: false, failure: meshFailure(error.code, error.message, "configuration") };
+    }
+  }
+}
+
+/** The lane's side of the call above: a result in every case. `signal` cancels the part. */
+export async function callCopier(
+  copier: { copyPart(task: PartTask, cancel: ReadableStream): Promise<PartResult> },
+  task: PartTask,
+  signal: AbortSignal,
+): Promise<PartResult> {
+  try {
+    return await callWithCancel(signal, async (cancel) => await copier.copyPart(task, cancel));
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    const code = isPlatformLimit(error) ? "platform_limit" : "copier_died";
+    return {
+      ok: false,
+      failure: meshFailure(code, `Part ${task.partNumber} ended early: ${detail}`, "copyPart"),
+    };
+  }
+}
+
+async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promise<PartResult> {
+  const startedAtMs = Date.now();
+  const userAgent = `bucket-brigade copy/${task.copyId} lane/${task.lane}`;
+  const storeOf = (ref: ObjectRef) => findKnownStore(env, ref, task.known);
+  const source = connect(storeOf(task.source), userAgent, turnsOf(task.pace.source));
+  const destination = connect(storeOf(task.destination), userAgent, turnsOf(task.pace.destination));
+  const overdue = new AbortController();
+  const timer = setTimeout(() => overdue.abort(timeoutError(task.limitMs)), task.limitMs);
+  const sides = { source, destination, task, startedAtMs };
+  const stop = AbortSignal.any([overdue.signal, cancelled]);
+  const result = await copyBy(sides, stop).finally(() => clearTimeout(timer));
+  if (result.ok || !cancelled.aborted) return result;
+  return {
+    ok: false,
+    failure: meshFailure("cancelled", `Part ${task.partNumber} was cancelled`, "copyPart"),
+  };
+}
+
+interface Sides {
+  readonly source: S3;
+  readonly destination: S3;
+  readonly task: PartTask;
+  readonly startedAtMs: number;
+}
+
+async function copyBy(sides: Sides, stop: AbortSignal): Promise<PartResult> {
+  const { via, heldEtag } = sides.task;
+  if (via === "server") return await copyInside(sides, stop);
+  return heldEtag === null ? await copyThrough(sides, stop) : await digestHeld(sides, heldEtag, stop);
+}
+
+/** The bytes pass through here, from a GET into a PUT. */
+async function copyThrough(
+  { source, destination, task, startedAtMs }: Sides,
+  stop: AbortSignal,
+): Promise<PartResult> {
+  // Ends the source's stream when the destination has answered early: an unread body would hold its connection.
+  const sourceDone = new AbortController();
+  const { length } = task;
+  let passing: Passing | null = null;
+  try {
+    let body: ReadableStream | Uint8Array = new Uint8Array(0);
+    let sized = true;
+    if (length > 0) {
+      const response = await openSource(source, task, AbortSignal.any([stop, sourceDone.signal]));
+      body = bodyOf(response);
+      sized = response.headers.has("content-length");
+    }
+    passing = digestWhileStreaming(body, { length, sized, digests: task.digests });
+    const watch = watchStalls(passing);
+    // The store's answer first: a refusal that comes early breaks the stream, and is what went wrong.
+    const stored = await send(destination, task, passing.body, AbortSignal.any([stop, watch.signal])).finally(
+      watch.end,
+    );
+    const digests = await passing.digests;
+    return { ok: true, ...stored, digests, durationMs: Date.now() - startedAtMs };
+  } catch (error) {
+    sourceDone.abort();
+    // A body of the wrong length breaks the request that it is sent in: that is the source's doing.
+    const misfit = passing === null ? null : await lengthErrorOf(passing);
+    const failure =
+      misfit === null ? partFailure(error, task) : misfitOf(task, null, "wrong_length", misfit.message);
+    return { ok: false, failure };
+  } finally {
+    sourceDone.abort();
+  }
+}
+
+async function lengthErrorOf({ digests }: Passing): Promise<LengthError | null> {
+  return await digests.then(
+    () => null,
+    (error: unknown) => (error instanceof LengthError ? error : null),
+  );
+}
+
+/** Ends a request whose bytes do not move any more, or whose answer does not come although all of them are sent. */
+function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end: () => void } {
+  const stalled = new AbortController();
+  if (!watched) return { signal: stalled.signal, end: () => undefined };
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  digests.then(
+    () => {
+      timer = setTimeout(() => stalled.abort(timeoutError(ANSWER_LIMIT_MS)), ANSWER_LIMIT_MS);
+    },
+    (error: unknown) => {
+      if (error instanceof StallError) stalled.abort(error);
+    },
+  );
+  return {
+    signal: stalled.signal,
+    end: () => {
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}
+
+/** The destination has the part, and what its bytes add up to was lost with the lane: they are read, and not sent. */
+async function digestHeld(
+  { source, task, startedAtMs }: Sides,
+  etag: string,
+  stop: AbortSignal,
+): Promise<PartResult> {
+  const { length, digests: wanted } = task;
+  try {
+    const response = await openSource(source, task, stop);
+    const sized = response.headers.has("content-length");
+    const { body, digests } = digestWhileStreaming(bodyOf(response), { length, sized, digests: wanted });
+    if (body instanceof ReadableStream) await body.pipeTo(new WritableStream());
+    const durationMs = Date.now() - startedAtMs;
+    return { ok: true, etag, encryptedWithKey: false, digests: await digests, durationMs };
+  } catch (error) {
+    const known = error instanceof PartError || error instanceof S3Error;
+    const detail = error instanceof Error ? error.message : String(error);
+    return {
+      ok: false,
+      failure: known ? partFailure(error, task) : misfitOf(task, null, "stream_broken", detail),
+    };
+  }
+}
+
+/** The source's answer to the GET of this part. @throws {PartError} when it is not the bytes asked for */
+async function openSource(source: S3, task: PartTask, signal: AbortSignal): Promise<Response> {
+  const { target, offset, length } = task;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(timeoutError(ANSWER_LIMIT_MS)), ANSWER_LIMIT_MS);
+  const response = await getObject(source, task.source, {
+    range: target.kind === "whole" ? null : { offset, length },
+    ifMatch: task.sourceEtag,
+    signal: AbortSignal.any([signal, late.signal]),
+  })
+    .catch((error: unknown) => {
+      throw new PartError(sourceFailure(error));
+    })
+    .finally(() => clearTimeout(timer));
+  const misfit = checkAnswer(response, task);
+  if (misfit === null) return response;
+  await response.body?.cancel();
+  throw new PartError(misfit);
+}
+
+function partFailure(error: unknown, task: PartTask): Failure {
+  if (error instanceof PartError) return error.failure;
+  if (error instanceof S3Error) return streamFailure(error, task);
+  throw error;
+}
+
+async function send(
+  destination: S3,
+  task: PartTask,
+  body: ReadableStream | Uint8Array,
+  signal: AbortSignal,
+): Promise<Stored> {
+  const { target, partNumber } = task;
+  return target.kind === "whole"
+    ? await putObject(destination, task.destination, { body, headers: target.headers, signal })
+    : await uploadPart(destination, task.destination, {
+        uploadId: target.uploadId,
+        partNumber,
+        body,
+        signal,
+      });
+}
+
+/** Both sides are one service: it copies by itself, pinned to the source's ETag. */
+async function copyInside(
+  { source, destination, task, startedAtMs }: Sides,
+  signal: AbortSignal,
+): Promise<PartResult> {
+  const { target, partNumber, offset, length } = task;
+  const from = { address: task.source, etag: task.sourceEtag, encryption: source.store.encryption };
+  try {
+    const stored =
+      target.kind === "whole"
+        ? await copyObject(destination, task.destination, { source: from, headers: target.headers, signal })
+        : await uploadPartCopy(destination, task.destination, {
+            source: from,
+            uploadId: target.uploadId,
+            partNumber,
+            range: { offset, length },
+            signal,
+          });
+    const change = await changeAfterCopy(source, task.source, task.sourceEtag).catch((error: unknown) => {
+      throw new PartError(sourceFailure(error));
+    });
+    if (change !== null) {
+      if (target.kind === "whole") await removeExactly(destination, task.destination, stored.etag);
+      return { ok: false, failure: misfitOf(task, null, "source_changed", change) };
+    }
+    return { ok: true, ...stored, digests: {}, durationMs: Date.now() - startedAtMs };
+  } catch (error) {
+    if (error instanceof PartError) return { ok: false, failure: error.failure };
+    if (!(error instanceof S3Error)) throw error;
+    const failure = error.toFailure("destination");
+    // 412: the source's ETag no longer fits, or there is an object at the destination that must not be.
+    if (error.status === 412 && !(await isOccupied(destination, task)))
+      return { ok: false, failure: { ...failure, side: "source", code: "source_changed" } };
+    return { ok: false, failure };
+  }
+}
+
+/** May the destination's own condition have failed? The answer to CopyObject does not say which of the two did. */
+async function isOccupied(destination: S3, { target, destination: address }: PartTask): Promise<boolean> {
+  if (target.kind !== "whole" || target.headers["if-none-match"] === undefined) return false;
+  return await objectExists(destination, address).catch(() => true);
+}
+
+class PartError extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
+function sourceFailure(error: unknown): Failure {
+  if (!(error instanceof S3Error)) throw error;
+  const failure = error.toFailure("source");
+  // If-Match or the range no longer fits: the object was replaced since it was sized.
+  const changed = error.status === 412 || error.status === 416;
+  if (changed) return { ...failure, code: "source_changed" };
+  return error.code === "InvalidObjectState" ? { ...failure, code: "source_archived" } : failure;
+}
+
+// One pump moves both streams, so when it breaks there is no telling which side let go, unless it was watched.
+function streamFailure(error: S3Error, task: PartTask): Failure {
+  if (error.cause instanceof StallError)
+    return { ...error.toFailure(error.cause.side), code: "timeout", message: error.message };
+  const failure = error.toFailure("destination");
+  return error.code === "network" && task.length > 0
+    ? { ...failure, side: "mesh", code: "stream_broken" }
+    : failure;
+}
+
+function misfitOf(task: PartTask, response: Response | null, code: string, detail: string): Failure {
+  return {
+    side: "source",
+    code,
+    message: `GetObject of part ${task.partNumber}: ${detail}`,
+    operation: "GetObject",
+    status: response?.status ?? null,
+    requestId: response?.headers.get("x-amz-request-id") ?? null,
+    retryAfterMs: null,
+  };
+}
+
+/** Why an answer to the GET is not the bytes asked for, or null when it is. */
+function checkAnswer(response: Response, task: PartTask): Failure | null {
+  const misfit = (code: string, detail: string) => misfitOf(task, response, code, detail);
+  const etag = response.headers.get("etag");
+  if (etag === null || bareEtag(etag) !== bareEtag(task.sourceEtag)) {
+    return misfit("source_changed", `its ETag was ${task.sourceEtag} when the copy began and is ${etag} now`);
+  }
+  const contentLength = response.headers.get("content-length");
+  if (contentLength !== null && Number(contentLength) !== task.length) {
+    return response.status === 200 && task.target.kind === "part"
+      ? misfit("range_ignored", "the store ignored the range and sent the whole object")
+      : misfit("wrong_length", `${task.length} bytes were asked for and ${contentLength} announced`);
+  }
+  if (task.target.kind === "whole") {
+    return response.status === 200
+      ? null
+      : misfit("bad_answer", `status ${response.status} for a whole object`);
+  }
+  if (response.status !== 206) {
+    return misfit("range_ignored", `status ${response.status} for a range: the store ignored it`);
+  }
+  const range = parseContentRange(response.headers.get("content-range"));
+  const fits =
+    range !== null &&
+    range.offset === task.offset &&
+    range.length === task.length &&
+    range.totalBytes === task.objectBytes;
+  if (fits) return null;
+  const asked = `bytes ${task.offset}-${task.offset + task.length - 1}/${task.objectBytes}`;
+  return misfit("wrong_range", `asked for ${asked}, got "${response.headers.get("content-range")}"`);
+}
+
+/** The body of an answer; an empty stream where the runtime gives none. */
+function bodyOf(response: Response): ReadableStream {
+  const body = response.body ?? new Response(new Uint8Array(0)).body;
+  if (body === null) throw new TypeError("Cannot read the body of a GetObject answer");
+  return body;
+}

@@ -1,0 +1,430 @@
+// The part table of one copy: a row for each part that was ever handed out, in the coordinator's SQLite.
+//
+// Invariants: a part has one current attempt; only that attempt's report counts. A part that is `leased` belongs to a
+// lane that either names it as running in each of its calls or has not called for LANE_LEASE_MS, after which the part
+// is free again: `lost` until ListParts has told whether the dead lane brought it to the store, else `pending`. A part that
+// is `done` stays so until the store itself says that it does not have it.
+//
+// Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and 10,000
+// updates, no more. Which are open, and how many are done, is known in memory (cache.ts).
+
+import { PartCache } from "./cache.ts";
+import { compareDigests } from "./digests.ts";
+import { FlightTable } from "./flights.ts";
+import {
+  type Leased,
+  type PartRow,
+  type PartTotals,
+  type ReportContext,
+  PART_TABLES,
+  partRowOf,
+} from "./rows.ts";
+import { bareEtag } from "../s3/digest.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
+import { backoffMs, isStoreTrouble, MAX_ATTEMPTS, verdictOf } from "../s3/retry.ts";
+import type { ListedPart } from "../s3/xml.ts";
+import type { Claim, PartDigests, PartReport } from "../work/part_task.ts";
+
+/** A part that was done is sent again so often, because ListParts or its digest says so, and no more. */
+const MAX_RESENDS = 2;
+
+export class PartTable {
+  readonly #sql: SqlStorage;
+  readonly #cache: PartCache;
+  readonly flights: FlightTable;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    this.#cache = new PartCache(sql);
+    this.flights = new FlightTable(sql, this.#cache);
+  }
+
+  /** A transaction was rolled back: what is known in memory may not be what the table holds. */
+  forgetCache(): void {
+    this.#cache.forget();
+  }
+
+  createTables(): void {
+    this.flights.createTables();
+    this.#sql.exec(PART_TABLES);
+    this.#cache.forget();
+  }
+
+  totals(): PartTotals {
+    const { failed_attempts: failedAttempts } = this.#sql.exec("SELECT failed_attempts FROM totals").one();
+    const done = this.#cache.done();
+    const attempts = () => this.#attempts();
+    const open = this.#cache.all();
+    const inFlight = open.filter(({ state, isRaced }) => state === "leased" && !isRaced).length;
+    return {
+      done: done.count,
+      inFlight: inFlight + this.flights.count(),
+      lost: open.filter(({ state }) => state === "lost").length,
+      doneBytes: done.bytes,
+      get attempts() {
+        return attempts();
+      },
+      failedAttempts: Number(failedAttempts),
+    };
+  }
+
+  /**
+   * Records what a lane reports.
+   *
+   * @param context.health of the stores; takes in every report
+   * @returns the failure that ends the copy, if a part has failed for good
+   */
+  record({ lane, finished, running }: Claim, context: ReportContext): Failure | null {
+    let final: Failure | null = null;
+    for (const report of finished) final = this.#recordReport(report, context) ?? final;
+    // What this lane was given and neither runs nor reports was lost with an earlier event of it.
+    const alive = new Map(running.map(({ partNumber, attempt }) => [partNumber, attempt]));
+    for (const { partNumber, attempt } of this.#cache.ofLane(lane))
+      if (alive.get(partNumber) !== attempt) this.#lose(partNumber);
+    for (const { partNumber, attempt } of this.flights.ofLane(lane))
+      if (alive.get(partNumber) !== attempt) this.#loseFlight(partNumber, attempt);
+    return final;
+  }
+
+  /** Leases up to `wanted` parts to a lane, waiting ones before new ones. */
+  lease(
+    lane: number,
+    wanted: number,
+    {
+      partCount,
+      lengthOf,
+      now,
+    }: { partCount: number; lengthOf: (partNumber: number) => number; now: number },
+  ): Leased[] {
+    const leased: Leased[] = [];
+    if (wanted <= 0) return leased;
+    const ready = this.#cache
+      .inState("pending")
+      .filter(({ notBeforeMs }) => notBeforeMs <= now)
+      .toSorted((one, other) => one.partNumber - other.partNumber);
+    for (const { partNumber, attempt: last, failedAttempts, heldEtag } of ready.slice(0, wanted)) {
+      const attempt = last + 1;
+      const change = "state = 'leased', attempt = ?, lane = ?, leased_at_ms = ?, raced = 0";
+      this.#cache.update(partNumber, change, attempt, lane, now);
+      leased.push({ partNumber, attempt, failedAttempts, heldEtag });
+    }
+    const attempt = this.#attemptBase() + 1;
+    for (
+      let partNumber = this.#highest() + 1;
+      leased.length < wanted && partNumber <= partCount;
+      partNumber++
+    ) {
+      this.#cache.add({ partNumber, attempt, lane, length: lengthOf(partNumber) }, now);
+      leased.push({ partNumber, attempt, failedAttempts: 0, heldEtag: null });
+    }
+    return leased;
+  }
+
+  /** How long the slowest finished part took for each MiB; null before the first. */
+  slowestMsPerMib(): number | null {
+    return this.#cache.done().slowestMsPerMib;
+  }
+
+  /** Is there a part that nobody has and that is not done? And when may the first of them be tried? */
+  waiting(partCount: number): { count: number; earliestMs: number } {
+    const pending = this.#cache.inState("pending");
+    const fresh = partCount - this.#highest();
+    const earliestMs =
+      fresh > 0 || pending.length === 0
+        ? 0
+        : pending.reduce((least, { notBeforeMs }) => Math.min(least, notBeforeMs), Infinity);
+    return { count: pending.length + fresh, earliestMs };
+  }
+
+  /** A lane has died: what it had is lost until it is known whether the store has it. */
+  loseLane(lane: number): void {
+    for (const { partNumber } of this.#cache.ofLane(lane)) this.#lose(partNumber);
+    for (const { partNumber, attempt } of this.flights.ofLane(lane)) this.#loseFlight(partNumber, attempt);
+  }
+
+  #lose(partNumber: number): void {
+    this.#cache.update(partNumber, "state = 'lost'");
+  }
+
+  /** One of the attempts of a part that was sent twice is gone. */
+  #loseFlight(partNumber: number, attempt: number): void {
+    this.flights.take(partNumber, attempt);
+    if (!this.flights.has(partNumber) && this.#cache.get(partNumber)?.state === "leased")
+      this.#lose(partNumber);
+  }
+
+  /** The store refuses a part and does not tell which: those that raced are sent once more, alone. @returns how many */
+  reopenRaced(): number {
+    const rows = this.#sql.exec("SELECT part_number FROM parts WHERE state = 'done' AND raced = 1").toArray();
+    for (const row of rows) this.#reopen(Number(row["part_number"]));
+    return rows.length;
+  }
+
+  /**
+   * What has become of the parts of dead lanes: those that the store lists are not sent again. Where digests are wanted,
+   * the source is read once more for them, and nothing is sent.
+   *
+   * @param listed by ListParts; empty where the store has none to tell
+   * @returns how many the store has
+   */
+  settleLost(listed: readonly ListedPart[], wantsDigests: boolean, now: number): number {
+    const held = new Map(listed.map((part) => [part.partNumber, part]));
+    let found = 0;
+    for (const { partNumber, length } of this.#cache.inState("lost")) {
+      const part = held.get(partNumber);
+      if (part === undefined || part.sizeBytes !== length) {
+        this.#cache.update(partNumber, "state = 'pending'");
+        continue;
+      }
+      found += 1;
+      if (wantsDigests) {
+        this.#cache.update(partNumber, "state = 'pending', not_before_ms = 0, held_etag = ?", part.etag);
+      } else {
+        this.#done(partNumber, { etag: part.etag, digests: {}, durationMs: null }, now);
+      }
+    }
+    return found;
+  }
+
+  /** The object that one PutObject was to make is there, though no report of it came. */
+  finishWhole(etag: string, length: number, now: number): void {
+    if (this.totals().done > 0) return;
+    this.#cache.addPending(1, length);
+    this.#done(1, { etag, digests: {}, durationMs: null }, now);
+  }
+
+  /** A person has mended what was wrong: earlier failures no longer count. */
+  forgive(): void {
+    for (const { partNumber } of [...this.#cache.inState("pending"), ...this.#cache.inState("lost")])
+      this.#cache.update(partNumber, "failed_attempts = 0, own_failures = 0, not_before_ms = 0");
+  }
+
+  /** The parts for CompleteMultipartUpload, ascending. */
+  *completed(): Iterable<{ partNumber: number; etag: string }> {
+    for (const row of this.#sql.exec(
+      "SELECT part_number, etag FROM parts WHERE state = 'done' ORDER BY part_number",
+    )) {
+      yield { partNumber: Number(row["part_number"]), etag: String(row["etag"]) };
+    }
+  }
+
+  /**
+   * Sets the table right by what the store says that it holds. A part that is missing there, or has another length,
+   * is to be sent again. Where a part had several attempts, the one that landed last is what the store has: its ETag
+   * replaces ours. A list that goes on leaving a part out is not believed for ever: Complete will tell.
+   *
+   * @returns how many parts must be sent again
+   */
+  reconcile(listed: readonly ListedPart[]): number {
+    const held = new Map(listed.map((part) => [part.partNumber, part]));
+    const first = this.#attemptBase() + 1;
+    let lost = 0;
+    for (const row of this.#sql
+      .exec("SELECT part_number, length, etag, attempt, resends FROM parts WHERE state = 'done'")
+      .toArray()) {
+      const partNumber = Number(row["part_number"]);
+      const part = held.get(partNumber);
+      const sentAgain = Number(row["attempt"]) > first;
+      const isHeld = part !== undefined && part.sizeBytes === Number(row["length"]);
+      const sameEtag = part !== undefined && bareEtag(part.etag) === bareEtag(String(row["etag"]));
+      if (isHeld && sameEtag) continue;
+      if (isHeld && sentAgain) {
+        this.#cache.update(partNumber, "etag = ?", part.etag);
+      } else if (Number(row["resends"]) < MAX_RESENDS) {
+        this.#reopen(partNumber);
+        lost += 1;
+      }
+    }
+    return lost;
+  }
+
+  /** Bytes of the parts that were finished since `sinceMs`. */
+  bytesSince(sinceMs: number): number {
+    const row = this.#sql
+      .exec("SELECT coalesce(sum(length), 0) AS n FROM parts WHERE done_at_ms >= ?", sinceMs)
+      .one();
+    return Number(row["n"]);
+  }
+
+  /** Rows above part number `after`, at most `limit`. */
+  page(after: number, limit: number): PartRow[] {
+    return this.#sql
+      .exec("SELECT * FROM parts WHERE part_number > ? ORDER BY part_number LIMIT ?", after, limit)
+      .toArray()
+      .map(partRowOf);
+  }
+
+  /** Every part that was handed out and is not done, in no order. */
+  open(): PartRow[] {
+    return this.#cache.all();
+  }
+
+  #recordReport(
+    { partNumber, attempt, result }: PartReport,
+    { now, random, health, isCompleting }: ReportContext,
+  ): Failure | null {
+    const part = this.#cache.get(partNumber);
+    const flown = this.flights.take(partNumber, attempt);
+    if (part === undefined) {
+      if (flown && result.ok && !isCompleting) this.#landedLate(partNumber, result.etag);
+      return null;
+    }
+    const { isRaced } = part;
+    // A superseded attempt, or a report that was delivered twice.
+    if (part.state !== "leased" || (isRaced ? !flown : part.attempt !== attempt)) return null;
+    if (result.ok) {
+      this.#done(partNumber, result, now);
+      if (isRaced) this.flights.lose(partNumber, now);
+      if (result.encryptedWithKey) this.#opaque();
+      health.succeeded(part.failedAttempts);
+      return null;
+    }
+    // The other attempt goes on.
+    if (isRaced && this.flights.has(partNumber)) return null;
+    const { failure } = result;
+    if (failure.code === "cancelled" || failure.code === "platform_limit") {
+      // The event ended, not the part: that is no attempt of it. Only if no event gets anywhere, for long, is it final.
+      this.#cache.update(partNumber, "state = 'pending'");
+      if (failure.code === "cancelled") return null;
+      const stuck = health.isHopeless(failure.side, now);
+      health.failed(failure, now, random());
+      return stuck ? failure : null;
+    }
+    const failedAttempts = part.failedAttempts + 1;
+    // What a store in trouble refuses to everybody says nothing of this part.
+    const isOwn = !isStoreTrouble(failure);
+    const ownFailures = part.ownFailures + (isOwn ? 1 : 0);
+    this.#cache.update(
+      partNumber,
+      "state = 'pending', failed_attempts = ?, own_failures = ?, not_before_ms = ?",
+      failedAttempts,
+      ownFailures,
+      now + backoffMs(failure, failedAttempts, random()),
+    );
+    this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
+    const verdict = verdictOf(failure);
+    if (verdict === "fatal" || verdict === "blocked") return failure;
+    if (failure.code === "BadDigest" && this.#refusedTooOften(partNumber)) return failure;
+    const tries = { attempts: isOwn ? ownFailures : failedAttempts, allowed: MAX_ATTEMPTS };
+    const usedUp = health.isUsedUp(failure, tries, now);
+    health.failed(failure, now, random());
+    return usedUp ? failure : null;
+  }
+
+  /** The loser of a race came through as well: which of the two the store has now is not known where their ETags differ. */
+  #landedLate(partNumber: number, etag: string): void {
+    const [part] = this.page(partNumber - 1, 1);
+    if (part?.partNumber !== partNumber || part.etag === null) return;
+    if (bareEtag(part.etag) !== bareEtag(etag)) this.#reopen(partNumber);
+  }
+
+  /** Bytes that differ from their stated digest three times are no accident of the line. */
+  #refusedTooOften(partNumber: number): boolean {
+    return this.#cache.update(partNumber, "resends = resends + 1").resends > MAX_RESENDS;
+  }
+
+  #done(
+    partNumber: number,
+    { etag, digests, durationMs }: { etag: string; digests: PartDigests; durationMs: number | null },
+    now: number,
+  ): void {
+    const change = "state = 'done', etag = ?, digests = ?, duration_ms = ?, done_at_ms = ?";
+    this.#cache.update(partNumber, change, etag, JSON.stringify(digests), durationMs, now);
+  }
+
+  /**
+   * Compares the parts' ETags with the MD5s of the bytes that passed, and opens those again that differ.
+   *
+   * A store whose part ETags are no MD5s must not be called corrupt. It betrays itself by their shape, by an upload of
+   * which no part fits, or by giving the same bytes another ETag at the second attempt; then nothing is compared any
+   * more, and nothing is claimed.
+   */
+  checkDigests(): { kind: "reopened"; count: number } | { kind: "failed"; failure: Failure } | null {
+    if (this.hasOpaqueEtags()) return null;
+    const rows = this.#sql
+      .exec("SELECT part_number, resends, etag, digests, refused_etag FROM parts WHERE state = 'done'")
+      .toArray()
+      .map((row) => ({
+        partNumber: Number(row["part_number"]),
+        resends: Number(row["resends"]),
+        etag: bareEtag(String(row["etag"])).toLowerCase(),
+        md5: (JSON.parse(String(row["digests"] ?? "{}")) as PartDigests).md5,
+        refused: typeof row["refused_etag"] === "string" ? row["refused_etag"] : null,
+      }));
+    const { differing, opaque } = compareDigests(rows);
+    if (differing.length === 0) return null;
+    if (opaque) return this.#opaque();
+    for (const { partNumber, resends, etag, md5 } of differing) {
+      if (resends >= MAX_RESENDS) {
+        const message = `Part ${partNumber}: the bytes sent have MD5 ${md5}, and the destination's ETag is ${etag}`;
+        return { kind: "failed", failure: meshFailure("part_corrupt", message, "UploadPart") };
+      }
+      this.#cache.update(partNumber, "refused_etag = ?", etag);
+      this.#reopen(partNumber);
+    }
+    return { kind: "reopened", count: differing.length };
+  }
+
+  #opaque(): null {
+    this.#sql.exec("UPDATE totals SET opaque_etags = 1 WHERE opaque_etags = 0");
+    return null;
+  }
+
+  hasOpaqueEtags(): boolean {
+    return Number(this.#sql.exec("SELECT opaque_etags AS n FROM totals").one()["n"]) === 1;
+  }
+
+  /** Every finished part in order, with what is known of its bytes. */
+  finished(): { etag: string; length: number; digests: PartDigests }[] {
+    return this.#sql
+      .exec("SELECT etag, length, digests FROM parts WHERE state = 'done' ORDER BY part_number")
+      .toArray()
+      .map((row) => ({
+        etag: String(row["etag"]),
+        length: Number(row["length"]),
+        digests: JSON.parse(String(row["digests"] ?? "{}")) as PartDigests,
+      }));
+  }
+
+  /** All finished parts are to be sent again. */
+  reopenAll(): void {
+    this.#cache.updateAll(
+      "state = 'pending', etag = NULL, digests = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0, raced = 0",
+    );
+  }
+
+  /** The upload is gone, and a new plan begins. */
+  clear(): void {
+    // A late report of the old upload must not fit an attempt of the new one.
+    this.#sql.exec("UPDATE totals SET attempts = ?", this.#attempts());
+    this.#sql.exec(
+      "UPDATE totals SET attempt_base = (SELECT coalesce(max(attempt), attempt_base) FROM parts)",
+    );
+    this.#cache.clear();
+    this.flights.clear();
+    this.#sql.exec("UPDATE totals SET opaque_etags = 0");
+  }
+
+  #reopen(partNumber: number): void {
+    this.#cache.update(
+      partNumber,
+      `state = 'pending', etag = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0,
+         resends = resends + 1`,
+    );
+  }
+
+  /** All attempts there were: a part's numbers tell its own, so no row is written to count them. */
+  #attempts(): number {
+    const query =
+      "SELECT attempts + (SELECT coalesce(sum(attempt - attempt_base), 0) FROM parts) AS n FROM totals";
+    return Number(this.#sql.exec(query).one()["n"]);
+  }
+
+  #attemptBase(): number {
+    return Number(this.#sql.exec("SELECT attempt_base AS n FROM totals").one()["n"]);
+  }
+
+  #highest(): number {
+    return Number(this.#sql.exec("SELECT coalesce(max(part_number), 0) AS n FROM parts").one()["n"]);
+  }
+}

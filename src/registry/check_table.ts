@@ -1,0 +1,109 @@
+// What is kept of the checks of stores, in the registry's SQLite: a row for each bucket and role that was checked.
+//
+// Invariant: what a copy begins with is read in the transaction that gives it its id, so it is what was known at that
+// moment; later checks change the rows and not the copy. The rules of what facts mean stand in store/facts.ts.
+
+import type { CopySpec } from "../copy/spec.ts";
+import type { BucketRef } from "../store/address.ts";
+import { type Configuration, type KeptCheck, type StoreFacts, mergeChecks } from "../store/facts.ts";
+import type { Facts } from "../store/profiles.ts";
+import type { SyncSpec } from "../sync/spec.ts";
+
+export class CheckTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS checks (
+        store TEXT NOT NULL,
+        bucket TEXT NOT NULL,
+        role TEXT NOT NULL,              -- source or destination
+        configuration TEXT NOT NULL,     -- Configuration: the store as it was then
+        facts TEXT NOT NULL,             -- Facts
+        ok INTEGER NOT NULL,
+        checked_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (store, bucket, role)
+      );
+    `);
+  }
+
+  /** To be called in a transaction. */
+  keep(check: KeptCheck): void {
+    const { store, bucket, as, configuration, facts, ok, checkedAtMs } = mergeChecks(
+      this.#find(check),
+      check,
+    );
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?, ?, ?, ?)",
+      store,
+      bucket,
+      as,
+      JSON.stringify(configuration),
+      JSON.stringify(facts),
+      ok ? 1 : 0,
+      checkedAtMs,
+    );
+  }
+
+  list(): KeptCheck[] {
+    return this.#sql.exec("SELECT * FROM checks ORDER BY store, bucket, role").toArray().map(checkOf);
+  }
+
+  /** @param bucket null: all of the store's @returns whether anything was kept */
+  forget(store: string, bucket: string | null): boolean {
+    const { rowsWritten } = this.#sql.exec(
+      "DELETE FROM checks WHERE store = ?1 AND (?2 IS NULL OR bucket = ?2)",
+      store,
+      bucket,
+    );
+    return rowsWritten > 0;
+  }
+
+  /** What is begun, with what is known of its buckets now. What brings that already, as a sync's copies do, keeps it. */
+  inform<Spec extends CopySpec | SyncSpec>(spec: Spec): Spec {
+    if (spec.known !== undefined) return spec;
+    const { source, destination } = spec;
+    const buckets: BucketRef[] =
+      "report" in spec ? [source, destination, spec.report] : [source, destination];
+    const names = new Map(buckets.map((ref) => [`${ref.store}:${ref.bucket}`, ref]));
+    return { ...spec, known: [...names.values()].flatMap((ref) => this.#known(ref)) };
+  }
+
+  /** The earlier check first. */
+  #known({ store, bucket }: BucketRef): StoreFacts[] {
+    return this.#sql
+      .exec(
+        "SELECT * FROM checks WHERE store = ? AND bucket = ? AND facts <> '{}' ORDER BY checked_at_ms",
+        store,
+        bucket,
+      )
+      .toArray()
+      .map((row) => {
+        const { configuration, facts } = checkOf(row);
+        return { store, bucket, configuration, facts };
+      });
+  }
+
+  #find({ store, bucket, as }: KeptCheck): KeptCheck | null {
+    const [row] = this.#sql
+      .exec("SELECT * FROM checks WHERE store = ? AND bucket = ? AND role = ?", store, bucket, as)
+      .toArray();
+    return row === undefined ? null : checkOf(row);
+  }
+}
+
+function checkOf(row: Readonly<Record<string, unknown>>): KeptCheck {
+  return {
+    store: String(row["store"]),
+    bucket: String(row["bucket"]),
+    as: row["role"] === "source" ? "source" : "destination",
+    configuration: JSON.parse(String(row["configuration"])) as Configuration,
+    facts: JSON.parse(String(row["facts"])) as Facts,
+    ok: row["ok"] === 1,
+    checkedAtMs: Number(row["checked_at_ms"]),
+  };
+}

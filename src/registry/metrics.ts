@@ -1,0 +1,219 @@
+// The metrics of the whole mesh, in the registry's SQLite, and their text for Prometheus.
+//
+// What it needs: the registry's tables `copies`, `syncs` and `runs` beside its own. Coordinators and syncs push what they
+// have counted so far when their phase changes, and every half a minute while they work; so a scrape wakes none of them
+// and reads a few rows per copy that runs, none per copy that has ended.
+//
+// Invariant: a counter never falls, also when a copy begins again, is pushed twice, or is retried after its end: what is
+// added is how much a number has risen since that copy's last push.
+
+import type { WorkCounters } from "../view/news.ts";
+
+interface Family {
+  readonly type: "counter" | "gauge";
+  readonly help: string;
+}
+
+const FAMILIES = {
+  copies: { type: "gauge", help: "Copies that have not ended, by phase" },
+  copies_oldest_seconds: { type: "gauge", help: "Age of the oldest copy in a phase, since it was asked for" },
+  copies_ended_total: { type: "counter", help: "Copies that have ended, by how" },
+  copied_bytes_total: {
+    type: "counter",
+    help: "Bytes that destinations have taken in, of copies and of syncs",
+  },
+  parts_total: { type: "counter", help: "Parts that destinations have taken in" },
+  part_attempts_total: {
+    type: "counter",
+    help: "Parts that were handed to a lane, first and further attempts",
+  },
+  failed_attempts_total: {
+    type: "counter",
+    help: "Requests and parts of copies that failed and were tried again or ended the copy, by failure code",
+  },
+  throttled_total: { type: "counter", help: "Of these, how often a store asked to slow down, by side" },
+  parts_in_flight: { type: "gauge", help: "Parts on their way, as last reported" },
+  lanes: { type: "gauge", help: "Lanes at work, by whom they work for, as last reported" },
+  syncs: { type: "gauge", help: "Syncs that have not ended, by phase" },
+  syncs_oldest_seconds: { type: "gauge", help: "Age of the oldest sync in a phase, since it was asked for" },
+  syncs_ended_total: { type: "counter", help: "Syncs that have ended, by how" },
+  sync_objects_total: { type: "counter", help: "Keys of syncs, by what became of them" },
+  batches_in_flight: { type: "gauge", help: "Batches of small objects on their way, as last reported" },
+  schedules: { type: "gauge", help: "Schedules, by whether they are enabled" },
+  orphans: { type: "gauge", help: "What ended copies may have left at destinations" },
+  notices_total: { type: "counter", help: "Webhooks, by what became of them" },
+  notices_waiting: { type: "gauge", help: "Webhooks that are not delivered yet" },
+  notices_oldest_seconds: { type: "gauge", help: "Age of the oldest webhook that is not delivered yet" },
+} as const satisfies Record<string, Family>;
+
+type Name = keyof typeof FAMILIES;
+
+type Labels = Readonly<Record<string, string>>;
+
+interface Sample {
+  readonly name: Name;
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+export class Metrics {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS counted (
+        id TEXT PRIMARY KEY,             -- of a copy or a sync
+        counters TEXT NOT NULL           -- WorkCounters, as last pushed
+      );
+      CREATE TABLE IF NOT EXISTS totals (
+        name TEXT NOT NULL, labels TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, labels)
+      );
+    `);
+  }
+
+  /** Adds what has risen since the last push. */
+  take(id: string, counters: WorkCounters): void {
+    const row = this.#sql.exec("SELECT counters FROM counted WHERE id = ?", id).toArray()[0];
+    const before = row === undefined ? [] : risingOf(JSON.parse(String(row["counters"])) as WorkCounters);
+    const known = new Map(before.map((sample) => [keyOf(sample), sample.value]));
+    for (const sample of risingOf(counters)) {
+      this.add(sample.name, sample.labels, sample.value - (known.get(keyOf(sample)) ?? 0));
+    }
+    this.#sql.exec("INSERT OR REPLACE INTO counted VALUES (?, ?)", id, JSON.stringify(counters));
+  }
+
+  add(name: Name, labels: Labels, rise: number): void {
+    if (rise <= 0) return;
+    this.#sql.exec(
+      "INSERT INTO totals VALUES (?1, ?2, ?3) ON CONFLICT (name, labels) DO UPDATE SET value = value + ?3",
+      name,
+      JSON.stringify(labels),
+      rise,
+    );
+  }
+
+  /** @param waiting webhooks that are not delivered yet */
+  render(waiting: { readonly count: number; readonly oldestMs: number | null }, now: number): string {
+    const samples = [...this.#totals(), ...this.#running("copies", now), ...this.#running("syncs", now)];
+    samples.push(...this.#activity());
+    for (const row of this.#sql.exec("SELECT enabled, count(*) AS n FROM schedules GROUP BY enabled")) {
+      const enabled = row["enabled"] === 1 ? "true" : "false";
+      samples.push({ name: "schedules", labels: { enabled }, value: Number(row["n"]) });
+    }
+    const orphans = this.#sql
+      .exec("SELECT coalesce(sum(orphans), 0) AS n FROM copies WHERE orphans > 0")
+      .one();
+    samples.push({ name: "orphans", labels: {}, value: Number(orphans["n"]) });
+    samples.push({ name: "notices_waiting", labels: {}, value: waiting.count });
+    const ageMs = waiting.oldestMs === null ? 0 : now - waiting.oldestMs;
+    samples.push({ name: "notices_oldest_seconds", labels: {}, value: ageMs / 1000 });
+    return renderText(samples);
+  }
+
+  #totals(): Sample[] {
+    const rows = this.#sql.exec("SELECT name, labels, value FROM totals ORDER BY name, labels").toArray();
+    return rows.map((row) => ({
+      name: String(row["name"]) as Name,
+      labels: JSON.parse(String(row["labels"])) as Labels,
+      value: Number(row["value"]),
+    }));
+  }
+
+  #running(table: "copies" | "syncs", now: number): Sample[] {
+    return this.#sql
+      .exec(
+        `SELECT phase, count(*) AS n, min(created_at_ms) AS oldest FROM ${table} WHERE ended_at_ms IS NULL
+         GROUP BY phase ORDER BY phase`,
+      )
+      .toArray()
+      .flatMap((row): Sample[] => {
+        const labels = { phase: String(row["phase"]) };
+        const ageSeconds = Math.max(0, now - Number(row["oldest"])) / 1000;
+        return [
+          { name: table, labels, value: Number(row["n"]) },
+          { name: `${table}_oldest_seconds`, labels, value: ageSeconds },
+        ];
+      });
+  }
+
+  #activity(): Sample[] {
+    const sums = { partsInFlight: 0, batchesInFlight: 0, copyLanes: 0, syncLanes: 0 };
+    const rows = this.#sql.exec(
+      `SELECT counters FROM counted WHERE id IN (SELECT id FROM copies WHERE ended_at_ms IS NULL
+       UNION ALL SELECT id FROM syncs WHERE ended_at_ms IS NULL)`,
+    );
+    for (const row of rows) {
+      const counters = JSON.parse(String(row["counters"])) as WorkCounters;
+      if (counters.kind === "copy") {
+        sums.partsInFlight += counters.partsInFlight;
+        sums.copyLanes += counters.lanes;
+      } else {
+        sums.batchesInFlight += counters.batchesInFlight;
+        sums.syncLanes += counters.lanes;
+      }
+    }
+    return [
+      { name: "parts_in_flight", labels: {}, value: sums.partsInFlight },
+      { name: "batches_in_flight", labels: {}, value: sums.batchesInFlight },
+      { name: "lanes", labels: { of: "copies" }, value: sums.copyLanes },
+      { name: "lanes", labels: { of: "syncs" }, value: sums.syncLanes },
+    ];
+  }
+}
+
+/** What of the counters only rises. */
+function risingOf(counters: WorkCounters): Sample[] {
+  if (counters.kind === "sync") {
+    const { bytes, copied, skipped, failed, deleted } = counters;
+    const objects = Object.entries({ copied, skipped, failed, deleted });
+    return [
+      { name: "copied_bytes_total", labels: { by: "syncs" }, value: bytes },
+      ...objects.map(([action, value]): Sample => ({
+        name: "sync_objects_total",
+        labels: { action },
+        value,
+      })),
+    ];
+  }
+  const { bytes, parts, partAttempts, failures } = counters;
+  const samples: Sample[] = [
+    { name: "copied_bytes_total", labels: { by: "copies" }, value: bytes },
+    { name: "parts_total", labels: {}, value: parts },
+    { name: "part_attempts_total", labels: {}, value: partAttempts },
+  ];
+  for (const [code, value] of Object.entries(failures)) {
+    samples.push({ name: "failed_attempts_total", labels: { code }, value });
+    const side = /^(source|destination)_throttled$/.exec(code)?.[1];
+    if (side !== undefined) samples.push({ name: "throttled_total", labels: { side }, value });
+  }
+  return samples;
+}
+
+function keyOf({ name, labels }: Sample): string {
+  return name + JSON.stringify(labels);
+}
+
+/** https://prometheus.io/docs/instrumenting/exposition_formats/ (text format 0.0.4) */
+function renderText(samples: readonly Sample[]): string {
+  const lines: string[] = [];
+  for (const [name, { type, help }] of Object.entries(FAMILIES)) {
+    const full = `bucket_brigade_${name}`;
+    lines.push(`# HELP ${full} ${help}`, `# TYPE ${full} ${type}`);
+    for (const sample of samples) {
+      if (sample.name !== name) continue;
+      const labels = Object.entries(sample.labels).map(
+        ([label, value]) => `${label}="${escapeLabel(value)}"`,
+      );
+      lines.push(`${full}${labels.length === 0 ? "" : `{${labels.join(",")}}`} ${sample.value}`);
+    }
+  }
+  return lines.join("\n") + "\n";
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

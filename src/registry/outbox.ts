@@ -1,0 +1,108 @@
+// Webhooks that are to be delivered, in the registry's SQLite: written in the transaction that records what they tell, and
+// taken out when the receiver has answered 2xx. So what has happened is told, whatever dies, at least once.
+//
+// What it needs: the registry's alarm, which calls deliverDue(), and webhook.ts, which sends.
+//
+// Invariant: a notice keeps its id and its body over all attempts.
+
+import { log } from "../log.ts";
+import { type Delivery, type Notice, type Receiver, deliver } from "./webhook.ts";
+import type { News } from "../view/news.ts";
+
+type Settle = (outcome: "delivered" | "given_up", takeOut: () => void) => void;
+
+// The waits that the specification proposes; after the last one a notice is given up, three days after the first.
+const HOUR_MS = 3600_000;
+
+const RETRY_MS = [
+  5_000,
+  5 * 60_000,
+  30 * 60_000,
+  2 * HOUR_MS,
+  5 * HOUR_MS,
+  10 * HOUR_MS,
+  14 * HOUR_MS,
+  20 * HOUR_MS,
+  24 * HOUR_MS,
+];
+
+/** Spread over this share of the wait, lest all that failed together come again together. */
+const JITTER = 0.2;
+
+const SENT_AT_ONCE = 10;
+
+export class Outbox {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS notices (
+        id TEXT PRIMARY KEY, body TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL, failed_attempts INTEGER NOT NULL, next_try_ms INTEGER NOT NULL
+      );
+      CREATE INDEX IF NOT EXISTS notices_by_time ON notices (next_try_ms);
+    `);
+  }
+
+  add({ type, at, data }: News, now: number): void {
+    const id = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
+    const body = JSON.stringify({ type, timestamp: at, data });
+    this.#sql.exec("INSERT INTO notices VALUES (?, ?, ?, 0, ?)", id, body, now, now);
+  }
+
+  /** When the next one is due, or null. */
+  nextTryMs(): number | null {
+    const next = this.#sql.exec("SELECT min(next_try_ms) AS next FROM notices").one()["next"];
+    return typeof next === "number" ? next : null;
+  }
+
+  waiting(): { count: number; oldestMs: number | null } {
+    const row = this.#sql.exec("SELECT count(*) AS n, min(created_at_ms) AS oldest FROM notices").one();
+    return { count: Number(row["n"]), oldestMs: typeof row["oldest"] === "number" ? row["oldest"] : null };
+  }
+
+  /**
+   * Sends what is due.
+   *
+   * @param settle records an outcome that is final, in the transaction that takes the notice out
+   */
+  async deliverDue(receiver: Receiver, now: number, settle: Settle): Promise<void> {
+    const due = this.#sql
+      .exec(
+        "SELECT id, body, failed_attempts FROM notices WHERE next_try_ms <= ? ORDER BY created_at_ms LIMIT ?",
+        now,
+        SENT_AT_ONCE,
+      )
+      .toArray();
+    await Promise.all(
+      due.map(async (row) => {
+        const notice = { id: String(row["id"]), body: String(row["body"]) };
+        const delivery = await deliver(notice, receiver, Date.now());
+        this.#record(notice, Number(row["failed_attempts"]), delivery, settle);
+      }),
+    );
+  }
+
+  #record({ id }: Notice, failedBefore: number, delivery: Delivery, settle: Settle): void {
+    const takeOut = () => void this.#sql.exec("DELETE FROM notices WHERE id = ?", id);
+    if (delivery.kind === "delivered") return settle("delivered", takeOut);
+    const failedAttempts = failedBefore + 1;
+    const waitMs = delivery.kind === "gone" ? undefined : RETRY_MS[failedBefore];
+    const reason = delivery.kind === "gone" ? "the receiver wants no more" : delivery.reason;
+    if (waitMs === undefined) {
+      log("error", "notice_given_up", { noticeId: id, failedAttempts, detail: reason });
+      return settle("given_up", takeOut);
+    }
+    log("warn", "notice_failed", { noticeId: id, failedAttempts, detail: reason });
+    this.#sql.exec(
+      "UPDATE notices SET failed_attempts = ?, next_try_ms = ? WHERE id = ?",
+      failedAttempts,
+      Math.ceil(Date.now() + waitMs * (1 + JITTER * Math.random())),
+      id,
+    );
+  }
+}

@@ -1,0 +1,55 @@
+// Digests and ETags as S3 writes them: hex, base64, the MD5 of a whole object, and the multipart ETag. Pure.
+//
+// The multipart rule (MD5 of the parts' raw MD5s, a dash, their number) is not documented by AWS for every encryption,
+// so an ETag of that shape is a candidate for a proof and never a proof by itself: object/proof.ts decides.
+
+/** `x-amz-checksum-*` holds base64 of the big-endian bytes; we compare hex. Null when it is no such value. */
+export function hexOfBase64(base64: string): string | null {
+  try {
+    return bytesToHex(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)));
+  } catch {
+    return null; // a composite checksum ("…-5"), or no checksum at all
+  }
+}
+
+export function base64OfHex(hex: string): string {
+  return btoa(String.fromCharCode(...bytesOfHex(hex)));
+}
+
+export function bytesOfHex(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+export function bytesToHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** What S3's rule makes the ETag of parts with these MD5s: the MD5 of the raw digests, and their number. */
+export async function multipartEtag(
+  md5s: readonly string[],
+  md5: (bytes: Uint8Array) => Promise<string>,
+): Promise<string> {
+  const digests = new Uint8Array(md5s.length * 16);
+  for (const [index, hex] of md5s.entries()) digests.set(bytesOfHex(hex), index * 16);
+  return `${await md5(digests)}-${md5s.length}`;
+}
+
+/** The number of parts in a multipart ETag (`…-12`), or null when it is none. */
+export function partCountOf(etag: string): number | null {
+  const match = /^[0-9a-f]{32}-(\d+)$/i.exec(bareEtag(etag));
+  return match === null ? null : Number(match[1]);
+}
+
+export function isMd5Etag(etag: string): boolean {
+  return /^[0-9a-f]{32}(-\d+)?$/i.test(bareEtag(etag));
+}
+
+/** An ETag without quotes, entity spelling and a proxy's mark of weakness, for comparing; requests echo it as given. */
+export function bareEtag(etag: string): string {
+  return etag.replaceAll("&quot;", '"').replace(/^W\//, "").replace(/^"|"$/g, "");
+}
+
+export async function md5Hex(bytes: Uint8Array): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("MD5", bytes));
+  return bytesToHex(digest);
+}

@@ -1,0 +1,79 @@
+// ListObjectsV2 and ListObjects (V1): one page each, as the store gives it.
+//
+// What it needs: a Store and a User-Agent (request.ts signs and sends). The checks that make a listing of pages,
+// and the choice between the two operations, stand in listing/listing.ts.
+//
+// Invariant: names come back as the store's keys, decoded where it says that it has encoded them; a page in which a
+// key cannot be read for sure is an error, never a page without it.
+
+import { S3Error } from "./errors.ts";
+import { type ListingPage, parseListing } from "./listing_xml.ts";
+import { type S3, readText, send } from "./request.ts";
+import { badAnswer } from "./s3.ts";
+
+/** Most keys that S3 puts on one page. */
+export const MAX_PAGE_KEYS = 1000;
+
+export interface PageRequest {
+  readonly prefix: string;
+  readonly delimiter?: string | undefined;
+  /** V2: of the page before. */
+  readonly token?: string | undefined;
+  /** V2 `start-after`, V1 `marker`: only keys after this one. */
+  readonly after?: string | undefined;
+  readonly maxKeys?: number | undefined;
+}
+
+/** @throws {S3Error} */
+export async function listObjectsV2(s3: S3, bucket: string, request: PageRequest): Promise<ListingPage> {
+  const { prefix, delimiter, token, after, maxKeys = MAX_PAGE_KEYS } = request;
+  const query: Record<string, string | number> = {
+    "list-type": 2,
+    prefix,
+    "max-keys": maxKeys,
+    "encoding-type": "url",
+  };
+  if (delimiter !== undefined) query["delimiter"] = delimiter;
+  if (token !== undefined) query["continuation-token"] = token;
+  else if (after !== undefined) query["start-after"] = after;
+  return await readPage(s3, "ListObjectsV2", bucket, query);
+}
+
+/** @throws {S3Error} */
+export async function listObjects(s3: S3, bucket: string, request: PageRequest): Promise<ListingPage> {
+  const { prefix, delimiter, after, maxKeys = MAX_PAGE_KEYS } = request;
+  const query: Record<string, string | number> = { prefix, "max-keys": maxKeys, "encoding-type": "url" };
+  if (delimiter !== undefined) query["delimiter"] = delimiter;
+  if (after !== undefined) query["marker"] = after;
+  return await readPage(s3, "ListObjects", bucket, query);
+}
+
+async function readPage(
+  s3: S3,
+  operation: string,
+  bucket: string,
+  query: Readonly<Record<string, string | number>>,
+): Promise<ListingPage> {
+  const address = { bucket, key: null };
+  // Without this a list does not tell an archived object from one that has been restored. Only AWS knows the header.
+  const headers: Record<string, string> =
+    s3.store.provider === "aws" ? { "x-amz-optional-object-attributes": "RestoreStatus" } : {};
+  const response = await send(s3, operation, address, { method: "GET", query, headers });
+  const text = await readText(operation, address, response);
+  const parsed = parseListing(text);
+  switch (parsed.kind) {
+    case "page":
+      return parsed.page;
+    case "unreadable_key":
+      throw new S3Error(operation, address, {
+        code: "unreadable_key",
+        detail:
+          `the listing holds the key ${JSON.stringify(parsed.shown)}, which cannot be read for sure: ` +
+          "XML cannot carry its control characters, and the store does not encode names (encoding-type=url)",
+        status: response.status,
+        requestId: response.headers.get("x-amz-request-id"),
+      });
+    case "no_listing":
+      return badAnswer(operation, address, text);
+  }
+}

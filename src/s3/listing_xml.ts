@@ -1,0 +1,249 @@
+// The XML documents of whole prefixes: ListBucketResult (V1 and V2), Delete and DeleteResult. Pure.
+//
+// Names are decoded only where the answer itself says `<EncodingType>url`, whatever was asked for: stores that ignore
+// the option list a real "+" as "+". Tokens are opaque and never decoded. XML 1.0 cannot hold most control characters
+// (https://www.w3.org/TR/xml/#charsets), and a raw carriage return is read back as a line feed (§2.11): a key with one,
+// from a store that has not encoded it, would be read as another key, so it is an error that shows the key.
+//
+// A page of a listing has a thousand objects, and a sync of millions does little else than read pages. So the objects of
+// a plain document, which is what stores send, are cut out by searching for their tags; the XML parser reads the rest,
+// and the whole document as soon as anything in it is not plain.
+
+import { escapeText, parseRoot, textOf } from "./xml.ts";
+
+/** An object as a listing tells of it. */
+export interface ListedObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** As the store gave it, with quotes where it gives quotes; null where it tells none. */
+  readonly etag: string | null;
+  readonly lastModifiedMs: number | null;
+  /** Null: the store tells none, which means its standard class. */
+  readonly storageClass: string | null;
+  /** An archived object of which a readable copy has been restored for some days; only AWS tells it in a list. */
+  readonly isRestored: boolean;
+}
+
+export interface ListingPage {
+  readonly objects: readonly ListedObject[];
+  readonly commonPrefixes: readonly string[];
+  readonly isTruncated: boolean;
+  /** V2. */
+  readonly nextToken: string | null;
+  /** V1, and there only with a delimiter. */
+  readonly nextMarker: string | null;
+  /** Old stores do not know `list-type=2` and answer as if it were not there. */
+  readonly isV1: boolean;
+}
+
+export type ParsedListing =
+  | { readonly kind: "page"; readonly page: ListingPage }
+  /** The document is a listing, but a key in it cannot be read for sure. */
+  | { readonly kind: "unreadable_key"; readonly shown: string }
+  | { readonly kind: "no_listing" };
+
+type Element = Readonly<Record<string, unknown>>;
+
+/**
+ * `<ListBucketResult><IsTruncated>…<NextContinuationToken>…<EncodingType>url</EncodingType>
+ * <Contents><Key>…<Size>…<ETag>…<LastModified>…<StorageClass>…</Contents><CommonPrefixes><Prefix>…`.
+ */
+export function parseListing(text: string): ParsedListing {
+  const cut = cutContents(text);
+  const result = parseRoot(cut?.rest ?? text, "ListBucketResult");
+  if (result === null) return { kind: "no_listing" };
+  const isEncoded = textOf(result, "EncodingType")?.trim() === "url";
+  const unreadable = isEncoded ? null : findUnreadableName(text);
+  if (unreadable !== null) return { kind: "unreadable_key", shown: unreadable };
+  const decode = isEncoded ? decodeForm : (name: string) => name;
+  const objects: ListedObject[] = [];
+  for (const element of cut?.contents ?? elementsOf(result, "Contents")) {
+    const name = textOf(element, "Key");
+    const key = name === null ? null : decode(name);
+    const sizeBytes = textOf(element, "Size")?.trim() ?? "";
+    if (key === null && name !== null) return { kind: "unreadable_key", shown: name };
+    if (key === null || key === "" || !/^\d+$/.test(sizeBytes)) return { kind: "no_listing" };
+    const lastModifiedMs = Date.parse(textOf(element, "LastModified")?.trim() ?? "");
+    objects.push({
+      key,
+      sizeBytes: Number(sizeBytes),
+      etag: nonEmpty(textOf(element, "ETag")),
+      lastModifiedMs: Number.isNaN(lastModifiedMs) ? null : lastModifiedMs,
+      storageClass: nonEmpty(textOf(element, "StorageClass")),
+      isRestored: isRestored(element["RestoreStatus"]),
+    });
+  }
+  const commonPrefixes: string[] = [];
+  for (const element of elementsOf(result, "CommonPrefixes")) {
+    const name = textOf(element, "Prefix") ?? "";
+    const prefix = decode(name);
+    if (prefix === null) return { kind: "unreadable_key", shown: name };
+    commonPrefixes.push(prefix);
+  }
+  const marker = textOf(result, "NextMarker");
+  const nextMarker = marker === null ? null : decode(marker);
+  if (marker !== null && nextMarker === null) return { kind: "unreadable_key", shown: marker };
+  const nextToken = nonEmpty(textOf(result, "NextContinuationToken"));
+  const truncated = textOf(result, "IsTruncated")?.trim() ?? null;
+  const page: ListingPage = {
+    objects,
+    commonPrefixes,
+    isTruncated: truncated === null ? nextToken !== null : truncated === "true",
+    nextToken,
+    nextMarker: nonEmpty(nextMarker),
+    isV1: "Marker" in result && !("KeyCount" in result),
+  };
+  return { kind: "page", page };
+}
+
+export interface DeleteRefusal {
+  readonly key: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The body of DeleteObjects. `Quiet`: the answer names failures alone. */
+export function deleteDocument(keys: Iterable<string>): string {
+  let document = "<Delete><Quiet>true</Quiet>";
+  for (const key of keys) document += `<Object><Key>${escapeText(key)}</Key></Object>`;
+  return document + "</Delete>";
+}
+
+/** Can every store read this key from a document of ours? A carriage return needs a numeric entity, which some do not read. */
+export function fitsXml(key: string): boolean {
+  return key.isWellFormed() && !FORBIDDEN.test(key);
+}
+
+/** The failures of a quiet `<DeleteResult>`; null when it is none. */
+export function parseDeleteResult(text: string): DeleteRefusal[] | null {
+  const result = parseRoot(text, "DeleteResult");
+  if (result === null) return null;
+  return elementsOf(result, "Error").map((element) => ({
+    key: textOf(element, "Key") ?? "",
+    code: textOf(element, "Code")?.trim() ?? "unknown",
+    message: textOf(element, "Message")?.trim() ?? "",
+  }));
+}
+
+/** What is no `<Name>` or `</Name>`: an attribute, a namespace, an empty tag, a comment, a CDATA section. */
+const NOT_PLAIN = /<(?!\/?[\w.-]+>)/;
+
+const OPEN = "<Contents>";
+
+const CLOSE = "</Contents>";
+
+/**
+ * The `<Contents>` of a plain document, as the parser would give them as far as parseListing() reads them, and the
+ * document without them; null when it is not plain, or has none.
+ */
+export function cutContents(text: string): { contents: Element[]; rest: string } | null {
+  const from = text.indexOf(OPEN);
+  const to = text.lastIndexOf(CLOSE) + CLOSE.length;
+  if (from < 0 || to < from || text.lastIndexOf("<!", from) >= 0) return null;
+  if (NOT_PLAIN.test(text.slice(from, to))) return null;
+  const contents: Element[] = [];
+  let rest = text.slice(0, from);
+  for (let at = from; ;) {
+    const end = text.indexOf(CLOSE, at);
+    const next = text.indexOf(OPEN, at + 1);
+    const element = end < 0 || (next >= 0 && next < end) ? null : leavesOf(text.slice(at, end));
+    if (element === null) return null;
+    contents.push(element);
+    rest += text.slice(end + CLOSE.length, next < 0 ? text.length : next);
+    // Another spelling of it in the rest is for the parser.
+    if (next < 0) return /<(?:[\w.-]+:)?Contents/.test(rest) ? null : { contents, rest };
+    at = next;
+  }
+}
+
+const LEAVES = ["Key", "LastModified", "ETag", "Size", "StorageClass"].map((name) => ({
+  name,
+  open: `<${name}>`,
+  close: `</${name}>`,
+}));
+
+/** The children of one `<Contents>` that are read; null when one of them is not a text, or is there twice. */
+function leavesOf(block: string): Element | null {
+  const element: Record<string, unknown> = {};
+  for (const { name, open, close } of LEAVES) {
+    const start = block.indexOf(open);
+    if (start < 0) continue;
+    const end = block.indexOf("<", start + open.length);
+    const isLeaf = end > 0 && block.startsWith(close, end) && block.indexOf(open, end) < 0;
+    const text = isLeaf ? plainText(block.slice(start + open.length, end)) : null;
+    if (text === null) return null;
+    element[name] = text;
+  }
+  return block.includes("<RestoreStatus") ? null : element;
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+
+/** A text with its references replaced; null when one of them is for the parser to judge. */
+function plainText(text: string): string | null {
+  if (!text.includes("&")) return text;
+  // The quotes of an ETag, which every object has.
+  const unquoted = text.replaceAll("&quot;", '"').replaceAll("&#34;", '"');
+  if (!unquoted.includes("&")) return unquoted;
+  let isPlain = true;
+  const replaced = unquoted.replace(
+    /&(?:(\w+);|#(\d\d\d?);)?/g,
+    (_whole, name?: string, decimal?: string) => {
+      const character = decimal === undefined ? ENTITIES[name ?? ""] : asciiOf(Number(decimal));
+      isPlain &&= character !== undefined;
+      return character ?? "";
+    },
+  );
+  return isPlain ? replaced : null;
+}
+
+function asciiOf(code: number): string | undefined {
+  return code >= 0x20 && code < 0x7f ? String.fromCharCode(code) : undefined;
+}
+
+function elementsOf(parent: Element, name: string): Element[] {
+  const children = parent[name];
+  return Array.isArray(children) ? children.map((child) => (typeof child === "object" ? child : {})) : [];
+}
+
+function nonEmpty(text: string | null): string | null {
+  return text === null || text.trim() === "" ? null : text;
+}
+
+/** `<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress><RestoreExpiryDate>…`. */
+function isRestored(status: unknown): boolean {
+  if (typeof status !== "object" || status === null) return false;
+  const element = status as Element;
+  return textOf(element, "IsRestoreInProgress")?.trim() === "false" && "RestoreExpiryDate" in element;
+}
+
+/** Form style: a space is "+" and a plus is "%2B". Null when it is no such text. */
+function decodeForm(text: string): string | null {
+  if (!/[%+]/.test(text)) return text;
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    return null;
+  }
+}
+
+// oxlint-disable-next-line no-control-regex -- the control characters are what it is about
+const FORBIDDEN = /[\0-\x08\x0b-\x1f\ufffe\uffff]/;
+
+/** The first key or prefix, as it stands in the document, that the parser would not give back as the store meant it. */
+function findUnreadableName(text: string): string | null {
+  if (!FORBIDDEN.test(text) && !text.includes("&#")) return null;
+  for (const [, name = ""] of text.matchAll(/<(?:[\w.-]+:)?(?:Key|Prefix|NextMarker)>([^<]*)</g)) {
+    const references = Array.from(name.matchAll(/&#(?:x([0-9a-f]+)|(\d+));/gi), ([, hex, decimal = ""]) =>
+      hex === undefined ? Number.parseInt(decimal, 10) : Number.parseInt(hex, 16),
+    );
+    // As a reference, a carriage return is what it says.
+    if (FORBIDDEN.test(name) || references.some((code) => code !== 13 && !isXmlCharacter(code))) return name;
+  }
+  return null;
+}
+
+function isXmlCharacter(code: number): boolean {
+  if (code < 0x20) return code === 9 || code === 10 || code === 13;
+  return code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) && code !== 0xfffe && code !== 0xffff;
+}

@@ -1,0 +1,353 @@
+// One signed request to an S3 store: sign, send, and turn every refusal into an S3Error. The operations stand in s3.ts.
+//
+// The shape is always sign, then fetch: aws4fetch's own fetch() would drop `encodeResponseBody`, follow redirects with
+// the signature of another host, and replay a body that can be read only once. A request is signed when it is sent.
+//
+// What a store teaches is remembered for as long as this isolate lives and used from the next signature on: its clock
+// (RequestTimeTooSkewed) and a bucket's region (301, 307, AuthorizationHeaderMalformed). A redirect is never followed:
+// the region is taken from the answer, and the host stays the configured one or AWS's own host of that region, so that
+// no Authorization ever goes to a host that the operator did not name. Losing what was learned costs one more refusal.
+//
+// Invariants: every body is read, handed on or cancelled, error bodies too, since an unread one holds one of the
+// event's connections; no secret is in an S3Error.
+
+import { AwsV4Signer } from "aws4fetch";
+import { bytesToHex } from "./digest.ts";
+import { S3Error } from "./errors.ts";
+import { isPlatformLimit, parseRetryAfter } from "./retry.ts";
+import { s3Url } from "./url.ts";
+import { parseError } from "./xml.ts";
+import { type Store, styleOf } from "../store/stores.ts";
+
+/** One store as one caller sees it. */
+export interface S3 {
+  readonly store: Store;
+  /** Lets a store's log tell copies and lanes apart: `bucket-brigade copy/<id> lane/<n>`. */
+  readonly userAgent: string;
+  /** Waits until the next request may go out; undefined where the store's requests per second have no cap. */
+  readonly turn?: (() => Promise<void>) | undefined;
+  /** Hears of every refusal and every silence, also of those that the caller can do with. */
+  readonly refused?: ((error: S3Error) => void) | undefined;
+}
+
+export interface ObjectAddress {
+  readonly bucket: string;
+  readonly key: string;
+  readonly versionId?: string | undefined;
+}
+
+/** A request about a bucket has no key. */
+export type RequestAddress = ObjectAddress | { readonly bucket: string; readonly key: null };
+
+export interface S3Request {
+  readonly method: string;
+  readonly query?: Readonly<Record<string, string | number>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Of a call that moves object bytes: ends it and its body, which the caller reads or cancels. The answer of any other
+   * call is read before it is handed on, within `limitMs`.
+   */
+  readonly signal?: AbortSignal;
+  readonly limitMs?: number;
+  /** A stream can be sent once; bytes can be sent again after a correction of region or clock. */
+  readonly body?: ReadableStream | Uint8Array;
+}
+
+export function connect(
+  store: Store,
+  userAgent: string,
+  turn?: S3["turn"],
+  refused?: (error: S3Error) => void,
+): S3 {
+  return { store, userAgent, turn, refused };
+}
+
+/** Tells whoever listens. @returns the error, to be thrown */
+export function heard({ refused }: S3, error: S3Error): S3Error {
+  refused?.(error);
+  return error;
+}
+
+/** A call without object bytes that takes longer than this gets no answer any more. */
+export const CALL_LIMIT_MS = 60_000;
+
+/** Answers that move no object bytes: 1,000 parts or uploads of a list are a few hundred kilobytes. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+// Signing keys are good for a day; aws4fetch computes four HMACs for each when it finds none here.
+const signingKeys = new Map<string, ArrayBuffer>();
+
+const clockOffsetsMs = new Map<string, number>();
+
+const regions = new Map<string, string>();
+
+/**
+ * Sends one request and returns its successful answer, whose body the caller reads or cancels.
+ *
+ * @throws {S3Error} for every other answer, and when none came
+ */
+export async function send(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  request: S3Request,
+): Promise<Response> {
+  for (let corrected = false; ; corrected = true) {
+    const response = await sendOnce(s3, operation, address, request);
+    if (response.ok) return response;
+    const document = parseError(await readAtMost(response.body, MAX_ERROR_BYTES));
+    const learned = learn(s3.store, address.bucket, response, document);
+    const again = learned && !corrected && !(request.body instanceof ReadableStream);
+    if (!again) throw heard(s3, refusalOf(s3.store, operation, address, response, document, learned));
+  }
+}
+
+/** The text of an answer. @throws {S3Error} when it breaks off */
+export async function readText(
+  operation: string,
+  address: RequestAddress,
+  response: Response,
+): Promise<string> {
+  try {
+    return await response.text();
+  } catch (error) {
+    throw unanswered(operation, address, error);
+  }
+}
+
+async function sendOnce(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  request: S3Request,
+): Promise<Response> {
+  // Every request passes here, corrected ones too, so each is counted. Its time begins with its turn.
+  await s3.turn?.();
+  const { signal, limitMs = CALL_LIMIT_MS } = request;
+  if (signal !== undefined) return await sendSigned(s3, operation, address, request, signal);
+  // Not AbortSignal.timeout(): its timer would go on after the answer, and keep a Durable Object in memory for it.
+  const overdue = new AbortController();
+  const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);
+  try {
+    const response = await sendSigned(s3, operation, address, request, overdue.signal);
+    if (response.body === null) return response;
+    if (response.ok) return await held(s3, operation, address, response);
+    const { status, headers } = response;
+    return new Response(await readAtMost(response.body, MAX_ERROR_BYTES), { status, headers });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function timeoutError(limitMs: number): DOMException {
+  return new DOMException(`nothing within ${limitMs / 1000} s`, "TimeoutError");
+}
+
+/** The same answer with its body in memory. @throws {S3Error} when it breaks off, or is no answer of that kind */
+async function held(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  response: Response,
+): Promise<Response> {
+  const { status, headers } = response;
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > MAX_ANSWER_BYTES) break; // which cancels the rest
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw heard(s3, unanswered(operation, address, error));
+  }
+  if (sizeBytes <= MAX_ANSWER_BYTES) return new Response(new Blob(chunks), { status, headers });
+  const detail = `the answer has more than ${MAX_ANSWER_BYTES} bytes`;
+  throw new S3Error(operation, address, { code: "bad_answer", detail, status });
+}
+
+async function sendSigned(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  { method, query = {}, headers = {}, body }: S3Request,
+  signal: AbortSignal,
+): Promise<Response> {
+  const { store, userAgent } = s3;
+  const region = regionOf(store, address.bucket);
+  const endpoint = endpointOf(store, region);
+  const url = s3Url(
+    { endpoint, style: styleOf(store, address.bucket), bucket: address.bucket },
+    address.key,
+    query,
+  );
+  const signer = new AwsV4Signer({
+    method,
+    url,
+    headers: {
+      ...headers,
+      "user-agent": userAgent,
+      // A stream cannot be hashed before it is sent; what is held in memory can, and some stores insist on it.
+      "x-amz-content-sha256": body instanceof ReadableStream ? "UNSIGNED-PAYLOAD" : await sha256Hex(body),
+      ...(store.requesterPays === true ? { "x-amz-request-payer": "requester" } : {}),
+      ...(store.sessionToken === undefined ? {} : { "x-amz-security-token": store.sessionToken }),
+    },
+    accessKeyId: store.accessKeyId,
+    secretAccessKey: store.secretAccessKey,
+    // Both explicit: aws4fetch guesses from the host name, and wrong for every store but AWS, R2 and B2.
+    service: "s3",
+    region,
+    cache: signingKeys,
+    datetime: amzDate(Date.now() + (clockOffsetsMs.get(store.endpoint) ?? 0)),
+  });
+  // Garage and SeaweedFS canonicalise the path as it stands on the wire, where %2F is not a slash.
+  if (store.profile.signedPath === "raw") signer.encodedPath = signer.url.pathname;
+  try {
+    const { headers: outgoing } = await signer.sign();
+    // Bytes as stored: workerd would otherwise undo gzip and leave headers that no longer fit. Added after signing:
+    // Google's front end rewrites Accept-Encoding, which breaks a signature that covers it; and it unpacks stored gzip
+    // for everybody who does not say that he can (https://cloud.google.com/storage/docs/transcoding).
+    outgoing.set("accept-encoding", store.provider === "gcs" ? "gzip" : "identity");
+    return await fetch(url, {
+      method,
+      headers: outgoing,
+      redirect: "manual",
+      encodeResponseBody: "manual",
+      signal,
+      ...(body === undefined ? {} : { body }),
+    });
+  } catch (error) {
+    throw heard(s3, unanswered(operation, address, signal.aborted ? signal.reason : error));
+  }
+}
+
+type ErrorDocument = ReturnType<typeof parseError>;
+
+/** Takes region and clock from a refusal. @returns whether there was anything new */
+function learn(store: Store, bucket: string, response: Response, document: ErrorDocument): boolean {
+  if (document?.code === "RequestTimeTooSkewed") {
+    const serverMs = Date.parse(response.headers.get("date") ?? "");
+    if (Number.isNaN(serverMs)) return false;
+    clockOffsetsMs.set(store.endpoint, serverMs - Date.now());
+    return true;
+  }
+  const redirected = response.status === 301 || response.status === 307;
+  if (!redirected && document?.code !== "AuthorizationHeaderMalformed") return false;
+  const region = response.headers.get("x-amz-bucket-region") ?? document?.region ?? null;
+  const known = regionOf(store, bucket);
+  if (region === null || region === known || !/^[a-z0-9-]+$/.test(region)) return false;
+  regions.set(regionKey(store, bucket), region);
+  return true;
+}
+
+/** The region to sign for, as the configuration says or as the store has corrected it. */
+export function regionOf(store: Store, bucket: string): string {
+  return regions.get(regionKey(store, bucket)) ?? store.region;
+}
+
+function regionKey(store: Store, bucket: string): string {
+  return `${store.endpoint}/${bucket}`;
+}
+
+/** AWS has a host per region; everywhere else the region is a word in the signature. */
+function endpointOf(store: Store, region: string): string {
+  if (region === store.region) return store.endpoint;
+  return store.endpoint.replace(
+    /^https:\/\/s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(\.cn)?$/,
+    (_, china: string | undefined) => `https://s3.${region}.amazonaws.com${china ?? ""}`,
+  );
+}
+
+function refusalOf(
+  store: Store,
+  operation: string,
+  address: RequestAddress,
+  { status, headers }: Response,
+  document: ErrorDocument,
+  learned: boolean,
+): S3Error {
+  const redirected = (status === 301 || status === 307) && document === null;
+  const code = document?.code ?? (redirected ? "PermanentRedirect" : codeOfStatus(status));
+  const hint = hintOf(store, status, code);
+  return new S3Error(operation, address, {
+    // What was learned makes the next try, with a new body, another one.
+    code: learned && code !== "RequestTimeTooSkewed" ? "wrong_region" : code,
+    detail:
+      `the store answered ${status} ${code}` + (document?.message ? `: ${document.message}` : "") + hint,
+    status,
+    requestId: headers.get("x-amz-request-id") ?? document?.requestId ?? null,
+    retryAfterMs: retryAfterOf(headers),
+  });
+}
+
+function retryAfterOf(headers: Headers): number | null {
+  const amzMs = headers.get("x-amz-retry-after"); // milliseconds
+  if (amzMs !== null && /^\d+$/.test(amzMs)) return Number(amzMs);
+  return parseRetryAfter(headers.get("retry-after"), Date.now());
+}
+
+function hintOf(store: Store, status: number, code: string): string {
+  if (code === "SecondLevelDomainForbidden" || code === "PathStyleDomainForbidden") {
+    return `; set "style": "virtual" for store "${store.name}"`;
+  }
+  if (status === 301 || status === 307) return `; set the bucket's region for store "${store.name}"`;
+  return "";
+}
+
+// What a status alone can mean, for answers without an error document (every HEAD, proxies, load balancers).
+function codeOfStatus(status: number): string {
+  if (status === 412) return "PreconditionFailed";
+  if (status === 416) return "InvalidRange";
+  return `http_${status}`;
+}
+
+function unanswered(operation: string, address: RequestAddress, cause: unknown): S3Error {
+  const timedOut = cause instanceof Error && cause.name === "TimeoutError";
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new S3Error(
+    operation,
+    address,
+    {
+      code: isPlatformLimit(cause) ? "platform_limit" : timedOut ? "timeout" : "network",
+      detail: `no answer from the store (${detail})`,
+    },
+    cause,
+  );
+}
+
+// Error documents are small; a proxy's page of a megabyte is not worth holding.
+const MAX_ERROR_BYTES = 64 * 1024;
+
+async function readAtMost(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
+  if (body === null) return "";
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let text = "";
+  try {
+    for (let readBytes = 0; readBytes < maxBytes;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      readBytes += value.length;
+      text += decoder.decode(value, { stream: true });
+    }
+    await reader.cancel();
+  } catch (error) {
+    // The status is known and decides; a body that breaks off only takes away the store's own words.
+    text += ` (the body broke off: ${error instanceof Error ? error.message : String(error)})`;
+  }
+  return text;
+}
+
+/** `20261125T010203Z`, as SigV4 wants it. */
+function amzDate(ms: number): string {
+  return new Date(ms).toISOString().replace(/[:-]|\.\d{3}/g, "");
+}
+
+const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+async function sha256Hex(body: Uint8Array | undefined): Promise<string> {
+  if (body === undefined || body.length === 0) return EMPTY_SHA256;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
+  return bytesToHex(digest);
+}

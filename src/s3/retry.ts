@@ -1,0 +1,209 @@
+// What to do about a failure: try again, slow down, wait for a person, or give up; and how long to wait. Pure.
+//
+// The one table of verdicts stands here: S3's error code decides first, the HTTP status second. Sources:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (2026-11) and the providers' own codes named beside
+// the rows. Backoff is AWS's "full jitter"
+// (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+
+import type { Failure } from "./failure.ts";
+
+/** Every new phase begins with it. */
+export const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
+
+/**
+ * `retry`: try the same step again. `throttle`: likewise, and the store wants fewer requests. `blocked`: a person must
+ * act (replace credentials, restore an archived source, mend the configuration); the work done so far stays good.
+ * `fatal`: trying again cannot help.
+ */
+export type Verdict = "retry" | "throttle" | "blocked" | "fatal";
+
+const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
+  // Ours.
+  network: "retry", // no answer, or one that broke off
+  stream_broken: "retry", // source or destination let go of a part in mid-stream
+  copier_died: "retry",
+  timeout: "retry",
+  cancelled: "retry", // the lane was told to stop: the part itself is fine
+  short_body: "retry",
+  missing_etag: "retry",
+  range_ignored: "fatal",
+  wrong_range: "retry",
+  wrong_length: "retry",
+  source_changed: "fatal",
+  source_without_etag: "fatal",
+  source_archived: "blocked", // a person must restore it; then the copy goes on
+  part_corrupt: "fatal", // after three attempts the ETag is still not the MD5 of the bytes sent
+  checksum_mismatch: "fatal",
+  proof_impossible: "fatal",
+  attribute_lost: "fatal",
+  destination_exists: "fatal",
+  metadata_too_large: "fatal",
+  key_too_long: "fatal",
+  invalid_key: "fatal",
+  unknown_store: "fatal",
+  store_misconfigured: "blocked",
+  misconfigured: "blocked",
+  copy_blocked: "blocked", // a large object of a sync
+  part_size_too_small: "fatal",
+  part_size_too_large: "fatal",
+  object_too_large: "fatal",
+  verification_failed: "fatal",
+  object_not_visible: "retry", // a HEAD right after Complete, at a store that is not yet consistent
+  upload_still_there: "retry", // parts landed after an abort
+  bad_answer: "retry",
+  head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
+  platform_limit: "retry", // the event has used up what the platform gives one: a fresh event goes on
+  // Throttling, whatever its status.
+  SlowDown: "throttle",
+  SlowDownRead: "throttle", // MinIO
+  SlowDownWrite: "throttle", // MinIO
+  ServiceUnavailable: "throttle",
+  TooManyRequests: "throttle",
+  RequestLimitExceeded: "throttle",
+  BandwidthLimitExceeded: "throttle",
+  Throttling: "throttle",
+  ThrottlingException: "throttle",
+  "KMS.ThrottlingException": "throttle",
+  // Transient, though their status is 4xx.
+  InternalError: "retry",
+  RequestTimeout: "retry",
+  RequestTimeoutException: "retry",
+  PriorRequestNotComplete: "retry",
+  IncompleteBody: "retry",
+  ClientDisconnect: "retry", // R2 10054
+  BadDigest: "retry",
+  InvalidPart: "retry", // at Complete, of a store that will not list its parts: it may have been wrong
+  OperationAborted: "retry",
+  ConditionalRequestConflict: "retry",
+  RequestTimeTooSkewed: "retry", // the clock has been taken from the answer
+  wrong_region: "retry", // the region has been taken from the answer
+  // Credentials and permissions: a person puts them right without touching the copy.
+  ExpiredToken: "blocked",
+  ExpiredRequest: "blocked", // R2
+  InvalidToken: "blocked",
+  TokenRefreshRequired: "blocked",
+  InvalidAccessKeyId: "blocked",
+  SignatureDoesNotMatch: "blocked",
+  AccessDenied: "blocked",
+  AllAccessDisabled: "blocked",
+  AccountProblem: "blocked",
+  InvalidObjectState: "blocked", // archived, met by a copy inside the service
+  // What no retry cures, though its status would say so.
+  NotImplemented: "fatal",
+  unsorted_listing: "fatal", // what a merge has concluded by then is void, and asking again would hide it
+  XMinioStorageFull: "fatal",
+};
+
+/** What a failure asks for. A code that stands in the table decides; else the status class does. */
+export function verdictOf(failure: Failure): Verdict {
+  const byCode = VERDICT_BY_CODE[failure.code];
+  if (byCode !== undefined) return byCode;
+  const { status } = failure;
+  if (status === null) return "retry";
+  if (status === 429 || status === 503) return "throttle";
+  if (status === 408 || (status >= 500 && status !== 501 && status !== 507)) return "retry";
+  if (status === 401 || status === 403) return "blocked";
+  return "fatal";
+}
+
+/**
+ * Will the store never do this, as far as it says? Not supported, or not permitted: what is not indispensable (tags,
+ * lists of parts, an attribute) is then done without. Bad credentials are another matter: with better ones it would.
+ */
+export function saysNo(failure: Failure): boolean {
+  const verdict = verdictOf(failure);
+  return (
+    verdict === "fatal" || (verdict === "blocked" && !CREDENTIALS.has(failure.code) && isForbidden(failure))
+  );
+}
+
+/** The verdict on one key of many: what is forbidden is forbidden for that key, and the others go on. */
+export function keyVerdictOf(failure: Failure): Verdict {
+  return saysNo(failure) ? "fatal" : verdictOf(failure);
+}
+
+const CREDENTIALS: ReadonlySet<string> = new Set([
+  "ExpiredToken",
+  "ExpiredRequest",
+  "InvalidToken",
+  "TokenRefreshRequired",
+  "InvalidAccessKeyId",
+  "SignatureDoesNotMatch",
+]);
+
+function isForbidden({ status, code }: Failure): boolean {
+  return status === 401 || status === 403 || code === "AccessDenied"; // the code alone in a 200 with an <Error>
+}
+
+/**
+ * Does it look as if the store, or the way to it, were down for everybody, rather than this one request in trouble? Such
+ * a failure is waited out: it says nothing of the part that met it.
+ */
+export function isOutage(failure: Failure): boolean {
+  if (verdictOf(failure) === "throttle") return true;
+  return OUTAGES.has(failure.code);
+}
+
+const OUTAGES: ReadonlySet<string> = new Set([
+  "network",
+  "timeout",
+  "stream_broken", // by whichever store let go: what a store that goes down does to every part in flight
+  "platform_limit",
+  "http_502",
+  "http_504",
+]);
+
+/** Down, or unwell: what it refuses now it may take later. */
+export function isStoreTrouble(failure: Failure): boolean {
+  const ownFault = failure.code === "InternalError" || (failure.status !== null && failure.status >= 500);
+  return isOutage(failure) || (ownFault && verdictOf(failure) === "retry");
+}
+
+// What the platform says when an event has used up its share, or an object has too much to do. None of it has a code.
+// https://developers.cloudflare.com/workers/observability/errors/ and
+// https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ (2026-11)
+const PLATFORM_LIMIT =
+  /subrequest depth limit exceeded|too many subrequests|too many (?:api )?requests by single worker|exceeded (?:its )?cpu|exceededcpu|is overloaded/i;
+
+/** Has this event, not the store, come to its end? Then what it was doing is to be done by a fresh one. */
+export function isPlatformLimit(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ("overloaded" in error && error.overloaded === true) || PLATFORM_LIMIT.test(error.message);
+}
+
+/** Tries that one step or one part gets before the copy fails. */
+export const MAX_ATTEMPTS = 8;
+
+/** Tries of a step whose store is down, once there is work to lose; then a person is asked. About seven minutes. */
+export const MAX_OUTAGE_ATTEMPTS = 48;
+
+const BACKOFF_BASE_MS = { retry: 100, throttle: 800 } as const;
+
+const BACKOFF_CAP_MS = 20_000;
+
+/**
+ * How long to wait before the next try.
+ *
+ * @param failedAttempts tries that have failed so far, from 1
+ * @param random a number in [0, 1)
+ */
+export function backoffMs(failure: Failure, failedAttempts: number, random: number): number {
+  const baseMs = verdictOf(failure) === "throttle" ? BACKOFF_BASE_MS.throttle : BACKOFF_BASE_MS.retry;
+  const jitterMs = random * Math.min(BACKOFF_CAP_MS, baseMs * 2 ** failedAttempts);
+  // Retry-After is a floor; the jitter on top keeps those who were told the same from waking together.
+  return Math.ceil((failure.retryAfterMs ?? 0) + jitterMs);
+}
+
+/** Retry-After as RFC 9110 has it (seconds or a date), in milliseconds; null when absent or unreadable. */
+export function parseRetryAfter(value: string | null, now: number): number | null {
+  if (value === null) return null;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+/** Failed tries of the present step; every new phase starts afresh. */
+export interface Retry {
+  readonly failedAttempts: number;
+  readonly notBeforeMs: number;
+}

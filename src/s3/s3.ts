@@ -1,0 +1,471 @@
+// The operations of S3 that the mesh uses, one function each, by their API names.
+//
+// What it needs: a Store and a User-Agent (request.ts signs and sends). It knows nothing of copies.
+//
+// Invariant: a 200 whose document is not the operation's own is an error. CompleteMultipartUpload, CopyObject and
+// UploadPartCopy send their 200 before the work is done and may put an `<Error>` into the body.
+
+import { base64OfHex, md5Hex } from "./digest.ts";
+import { S3Error } from "./errors.ts";
+import {
+  type ObjectAddress,
+  type RequestAddress,
+  type S3,
+  CALL_LIMIT_MS,
+  heard,
+  readText,
+  send,
+  timeoutError,
+} from "./request.ts";
+import { encodeRfc3986, rangeHeader } from "./url.ts";
+import {
+  type ListedPart,
+  type ListedUpload,
+  completeDocument,
+  parseComplete,
+  parseCopyResult,
+  parseError,
+  parseInitiate,
+  parseListParts,
+  parseListUploads,
+  parseTagging,
+} from "./xml.ts";
+import type { Encryption } from "../store/stores.ts";
+
+// Stores that refused `x-amz-checksum-mode` although their profile says otherwise; forgetting it costs one more HEAD.
+const withoutChecksumMode = new Set<string>();
+
+/**
+ * Size, ETag and attributes of an object, or with `partNumber` of one part of it (believe that only with 206).
+ *
+ * A HEAD has no body, so a refusal has no code: it is asked for by a GET of one byte, whose error document says
+ * whether the key, the bucket, the permission or the region is at fault.
+ *
+ * @throws {S3Error}
+ */
+export async function headObject(
+  s3: S3,
+  address: ObjectAddress,
+  { partNumber }: { partNumber?: number } = {},
+): Promise<{ status: number; headers: Headers }> {
+  const operation = "HeadObject";
+  const query = { ...versionQuery(address), ...(partNumber === undefined ? {} : { partNumber }) };
+  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
+  const asksChecksum = s3.store.profile.checksumMode && !withoutChecksumMode.has(s3.store.endpoint);
+  if (asksChecksum) headers["x-amz-checksum-mode"] = "ENABLED";
+  const head = () => send(s3, operation, address, { method: "HEAD", query, headers });
+  try {
+    return await head();
+  } catch (error) {
+    if (!(error instanceof S3Error) || error.status === null) throw error;
+    if (asksChecksum && (error.status === 400 || error.status === 501)) {
+      // Perhaps it is only the header that this store does not take; if so it is not asked again.
+      delete headers["x-amz-checksum-mode"];
+      const answer = await head().catch(() => null);
+      if (answer !== null) {
+        withoutChecksumMode.add(s3.store.endpoint);
+        return answer;
+      }
+    }
+    // A store that wants fewer requests is not asked for its reasons.
+    if (error.status >= 500 || error.status === 429) throw error;
+    await probeByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
+    try {
+      return await head(); // the GET has found the region or the clock out
+    } catch (again) {
+      if (!(again instanceof S3Error) || again.status === null || again.status >= 500) throw again;
+      // To HEAD and to GET takes one and the same permission: what this refusal means is not known.
+      throw new S3Error(operation, address, {
+        code: again.status === 404 ? again.code : "head_refused",
+        detail: `the store answered ${again.status} to HEAD and lets GET pass`,
+        status: again.status,
+        requestId: again.requestId,
+      });
+    }
+  }
+}
+
+/** Asks for one byte, for the reason that a HEAD cannot give. @throws {S3Error} with the store's own code */
+async function probeByGet(
+  s3: S3,
+  address: ObjectAddress,
+  request: { query: Record<string, string | number>; headers: Record<string, string> },
+): Promise<void> {
+  // A store that ignores the range sends the whole object, of which nothing is read.
+  const unread = new AbortController();
+  const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
+  try {
+    await send(s3, "HeadObject", address, { method: "GET", ...request, signal: unread.signal });
+  } catch (error) {
+    // An empty object has no first byte; it has been found and may be read, which was the question.
+    if (!(error instanceof S3Error) || error.status !== 416) throw error;
+  } finally {
+    clearTimeout(timer);
+    unread.abort();
+  }
+}
+
+/** Is there an object under that key? @throws {S3Error} when the store does not say */
+export async function objectExists(s3: S3, address: ObjectAddress): Promise<boolean> {
+  try {
+    await headObject(s3, address);
+    return true;
+  } catch (error) {
+    if (error instanceof S3Error && error.status === 404) return false;
+    throw error;
+  }
+}
+
+/**
+ * A GET of `range`, or of the whole object when that is null. The answer may be any success: the caller checks
+ * status, Content-Range and ETag, and reads or cancels the body.
+ *
+ * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null: whatever it is
+ * @throws {S3Error}
+ */
+export async function getObject(
+  s3: S3,
+  address: ObjectAddress,
+  {
+    range,
+    ifMatch,
+    signal,
+  }: { range: { offset: number; length: number } | null; ifMatch: string | null; signal: AbortSignal },
+): Promise<Response> {
+  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
+  if (ifMatch !== null) headers["if-match"] = ifMatch;
+  if (range !== null) headers["range"] = rangeHeader(range.offset, range.length);
+  return await send(s3, "GetObject", address, {
+    method: "GET",
+    query: versionQuery(address),
+    headers,
+    signal,
+  });
+}
+
+/** An object's tags in the order of the store. @throws {S3Error} */
+export async function getObjectTagging(
+  s3: S3,
+  address: ObjectAddress,
+): Promise<[key: string, value: string][]> {
+  const operation = "GetObjectTagging";
+  const query = { tagging: "", ...versionQuery(address) };
+  const response = await send(s3, operation, address, { method: "GET", query });
+  const text = await readText(operation, address, response);
+  return parseTagging(text) ?? badAnswer(operation, address, text);
+}
+
+/** What a store says of bytes that it has taken. */
+export interface Stored {
+  /** As the store gave it. */
+  readonly etag: string;
+  readonly encryptedWithKey: boolean;
+}
+
+/** @param headers attributes and conditions @throws {S3Error} */
+export async function putObject(
+  s3: S3,
+  address: ObjectAddress,
+  request: {
+    body: ReadableStream | Uint8Array;
+    headers: Readonly<Record<string, string>>;
+    signal: AbortSignal;
+  },
+): Promise<Stored> {
+  const headers = { ...request.headers, ...(await customerKeyHeaders(s3.store.encryption)) };
+  return await takeEtag(
+    "PutObject",
+    address,
+    await send(s3, "PutObject", address, { method: "PUT", ...request, headers }),
+  );
+}
+
+/** @param headers every attribute of the object to be: Complete cannot add any @throws {S3Error} */
+export async function createMultipartUpload(
+  s3: S3,
+  address: ObjectAddress,
+  headers: Readonly<Record<string, string>>,
+): Promise<{ uploadId: string }> {
+  const operation = "CreateMultipartUpload";
+  const all = { ...headers, ...(await customerKeyHeaders(s3.store.encryption)) };
+  const response = await send(s3, operation, address, {
+    method: "POST",
+    query: { uploads: "" },
+    headers: all,
+  });
+  const text = await readText(operation, address, response);
+  return parseInitiate(text) ?? badAnswer(operation, address, text);
+}
+
+/** @throws {S3Error} */
+export async function uploadPart(
+  s3: S3,
+  address: ObjectAddress,
+  request: { uploadId: string; partNumber: number; body: ReadableStream | Uint8Array; signal: AbortSignal },
+): Promise<Stored> {
+  const { uploadId, partNumber, body, signal } = request;
+  const headers = await customerKeyHeaders(s3.store.encryption);
+  const query = { partNumber, uploadId };
+  return await takeEtag(
+    "UploadPart",
+    address,
+    await send(s3, "UploadPart", address, { method: "PUT", query, headers, body, signal }),
+  );
+}
+
+/** A copy inside one service, pinned to the source's ETag; no byte passes here. */
+export interface CopySource {
+  readonly address: ObjectAddress;
+  readonly etag: string;
+  readonly encryption: Encryption | undefined;
+}
+
+/** @param headers attributes of the new object; the source's are not taken over @throws {S3Error} */
+export async function copyObject(
+  s3: S3,
+  address: ObjectAddress,
+  request: { source: CopySource; headers: Readonly<Record<string, string>>; signal: AbortSignal },
+): Promise<Stored> {
+  const headers = {
+    ...request.headers,
+    ...(await copySourceHeaders(request.source)),
+    ...(await customerKeyHeaders(s3.store.encryption)),
+    "x-amz-metadata-directive": "REPLACE",
+    // A store without tags (R2) refuses the whole copy for it.
+    ...(s3.store.profile.tags ? { "x-amz-tagging-directive": "REPLACE" } : {}),
+  };
+  const { signal } = request;
+  return await takeCopyEtag(
+    s3,
+    "CopyObject",
+    address,
+    await send(s3, "CopyObject", address, { method: "PUT", headers, signal }),
+  );
+}
+
+/** @throws {S3Error} */
+export async function uploadPartCopy(
+  s3: S3,
+  address: ObjectAddress,
+  request: {
+    source: CopySource;
+    uploadId: string;
+    partNumber: number;
+    range: { offset: number; length: number };
+    signal: AbortSignal;
+  },
+): Promise<Stored> {
+  const { source, uploadId, partNumber, range, signal } = request;
+  const headers = {
+    ...(await copySourceHeaders(source)),
+    ...(await customerKeyHeaders(s3.store.encryption)),
+    "x-amz-copy-source-range": rangeHeader(range.offset, range.length),
+  };
+  const query = { partNumber, uploadId };
+  return await takeCopyEtag(
+    s3,
+    "UploadPartCopy",
+    address,
+    await send(s3, "UploadPartCopy", address, { method: "PUT", query, headers, signal }),
+  );
+}
+
+/**
+ * All parts that the store holds of an upload, in ascending order.
+ *
+ * @throws {S3Error} also when a page repeats, which would otherwise never end
+ */
+export async function listParts(s3: S3, address: ObjectAddress, uploadId: string): Promise<ListedPart[]> {
+  const operation = "ListParts";
+  const parts: ListedPart[] = [];
+  const headers = await customerKeyHeaders(s3.store.encryption);
+  for (let marker = 0; ;) {
+    const query: Record<string, string | number> = { uploadId, "max-parts": 1000 };
+    if (marker > 0) query["part-number-marker"] = marker;
+    const response = await send(s3, operation, address, { method: "GET", query, headers });
+    const text = await readText(operation, address, response);
+    const page = parseListParts(text) ?? badAnswer(operation, address, text);
+    parts.push(...page.parts);
+    if (!page.isTruncated) return parts.toSorted((a, b) => a.partNumber - b.partNumber);
+    const next = Number(page.nextMarker ?? Number.NaN);
+    if (!(next > marker)) {
+      throw new S3Error(operation, address, {
+        code: "bad_answer",
+        detail: `the list is truncated after part ${marker} but its next marker is ${page.nextMarker}`,
+      });
+    }
+    marker = next;
+  }
+}
+
+/**
+ * The unfinished uploads of one key.
+ *
+ * @throws {S3Error} also when a page repeats
+ */
+export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<ListedUpload[]> {
+  const operation = "ListMultipartUploads";
+  const bucket = { bucket: address.bucket, key: null };
+  const uploads: ListedUpload[] = [];
+  let markers: Record<string, string> = {};
+  for (;;) {
+    // Some stores list only for an exact key as prefix, so this is the one prefix that works everywhere.
+    const query = { uploads: "", prefix: address.key, "encoding-type": "url", ...markers };
+    const response = await send(s3, operation, bucket, { method: "GET", query });
+    const text = await readText(operation, bucket, response);
+    const page = parseListUploads(text) ?? badAnswer(operation, bucket, text);
+    uploads.push(...page.uploads.filter(({ key }) => key === address.key));
+    if (!page.isTruncated) return uploads;
+    const next = {
+      "key-marker": page.nextKeyMarker ?? "",
+      "upload-id-marker": page.nextUploadIdMarker ?? "",
+    };
+    if (next["upload-id-marker"] === "" || next["upload-id-marker"] === markers["upload-id-marker"]) {
+      throw new S3Error(operation, bucket, {
+        code: "bad_answer",
+        detail: "the list is truncated but its markers do not move",
+      });
+    }
+    markers = next;
+  }
+}
+
+const COMPLETE_LIMIT_MS = 12 * 60_000;
+
+/**
+ * Makes the object of its parts. S3 may keep the answer for minutes, within the 15 that an alarm has.
+ *
+ * @param parts in ascending order of part numbers
+ * @param onlyIfAbsent answer 412 when the key exists
+ * @returns the object's ETag where the store tells it
+ * @throws {S3Error}
+ */
+export async function completeMultipartUpload(
+  s3: S3,
+  address: ObjectAddress,
+  uploadId: string,
+  { parts, onlyIfAbsent }: { parts: Iterable<{ partNumber: number; etag: string }>; onlyIfAbsent: boolean },
+): Promise<{ etag: string | null }> {
+  const operation = "CompleteMultipartUpload";
+  const body = new TextEncoder().encode(completeDocument(parts));
+  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
+  if (onlyIfAbsent) headers["if-none-match"] = "*";
+  const response = await send(s3, operation, address, {
+    method: "POST",
+    query: { uploadId },
+    headers,
+    body,
+    limitMs: COMPLETE_LIMIT_MS,
+  });
+  const text = await readText(operation, address, response);
+  return parseComplete(text) ?? refusedInside(s3, operation, address, response, text);
+}
+
+/** Ends an upload and frees its parts. An upload that is gone already is a success. @throws {S3Error} */
+export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploadId: string): Promise<void> {
+  try {
+    const response = await send(s3, "AbortMultipartUpload", address, {
+      method: "DELETE",
+      query: { uploadId },
+    });
+    await response.body?.cancel();
+  } catch (error) {
+    if (!(error instanceof S3Error) || error.code !== "NoSuchUpload") throw error;
+  }
+}
+
+/** @param ifMatch delete only the object with this ETag, where the store knows the condition @throws {S3Error} */
+export async function deleteObject(
+  s3: S3,
+  address: ObjectAddress,
+  { ifMatch }: { ifMatch: string | null },
+): Promise<void> {
+  const headers: Record<string, string> = ifMatch === null ? {} : { "if-match": ifMatch };
+  const response = await send(s3, "DeleteObject", address, { method: "DELETE", headers });
+  await response.body?.cancel();
+}
+
+/** A customer's key rides on every request that touches the object's bytes (SSE-C). */
+export async function customerKeyHeaders(
+  encryption: Encryption | undefined,
+  prefix = "x-amz-server-side-encryption-customer",
+): Promise<Record<string, string>> {
+  if (encryption?.kind !== "customer") return {};
+  const bytes = Uint8Array.from(atob(encryption.key), (character) => character.charCodeAt(0));
+  return {
+    [`${prefix}-algorithm`]: "AES256",
+    [`${prefix}-key`]: encryption.key,
+    [`${prefix}-key-md5`]: base64OfHex(await md5Hex(bytes)),
+  };
+}
+
+async function copySourceHeaders({ address, etag, encryption }: CopySource): Promise<Record<string, string>> {
+  // A header, which no URL parser touches: the key needs no care for dot segments here.
+  const path = `/${address.bucket}/${address.key.split("/").map(encodeRfc3986).join("/")}`;
+  const version = address.versionId === undefined ? "" : `?versionId=${encodeRfc3986(address.versionId)}`;
+  return {
+    "x-amz-copy-source": path + version,
+    "x-amz-copy-source-if-match": etag,
+    ...(await customerKeyHeaders(encryption, "x-amz-copy-source-server-side-encryption-customer")),
+  };
+}
+
+async function takeEtag(operation: string, address: ObjectAddress, response: Response): Promise<Stored> {
+  await response.body?.cancel();
+  const etag = response.headers.get("etag");
+  if (etag !== null && etag !== "") return { etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
+  throw new S3Error(operation, address, {
+    code: "missing_etag",
+    detail: `the store answered ${response.status} without an ETag`,
+    status: response.status,
+    requestId: response.headers.get("x-amz-request-id"),
+  });
+}
+
+async function takeCopyEtag(
+  s3: S3,
+  operation: string,
+  address: ObjectAddress,
+  response: Response,
+): Promise<Stored> {
+  const text = await readText(operation, address, response);
+  const result = parseCopyResult(text);
+  if (result === null) return refusedInside(s3, operation, address, response, text);
+  return { etag: result.etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
+}
+
+/** Of an answer's headers: encrypted with KMS or a customer's key, so that an ETag that looks like an MD5 is none. */
+export function isEncryptedWithKey(headers: Headers): boolean {
+  const kind = headers.get("x-amz-server-side-encryption") ?? "AES256";
+  return kind !== "AES256" || headers.has("x-amz-server-side-encryption-customer-algorithm");
+}
+
+function refusedInside(
+  s3: S3,
+  operation: string,
+  address: ObjectAddress,
+  response: Response,
+  text: string,
+): never {
+  const error = parseError(text);
+  if (error === null) return badAnswer(operation, address, text);
+  const refusal = new S3Error(operation, address, {
+    code: error.code,
+    status: response.status,
+    requestId: error.requestId ?? response.headers.get("x-amz-request-id"),
+    detail: `the store answered 200, then ${error.code}: ${error.message}`,
+  });
+  throw heard(s3, refusal);
+}
+
+/** A 200 with what is no answer to the operation. @throws {S3Error} always */
+export function badAnswer(operation: string, address: RequestAddress, text: string): never {
+  throw new S3Error(operation, address, {
+    code: "bad_answer",
+    detail: `the store answered 200 with what is no answer: ${JSON.stringify(text.trim().slice(0, 200))}`,
+  });
+}
+
+function versionQuery(address: ObjectAddress): Record<string, string> {
+  return address.versionId === undefined ? {} : { versionId: address.versionId };
+}

@@ -1,0 +1,129 @@
+// URLs of S3 requests: one path builder and one query builder for every operation.
+//
+// Invariant: the URL that `fetch` puts on the wire is byte for byte the one built here, and it names exactly the
+// bucket and key asked for. `fetch` parses URLs by the WHATWG rules, which would normalise `.` and `..` segments
+// (percent-encoded dots as well) and so address another object; such segments are glued to a neighbour by `%2F`,
+// which S3 decodes to `/` (https://url.spec.whatwg.org/#path-state). What cannot be sent unchanged is refused.
+//
+// Pure. Knows nothing of signatures: aws4fetch signs what stands here.
+
+/** Where a bucket lives. `path`: endpoint/bucket/key, `virtual`: bucket.endpoint/key. */
+export interface BucketAddress {
+  /** Scheme, host and optional port: `https://s3.eu-central-1.amazonaws.com`; a path only at workerd's local R2. */
+  readonly endpoint: string;
+  readonly style: "path" | "virtual";
+  readonly bucket: string;
+}
+
+/** A key that no URL of this addressing style can carry, or that is no legal S3 key. */
+export class UnaddressableKeyError extends RangeError {
+  override readonly name = "UnaddressableKeyError";
+}
+
+/** Longest key that S3 takes, in bytes of UTF-8 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html, 2026-11). */
+export const MAX_KEY_BYTES = 1024;
+
+/**
+ * Percent-encodes everything but RFC 3986's unreserved characters, byte by byte of UTF-8.
+ * `encodeURIComponent` alone leaves `! ' ( ) *` raw, which S3's canonical form does not.
+ *
+ * @throws {UnaddressableKeyError} on a lone surrogate, which has no UTF-8 form.
+ */
+export function encodeRfc3986(text: string): string {
+  if (!text.isWellFormed()) {
+    throw new UnaddressableKeyError(
+      `Cannot encode ${JSON.stringify(text)}: it holds a lone surrogate, which has no UTF-8 form`,
+    );
+  }
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => "%" + character.charCodeAt(0).toString(16).toUpperCase(),
+  );
+}
+
+/** `a=1&b=` in the order given; a flag such as `uploads` is written `uploads=`, as it is signed. */
+export function queryString(query: Readonly<Record<string, string | number>>): string {
+  return Object.entries(query)
+    .map(([name, value]) => `${encodeRfc3986(name)}=${encodeRfc3986(String(value))}`)
+    .join("&");
+}
+
+/**
+ * URL of an object, or of the bucket when `key` is null.
+ *
+ * @throws {UnaddressableKeyError} when the key is empty, longer than 1,024 bytes, not valid Unicode, or cannot be
+ *   asked for in this addressing style.
+ */
+export function s3Url(
+  address: BucketAddress,
+  key: string | null,
+  query: Readonly<Record<string, string | number>> = {},
+): string {
+  // An endpoint has been a URL's origin (store/stores.ts), so it need not be parsed again for each request.
+  const [scheme = "", rest = ""] = address.endpoint.split("//", 2);
+  const slash = rest.indexOf("/");
+  const [endpointHost, prefix] = slash === -1 ? [rest, ""] : [rest.slice(0, slash), rest.slice(slash)];
+  const virtual = address.style === "virtual";
+  const host = virtual ? `${address.bucket}.${endpointHost}` : endpointHost;
+  const path =
+    prefix + (key === null ? bucketPath(address) : keyPath(checkedKey(key), virtual ? null : address.bucket));
+  const text = queryString(query);
+  const built = `${scheme}//${host}${path}` + (text === "" ? "" : `?${text}`);
+  // Null for a host that is none, such as a bucket in front of an IP address.
+  const parsed = URL.parse(built);
+  if (parsed?.pathname !== path || parsed.host !== host || parsed.search !== (text && `?${text}`)) {
+    const instead =
+      parsed === null ? "that is no URL" : `a URL would name ${JSON.stringify(parsed.pathname)} instead`;
+    throw new UnaddressableKeyError(
+      `Cannot address key ${JSON.stringify(key)} in bucket "${address.bucket}" in ${address.style} style: ` +
+        `${instead}; use path style`,
+    );
+  }
+  return built;
+}
+
+/** The value of a Range header. S3 ranges are inclusive at both ends: this is the only place that knows. */
+export function rangeHeader(offset: number, length: number): string {
+  return `bytes=${offset}-${offset + length - 1}`;
+}
+
+/** What a Content-Range header says, or null when it says nothing usable (`*` totals included). */
+export function parseContentRange(
+  value: string | null,
+): { offset: number; length: number; totalBytes: number } | null {
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(value ?? "");
+  if (match === null) return null;
+  const [first, last, totalBytes] = [Number(match[1]), Number(match[2]), Number(match[3])];
+  return last < first ? null : { offset: first, length: last - first + 1, totalBytes };
+}
+
+function checkedKey(key: string): string {
+  if (key === "") throw new UnaddressableKeyError("Cannot address an object with an empty key");
+  const sizeBytes = new TextEncoder().encode(key).length;
+  if (sizeBytes > MAX_KEY_BYTES) {
+    throw new UnaddressableKeyError(
+      `Cannot address a key of ${sizeBytes} bytes: S3 keys have at most ${MAX_KEY_BYTES} bytes of UTF-8`,
+    );
+  }
+  return key;
+}
+
+function bucketPath(address: BucketAddress): string {
+  return address.style === "virtual" ? "/" : `/${encodeRfc3986(address.bucket)}`;
+}
+
+function keyPath(key: string, bucket: string | null): string {
+  const segments = bucket === null ? key.split("/") : [bucket, ...key.split("/")];
+  const last = segments.length - 1;
+  let path = "";
+  for (const [index, segment] of segments.entries()) {
+    const before = segments[index - 1];
+    const glued = index > 0 && (isDot(before) || (index === last && isDot(segment)));
+    path += (glued ? "%2F" : "/") + encodeRfc3986(segment);
+  }
+  return path;
+}
+
+function isDot(segment: string | undefined): boolean {
+  return segment === "." || segment === "..";
+}

@@ -1,0 +1,345 @@
+// The schedules and their runs, in the registry's SQLite.
+//
+// What it needs: a starter, which gives copies and syncs their ids in the same database. All methods that write are
+// called within a transaction of the registry, so that a run and what it has started are there together or not at all.
+//
+// Invariants: one due time of a schedule is one run, however often and in whatever order the Cron event comes: a run is
+// a row under (schedule, due time). Due times that no event has come for make one run, the last of them. At most one
+// run of a schedule is going, and at most one is waiting for it.
+//
+// It holds no state of a copy or sync: of a run it shows the phase that was last reported.
+
+import type { Admitted } from "../copy/spec.ts";
+import { Problem } from "../http/problem.ts";
+import { lastDueMs, nextDueMs } from "./cron.ts";
+import { type DueWork, type Schedule, type ScheduledWork, resolveWork } from "./spec.ts";
+import type { AdmittedSync } from "../sync/spec.ts";
+
+/** What was started and may not have its Durable Object yet. */
+export type Started = ({ readonly kind: "copy" } & Admitted) | ({ readonly kind: "sync" } & AdmittedSync);
+
+export interface Starter {
+  /** A copy or sync of this schedule that has not ended, in words, or null. */
+  runningOf(schedule: string): string | null;
+  /** @returns why it must wait, in words, or what was started */
+  start(work: DueWork, schedule: string, now: number): Started | string;
+}
+
+export interface RunView {
+  readonly dueAt: string;
+  /**
+   * `skipped`: the run before was still going, or another sync was writing there. `queued`: likewise, and it starts at
+   * the end of that. `refused`: it could not be started as it is written.
+   */
+  readonly outcome: "started" | "skipped" | "queued" | "refused";
+  readonly startedAt: string | null;
+  readonly copyId: string | null;
+  readonly syncId: string | null;
+  /** Of the copy or sync. */
+  readonly phase: string | null;
+  readonly endedAt: string | null;
+  readonly detail: string | null;
+}
+
+export interface ScheduleView {
+  readonly name: string;
+  readonly cron: string;
+  readonly timezone: string;
+  readonly enabled: boolean;
+  readonly overlap: Schedule["overlap"];
+  readonly copy?: unknown;
+  readonly sync?: unknown;
+  readonly createdAt: string;
+  readonly nextRunAt: string | null;
+  readonly lastRun: RunView | null;
+  readonly runs: readonly RunView[];
+}
+
+const RUNS_KEPT = 100;
+
+type Row = Readonly<Record<string, unknown>>;
+
+export class Schedules {
+  readonly #sql: SqlStorage;
+  readonly #starter: Starter;
+  readonly #env: Readonly<Record<string, unknown>>;
+
+  constructor(sql: SqlStorage, starter: Starter, env: Readonly<Record<string, unknown>>) {
+    this.#sql = sql;
+    this.#starter = starter;
+    this.#env = env;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS schedules (
+        name TEXT PRIMARY KEY,
+        cron TEXT NOT NULL,
+        time_zone TEXT NOT NULL,
+        work TEXT NOT NULL,              -- ScheduledWork
+        overlap TEXT NOT NULL,           -- skip or queue
+        enabled INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        evaluated_until_ms INTEGER NOT NULL
+      );
+      CREATE TABLE IF NOT EXISTS runs (
+        schedule TEXT NOT NULL,
+        due_at_ms INTEGER NOT NULL,
+        outcome TEXT NOT NULL,           -- started, skipped, queued or refused
+        started_at_ms INTEGER,
+        copy_id TEXT,
+        sync_id TEXT,
+        detail TEXT,
+        PRIMARY KEY (schedule, due_at_ms)
+      );
+      CREATE INDEX IF NOT EXISTS queued_runs ON runs (schedule, due_at_ms) WHERE outcome = 'queued';
+    `);
+  }
+
+  /**
+   * Makes or replaces a schedule. Due times count from now on, whenever the Cron event of this minute comes; of one that
+   * stays as it is, those that no event has come for are still due.
+   *
+   * @returns whether it is new
+   */
+  put(name: string, { cron, timeZone, work, overlap, enabled }: Schedule, now: number): boolean {
+    const isNew = this.#find(name) === null;
+    this.#sql.exec(
+      `INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, time_zone = excluded.time_zone, work = excluded.work,
+         overlap = excluded.overlap, enabled = excluded.enabled,
+         evaluated_until_ms = CASE
+           WHEN cron = excluded.cron AND time_zone = excluded.time_zone AND work = excluded.work AND enabled = excluded.enabled
+           THEN evaluated_until_ms ELSE max(evaluated_until_ms, excluded.evaluated_until_ms) END`,
+      name,
+      cron,
+      timeZone,
+      JSON.stringify(work),
+      overlap,
+      enabled ? 1 : 0,
+      now,
+      now - 1,
+    );
+    if (!enabled || overlap === "skip") {
+      this.#sql.exec(
+        "UPDATE runs SET outcome = 'skipped', detail = 'the schedule was changed while this run waited' WHERE schedule = ? AND outcome = 'queued'",
+        name,
+      );
+    }
+    return isNew;
+  }
+
+  get(name: string, now: number): ScheduleView | null {
+    const row = this.#find(name);
+    return row === null ? null : this.#view(row, RUNS_KEPT, now);
+  }
+
+  list(now: number): ScheduleView[] {
+    const rows = this.#sql.exec("SELECT * FROM schedules ORDER BY name").toArray();
+    return rows.map((row) => this.#view(row, 1, now));
+  }
+
+  /** Ends a schedule and its history; what it has started goes on. @returns whether there was one */
+  delete(name: string): boolean {
+    this.#sql.exec("DELETE FROM runs WHERE schedule = ?", name);
+    return this.#sql.exec("DELETE FROM schedules WHERE name = ?", name).rowsWritten > 0;
+  }
+
+  /** A run by hand, whatever the cron expression says, enabled or not. Null: there is no such schedule. */
+  run(name: string, now: number): { run: RunView; started: Started | null } | null {
+    const row = this.#find(name);
+    if (row === null) return null;
+    const last = this.#sql
+      .exec("SELECT max(due_at_ms) AS last FROM runs WHERE schedule = ? AND due_at_ms <= ?", name, now)
+      .one()["last"];
+    const dueMs = Math.max(now, Number(last ?? 0) + 1); // two calls in one millisecond are two runs
+    const started = this.#begin(row, dueMs, now);
+    const [run] = this.#runs(name, 1, dueMs);
+    return run === undefined ? null : { run, started };
+  }
+
+  /** Starts what has become due since it was last looked. @param untilMs the event's minute */
+  tick(untilMs: number, now: number): Started[] {
+    const due = this.#sql
+      .exec("SELECT * FROM schedules WHERE enabled = 1 AND evaluated_until_ms < ?", untilMs)
+      .toArray();
+    const started: (Started | null)[] = [];
+    for (const row of due) {
+      const dueMs = lastDueMs(ruleOf(row), Number(row["evaluated_until_ms"]), untilMs);
+      this.#sql.exec("UPDATE schedules SET evaluated_until_ms = ? WHERE name = ?", untilMs, row["name"]);
+      if (dueMs !== null && !this.#isKnown(String(row["name"]), dueMs)) {
+        started.push(this.#begin(row, dueMs, now));
+      }
+    }
+    // A run that waits for a sync of another schedule, or whose predecessor's end was not told, is not forgotten.
+    for (const { schedule } of this.#sql
+      .exec("SELECT schedule FROM runs WHERE outcome = 'queued'")
+      .toArray()) {
+      started.push(this.startQueued(String(schedule), now));
+    }
+    return started.filter((one) => one !== null);
+  }
+
+  /** Starts the run of a schedule that has waited for the one before, if it need not wait any more. */
+  startQueued(name: string, now: number): Started | null {
+    const row = this.#find(name);
+    const queued = this.#sql
+      .exec(
+        "SELECT due_at_ms FROM runs WHERE schedule = ? AND outcome = 'queued' ORDER BY due_at_ms LIMIT 1",
+        name,
+      )
+      .toArray()[0];
+    if (row === null || queued === undefined || this.#starter.runningOf(name) !== null) return null;
+    return this.#start(row, Number(queued["due_at_ms"]), now);
+  }
+
+  #begin(row: Row, dueMs: number, now: number): Started | null {
+    const name = String(row["name"]);
+    const running = this.#starter.runningOf(name);
+    if (running === null) return this.#start(row, dueMs, now);
+    this.#wait(row, dueMs, running);
+    return null;
+  }
+
+  #start(row: Row, dueMs: number, now: number): Started | null {
+    const name = String(row["name"]);
+    try {
+      const { timeZone } = ruleOf(row);
+      const work = resolveWork(workOf(row), dueMs, timeZone, this.#env);
+      const started = this.#starter.start(work, name, now);
+      if (typeof started === "string") {
+        this.#wait(row, dueMs, started);
+        return null;
+      }
+      this.#record(name, dueMs, { outcome: "started", detail: null, now, started });
+      return started;
+    } catch (error) {
+      // The configuration has changed since the schedule was made; its owner reads why in the runs.
+      if (!(error instanceof Problem)) throw error;
+      this.#record(name, dueMs, { outcome: "refused", detail: error.message });
+      return null;
+    }
+  }
+
+  /** @param reason why it cannot start now */
+  #wait(row: Row, dueMs: number, reason: string): void {
+    const name = String(row["name"]);
+    const waiting = this.#sql
+      .exec(
+        "SELECT due_at_ms FROM runs WHERE schedule = ? AND outcome = 'queued' AND due_at_ms <> ?",
+        name,
+        dueMs,
+      )
+      .toArray()[0];
+    if (row["overlap"] === "skip") this.#record(name, dueMs, { outcome: "skipped", detail: reason });
+    else if (waiting === undefined) this.#record(name, dueMs, { outcome: "queued", detail: reason });
+    else {
+      const detail = `the run due at ${iso(Number(waiting["due_at_ms"]))} is waiting already`;
+      this.#record(name, dueMs, { outcome: "skipped", detail });
+    }
+  }
+
+  #record(
+    name: string,
+    dueMs: number,
+    run:
+      | { outcome: "started"; detail: null; now: number; started: Started }
+      | { outcome: "skipped" | "queued" | "refused"; detail: string },
+  ): void {
+    const started = run.outcome === "started" ? run : null;
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)",
+      name,
+      dueMs,
+      run.outcome,
+      started?.now ?? null,
+      started?.started.kind === "copy" ? started.started.id : null,
+      started?.started.kind === "sync" ? started.started.id : null,
+      run.detail,
+    );
+    this.#sql.exec(
+      `DELETE FROM runs WHERE schedule = ?1 AND due_at_ms <
+         (SELECT min(due_at_ms) FROM (SELECT due_at_ms FROM runs WHERE schedule = ?1 ORDER BY due_at_ms DESC LIMIT ?2))`,
+      name,
+      RUNS_KEPT,
+    );
+  }
+
+  #find(name: string): Row | null {
+    return this.#sql.exec("SELECT * FROM schedules WHERE name = ?", name).toArray()[0] ?? null;
+  }
+
+  #isKnown(name: string, dueMs: number): boolean {
+    const rows = this.#sql.exec("SELECT 1 FROM runs WHERE schedule = ? AND due_at_ms = ?", name, dueMs);
+    return rows.toArray().length > 0;
+  }
+
+  #view(row: Row, runLimit: number, now: number): ScheduleView {
+    const name = String(row["name"]);
+    const rule = ruleOf(row);
+    const work = workOf(row);
+    const enabled = row["enabled"] === 1;
+    const next = enabled ? nextDueMs(rule, Math.max(now, Number(row["evaluated_until_ms"]))) : null;
+    const runs = this.#runs(name, runLimit, null);
+    return {
+      name,
+      cron: rule.cron,
+      timezone: rule.timeZone,
+      enabled,
+      overlap: row["overlap"] === "queue" ? "queue" : "skip",
+      ...(work.kind === "copy" ? { copy: work.copy } : { sync: work.sync }),
+      createdAt: iso(Number(row["created_at_ms"])),
+      nextRunAt: next === null ? null : iso(next),
+      lastRun: runs[0] ?? null,
+      runs,
+    };
+  }
+
+  /** The latest first. @param dueMs only the run of this due time */
+  #runs(name: string, limit: number, dueMs: number | null): RunView[] {
+    return this.#sql
+      .exec(
+        `SELECT runs.*, coalesce(copies.phase, syncs.phase) AS phase, coalesce(copies.ended_at_ms, syncs.ended_at_ms) AS ended_at_ms
+         FROM runs LEFT JOIN copies ON copies.id = copy_id LEFT JOIN syncs ON syncs.id = sync_id
+         WHERE runs.schedule = ?1 AND (?2 IS NULL OR due_at_ms = ?2) ORDER BY due_at_ms DESC LIMIT ?3`,
+        name,
+        dueMs,
+        limit,
+      )
+      .toArray()
+      .map((row) => ({
+        dueAt: iso(Number(row["due_at_ms"])),
+        outcome: outcomeOf(row["outcome"]),
+        startedAt: timeOf(row["started_at_ms"]),
+        copyId: textOf(row["copy_id"]),
+        syncId: textOf(row["sync_id"]),
+        phase: textOf(row["phase"]),
+        endedAt: timeOf(row["ended_at_ms"]),
+        detail: textOf(row["detail"]),
+      }));
+  }
+}
+
+function ruleOf(row: Row): { cron: string; timeZone: string } {
+  return { cron: String(row["cron"]), timeZone: String(row["time_zone"]) };
+}
+
+function workOf(row: Row): ScheduledWork {
+  return JSON.parse(String(row["work"])) as ScheduledWork;
+}
+
+function outcomeOf(value: unknown): RunView["outcome"] {
+  return value === "started" || value === "skipped" || value === "queued" ? value : "refused";
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function timeOf(value: unknown): string | null {
+  return typeof value === "number" ? iso(value) : null;
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

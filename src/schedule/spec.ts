@@ -1,0 +1,91 @@
+// Requests for schedules, parsed into types once at the door, as copy/spec.ts does it for copies; and what a schedule starts
+// at a given time. Pure but for the env it is handed. Errors are Problems that name the field and what is allowed.
+
+import { z } from "zod";
+import { type CopyRequest, type CopySpec, CopyRequestSchema, resolveCopy } from "../copy/spec.ts";
+import { Flag, parseWith } from "../http/fields.ts";
+import { checkCron, checkTimeZone } from "./cron.ts";
+import { checkTemplate, fillTemplate } from "./template.ts";
+import {
+  type SyncRequest,
+  type SyncSpec,
+  destinationPlace,
+  resolveSync,
+  SyncRequestSchema,
+} from "../sync/spec.ts";
+
+/** What is started: the request as it was made, with the templates in its destination. */
+export type ScheduledWork =
+  | { readonly kind: "copy"; readonly copy: CopyRequest }
+  | { readonly kind: "sync"; readonly sync: SyncRequest };
+
+export interface Schedule {
+  readonly cron: string;
+  readonly timeZone: string;
+  readonly work: ScheduledWork;
+  /** What becomes of a run that is due while the one before is going: left out, or started at its end. */
+  readonly overlap: "skip" | "queue";
+  /** A schedule that is not enabled is run by hand alone. */
+  readonly enabled: boolean;
+}
+
+const refused =
+  (check: (text: string) => string | null) => (text: string, context: z.RefinementCtx<string>) => {
+    const problem = check(text);
+    if (problem !== null) context.addIssue({ code: "custom", message: problem });
+  };
+
+export const ScheduleSchema = z
+  .strictObject({
+    cron: z.string().superRefine(refused(checkCron)),
+    timezone: z.string().superRefine(refused(checkTimeZone)).default("UTC"),
+    copy: CopyRequestSchema.optional(),
+    sync: SyncRequestSchema.optional(),
+    overlap: z.enum(["skip", "queue"]).default("skip"),
+    enabled: Flag.default(true),
+  })
+  .transform(({ cron, timezone, copy, sync, overlap, enabled }, context): Schedule => {
+    const common = { cron: cron.trim(), timeZone: timezone, overlap, enabled };
+    const template = copy?.destination.key ?? sync?.destination.prefix ?? "";
+    const problem = checkTemplate(template);
+    if (problem !== null) {
+      const path = copy === undefined ? ["sync", "destination"] : ["copy", "destination"];
+      context.addIssue({ code: "custom", path, message: problem });
+    }
+    if (copy !== undefined && sync === undefined) return { ...common, work: { kind: "copy", copy } };
+    if (sync !== undefined && copy === undefined) return { ...common, work: { kind: "sync", sync } };
+    context.addIssue({ code: "custom", message: 'must have either "copy" or "sync"' });
+    return z.NEVER;
+  });
+
+/** The body of `PUT /schedules/{name}`. @throws {Problem} 400 */
+export function parseSchedule(body: unknown): Schedule {
+  return parseWith(ScheduleSchema, body);
+}
+
+/** What a schedule starts: checked against the configuration, every template filled in. */
+export type DueWork =
+  | { readonly kind: "copy"; readonly spec: CopySpec }
+  | { readonly kind: "sync"; readonly spec: SyncSpec; readonly place: string };
+
+/**
+ * @param dueMs the time that the templates tell
+ * @throws {Problem} when it could not work as asked
+ */
+export function resolveWork(
+  work: ScheduledWork,
+  dueMs: number,
+  timeZone: string,
+  env: Readonly<Record<string, unknown>>,
+): DueWork {
+  if (work.kind === "copy") {
+    const { destination } = work.copy;
+    const key = fillTemplate(destination.key, dueMs, timeZone);
+    const spec = resolveCopy({ ...work.copy, destination: { ...destination, key } }, env);
+    return { kind: "copy", spec };
+  }
+  const { destination } = work.sync;
+  const prefix = fillTemplate(destination.prefix, dueMs, timeZone);
+  const spec = resolveSync({ ...work.sync, destination: { ...destination, prefix } }, env);
+  return { kind: "sync", spec, place: destinationPlace(spec, env) };
+}

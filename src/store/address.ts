@@ -1,0 +1,137 @@
+// Addresses: `store:bucket/key` and `store:bucket/prefix` as the API takes and shows them, the check of a bucket's name
+// against its store, and whether two buckets are one bucket. Pure but for the env it is handed.
+//
+// Whether two buckets are one is decided from the configuration alone: scheme, port and case do not tell endpoints apart,
+// every endpoint of AWS leads to the one namespace of bucket names, and loopback has many names. An alias that only DNS
+// knows is not recognised.
+
+import { z } from "zod";
+import { Problem } from "../http/problem.ts";
+import { type Store, findStore, isLoopback } from "./stores.ts";
+
+/** Equal texts are one bucket. */
+export function placeOf(store: Store, bucket: string): string {
+  const { hostname, port, pathname } = new URL(store.endpoint);
+  const host = hostname.replace(/\.$/, "");
+  const aws = /\.amazonaws\.com(\.cn)?$/.exec(host);
+  if (aws !== null) return `aws${aws[1] ?? ""}/${bucket}`;
+  const service = isLoopback(host) ? "loopback" : host;
+  const door = ["", "80", "443"].includes(port) ? "" : `:${port}`;
+  return `${service}${door}${pathname === "/" ? "" : pathname}/${bucket}`;
+}
+
+/** Is one of two prefixes of the same bucket inside the other, or are they equal? A prefix is a string, not a folder. */
+export function overlap(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a);
+}
+
+/** One object at one store. */
+export interface ObjectRef {
+  readonly store: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly versionId?: string | undefined;
+}
+
+const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
+
+export const ObjectRefSchema = z.union(
+  [
+    z.string().transform((text, context) => {
+      const ref = parseObjectText(text);
+      if (ref !== null) return ref;
+      context.addIssue({
+        code: "custom",
+        message: `must be "store:bucket/key" or {"store", "bucket", "key"}, not ${JSON.stringify(text)}`,
+      });
+      return z.NEVER;
+    }),
+    z.strictObject({
+      store: z.string().min(1),
+      bucket: z.string().min(1),
+      key: z.string().min(1),
+      versionId: z.string().min(1).optional(),
+    }),
+  ],
+  { error: 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}' },
+);
+
+/** `store:bucket/key`; everything after the first slash is the key, whatever it holds. */
+export function parseObjectText(text: string): ObjectRef | null {
+  const match = /^([^:/]+):([^/]+)\/([^]+)$/.exec(text);
+  if (match === null) return null;
+  const [, store = "", bucket = "", key = ""] = match;
+  return { store, bucket, key };
+}
+
+export function formatObject({ store, bucket, key, versionId }: ObjectRef): string {
+  return `${store}:${bucket}/${key}${versionId === undefined ? "" : ` (version ${versionId})`}`;
+}
+
+/** @throws {Problem} when there is no such store, or it may not use that bucket */
+export function checkBucket(
+  role: string,
+  ref: { readonly store: string; readonly bucket: string },
+  env: Readonly<Record<string, unknown>>,
+): Store {
+  const store = findStore(env, ref.store);
+  if (!BUCKET.test(ref.bucket)) {
+    throw new Problem(
+      400,
+      "invalid_bucket",
+      `"${role}": ${JSON.stringify(ref.bucket)} is not a bucket name (letters, digits, ".", "-" and "_")`,
+    );
+  }
+  if (store.buckets !== undefined && !store.buckets.includes(ref.bucket)) {
+    throw new Problem(
+      403,
+      "bucket_not_allowed",
+      `"${role}": store "${ref.store}" may not use bucket "${ref.bucket}"; allowed are: ${store.buckets.join(", ")}`,
+    );
+  }
+  return store;
+}
+
+/** A prefix of one bucket at one store. */
+export interface PrefixRef {
+  readonly store: string;
+  readonly bucket: string;
+  readonly prefix: string;
+}
+
+/** One bucket of one store. */
+export interface BucketRef {
+  readonly store: string;
+  readonly bucket: string;
+}
+
+const PREFIX_HINT = '"store:bucket/prefix" or {"store", "bucket", "prefix"}';
+
+export const PrefixRefSchema = z.union(
+  [
+    z.string().transform((text, context) => {
+      const ref = parsePrefixText(text);
+      if (ref !== null) return ref;
+      context.addIssue({ code: "custom", message: `must be ${PREFIX_HINT}, not ${JSON.stringify(text)}` });
+      return z.NEVER;
+    }),
+    z.strictObject({
+      store: z.string().min(1),
+      bucket: z.string().min(1),
+      prefix: z.string().default(""),
+    }),
+  ],
+  { error: `must be ${PREFIX_HINT}` },
+);
+
+/** `store:bucket/prefix`, `store:bucket/` or `store:bucket`; everything after the first slash is the prefix. */
+export function parsePrefixText(text: string): PrefixRef | null {
+  const match = /^([^:/]+):([^/]+)(?:\/([^]*))?$/.exec(text);
+  if (match === null) return null;
+  const [, store = "", bucket = "", prefix = ""] = match;
+  return { store, bucket, prefix };
+}
+
+export function formatPrefix({ store, bucket, prefix }: PrefixRef): string {
+  return `${store}:${bucket}/${prefix}`;
+}

@@ -1,0 +1,135 @@
+// What checks have seen of the stores, as copies use it: which facts there are, what they are worth, and how they become a
+// store's profile. Pure.
+//
+// A fact holds for one store and one bucket. Many are a bucket's own by nature (its default encryption decides what an ETag
+// is), and the others were seen through one bucket's policy all the same; what is not asked of a bucket is not believed of
+// it. It holds as long as the store is configured as it was when it was checked: another endpoint is another store.
+//
+// Precedence: the secret's own `profile`, what a check has seen, the provider's defaults.
+//
+// Invariant: no fact replaces evidence. A fact chooses what is asked, sent and compared; what a copy claims in the end
+// rests on the answers to that copy alone. A bucket that begins to encrypt after its check answers as it did before there
+// were checks: its answers say so, or its ETags turn out to be no MD5s, and the claim is the weaker one. One thing is taken
+// on trust, with a check or without: that a store which takes a Content-MD5 compares it. A check can only withdraw that.
+
+import type { BucketRef } from "./address.ts";
+import { type Fact, type Facts, type Provider, FACTS } from "./profiles.ts";
+import { type Encryption, type Store, findStore } from "./stores.ts";
+
+/** What facts depend on; credentials are not in it, since what they do not permit is no fact. */
+export interface Configuration {
+  readonly endpoint: string;
+  readonly provider: Provider;
+  readonly encryption: Encryption["kind"] | null;
+}
+
+/** The facts of one check, as a copy carries them from its beginning to its end. */
+export interface StoreFacts extends BucketRef {
+  readonly configuration: Configuration;
+  readonly facts: Facts;
+}
+
+/** What is kept of a check. */
+export interface KeptCheck extends StoreFacts {
+  readonly as: "source" | "destination";
+  readonly ok: boolean;
+  readonly checkedAtMs: number;
+}
+
+export function configurationOf({ endpoint, provider, encryption }: Store): Configuration {
+  return { endpoint, provider, encryption: encryption?.kind ?? null };
+}
+
+/**
+ * What is kept after a check: facts that it has not seen again stay, unless the store was another one then.
+ *
+ * @param before of the same bucket and role
+ */
+export function mergeChecks(before: KeptCheck | null, now: KeptCheck): KeptCheck {
+  if (before === null || !isSame(before.configuration, now.configuration)) return now;
+  return { ...now, facts: { ...before.facts, ...now.facts } };
+}
+
+/**
+ * A store as it is configured, with what was known of this bucket.
+ *
+ * @param known in the order of the checks: the later one is right
+ * @throws {Problem} when there is no such store, or its secret is bad
+ */
+export function findKnownStore(
+  env: Readonly<Record<string, unknown>>,
+  { store: name, bucket }: BucketRef,
+  known: readonly StoreFacts[] = [],
+): Store {
+  const store = findStore(env, name);
+  const holding = known.filter((seen) => seen.bucket === bucket && holdsFor(seen, store));
+  return holding.length === 0 ? store : withFacts(store, Object.assign({}, ...holding.map(factsOf)) as Facts);
+}
+
+/** @param facts of the bucket that is to be used */
+export function withFacts(store: Store, facts: Facts): Store {
+  return { ...store, profile: { ...store.profile, ...facts, ...store.ownProfile } };
+}
+
+/** Was this seen of the store as it is configured now? */
+export function holdsFor({ store: name, configuration }: StoreFacts, store: Store): boolean {
+  return name === store.name && isSame(configuration, configurationOf(store));
+}
+
+/** What facts change of a store's profile, and what they would change if its secret did not say otherwise. */
+export interface Effect {
+  readonly profile: Facts;
+  readonly overruled: Facts;
+}
+
+export function effectOf({ profile, ownProfile }: Store, facts: Facts): Effect {
+  const isNews = (name: Fact) => JSON.stringify(profile[name]) !== JSON.stringify(facts[name]);
+  const news = FACTS.filter((name) => facts[name] !== undefined && isNews(name));
+  return {
+    profile: pick(
+      facts,
+      news.filter((name) => ownProfile[name] === undefined),
+    ),
+    overruled: pick(
+      facts,
+      news.filter((name) => ownProfile[name] !== undefined),
+    ),
+  };
+}
+
+/** What `GET /stores` tells of the checks of one store. */
+export function describeChecks(store: Store, checks: readonly KeptCheck[]): Record<string, unknown>[] {
+  return checks
+    .filter((check) => check.store === store.name)
+    .map((check) => {
+      const applies = holdsFor(check, store);
+      return {
+        bucket: check.bucket,
+        as: check.as,
+        ok: check.ok,
+        checkedAt: new Date(check.checkedAtMs).toISOString(),
+        applies,
+        ...(applies ? effectOf(store, check.facts) : { profile: {}, overruled: {} }),
+      };
+    });
+}
+
+/** For the timeline of a copy: whose facts it has. Null: nobody's. */
+export function describeKnown(known: readonly StoreFacts[] | undefined): string | null {
+  const names = new Set((known ?? []).map(({ store, bucket }) => `${store}:${bucket}`));
+  return names.size === 0 ? null : `with what was seen in the check of ${[...names].join(" and of ")}`;
+}
+
+function factsOf({ facts }: StoreFacts): Facts {
+  return facts;
+}
+
+function pick(facts: Facts, names: readonly Fact[]): Facts {
+  return Object.fromEntries(names.map((name) => [name, facts[name]])) as Facts;
+}
+
+function isSame(one: Configuration, other: Configuration): boolean {
+  return (
+    one.endpoint === other.endpoint && one.provider === other.provider && one.encryption === other.encryption
+  );
+}

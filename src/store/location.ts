@@ -1,0 +1,71 @@
+// Where lanes and coordinators are to run: near the store that the bytes go to, since an upload suffers more from distance
+// than a download (a Durable Object is placed once, by the hint of the first call to it). Pure.
+//
+// The store's region says where it is; `location` in its configuration says it where the region does not, or otherwise;
+// `location` in a request goes before both.
+// Hints: https://developers.cloudflare.com/durable-objects/reference/data-location/ (2026-11)
+
+import { z } from "zod";
+
+export const LOCATIONS = [
+  "wnam",
+  "enam",
+  "sam",
+  "weur",
+  "eeur",
+  "apac",
+  "apac-ne",
+  "apac-se",
+  "oc",
+  "afr",
+  "me",
+] as const;
+
+export type Location = (typeof LOCATIONS)[number];
+
+/** What of a store says where it is. */
+interface Situated {
+  readonly region: string;
+  readonly location?: Location | undefined;
+}
+
+/** The first that fits. Regions are called by continent and direction (AWS, and who follows it), or by city. */
+const BY_REGION: readonly (readonly [RegExp, Location])[] = [
+  [/^(us|ca)-west|^us-(lax|sea)|^sfo|^us-west/, "wnam"],
+  [/^us-|^ca-|^nyc|^tor|^bhs|^atl|^ash|^mx-|^northamerica/, "enam"],
+  [/^sa-|^br-|^southamerica/, "sam"],
+  [/^pl-|^waw|^hel|^eu-fi|^europe-(central2|north)/, "eeur"],
+  [/^eu|^(fr|nl|de|gb|uk|it|es|se)\b|^(fra|ams|lon|par|fsn|nbg|gra|rbx|sbg|lim)/, "weur"],
+  [/^ap-northeast|^jp\b|^kr\b|^asia-northeast|^tokyo|^osa/, "apac-ne"],
+  [/^ap-southeast-[246]|^au\b|^australia|^syd|^nz\b/, "oc"],
+  [/^ap-southeast|^sg|^id\b|^asia-southeast/, "apac-se"],
+  [/^ap-|^in-|^asia|^blr|^cn-|^oss-cn/, "apac"],
+  [/^af-|^africa|^za-/, "afr"],
+  [/^me-|^il-|^ae-/, "me"],
+];
+
+/** Null: nothing is known, and the platform chooses: near whoever asks first. */
+export function locationOf({ location, region }: Situated): Location | null {
+  if (location !== undefined) return location;
+  const name = region.toLowerCase();
+  const own = LOCATIONS.find((known) => known === name); // R2 calls its regions so
+  return own ?? BY_REGION.find(([pattern]) => pattern.test(name))?.[1] ?? null;
+}
+
+/** Null: nothing is known. @param wanted by the request; work that was admitted before it could say so has none */
+export function locationFor(
+  { location: wanted }: { readonly location?: Location | null },
+  destination: Situated | null,
+): Location | null {
+  return wanted ?? (destination === null ? null : locationOf(destination));
+}
+
+/** As the second argument of getByName(). Only the first call to an object places it: whoever may be first says it. */
+export function placedAt(location: Location | null): { locationHint?: Location } {
+  return location === null ? {} : { locationHint: location };
+}
+
+/** Where the lanes of a request run, in place of what its destination says. */
+export const LocationSchema = z.enum(LOCATIONS, {
+  error: ({ input }) => `must be one of ${LOCATIONS.join(", ")}, not ${JSON.stringify(input)}`,
+});

@@ -1,0 +1,249 @@
+// What each kind of store can do, as data: addressing, limits, and which parts of S3 it speaks. Chosen by the store's
+// `provider` or its host, overridden by its `profile`, and corrected while a copy runs by what the store refuses.
+//
+// Pure. Sources are the providers' own pages, 2026-11; where they say nothing, the value is the cautious one: a feature
+// that is left out costs a cheaper proof or an attribute with a warning, one that is wrongly tried costs a failed call.
+
+import { z } from "zod";
+
+const GIB = 2 ** 30;
+
+const TIB = 2 ** 40;
+
+export const PROVIDERS = [
+  "aws",
+  "r2",
+  "gcs",
+  "b2",
+  "wasabi",
+  "minio",
+  "ceph",
+  "spaces",
+  "ibm",
+  "oracle",
+  "alibaba",
+  "tencent",
+  "storj",
+  "tigris",
+  "scaleway",
+  "ovh",
+  "hetzner",
+  "linode",
+  "garage",
+  "seaweedfs",
+  "other",
+] as const;
+
+export type Provider = (typeof PROVIDERS)[number];
+
+export const CHECKSUMS = ["crc64nvme", "crc32c", "crc32"] as const;
+
+export type ChecksumAlgorithm = (typeof CHECKSUMS)[number];
+
+export const ProfileSchema = z.strictObject({
+  /** Default addressing; some stores refuse the other one. */
+  style: z.enum(["path", "virtual"]),
+  /** What a verifier canonicalises: the decoded path (AWS), or the path as it came (Garage, SeaweedFS). */
+  signedPath: z.enum(["decoded", "raw"]),
+  minPartBytes: z.int(),
+  maxPartBytes: z.int(),
+  maxParts: z.int(),
+  maxObjectBytes: z.int(),
+  /** Largest PutObject and largest CopyObject source. */
+  maxPutBytes: z.int(),
+  maxKeyBytes: z.int(),
+  /** Names and values of user metadata together. */
+  maxMetadataBytes: z.int(),
+  /** Is the ETag of a PutObject the MD5 of its bytes; is a multipart one the MD5 of the parts' MD5s? */
+  md5Etag: z.boolean(),
+  md5MultipartEtag: z.boolean(),
+  /** Is the ETag that UploadPart answers the MD5 of the part? */
+  md5PartEtag: z.boolean(),
+  /** Does PutObject refuse bytes that do not fit their Content-MD5? */
+  contentMd5: z.boolean(),
+  /** Full-object checksums that a HEAD with `x-amz-checksum-mode` tells although none was sent with the upload. */
+  checksums: z.array(z.enum(CHECKSUMS)),
+  /** Does HEAD take `x-amz-checksum-mode`? B2 has refused it. */
+  checksumMode: z.boolean(),
+  /** `If-None-Match: *` on PutObject, and on CompleteMultipartUpload. */
+  conditionalPut: z.boolean(),
+  conditionalComplete: z.boolean(),
+  tags: z.boolean(),
+  /** Storage classes that it takes; null: anything, and it says so if not. */
+  storageClasses: z.array(z.string()).nullable(),
+  websiteRedirect: z.boolean(),
+  copyObject: z.boolean(),
+  /** Is `x-amz-copy-source-if-match` heeded? Where it is not, the source is asked again after each copy. */
+  conditionalCopy: z.boolean(),
+  uploadPartCopy: z.boolean(),
+});
+
+export type Profile = z.infer<typeof ProfileSchema>;
+
+/** What of it a check of a store can see (facts.ts). Limits are not among it: they are read in documents, not tried. */
+export const FactsSchema = ProfileSchema.pick({
+  signedPath: true,
+  md5Etag: true,
+  md5MultipartEtag: true,
+  md5PartEtag: true,
+  contentMd5: true,
+  checksums: true,
+  checksumMode: true,
+  conditionalPut: true,
+  conditionalComplete: true,
+  tags: true,
+  websiteRedirect: true,
+  copyObject: true,
+  uploadPartCopy: true,
+}).partial();
+
+export type Fact = keyof z.infer<typeof FactsSchema>;
+
+export type Facts = Partial<Pick<Profile, Fact>>;
+
+export const FACTS: readonly Fact[] = FactsSchema.keyof().options;
+
+const S3: Profile = {
+  style: "path",
+  signedPath: "decoded",
+  minPartBytes: 5 * 2 ** 20,
+  maxPartBytes: 5 * GIB,
+  maxParts: 10_000,
+  maxObjectBytes: 5 * TIB,
+  maxPutBytes: 5 * GIB,
+  maxKeyBytes: 1024,
+  maxMetadataBytes: 2048,
+  md5Etag: true,
+  md5MultipartEtag: true,
+  md5PartEtag: true,
+  contentMd5: true,
+  checksums: [],
+  checksumMode: false,
+  conditionalPut: false,
+  conditionalComplete: false,
+  tags: true,
+  storageClasses: null,
+  websiteRedirect: true,
+  copyObject: true,
+  conditionalCopy: false,
+  uploadPartCopy: true,
+};
+
+const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: 10,000 parts of 5 GiB = 48.8 TiB.
+  // AWS computes a CRC64NVME of its own for uploads that bring no checksum.
+  aws: {
+    maxObjectBytes: 10_000 * 5 * GIB,
+    checksums: ["crc64nvme"],
+    checksumMode: true,
+    conditionalPut: true,
+    conditionalComplete: true,
+    conditionalCopy: true,
+  },
+  // https://developers.cloudflare.com/r2/platform/limits/ and /r2/api/s3/api/
+  r2: {
+    maxPartBytes: 5 * GIB - 5 * 2 ** 20,
+    maxPutBytes: 5 * GIB - 5 * 2 ** 20,
+    maxObjectBytes: 5 * TIB - 5 * GIB,
+    maxMetadataBytes: 8192,
+    checksums: ["crc64nvme"],
+    checksumMode: true,
+    conditionalPut: true,
+    conditionalComplete: true,
+    conditionalCopy: true,
+    tags: false,
+    storageClasses: ["STANDARD", "STANDARD_IA"],
+    websiteRedirect: false,
+  },
+  // https://cloud.google.com/storage/docs/multipart-uploads: no MD5 for multipart objects, no part copies.
+  gcs: { md5MultipartEtag: false, tags: false, uploadPartCopy: false, websiteRedirect: false },
+  // https://www.backblaze.com/docs/cloud-storage-s3-compatible-api: 10 TB, no tags, no conditions.
+  b2: { maxObjectBytes: 10e12, maxPutBytes: 5e9, maxPartBytes: 5e9, tags: false, websiteRedirect: false },
+  wasabi: { maxObjectBytes: 5e12, maxPutBytes: 5e9, maxPartBytes: 5e9 },
+  minio: {
+    maxObjectBytes: 50 * TIB,
+    maxPartBytes: 5 * GIB,
+    checksumMode: true,
+    conditionalPut: true,
+    conditionalComplete: true,
+    websiteRedirect: false,
+  },
+  ceph: { maxObjectBytes: 5e12, conditionalPut: true },
+  spaces: { maxObjectBytes: 5e12, maxPutBytes: 5e9, maxPartBytes: 5e9 },
+  ibm: {
+    maxObjectBytes: 10e12,
+    maxPutBytes: 5e9,
+    maxPartBytes: 5e9,
+    md5MultipartEtag: false,
+    conditionalPut: true,
+    conditionalComplete: true,
+  },
+  oracle: {
+    maxObjectBytes: 10 * TIB,
+    maxPutBytes: 50 * GIB,
+    maxPartBytes: 50 * GIB,
+    md5MultipartEtag: false,
+  },
+  alibaba: { style: "virtual", maxPutBytes: 5e9, maxPartBytes: 5e9, md5MultipartEtag: false, tags: false },
+  tencent: { style: "virtual", maxPutBytes: 5e9, maxPartBytes: 5e9, md5MultipartEtag: false },
+  storj: { uploadPartCopy: false, websiteRedirect: false },
+  tigris: { maxObjectBytes: 5e12 },
+  // https://www.scaleway.com/en/docs/object-storage/api-cli/object-operations/: 1,000 parts.
+  scaleway: {
+    maxParts: 1_000,
+    maxObjectBytes: 5e12,
+    maxPutBytes: 5e9,
+    maxPartBytes: 5e9,
+    checksumMode: true,
+    conditionalPut: true,
+    conditionalComplete: true,
+  },
+  ovh: { maxPutBytes: 5e9, maxPartBytes: 5e9 },
+  hetzner: { maxObjectBytes: 5e12 },
+  linode: { maxObjectBytes: 5e12, maxPutBytes: 5e9, maxPartBytes: 5e9 },
+  // https://garagehq.deuxfleurs.fr/documentation/reference-manual/s3-compatibility/
+  garage: { signedPath: "raw", checksumMode: true, tags: false, websiteRedirect: false },
+  seaweedfs: { signedPath: "raw", checksumMode: true },
+  other: {},
+};
+
+/**
+ * The R2 that `wrangler dev` serves from workerd: part ETags are opaque, there are no checksums, and of the conditions that
+ * something be absent only PutObject's is heeded.
+ */
+export const LOCAL_R2: Partial<Profile> = {
+  md5PartEtag: false,
+  checksums: [],
+  checksumMode: false,
+  conditionalComplete: false,
+};
+
+const HOSTS: readonly (readonly [suffix: string, Provider])[] = [
+  [".amazonaws.com", "aws"],
+  [".amazonaws.com.cn", "aws"],
+  [".r2.cloudflarestorage.com", "r2"],
+  ["storage.googleapis.com", "gcs"],
+  [".backblazeb2.com", "b2"],
+  [".wasabisys.com", "wasabi"],
+  [".digitaloceanspaces.com", "spaces"],
+  [".cloud-object-storage.appdomain.cloud", "ibm"],
+  [".oci.customer-oci.com", "oracle"],
+  [".oraclecloud.com", "oracle"],
+  [".aliyuncs.com", "alibaba"],
+  [".myqcloud.com", "tencent"],
+  ["gateway.storjshare.io", "storj"],
+  [".storage.dev", "tigris"],
+  [".scw.cloud", "scaleway"],
+  [".cloud.ovh.net", "ovh"],
+  [".your-objectstorage.com", "hetzner"],
+  [".linodeobjects.com", "linode"],
+];
+
+/** The provider that a host belongs to; `other` when it is nobody's that we know. */
+export function providerOf(host: string): Provider {
+  return HOSTS.find(([suffix]) => host === suffix || host.endsWith(suffix))?.[1] ?? "other";
+}
+
+export function profileOf(provider: Provider, overrides: Partial<Profile> = {}): Profile {
+  return { ...S3, ...DIFFERENCES[provider], ...overrides };
+}

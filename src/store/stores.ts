@@ -1,0 +1,251 @@
+// The configured stores: each `STORE_<NAME>` secret is one S3 endpoint with its credentials, parsed once at the door.
+//
+// Needs: the Worker's env. Invariant: a store that parses is safe to use (an https endpoint, or loopback; no path,
+// query or user in it), and endpoints come from here alone, never from a request. A bad secret is reported by the
+// name of its field and what is allowed there, never by its value: any part of it may be the key.
+
+import { z } from "zod";
+import type { Env } from "../env.ts";
+import { Problem } from "../http/problem.ts";
+import { type Location, locationFor, LOCATIONS, placedAt } from "./location.ts";
+import {
+  type Profile,
+  type Provider,
+  LOCAL_R2,
+  profileOf,
+  ProfileSchema,
+  providerOf,
+  PROVIDERS,
+} from "./profiles.ts";
+
+/** A key of ours for SSE-C: 32 bytes in base64. */
+const CustomerKey = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "must be 32 bytes in base64");
+
+const EncryptionSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("AES256") }),
+  z.strictObject({ kind: z.literal("aws:kms"), keyId: z.string().min(1).optional() }),
+  z.strictObject({ kind: z.literal("customer"), key: CustomerKey }),
+]);
+
+/** How objects written to a store are encrypted there; a `customer` key is needed to read them as well. */
+export type Encryption = z.infer<typeof EncryptionSchema>;
+
+const StoreSchema = z.strictObject({
+  endpoint: z.string(),
+  region: z.string().min(1),
+  accessKeyId: z.string().min(1),
+  secretAccessKey: z.string().min(1),
+  sessionToken: z.string().min(1).optional(),
+  style: z.enum(["path", "virtual"]).optional(),
+  provider: z.enum(PROVIDERS).optional(),
+  buckets: z.array(z.string().min(1)).optional(),
+  readOnly: z.boolean().optional(),
+  allowInsecure: z.boolean().optional(),
+  maxConcurrency: z.int().min(1).optional(),
+  maxRequestsPerSecond: z.number().positive().optional(),
+  requesterPays: z.boolean().optional(),
+  location: z.enum(LOCATIONS).optional(),
+  encryption: EncryptionSchema.optional(),
+  profile: ProfileSchema.partial().optional(),
+});
+
+export interface Store extends Omit<
+  z.infer<typeof StoreSchema>,
+  "endpoint" | "style" | "provider" | "profile"
+> {
+  readonly name: string;
+  readonly provider: Provider;
+  /** The provider's defaults and, over them, the secret's own. What checks have seen comes between (facts.ts). */
+  readonly profile: Profile;
+  /** What the secret itself says: nothing overrules it. */
+  readonly ownProfile: Partial<Profile>;
+  /** Scheme, host and port, no final slash: `https://s3.example.com`. */
+  readonly endpoint: string;
+  readonly style: "path" | "virtual";
+}
+
+export type StoreEntry =
+  | { readonly ok: true; readonly store: Store }
+  | { readonly ok: false; readonly name: string; readonly error: string };
+
+const PREFIX = "STORE_";
+
+const STORE_NAME = /^[a-z0-9_]+$/;
+
+/** All configured stores by name, the bad ones with what is wrong with them. */
+export function readStores(env: Readonly<Record<string, unknown>>): Map<string, StoreEntry> {
+  const entries = new Map<string, StoreEntry>();
+  for (const [variable, value] of Object.entries(env)) {
+    if (!variable.startsWith(PREFIX)) continue;
+    const name = variable.slice(PREFIX.length).toLowerCase();
+    entries.set(name, readStore(variable, name, value));
+  }
+  return entries;
+}
+
+/** @throws {Problem} when there is no such store, or its secret is bad. */
+export function findStore(env: Readonly<Record<string, unknown>>, name: string): Store {
+  const stores = readStores(env);
+  const entry = stores.get(name);
+  if (entry === undefined) {
+    const names = [...stores.keys()].toSorted();
+    throw new Problem(
+      400,
+      "unknown_store",
+      `There is no store "${name}"; ` +
+        (names.length === 0
+          ? "no store is configured: set a secret STORE_<NAME>"
+          : `configured are: ${names.join(", ")} (a store "x" is the secret STORE_X)`),
+    );
+  }
+  if (!entry.ok) throw new Problem(503, "store_misconfigured", entry.error);
+  return entry.store;
+}
+
+/** What `GET /stores` may show of a store: everything but what lets one in. */
+export function describeStore(entry: StoreEntry): Record<string, unknown> {
+  if (!entry.ok) return { name: entry.name, ok: false, error: entry.error };
+  const { accessKeyId: _id, secretAccessKey: _secret, sessionToken, encryption, ...shown } = entry.store;
+  return {
+    ...shown,
+    ok: true,
+    temporaryCredentials: sessionToken !== undefined,
+    encryption: encryption?.kind ?? null,
+  };
+}
+
+// `wrangler dev` serves its local R2 buckets over S3 under this path of its own origin: the one endpoint with a path.
+function isLocalR2(url: URL): boolean {
+  return isLoopback(url.hostname) && url.pathname === "/cdn-cgi/local/r2/s3";
+}
+
+/** One service under two spellings is one service: scheme and default port do not tell stores apart. */
+export function isSameService(a: Store, b: Store): boolean {
+  return serviceOf(a) === serviceOf(b);
+}
+
+/** One name for a service, however many stores of the configuration lead to it. */
+export function serviceOf({ endpoint }: Store): string {
+  return new URL(endpoint).host;
+}
+
+/** May one credential read the one side and write the other? Then the service can copy by itself. */
+export function canCopyInside(source: Store, destination: Store): boolean {
+  return (
+    isSameService(source, destination) &&
+    source.accessKeyId === destination.accessKeyId &&
+    source.secretAccessKey === destination.secretAccessKey
+  );
+}
+
+/**
+ * The addressing style for one bucket. A dot in a bucket's name makes a host that no wildcard certificate covers, so
+ * over TLS such a bucket is addressed by path.
+ */
+export function styleOf(store: Store, bucket: string): "path" | "virtual" {
+  return bucket.includes(".") && store.endpoint.startsWith("https:") ? "path" : store.style;
+}
+
+export function isLoopback(hostname: string): boolean {
+  return (
+    hostname === "localhost" ||
+    hostname.endsWith(".localhost") ||
+    hostname === "[::1]" ||
+    /^127\.\d+\.\d+\.\d+$/.test(hostname)
+  );
+}
+
+// A small object costs about a millisecond, of which reading two secrets anew took a tenth. By value: a new deployment
+// may come with other secrets into an isolate that lives on.
+const readBefore = new Map<string, { readonly value: unknown; readonly entry: StoreEntry }>();
+
+function readStore(variable: string, name: string, value: unknown): StoreEntry {
+  const before = readBefore.get(variable);
+  if (before !== undefined && before.value === value) return before.entry;
+  const entry = parseStore(variable, name, value);
+  readBefore.set(variable, { value, entry });
+  return entry;
+}
+
+function parseStore(variable: string, name: string, value: unknown): StoreEntry {
+  const bad = (error: string): StoreEntry => ({ ok: false, name, error: `Cannot use ${variable}: ${error}` });
+  if (!STORE_NAME.test(name)) return bad("a store's name has letters, digits and underscores only");
+  if (typeof value !== "string") return bad("it must be a string of JSON");
+  let json: unknown;
+  try {
+    json = JSON.parse(value);
+  } catch {
+    // The parser's own words quote the text, and so the secret key in it.
+    return bad(
+      'it is not JSON; expected {"endpoint": …, "region": …, "accessKeyId": …, "secretAccessKey": …}',
+    );
+  }
+  const parsed = z.safeParse(StoreSchema, json);
+  if (!parsed.success) return bad(parsed.error.issues.map(describeIssue).join("; "));
+  const { endpoint, style, profile: overrides, ...rest } = parsed.data;
+  const problem = checkEndpoint(endpoint, rest.allowInsecure ?? false);
+  if (problem !== null) return bad(`"endpoint" ${problem}`);
+  const url = new URL(endpoint);
+  const provider = rest.provider ?? (isLocalR2(url) ? "r2" : providerOf(url.hostname));
+  const ownProfile = withoutUndefined(overrides ?? {});
+  const profile = profileOf(provider, { ...(isLocalR2(url) ? LOCAL_R2 : {}), ...ownProfile });
+  return {
+    ok: true,
+    store: {
+      ...rest,
+      name,
+      provider,
+      profile,
+      ownProfile,
+      endpoint: isLocalR2(url) ? endpoint : url.origin,
+      style: style ?? profile.style,
+    },
+  };
+}
+
+function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null {
+  const url = URL.parse(endpoint);
+  if (url === null) return "is not a URL; expected one like https://s3.eu-central-1.amazonaws.com";
+  if (url.username !== "" || url.password !== "") return "must not hold a user name or password";
+  if (url.protocol !== "https:" && url.protocol !== "http:") return "must begin with https://";
+  if ((url.pathname !== "/" && !isLocalR2(url)) || url.search !== "" || url.hash !== "") {
+    return "must be scheme, host and port alone: no path, query or fragment (buckets are named in requests)";
+  }
+  if (url.protocol === "http:" && !allowInsecure && !isLoopback(url.hostname)) {
+    return 'is http://, which only loopback hosts may be: use https://, or set "allowInsecure": true';
+  }
+  if (url.hostname.includes(".mrap.accesspoint.")) {
+    return "is a Multi-Region Access Point, which needs SigV4A signatures; use the endpoint of one region";
+  }
+  return null;
+}
+
+// Names the field and what is allowed, not what was found there. Zod's messages do the same, but for unknown keys.
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys") {
+    // A key pasted in the wrong place must not be shown: what looks like a field's name is short and of letters.
+    const names = issue.keys.map((key) =>
+      /^[A-Za-z]{1,24}$/.test(key) ? `"${key}"` : `of ${key.length} characters`,
+    );
+    const unknown = `unknown field ${names.join(", ")}`;
+    if (issue.path.length > 0) return `${unknown} in "${issue.path.join(".")}"`;
+    return `${unknown}; known are ${Object.keys(StoreSchema.shape).join(", ")}`;
+  }
+  const field = issue.path.length === 0 ? "the value" : `"${issue.path.join(".")}"`;
+  return `${field}: ${issue.message}`;
+}
+
+/** Of a copy or sync and its lanes: where the request says, else near the destination. */
+export function placeOfWork(
+  spec: { readonly destination: { readonly store: string }; readonly location?: Location | null },
+  env: Env,
+): ReturnType<typeof placedAt> {
+  const entry = readStores(env).get(spec.destination.store);
+  return placedAt(locationFor(spec, entry?.ok === true ? entry.store : null));
+}

@@ -1,0 +1,142 @@
+// The window of a sync: batches of small objects that are decided and not done, in its SQLite.
+//
+// Invariants: a batch has one current attempt; only that attempt's report counts. A batch that is leased belongs to a
+// lane that names it as running in each of its calls, or has been silent for too long, after which the batch is free
+// again; what became of its objects is not known then, so they are looked for at the destination before they are
+// copied again. A row is a whole batch, and is gone when the batch is done: the table is as small as the window.
+
+import type { BatchClaim, ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
+
+export interface LeasedBatch {
+  readonly batch: number;
+  readonly attempt: number;
+  readonly objects: readonly ObjectWork[];
+}
+
+export interface WindowTotals {
+  readonly objects: number;
+  readonly pending: number;
+  readonly leased: number;
+  /** When the first pending batch may be tried. */
+  readonly earliestMs: number;
+}
+
+export class BatchTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS batches (
+        batch INTEGER PRIMARY KEY AUTOINCREMENT,
+        lane INTEGER,                     -- null: pending
+        attempt INTEGER NOT NULL,         -- the current one, from 1; 0: never handed out
+        doubtful INTEGER NOT NULL,        -- 1: an attempt was lost, so its objects may be there
+        not_before_ms INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        objects TEXT NOT NULL             -- ObjectWork[]
+      );
+    `);
+  }
+
+  add(objects: readonly ObjectWork[], notBeforeMs: number): void {
+    if (objects.length === 0) return;
+    this.#sql.exec(
+      "INSERT INTO batches (attempt, doubtful, not_before_ms, count, objects) VALUES (0, 0, ?, ?, ?)",
+      notBeforeMs,
+      objects.length,
+      JSON.stringify(objects),
+    );
+  }
+
+  totals(): WindowTotals {
+    const row = this.#sql
+      .exec(
+        `SELECT coalesce(sum(count), 0) AS objects, count(*) - count(lane) AS pending, count(lane) AS leased,
+           coalesce(min(CASE WHEN lane IS NULL THEN not_before_ms END), 0) AS earliest FROM batches`,
+      )
+      .one();
+    const [objects, pending, leased, earliestMs] = [
+      row["objects"],
+      row["pending"],
+      row["leased"],
+      row["earliest"],
+    ].map(Number) as [number, number, number, number];
+    return { objects, pending, leased, earliestMs };
+  }
+
+  /** Takes out what a lane has finished, and frees what it has lost. */
+  record({
+    lane,
+    finished,
+    running,
+  }: BatchClaim): { objects: readonly ObjectWork[]; outcomes: readonly ObjectOutcome[] }[] {
+    const done: { objects: readonly ObjectWork[]; outcomes: readonly ObjectOutcome[] }[] = [];
+    for (const { batch, attempt, outcomes } of finished) {
+      const row = this.#sql
+        .exec(
+          "SELECT doubtful, objects FROM batches WHERE batch = ? AND attempt = ? AND lane IS NOT NULL",
+          batch,
+          attempt,
+        )
+        .toArray()[0];
+      // A superseded attempt, or a report that was delivered twice.
+      if (row === undefined) continue;
+      if (outcomes === null) {
+        this.#free("batch = ?", batch);
+        continue;
+      }
+      this.#sql.exec("DELETE FROM batches WHERE batch = ?", batch);
+      done.push({ objects: objectsOf(row), outcomes });
+    }
+    const alive = new Map(running.map(({ batch, attempt }) => [batch, attempt]));
+    for (const row of this.#sql.exec("SELECT batch, attempt FROM batches WHERE lane = ?", lane).toArray()) {
+      const batch = Number(row["batch"]);
+      if (alive.get(batch) !== Number(row["attempt"])) this.#free("batch = ?", batch);
+    }
+    return done;
+  }
+
+  lease(lane: number, wanted: number, now: number): LeasedBatch[] {
+    if (wanted <= 0) return [];
+    return this.#sql
+      .exec(
+        "SELECT batch, attempt, doubtful, objects FROM batches WHERE lane IS NULL AND not_before_ms <= ? ORDER BY batch LIMIT ?",
+        now,
+        wanted,
+      )
+      .toArray()
+      .map((row) => {
+        const batch = Number(row["batch"]);
+        const attempt = Number(row["attempt"]) + 1;
+        this.#sql.exec("UPDATE batches SET lane = ?, attempt = ? WHERE batch = ?", lane, attempt, batch);
+        return { batch, attempt, objects: objectsOf(row) };
+      });
+  }
+
+  /** Frees what a dead lane had. */
+  releaseLane(lane: number): void {
+    this.#free("lane = ?", lane);
+  }
+
+  /** Takes out everything that nobody has. */
+  takePending(): ObjectWork[] {
+    const rows = this.#sql.exec("SELECT objects FROM batches WHERE lane IS NULL ORDER BY batch").toArray();
+    this.#sql.exec("DELETE FROM batches WHERE lane IS NULL");
+    return rows.flatMap((row) => JSON.parse(String(row["objects"])) as ObjectWork[]);
+  }
+
+  #free(condition: "batch = ?" | "lane = ?", value: number): void {
+    this.#sql.exec(`UPDATE batches SET lane = NULL, doubtful = 1 WHERE ${condition}`, value);
+  }
+}
+
+/** As they were handed out. What is only asked for can be asked again; any other may be there already. */
+function objectsOf(row: Readonly<Record<string, unknown>>): ObjectWork[] {
+  const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
+  if (Number(row["doubtful"]) !== 1) return objects;
+  return objects.map((work) => (work.first === "tell" ? work : { ...work, first: "find" }));
+}

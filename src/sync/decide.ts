@@ -1,0 +1,138 @@
+// What becomes of each name that a walk has found: an entry of the report at once, or work for the window. Pure.
+//
+// Invariant: every source object comes out exactly once, as an entry, as small or as large; every destination object that
+// has no source object, and takes part, is extra. Reports of syncs take no part on either side.
+
+import { type Filter, filterName, filterObject } from "../listing/filter.ts";
+import { destinationKey } from "../listing/prefix.ts";
+import type { Found } from "../listing/walk.ts";
+import { compareListed, needsRestore } from "../object/compare.ts";
+import { meshFailure } from "../s3/failure.ts";
+import type { ListedObject } from "../s3/listing_xml.ts";
+import type { Store } from "../store/stores.ts";
+import { failed, skipped, wouldCopy } from "./outcome.ts";
+import { type Entry, type Sum, isReportKey } from "./report.ts";
+import type { SyncSpec } from "./spec.ts";
+import type { ObjectWork } from "../work/batch_task.ts";
+
+export interface PlanContext {
+  readonly spec: SyncSpec;
+  readonly filter: Filter;
+  readonly source: Store;
+  readonly destination: Store;
+  /** Objects up to this size go in batches. */
+  readonly smallBytes: number;
+}
+
+export interface PlannedPage {
+  readonly entries: readonly Entry[];
+  readonly small: readonly ObjectWork[];
+  readonly large: readonly ObjectWork[];
+  readonly extras: readonly { readonly key: string; readonly sizeBytes: number }[];
+  readonly listed: Sum;
+  readonly destination: Sum;
+}
+
+type Decision =
+  { readonly kind: "entry"; readonly entry: Entry } | { readonly kind: "work"; readonly work: ObjectWork };
+
+export function planPage(
+  pairs: readonly Found[],
+  known: readonly ListedObject[],
+  context: PlanContext,
+): PlannedPage {
+  const entries: Entry[] = [];
+  const small: ObjectWork[] = [];
+  const large: ObjectWork[] = [];
+  const extras: { key: string; sizeBytes: number }[] = [];
+  for (const pair of pairs) {
+    if (pair.source === null) {
+      const { key, sizeBytes } = pair.destination;
+      if (!isReportKey(key) && filterName(context.filter, pair.name) === null)
+        extras.push({ key, sizeBytes });
+      continue;
+    }
+    const decision = decide(pair.name, pair.source, pair.destination, context);
+    if (decision.kind === "entry") entries.push(decision.entry);
+    // Asking costs a request and no bytes, whatever the size.
+    else if (decision.work.first === "tell" || decision.work.sizeBytes <= context.smallBytes)
+      small.push(decision.work);
+    else large.push(decision.work);
+  }
+  const atDestination = pairs.flatMap(({ destination }) =>
+    destination === null || destination === "unlisted" ? [] : [destination],
+  );
+  return {
+    entries,
+    small,
+    large,
+    extras,
+    listed: sumOf(pairs.flatMap(({ source }) => source ?? [])),
+    destination: sumOf([...atDestination, ...known]),
+  };
+}
+
+function decide(
+  name: string,
+  source: ListedObject,
+  destination: ListedObject | "unlisted" | null,
+  { spec, filter, source: from, destination: to, smallBytes }: PlanContext,
+): Decision {
+  const { key, sizeBytes, etag } = source;
+  const work: ObjectWork = { key, to: "", sizeBytes, etag, failedAttempts: 0, first: "copy" };
+  if (isReportKey(key)) return entry(skipped(work, "sync_report"));
+  const filtered = filterObject(filter, name, source);
+  if (filtered !== null) return entry(skipped(work, filtered));
+  if (needsRestore(source, from.provider)) return entry(skipped(work, "archived"));
+  const target = destinationKey(spec.destination.prefix, name, to.profile.maxKeyBytes);
+  if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
+  const mapped = { ...work, to: target.key };
+  const isLarge = sizeBytes > smallBytes;
+  const ask: ObjectWork = { ...mapped, first: spec.dryRun || isLarge ? "tell" : "look" };
+  if (destination === "unlisted") return { kind: "work", work: ask };
+  const comparison = compareListed(
+    spec.compare,
+    { source: from.profile, destination: to.profile },
+    source,
+    destination,
+  );
+  switch (comparison.kind) {
+    case "equal":
+      return entry(skipped(mapped, "equal", comparison.proof));
+    case "different":
+      return spec.dryRun ? entry(wouldCopy(mapped, comparison.reason)) : { kind: "work", work: mapped };
+    case "undecided":
+      return { kind: "work", work: ask };
+  }
+}
+
+function entry(made: Entry): Decision {
+  return { kind: "entry", entry: made };
+}
+
+function sumOf(objects: readonly ListedObject[]): Sum {
+  return { objects: objects.length, bytes: objects.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) };
+}
+
+/** Batches of few enough objects that every lane gets some of a page, and of bounded bytes. */
+export function batchesOf(objects: readonly ObjectWork[], concurrency: number): ObjectWork[][] {
+  const count = Math.max(1, Math.min(BATCH_OBJECTS, Math.ceil(objects.length / concurrency)));
+  const batches: ObjectWork[][] = [];
+  let bytes = 0;
+  for (const work of objects) {
+    const last = batches.at(-1);
+    if (last === undefined || last.length >= count || bytes + work.sizeBytes > BATCH_BYTES) {
+      batches.push([work]);
+      bytes = work.sizeBytes;
+    } else {
+      last.push(work);
+      bytes += work.sizeBytes;
+    }
+  }
+  return batches;
+}
+
+/** So many that a claim costs little beside them. */
+const BATCH_OBJECTS = 32;
+
+const BATCH_BYTES = 32 * 2 ** 20;

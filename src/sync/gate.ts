@@ -1,0 +1,161 @@
+// How many batches of small objects may run, and how fast each sends its requests: the least of what the request wants, of
+// what the stores have shown that they take (throttle/governor.ts), and of what the caps of the configuration leave to this sync
+// (throttle/shares.ts). Decides; talks to nobody.
+
+import type { ObjectOptions } from "../object/options.ts";
+import type { Failure } from "../s3/failure.ts";
+import { type Store, canCopyInside } from "../store/stores.ts";
+import {
+  type Governor,
+  type PaceView,
+  type StoreSide,
+  lanePauseMs,
+  STORE_SIDES,
+} from "../throttle/governor.ts";
+import { type Allowance, slower } from "../throttle/sender.ts";
+import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle/shares.ts";
+import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
+import type { BatchPace, ObjectWork } from "../work/batch_task.ts";
+
+/** Objects per second that a batch moves at least, where it is held back: fewer batches then, that go faster. */
+const LEAST_PER_BATCH = 4;
+
+const LONGEST_PAUSE_MS = 20_000;
+
+export interface Sides {
+  readonly source: Store | null;
+  readonly destination: Store | null;
+}
+
+export class BatchGate {
+  readonly #governor: Governor;
+  readonly #shares: StoreShares;
+
+  constructor(governor: Governor, shares: StoreShares) {
+    this.#governor = governor;
+    this.#shares = shares;
+  }
+
+  /** The sync's own requests, as its lists, count as the objects do. @param running batches under way */
+  refused(failure: Failure, running: number, now: number): void {
+    this.#governor.failed(failure, { before: running + 1, left: running }, now);
+  }
+
+  /** Batches that may run at once. @param most that the request allows @param running that run now */
+  width(most: number, running: number, sides: Sides, now: number): number {
+    this.#governor.look(running, now);
+    const perSecond = this.#perSecond(now);
+    const fast = perSecond === Infinity ? Infinity : Math.max(1, Math.floor(perSecond / LEAST_PER_BATCH));
+    return Math.min(most, this.#governor.streams(now), this.#shares.concurrency(storesOf(sides), now), fast);
+  }
+
+  /** How fast the sync may go now. */
+  pace(most: number, running: number, sides: Sides, now: number): SyncPaceView {
+    const perSecond = this.#perSecond(now);
+    return {
+      streams: this.width(most, running, sides, now),
+      throttledBy: this.#governor.busySides(now),
+      requestsPerSecond: perSecond === Infinity ? null : Math.floor(perSecond),
+    };
+  }
+
+  /** May a batch begin now, as far as caps of requests per second go? */
+  isOpen(sides: Sides, now: number): boolean {
+    return this.#shares.isOpen(storesOf(sides), now);
+  }
+
+  /** The pace of a batch that begins now; null: as fast as it can. It is open. @param width batches at once */
+  paceOf(
+    batch: { readonly objects: readonly ObjectWork[]; readonly options: Asking },
+    sides: Sides,
+    { width, now, random }: { width: number; now: number; random: number },
+  ): BatchPace | null {
+    const learnt = this.#learntPace(width, now, random);
+    const untilMs = now + BOOK_AHEAD_MS + LONGEST_BOOKING_MS;
+    const { source, destination } = sides;
+    const foreseen = requestsOf(batch, sides);
+    if (source !== null && source.name === destination?.name) {
+      const [booked] = this.#book([{ store: source, requests: foreseen.source + foreseen.destination }], now);
+      if (booked !== undefined && booked !== null) {
+        const both = slower(learnt, booked);
+        return both === null ? null : { kind: "one", both, untilMs };
+      }
+    }
+    const known = STORE_SIDES.flatMap((side) => {
+      const store = sides[side];
+      return store === null ? [] : [{ side, store, requests: foreseen[side] }];
+    });
+    const booked = this.#book(known, now);
+    const paceAt = (wanted: StoreSide) =>
+      slower(learnt, booked[known.findIndex(({ side }) => side === wanted)] ?? null);
+    const paces = { source: paceAt("source"), destination: paceAt("destination") };
+    return paces.source === null && paces.destination === null ? null : { kind: "each", ...paces, untilMs };
+  }
+
+  /** As much of it as one booking may hold. */
+  #book(wanted: readonly Requests[], now: number): (Allowance | null)[] {
+    const gapMs = this.#shares.gapMs(wanted.map(({ store }) => store));
+    const most = gapMs === 0 ? Infinity : Math.max(1, Math.floor(LONGEST_BOOKING_MS / gapMs));
+    const tasks = wanted.map(({ store, requests }) => ({ store, requests: Math.min(most, requests) }));
+    const paces = this.#shares.book(tasks, now) ?? [];
+    return paces.map((pace, index) => pace && { ...pace, requests: tasks[index]?.requests ?? 0 });
+  }
+
+  /** How long a lane that got nothing is to wait. @param lanes that wait with it */
+  pauseMs(
+    { most, running, lanes, readyMs }: { most: number; running: number; lanes: number; readyMs: number },
+    sides: Sides,
+    { now, random }: { now: number; random: () => number },
+  ): number {
+    const turnMs = this.#governor.turnMs({ inFlight: running, most, random: random() }, now);
+    const openMs = this.#shares.nextMs(storesOf(sides), now);
+    const waitMs = Math.max(readyMs, openMs, turnMs) - now;
+    return Math.min(LONGEST_PAUSE_MS, lanePauseMs(waitMs, lanes, random()));
+  }
+
+  #learntPace(width: number, now: number, random: number): Allowance | null {
+    const perSecond = this.#perSecond(now);
+    if (perSecond === Infinity) return null;
+    const gapMs = (width * 1000) / perSecond;
+    return { startAtMs: now + random * gapMs, gapMs, requests: Infinity };
+  }
+
+  /** Each object is one request to either side at least. */
+  #perSecond(now: number): number {
+    return Math.min(...STORE_SIDES.map((side) => this.#governor.requestsPerSecond(side, now)));
+  }
+}
+
+function storesOf({ source, destination }: Sides): Store[] {
+  return [source, destination].filter((store) => store !== null);
+}
+
+/** What of a sync's options costs requests. */
+type Asking = Pick<ObjectOptions, "tags" | "compare">;
+
+/** What a batch asks of its stores when nothing unforeseen happens (object_copier.ts sends it). */
+export function requestsOf(
+  { objects, options }: { readonly objects: readonly ObjectWork[]; readonly options: Asking },
+  { source, destination }: Sides,
+): Record<StoreSide, number> {
+  const inside = source !== null && destination !== null && canCopyInside(source, destination);
+  // A service that does not heed the condition on the source is asked once more what the source is.
+  const rechecks = inside && !source.profile.conditionalCopy ? 1 : 0;
+  const tags = options.tags === "require" ? 1 : 0;
+  // Checksums and encryption, which no listing tells, are asked of the source where the destination has some.
+  const compares = options.compare === "auto" || options.compare === "checksum" ? 1 : 0;
+  const sum = { source: 0, destination: 0 };
+  for (const { first } of objects) {
+    const looks = first === "copy" ? 0 : 1;
+    const copies = first === "tell" ? 0 : 1;
+    sum.source += looks * (first === "find" ? 1 : compares) + copies * (1 + rechecks + tags);
+    sum.destination += looks + copies;
+  }
+  return sum;
+}
+
+/** How fast its small objects may go at this moment, and who holds them back. */
+export interface SyncPaceView extends PaceView {
+  /** Null: nobody has asked for fewer. */
+  readonly requestsPerSecond: number | null;
+}

@@ -1,0 +1,224 @@
+// A sync as data: its phase, what exists in that phase, what to do next and what an answer changes.
+//
+//   listing → copying → deleting → reporting → completed | finished_with_errors | failed | cancelled
+//   `listing` lists both sides, decides and copies at the same time; `copying` waits for what is still under way;
+//   `stopping` comes before `reporting` when a run ends early; paused and blocked keep everything and go on.
+//
+// Pure: nextStep() decides, apply() records; the sync does what nextStep() says and saves what apply() returns. Any step
+// may run twice and any answer may come late: an event that no longer fits the phase changes nothing. The keys are not in
+// here, only the cursor that says how far both listings are decided.
+//
+// The rule of deletion: `deleting` is reached only from `copying`, and `copying` with a clean listing only when both
+// listings have come to their end. A listing that failed still lets the keys it gave be copied, and nothing be deleted.
+
+import type { Cursor } from "../listing/walk.ts";
+import type { Failure } from "../s3/failure.ts";
+import { type Retry, backoffMs, FRESH, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
+
+export type SyncEnding =
+  | { readonly phase: "completed" }
+  | { readonly phase: "finished_with_errors" }
+  | { readonly phase: "failed"; readonly failure: Failure }
+  | { readonly phase: "cancelled" };
+
+export type SyncWorking =
+  | { readonly phase: "listing"; readonly cursor: Cursor; readonly retry: Retry }
+  | {
+      readonly phase: "copying";
+      /** What broke the listing off; null: both sides were listed to their end. */
+      readonly failure: Failure | null;
+      /** Failed keys of a round before are still to be taken up again. */
+      readonly requeue: boolean;
+      readonly retry: Retry;
+    }
+  | { readonly phase: "deleting"; readonly retry: Retry };
+
+export type SyncJob =
+  | SyncWorking
+  | { readonly phase: "paused"; readonly resume: SyncWorking }
+  | { readonly phase: "blocked"; readonly resume: SyncWorking; readonly failure: Failure }
+  | { readonly phase: "stopping"; readonly ending: SyncEnding }
+  | { readonly phase: "reporting"; readonly ending: SyncEnding; readonly retry: Retry }
+  | SyncEnding;
+
+/** What of the record a decision needs. */
+export interface SyncFacts {
+  /** The window takes another page of decisions. */
+  readonly hasRoom: boolean;
+  /** Batches and large copies that are decided and not done. */
+  readonly underWay: number;
+  /** Those of them that somebody works on at this moment. */
+  readonly running: number;
+  readonly deletions: number;
+  readonly reportBytes: number;
+  readonly errors: number;
+}
+
+export type SyncStep =
+  | { readonly do: "list"; readonly cursor: Cursor }
+  /** A part of the report is written to its store. */
+  | { readonly do: "report" }
+  | { readonly do: "requeue" }
+  /** Everything listed is done: may the extra keys be deleted? */
+  | { readonly do: "judge" }
+  | { readonly do: "delete" }
+  /** What runs is told to stop, then waited for. */
+  | { readonly do: "settle" }
+  /** What nobody has begun is given up, each key with its line. */
+  | { readonly do: "abandon" }
+  | { readonly do: "end" }
+  /** Lanes and large copies are looked after; then wait. Null: until somebody calls. */
+  | { readonly do: "rest"; readonly untilMs: number | null };
+
+export type SyncEvent =
+  /** A page of both sides is decided and in the window. Null: it was the last. */
+  | { readonly type: "listed"; readonly cursor: Cursor | null }
+  | { readonly type: "requeued" }
+  | { readonly type: "judged"; readonly delete: boolean }
+  /** The last deletion is done. */
+  | { readonly type: "deleted" }
+  | { readonly type: "stopped" }
+  | { readonly type: "reported" }
+  | { readonly type: "ended"; readonly errors: number }
+  | {
+      readonly type: "stepFailed";
+      readonly step: SyncStep["do"];
+      readonly failure: Failure;
+      readonly now: number;
+      readonly random: number;
+    }
+  | { readonly type: "stepDone" }
+  /** A failure that concerns every key, not one. */
+  | { readonly type: "runFailed"; readonly failure: Failure }
+  | { readonly type: "pause" }
+  | { readonly type: "resume" }
+  | { readonly type: "cancel" }
+  | { readonly type: "retry" };
+
+/** The report is written in parts of about this size. */
+export const REPORT_PART_BYTES = 4 * 2 ** 20;
+
+const COMPLETED: SyncEnding = { phase: "completed" };
+
+export function newSyncJob(cursor: Cursor): SyncJob {
+  return { phase: "listing", cursor, retry: FRESH };
+}
+
+export function isSyncEnded(job: SyncJob): job is SyncEnding {
+  return (
+    job.phase === "completed" ||
+    job.phase === "finished_with_errors" ||
+    job.phase === "failed" ||
+    job.phase === "cancelled"
+  );
+}
+
+/** Are batches handed out, and new large copies begun? */
+export function isHandingOut({ phase }: SyncJob): boolean {
+  return phase === "listing" || phase === "copying";
+}
+
+export function nextStep(job: SyncJob, facts: SyncFacts, now: number): SyncStep {
+  if (isSyncEnded(job) || job.phase === "paused" || job.phase === "blocked")
+    return { do: "rest", untilMs: null };
+  if (job.phase === "stopping") return { do: facts.running > 0 ? "settle" : "abandon" };
+  if (job.retry.notBeforeMs > now) return { do: "rest", untilMs: job.retry.notBeforeMs };
+  if (job.phase === "reporting") return { do: facts.reportBytes > 0 ? "report" : "end" };
+  if (facts.reportBytes >= REPORT_PART_BYTES) return { do: "report" };
+  switch (job.phase) {
+    case "listing":
+      return facts.hasRoom ? { do: "list", cursor: job.cursor } : { do: "rest", untilMs: null };
+    case "copying":
+      if (job.requeue) return facts.hasRoom ? { do: "requeue" } : { do: "rest", untilMs: null };
+      return facts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "judge" };
+    case "deleting":
+      return { do: "delete" };
+  }
+}
+
+export function apply(job: SyncJob, event: SyncEvent): SyncJob {
+  switch (event.type) {
+    case "pause":
+      return isWorking(job) ? { phase: "paused", resume: job } : job;
+    case "resume":
+      return job.phase === "paused" || job.phase === "blocked" ? { ...job.resume, retry: FRESH } : job;
+    case "cancel":
+      return stop(job, { phase: "cancelled" });
+    case "runFailed":
+      return keyVerdictOf(event.failure) === "blocked"
+        ? block(job, event.failure)
+        : stop(job, { phase: "failed", failure: event.failure });
+    case "retry":
+      return job.phase === "finished_with_errors"
+        ? { phase: "copying", failure: null, requeue: true, retry: FRESH }
+        : job;
+  }
+  // Answers that were under way when the sync was paused or blocked still count.
+  if (job.phase === "paused" || job.phase === "blocked") {
+    const resumed = apply(job.resume, event);
+    return isWorking(resumed) ? { ...job, resume: resumed } : resumed;
+  }
+  switch (event.type) {
+    case "listed":
+      if (job.phase !== "listing") return job;
+      return event.cursor === null
+        ? { phase: "copying", failure: null, requeue: false, retry: FRESH }
+        : { phase: "listing", cursor: event.cursor, retry: FRESH };
+    case "requeued":
+      return job.phase === "copying" ? { ...job, requeue: false } : job;
+    case "judged":
+      if (job.phase !== "copying") return job;
+      if (job.failure !== null)
+        return { phase: "reporting", ending: { phase: "failed", failure: job.failure }, retry: FRESH };
+      return event.delete
+        ? { phase: "deleting", retry: FRESH }
+        : { phase: "reporting", ending: COMPLETED, retry: FRESH };
+    case "deleted":
+      return job.phase === "deleting" ? { phase: "reporting", ending: COMPLETED, retry: FRESH } : job;
+    case "stopped":
+      return job.phase === "stopping" ? { phase: "reporting", ending: job.ending, retry: FRESH } : job;
+    case "ended":
+      if (job.phase !== "reporting") return job;
+      return job.ending.phase === "completed" && event.errors > 0
+        ? { phase: "finished_with_errors" }
+        : job.ending;
+    case "reported":
+    case "stepDone":
+      return "retry" in job && job.retry.failedAttempts > 0 ? { ...job, retry: FRESH } : job;
+    case "stepFailed":
+      return stepFailed(job, event);
+  }
+}
+
+function isWorking(job: SyncJob): job is SyncWorking {
+  return job.phase === "listing" || job.phase === "copying" || job.phase === "deleting";
+}
+
+function stop(job: SyncJob, ending: SyncEnding): SyncJob {
+  return isWorking(job) || job.phase === "paused" || job.phase === "blocked"
+    ? { phase: "stopping", ending }
+    : job;
+}
+
+function block(job: SyncJob, failure: Failure): SyncJob {
+  if (job.phase === "paused") return { phase: "blocked", resume: job.resume, failure };
+  return isWorking(job) ? { phase: "blocked", resume: job, failure } : job;
+}
+
+function stepFailed(job: SyncJob, event: Extract<SyncEvent, { type: "stepFailed" }>): SyncJob {
+  if (!isWorking(job) && job.phase !== "reporting") return job;
+  const { step, failure, now, random } = event;
+  const failedAttempts = job.retry.failedAttempts + 1;
+  const verdict = keyVerdictOf(failure);
+  if (verdict === "blocked" && isWorking(job)) return block(job, failure);
+  if (verdict !== "fatal" && verdict !== "blocked" && failedAttempts < MAX_ATTEMPTS) {
+    const notBeforeMs = now + backoffMs(failure, failedAttempts, random);
+    return { ...job, retry: { failedAttempts, notBeforeMs } };
+  }
+  // What is listed is copied all the same; nothing is deleted.
+  if (job.phase === "listing" && step === "list")
+    return { phase: "copying", failure, requeue: false, retry: FRESH };
+  return job.phase === "reporting"
+    ? { phase: "failed", failure: job.ending.phase === "failed" ? job.ending.failure : failure }
+    : { phase: "stopping", ending: { phase: "failed", failure } };
+}

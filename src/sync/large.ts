@@ -1,0 +1,227 @@
+// The large objects of a sync: each becomes a copy with its own coordinator, a few at once. Begins them, looks how they
+// end, and pauses, resumes and cancels them with their sync.
+//
+// What it needs: the classes Registry and Coordinator beside it.
+//
+// Invariant: every call may be made twice. A copy is asked for under a name that stands for its row, so that a sync that
+// dies after asking finds the same copy again. How a copy ended is asked, not told: nothing that is lost can lose it.
+
+import { type CopySpec, resolveCopy } from "../copy/spec.ts";
+import { type Env, PARTS_PER_LANE } from "../env.ts";
+import { Problem } from "../http/problem.ts";
+import type { Mesh } from "../mesh.ts";
+import type { Proof } from "../object/proof.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
+import { placeOfWork } from "../store/stores.ts";
+import { isHandingOut } from "./job.ts";
+import type { LargeRow } from "./large_table.ts";
+import { copied, failed, skipped } from "./outcome.ts";
+import type { SyncRecord } from "./record.ts";
+import type { Entry } from "./report.ts";
+import type { SyncSpec } from "./spec.ts";
+import type { ObjectWork } from "../work/batch_task.ts";
+
+/** Objects above this are copied by a coordinator of their own. */
+export const SMALL_OBJECT_BYTES = 8 * 2 ** 20;
+
+/** Copies of large objects at once; the small ones keep a share of the connections. */
+const MAX_LARGE_AT_ONCE = 3;
+
+/** What of a copy's status is needed here. */
+interface CopyStatus {
+  readonly phase: string;
+  readonly size: number | null;
+  readonly etag?: string;
+  readonly proof?: Proof;
+  readonly warnings: readonly string[];
+  readonly failure?: { readonly code: string; readonly message: string; readonly operation: string };
+}
+
+/** Transfers that one large copy may have in flight. Together with the small objects they stay below `concurrency`. */
+export function largeConcurrency({ concurrency }: SyncSpec): number {
+  return Math.max(1, Math.floor(concurrency / (MAX_LARGE_AT_ONCE + 1)));
+}
+
+/** Transfers that are left for small objects beside so many large copies. */
+export function smallConcurrency(spec: SyncSpec, largeRunning: number): number {
+  return Math.max(0, spec.concurrency - largeRunning * largeConcurrency(spec));
+}
+
+export class LargeCopies {
+  readonly #record: SyncRecord;
+  readonly #mesh: Mesh;
+  readonly #env: Env;
+
+  constructor(record: SyncRecord, mesh: Mesh, env: Env) {
+    this.#record = record;
+    this.#mesh = mesh;
+    this.#env = env;
+  }
+
+  /** Begins as many as may run. */
+  async begin(): Promise<void> {
+    for (;;) {
+      const { id, spec, job } = this.#record.load();
+      const { running } = this.#record.large.counts();
+      const most = Math.min(MAX_LARGE_AT_ONCE, Math.max(1, Math.floor(spec.concurrency / 2)));
+      const [row] = isHandingOut(job) && running < most ? this.#record.large.waiting(1) : [];
+      if (row === undefined) return;
+      const resolved = resolve(spec, row.work, this.#env);
+      if ("entry" in resolved) {
+        this.#end(row, resolved.entry);
+        continue;
+      }
+      const name = `sync ${id} ${row.seq}`; // with spaces, which no client's Idempotency-Key has
+      const admission = await this.#mesh.Registry.getByName("registry").admit(resolved.copy, {
+        key: name,
+        digest: name,
+      });
+      if (admission.kind !== "new" && admission.kind !== "known")
+        throw new Error(`The registry knows another "${name}"`);
+      const copyId = admission.kind === "new" ? admission.copy.id : admission.id;
+      this.#record.large.begun(row.seq, copyId);
+      if (admission.kind === "new") {
+        const { createdAtMs } = admission.copy;
+        // If this fails the registry does it in a few seconds.
+        const coordinator = this.#mesh.Coordinator.getByName(copyId, placeOfWork(resolved.copy, this.#env));
+        await coordinator.create(copyId, resolved.copy, createdAtMs);
+      }
+    }
+  }
+
+  /** Looks how the running ones fare. @returns whether one has ended */
+  async look(): Promise<boolean> {
+    let ended = false;
+    for (const row of this.#record.large.running()) {
+      const { copyId, work } = row;
+      if (copyId === null) continue;
+      const response = await this.#call(copyId, "GET", "");
+      if (!response.ok) continue; // admitted and not created yet: the registry sees to it
+      const status: CopyStatus = await response.json();
+      if (status.phase === "blocked") {
+        const { code = "" } = status.failure ?? {};
+        if (code === "source_archived" || code.endsWith("_access_denied")) {
+          // It would wait for a person, whom one key of many is not worth.
+          await this.#call(copyId, "POST", "/cancel");
+          const entry =
+            code === "source_archived"
+              ? skipped(work, "archived")
+              : failed(work, failureOf(status), work.failedAttempts + 1);
+          ended = this.#end(row, entry) || ended;
+        } else {
+          this.#blocked(row, status);
+        }
+        continue;
+      }
+      const entry = entryOf(work, status);
+      if (entry !== null) ended = this.#end(row, entry) || ended;
+    }
+    return ended;
+  }
+
+  /** Pauses the running ones with their sync, and lets them go on with it. */
+  async follow(): Promise<void> {
+    const { phase } = this.#record.load().job;
+    const hold = phase === "paused" || phase === "blocked";
+    for (const { seq, copyId, paused } of this.#record.large.running()) {
+      if (copyId === null || paused === hold) continue;
+      const response = await this.#call(copyId, "POST", hold ? "/pause" : "/resume");
+      await response.body?.cancel();
+      if (response.ok) this.#record.large.markPaused(seq, hold);
+    }
+  }
+
+  async cancel(): Promise<void> {
+    for (const { copyId } of this.#record.large.running()) {
+      if (copyId === null) continue;
+      const response = await this.#call(copyId, "POST", "/cancel");
+      await response.body?.cancel();
+    }
+  }
+
+  #blocked({ seq }: LargeRow, { failure }: CopyStatus): void {
+    const {
+      code = "blocked",
+      message = "A large copy waits for a person",
+      operation = "copy",
+    } = failure ?? {};
+    this.#record.transaction(() => {
+      this.#record.large.markPaused(seq, true);
+      // The code of any failure that waits for a person; the text says which one it is.
+      const waiting = meshFailure("copy_blocked", `${message} (${code})`, operation);
+      this.#record.apply({ type: "runFailed", failure: waiting }, "copy_blocked", message);
+    });
+  }
+
+  #end({ seq }: LargeRow, entry: Entry): boolean {
+    return this.#record.transaction(() => {
+      if (!this.#record.large.take(seq)) return false;
+      this.#record.enter([entry]);
+      return true;
+    });
+  }
+
+  async #call(copyId: string, method: string, action: string): Promise<Response> {
+    const url = `https://coordinator/copies/${copyId}${action}`;
+    return await this.#mesh.Coordinator.getByName(copyId).fetch(url, { method });
+  }
+}
+
+/** The copy of one large object, or the entry that says why there can be none. */
+function resolve(
+  spec: SyncSpec,
+  work: ObjectWork,
+  env: Env,
+): { readonly copy: CopySpec } | { readonly entry: Entry } {
+  const { source, destination } = spec;
+  const concurrency = largeConcurrency(spec);
+  try {
+    const copy = resolveCopy(
+      {
+        source: { store: source.store, bucket: source.bucket, key: work.key },
+        destination: { store: destination.store, bucket: destination.bucket, key: work.to },
+        lanes: Math.ceil(concurrency / PARTS_PER_LANE),
+        concurrency,
+        verify: spec.verify,
+        ifBusy: "queue",
+        ifSourceChanges: "restart",
+        metadata: spec.metadata,
+        attributes: spec.attributes,
+        ...(spec.storageClass === null ? {} : { storageClass: spec.storageClass }),
+        tags: typeof spec.tags === "string" ? spec.tags : { ...spec.tags },
+        ifLossy: spec.ifLossy,
+        markCopy: spec.markCopy,
+        ...(spec.location === null ? {} : { location: spec.location }),
+      },
+      env,
+    );
+    return { copy: { ...copy, known: spec.known ?? [] } };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { entry: failed(work, meshFailure(error.code, error.message, "plan"), 1) };
+  }
+}
+
+/** The entry of a copy that has ended, or null. */
+function entryOf(work: ObjectWork, status: CopyStatus): Entry | null {
+  switch (status.phase) {
+    case "completed":
+      return copied(work, {
+        etag: status.etag ?? "",
+        proof: status.proof ?? "length",
+        sizeBytes: status.size ?? work.sizeBytes,
+        warnings: status.warnings,
+      });
+    case "failed":
+      return failed(work, failureOf(status), work.failedAttempts + 1);
+    case "cancelled":
+      return skipped(work, "cancelled");
+    default:
+      return null;
+  }
+}
+
+function failureOf({ failure }: CopyStatus): Failure {
+  const { code = "failed", message = "The copy failed", operation = "copy" } = failure ?? {};
+  return meshFailure(code, message, operation);
+}

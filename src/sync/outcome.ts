@@ -1,0 +1,125 @@
+// What the answers of the object copier, and the ends of large copies, come to: entries of the report, objects to try
+// again, objects that need a copy of their own, and failures that concern the whole run. Pure.
+//
+// Invariant: every object that goes in comes out exactly once: as an entry, in `again` or in `large`.
+
+import type { EqualityProof } from "../object/compare.ts";
+import type { Proof } from "../object/proof.ts";
+import type { Failure } from "../s3/failure.ts";
+import { backoffMs, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
+import type { Entry } from "./report.ts";
+import type { ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
+
+export interface Settled {
+  readonly entries: readonly Entry[];
+  readonly again: { readonly objects: readonly ObjectWork[]; readonly notBeforeMs: number };
+  readonly large: readonly ObjectWork[];
+  /** Concerns every key: credentials, buckets, configuration. */
+  readonly runFailure: Failure | null;
+}
+
+export interface SettleOptions {
+  readonly dryRun: boolean;
+  readonly now: number;
+  readonly random: number;
+}
+
+/** S3's codes for what no other key will fare better with. */
+const RUN_WIDE: ReadonlySet<string> = new Set([
+  "NoSuchBucket",
+  "InvalidAccessKeyId",
+  "SignatureDoesNotMatch",
+  "AllAccessDisabled",
+  "InvalidBucketName",
+  "unknown_store",
+]);
+
+export function settle(
+  objects: readonly ObjectWork[],
+  outcomes: readonly ObjectOutcome[],
+  options: SettleOptions,
+): Settled {
+  const entries: Entry[] = [];
+  const again: ObjectWork[] = [];
+  const large: ObjectWork[] = [];
+  let notBeforeMs = 0;
+  let runFailure: Failure | null = null;
+  for (const [index, work] of objects.entries()) {
+    const outcome = outcomes[index] ?? { kind: "left" };
+    switch (outcome.kind) {
+      case "copied":
+        entries.push(copied(work, outcome));
+        break;
+      case "same":
+        entries.push(
+          work.first === "find" ? foundCopy(work, outcome) : skipped(work, "equal", outcome.proof),
+        );
+        break;
+      case "differs":
+        if (options.dryRun) entries.push(wouldCopy(work, "changed"));
+        else large.push({ ...work, first: "copy" });
+        break;
+      case "left":
+        again.push(work);
+        break;
+      case "failed": {
+        const verdict = judge(work, outcome.failure, options);
+        if (verdict.kind === "entry") entries.push(verdict.entry);
+        else again.push(verdict.work);
+        if (verdict.kind === "again") notBeforeMs = Math.max(notBeforeMs, verdict.notBeforeMs);
+        if (verdict.kind === "run") runFailure = outcome.failure;
+      }
+    }
+  }
+  return { entries, again: { objects: again, notBeforeMs }, large, runFailure };
+}
+
+export type FailureVerdict =
+  | { readonly kind: "entry"; readonly entry: Entry }
+  | { readonly kind: "again"; readonly work: ObjectWork; readonly notBeforeMs: number }
+  /** The object stays as it is: it is the run that cannot go on. */
+  | { readonly kind: "run"; readonly work: ObjectWork };
+
+export function judge(work: ObjectWork, failure: Failure, { now, random }: SettleOptions): FailureVerdict {
+  if (failure.code === "source_archived") return { kind: "entry", entry: skipped(work, "archived") };
+  const verdict = keyVerdictOf(failure);
+  if (verdict === "blocked" || RUN_WIDE.has(failure.code)) return { kind: "run", work };
+  const failedAttempts = work.failedAttempts + 1;
+  if (verdict === "fatal" || failedAttempts >= MAX_ATTEMPTS) {
+    return { kind: "entry", entry: failed(work, failure, failedAttempts) };
+  }
+  const notBeforeMs = now + backoffMs(failure, failedAttempts, random);
+  return { kind: "again", work: { ...work, failedAttempts }, notBeforeMs };
+}
+
+export function copied(
+  { key, failedAttempts }: ObjectWork,
+  result: { etag: string; proof: Proof; sizeBytes: number; warnings: readonly string[] },
+): Entry {
+  const { etag, proof, sizeBytes, warnings } = result;
+  return { action: "copied", key, sizeBytes, etag, proof, attempts: failedAttempts + 1, warnings };
+}
+
+/** A copy of this run whose answer was lost. More than the comparison shows is not known of it. */
+function foundCopy(work: ObjectWork, { etag, proof }: { etag: string; proof: EqualityProof }): Entry {
+  const proved = proof === "etag" || proof === "checksum" ? proof : "length";
+  return copied(work, { etag, proof: proved, sizeBytes: work.sizeBytes, warnings: [] });
+}
+
+/** @param proof by what the two are known to be equal */
+export function skipped(
+  { key, sizeBytes, etag }: ObjectWork,
+  reason: string,
+  proof: string | null = null,
+): Entry {
+  return { action: "skipped", key, reason, sizeBytes, etag, proof };
+}
+
+export function wouldCopy({ key, sizeBytes, etag }: ObjectWork, reason: string): Entry {
+  return { action: "would_copy", key, reason, sizeBytes, etag };
+}
+
+export function failed(work: ObjectWork, failure: Failure, attempts: number): Entry {
+  const { key, sizeBytes } = work;
+  return { action: "failed", key, failure, sizeBytes, attempts, work };
+}

@@ -1,0 +1,343 @@
+// The record of one sync in its SQLite: the request, the job, the sums, the window of work, the failures, the deletions
+// that are planned, and what of the report is not stored yet.
+//
+// Invariant: a change is one transaction with everything that belongs to it, the sums and the report's lines above all.
+// Reads go to storage each time, so nothing can be stale after an await. No table has a row per key: a batch of objects
+// is a row, 500 planned deletions are one, a stored part of the report is one. Only failures stand alone, and a run with
+// too many of them ends.
+
+import { FIRST_CURSOR } from "../listing/walk.ts";
+import type { Failure } from "../s3/failure.ts";
+import { describeKnown } from "../store/facts.ts";
+import { BatchTable } from "./batch_table.ts";
+import { KEYS_PER_DELETE } from "./deletes.ts";
+import { type SyncEvent, type SyncFacts, type SyncJob, apply, isSyncEnded, newSyncJob } from "./job.ts";
+import { LargeTable } from "./large_table.ts";
+import { type Counters, type Entry, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
+import { ReportBuffer } from "./report_buffer.ts";
+import type { SyncSpec } from "./spec.ts";
+import { Timeline } from "../view/timeline.ts";
+import type { ObjectWork } from "../work/batch_task.ts";
+import { LaneTable } from "../work/lane_table.ts";
+
+export interface SyncRow {
+  readonly id: string;
+  readonly spec: SyncSpec;
+  readonly job: SyncJob;
+  readonly counters: Counters;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  /** The phase that the registry knows of. */
+  readonly reported: string | null;
+}
+
+/** A key at the destination that the source has not got. */
+export interface Extra {
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+export interface FailedKey {
+  readonly key: string;
+  readonly failure: Failure;
+  readonly attempts: number;
+}
+
+/** A failed copy, or a failed deletion, as it is taken up again. */
+type FailedWork = { readonly copy: ObjectWork } | { readonly delete: Extra };
+
+/** More failures than this are no longer single keys' own. */
+export const MAX_FAILURES = 10_000;
+
+/** Large objects that wait beside the small ones; each is a row. */
+const MAX_LARGE_WAITING = 200;
+
+/** A row may have 2 MB. */
+const MAX_EXTRA_CHARACTERS = 500_000;
+
+export class SyncRecord {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+  readonly batches: BatchTable;
+  readonly lanes: LaneTable;
+  readonly large: LargeTable;
+  readonly report: ReportBuffer;
+  readonly timeline: Timeline;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.batches = new BatchTable(this.#sql);
+    this.lanes = new LaneTable(this.#sql);
+    this.large = new LargeTable(this.#sql);
+    this.report = new ReportBuffer(this.#sql);
+    this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));
+  }
+
+  /** Stores a new sync. One that is there already stays as it is. */
+  begin(id: string, spec: SyncSpec, createdAtMs: number): void {
+    this.transaction(() => {
+      this.#createTables();
+      const { rowsWritten } = this.#sql.exec(
+        "INSERT OR IGNORE INTO sync (one, id, spec, job, counters, round, created_at_ms) VALUES (1, ?, ?, ?, ?, 1, ?)",
+        id,
+        JSON.stringify(spec),
+        JSON.stringify(newSyncJob(FIRST_CURSOR)),
+        JSON.stringify(NO_COUNTERS),
+        createdAtMs,
+      );
+      if (rowsWritten > 0) this.timeline.add(Date.now(), "created", describeKnown(spec.known));
+    });
+  }
+
+  /** The sync, or null in an object that was never given one. */
+  find(): SyncRow | null {
+    // Whoever asks for an id that never was must not leave an object with empty tables behind.
+    const made = this.#sql
+      .exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sync'")
+      .toArray();
+    const row = made.length === 0 ? undefined : this.#sql.exec("SELECT * FROM sync").toArray()[0];
+    if (row === undefined) return null;
+    return {
+      id: String(row["id"]),
+      spec: JSON.parse(String(row["spec"])) as SyncSpec,
+      job: JSON.parse(String(row["job"])) as SyncJob,
+      counters: JSON.parse(String(row["counters"])) as Counters,
+      createdAtMs: Number(row["created_at_ms"]),
+      startedAtMs: row["started_at_ms"] === null ? null : Number(row["started_at_ms"]),
+      endedAtMs: row["ended_at_ms"] === null ? null : Number(row["ended_at_ms"]),
+      reported: row["reported"] === null ? null : String(row["reported"]),
+    };
+  }
+
+  load(): SyncRow {
+    const sync = this.find();
+    if (sync === null) throw new Error("This object has no sync");
+    return sync;
+  }
+
+  transaction<T>(change: () => T): T {
+    return this.#storage.transactionSync(change);
+  }
+
+  /** Applies an event and saves what it changes. @returns whether it changed anything */
+  apply(event: SyncEvent, label: string | null = null, detail: string | null = null): boolean {
+    return this.transaction(() => {
+      const { job: before } = this.load();
+      const job = apply(before, event);
+      // An answer that came too late to matter is no event of this sync.
+      if (job === before) return false;
+      const now = Date.now();
+      if (label !== null) this.timeline.add(now, label, detail);
+      if (job.phase !== before.phase) this.timeline.add(now, `phase_${job.phase}`);
+      const endedAtMs = isSyncEnded(job) ? now : null;
+      this.#sql.exec("UPDATE sync SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
+      return true;
+    });
+  }
+
+  /** Writes entries into the report, the sums and, if they failed, among the failures. */
+  enter(entries: readonly Entry[], change: (counters: Counters) => Counters = (counters) => counters): void {
+    this.transaction(() => {
+      const { counters } = this.load();
+      this.#saveCounters(change(countEntries(counters, entries)));
+      this.report.append(linesOf(entries));
+      for (const entry of entries) {
+        if (entry.action === "failed") this.#addFailure(entry, { copy: entry.work }, entry.attempts);
+        if (entry.action === "delete_failed") {
+          const { key, sizeBytes } = entry;
+          this.#addFailure(entry, { delete: { key, sizeBytes } }, 1);
+        }
+      }
+    });
+  }
+
+  facts(): SyncFacts {
+    const { spec } = this.load();
+    const batches = this.batches.totals();
+    const large = this.large.counts();
+    const roomObjects = windowObjects(spec);
+    return {
+      hasRoom: batches.objects < roomObjects && large.waiting < MAX_LARGE_WAITING,
+      underWay: batches.pending + batches.leased + large.waiting + large.running,
+      running: batches.leased + large.running,
+      deletions: Number(this.#sql.exec("SELECT count(*) AS n FROM deletions").one()["n"]),
+      reportBytes: this.report.waitingBytes(),
+      // A dry run was asked what the run itself would do: that it would not delete is its answer, no error of its own.
+      errors: this.failures() + (spec.dryRun ? 0 : this.warnings().refused),
+    };
+  }
+
+  // --- Failures -----------------------------------------------------------------------------------------------------
+
+  failures(): number {
+    return Number(this.#sql.exec("SELECT count(*) AS n FROM failures").one()["n"]);
+  }
+
+  /** The first of them, for the status. */
+  someFailures(limit: number): FailedKey[] {
+    return this.#sql
+      .exec("SELECT key, failure, attempts FROM failures ORDER BY rowid LIMIT ?", limit)
+      .toArray()
+      .map((row) => ({
+        key: String(row["key"]),
+        failure: JSON.parse(String(row["failure"])) as Failure,
+        attempts: Number(row["attempts"]),
+      }));
+  }
+
+  /** From now on failures belong to a new round: those of the rounds before are taken up again. */
+  newRound(): void {
+    this.#sql.exec("UPDATE sync SET round = round + 1");
+    this.#sql.exec("DELETE FROM warnings WHERE refused = 1");
+  }
+
+  /**
+   * Takes failed keys of earlier rounds out, as if they had not been tried.
+   *
+   * @returns the objects to copy, and whether there are more
+   */
+  takeFailures(limit: number): { objects: ObjectWork[]; more: boolean } {
+    return this.transaction(() => {
+      const rows = this.#sql
+        .exec(
+          "SELECT rowid, work FROM failures WHERE round < (SELECT round FROM sync) ORDER BY rowid LIMIT ?",
+          limit + 1,
+        )
+        .toArray();
+      const taken = rows.slice(0, limit);
+      const objects: ObjectWork[] = [];
+      const extras: Extra[] = [];
+      for (const row of taken) {
+        this.#sql.exec("DELETE FROM failures WHERE rowid = ?", row["rowid"]);
+        const work = JSON.parse(String(row["work"])) as FailedWork;
+        if ("copy" in work) objects.push({ ...work.copy, failedAttempts: 0, first: "copy" });
+        else extras.push(work.delete);
+      }
+      this.addDeletions(extras);
+      const { counters } = this.load();
+      this.#saveCounters({
+        ...counters,
+        failed: minus(counters.failed, objects),
+        deleteFailed: minus(counters.deleteFailed, extras),
+      });
+      return { objects, more: rows.length > limit };
+    });
+  }
+
+  // --- Deletions ----------------------------------------------------------------------------------------------------
+
+  /** Plans deletions; nothing is deleted before all of them are counted. */
+  addDeletions(extras: readonly Extra[]): void {
+    let chunk: Extra[] = [];
+    let characters = 0;
+    const flush = () => {
+      if (chunk.length > 0) this.#sql.exec("INSERT INTO deletions (keys) VALUES (?)", JSON.stringify(chunk));
+      chunk = [];
+      characters = 0;
+    };
+    for (const extra of extras) {
+      if (chunk.length === KEYS_PER_DELETE || characters > MAX_EXTRA_CHARACTERS) flush();
+      chunk.push(extra);
+      characters += extra.key.length;
+    }
+    flush();
+  }
+
+  firstDeletion(): { seq: number; extras: readonly Extra[] } | null {
+    const row = this.#sql.exec("SELECT seq, keys FROM deletions ORDER BY seq LIMIT 1").toArray()[0];
+    return row === undefined
+      ? null
+      : { seq: Number(row["seq"]), extras: JSON.parse(String(row["keys"])) as Extra[] };
+  }
+
+  /** Takes a planned deletion out. @returns whether it was there */
+  takeDeletion(seq: number): boolean {
+    return this.#sql.exec("DELETE FROM deletions WHERE seq = ?", seq).rowsWritten > 0;
+  }
+
+  dropDeletions(): void {
+    this.#sql.exec("DELETE FROM deletions");
+  }
+
+  // --- The rest -----------------------------------------------------------------------------------------------------
+
+  /** @param refused something that was asked for was not done: the run does not end as completed */
+  warn(text: string, refused = false): void {
+    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?, ?)", text, refused ? 1 : 0);
+  }
+
+  warnings(): { texts: string[]; refused: number } {
+    const rows = this.#sql.exec("SELECT text, refused FROM warnings ORDER BY rowid").toArray();
+    return {
+      texts: rows.map((row) => String(row["text"])),
+      refused: rows.filter((row) => Number(row["refused"]) === 1).length,
+    };
+  }
+
+  markStarted(now: number): void {
+    this.#sql.exec("UPDATE sync SET started_at_ms = ? WHERE started_at_ms IS NULL", now);
+  }
+
+  markReported(phase: string): void {
+    this.#sql.exec("UPDATE sync SET reported = ?", phase);
+  }
+
+  #saveCounters(counters: Counters): void {
+    this.#sql.exec("UPDATE sync SET counters = ?", JSON.stringify(counters));
+  }
+
+  #addFailure({ key, failure }: { key: string; failure: Failure }, work: FailedWork, attempts: number): void {
+    this.#sql.exec(
+      "INSERT INTO failures (key, failure, attempts, work, round) VALUES (?, ?, ?, ?, (SELECT round FROM sync))",
+      key,
+      JSON.stringify(failure),
+      attempts,
+      JSON.stringify(work),
+    );
+  }
+
+  #createTables(): void {
+    this.batches.createTables();
+    this.lanes.createTables();
+    this.large.createTables();
+    this.report.createTables();
+    this.timeline.createTables();
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS sync (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id TEXT NOT NULL,
+        spec TEXT NOT NULL,              -- SyncSpec
+        job TEXT NOT NULL,               -- SyncJob
+        counters TEXT NOT NULL,          -- Counters
+        round INTEGER NOT NULL,          -- 1, and one more with each retry
+        created_at_ms INTEGER NOT NULL,
+        started_at_ms INTEGER,
+        ended_at_ms INTEGER,
+        reported TEXT
+      );
+      CREATE TABLE IF NOT EXISTS failures (
+        key TEXT NOT NULL, failure TEXT NOT NULL, attempts INTEGER NOT NULL,
+        work TEXT NOT NULL, round INTEGER NOT NULL
+      );
+      CREATE TABLE IF NOT EXISTS deletions (seq INTEGER PRIMARY KEY AUTOINCREMENT, keys TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS warnings (text TEXT PRIMARY KEY, refused INTEGER NOT NULL);
+    `);
+  }
+}
+
+/** Objects that may wait in the window: enough to keep every lane busy while the next pages are listed. */
+export function windowObjects({ concurrency }: SyncSpec): number {
+  return Math.max(2_000, concurrency * 64);
+}
+
+function minus(
+  sum: { objects: number; bytes: number },
+  keys: readonly { sizeBytes: number }[],
+): { objects: number; bytes: number } {
+  return {
+    objects: sum.objects - keys.length,
+    bytes: sum.bytes - keys.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0),
+  };
+}

@@ -1,0 +1,163 @@
+// What a sync tells of each key: a line of NDJSON, and the sums. Pure.
+//
+// Invariant: a key's line and its place in the sums come from one entry, so the two cannot disagree; and a key that was
+// listed gets exactly one entry: listed = copied + skipped + failed + would copy + what is still under way.
+
+import type { Proof } from "../object/proof.ts";
+import type { Failure } from "../s3/failure.ts";
+import { publicCode } from "../view/failure.ts";
+import type { ObjectWork } from "../work/batch_task.ts";
+
+interface Key {
+  /** At the source; of a deletion, at the destination. */
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+export type Entry =
+  | (Key & {
+      readonly action: "copied";
+      readonly etag: string;
+      readonly proof: Proof;
+      readonly attempts: number;
+      readonly warnings: readonly string[];
+    })
+  | (Key & {
+      readonly action: "skipped";
+      readonly reason: string;
+      readonly etag: string | null;
+      /** By what it is known to be equal. */
+      readonly proof: string | null;
+    })
+  | (Key & {
+      readonly action: "failed";
+      readonly failure: Failure;
+      readonly attempts: number;
+      /** What a retry takes up again. */
+      readonly work: ObjectWork;
+    })
+  | (Key & { readonly action: "would_copy"; readonly reason: string; readonly etag: string | null })
+  | (Key & { readonly action: "deleted" | "would_delete" })
+  | (Key & { readonly action: "delete_failed"; readonly failure: Failure });
+
+export interface Sum {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+export interface Counters {
+  /** Keys of the source. */
+  readonly listed: Sum;
+  readonly copied: Sum;
+  readonly skipped: Sum;
+  readonly failed: Sum;
+  readonly wouldCopy: Sum;
+  /** Keys of the destination, and those of them that the source has not got. */
+  readonly destination: Sum;
+  readonly extra: Sum;
+  readonly deleted: Sum;
+  readonly wouldDelete: Sum;
+  readonly deleteFailed: Sum;
+  readonly skippedBy: Readonly<Record<string, number>>;
+}
+
+const NONE: Sum = { objects: 0, bytes: 0 };
+
+export const NO_COUNTERS: Counters = {
+  listed: NONE,
+  copied: NONE,
+  skipped: NONE,
+  failed: NONE,
+  wouldCopy: NONE,
+  destination: NONE,
+  extra: NONE,
+  deleted: NONE,
+  wouldDelete: NONE,
+  deleteFailed: NONE,
+  skippedBy: {},
+};
+
+const SUM_OF = {
+  copied: "copied",
+  skipped: "skipped",
+  failed: "failed",
+  would_copy: "wouldCopy",
+  deleted: "deleted",
+  would_delete: "wouldDelete",
+  delete_failed: "deleteFailed",
+} as const satisfies Record<Entry["action"], keyof Counters>;
+
+export function addTo(sum: Sum, objects: number, bytes: number): Sum {
+  return { objects: sum.objects + objects, bytes: sum.bytes + bytes };
+}
+
+export function countEntries(counters: Counters, entries: readonly Entry[]): Counters {
+  const changed: Record<string, { objects: number; bytes: number }> = {};
+  const skippedBy = { ...counters.skippedBy };
+  for (const entry of entries) {
+    const name = SUM_OF[entry.action];
+    const sum = (changed[name] ??= { ...counters[name] });
+    sum.objects += 1;
+    sum.bytes += entry.sizeBytes;
+    if (entry.action === "skipped") skippedBy[entry.reason] = (skippedBy[entry.reason] ?? 0) + 1;
+  }
+  return { ...counters, ...changed, skippedBy };
+}
+
+/** Keys that were listed and have no entry yet. */
+export function underWay({ listed, copied, skipped, failed, wouldCopy }: Counters): number {
+  return listed.objects - copied.objects - skipped.objects - failed.objects - wouldCopy.objects;
+}
+
+export function linesOf(entries: readonly Entry[]): string {
+  return entries.map((entry) => JSON.stringify(lineOf(entry)) + "\n").join("");
+}
+
+function lineOf(entry: Entry): Record<string, unknown> {
+  const { key, action, sizeBytes: size } = entry;
+  switch (entry.action) {
+    case "copied": {
+      const { proof, etag, attempts, warnings } = entry;
+      return {
+        key,
+        action,
+        size,
+        proof,
+        etag,
+        bytes: size,
+        attempts,
+        ...(warnings.length === 0 ? {} : { warnings }),
+      };
+    }
+    case "skipped": {
+      const { reason, proof, etag } = entry;
+      return { key, action, reason, size, ...(proof === null ? {} : { proof }), etag };
+    }
+    case "would_copy":
+      return { key, action, reason: entry.reason, size, etag: entry.etag };
+    case "failed":
+      return { key, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
+    case "delete_failed":
+      return { key, action, ...reasonOf(entry.failure), size };
+    case "deleted":
+    case "would_delete":
+      return { key, action, reason: "not_at_source", size };
+  }
+}
+
+function reasonOf(failure: Failure): { reason: string; message: string } {
+  return { reason: publicCode(failure), message: failure.message };
+}
+
+/** Under the report's own prefix, which no sync lists, copies or deletes. */
+export function reportKey(prefix: string, syncId: string, part: number): string {
+  return `${prefix}${syncId}/report-${String(part).padStart(6, "0")}.ndjson`;
+}
+
+/** Is it a part of any sync's report? Such a key is copied and deleted by none. */
+export function isReportKey(key: string): boolean {
+  return key.includes(REPORT_PREFIX) && /\/[0-9a-z]{26}\/report-\d{6,}\.ndjson$/.test(key);
+}
+
+/** Where reports go when the request names no other place; every sync leaves keys under it alone. */
+export const REPORT_PREFIX = ".bucket-brigade/syncs/";

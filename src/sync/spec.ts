@@ -1,0 +1,213 @@
+// Requests for syncs, parsed into types once at the door, as copy/spec.ts does it for copies; and the guards that need only
+// the configuration: a sync into itself, or into or out of its own subtree, is refused before anything is listed.
+//
+// Pure but for the env it is handed. Errors are Problems that name the field, the value and what is allowed.
+
+import { z } from "zod";
+import { MAX_LANES, PARTS_PER_LANE, widthOf } from "../env.ts";
+import { Count, Flag, HeaderText, parseWith, Size } from "../http/fields.ts";
+import { Problem } from "../http/problem.ts";
+import { type CompareMode, COMPARE_MODES } from "../http/vocabulary.ts";
+import type { Filter } from "../listing/filter.ts";
+import { type Glob, compileGlob } from "../listing/glob.ts";
+import { overlapOf } from "../listing/prefix.ts";
+import { type AttributeChanges, type TagChoice, AttributesSchema, TagsSchema } from "../object/options.ts";
+import { type PrefixRef, checkBucket, placeOf, PrefixRefSchema } from "../store/address.ts";
+import type { StoreFacts } from "../store/facts.ts";
+import { type Location, LocationSchema } from "../store/location.ts";
+import { type MaxDeletes, DEFAULT_MAX_DELETES, parseMaxDeletes } from "./deletes.ts";
+import { REPORT_PREFIX } from "./report.ts";
+
+/** A sync as it was asked for, with every default filled in; what its object keeps. */
+export interface SyncSpec {
+  readonly source: PrefixRef;
+  readonly destination: PrefixRef;
+  readonly compare: CompareMode;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly minSizeBytes: number | null;
+  readonly maxSizeBytes: number | null;
+  /** By the source's last modification, counted from the start of the run. */
+  readonly minAgeSeconds: number | null;
+  readonly maxAgeSeconds: number | null;
+  /** Null: all. */
+  readonly storageClasses: readonly string[] | null;
+  readonly delete: boolean;
+  readonly allowEmptySource: boolean;
+  readonly maxDeletes: MaxDeletes;
+  readonly dryRun: boolean;
+  readonly lanes: number;
+  readonly concurrency: number;
+  readonly verify: "auto" | "strict" | "off";
+  readonly metadata: "preserve" | "replace";
+  readonly attributes: AttributeChanges;
+  readonly storageClass: string | null;
+  readonly tags: TagChoice;
+  readonly ifLossy: "warn" | "fail";
+  readonly markCopy: boolean;
+  /** The report's parts are objects under this prefix. */
+  readonly report: PrefixRef;
+  /** Where its lanes and it itself run; null: as the destination store says. */
+  readonly location: Location | null;
+  /** As of a copy; the copies of its large objects go by it as well. */
+  readonly known?: readonly StoreFacts[];
+}
+
+const MAX_PATTERNS = 100;
+
+/** One text, as a form sends it, or several. */
+const Texts = z
+  .union([z.string().min(1), z.array(z.string().min(1)).max(MAX_PATTERNS)])
+  .transform((value) => (typeof value === "string" ? [value] : value));
+
+const Patterns = Texts.transform((patterns, context) => {
+  for (const pattern of patterns) {
+    const compiled = compileGlob(pattern);
+    if (compiled.ok) continue;
+    const message = `${JSON.stringify(pattern)} is no pattern: ${compiled.message} (character ${compiled.position})`;
+    context.addIssue({ code: "custom", message });
+  }
+  return patterns;
+});
+
+const MaxDeletesSchema = z
+  .union([z.number(), z.string()], { error: 'must be a number of keys or a share such as "10%"' })
+  .transform((value, context) => {
+    const most = parseMaxDeletes(value);
+    if (most !== null) return most;
+    const message = `must be a number of keys or a share such as "10%", not ${JSON.stringify(value)}`;
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  });
+
+const YEARS_100_SECONDS = 100 * 366 * 86_400;
+
+export const SyncRequestSchema = z.strictObject({
+  source: PrefixRefSchema,
+  destination: PrefixRefSchema,
+  compare: z.enum(COMPARE_MODES).optional(),
+  include: Patterns.optional(),
+  exclude: Patterns.optional(),
+  minSize: Size.optional(),
+  maxSize: Size.optional(),
+  minAgeSeconds: Count(YEARS_100_SECONDS).optional(),
+  maxAgeSeconds: Count(YEARS_100_SECONDS).optional(),
+  storageClasses: Texts.optional(),
+  delete: Flag.optional(),
+  allowEmptySource: Flag.optional(),
+  maxDeletes: MaxDeletesSchema.optional(),
+  dryRun: Flag.optional(),
+  lanes: Count(MAX_LANES).optional(),
+  concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
+  verify: z.enum(["auto", "strict", "off"]).optional(),
+  metadata: z.enum(["preserve", "replace"]).optional(),
+  attributes: AttributesSchema.optional(),
+  storageClass: HeaderText.optional(),
+  tags: TagsSchema.optional(),
+  ifLossy: z.enum(["warn", "fail"]).optional(),
+  markCopy: Flag.optional(),
+  report: PrefixRefSchema.optional(),
+  location: LocationSchema.optional(),
+});
+
+export type SyncRequest = z.infer<typeof SyncRequestSchema>;
+
+/** The body of `POST /syncs`. @throws {Problem} 400 */
+export function parseSyncRequest(body: unknown): SyncRequest {
+  return parseWith(SyncRequestSchema, body);
+}
+
+/**
+ * Fills in the defaults and checks a request against the configuration.
+ *
+ * @throws {Problem} when the sync could not work as asked
+ */
+export function resolveSync(request: SyncRequest, env: Readonly<Record<string, unknown>>): SyncSpec {
+  const { source, destination } = request;
+  const sourceStore = checkBucket("source", source, env);
+  const destinationStore = checkBucket("destination", destination, env);
+  const report =
+    request.report === undefined
+      ? { store: destination.store, bucket: destination.bucket, prefix: REPORT_PREFIX }
+      : { ...request.report, prefix: reportPrefix(request.report.prefix) };
+  const reportStore = checkBucket("report", report, env);
+  for (const [role, ref, store] of [
+    ["copy to", destination, destinationStore],
+    ["write the report to", report, reportStore],
+  ] as const) {
+    if (store.readOnly === true) {
+      throw new Problem(403, "store_read_only", `Cannot ${role} store "${ref.store}": it is set readOnly`);
+    }
+  }
+  const isSameBucket = placeOf(sourceStore, source.bucket) === placeOf(destinationStore, destination.bucket);
+  const overlap = overlapOf(source, destination, { isSameBucket, deletes: request.delete ?? false });
+  if (overlap !== null) throw new Problem(400, "overlapping_prefixes", `Cannot sync: ${overlap}`);
+  if (request.minSize !== undefined && request.maxSize !== undefined && request.minSize > request.maxSize) {
+    throw new Problem(400, "invalid_request", '"minSize" must not be above "maxSize"');
+  }
+  const { lanes, concurrency } = widthOf(request, [sourceStore, destinationStore], env);
+  return {
+    source,
+    destination,
+    compare: request.compare ?? "auto",
+    include: request.include ?? [],
+    exclude: request.exclude ?? [],
+    minSizeBytes: request.minSize ?? null,
+    maxSizeBytes: request.maxSize ?? null,
+    minAgeSeconds: request.minAgeSeconds ?? null,
+    maxAgeSeconds: request.maxAgeSeconds ?? null,
+    storageClasses: request.storageClasses ?? null,
+    delete: request.delete ?? false,
+    allowEmptySource: request.allowEmptySource ?? false,
+    maxDeletes: request.maxDeletes ?? DEFAULT_MAX_DELETES,
+    dryRun: request.dryRun ?? false,
+    lanes,
+    concurrency,
+    verify: request.verify ?? "auto",
+    metadata: request.metadata ?? "preserve",
+    attributes: request.attributes ?? {},
+    storageClass: request.storageClass ?? null,
+    tags: request.tags ?? "preserve",
+    ifLossy: request.ifLossy ?? "warn",
+    markCopy: request.markCopy ?? true,
+    report,
+    location: request.location ?? null,
+  };
+}
+
+/** @param startedAtMs of the run, from which ages count */
+export function filterOf(spec: SyncSpec, startedAtMs: number): Filter {
+  const ago = (seconds: number | null) => (seconds === null ? null : startedAtMs - seconds * 1000);
+  return {
+    include: spec.include.map(globOf),
+    exclude: spec.exclude.map(globOf),
+    minSizeBytes: spec.minSizeBytes,
+    maxSizeBytes: spec.maxSizeBytes,
+    modifiedFromMs: ago(spec.maxAgeSeconds),
+    modifiedBeforeMs: ago(spec.minAgeSeconds),
+    storageClasses: spec.storageClasses?.map((name) => name.toUpperCase()) ?? null,
+  };
+}
+
+/** Of a sync's destination, for telling two syncs over one prefix. */
+export function destinationPlace({ destination }: SyncSpec, env: Readonly<Record<string, unknown>>): string {
+  return placeOf(checkBucket("destination", destination, env), destination.bucket);
+}
+
+/** Below it stand the reports alone, so that they can be told from the user's own keys. */
+function reportPrefix(prefix: string): string {
+  return `${prefix}${prefix === "" || prefix.endsWith("/") ? "" : "/"}${REPORT_PREFIX}`;
+}
+
+function globOf(pattern: string): Glob {
+  const compiled = compileGlob(pattern);
+  if (!compiled.ok) throw new RangeError(`${JSON.stringify(pattern)} is no pattern: ${compiled.message}`);
+  return compiled.glob;
+}
+
+/** A sync that has an id and may not have an object yet. */
+export interface AdmittedSync {
+  readonly id: string;
+  readonly spec: SyncSpec;
+  readonly createdAtMs: number;
+}

@@ -1,0 +1,100 @@
+// The status of a sync as the API shows it: what is in storage, in words for people and programs. Pure.
+
+import type { SyncPhase } from "../http/vocabulary.ts";
+import { formatPrefix } from "../store/address.ts";
+import type { Location } from "../store/location.ts";
+import { describeMaxDeletes } from "./deletes.ts";
+import type { SyncPaceView } from "./gate.ts";
+import { isHandingOut } from "./job.ts";
+import type { FailedKey, SyncRow } from "./record.ts";
+import { type Sum, REPORT_PREFIX, underWay } from "./report.ts";
+import type { StoredPart } from "./report_buffer.ts";
+import { describeFailure, publicCode } from "../view/failure.ts";
+import type { TimelineEntry } from "../view/timeline.ts";
+
+export interface SyncStatusInput extends SyncRow {
+  readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
+  readonly failures: readonly FailedKey[];
+  readonly warnings: readonly string[];
+  /** It was to delete, and by the rules may not. */
+  readonly deletesRefused: boolean;
+  readonly parts: readonly StoredPart[];
+  readonly timeline: readonly TimelineEntry[];
+  readonly pace: SyncPaceView;
+  /** Null: the platform has chosen. */
+  readonly location: Location | null;
+  readonly now: number;
+}
+
+/** Failed keys that a status names; the report has them all. */
+export const FAILURES_SHOWN = 20;
+
+export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
+  const { id, spec, job, counters, startedAtMs, endedAtMs, now } = input;
+  const { source, destination, report, maxDeletes, known: _known, ...options } = spec;
+  const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
+  const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
+  return {
+    id,
+    phase: job.phase satisfies SyncPhase,
+    ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
+    source: formatPrefix(source),
+    destination: formatPrefix(destination),
+    dryRun: spec.dryRun,
+    location: input.location,
+    // Each listed key is in exactly one of the others.
+    objects: { ...sums(counters, "objects"), underWay: underWay(counters) },
+    bytes: sums(counters, "bytes"),
+    skippedBy: counters.skippedBy,
+    deletes: {
+      destinationObjects: counters.destination.objects,
+      extra: counters.extra.objects,
+      deleted: counters.deleted.objects,
+      failed: counters.deleteFailed.objects,
+      refused: input.deletesRefused,
+      ...(spec.dryRun ? { wouldDelete: counters.wouldDelete.objects } : {}),
+    },
+    rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },
+    inFlight: input.window,
+    ...(isHandingOut(job) ? { pace: input.pace } : {}),
+    failures: input.failures.map(({ key, failure, attempts }) => ({
+      key,
+      code: publicCode(failure),
+      message: failure.message,
+      attempts,
+    })),
+    warnings: input.warnings,
+    ...(job.phase === "failed" || job.phase === "blocked" ? { failure: describeFailure(job.failure) } : {}),
+    report: {
+      path: `/syncs/${id}/report`,
+      storedAt: `${formatPrefix(report)}${id}/`,
+      parts: input.parts.length,
+      bytes: input.parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    },
+    options: {
+      ...options,
+      maxDeletes: describeMaxDeletes(maxDeletes),
+      // As it may be asked for: each request adds our own prefix.
+      report: { ...report, prefix: report.prefix.slice(0, -REPORT_PREFIX.length) },
+    },
+    createdAt: iso(input.createdAtMs),
+    startedAt: iso(startedAtMs),
+    endedAt: iso(endedAtMs),
+    timeline: input.timeline,
+  };
+}
+
+function sums(counters: SyncRow["counters"], unit: keyof Sum): Record<string, number> {
+  const { listed, copied, skipped, failed, wouldCopy } = counters;
+  return {
+    listed: listed[unit],
+    copied: copied[unit],
+    skipped: skipped[unit],
+    failed: failed[unit],
+    wouldCopy: wouldCopy[unit],
+  };
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

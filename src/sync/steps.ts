@@ -1,0 +1,270 @@
+// The steps of a sync that talk to the stores: listing and deciding, storing a part of the report, deleting. Each does
+// one thing, records what came of it, and may run twice. The sync runs them, one at a time.
+//
+// What they need: the record of the sync and the env with the stores.
+
+import type { Env } from "../env.ts";
+import { Problem } from "../http/problem.ts";
+import { type Cursor, Walk } from "../listing/walk.ts";
+import { log } from "../log.ts";
+import { deleteObjects } from "../s3/delete.ts";
+import { S3Error } from "../s3/errors.ts";
+import { type Failure, type Side, meshFailure } from "../s3/failure.ts";
+import { type S3, connect } from "../s3/request.ts";
+import { getObject, putObject } from "../s3/s3.ts";
+import { findKnownStore } from "../store/facts.ts";
+import { batchesOf, planPage } from "./decide.ts";
+import { judgeDeletes, keepAtMost } from "./deletes.ts";
+import type { SyncStep } from "./job.ts";
+import { SMALL_OBJECT_BYTES } from "./large.ts";
+import { skipped } from "./outcome.ts";
+import type { SyncRecord } from "./record.ts";
+import { type Entry, addTo, reportKey } from "./report.ts";
+import { type SyncSpec, filterOf } from "./spec.ts";
+import type { StoreSide } from "../throttle/governor.ts";
+import type { TurnsAt } from "../throttle/shares.ts";
+import type { ObjectWork } from "../work/batch_task.ts";
+
+const REPORT_TIMEOUT_MS = 120_000;
+
+/** Failed keys taken up again in one step. */
+const REQUEUE_KEYS = 500;
+
+export type SyncStoreStep = Exclude<SyncStep, { do: "rest" | "settle" }>;
+
+export class SyncSteps {
+  readonly #record: SyncRecord;
+  readonly #env: Env;
+  readonly #turnsAt: TurnsAt;
+  readonly #hear: (failure: Failure) => void;
+  // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
+  #walk: Walk | null = null;
+
+  /**
+   * @param turnsAt what requests to a store wait for, where it has a cap
+   * @param hear is told of every refusal of the source or the destination, also of those that a step can do with
+   */
+  constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
+    this.#record = record;
+    this.#env = env;
+    this.#turnsAt = turnsAt;
+    this.#hear = hear;
+  }
+
+  /** Takes one step. A store's failure is recorded; anything else is thrown on. */
+  async take(step: SyncStoreStep): Promise<void> {
+    try {
+      switch (step.do) {
+        case "list":
+          return await this.#list(step.cursor);
+        case "report":
+          return await this.#storeReport();
+        case "requeue":
+          return this.#requeue();
+        case "judge":
+          return this.#judge();
+        case "delete":
+          return await this.#delete();
+        case "abandon":
+          return this.#abandon();
+        case "end":
+          this.#record.apply({ type: "ended", errors: this.#record.facts().errors });
+      }
+    } catch (error) {
+      const failure = failureOf(error, step.do === "list" ? "source" : "destination");
+      this.#record.apply(
+        { type: "stepFailed", step: step.do, failure, now: Date.now(), random: Math.random() },
+        "step_failed",
+        failure.message,
+      );
+    }
+  }
+
+  // 1. The next keys of both sides: decided, counted and in the window, in one transaction with the cursor.
+  async #list(cursor: Cursor): Promise<void> {
+    const { spec, startedAtMs } = this.#record.load();
+    const walk = this.#walk ?? new Walk(spec, this.#connect("source"), this.#connect("destination"), cursor);
+    // The walk has moved on and the record has not: were the page not recorded, going on with it would lose its keys.
+    this.#walk = null;
+    const page = await walk.next();
+    const plan = planPage(page.pairs, page.known, {
+      spec,
+      filter: filterOf(spec, startedAtMs ?? Date.now()),
+      source: findKnownStore(this.#env, spec.source, spec.known),
+      destination: findKnownStore(this.#env, spec.destination, spec.known),
+      smallBytes: SMALL_OBJECT_BYTES,
+    });
+    this.#record.transaction(() => {
+      // Cancelled while we listed: these keys were never part of the run.
+      if (!this.#record.apply({ type: "listed", cursor: page.cursor })) return;
+      this.#record.enter(plan.entries, (counters) => ({
+        ...counters,
+        listed: addTo(counters.listed, plan.listed.objects, plan.listed.bytes),
+        destination: addTo(counters.destination, plan.destination.objects, plan.destination.bytes),
+        extra: addTo(counters.extra, plan.extras.length, bytesOf(plan.extras)),
+      }));
+      this.#addBatches(plan.small);
+      this.#record.large.add(plan.large);
+      if (spec.delete) {
+        const most = keepAtMost(spec.maxDeletes);
+        if (most !== null && this.#record.load().counters.extra.objects > most) this.#record.dropDeletions();
+        else this.#record.addDeletions(plan.extras);
+      }
+    });
+    if (page.cursor !== null) this.#walk = walk;
+  }
+
+  // 2. A part of the report, under a name and with lines that are fixed before it is sent.
+  async #storeReport(): Promise<void> {
+    const { id, spec } = this.#record.load();
+    const fixed = this.#record.transaction(() => this.#record.report.fix());
+    if (fixed === null) return;
+    const body = new TextEncoder().encode(fixed.text);
+    const address = { bucket: spec.report.bucket, key: reportKey(spec.report.prefix, id, fixed.part) };
+    const { etag } = await putObject(this.#connect("report"), address, {
+      body,
+      headers: { "content-type": "application/x-ndjson" },
+      signal: AbortSignal.timeout(REPORT_TIMEOUT_MS),
+    });
+    this.#record.transaction(() => {
+      this.#record.report.stored(fixed, etag, body.length);
+      this.#record.apply({ type: "reported" });
+    });
+  }
+
+  // 3. Failed keys of the rounds before, back into the window.
+  #requeue(): void {
+    this.#record.transaction(() => {
+      const { objects, more } = this.#record.takeFailures(REQUEUE_KEYS);
+      this.#addBatches(objects.filter(({ sizeBytes }) => sizeBytes <= SMALL_OBJECT_BYTES));
+      this.#record.large.add(objects.filter(({ sizeBytes }) => sizeBytes > SMALL_OBJECT_BYTES));
+      if (!more) this.#record.apply({ type: "requeued" });
+    });
+  }
+
+  // 4. Every listed key is done. May the extra ones go?
+  #judge(): void {
+    this.#record.transaction(() => {
+      const { spec, counters, job } = this.#record.load();
+      const failure = job.phase === "copying" ? job.failure : null;
+      const verdict = judgeDeletes(spec, counters, failure);
+      if (verdict.do !== "delete") this.#record.dropDeletions();
+      if (verdict.do === "refuse") {
+        this.#record.warn(verdict.message, true);
+        this.#record.timeline.add(Date.now(), `deletes_refused_${verdict.code}`, verdict.message);
+      }
+      this.#record.apply({ type: "judged", delete: verdict.do === "delete" });
+    });
+  }
+
+  // 5. One planned deletion of up to 500 keys. Deleting a key that is gone already succeeds, so it may run twice.
+  async #delete(): Promise<void> {
+    const { spec } = this.#record.load();
+    const planned = this.#record.firstDeletion();
+    if (planned === null) {
+      this.#record.apply({ type: "deleted" });
+      return;
+    }
+    const { seq, extras } = planned;
+    const { bucket, prefix } = spec.destination;
+    const stranger = extras.find(({ key }) => !key.startsWith(prefix));
+    if (stranger !== undefined) throw new Error(`"${stranger.key}" is not under the destination's prefix`);
+    let entries: Entry[];
+    if (spec.dryRun) {
+      entries = extras.map((extra) => ({ ...extra, action: "would_delete" }));
+    } else {
+      const keys = extras.map(({ key }) => key);
+      const { refused } = await deleteObjects(this.#connect("destination"), bucket, keys);
+      const refusals = new Map(refused.map((refusal) => [refusal.key, refusal]));
+      entries = extras.map((extra): Entry => {
+        const refusal = refusals.get(extra.key);
+        if (refusal === undefined) return { ...extra, action: "deleted" };
+        const { code, message } = refusal;
+        const failure: Failure = {
+          ...meshFailure(code, `The store refused to delete it: ${code}: ${message}`, "DeleteObjects"),
+          side: "destination",
+        };
+        this.#hear(failure);
+        return { ...extra, action: "delete_failed", failure };
+      });
+    }
+    this.#record.transaction(() => {
+      if (!this.#record.takeDeletion(seq)) return;
+      this.#record.enter(entries);
+      this.#record.apply({ type: "stepDone" });
+    });
+  }
+
+  // 6. The end before the end: what nobody has begun gets its line and its place in the sums.
+  #abandon(): void {
+    this.#record.transaction(() => {
+      const { job } = this.#record.load();
+      const reason = job.phase === "stopping" && job.ending.phase === "failed" ? "failed" : "cancelled";
+      const small = this.#record.batches.takePending();
+      const large = this.#record.large.waiting(-1);
+      for (const { seq } of large) this.#record.large.take(seq);
+      const works = [...small, ...large.map(({ work }) => work)];
+      this.#record.enter(works.map((work) => skipped(work, reason)));
+      this.#record.dropDeletions();
+      this.#record.apply({ type: "stopped" });
+    });
+  }
+
+  /** The whole report as one stream: the stored parts in order, then what is not stored yet. */
+  readReport(): ReadableStream {
+    const { id, spec } = this.#record.load();
+    // Taken together, before the first byte: a line that moves into a part meanwhile is not sent twice.
+    const parts = this.#record.report.parts();
+    const tail = new TextEncoder().encode(this.#record.report.tail());
+    const store = this.#connect("report");
+    const { readable, writable } = new IdentityTransformStream();
+    const pump = async () => {
+      for (const { part, etag } of parts) {
+        const address = { bucket: spec.report.bucket, key: reportKey(spec.report.prefix, id, part) };
+        const signal = AbortSignal.timeout(REPORT_TIMEOUT_MS);
+        const response = await getObject(store, address, { range: null, ifMatch: etag, signal });
+        if (response.body !== null) await response.body.pipeTo(writable, { preventClose: true });
+      }
+      const writer = writable.getWriter();
+      if (tail.length > 0) await writer.write(tail);
+      await writer.close();
+    };
+    // A part that cannot be read breaks the answer off, which the client sees; half a report must not look whole.
+    pump().catch(async (error: unknown) => {
+      log("error", "report_broken", { syncId: id, detail: String(error) });
+      if (!writable.locked) await writable.abort(error).catch(() => undefined);
+    });
+    return readable;
+  }
+
+  #addBatches(objects: readonly ObjectWork[]): void {
+    const { concurrency } = this.#record.load().spec;
+    for (const batch of batchesOf(objects, concurrency)) this.#record.batches.add(batch, 0);
+  }
+
+  #connect(role: StoreSide | "report"): S3 {
+    const { id, spec } = this.#record.load();
+    const store = findKnownStore(this.#env, spec[role], spec.known);
+    const side = role === "report" ? reportSide(spec) : role;
+    const hear = side === null ? undefined : (error: S3Error) => this.#hear(error.toFailure(side));
+    return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), hear);
+  }
+}
+
+/** The report may lie in a store that the sync neither reads nor writes otherwise. */
+function reportSide({ source, destination, report }: SyncSpec): StoreSide | null {
+  if (report.store === destination.store) return "destination";
+  return report.store === source.store ? "source" : null;
+}
+
+/** What a step threw, as data; what is no store's failure is thrown on. */
+function failureOf(error: unknown, side: Side): Failure {
+  if (error instanceof S3Error) return error.toFailure(side);
+  // A store was taken out of the configuration, or its secret was spoilt, while the sync ran.
+  if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
+  throw error;
+}
+
+function bytesOf(keys: readonly { sizeBytes: number }[]): number {
+  return keys.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+}

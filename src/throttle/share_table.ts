@@ -1,0 +1,178 @@
+// What each running job holds of the capped stores, in the registry's SQLite: the place that all copies and syncs share.
+//
+// Protocol. A job asks every few seconds: what it wants, and what it may still be using of what it had. The answer is its
+// share from now on, good until SHARE_MS later. A share that is to become smaller is counted in full until its job has
+// said that it uses less, so the sum of what is in use never comes above the cap, whoever is slow, dies, or never gets an
+// answer. A job that does not ask any more holds nothing once its share is over.
+
+import type { Store } from "../store/stores.ts";
+
+/** Of one store: transfers at once, and requests per second. */
+export interface Amounts {
+  readonly concurrency: number;
+  readonly perSecond: number;
+}
+
+export interface ShareRequest {
+  readonly store: string;
+  readonly wants: Amounts;
+  /** What may be in use at this moment. */
+  readonly having: Amounts;
+}
+
+/** Infinity where the store has no cap. */
+export type Caps = Amounts;
+
+export function capsOf({ maxConcurrency = Infinity, maxRequestsPerSecond = Infinity }: Store): Caps {
+  return { concurrency: maxConcurrency, perSecond: maxRequestsPerSecond };
+}
+
+/** How long a share is good. A lane whose coordinator is dead stops its parts within this. */
+export const SHARE_MS = 40_000;
+
+const RESOURCES = ["concurrency", "perSecond"] as const;
+
+type Resource = (typeof RESOURCES)[number];
+
+export class ShareTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS shares (
+        store TEXT NOT NULL,
+        resource TEXT NOT NULL,          -- concurrency | perSecond
+        job TEXT NOT NULL,
+        wants REAL NOT NULL,
+        counted REAL NOT NULL,           -- what the job may be using
+        until_ms INTEGER NOT NULL,
+        served_ms INTEGER NOT NULL,      -- when it last got something; who waits longest is served first
+        PRIMARY KEY (store, resource, job)
+      );
+    `);
+  }
+
+  /** One job's share of one store from now on. To be called in a transaction. */
+  ask(job: string, { store, wants, having }: ShareRequest, caps: Caps, now: number): Amounts {
+    const share = (resource: Resource) =>
+      this.#ask(
+        job,
+        { store, resource, wants: wants[resource], having: having[resource] },
+        caps[resource],
+        now,
+      );
+    return { concurrency: share("concurrency"), perSecond: share("perSecond") };
+  }
+
+  #ask(
+    job: string,
+    { store, resource, wants, having }: { store: string; resource: Resource; wants: number; having: number },
+    cap: number,
+    now: number,
+  ): number {
+    if (cap === Infinity) return Infinity;
+    this.#sql.exec(
+      "DELETE FROM shares WHERE store = ? AND resource = ? AND until_ms <= ?",
+      store,
+      resource,
+      now,
+    );
+    const wanted = Math.min(wants, cap);
+    const others = this.#sql
+      .exec(
+        "SELECT job, wants, counted, served_ms FROM shares WHERE store = ? AND resource = ?",
+        store,
+        resource,
+      )
+      .toArray()
+      .map((row) => ({
+        job: String(row["job"]),
+        wants: Number(row["wants"]),
+        counted: Number(row["counted"]),
+        servedMs: Number(row["served_ms"]),
+      }));
+    const servedMs = others.find((other) => other.job === job)?.servedMs ?? 0;
+    const own = { job, wants: wanted, counted: having, servedMs };
+    const holdings = [...others.filter((other) => other.job !== job), own].toSorted(
+      (one, other) => one.servedMs - other.servedMs || (one.job < other.job ? -1 : 1),
+    );
+    const share = shareFor(cap, job, holdings);
+    const counted = Math.max(share, having);
+    if (wanted === 0 && counted === 0) {
+      this.#sql.exec("DELETE FROM shares WHERE store = ? AND resource = ? AND job = ?", store, resource, job);
+      return 0;
+    }
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO shares VALUES (?, ?, ?, ?, ?, ?, ?)",
+      store,
+      resource,
+      job,
+      wanted,
+      counted,
+      now + SHARE_MS,
+      share > 0 ? now : servedMs,
+    );
+    return share;
+  }
+}
+
+/**
+ * How the cap of a store is divided among the jobs that use it. Pure. Max-min fair: no job gets more than it asks for, and
+ * no job could get more without taking it from one that has less. Shares are whole numbers, since two halves of a request
+ * per second could both fall into one second. Where there are more jobs than units, those that waited longest go first.
+ *
+ * @param cap units there are; below 1 (a request every few seconds) it is one unit, and one job has it
+ * @param demands by job, in the order in which they are served when there is not enough for all
+ */
+export function fairShares(cap: number, demands: ReadonlyMap<string, number>): Map<string, number> {
+  const unit = Math.min(1, cap);
+  let left = Math.floor(cap / unit);
+  const shares = new Map<string, number>();
+  const hungry = new Map([...demands].filter(([, demand]) => demand > 0));
+  for (const job of demands.keys()) shares.set(job, 0);
+  while (left > 0 && hungry.size > 0) {
+    const each = Math.floor(left / hungry.size);
+    const modest = [...hungry].filter(([, demand]) => Math.ceil(demand / unit) <= each);
+    if (modest.length === 0) {
+      // All want more than an equal part: they get that, and the first of them one unit of what remains.
+      const more = left - each * hungry.size;
+      for (const [index, job] of [...hungry.keys()].entries())
+        shares.set(job, (each + (index < more ? 1 : 0)) * unit);
+      return shares;
+    }
+    for (const [job, demand] of modest) {
+      const units = Math.ceil(demand / unit);
+      shares.set(job, units * unit);
+      left -= units;
+      hungry.delete(job);
+    }
+  }
+  return shares;
+}
+
+/** What one job holds of one store, as the one who hands it out remembers it. */
+export interface Holding {
+  readonly job: string;
+  readonly wants: number;
+  /** What the job may be using, at most. */
+  readonly counted: number;
+}
+
+/**
+ * What a job may have from now on. Never so much that the sum of what all may be using comes above the cap: who is to
+ * have more waits until those who are to have less have said that they have it no longer.
+ *
+ * @param holdings of all jobs, this one too, those first that have waited longest
+ */
+export function shareFor(cap: number, job: string, holdings: readonly Holding[]): number {
+  const demands = new Map(holdings.map((holding) => [holding.job, holding.wants]));
+  const fair = fairShares(cap, demands).get(job) ?? 0;
+  const taken = holdings.reduce((sum, holding) => sum + (holding.job === job ? 0 : holding.counted), 0);
+  const free = Math.max(0, cap - taken);
+  if (free >= fair) return fair;
+  return cap < 1 ? 0 : Math.floor(free);
+}

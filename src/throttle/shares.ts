@@ -1,0 +1,304 @@
+// One job's side of the caps that all jobs share: what it holds of each capped store, and the timetable on which its
+// requests are booked. Of a store without a cap it knows nothing, and costs no call.
+//
+// What it needs: `ask`, the call to the registry. In memory only: a job that loses it asks again, and books nothing
+// before what it may have booked is over.
+//
+// Invariant: what is begun or booked here is covered by a share of the registry at that moment; what was covered by a
+// larger one before is told to the registry until it is over (share_table.ts).
+
+import type { Store } from "../store/stores.ts";
+import { type Pace, sleepUntil } from "./sender.ts";
+import { type Amounts, type ShareRequest, SHARE_MS } from "./share_table.ts";
+import { BOOK_AHEAD_MS, bookablePerSecond, Timetable } from "./timetable.ts";
+
+/** How often a share is asked for anew. */
+export const ASK_EVERY_MS = 4_000;
+
+/** A share ends for its user a little before it ends for the registry: clocks differ, and answers travel. */
+const SAFETY_MS = 5_000;
+
+/** A step that gets no turn for so long is begun again by a later alarm. */
+const TURN_LIMIT_MS = 60_000;
+
+const LOOK_MS = 250;
+
+/** Requests per second that a sender gets at least, where there are several. */
+const LEAST_PER_COLUMN = 4;
+
+/** No booking is longer, so that a smaller share is soon kept to. */
+export const LONGEST_BOOKING_MS = 10_000;
+
+/** What was booked by a job that has lost its memory is over after this. */
+export const FORGOTTEN_MS = BOOK_AHEAD_MS + LONGEST_BOOKING_MS;
+
+export type AskShares = (requests: readonly ShareRequest[]) => Promise<readonly Amounts[]>;
+
+export type TurnsAt = (store: Store) => (() => Promise<void>) | undefined;
+
+/** So many requests to one store. */
+export interface Requests {
+  readonly store: Store;
+  readonly requests: number;
+}
+
+interface Capped {
+  readonly store: string;
+  share: Amounts;
+  untilMs: number;
+  timetable: Timetable | null;
+  /** What older timetables have let out, and until when. */
+  draining: { perSecond: number; untilMs: number };
+  booked: number;
+  /** Somebody came and found no room on the timetable. */
+  crowded: boolean;
+  askedAtMs: number;
+}
+
+/** The caps leave nothing to this job. */
+export class NoTurnError extends Error {
+  override readonly name = "NoTurnError";
+}
+
+/** Something short that asks a store one request after the other, as a job beside the others. */
+export async function withTurns<T>(ask: AskShares, run: (turnsAt: TurnsAt) => Promise<T>): Promise<T> {
+  const shares = new StoreShares(ask, { columns: () => 1, quietUntilMs: 0 });
+  shares.tell(1, 1);
+  try {
+    return await run((store) => shares.turnsAt(store));
+  } finally {
+    await shares.release();
+  }
+}
+
+const NOTHING: Amounts = { concurrency: 0, perSecond: 0 };
+
+function isCapped(store: Store): boolean {
+  return store.maxConcurrency !== undefined || store.maxRequestsPerSecond !== undefined;
+}
+
+export class StoreShares {
+  readonly #ask: AskShares;
+  readonly #clock: () => number;
+  readonly #columns: () => number;
+  readonly #quietUntilMs: number;
+  readonly #capped = new Map<string, Capped>();
+  #asking: Promise<void> | null = null;
+  #wanted = 1;
+  #inFlight = 0;
+  #askedFor = 0;
+
+  /**
+   * @param options.columns senders at once, each of which sends its requests one after the other
+   * @param options.quietUntilMs nothing is booked before: the job may have run already, and its bookings are forgotten
+   */
+  constructor(
+    ask: AskShares,
+    {
+      columns,
+      quietUntilMs,
+      clock = Date.now,
+    }: { columns: () => number; quietUntilMs: number; clock?: () => number },
+  ) {
+    this.#ask = ask;
+    this.#columns = columns;
+    this.#quietUntilMs = quietUntilMs;
+    this.#clock = clock;
+  }
+
+  get isNeeded(): boolean {
+    return this.#capped.size > 0;
+  }
+
+  /** Is there any share that is still good? */
+  holdsAny(now: number): boolean {
+    return [...this.#capped.values()].some(({ untilMs }) => untilMs > now);
+  }
+
+  /** What there is to do: transfers that are wanted, and those that run. */
+  tell(wanted: number, inFlight: number): void {
+    this.#wanted = wanted;
+    this.#inFlight = inFlight;
+  }
+
+  /** Asks for new shares, if it is time. */
+  async refresh(): Promise<void> {
+    const now = this.#clock();
+    const isDue = [...this.#capped.values()].some(({ askedAtMs }) => now - askedAtMs >= ASK_EVERY_MS);
+    // Now that there is more to do than was thought, it does not wait for its time.
+    if (isDue || (this.isNeeded && this.#wanted > this.#askedFor)) await this.#refreshOnce();
+  }
+
+  /** Gives back what the job has: nothing of it runs any more. */
+  async release(): Promise<void> {
+    this.tell(0, 0);
+    if (!this.holdsAny(this.#clock())) return;
+    for (const one of this.#capped.values()) one.share = NOTHING;
+    await this.#refreshOnce();
+    for (const one of this.#capped.values()) one.untilMs = 0;
+  }
+
+  async #refreshOnce(): Promise<void> {
+    this.#asking ??= this.#refresh().finally(() => {
+      this.#asking = null;
+    });
+    await this.#asking;
+  }
+
+  async #refresh(): Promise<void> {
+    const [wanted, inFlight] = [this.#wanted, this.#inFlight];
+    this.#askedFor = wanted;
+    const capped = [...this.#capped.values()];
+    const askedAtMs = this.#clock();
+    const requests = capped.map((one): ShareRequest => ({
+      store: one.store,
+      wants: { concurrency: wanted, perSecond: wanted === 0 ? 0 : wantedPerSecond(one, askedAtMs) },
+      having: {
+        concurrency: Math.max(inFlight, held(one, askedAtMs).concurrency),
+        perSecond: usable(one, askedAtMs),
+      },
+    }));
+    const answers = await this.#ask(requests);
+    for (const [index, one] of capped.entries()) this.#take(one, answers[index] ?? NOTHING, askedAtMs);
+  }
+
+  #take(one: Capped, share: Amounts, askedAtMs: number): void {
+    const now = this.#clock();
+    const bookedUntilMs = one.timetable?.bookedUntilMs ?? -Infinity;
+    if (one.timetable === null || one.share.perSecond !== share.perSecond) {
+      const old = one.timetable?.perSecond ?? 0;
+      const perSecond = bookablePerSecond(share.perSecond);
+      const slowest = Math.min(perSecond, old === 0 ? perSecond : old);
+      const fromMs = Math.max(now, this.#quietUntilMs, bookedUntilMs + 1000 / slowest);
+      one.draining = {
+        perSecond: Math.max(one.share.perSecond, one.draining.untilMs > now ? one.draining.perSecond : 0),
+        untilMs: fromMs,
+      };
+      one.timetable =
+        share.perSecond === Infinity || share.perSecond === 0
+          ? null
+          : new Timetable({
+              perSecond,
+              columns: Math.max(1, Math.min(this.#columns(), Math.floor(perSecond / LEAST_PER_COLUMN))),
+              fromMs,
+            });
+    }
+    one.share = share;
+    one.untilMs = askedAtMs + SHARE_MS - SAFETY_MS;
+    one.booked = 0;
+    one.crowded = false;
+    one.askedAtMs = askedAtMs;
+  }
+
+  /** Transfers that the caps of these stores leave to this job. */
+  concurrency(stores: readonly Store[], now: number): number {
+    return Math.min(Infinity, ...this.#cappedOf(stores).map((one) => held(one, now).concurrency));
+  }
+
+  /** May a task at these stores be booked now? */
+  isOpen(stores: readonly Store[], now: number): boolean {
+    for (const one of this.#cappedOf(stores)) {
+      const { perSecond } = held(one, now);
+      if (perSecond === Infinity || (perSecond > 0 && one.timetable?.isOpen(now) === true)) continue;
+      one.crowded = true;
+      return false;
+    }
+    return true;
+  }
+
+  /**
+   * Books the requests of one task at each of its stores.
+   *
+   * @returns the pace at each of them, null where it has no cap; or null: it is not the task's turn yet
+   */
+  book(tasks: readonly Requests[], now: number): (Pace | null)[] | null {
+    const stores = tasks.map(({ store }) => store);
+    if (!this.isOpen(stores, now)) return null;
+    return tasks.map(({ store, requests }) => {
+      const one = isCapped(store) ? this.#of(store) : null;
+      if (one === null) return null;
+      one.booked += requests;
+      return one.timetable?.book(requests, now) ?? null;
+    });
+  }
+
+  /** How far apart the requests of one sender at these stores would be. */
+  gapMs(stores: readonly Store[]): number {
+    const gaps = this.#cappedOf(stores).map(({ timetable }) =>
+      timetable === null ? 0 : (timetable.columns * 1000) / timetable.perSecond,
+    );
+    return Math.max(0, ...gaps);
+  }
+
+  /** When a task at these stores may be booked. */
+  nextMs(stores: readonly Store[], now: number): number {
+    const waits = this.#cappedOf(stores).map((one) => {
+      const { perSecond } = held(one, now);
+      if (perSecond === Infinity) return now;
+      if (perSecond === 0 || one.timetable === null) return one.askedAtMs + ASK_EVERY_MS;
+      return one.timetable.nextMs(now) - BOOK_AHEAD_MS;
+    });
+    return Math.max(now, ...waits);
+  }
+
+  /** What the job's own requests to a store wait for, one by one; undefined where the store has no cap. */
+  turnsAt(store: Store): (() => Promise<void>) | undefined {
+    if (!isCapped(store)) return undefined;
+    return async () => {
+      const one = this.#of(store);
+      const untilMs = this.#clock() + TURN_LIMIT_MS;
+      for (let now = this.#clock(); now < untilMs; now = this.#clock()) {
+        await this.refresh();
+        if (held(one, now).perSecond === Infinity) return;
+        if (held(one, now).perSecond > 0 && one.timetable?.isOpen(now) === true) {
+          one.booked += 1;
+          return await sleepUntil(one.timetable.book(1, now).startAtMs);
+        }
+        one.crowded = true;
+        await sleepUntil(this.#clock() + LOOK_MS);
+      }
+      throw new NoTurnError(
+        `No turn came for a request to store "${one.store}": others use its maxRequestsPerSecond`,
+      );
+    };
+  }
+
+  #cappedOf(stores: readonly Store[]): Capped[] {
+    return [...new Set(stores.filter(isCapped).map((store) => this.#of(store)))];
+  }
+
+  #of({ name }: Store): Capped {
+    const known = this.#capped.get(name);
+    if (known !== undefined) return known;
+    const one: Capped = {
+      store: name,
+      share: NOTHING,
+      untilMs: 0,
+      timetable: null,
+      draining: { perSecond: 0, untilMs: 0 },
+      booked: 0,
+      crowded: true, // nothing is known of how many requests it will be
+      askedAtMs: -Infinity,
+    };
+    this.#capped.set(name, one);
+    return one;
+  }
+}
+
+function held({ share, untilMs }: Capped, now: number): Amounts {
+  return untilMs > now ? share : NOTHING;
+}
+
+/** What may go out by any timetable that is not over. */
+function usable({ share, timetable, draining }: Capped, now: number): number {
+  if (share.perSecond === Infinity) return 0;
+  const own = timetable === null ? 0 : share.perSecond;
+  return Math.max(own, draining.untilMs > now ? draining.perSecond : 0);
+}
+
+/** Whoever found no room wants all that he can get; else what was used, and room to grow. */
+function wantedPerSecond({ crowded, booked, askedAtMs }: Capped, now: number): number {
+  return crowded
+    ? Number.MAX_SAFE_INTEGER
+    : Math.ceil((2 * booked * 1000) / Math.max(1000, now - askedAtMs)) + 4;
+}

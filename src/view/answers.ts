@@ -1,0 +1,360 @@
+// What the HTTP API answers, as schemas: for the documentation at /openapi.json, and for the tests, which hold every
+// answer of every test against them. They are strict: a field that is not written down here is a failed test.
+//
+// Nothing in the mesh checks its own answers with them while it runs. The dashboard takes its types from here, so nothing
+// is imported that needs the types of Workers.
+
+import { z } from "zod";
+import { COMPARE_MODES, COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
+import { LOCATIONS } from "../store/location.ts";
+import { FactsSchema, ProfileSchema, PROVIDERS } from "../store/profiles.ts";
+
+const Time = z.iso.datetime();
+
+const MaybeTime = Time.nullable();
+
+const Whole = z.int().min(0);
+
+const Bytes = Whole.describe("bytes");
+
+const Id = z
+  .string()
+  .regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/)
+  .describe("sorts by time");
+
+const CopyPhase = z.enum(COPY_PHASES);
+
+const SyncPhase = z.enum(SYNC_PHASES);
+
+const ObjectRef = z.strictObject({
+  store: z.string(),
+  bucket: z.string(),
+  key: z.string(),
+  versionId: z.string().optional(),
+});
+
+const Prefix = z.strictObject({ store: z.string(), bucket: z.string(), prefix: z.string() });
+
+const Failure = z.strictObject({
+  code: z.string().describe("stable"),
+  message: z.string().describe("for people, with the store's own words"),
+  operation: z.string().describe("the S3 operation"),
+  status: z.int().nullable(),
+  requestId: z.string().nullable(),
+  storeCode: z.string().optional().describe("the store's own code"),
+});
+
+const TimelineEntry = z.strictObject({ at: Time, event: z.string(), detail: z.string().optional() });
+
+const Orphan = z.strictObject({
+  kind: z.enum(["upload", "possible_upload", "possible_object"]),
+  uploadId: z.string().optional(),
+  since: Time,
+  failedAttempts: Whole,
+  nextTryAt: MaybeTime,
+  failure: Failure,
+});
+
+/** Of a copy or sync that is admitted and has not begun to answer for itself. */
+export const Admitted = z.strictObject({ id: Id, phase: z.literal("admitted") });
+
+const Pace = z.strictObject({
+  streams: Whole.describe(
+    "transfers that may run at once: what the request, both stores and their caps allow",
+  ),
+  throttledBy: z
+    .array(z.enum(["source", "destination"]))
+    .describe("stores that have lately asked for fewer requests"),
+});
+
+const CopyOptions = z
+  .strictObject({
+    partSize: Bytes.nullable().describe("null: chosen by the mesh"),
+    verify: z.enum(["auto", "strict", "off"]),
+    ifExists: z.enum(["overwrite", "skip", "fail"]),
+    ifBusy: z.enum(["fail", "queue"]),
+    ifSourceChanges: z.enum(["fail", "restart"]),
+    metadata: z.enum(["preserve", "replace"]),
+    attributes: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
+    storageClass: z.string().nullable().describe("null: the source's"),
+    tags: z.union([z.enum(["preserve", "require", "none"]), z.record(z.string(), z.string())]),
+    ifLossy: z.enum(["warn", "fail"]),
+    markCopy: z.boolean(),
+    via: z.enum(["auto", "stream"]),
+    location: z.enum(LOCATIONS).nullable().describe("null: as the destination store says"),
+  })
+  .describe("the request, with its defaults; what is not null may be asked for again");
+
+export const CopyStatus = z.strictObject({
+  id: Id,
+  phase: CopyPhase,
+  resumesIn: CopyPhase.optional().describe("paused, blocked: the phase it goes on with"),
+  queuedBehind: Id.optional(),
+  source: ObjectRef,
+  destination: ObjectRef,
+  size: Bytes.nullable(),
+  partSize: Bytes.nullable(),
+  parts: z.strictObject({
+    total: Whole.nullable(),
+    done: Whole,
+    inFlight: Whole,
+    failedAttempts: Whole,
+  }),
+  bytes: z.strictObject({ done: Bytes, total: Bytes.nullable() }),
+  rate: z.strictObject({ bytesPerSecond: Whole.nullable(), etaSeconds: Whole.nullable() }),
+  lanes: Whole,
+  concurrency: Whole,
+  location: z.enum(LOCATIONS).nullable(),
+  pace: Pace.optional(),
+  attempts: Whole,
+  via: z.enum(["stream", "server"]).nullable(),
+  proof: z.enum(["etag", "content-md5", "checksum", "part-md5", "length"]).optional(),
+  etag: z.string().optional(),
+  skipped: z.literal(true).optional().describe("the destination had an object of this name"),
+  warnings: z.array(z.string()),
+  orphans: z.array(Orphan).optional(),
+  failure: Failure.optional(),
+  options: CopyOptions,
+  createdAt: Time,
+  startedAt: MaybeTime,
+  endedAt: MaybeTime,
+  timeline: z.array(TimelineEntry),
+});
+
+export const CopyList = z.strictObject({
+  copies: z.array(
+    z.strictObject({
+      id: Id,
+      phase: CopyPhase,
+      schedule: z.string().nullable(),
+      createdAt: Time,
+      endedAt: MaybeTime,
+      orphans: Whole,
+      source: z.string(),
+      destination: z.string(),
+    }),
+  ),
+  next: Id.nullable().describe("the cursor of the next page"),
+});
+
+export const PartsPage = z.strictObject({
+  parts: z.array(
+    z.strictObject({
+      partNumber: z.int().min(1).max(10_000),
+      offset: Bytes,
+      length: Bytes,
+      state: z.enum(["pending", "inFlight", "done"]),
+      attempt: Whole,
+      failedAttempts: Whole,
+      lane: Whole.nullable(),
+      etag: z.string().nullable(),
+      durationMs: Whole.nullable(),
+      doneAt: MaybeTime,
+    }),
+  ),
+  next: z.string().nullable(),
+});
+
+const Sums = z.strictObject({
+  listed: Whole,
+  copied: Whole,
+  skipped: Whole,
+  failed: Whole,
+  wouldCopy: Whole,
+});
+
+export const SyncStatus = z.strictObject({
+  id: Id,
+  phase: SyncPhase,
+  resumesIn: SyncPhase.optional(),
+  source: z.string(),
+  destination: z.string(),
+  location: z.enum(LOCATIONS).nullable(),
+  dryRun: z.boolean(),
+  objects: Sums.extend({ underWay: z.int() }).describe("each listed key is in exactly one of the others"),
+  bytes: Sums,
+  skippedBy: z.record(z.string(), Whole),
+  deletes: z.strictObject({
+    destinationObjects: Whole,
+    extra: Whole,
+    deleted: Whole,
+    failed: Whole,
+    refused: z.boolean().describe("the rules forbid it; a warning says why. Of a dry run: they would"),
+    wouldDelete: Whole.optional(),
+  }),
+  rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),
+  inFlight: z.strictObject({ batches: Whole, largeRunning: Whole, largeWaiting: Whole }),
+  pace: Pace.extend({
+    requestsPerSecond: Whole.nullable().describe(
+      "what the stores are known to take; null: neither has asked for less",
+    ),
+  }).optional(),
+  failures: z
+    .array(z.strictObject({ key: z.string(), code: z.string(), message: z.string(), attempts: Whole }))
+    .describe("the first of them; the report has all"),
+  warnings: z.array(z.string()),
+  failure: Failure.optional(),
+  report: z.strictObject({ path: z.string(), storedAt: z.string(), parts: Whole, bytes: Bytes }),
+  options: z.looseObject({
+    compare: z.enum(COMPARE_MODES),
+    delete: z.boolean(),
+    maxDeletes: z.string(),
+    report: Prefix,
+  }),
+  createdAt: Time,
+  startedAt: MaybeTime,
+  endedAt: MaybeTime,
+  timeline: z.array(TimelineEntry),
+});
+
+export const SyncList = z.strictObject({
+  syncs: z.array(
+    z.strictObject({
+      id: Id,
+      phase: SyncPhase,
+      source: z.string(),
+      destination: z.string(),
+      dryRun: z.boolean(),
+      schedule: z.string().nullable(),
+      createdAt: Time,
+      endedAt: MaybeTime,
+    }),
+  ),
+  next: Id.nullable(),
+});
+
+/** A line of a sync's report. */
+export const ReportLine = z.looseObject({
+  key: z.string(),
+  reason: z.string().optional(),
+  action: z.enum(["copied", "skipped", "failed", "deleted", "delete_failed", "would_copy", "would_delete"]),
+  size: Bytes,
+});
+
+const Run = z.strictObject({
+  dueAt: Time,
+  outcome: z.enum(["started", "skipped", "queued", "refused"]),
+  startedAt: MaybeTime,
+  copyId: Id.nullable(),
+  syncId: Id.nullable(),
+  phase: z.string().nullable(),
+  endedAt: MaybeTime,
+  detail: z.string().nullable(),
+});
+
+export const Schedule = z.strictObject({
+  name: z.string(),
+  cron: z.string(),
+  timezone: z.string(),
+  enabled: z.boolean(),
+  overlap: z.enum(["skip", "queue"]),
+  copy: z.looseObject({ source: ObjectRef, destination: ObjectRef }).optional(),
+  sync: z.looseObject({ source: Prefix, destination: Prefix }).optional(),
+  createdAt: Time,
+  nextRunAt: MaybeTime,
+  lastRun: Run.nullable(),
+  runs: z.array(Run),
+});
+
+export const ScheduleList = z.strictObject({ schedules: z.array(Schedule) });
+
+export const QueuedRun = z.strictObject({ schedule: z.string(), run: Run });
+
+const Changed = FactsSchema.describe("seen otherwise than is assumed of the provider, and used instead");
+
+const Overruled = FactsSchema.describe("seen otherwise than the secret's own profile says, which counts");
+
+const Store = z.union([
+  z.strictObject({ name: z.string(), ok: z.literal(false), error: z.string() }),
+  z.strictObject({
+    name: z.string(),
+    ok: z.literal(true),
+    endpoint: z.string(),
+    region: z.string(),
+    provider: z.enum(PROVIDERS),
+    style: z.enum(["path", "virtual"]),
+    profile: ProfileSchema.describe("the provider's, and over it the secret's own; checks come between"),
+    temporaryCredentials: z.boolean(),
+    encryption: z.enum(["AES256", "aws:kms", "customer"]).nullable(),
+    buckets: z.array(z.string()).optional().describe("the only ones; left out: any"),
+    readOnly: z.boolean().optional(),
+    allowInsecure: z.boolean().optional(),
+    maxConcurrency: z.int().optional(),
+    maxRequestsPerSecond: z.number().optional(),
+    requesterPays: z.boolean().optional(),
+    location: z.string().optional(),
+    ownProfile: ProfileSchema.partial().describe("what the secret says"),
+    checked: z.array(
+      z.strictObject({
+        bucket: z.string(),
+        as: z.enum(["source", "destination"]),
+        ok: z.boolean(),
+        checkedAt: Time,
+        applies: z
+          .boolean()
+          .describe("false: endpoint, provider or encryption is another one since; check it again"),
+        profile: Changed,
+        overruled: Overruled,
+      }),
+    ),
+  }),
+]);
+
+export const Stores = z.strictObject({
+  stores: z.array(Store),
+  notify: z
+    .discriminatedUnion("state", [
+      z.strictObject({ state: z.literal("off") }),
+      z.strictObject({ state: z.literal("on"), host: z.string() }),
+      z.strictObject({ state: z.literal("misconfigured"), error: z.string() }),
+    ])
+    .describe("the receiver of webhooks"),
+});
+
+export const Check = z.strictObject({
+  store: z.string(),
+  bucket: z.string(),
+  as: z.enum(["source", "destination"]),
+  ok: z.boolean().describe("what a copy cannot do without works"),
+  findings: z.array(
+    z.strictObject({
+      check: z.string(),
+      outcome: z.enum(["yes", "no", "ignored", "refused", "skipped"]),
+      detail: z.string(),
+    }),
+  ),
+  advice: z.array(z.string()).describe("what to do"),
+  profile: Changed,
+  overruled: Overruled,
+  kept: z.boolean().describe("is what was seen used from now on?"),
+  use: z.string().describe("what becomes of it, for people"),
+  leftovers: z.array(z.string()).describe("keys that could not be deleted"),
+});
+
+const Sent = z.union([
+  z.strictObject({ ok: z.literal(true), sizeMib: Whole, durationMs: Whole }),
+  z.strictObject({ ok: z.literal(false), sizeMib: Whole, message: z.string() }),
+]);
+
+const StartedBodies = z.strictObject({ streams: Whole, asked: Whole, machine: z.string().nullable() });
+
+export const Probed = z.strictObject({
+  byWorker: z.array(Sent),
+  byObject: z.array(Sent),
+  oneEvent: StartedBodies,
+  lanes: z.array(StartedBodies),
+  isLocal: z.boolean().describe("then none of this says anything about the platform"),
+  megabytesPerSecond: z.number().nullable().describe("of one stream"),
+  machines: z.int().nullable(),
+  advice: z.strictObject({ MAX_PART_MIB: z.int().nullable(), streamsPerLane: Whole, LANES: Whole }),
+  notes: z.array(z.string()),
+});
+
+/** RFC 9457. */
+export const ProblemBody = z.strictObject({
+  type: z.literal("about:blank"),
+  title: z.string(),
+  status: z.int(),
+  code: z.string().describe("stable"),
+  detail: z.string().describe("for people: the value, what is allowed, what to do"),
+});

@@ -1,0 +1,59 @@
+// The timeline of one copy or sync: what happened, newest last, bounded, in its SQLite; and each entry a line of the log.
+
+import { log } from "../log.ts";
+
+export interface TimelineEntry {
+  readonly at: string;
+  readonly event: string;
+  readonly detail?: string;
+}
+
+/** A copy has about ten entries of its own; the rest is room for the failures of a bad day. */
+const MAX_ENTRIES = 200;
+
+export class Timeline {
+  readonly #sql: SqlStorage;
+
+  readonly #subject: () => Readonly<Record<string, string>>;
+
+  /** @param subject the id of what this is the timeline of, as the log names it */
+  constructor(sql: SqlStorage, subject: () => Readonly<Record<string, string>>) {
+    this.#sql = sql;
+    this.#subject = subject;
+  }
+
+  createTables(): void {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS timeline (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, event TEXT NOT NULL, detail TEXT
+      );
+    `);
+  }
+
+  add(now: number, event: string, detail: string | null = null): void {
+    const row = this.#sql
+      .exec("INSERT INTO timeline (at_ms, event, detail) VALUES (?, ?, ?) RETURNING seq", now, event, detail)
+      .one();
+    this.#sql.exec("DELETE FROM timeline WHERE seq <= ?", Number(row["seq"]) - MAX_ENTRIES);
+    log("info", event, { ...this.#subject(), ...(detail === null ? {} : { detail }) });
+  }
+
+  entries(): TimelineEntry[] {
+    return this.after(0).map(({ entry }) => entry);
+  }
+
+  /** Entries that were made after that one. */
+  after(seq: number): { seq: number; entry: TimelineEntry }[] {
+    return this.#sql
+      .exec("SELECT seq, at_ms, event, detail FROM timeline WHERE seq > ? ORDER BY seq", seq)
+      .toArray()
+      .map((row) => ({
+        seq: Number(row["seq"]),
+        entry: {
+          at: new Date(Number(row["at_ms"])).toISOString(),
+          event: String(row["event"]),
+          ...(row["detail"] === null ? {} : { detail: String(row["detail"]) }),
+        },
+      }));
+  }
+}

@@ -1,0 +1,89 @@
+// What passes between a sync, its lanes and the object copier: batches of small objects. Plain data, as in part_task.ts, and
+// the same protocol: a lane reports and asks in one call, a batch has a lease and an attempt number.
+
+import type { EqualityProof } from "../object/compare.ts";
+import type { ObjectOptions } from "../object/options.ts";
+import type { Proof } from "../object/proof.ts";
+import type { Failure } from "../s3/failure.ts";
+import type { StoreFacts } from "../store/facts.ts";
+import type { Allowance } from "../throttle/sender.ts";
+
+/** One object of a batch. */
+export interface ObjectWork {
+  /** At the source. */
+  readonly key: string;
+  /** At the destination. */
+  readonly to: string;
+  readonly sizeBytes: number;
+  /** As the source was listed; null where it lists none. */
+  readonly etag: string | null;
+  readonly failedAttempts: number;
+  /**
+   * `copy`: at once. `look`: ask the destination first whether it has the object already. `tell`: only ask. `find`: an
+   * attempt of this run may have copied it and its answer was lost, so look first.
+   */
+  readonly first: "copy" | "look" | "tell" | "find";
+}
+
+/** A batch on its way to the object copier. */
+export interface BatchTask {
+  readonly syncId: string;
+  readonly lane: number;
+  readonly batch: number;
+  /** From 1; a report of an older attempt is recognised by it. */
+  readonly attempt: number;
+  readonly source: { readonly store: string; readonly bucket: string };
+  readonly destination: { readonly store: string; readonly bucket: string };
+  readonly options: ObjectOptions;
+  /** What checks have seen of its buckets, as the sync took it up. */
+  readonly known?: readonly StoreFacts[];
+  readonly objects: readonly ObjectWork[];
+  /** Null: as fast as it can. */
+  readonly pace: BatchPace | null;
+}
+
+/**
+ * How fast a batch may send its requests, and until when it may begin another object. `one`: both sides are one capped
+ * store, of which the batch is one sender: it sends to either side by turns, so two paces would be used by halves.
+ */
+export type BatchPace = { readonly untilMs: number } & (
+  | { readonly kind: "each"; readonly source: Allowance | null; readonly destination: Allowance | null }
+  | { readonly kind: "one"; readonly both: Allowance }
+);
+
+export type ObjectOutcome =
+  | {
+      readonly kind: "copied";
+      readonly etag: string;
+      readonly proof: Proof;
+      readonly sizeBytes: number;
+      readonly warnings: readonly string[];
+    }
+  /** The destination has this very object already. */
+  | { readonly kind: "same"; readonly etag: string; readonly proof: EqualityProof }
+  | { readonly kind: "differs" }
+  | { readonly kind: "failed"; readonly failure: Failure }
+  /** Not begun: the batch ended before its turn came. */
+  | { readonly kind: "left" };
+
+export interface BatchReport {
+  readonly batch: number;
+  readonly attempt: number;
+  /** One for each object of the batch, in its order; null when the call itself broke, so that nothing is known. */
+  readonly outcomes: readonly ObjectOutcome[] | null;
+  readonly durationMs: number;
+}
+
+export interface BatchClaim {
+  readonly lane: number;
+  readonly finished: readonly BatchReport[];
+  /** The whole truth: a batch leased to this lane that is not in here was lost, with the event that ran it. */
+  readonly running: readonly { readonly batch: number; readonly attempt: number }[];
+  readonly wanted: number;
+}
+
+/** As `Grant` in part_task.ts. */
+export type BatchGrant =
+  | { readonly kind: "work"; readonly tasks: readonly BatchTask[]; readonly retryInMs: number | null }
+  | { readonly kind: "rest" }
+  | { readonly kind: "stop" };

@@ -1,0 +1,96 @@
+// How long one part may take, and the watchdog that keeps the limits of the steps of one call.
+//
+// Where the runtime alone moves a part's bytes nobody sees them move, so a part that has stopped is known by its time
+// only: many times what the slowest part before it took. Where digests are computed every buffer is seen, and a stream
+// that moves nothing is let go much sooner (digest_stream.ts).
+
+import { timeoutError } from "../s3/request.ts";
+
+/** A copy that moves less than this is stalled, whatever was seen before. */
+const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
+
+/** For the answers at both ends, whatever the length. */
+const BASE_LIMIT_MS = 60_000;
+
+/** Below the 15 minutes that the platform keeps a pending call alive. */
+const MAX_LIMIT_MS = 12 * 60_000;
+
+/** No part that was once answered within seconds is given up before this. */
+const LEAST_LIMIT_MS = 30_000;
+
+const SLACK = 4;
+
+/** Streams that show their bytes: no byte for so long is a stall. */
+export const IDLE_LIMIT_MS = 30_000;
+
+/** A store that has all bytes of a part answers within this. */
+export const ANSWER_LIMIT_MS = 60_000;
+
+/**
+ * @param length of the part in bytes
+ * @param slowestMsPerMib of the parts that are done, null before the first
+ * @param failedAttempts of this part: each doubles the time, since the whole store may have become slow
+ */
+export function partLimitMs(length: number, slowestMsPerMib: number | null, failedAttempts: number): number {
+  const mostMs = Math.min(MAX_LIMIT_MS, BASE_LIMIT_MS + (length / SLOWEST_BYTES_PER_SECOND) * 1000);
+  if (slowestMsPerMib === null) return Math.ceil(mostMs);
+  const seenMs = SLACK * slowestMsPerMib * (length / 2 ** 20);
+  return Math.ceil(Math.min(mostMs, Math.max(LEAST_LIMIT_MS, seenMs) * 2 ** failedAttempts));
+}
+
+const LOOK_EVERY_MS = 1_000;
+
+/** Made once: an abort without a reason makes an exception with its stack. */
+const OVER = new DOMException("the step has ended", "AbortError");
+
+interface Step {
+  readonly controller: AbortController;
+  readonly limitMs: number;
+  readonly untilMs: number;
+}
+
+/**
+ * The time limits of steps that follow one another in one call, and its cancelling, with one timer and one listener for
+ * all of them: a small object takes about a millisecond of CPU, of which a timer and a combined signal of its own would be
+ * a tenth.
+ *
+ * Invariant: the signal of a step fires when its time is over, when the call is cancelled, and at its end, so that a body
+ * that was not read to its end holds no connection. There is one step at a time.
+ */
+export class Watchdog {
+  readonly #cancelled: AbortSignal;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #step: Step | null = null;
+
+  constructor(cancelled: AbortSignal) {
+    this.#cancelled = cancelled;
+    cancelled.addEventListener("abort", this.#cancel, { once: true });
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+  }
+
+  /** Runs one step under a limit that is kept to the second. */
+  async run<T>(limitMs: number, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    this.#step = { controller, limitMs, untilMs: Date.now() + limitMs };
+    if (this.#cancelled.aborted) this.#cancel();
+    try {
+      return await step(controller.signal);
+    } finally {
+      this.#step = null;
+      controller.abort(OVER);
+    }
+  }
+
+  /** After the last step. A timer that went on would keep its event, and be billed for it. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#cancelled.removeEventListener("abort", this.#cancel);
+  }
+
+  #look(): void {
+    if (this.#step !== null && Date.now() >= this.#step.untilMs)
+      this.#step.controller.abort(timeoutError(this.#step.limitMs));
+  }
+
+  readonly #cancel = (): void => this.#step?.controller.abort(this.#cancelled.reason);
+}

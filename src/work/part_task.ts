@@ -1,0 +1,76 @@
+// What passes between coordinator, lane and part copier: plain data, so that it survives RPC and a deploy that lets
+// two versions meet. Callees return results and never call back.
+
+import type { Digest } from "../object/proof.ts";
+import type { Failure } from "../s3/failure.ts";
+import type { ObjectRef } from "../store/address.ts";
+import type { StoreFacts } from "../store/facts.ts";
+import type { Pace } from "../throttle/sender.ts";
+
+/** Everything that one part copy needs but the credentials, which each Worker reads from its own env. */
+export interface PartTask {
+  readonly copyId: string;
+  readonly lane: number;
+  readonly partNumber: number;
+  /** From 1; a report of an older attempt is recognised by it. */
+  readonly attempt: number;
+  readonly source: ObjectRef;
+  readonly destination: ObjectRef;
+  readonly sourceEtag: string;
+  readonly objectBytes: number;
+  readonly offset: number;
+  readonly length: number;
+  /** `stream`: GET into PUT, with these digests computed on the way. `server`: the service copies by itself. */
+  readonly via: "stream" | "server";
+  /** After this long the attempt is given up. */
+  readonly limitMs: number;
+  readonly digests: readonly Digest[];
+  /** The destination has the part, under this ETag, from an attempt whose digests were lost: only they are wanted. */
+  readonly heldEtag: string | null;
+  /** What checks have seen of its buckets, as the copy took it up. */
+  readonly known?: readonly StoreFacts[];
+  /** When its requests may go out, at stores whose requests per second are capped; null: at once. */
+  readonly pace: { readonly source: Pace | null; readonly destination: Pace | null };
+  /** `part` of a multipart upload, or the `whole` object in one PutObject with its attributes and conditions. */
+  readonly target:
+    | { readonly kind: "part"; readonly uploadId: string }
+    | { readonly kind: "whole"; readonly headers: Readonly<Record<string, string>> };
+}
+
+/** Of the bytes that passed, in hex. */
+export type PartDigests = Readonly<Partial<Record<Digest, string>>>;
+
+export type PartResult =
+  | {
+      readonly ok: true;
+      readonly etag: string;
+      /** The store says that it encrypted the bytes with a key, so the ETag is no MD5 of them. */
+      readonly encryptedWithKey: boolean;
+      readonly digests: PartDigests;
+      readonly durationMs: number;
+    }
+  | { readonly ok: false; readonly failure: Failure };
+
+export interface PartReport {
+  readonly partNumber: number;
+  readonly attempt: number;
+  readonly result: PartResult;
+}
+
+/** One call of a lane to its coordinator: what is finished, what still runs, how many parts it can take. */
+export interface Claim {
+  readonly lane: number;
+  readonly finished: readonly PartReport[];
+  /** The whole truth: a part leased to this lane that is not in here was lost, with the event that ran it. */
+  readonly running: readonly { readonly partNumber: number; readonly attempt: number }[];
+  readonly wanted: number;
+}
+
+/**
+ * `work`: start these; ask again after `retryInMs` at the latest (null: when something finishes). `rest`: finish what
+ * runs, there is nothing more. `stop`: cancel what runs, the copy is ending.
+ */
+export type Grant =
+  | { readonly kind: "work"; readonly tasks: readonly PartTask[]; readonly retryInMs: number | null }
+  | { readonly kind: "rest" }
+  | { readonly kind: "stop" };

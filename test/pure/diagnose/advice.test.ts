@@ -1,0 +1,64 @@
+// The usual mistakes with a store's configuration, each with the sentence that tells what to change.
+
+import { expect, test } from "vitest";
+import { adviceFor } from "../../../src/diagnose/advice.ts";
+
+const refusal = (
+  code: string,
+  more: { operation?: string; status?: number | null; message?: string } = {},
+) => ({
+  operation: "PutObject",
+  status: 400,
+  message: "",
+  ...more,
+  code,
+});
+
+test.each([
+  ["a key that the store does not know", refusal("InvalidAccessKeyId"), /"accessKeyId" of STORE_EAST/],
+  ["a wrong secret", refusal("SignatureDoesNotMatch"), /"secretAccessKey" of STORE_EAST/],
+  ["a clock", refusal("RequestTimeTooSkewed"), /clock has to be set/],
+  ["an expired token", refusal("ExpiredToken"), /temporary credentials have ended.*STORE_EAST/],
+  ["a missing bucket", refusal("NoSuchBucket"), /no such bucket/],
+  [
+    "a wrong region",
+    refusal("PermanentRedirect", { status: 301 }),
+    /set "region" and "endpoint" of STORE_EAST/,
+  ],
+  [
+    "the wrong style",
+    refusal("SecondLevelDomainForbidden", { status: 403 }),
+    /"style": "virtual" in STORE_EAST/,
+  ],
+  [
+    "a missing permission to write",
+    refusal("AccessDenied", { status: 403 }),
+    /needs s3:PutObject on this bucket/,
+  ],
+  [
+    "a missing permission to list",
+    refusal("AccessDenied", { operation: "ListObjectsV2", status: 403 }),
+    /needs s3:ListBucket on this bucket/,
+  ],
+  [
+    "http where https is spoken",
+    refusal("http_400", { message: "The plain HTTP request was sent to HTTPS port" }),
+    /begin "endpoint" of STORE_EAST with https:/,
+  ],
+  ["an endpoint that sends elsewhere", refusal("http_308", { status: 308 }), /set the store's own address/],
+  ["a website in the store's place", refusal("bad_answer", { status: 200 }), /no S3 store/],
+  [
+    "a host that is not there",
+    refusal("network", { status: null, message: "connection refused" }),
+    /No connection/,
+  ],
+  ["a certificate", refusal("network", { status: null, message: "TLS peer's certificate" }), /certificate/],
+  ["a firewall", refusal("timeout", { status: null }), /reachable from the internet/],
+  ["an address with nothing of S3", refusal("http_404", { status: 404 }), /Nothing of S3/],
+])("%s", (_, error, sentence) => {
+  expect(adviceFor("east", error)).toMatch(sentence);
+});
+
+test("a store that only lacks a feature needs no advice", () => {
+  expect(adviceFor("east", refusal("NotImplemented", { status: 501 }))).toBeNull();
+});

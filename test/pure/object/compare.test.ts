@@ -1,0 +1,208 @@
+// Equal, different, or worth a HEAD: by mode, and by what ETags, records and checksums can prove.
+import { describe, expect, test } from "vitest";
+import {
+  type HeadFacts,
+  compareHeads,
+  compareListed,
+  needsRestore,
+  sourceEtagRecord,
+} from "../../../src/object/compare.ts";
+import { type CompareMode, COMPARE_MODES } from "../../../src/http/vocabulary.ts";
+import type { ListedObject } from "../../../src/s3/listing_xml.ts";
+
+const MD5_STORE = { md5Etag: true, md5MultipartEtag: true };
+const PLAIN_STORE = { md5Etag: false, md5MultipartEtag: false };
+const STORES = { source: MD5_STORE, destination: MD5_STORE };
+
+const A = '"0cc175b9c0f1b6a831c399e269772661"';
+const B = '"92eb5ffee6ae2fec3ad71c777531578f"';
+const MULTIPART = '"0cc175b9c0f1b6a831c399e269772661-3"';
+
+const object = (changes: Partial<ListedObject> = {}): ListedObject => ({
+  key: "k",
+  sizeBytes: 100,
+  etag: A,
+  lastModifiedMs: 1000,
+  storageClass: null,
+  isRestored: false,
+  ...changes,
+});
+
+const head = (changes: Partial<HeadFacts> = {}): HeadFacts => ({
+  etag: A,
+  sizeBytes: 100,
+  isEncryptedWithKey: false,
+  checksums: [],
+  record: null,
+  ...changes,
+});
+
+describe("compareListed()", () => {
+  test.each(COMPARE_MODES)(
+    "%s: absent, and of another size, is different; empty is equal to empty",
+    (mode) => {
+      expect(compareListed(mode, STORES, object(), null)).toEqual({ kind: "different", reason: "absent" });
+      const larger = object({ sizeBytes: 101 });
+      expect(compareListed(mode, STORES, object(), larger)).toEqual({ kind: "different", reason: "size" });
+      const [one, other] = [object({ sizeBytes: 0 }), object({ sizeBytes: 0, etag: B, lastModifiedMs: 1 })];
+      expect(compareListed(mode, STORES, one, other)).toEqual({ kind: "equal", proof: "size" });
+    },
+  );
+
+  test("size: nothing else counts", () => {
+    expect(compareListed("size", STORES, object(), object({ etag: B }))).toEqual({
+      kind: "equal",
+      proof: "size",
+    });
+  });
+
+  test.each<[number | null, number | null, string]>([
+    [1000, 1000, "equal"],
+    [1000, 2000, "equal"],
+    [2000, 1000, "different"],
+    [null, 1000, "different"],
+    [1000, null, "different"],
+  ])("size+mtime: changed at %s, written at %s is %s", (source, destination, kind) => {
+    const comparison = compareListed(
+      "size+mtime",
+      STORES,
+      object({ lastModifiedMs: source }),
+      object({ lastModifiedMs: destination }),
+    );
+    expect(comparison).toEqual(kind === "equal" ? { kind, proof: "size+mtime" } : { kind, reason: "mtime" });
+  });
+
+  test.each<[string, string | null, string | null, keyof typeof sides, string]>([
+    ["equal MD5s", A, A, "both", "equal"],
+    ["equal MD5s, one without quotes", A, A.slice(1, -1), "both", "equal"],
+    ["equal MD5s, one in capitals", A, A.toUpperCase(), "both", "equal"],
+    ["equal multipart ETags", MULTIPART, MULTIPART, "both", "equal"],
+    ["other MD5s, which may be encryption", A, B, "both", "undecided"],
+    ["a multipart ETag and an MD5", MULTIPART, A, "both", "undecided"],
+    ["equal ETags that are no MD5s", '"x"', '"x"', "both", "undecided"],
+    ["equal ETags where the destination's mean nothing", A, A, "source", "undecided"],
+    ["equal ETags where the source's mean nothing", A, A, "destination", "undecided"],
+    ["no ETag on either side", null, null, "both", "undecided"],
+  ])("auto and etag: %s: %s", (_what, source, destination, md5, kind) => {
+    for (const mode of ["auto", "etag"] as const) {
+      const comparison = compareListed(
+        mode,
+        sides[md5],
+        object({ etag: source }),
+        object({ etag: destination }),
+      );
+      expect(comparison).toEqual(kind === "equal" ? { kind, proof: "etag" } : { kind });
+    }
+  });
+
+  const sides = {
+    both: STORES,
+    source: { source: MD5_STORE, destination: PLAIN_STORE },
+    destination: { source: PLAIN_STORE, destination: MD5_STORE },
+  };
+
+  test("checksum: a HEAD must tell whether the ETag is an MD5 at all", () => {
+    expect(compareListed("checksum", STORES, object(), object())).toEqual({ kind: "undecided" });
+  });
+
+  test("no ETag ever makes a difference by itself", () => {
+    for (const mode of COMPARE_MODES) {
+      for (const etag of [B, MULTIPART, '"x"', null]) {
+        const comparison = compareListed(mode, STORES, object(), object({ etag }));
+        expect(comparison.kind).not.toBe("different");
+      }
+    }
+  });
+});
+
+const crc = (hex: string) => [{ algorithm: "crc32c", hex } as const];
+const decide = (mode: CompareMode, source: HeadFacts, destination: HeadFacts | null) =>
+  compareHeads(mode, STORES, source, destination);
+
+describe("compareHeads()", () => {
+  test("gone or grown since it was listed is different", () => {
+    expect(decide("auto", head(), null)).toEqual({ kind: "different", reason: "absent" });
+    expect(decide("auto", head(), head({ sizeBytes: 1 }))).toEqual({ kind: "different", reason: "size" });
+  });
+
+  test.each(["auto", "etag"] as const)("%s: the record of the source's ETag is equality", (mode) => {
+    for (const etag of [A, MULTIPART, '"opaque"']) {
+      const destination = head({ etag: '"other"', record: sourceEtagRecord(etag) });
+      expect(decide(mode, head({ etag }), destination)).toEqual({ kind: "equal", proof: "record" });
+    }
+  });
+
+  test("the record of another source ETag proves nothing", () => {
+    const destination = head({ etag: '"other"', record: sourceEtagRecord(B) });
+    expect(decide("auto", head(), destination)).toEqual({ kind: "different", reason: "unproved" });
+    expect(decide("auto", head({ etag: null }), head({ etag: null, record: "" }))).toEqual({
+      kind: "different",
+      reason: "unproved",
+    });
+  });
+
+  test("a record is the ETag without quotes, so that a header carries it unchanged", () => {
+    expect([A, 'W/"x"', "bare"].map(sourceEtagRecord)).toEqual([A.slice(1, -1), "x", "bare"]);
+  });
+
+  test("full-object checksums of one algorithm decide both ways, against any record", () => {
+    const source = head({ etag: '"s"', checksums: crc("01020304") });
+    const record = sourceEtagRecord('"s"');
+    for (const mode of ["auto", "checksum"] as const) {
+      const same = head({ etag: '"d"', checksums: crc("01020304") });
+      expect(decide(mode, source, same)).toEqual({ kind: "equal", proof: "checksum" });
+      const other = head({ etag: '"d"', checksums: crc("99999999"), record });
+      expect(decide(mode, source, other)).toEqual({ kind: "different", reason: "checksum" });
+    }
+  });
+
+  test("checksums of two algorithms say nothing", () => {
+    const source = head({ etag: '"s"', checksums: [{ algorithm: "crc32", hex: "01020304" }] });
+    const destination = head({ etag: '"d"', checksums: crc("01020304") });
+    expect(decide("checksum", source, destination)).toEqual({ kind: "different", reason: "unproved" });
+  });
+
+  test("checksum: the record does not count, an MD5 does, a multipart ETag does not", () => {
+    const recorded = head({ etag: '"d"', record: sourceEtagRecord(A) });
+    expect(decide("checksum", head(), recorded)).toEqual({ kind: "different", reason: "unproved" });
+    expect(decide("checksum", head(), head())).toEqual({ kind: "equal", proof: "etag" });
+    const multipart = head({ etag: MULTIPART });
+    expect(decide("checksum", multipart, multipart)).toEqual({ kind: "different", reason: "unproved" });
+    expect(decide("auto", multipart, multipart)).toEqual({ kind: "equal", proof: "etag" });
+  });
+
+  test("an ETag under a key's encryption proves nothing, even when it looks like the other one", () => {
+    const encrypted = head({ isEncryptedWithKey: true });
+    for (const mode of ["auto", "etag", "checksum"] as const) {
+      expect(decide(mode, head(), encrypted)).toEqual({ kind: "different", reason: "unproved" });
+      expect(decide(mode, encrypted, head())).toEqual({ kind: "different", reason: "unproved" });
+    }
+    expect(decide("auto", head(), { ...encrypted, record: sourceEtagRecord(A) })).toMatchObject({
+      proof: "record",
+    });
+  });
+});
+
+describe("needsRestore()", () => {
+  test.each([
+    ["GLACIER", "aws", true],
+    ["DEEP_ARCHIVE", "aws", true],
+    ["GLACIER_IR", "aws", false],
+    ["INTELLIGENT_TIERING", "aws", false],
+    ["STANDARD", "aws", false],
+    [null, "aws", false],
+    ["GLACIER", "scaleway", true],
+    ["ACCELERATED", "ibm", true],
+    ["Archive", "oracle", true],
+    ["ColdArchive", "alibaba", true],
+    ["ARCHIVE", "tencent", true],
+    ["ARCHIVE", "gcs", false],
+    ["COLDLINE", "gcs", false],
+  ] as const)("%s at %s: %s", (storageClass, provider, expected) => {
+    expect(needsRestore(object({ storageClass }), provider)).toBe(expected);
+  });
+
+  test("an object that has been restored can be read", () => {
+    expect(needsRestore(object({ storageClass: "GLACIER", isRestored: true }), "aws")).toBe(false);
+  });
+});

@@ -1,0 +1,52 @@
+// Two spellings of one bucket are one place, and two buckets are two.
+import { describe, expect, test } from "vitest";
+import { overlap, placeOf } from "../../../src/store/address.ts";
+import { findStore } from "../../../src/store/stores.ts";
+
+function placeAt(endpoint: string, bucket = "data"): string {
+  const secret = JSON.stringify({ endpoint, region: "us-east-1", accessKeyId: "a", secretAccessKey: "s" });
+  return placeOf(findStore({ STORE_ONE: secret }, "one"), bucket);
+}
+
+describe("one bucket", () => {
+  test.each([
+    ["https://s3.example.com", "https://S3.Example.COM/"],
+    ["https://s3.example.com", "https://s3.example.com:443"],
+    ["https://s3.example.com", "https://s3.example.com."],
+    ["https://s3.amazonaws.com", "https://s3.eu-west-1.amazonaws.com"],
+    ["https://s3.eu-west-1.amazonaws.com", "https://s3.dualstack.us-east-1.amazonaws.com"],
+    ["http://127.0.0.1:9000", "http://localhost:9000"],
+    ["http://localhost:9000", "http://[::1]:9000"],
+  ])("%s and %s", (left, right) => {
+    expect(placeAt(left)).toBe(placeAt(right));
+  });
+});
+
+describe("two buckets", () => {
+  test.each([
+    ["https://s3.example.com", "https://s3.example.org"],
+    ["https://s3.example.com", "https://s3.example.com:9000"],
+    ["https://s3.amazonaws.com", "https://s3.cn-north-1.amazonaws.com.cn"],
+    ["http://127.0.0.1:9000", "http://127.0.0.1:9001"],
+    // Only looks like AWS.
+    ["https://s3.amazonaws.com", "https://s3.amazonaws.com.example.com"],
+  ])("%s and %s", (left, right) => {
+    expect(placeAt(left)).not.toBe(placeAt(right));
+  });
+
+  test("of one store", () => {
+    expect(placeAt("https://s3.example.com", "a")).not.toBe(placeAt("https://s3.example.com", "b"));
+  });
+});
+
+test.each([
+  ["", "", true],
+  ["", "a/", true],
+  ["a/", "a/b/", true],
+  ["a/b/", "a/", true],
+  ["a", "ab/", true], // a prefix is a string
+  ["a/", "b/", false],
+  ["a/", "ab/", false],
+])("the prefixes %j and %j overlap: %j", (left, right, expected) => {
+  expect(overlap(left, right)).toBe(expected);
+});

@@ -1,0 +1,136 @@
+// The window of a sync over a real SQLite: which attempt counts, what is lost with a lane, what large copies are there.
+import { describe, expect, test } from "vitest";
+import { BatchTable } from "../../../src/sync/batch_table.ts";
+import { LargeTable } from "../../../src/sync/large_table.ts";
+import type { ObjectOutcome, ObjectWork } from "../../../src/work/batch_task.ts";
+import { memorySql } from "../sqlite.ts";
+
+const work = (key: string, first: ObjectWork["first"] = "copy"): ObjectWork => ({
+  key,
+  to: `to/${key}`,
+  sizeBytes: 1,
+  etag: null,
+  failedAttempts: 0,
+  first,
+});
+const DIFFERS: readonly ObjectOutcome[] = [{ kind: "differs" }];
+
+function open(...batches: readonly ObjectWork[][]): BatchTable {
+  const table = new BatchTable(memorySql());
+  table.createTables();
+  for (const batch of batches) table.add(batch, 0);
+  return table;
+}
+
+const keysOf = (objects: readonly ObjectWork[]) => objects.map(({ key, first }) => `${key} ${first}`);
+
+describe("batches", () => {
+  test("are leased in order, each once, and counted by objects", () => {
+    const table = open([work("a"), work("b")], [work("c")], []);
+    expect(table.totals()).toEqual({ objects: 3, pending: 2, leased: 0, earliestMs: 0 });
+    const leased = table.lease(1, 1, 0);
+    expect(leased.map(({ attempt, objects }) => [attempt, keysOf(objects)])).toEqual([
+      [1, ["a copy", "b copy"]],
+    ]);
+    expect(table.totals()).toMatchObject({ objects: 3, pending: 1, leased: 1 });
+    expect(table.lease(2, 5, 0)).toHaveLength(1);
+    expect(table.lease(3, 5, 0)).toEqual([]);
+  });
+
+  test("that wait are not leased before their time", () => {
+    const table = open();
+    table.add([work("a")], 500);
+    expect(table.lease(1, 1, 499)).toEqual([]);
+    expect(table.totals().earliestMs).toBe(500);
+    expect(table.lease(1, 1, 500)).toHaveLength(1);
+  });
+
+  test("that are reported are gone, and a report that comes twice counts once", () => {
+    const table = open([work("a")]);
+    const [{ batch, attempt } = { batch: 0, attempt: 0 }] = table.lease(1, 1, 0);
+    const report = {
+      lane: 1,
+      finished: [{ batch, attempt, outcomes: DIFFERS, durationMs: 1 }],
+      running: [],
+      wanted: 0,
+    };
+    expect(table.record(report)).toMatchObject([{ outcomes: DIFFERS }]);
+    expect(table.record(report)).toEqual([]);
+    expect(table.totals()).toMatchObject({ objects: 0, pending: 0, leased: 0 });
+  });
+
+  test("that a lane no longer names as running were lost with it, and their objects are looked for first", () => {
+    const table = open([work("a"), work("b", "tell")], [work("c")]);
+    const [lost, kept] = table.lease(1, 2, 0);
+    if (lost === undefined || kept === undefined) throw new Error("two batches were there");
+    table.record({ lane: 1, finished: [], running: [kept], wanted: 0 });
+    const [again] = table.lease(2, 2, 0);
+    expect(again).toMatchObject({ batch: lost.batch, attempt: 2 });
+    // What was only to be asked for can be asked again.
+    expect(keysOf(again?.objects ?? [])).toEqual(["a find", "b tell"]);
+  });
+
+  test("of a call that broke are looked for as well", () => {
+    const table = open([work("a")]);
+    const [{ batch, attempt } = { batch: 0, attempt: 0 }] = table.lease(1, 1, 0);
+    table.record({
+      lane: 1,
+      finished: [{ batch, attempt, outcomes: null, durationMs: 1 }],
+      running: [],
+      wanted: 0,
+    });
+    expect(keysOf(table.lease(1, 1, 0)[0]?.objects ?? [])).toEqual(["a find"]);
+  });
+
+  test("of a silent lane go to another, and what the first reports after that counts no more", () => {
+    const table = open([work("a")]);
+    const [first = { batch: 0, attempt: 0 }] = table.lease(1, 1, 0);
+    table.releaseLane(1);
+    const [second = { batch: 0, attempt: 0 }] = table.lease(2, 1, 0);
+    const late = {
+      lane: 1,
+      finished: [{ ...first, outcomes: DIFFERS, durationMs: 1 }],
+      running: [],
+      wanted: 0,
+    };
+    expect(table.record(late)).toEqual([]);
+    const report = {
+      lane: 2,
+      finished: [{ ...second, outcomes: DIFFERS, durationMs: 1 }],
+      running: [],
+      wanted: 0,
+    };
+    expect(table.record(report)).toHaveLength(1);
+  });
+
+  test("that nobody has can be taken out; those that somebody has stay", () => {
+    const table = open([work("a")], [work("b")]);
+    table.lease(1, 1, 0);
+    expect(keysOf(table.takePending())).toEqual(["b copy"]);
+    expect(table.totals()).toMatchObject({ objects: 1, pending: 0, leased: 1 });
+  });
+});
+
+describe("large copies", () => {
+  test("wait, run and end once; a number is never used again", () => {
+    const table = new LargeTable(memorySql());
+    table.createTables();
+    table.add([work("a"), work("b")]);
+    expect(table.counts()).toEqual({ waiting: 2, running: 0 });
+    const [first] = table.waiting(1);
+    if (first === undefined) throw new Error("two were there");
+    expect(first).toMatchObject({ copyId: null, paused: false, work: { key: "a" } });
+    table.begun(first.seq, "copy-1");
+    table.markPaused(first.seq, true);
+    expect(table.running()).toEqual([{ ...first, copyId: "copy-1", paused: true }]);
+    expect(table.counts()).toEqual({ waiting: 1, running: 1 });
+    const [second] = table.waiting(-1);
+    expect([table.take(first.seq), table.take(first.seq), table.take(second?.seq ?? 0)]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    table.add([work("c")]);
+    expect(table.waiting(-1).map(({ seq }) => seq)).toEqual([(second?.seq ?? 0) + 1]);
+  });
+});

@@ -1,0 +1,95 @@
+// What a batch of small objects is booked for at stores whose requests are capped, and what it may send.
+import { expect, test } from "vitest";
+import { BatchGate, requestsOf } from "../../../src/sync/gate.ts";
+import { Governor } from "../../../src/throttle/governor.ts";
+import type { ObjectWork } from "../../../src/work/batch_task.ts";
+import { Sender } from "../../../src/throttle/sender.ts";
+import { StoreShares } from "../../../src/throttle/shares.ts";
+import { findStore } from "../../../src/store/stores.ts";
+
+const secret = (fields: Record<string, unknown>) =>
+  JSON.stringify({ region: "auto", accessKeyId: "id", secretAccessKey: "secret", ...fields });
+const NOW = 1_000_000;
+const work: ObjectWork = { key: "a", to: "a", sizeBytes: 1, etag: null, failedAttempts: 0, first: "copy" };
+const ENV = {
+  STORE_EAST: secret({ endpoint: "https://east.example.com" }),
+  STORE_WEST: secret({ endpoint: "https://west.example.com" }),
+  STORE_CAPPED: secret({ endpoint: "https://capped.example.com", maxRequestsPerSecond: 10 }),
+  STORE_HEEDFUL: secret({ endpoint: "https://s3.us-east-1.amazonaws.com", region: "us-east-1" }),
+};
+const store = (name: string) => findStore(ENV, name);
+const BETWEEN = { source: store("east"), destination: store("west") };
+const INSIDE = { source: store("east"), destination: store("east") };
+const HEEDFUL = { source: store("heedful"), destination: store("heedful") };
+const ask = (
+  first: ObjectWork["first"],
+  sides: Parameters<typeof requestsOf>[1],
+  options: Partial<Parameters<typeof requestsOf>[0]["options"]> = {},
+) => {
+  const looked = { ...work, first };
+  return requestsOf(
+    { objects: [looked, looked], options: { tags: "preserve", compare: "size", ...options } },
+    sides,
+  );
+};
+
+test.each([
+  ["a GET and a PUT for an object that is copied", ask("copy", BETWEEN), 2, 2],
+  ["the tags too where they are required", ask("copy", BETWEEN, { tags: "require" }), 4, 2],
+  ["a HEAD of the destination where it is looked first", ask("look", BETWEEN), 2, 4],
+  ["a HEAD of the source where checksums are compared", ask("look", BETWEEN, { compare: "checksum" }), 4, 4],
+  ["no more than the HEADs where it is only told", ask("tell", BETWEEN, { compare: "auto" }), 2, 2],
+  ["as auto compares, where an attempt may have copied it", ask("find", BETWEEN), 4, 4],
+  ["a HEAD before and after a copy that heeds no condition", ask("copy", INSIDE), 4, 2],
+  ["a HEAD before a copy that heeds it", ask("copy", HEEDFUL), 2, 2],
+])("a batch is booked for %s", (_, booked, source, destination) => {
+  expect(booked).toEqual({ source, destination });
+});
+
+const batchOf = (count: number) => ({
+  objects: Array.from({ length: count }, () => work),
+  options: { tags: "preserve", compare: "auto" } as const,
+});
+
+const wholeCap = async () => [{ concurrency: Infinity, perSecond: 10 }];
+
+/** A gate before stores that the registry leaves to it whole. */
+async function gate(sides: Parameters<BatchGate["paceOf"]>[1]): Promise<BatchGate> {
+  const shares = new StoreShares(wholeCap, { columns: () => 1, quietUntilMs: 0, clock: () => NOW });
+  const opened = new BatchGate(new Governor("requests", NOW), shares);
+  expect(opened.isOpen(sides, NOW)).toBe(false);
+  await shares.refresh();
+  return opened;
+}
+
+test("a batch between a capped store and another is held back at that one alone, for as many requests as are booked", async () => {
+  const sides = { source: store("east"), destination: store("capped") };
+  const pace = (await gate(sides)).paceOf(batchOf(3), sides, { width: 1, now: NOW, random: 0 });
+  expect(pace).toMatchObject({ kind: "each", source: null, destination: { gapMs: 100, requests: 3 } });
+});
+
+test("a batch inside one capped store is one sender to it, of all that either side takes", async () => {
+  const sides = { source: store("capped"), destination: store("capped") };
+  const pace = (await gate(sides)).paceOf(batchOf(3), sides, { width: 1, now: NOW, random: 0 });
+  expect(pace).toMatchObject({ kind: "one", both: { gapMs: 100, requests: 9 } });
+});
+
+test("a booking has an end, for which a batch comes again", async () => {
+  const sides = { source: store("east"), destination: store("capped") };
+  const pace = (await gate(sides)).paceOf(batchOf(1000), sides, { width: 1, now: NOW, random: 0 });
+  expect(pace).toMatchObject({ destination: { requests: 100 } });
+});
+
+test("a sender begins nothing more when what is booked is sent, but always something", async () => {
+  const sender = new Sender({ startAtMs: 0, gapMs: 0, requests: 2 });
+  expect(sender.isSpent).toBe(false);
+  await sender.turn?.();
+  expect(sender.isSpent).toBe(false);
+  await sender.turn?.();
+  expect(sender.isSpent).toBe(true);
+  const unforeseen = new Sender({ startAtMs: 0, gapMs: 0, requests: 0 });
+  expect(unforeseen.isSpent).toBe(false);
+  await unforeseen.turn?.();
+  expect(unforeseen.isSpent).toBe(true);
+  expect(new Sender(null)).toMatchObject({ turn: undefined, isSpent: false });
+});
