@@ -19,7 +19,7 @@ import {
   freePort,
   localStores,
   stopSignal,
-} from "./local_mesh.ts";
+} from "./mesh/local_mesh.ts";
 
 /** A status, as far as the demo looks into it. */
 interface CopyStatus extends CopyView {

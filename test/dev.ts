@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { LocalMesh, curlTour, isPortFree, localStores, stopSignal } from "./local_mesh.ts";
+import { LocalMesh, curlTour, isPortFree, localStores, stopSignal } from "./mesh/local_mesh.ts";
 
 const API_TOKEN = "local";
 const DEFAULT_PORT = 8787;

@@ -17,7 +17,7 @@ export default defineConfig({
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
-          globalSetup: ["test/build.ts"],
+          globalSetup: ["test/mesh/build.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -26,7 +26,7 @@ export default defineConfig({
         test: {
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
-          globalSetup: ["test/build.ts"],
+          globalSetup: ["test/mesh/build.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // They share a mesh and a browser, whose speed is part of what is tested.
@@ -37,7 +37,7 @@ export default defineConfig({
         test: {
           name: "clients",
           include: ["test/clients/**/*.test.ts"],
-          globalSetup: ["test/build.ts"],
+          globalSetup: ["test/mesh/build.ts"],
           testTimeout: 240_000,
           hookTimeout: 60_000,
         },
@@ -46,7 +46,7 @@ export default defineConfig({
         test: {
           name: "interop",
           include: ["test/interop/**/*.test.ts"],
-          globalSetup: ["test/build.ts", "test/interop/setup.ts"],
+          globalSetup: ["test/mesh/build.ts", "test/interop/setup.ts"],
           testTimeout: 240_000,
           hookTimeout: 240_000,
         },

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { type Browser, type BrowserContextOptions, type Page, chromium } from "playwright-core";
 import { afterAll, afterEach, expect } from "vitest";
-import { type Mesh, TOKEN } from "../mesh.ts";
+import { type Mesh, TOKEN } from "../mesh/mesh.ts";
 
 const PATIENCE_MS = 20_000;
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";

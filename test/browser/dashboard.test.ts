@@ -2,7 +2,7 @@
 
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
-import { READ_TOKEN } from "../mesh.ts";
+import { READ_TOKEN } from "../mesh/mesh.ts";
 import { PART, openWorld } from "../workers/world.ts";
 import { Visitor, picture, violations } from "./browser.ts";
 

@@ -2,7 +2,7 @@
 
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
-import { READ_TOKEN, storeSecret } from "../mesh.ts";
+import { READ_TOKEN, storeSecret } from "../mesh/mesh.ts";
 import { openWorld } from "../workers/world.ts";
 import { Visitor, picture, violations } from "./browser.ts";
 

@@ -7,8 +7,8 @@
 import { copyFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { type ObjectClass, abortObject, makeAbortable } from "../abortable.ts";
-import { type Answer, Mesh, type MeshOptions, textsBeside } from "../mesh.ts";
+import { type ObjectClass, abortObject, makeAbortable } from "../mesh/abortable.ts";
+import { type Answer, Mesh, type MeshOptions, textsBeside } from "../mesh/mesh.ts";
 
 /** Puts a copy of a bundle into a directory. */
 export function makeMortal(bundlePath: string, directory: string): void {

@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { storeSecret } from "../mesh.ts";
+import { storeSecret } from "../mesh/mesh.ts";
 import type { CopyEvidence, Evidence, FinalStatus } from "./evidence.ts";
 import type { FaultKind } from "./faults.ts";
 import { type Violation, isAnnouncedStray, judge, partsResent } from "./judge.ts";

@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { freePort } from "../local_mesh.ts";
+import { freePort } from "../mesh/local_mesh.ts";
 import { Daemon } from "./daemon.ts";
 
 export const CEPH_PROGRAMS = [

@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
-import { hireUndertaker } from "../undertaker.ts";
+import { hireUndertaker } from "../mesh/undertaker.ts";
 
 export interface Command {
   readonly program: string;

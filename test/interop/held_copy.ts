@@ -2,7 +2,7 @@
 // stores lets a part and a bit through, and then nothing.
 
 import { randomBytes } from "node:crypto";
-import type { Mesh } from "../mesh.ts";
+import type { Mesh } from "../mesh/mesh.ts";
 import { curl } from "./clients.ts";
 import type { Line } from "./line.ts";
 import { type StoreAccess, place, secretOf } from "./stores.ts";

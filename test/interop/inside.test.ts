@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { describe, expect } from "vitest";
-import type { Status } from "../mesh.ts";
+import type { Status } from "../mesh/mesh.ts";
 import { awsPut, head } from "./clients.ts";
 import { feature } from "./table.ts";
 import {

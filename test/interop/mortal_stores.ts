@@ -7,8 +7,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, inject } from "vitest";
-import { freePort } from "../local_mesh.ts";
-import { MEMORY } from "../mesh.ts";
+import { freePort } from "../mesh/local_mesh.ts";
+import { MEMORY } from "../mesh/mesh.ts";
 import { startGateway } from "./ceph.ts";
 import type { Daemon } from "./daemon.ts";
 import { Line } from "./line.ts";

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Status } from "../mesh.ts";
+import type { Status } from "../mesh/mesh.ts";
 import {
   type Head,
   api,

@@ -7,8 +7,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { freePort } from "../local_mesh.ts";
-import { MEMORY } from "../mesh.ts";
+import { freePort } from "../mesh/local_mesh.ts";
+import { MEMORY } from "../mesh/mesh.ts";
 import { CEPH_CREDENTIALS, Ceph, type GatewayPlace } from "./ceph.ts";
 import { curl } from "./clients.ts";
 import { Daemon } from "./daemon.ts";

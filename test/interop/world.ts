@@ -3,7 +3,7 @@
 // The verdict is the clients': what rclone reads and what the AWS CLI is told. The mesh's status must agree with it.
 
 import { afterAll, expect, inject } from "vitest";
-import { Mesh, type Status } from "../mesh.ts";
+import { Mesh, type Status } from "../mesh/mesh.ts";
 import { type Head, Workshop, bare, rclone, remote } from "./clients.ts";
 import { type Pair, pairsOf, place, secretOf } from "./stores.ts";
 

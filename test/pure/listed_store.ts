@@ -2,7 +2,7 @@
 
 import { type S3, connect } from "../../src/s3/request.ts";
 import { findStore } from "../../src/store/stores.ts";
-import { storeSecret } from "../mesh.ts";
+import { storeSecret } from "../mesh/mesh.ts";
 import type { TestStore } from "../store/store.ts";
 
 /** @param fields of STORE_<NAME> beside endpoint and credentials */

@@ -4,7 +4,7 @@
 // (an answer that nobody reads or cancels stays open), and no store keeps an unfinished upload that would be paid for.
 
 import { afterAll, afterEach, expect, inject } from "vitest";
-import { Mesh, type MeshOptions } from "../mesh.ts";
+import { Mesh, type MeshOptions } from "../mesh/mesh.ts";
 import { type StoreOptions, type TestStore, startStore } from "../store/store.ts";
 
 export const MIB = 1024 * 1024;

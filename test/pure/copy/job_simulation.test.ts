@@ -1,7 +1,7 @@
 // Thousands of copies through a world of faults: the rules of a copy hold in each of them, and each of them ends.
 import { beforeAll, describe, expect, test } from "vitest";
 import { isEnded, objectOf } from "../../../src/copy/phase.ts";
-import { Simulation } from "../simulation.ts";
+import { Simulation } from "../simulated/simulation.ts";
 
 const SEEDS = 3_000;
 const FAULTY_TURNS = 250;

@@ -1,0 +1,51 @@
+// `npm run bench`: what the mesh takes, beside what else there is, one measure after the other. With names only those:
+// `npm run bench -- large small`. `--quick` takes less of everything, for a look; `--rounds 3` is how often.
+//
+// Rounds are interleaved, and the median and the spread are printed: a time alone means little on a shared machine. Each
+// measure ends with lines for machines: `RESULT {"name", "value", "unit", "ratio"?, "against"?}`. A tool that is not
+// installed is said to be absent.
+
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { benchLarge } from "./large.ts";
+import { benchListing } from "./listing.ts";
+import { benchMemory } from "./memory.ts";
+import { benchOverhead } from "./overhead.ts";
+import { benchSmall } from "./small.ts";
+import { benchStartup } from "./startup.ts";
+import { benchStreams } from "./streams.ts";
+import { benchThrottled } from "./throttled.ts";
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: "boolean", default: false }, rounds: { type: "string" } },
+});
+const { quick } = values;
+const rounds = Number(values.rounds ?? (quick ? 1 : 3));
+
+const MEASURES: Readonly<Record<string, () => Promise<void>>> = {
+  large: async () =>
+    await benchLarge({ sizeBytes: quick ? GIB : 4 * GIB, partBytes: 16 * MIB, parallel: 10, rounds }),
+  memory: async () => await benchMemory(quick ? [8, 64] : [8, 64, 512]),
+  startup: async () => await benchStartup(quick ? 5 : 20),
+  overhead: async () => await benchOverhead(),
+  throttled: async () => await benchThrottled(500, quick ? 20 : 60, rounds),
+  streams: async () => await benchStreams(rounds),
+  small: async () => await benchSmall("small", quick ? 5_000 : 100_000, rounds),
+  inside: async () => await benchSmall("inside", quick ? 5_000 : 20_000, rounds),
+  listing: async () => await benchListing(quick ? 100_000 : 1_000_000, 100, rounds),
+};
+
+const names = positionals.length === 0 ? Object.keys(MEASURES) : positionals;
+for (const name of names) {
+  if (!(name in MEASURES))
+    throw new Error(`There is no measure "${name}"; there are ${Object.keys(MEASURES).join(", ")}`);
+}
+console.log(`${cpus()[0]?.model}, ${cpus().length} cores, Linux; ${new Date().toISOString()}`);
+for (const name of names) {
+  console.log(`\n--- ${name}`);
+  await MEASURES[name]?.();
+}

@@ -1,0 +1,121 @@
+// `npm run bench -- listing`: what a sync of very many keys costs that has nothing to do, beside rclone.
+//
+// Two stores that list and keep nothing (listing_store.ts) run in processes of their own and hold the same keys. Each
+// contestant lists both and compares: the mesh, which writes a report with a line per key as well, and
+// `rclone copy --size-only` with and without --fast-list, of which the faster counts. Once at a store that answers at
+// once, which shows the work, and once at one that answers each page after a delay, which shows the waiting: stores take
+// 50 to 200 ms for a page. Listings are pages and probes; what else the stores are asked for is the report.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BareMesh } from "../mesh/bare_mesh.ts";
+import { buildBundle } from "../mesh/build.ts";
+import {
+  type Contestant,
+  type Measured,
+  type Run,
+  compete,
+  complete,
+  hasTool,
+  measureMesh,
+  measureTool,
+  medianOf,
+  medianRequests,
+  rcloneRemotes,
+  result,
+} from "./contest.ts";
+import { type Store, spread, startStore, storeSecret } from "./measure.ts";
+
+export async function benchListing(count: number, delayMs: number, rounds: number): Promise<void> {
+  for (const delay of [0, delayMs]) await benchAt(count, delay, rounds);
+}
+
+async function benchAt(count: number, delayMs: number, rounds: number): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
+  const stores: Store[] = [];
+  let mesh: BareMesh | null = null;
+  try {
+    const options = ["--keys", String(count), "--delay-ms", String(delayMs)];
+    const source = await startStore(options, "bench/listing_store.ts");
+    stores.push(source);
+    const destination = await startStore(options, "bench/listing_store.ts");
+    stores.push(destination);
+    mesh = await BareMesh.start(buildBundle(directory), {
+      STORE_EAST: storeSecret(source),
+      STORE_WEST: storeSecret(destination),
+    });
+    console.log(`\n${count} keys on both sides, nothing to do, each page after ${delayMs} ms\n`);
+    const runs = await compete(
+      [meshSync(mesh, count), ...(hasTool("rclone") ? rcloneCopies(source, destination) : [])],
+      { rounds, stores },
+      ({ seconds }) => `${(count / seconds).toFixed(0)} keys/s`,
+    );
+    report(runs, count, delayMs);
+  } finally {
+    await mesh?.stop();
+    for (const { process } of stores) process.kill("SIGTERM");
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function meshSync(mesh: BareMesh, count: number): Contestant {
+  const sync = async () => {
+    const request = { source: "east:source/p/", destination: "west:destination/p/" };
+    const { objects } = await complete(mesh, "/syncs", request);
+    if (objects.listed !== count || objects.skipped !== count)
+      throw new Error(`The sync has counted ${JSON.stringify(objects)}`);
+  };
+  return { name: "mesh", run: async () => await measureMesh(mesh, sync) };
+}
+
+function rcloneCopies(source: Store, destination: Store): Contestant[] {
+  return [[], ["--fast-list"]].map((options) => ({
+    name: ["rclone", ...options].join(" "),
+    run: async () => {
+      const command = [
+        "EAST:source/p/",
+        "WEST:destination/p/",
+        "--size-only",
+        "--checkers",
+        "16",
+        ...options,
+      ];
+      return await measureTool(
+        'rclone copy "$@"',
+        command,
+        rcloneRemotes({ EAST: source, WEST: destination }),
+      );
+    },
+  }));
+}
+
+function report(runs: ReadonlyMap<string, readonly Measured[]>, count: number, delayMs: number): void {
+  const rate = ({ seconds }: Run) => count / seconds;
+  const cost = ({ cpuSeconds }: Run) => (cpuSeconds * 1e6) / count;
+  console.log(
+    "\n| contestant | keys/s (min to max) | CPU s per million | listings | other requests | peak MiB |\n|---|---|---|---|---|---|",
+  );
+  for (const [name, list] of runs) {
+    const peak = Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0);
+    const listings = medianRequests(list, "ListObjectsV2");
+    const columns = [
+      spread(list.map(rate), 0),
+      spread(list.map(cost), 1),
+      listings,
+      medianRequests(list) - listings,
+      peak,
+    ];
+    console.log(`| ${name} | ${columns.join(" | ")} |`);
+  }
+  console.log();
+  const rivals = [...runs].filter(([name]) => name.startsWith("rclone"));
+  const best = Math.max(...rivals.map(([, list]) => medianOf(list, rate)));
+  const value = medianOf(runs.get("mesh"), rate);
+  result({
+    name: `listing: nothing to do, ${delayMs} ms a page`,
+    value,
+    unit: "keys/s",
+    ...(rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone copy --size-only" }),
+  });
+}

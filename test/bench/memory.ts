@@ -1,0 +1,80 @@
+// `npm run bench -- memory`: what workerd holds while 40 parts are on their way, by the size of a part.
+//
+// Each size has a mesh of its own, since memory that a process has had it keeps. With and without digests: without them
+// the runtime alone moves the bytes, with them every buffer passes through digest_stream.ts.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BareMesh } from "../mesh/bare_mesh.ts";
+import { buildBundle } from "../mesh/build.ts";
+import { complete, measureMesh, result } from "./contest.ts";
+import { type Store, startStore, storeSecret } from "./measure.ts";
+
+const MIB = 2 ** 20;
+const STREAMS = 40;
+const LEAST_BYTES = 2 ** 31;
+const WAYS = [
+  ["no digest", "off"],
+  ["MD5 per part", "auto"],
+] as const;
+
+export async function benchMemory(partMibs: readonly number[]): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
+  const stores: Store[] = [];
+  const peaks: { readonly way: string; readonly partMib: number; readonly peakMib: number }[] = [];
+  try {
+    const bundlePath = buildBundle(directory);
+    const objects = partMibs.flatMap((partMib) => [
+      "--generate",
+      `source/${partMib}=${Math.max(LEAST_BYTES, STREAMS * partMib * MIB)}`,
+    ]);
+    const source = await startStore(["--etags", "opaque", ...objects]);
+    stores.push(source);
+    const destination = await startStore(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
+    stores.push(destination);
+    console.log(`\n${STREAMS} parts on their way\n`);
+    for (const [way, verify] of WAYS) {
+      for (const partMib of partMibs) {
+        const mesh = await BareMesh.start(bundlePath, {
+          MAX_PART_MIB: String(Math.max(95, partMib)),
+          STORE_EAST: storeSecret(source),
+          STORE_WEST: storeSecret(destination),
+        });
+        const { peakMib, seconds } = await measureMesh(mesh, () =>
+          complete(mesh, "/copies", {
+            source: `east:source/${partMib}`,
+            destination: "west:destination/object",
+            partSize: partMib * MIB,
+            lanes: STREAMS / 5,
+            verify,
+          }),
+        ).finally(async () => await mesh.stop());
+        console.log(
+          `${way}, parts of ${partMib} MiB: peak ${peakMib.toFixed(0)} MiB in ${seconds.toFixed(0)} s`,
+        );
+        peaks.push({ way, partMib, peakMib });
+      }
+    }
+    console.log(`\n| digest | ${partMibs.map((partMib) => `parts of ${partMib} MiB`).join(" | ")} |`);
+    console.log(`|---|${partMibs.map(() => "---").join("|")}|`);
+    for (const [way] of WAYS) {
+      const row = peaks.filter((peak) => peak.way === way).map(({ peakMib }) => `${peakMib.toFixed(0)} MiB`);
+      console.log(`| ${way} | ${row.join(" | ")} |`);
+    }
+    console.log();
+    for (const { way, partMib, peakMib } of peaks) {
+      const least = peaks.find((peak) => peak.way === way)?.peakMib ?? peakMib;
+      result({
+        name: `memory: ${way}, parts of ${partMib} MiB`,
+        value: peakMib,
+        unit: "MiB at most",
+        ratio: peakMib / least,
+        against: `parts of ${partMibs[0]} MiB`,
+      });
+    }
+  } finally {
+    for (const { process } of stores) process.kill("SIGTERM");
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

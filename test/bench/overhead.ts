@@ -1,0 +1,89 @@
+// `npm run bench -- overhead`: what a part costs beside its bytes.
+//
+// 10,000 parts of a kilobyte go between two stores that answer at once: what workerd takes is the cost of requests, claims and
+// rows. What of it is the coordinator's own is measured on paper (simulated_copy.ts): the same code, in this process, over
+// SQLite in memory, with lanes and stores that take no time.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BareMesh } from "../mesh/bare_mesh.ts";
+import { buildBundle } from "../mesh/build.ts";
+import { complete, measureMesh, result } from "./contest.ts";
+import { type Store, requestsOf, startStore, storeSecret } from "./measure.ts";
+import { SimulatedCopy } from "../simulate/simulated_copy.ts";
+
+const PARTS = 10_000;
+const PART_BYTES = 1024;
+const LANES = 40;
+
+export async function benchOverhead(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
+  const stores: Store[] = [];
+  let mesh: BareMesh | null = null;
+  try {
+    const source = await startStore([
+      "--etags",
+      "opaque",
+      "--generate",
+      `source/object=${PARTS * PART_BYTES}`,
+    ]);
+    stores.push(source);
+    const least = ["--swallow", "--min-part-bytes", String(PART_BYTES)];
+    const destination = await startStore(["--etags", "opaque", "--bucket", "destination", ...least]);
+    stores.push(destination);
+    mesh = await BareMesh.start(buildBundle(directory), {
+      STORE_EAST: storeSecret(source),
+      STORE_WEST: storeSecret(destination, { profile: { minPartBytes: PART_BYTES } }),
+    });
+    console.log(`\n${PARTS} parts of ${PART_BYTES} bytes, ${LANES} lanes\n`);
+    const request = {
+      source: "east:source/object",
+      destination: "west:destination/object",
+      partSize: PART_BYTES,
+      lanes: LANES,
+      verify: "off",
+    };
+    const run = await measureMesh(mesh, () => complete(mesh as BareMesh, "/copies", request));
+    const requests = Object.values(await requestsOf(stores)).reduce((sum, count) => sum + count, 0);
+    const paper = onPaper();
+    const all = (1000 * run.cpuSeconds) / PARTS;
+    console.log("| of each part | |\n|---|---|");
+    console.log(`| CPU of the coordinator, on paper | ${paper.cpuMs.toFixed(3)} ms |`);
+    console.log(`| CPU of all workerd | ${all.toFixed(2)} ms |`);
+    console.log(`| rows written by the coordinator | ${paper.rows.toFixed(2)} |`);
+    console.log(`| requests to the stores | ${(requests / PARTS).toFixed(3)} |`);
+    console.log(`| parts per second | ${(PARTS / run.seconds).toFixed(0)} |\n`);
+    result({ name: "overhead: coordinator", value: paper.cpuMs, unit: "CPU ms/part" });
+    result({ name: "overhead: all of workerd", value: all, unit: "CPU ms/part" });
+    result({ name: "overhead: rows written", value: paper.rows, unit: "rows/part" });
+    result({ name: "overhead: requests to the stores", value: requests / PARTS, unit: "requests/part" });
+  } finally {
+    await mesh?.stop();
+    for (const { process } of stores) process.kill("SIGTERM");
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The second of two runs: the first warms the compiler up. */
+function onPaper(): { cpuMs: number; rows: number } {
+  simulate();
+  return simulate();
+}
+
+/** The simulator's own time is in it. */
+function simulate(): { cpuMs: number; rows: number } {
+  const before = process.cpuUsage();
+  const { parts, rowsWritten } = new SimulatedCopy(
+    {
+      sizeBytes: PARTS * 64 * 2 ** 20,
+      lanes: LANES,
+      streamMbPerSecond: 50,
+      failureShare: 0,
+      deathsPerHour: 0,
+    },
+    1,
+  ).run();
+  const { user, system } = process.cpuUsage(before);
+  return { cpuMs: (user + system) / 1000 / parts, rows: rowsWritten / parts };
+}

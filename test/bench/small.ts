@@ -1,0 +1,161 @@
+// `npm run bench -- small` and `inside`: what many small objects cost, beside rclone and the AWS CLI.
+//
+// `small`: two test stores in processes of their own; the source makes its bytes (1 to 64 KiB an object), the destination
+// swallows them and answers with their MD5. `inside`: one store with both buckets, which copies by itself, and the only
+// case in which `aws s3 sync` can take part: it copies between two buckets of one endpoint.
+//
+// Each contestant copies the whole prefix to a new one: the mesh with its default lanes, and `rclone copy` with several
+// values of --transfers, of which the best counts. rclone is spared what it can do without: it does not look for the
+// bucket, asks no HEAD after an upload and keeps no modification time. A second run of the mesh, with nothing to do, is
+// measured too.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BareMesh } from "../mesh/bare_mesh.ts";
+import { buildBundle } from "../mesh/build.ts";
+import {
+  type Contestant,
+  type Measured,
+  type Run,
+  compete,
+  complete,
+  hasTool,
+  measureMesh,
+  measureTool,
+  medianOf,
+  medianRequests,
+  rcloneRemotes,
+  result,
+} from "./contest.ts";
+import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
+
+const TRANSFERS = [8, 16, 32, 64];
+const AGAIN = "mesh, nothing to do";
+
+export async function benchSmall(where: "small" | "inside", count: number, rounds: number): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
+  const stores: Store[] = [];
+  let mesh: BareMesh | null = null;
+  try {
+    const filled = ["--fill", `source/p/=${count}`];
+    const source = await startStore(where === "small" ? filled : [...filled, "--bucket", "destination"]);
+    stores.push(source);
+    const destination =
+      where === "small" ? await startStore(["--bucket", "destination", "--swallow"]) : source;
+    stores.push(destination);
+    mesh = await BareMesh.start(buildBundle(directory), {
+      STORE_EAST: storeSecret(source),
+      STORE_WEST: storeSecret(destination),
+    });
+    console.log(`\n${count} objects of 1 to 64 KiB${where === "inside" ? ", inside one service" : ""}\n`);
+    const sides = { source, destination, directory };
+    const runs = await compete(
+      [
+        ...meshSyncs(mesh, count),
+        ...(hasTool("rclone") ? rcloneCopies(sides) : []),
+        ...(where === "inside" && hasTool("aws") ? [awsSync(sides)] : []),
+      ],
+      { rounds, stores },
+      ({ seconds }) => `${(count / seconds).toFixed(0)} objects/s`,
+    );
+    report(where, runs, count);
+  } finally {
+    await mesh?.stop();
+    for (const { process } of stores) process.kill("SIGTERM");
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function meshSyncs(mesh: BareMesh, count: number): Contestant[] {
+  let round = 0;
+  const sync = async (copied: number) => {
+    const request = { source: "east:source/p/", destination: `west:destination/mesh-${round}/` };
+    const { objects } = await complete(mesh, "/syncs", request);
+    if (objects.copied !== copied) throw new Error(`The sync has copied ${JSON.stringify(objects)}`);
+  };
+  return [
+    {
+      name: "mesh",
+      run: async () => {
+        round += 1;
+        return await measureMesh(mesh, async () => await sync(count));
+      },
+    },
+    { name: AGAIN, run: async () => await measureMesh(mesh, async () => await sync(0)) },
+  ];
+}
+
+interface Sides {
+  readonly source: Store;
+  readonly destination: Store;
+  readonly directory: string;
+}
+
+function rcloneCopies({ source, destination }: Sides): Contestant[] {
+  // One remote where it is one service: between two rclone would not copy inside.
+  const to = source === destination ? "EAST" : "WEST";
+  const least = ["--s3-no-check-bucket", "--s3-no-head", "--no-update-modtime", "--fast-list", "--checksum"];
+  return TRANSFERS.map((transfers) => {
+    let round = 0;
+    const many = ["--transfers", String(transfers), "--checkers", String(transfers)];
+    return {
+      name: `rclone copy --transfers ${transfers}`,
+      run: async () => {
+        round += 1;
+        const sides = ["EAST:source/p/", `${to}:destination/rclone-${transfers}-${round}/`];
+        const env = rcloneRemotes({ EAST: source, WEST: destination });
+        return await measureTool('rclone copy "$@"', [...sides, ...many, ...least], env);
+      },
+    };
+  });
+}
+
+function awsSync({ source, directory }: Sides): Contestant {
+  let round = 0;
+  return {
+    name: "aws s3 sync",
+    run: async () => {
+      round += 1;
+      const config = join(directory, "aws-config");
+      const lines = ["[default]", `region = ${source.region}`, "s3 =", "  addressing_style = path"];
+      writeFileSync(config, lines.join("\n") + "\n");
+      const { accessKeyId, secretAccessKey } = source.credentials;
+      return await measureTool(
+        'aws --endpoint-url "$1" s3 sync --only-show-errors s3://source/p/ "$2"',
+        [source.endpoint, `s3://destination/aws-${round}/`],
+        {
+          AWS_CONFIG_FILE: config,
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        },
+      );
+    },
+  };
+}
+
+function report(where: string, runs: ReadonlyMap<string, readonly Measured[]>, count: number): void {
+  const rate = ({ seconds }: Run) => count / seconds;
+  const cost = ({ cpuSeconds }: Run) => (cpuSeconds * 1000) / count;
+  console.log(
+    "\n| contestant | objects/s (min to max) | CPU ms per object (min to max) | requests per object | peak MiB |\n|---|---|---|---|---|",
+  );
+  for (const [name, list] of runs) {
+    const peak = Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0);
+    const asked = (medianRequests(list) / count).toFixed(3);
+    console.log(
+      `| ${name} | ${spread(list.map(rate), 0)} | ${spread(list.map(cost), 2)} | ${asked} | ${peak} |`,
+    );
+  }
+  console.log();
+  const rivals = [...runs].filter(([name]) => name.startsWith("rclone"));
+  const best = Math.max(...rivals.map(([, list]) => median(list.map(rate))));
+  for (const [name, list] of runs) {
+    const value = medianOf(list, rate);
+    // Finding nothing to do is another work than copying: it has no ratio.
+    const compared =
+      name === AGAIN || rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone" };
+    if (!name.startsWith("rclone"))
+      result({ name: `${where}: ${name}`, value, unit: "objects/s", ...compared });
+  }
+}

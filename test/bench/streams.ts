@@ -1,0 +1,106 @@
+// `npm run bench -- streams`: many parts in flight at stores that are far away, beside the ideal.
+//
+// 1,229 parts, as in the demonstration that this project began with, between two stores that keep each answer back for
+// 50 ms and move so many bytes per second on one connection and no more. What a store grants one stream is a small part
+// of what this machine moves, so the time should be that of a part times the waves that the concurrency leaves. The time
+// of a part is measured: a few parts, one after the other. One stream for the whole object is that time × 1,229; nobody
+// need wait for it.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BareMesh } from "../mesh/bare_mesh.ts";
+import { buildBundle } from "../mesh/build.ts";
+import { complete, measureMesh, result } from "./contest.ts";
+import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
+
+const KIB = 1024;
+const PART_BYTES = 1024 * KIB;
+const PARTS = 1229;
+const LONE_PARTS = 2;
+const DELAY_MS = 50;
+/** 1,000 streams of these are under a third of what curl moves between these stores. */
+const STREAM_BYTES_PER_SECOND = 80_000;
+const CONCURRENCIES = [40, 200, 1000];
+
+export async function benchStreams(rounds: number): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
+  const stores: Store[] = [];
+  let mesh: BareMesh | null = null;
+  try {
+    const far = [
+      "--etags",
+      "opaque",
+      "--delay-ms",
+      String(DELAY_MS),
+      "--bytes-per-second",
+      String(STREAM_BYTES_PER_SECOND),
+    ];
+    const objects = [
+      ["--generate", `source/lone=${LONE_PARTS * PART_BYTES}`],
+      ["--generate", `source/object=${PARTS * PART_BYTES}`],
+    ].flat();
+    const source = await startStore([...far, ...objects]);
+    stores.push(source);
+    const least = ["--bucket", "destination", "--swallow", "--min-part-bytes", String(PART_BYTES)];
+    const destination = await startStore([...far, ...least]);
+    stores.push(destination);
+    mesh = await BareMesh.start(buildBundle(directory), {
+      STORE_EAST: storeSecret(source),
+      STORE_WEST: storeSecret(destination, { profile: { minPartBytes: PART_BYTES } }),
+    });
+    const copy = async (key: string, concurrency: number): Promise<number> => {
+      const request = {
+        source: `east:source/${key}`,
+        destination: `west:destination/${key}`,
+        partSize: PART_BYTES,
+        lanes: Math.ceil(concurrency / 5),
+        concurrency,
+        verify: "off",
+      };
+      return (await measureMesh(mesh as BareMesh, () => complete(mesh as BareMesh, "/copies", request)))
+        .seconds;
+    };
+    console.log(
+      `\n${PARTS} parts of ${PART_BYTES / KIB} KiB; ${DELAY_MS} ms and ${STREAM_BYTES_PER_SECOND} bytes/s a stream\n`,
+    );
+    const times = new Map<number, number[]>();
+    const lone: number[] = [];
+    for (let round = 1; round <= rounds; round++) {
+      lone.push((await copy("lone", 1)) / LONE_PARTS);
+      console.log(`round ${round}  a lone part: ${(lone.at(-1) ?? 0).toFixed(2)} s`);
+      for (const concurrency of CONCURRENCIES) {
+        const seconds = await copy("object", concurrency);
+        times.set(concurrency, [...(times.get(concurrency) ?? []), seconds]);
+        console.log(`round ${round}  ${concurrency} streams: ${seconds.toFixed(1)} s`);
+      }
+    }
+    report(times, median(lone));
+  } finally {
+    await mesh?.stop();
+    for (const { process } of stores) process.kill("SIGTERM");
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function report(times: ReadonlyMap<number, readonly number[]>, loneSeconds: number): void {
+  const alone = PARTS * loneSeconds;
+  console.log(
+    "\n| streams | seconds (min to max) | ideal | of the ideal | less time than one stream |\n|---|---|---|---|---|",
+  );
+  console.log(`| 1 | ${alone.toFixed(0)}, computed | ${alone.toFixed(0)} | | |`);
+  const rows = [...times].map(([concurrency, seconds]) => {
+    const ideal = Math.ceil(PARTS / concurrency) * loneSeconds;
+    const value = median(seconds);
+    const saved = `${(100 * (1 - value / alone)).toFixed(1)} %`;
+    console.log(
+      `| ${concurrency} | ${spread(seconds, 1)} | ${ideal.toFixed(1)} | ${(ideal / value).toFixed(3)} | ${saved} |`,
+    );
+    return { concurrency, ideal, value };
+  });
+  console.log();
+  for (const { concurrency, ideal, value } of rows) {
+    // The ratio is that of speeds: 1 is as fast as can be.
+    result({ name: `streams: ${concurrency}`, value, unit: "s", ratio: ideal / value, against: "the ideal" });
+  }
+}

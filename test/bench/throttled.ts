@@ -1,0 +1,89 @@
+// `npm run bench -- throttled`: a store that answers SlowDown above so many requests per second, beside the ideal.
+//
+// Small objects are copied to a store that takes fewer PutObjects per second than the mesh could send. The ideal is the number
+// of objects over that rate. What is refused is counted from the tenth second on: before, the mesh has to find out.
+// Twice: told nothing, and with the same rate as `maxRequestsPerSecond` in the store's configuration.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { BareMesh } from "../mesh/bare_mesh.ts";
+import { buildBundle } from "../mesh/build.ts";
+import { complete, measureMesh, medianOf, type Run, result } from "./contest.ts";
+import { type Store, median, requestsOf, startStore, storeSecret } from "./measure.ts";
+
+const SETTLED_MS = 10_000;
+const WAYS = [
+  ["found out", "west"],
+  ["told", "told"],
+] as const;
+
+interface Throttled extends Run {
+  /** Of the requests after the first ten seconds. */
+  readonly refusedShare: number;
+}
+
+/** @param seconds how long the ideal takes */
+export async function benchThrottled(perSecond: number, seconds: number, rounds: number): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
+  const stores: Store[] = [];
+  let mesh: BareMesh | null = null;
+  const count = perSecond * seconds;
+  try {
+    const source = await startStore(["--fill", `source/p/=${count}`]);
+    stores.push(source);
+    const limited = ["--bucket", "destination", "--swallow", "--requests-per-second", String(perSecond)];
+    const destination = await startStore(limited);
+    stores.push(destination);
+    mesh = await BareMesh.start(buildBundle(directory), {
+      STORE_EAST: storeSecret(source),
+      STORE_WEST: storeSecret(destination),
+      STORE_TOLD: storeSecret(destination, { maxRequestsPerSecond: perSecond }),
+    });
+    console.log(`\n${count} objects to a store that takes ${perSecond} requests/s\n`);
+    const runs = new Map<string, Throttled[]>();
+    for (let round = 1; round <= rounds; round++) {
+      for (const [way, store] of WAYS) {
+        const run = await throttled(mesh, destination, `${store}:destination/${store}-${round}/`);
+        runs.set(way, [...(runs.get(way) ?? []), run]);
+        const refused = (100 * run.refusedShare).toFixed(2);
+        console.log(
+          `round ${round}  ${way.padEnd(10)} ${run.seconds.toFixed(1)} s, ${refused} % refused after 10 s`,
+        );
+      }
+    }
+    console.log(
+      "\n| the rate is | seconds | ideal | of the ideal | refused after 10 s |\n|---|---|---|---|---|",
+    );
+    for (const [way, list] of runs) {
+      const value = medianOf(list, (run) => run.seconds);
+      const refused = median(list.map(({ refusedShare }) => refusedShare));
+      const ratio = seconds / value;
+      console.log(
+        `| ${way} | ${value.toFixed(1)} | ${seconds} | ${ratio.toFixed(3)} | ${(100 * refused).toFixed(2)} % |`,
+      );
+      result({ name: `throttled: the rate is ${way}`, value, unit: "s", ratio, against: "the ideal" });
+      result({ name: `throttled: the rate is ${way}`, value: 100 * refused, unit: "% refused after 10 s" });
+    }
+  } finally {
+    await mesh?.stop();
+    for (const { process } of stores) process.kill("SIGTERM");
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function throttled(mesh: BareMesh, destination: Store, prefix: string): Promise<Throttled> {
+  const settled = setTimeout(SETTLED_MS).then(() => asked(destination));
+  const run = await measureMesh(mesh, () =>
+    complete(mesh, "/syncs", { source: "east:source/p/", destination: prefix, lanes: 16 }),
+  );
+  const early = await settled;
+  const late = await asked(destination);
+  return { ...run, refusedShare: (late.refused - early.refused) / Math.max(1, late.all - early.all) };
+}
+
+async function asked(store: Store): Promise<{ all: number; refused: number }> {
+  const { refused = 0, ...operations } = await requestsOf([store]);
+  return { all: Object.values(operations).reduce((sum, count) => sum + count, 0), refused };
+}

@@ -1,0 +1,96 @@
+// `npm run chaos -- --runs 20 --seed 1 --jobs 2`: runs of the mesh in real workerd through seeded faults, each judged at
+// its end by somebody who is not the mesh. Prints a line for each run and a table; exits 1 on any violation. A seed is a
+// run: `--runs 1 --seed S` plays it again and tells its whole story.
+//
+// Each job is a process of its own, since a run is judged by the requests that its own two stores see, in one thread.
+
+import { fork } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { buildBundle } from "../mesh/build.ts";
+import { makeMortal } from "./mortal_mesh.ts";
+import { lineOf, storyText, tableOf } from "./report.ts";
+import type { RunPlan } from "./plan.ts";
+import { type RunResult, runSeed } from "./run.ts";
+import type { StoryLine } from "./stage.ts";
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "20" },
+    seed: { type: "string", default: "1" },
+    jobs: { type: "string", default: "2" },
+    /** A directory for the stories of violated runs: real processes never meet twice in quite the same way. */
+    stories: { type: "string" },
+    /** Of a job: where bundle and bytes are. */
+    directory: { type: "string" },
+  },
+});
+
+/** What a job answers. */
+interface Told {
+  readonly result: RunResult;
+  readonly story: string;
+}
+
+async function main(): Promise<void> {
+  // Copies are made of many small writes, and a disk takes its time.
+  const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  const directory = mkdtempSync(join(memory, "bucket-brigade-chaos-"));
+  try {
+    makeMortal(buildBundle(join(directory, "bundle")), directory);
+    const first = Number(values.seed);
+    const seeds = Array.from({ length: Number(values.runs) }, (_, index) => first + index);
+    const results = seeds.length === 1 ? [await tell(first, directory)] : await runAll(seeds, directory);
+    console.log(`\n${tableOf(results)}`);
+    if (results.some(({ violations }) => violations.length > 0)) process.exitCode = 1;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** One run in this process, with its story. */
+async function tell(seed: number, directory: string): Promise<RunResult> {
+  const { result, evidence, story } = await runSeed(seed, directory);
+  console.log(`${textOf(evidence.plan, story)}\n\n${lineOf(result)}`);
+  return result;
+}
+
+function textOf(plan: RunPlan, story: readonly StoryLine[]): string {
+  return `${JSON.stringify(plan, null, 2)}\n${storyText(story)}`;
+}
+
+async function runAll(seeds: readonly number[], directory: string): Promise<RunResult[]> {
+  const waiting = [...seeds];
+  const results: RunResult[] = [];
+  const jobs = Array.from({ length: Math.min(Number(values.jobs), seeds.length) }, async () => {
+    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
+      const { result, story } = await runElsewhere(seed, directory);
+      console.log(lineOf(result));
+      if (values.stories !== undefined && result.violations.length > 0) {
+        mkdirSync(values.stories, { recursive: true });
+        writeFileSync(join(values.stories, `seed-${seed}.txt`), `${story}\n`);
+      }
+      results.push(result);
+    }
+  });
+  await Promise.all(jobs);
+  return results.toSorted((a, b) => a.seed - b.seed);
+}
+
+/** One run in a process of its own: what a run leaves behind in memory cannot touch the next one. */
+async function runElsewhere(seed: number, directory: string): Promise<Told> {
+  const child = fork(import.meta.filename, ["--seed", String(seed), "--directory", directory]);
+  const { promise, resolve, reject } = Promise.withResolvers<Told>();
+  child.once("message", (message) => resolve(message as Told));
+  child.once("exit", (code) => reject(new Error(`The run of seed ${seed} ended with ${code} and no result`)));
+  return await promise;
+}
+
+if (values.directory === undefined) await main();
+else {
+  const { result, evidence, story } = await runSeed(Number(values.seed), values.directory);
+  process.send?.({ result, story: textOf(evidence.plan, story) } satisfies Told);
+  process.disconnect();
+}

@@ -1,0 +1,340 @@
+// The local mesh that `npm run dev` and `npm run demo` start: `wrangler dev --env local`, which serves the Worker and,
+// on the same port, two R2 buckets over S3. Copies between them go over real HTTP with real signatures; no account.
+//
+// What it needs: [env.local] of wrangler.toml, which names the buckets and their credentials. The secrets reach
+// wrangler through an env file in a temporary folder, so none is ever written into the repository.
+//
+// Invariant: no process and no temporary folder stays behind, also when this process is killed. wrangler starts children
+// (workerd, esbuild) that outlive it when it is killed, hence a process group of its own. That also keeps a terminal's
+// Ctrl-C from it: whoever uses a LocalMesh heeds stopSignal() and calls stop().
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { stripVTControlCharacters } from "node:util";
+import { hireUndertaker } from "./undertaker.ts";
+
+export interface LocalStore {
+  /** As objects are named in requests: `east:source/key`. */
+  readonly name: string;
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+export interface LocalMeshOptions {
+  readonly port: number;
+  readonly apiToken: string;
+  /** Where objects and Durable Objects are kept; default: gone with the mesh. */
+  readonly stateDirectory?: string;
+  /** Each line that wrangler writes once the mesh is up. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** Where wrangler serves its local R2 buckets over S3, below its own origin. */
+export const S3_PATH = "/cdn-cgi/local/r2/s3";
+
+const ROOT = join(import.meta.dirname, "../..");
+const START_LIMIT_MS = 90_000;
+/** wrangler takes about a second and a half to end its children. */
+const END_LIMIT_MS = 8_000;
+const TAIL_LINES = 25;
+const PARENT_CHECK_MS = 250;
+
+export class LocalMesh {
+  readonly origin: string;
+  /** Aborted when wrangler ends by itself; the reason says how, with the end of its log. */
+  readonly died: AbortSignal;
+  readonly #wrangler: ChildProcess;
+  readonly #directory: string;
+  readonly #tail: string[] = [];
+  readonly #undertaker: ChildProcess;
+  #isUp = false;
+  #stopped: Promise<void> | null = null;
+
+  private constructor({ port, apiToken, stateDirectory, onLine }: LocalMeshOptions) {
+    this.origin = `http://127.0.0.1:${port}`;
+    this.#directory = mkdtempSync(join(tmpdir(), "bucket-brigade-"));
+    const envFile = join(this.#directory, "secrets.env");
+    writeFileSync(envFile, secretsFile(this.origin, apiToken));
+    const state = stateDirectory ?? join(this.#directory, "state");
+    mkdirSync(state, { recursive: true });
+    this.#wrangler = spawn(
+      process.execPath,
+      // prettier-ignore
+      [
+        join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--env", "local",
+        "--ip", "127.0.0.1", "--port", String(port), "--persist-to", state, "--env-file", envFile,
+        "--show-interactive-dev-session=false",
+      ],
+      {
+        cwd: ROOT,
+        detached: true,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: quietEnvironment(this.#directory),
+      },
+    );
+    this.#undertaker = hireUndertaker(this.#wrangler.pid, this.#directory);
+    const died = new AbortController();
+    this.died = died.signal;
+    this.#wrangler.once("error", (error) => died.abort(error));
+    // "close" comes after the last line was read, unless a child that outlives wrangler holds the pipe open.
+    this.#wrangler.once("exit", (code, signal) => {
+      this.#killGroup();
+      this.#wrangler.once("close", () =>
+        died.abort(new Error(this.#obituary(signal ?? `exit code ${code}`))),
+      );
+    });
+    for (const stream of [this.#wrangler.stdout, this.#wrangler.stderr]) {
+      let rest = "";
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        const lines = (rest + text).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) this.#readLine(stripVTControlCharacters(line).trimEnd(), onLine);
+      });
+    }
+  }
+
+  /**
+   * @param signal ends the start as well
+   * @throws when the mesh does not come up, with the end of wrangler's log
+   */
+  static async start(options: LocalMeshOptions, signal: AbortSignal): Promise<LocalMesh> {
+    const mesh = new LocalMesh(options);
+    try {
+      await mesh.#waitUntilUp(options.apiToken, signal);
+      return mesh;
+    } catch (error) {
+      await mesh.stop();
+      throw error;
+    }
+  }
+
+  /** Ends wrangler and all its children, and removes what they kept for this run. */
+  async stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    await this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    const { exitCode, signalCode, pid } = this.#wrangler;
+    if (pid !== undefined && exitCode === null && signalCode === null) {
+      const ended = once(this.#wrangler, "exit");
+      // To wrangler alone at first: it ends its children in order.
+      this.#wrangler.kill("SIGTERM");
+      await Promise.race([ended, delay(END_LIMIT_MS, undefined, { ref: false })]);
+    }
+    this.#killGroup();
+    // Its processes may write for another moment, into a folder that is being removed.
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    this.#undertaker.kill("SIGKILL");
+  }
+
+  async #waitUntilUp(apiToken: string, signal: AbortSignal): Promise<void> {
+    const late = AbortSignal.timeout(START_LIMIT_MS);
+    const ended = AbortSignal.any([signal, this.died, late]);
+    while (!ended.aborted) {
+      try {
+        // Not /healthz: another mesh on this port would answer that as well.
+        const response = await fetch(`${this.origin}/stores`, {
+          headers: { authorization: `Bearer ${apiToken}` },
+          signal: AbortSignal.any([ended, AbortSignal.timeout(5_000)]),
+        });
+        await response.body?.cancel();
+        if (response.ok) {
+          this.#isUp = true;
+          return;
+        }
+      } catch {
+        // Not listening yet; wrangler's end is seen by the loop's condition.
+      }
+      await delay(100);
+    }
+    if (signal.aborted || this.died.aborted) throw ended.reason;
+    throw new Error(`The local mesh did not come up in ${START_LIMIT_MS / 1000} s\n${this.logTail()}`);
+  }
+
+  #readLine(line: string, onLine: ((line: string) => void) | undefined): void {
+    if (line === "") return;
+    this.#tail.push(line);
+    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
+    if (this.#isUp && this.#stopped === null) onLine?.(line);
+  }
+
+  #obituary(how: string): string {
+    return `wrangler has ended (${how})\n${this.logTail()}`;
+  }
+
+  /** The last lines that wrangler wrote, as the end of an error message. */
+  logTail(): string {
+    return `The end of wrangler's log:\n${this.#tail.map((line) => `  | ${line}`).join("\n")}`;
+  }
+
+  #killGroup(): void {
+    const { pid } = this.#wrangler;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // ESRCH: nobody of the group is left, which is what was wanted.
+    }
+  }
+}
+
+/** Aborted when this process is told to end: by Ctrl-C, a signal, or the end of whoever started it or reads its output. */
+export function stopSignal(): AbortSignal {
+  const stopped = new AbortController();
+  const stop = (how: string) => stopped.abort(new Error(`Stopped by ${how}`));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
+  process.stdout.on("error", () => stop("a closed output"));
+  // npm hands a signal on to the shell that it runs a script in, and the shell dies of it without a word to us.
+  if (process.env["npm_lifecycle_event"] !== undefined) {
+    const shell = process.ppid;
+    setInterval(() => process.ppid !== shell && stop("the end of npm"), PARENT_CHECK_MS).unref();
+  }
+  return stopped.signal;
+}
+
+/** The two stores that [env.local] describes: `east` to copy from, `west` to copy to. */
+export function localStores(): { east: LocalStore; west: LocalStore } {
+  const text = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
+  const find = (name: string): LocalStore => {
+    const [, bucket, accessKeyId, secretAccessKey] =
+      new RegExp(
+        `^binding = "${name.toUpperCase()}"\\nbucket_name = "(.+)"\\n` +
+          `local_dev = .*accessKeyId = "(.+)", secretAccessKey = "(.+)"`,
+        "m",
+      ).exec(text) ?? [];
+    if (bucket === undefined || accessKeyId === undefined || secretAccessKey === undefined) {
+      throw new Error(`Cannot find the local bucket ${name.toUpperCase()} in [env.local] of wrangler.toml`);
+    }
+    return { name, bucket, accessKeyId, secretAccessKey };
+  };
+  return { east: find("east"), west: find("west") };
+}
+
+/** Whether nobody listens on a port of the loopback addresses. */
+export async function isPortFree(port: number): Promise<boolean> {
+  return (await canListen(port, "127.0.0.1")) && (await canListen(port, "::1"));
+}
+
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("Cannot find a free port");
+  return address.port;
+}
+
+/**
+ * What to type against a mesh that `npm run dev` serves, as paragraphs of a heading and commands for sh, bash or zsh.
+ * Every command may be pasted as it is, in this order.
+ */
+export function curlTour(origin: string, apiToken: string): { heading: string; commands: string }[] {
+  const { east, west } = localStores();
+  const source = `${east.name}:${east.bucket}/big.bin`;
+  const destination = `${west.name}:${west.bucket}`;
+  const idOf = `sed -n 's/^  "id": "\\(.*\\)",$/\\1/p'`;
+  return [
+    {
+      heading: "An object for the source store, put there over S3:",
+      commands: `
+mesh=${origin}
+auth="Authorization: Bearer ${apiToken}"
+head -c 100000000 /dev/urandom > /tmp/big.bin
+${signedCurl(east)} -T /tmp/big.bin $mesh${S3_PATH}/${east.bucket}/big.bin`,
+    },
+    {
+      heading: "Start a copy, and wait up to 30 seconds for its end:",
+      commands: `
+id=$(curl -s -H "$auth" $mesh/copies -d source=${source} -d destination=${destination}/big.bin -d partSize=8MiB | ${idOf})
+curl -H "$auth" "$mesh/copies/$id?wait=30"`,
+    },
+    {
+      heading: "Its part table, all copies, and the copied object read back:",
+      commands: `
+curl -H "$auth" $mesh/copies/$id/parts
+curl -H "$auth" $mesh/copies
+${signedCurl(west)} -o /tmp/back.bin $mesh${S3_PATH}/${west.bucket}/big.bin
+cmp /tmp/big.bin /tmp/back.bin && echo same`,
+    },
+    {
+      heading: "Cancel a copy in mid-upload (this one is slow, one part at a time):",
+      commands: `
+id=$(curl -s -H "$auth" $mesh/copies -d source=${source} -d destination=${destination}/never.bin -d partSize=5MiB -d concurrency=1 | ${idOf})
+sleep 2
+curl -H "$auth" -X POST $mesh/copies/$id/cancel
+curl -H "$auth" "$mesh/copies/$id?wait=30"`,
+    },
+    {
+      heading: "Every night at three, UTC; and once right now:",
+      commands: `
+curl -H "$auth" -X PUT $mesh/schedules/nightly -d '{"cron": "0 3 * * *", "copy": {"source": "${source}", "destination": "${destination}/nightly.bin"}}'
+curl -H "$auth" -X POST $mesh/schedules/nightly/run`,
+    },
+    {
+      heading:
+        "wrangler fires no Cron Trigger locally; do it by hand, for a schedule that is due every minute:",
+      commands: `
+curl -H "$auth" -X PUT $mesh/schedules/minutely -d '{"cron": "* * * * *", "copy": {"source": "${source}", "destination": "${destination}/minutely.bin"}}'
+curl "$mesh/cdn-cgi/handler/scheduled?cron=*+*+*+*+*"
+curl -H "$auth" $mesh/schedules/minutely
+curl -H "$auth" -X DELETE $mesh/schedules/minutely`,
+    },
+  ];
+}
+
+// curl signs; that the body is not part of the signature it leaves to be said, and the store insists on it.
+function signedCurl({ accessKeyId, secretAccessKey }: LocalStore): string {
+  const payload = '-H "x-amz-content-sha256: UNSIGNED-PAYLOAD"';
+  return `curl --aws-sigv4 aws:amz:auto:s3 --user ${accessKeyId}:${secretAccessKey} ${payload}`;
+}
+
+async function canListen(port: number, host: string): Promise<boolean> {
+  const server = createServer().listen(port, host);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    // A machine without IPv6 has no ::1 to be taken.
+    return (
+      error instanceof Error && "code" in error && error.code !== "EADDRINUSE" && error.code !== "EACCES"
+    );
+  }
+  server.close();
+  await once(server, "close");
+  return true;
+}
+
+function secretsFile(origin: string, apiToken: string): string {
+  const lines = [`API_TOKEN='${apiToken}'`];
+  for (const { name, bucket, accessKeyId, secretAccessKey } of Object.values(localStores())) {
+    const store = {
+      endpoint: origin + S3_PATH,
+      region: "auto",
+      accessKeyId,
+      secretAccessKey,
+      provider: "r2",
+      buckets: [bucket],
+    };
+    lines.push(`STORE_${name.toUpperCase()}='${JSON.stringify(store)}'`);
+  }
+  return lines.join("\n") + "\n";
+}
+
+function quietEnvironment(directory: string): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    WRANGLER_SEND_METRICS: "false",
+    WRANGLER_HIDE_BANNER: "true",
+    WRANGLER_LOG_PATH: join(directory, "logs"),
+    WRANGLER_REGISTRY_PATH: join(directory, "registry"), // two meshes at once are two, not one known to the other
+    CLOUDFLARE_CF_FETCH_ENABLED: "false", // no look-up of request.cf on the network, and no error where there is none
+  };
+}

@@ -1,0 +1,125 @@
+// The mesh under test: the built bundle in real workerd, with its stores configured as secrets. Calls go in over HTTP as
+// curl's would, and the bytes go over real loopback HTTP to the test stores.
+//
+// Invariant: every answer is as the API describes itself, and no answer and no log tells a secret.
+
+import { readFileSync } from "node:fs";
+import { checkAnswer } from "./api_answers.ts";
+import { type Answer, MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
+import type { TestStore } from "../store/store.ts";
+import { Workerd, type WorkerdOptions } from "./workerd.ts";
+
+export { MEMORY, textsBeside } from "./workerd.ts";
+export {
+  type Answer,
+  READ_TOKEN,
+  type ReportLine,
+  type Status,
+  type SyncStatus,
+  TOKEN,
+} from "./mesh_client.ts";
+
+export interface MeshOptions extends Omit<WorkerdOptions, "bindings"> {
+  readonly stores?: Readonly<Record<string, TestStore>>;
+  /** Fields of STORE_<NAME> beside endpoint and credentials. */
+  readonly storeFields?: Readonly<Record<string, Record<string, unknown>>>;
+  /** Bindings that win over the default ones; null removes one. */
+  readonly bindings?: Readonly<Record<string, string | null>>;
+}
+
+/** What STORE_<NAME> holds for a test store. */
+export function storeSecret(store: TestStore, fields: Readonly<Record<string, unknown>> = {}): string {
+  const { endpoint, region, credentials } = store;
+  return JSON.stringify({ endpoint, region, ...credentials, ...fields });
+}
+
+/** Each waits for some seconds. */
+const EVICTION_TRIES = 5;
+
+export class Mesh extends MeshClient {
+  readonly #workerd: Workerd;
+  readonly #secrets: readonly string[];
+  /** What the Workers have logged, line by line. */
+  readonly logged: readonly string[];
+
+  private constructor(workerd: Workerd, secrets: readonly string[]) {
+    super(workerd.url);
+    this.#workerd = workerd;
+    this.#secrets = secrets;
+    this.logged = workerd.logged;
+  }
+
+  static async start({ stores = {}, storeFields = {}, ...options }: MeshOptions): Promise<Mesh> {
+    const bindings: Record<string, string> = { API_TOKEN: TOKEN, API_TOKEN_READ: READ_TOKEN };
+    for (const [name, store] of Object.entries(stores)) {
+      bindings[`STORE_${name.toUpperCase()}`] = storeSecret(store, storeFields[name]);
+    }
+    for (const [name, value] of Object.entries(options.bindings ?? {})) {
+      if (value === null) delete bindings[name];
+      else bindings[name] = value;
+    }
+    return new Mesh(await Workerd.start({ ...options, bindings }), secretsOf(bindings));
+  }
+
+  /** Kills workerd as a power cut would. What is left to do is stop(), and a new start on the same directory. */
+  kill(): void {
+    this.#workerd.kill();
+  }
+
+  /** What workerd holds in memory at this moment. */
+  residentBytes(): number {
+    const status = readFileSync(`/proc/${this.#workerd.pid}/status`, "utf8");
+    return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
+  }
+
+  /** Evicts a Durable Object from memory once it has nothing to do, which on a busy machine may take a while. */
+  async evict(className: string, name: string): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const result = await this.#workerd.evict(className, name);
+      if (result === "ok") return;
+      if (tries === EVICTION_TRIES || !result.includes("active references")) throw new Error(result);
+    }
+  }
+
+  /** @throws Error when a secret of the configuration stands in the log */
+  async stop(): Promise<void> {
+    await this.#workerd.stop();
+    for (const line of this.logged) this.#checkSecrets("The log", line);
+  }
+
+  /** A call whose answer is as the API describes itself, and without a secret. */
+  override async call<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    request: { body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Answer<T>> {
+    const answer = await super.call<T>(method, path, request);
+    checkAnswer(method, path, answer);
+    this.#checkSecrets(`${method} ${path}`, answer.text);
+    return answer;
+  }
+
+  #checkSecrets(where: string, text: string): void {
+    if (this.#secrets.some((secret) => text.includes(secret)))
+      throw new Error(`${where} tells a secret: ${text}`);
+  }
+
+  /** @throws Error when the handler of the Cron Trigger throws */
+  async fireCron(at: Date): Promise<void> {
+    const outcome = await this.#workerd.fireCron(at, "* * * * *");
+    if (outcome !== "ok") throw new Error(`The Cron Trigger of ${at.toISOString()} ended with: ${outcome}`);
+  }
+}
+
+/** What must never be read anywhere: tokens, and what signs. */
+function secretsOf(bindings: Readonly<Record<string, string>>): string[] {
+  const found: string[] = [];
+  for (const [name, value] of Object.entries(bindings)) {
+    if (/^(?:API_TOKEN|API_TOKEN_READ|NOTIFY_SECRET)$/.test(name)) found.push(value);
+    if (!name.startsWith("STORE_")) continue;
+    for (const [, secret] of value.matchAll(/"(?:secretAccessKey|sessionToken)":\s*"([^"]{8,})"/g)) {
+      if (secret !== undefined) found.push(secret);
+    }
+  }
+  return found.filter((secret) => secret.length >= 8);
+}

@@ -1,0 +1,262 @@
+// One workerd with the mesh in it, and nothing else of ours or others: what a request costs here is what the mesh costs.
+//
+// What it needs: the bundle that wrangler builds, and the workerd that wrangler brings. Compatibility date, flags and
+// classes are those of wrangler.toml, so the Worker runs under the same rules here and in production. Durable Objects keep
+// their SQLite in a directory, alarms are workerd's own. A second Worker, on a port of its own, does what Cloudflare does
+// from outside: it fires the Cron Trigger and evicts Durable Objects.
+//
+// Invariant: no process and no temporary folder outlives stop(), and no process outlives this one. It knows nothing of the
+// mesh's API.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { type Interface, createInterface } from "node:readline";
+import { Readable } from "node:stream";
+
+export interface WorkerdOptions {
+  /** The main module. */
+  readonly bundlePath: string;
+  /** Modules beside it that it imports. */
+  readonly modulePaths?: readonly string[];
+  /** Secrets and variables. */
+  readonly bindings: Readonly<Record<string, string>>;
+  /** Where the Durable Objects are kept between two meshes; default: in memory, gone with this one. */
+  readonly directory?: string;
+  /** Answers all that the Workers fetch, in place of the network: for host names that no resolver knows. */
+  readonly outbound?: (request: IncomingMessage, response: ServerResponse) => void;
+}
+
+// A copy is three small databases, and a disk takes its time.
+export const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+// The package tells the path of the executable for this machine; it has no types.
+const { default: WORKERD } = createRequire(import.meta.url)("workerd") as { default: string };
+const CONFIGURATION = readFileSync(join(import.meta.dirname, "../../wrangler.toml"), "utf8");
+const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1] ?? "";
+const COMPATIBILITY_FLAGS = listOf(/^compatibility_flags = (\[.*\])/m.exec(CONFIGURATION)?.[1]);
+/** Durable Object classes that the configuration names. */
+export const CLASSES: readonly string[] = [
+  ...new Set(
+    [...CONFIGURATION.matchAll(/^new_sqlite_classes = (\[.*\])/gm)].flatMap(([, names]) => listOf(names)),
+  ),
+];
+
+const CONTROL = `
+import unsafe from "workerd:unsafe";
+export default {
+  async fetch(request, env) {
+    const { pathname, searchParams } = new URL(request.url);
+    try {
+      if (pathname === "/evict") {
+        await unsafe.evict(env[searchParams.get("class")].getByName(searchParams.get("name")));
+        return new Response("ok");
+      }
+      const scheduledTime = new Date(Number(searchParams.get("at")));
+      return new Response((await env.MESH.scheduled({ scheduledTime, cron: searchParams.get("cron") })).outcome);
+    } catch (error) {
+      return new Response(String(error));
+    }
+  },
+};
+`;
+
+interface Started {
+  readonly child: ChildProcess & { readonly pid: number };
+  readonly ended: Promise<unknown>;
+  readonly directory: string;
+  readonly outbound: Server | null;
+  readonly ports: Readonly<Record<Socket, string>>;
+  readonly logged: readonly string[];
+}
+
+const SOCKETS = ["mesh", "control"] as const;
+type Socket = (typeof SOCKETS)[number];
+
+export class Workerd {
+  readonly url: URL;
+  readonly pid: number;
+  /** What the Workers have logged, line by line. */
+  readonly logged: readonly string[];
+  readonly #started: Started;
+
+  private constructor(started: Started) {
+    this.url = new URL(`http://127.0.0.1:${started.ports.mesh}`);
+    this.pid = started.child.pid;
+    this.logged = started.logged;
+    this.#started = started;
+  }
+
+  /** @throws Error when workerd ends instead, with what it wrote */
+  static async start(options: WorkerdOptions): Promise<Workerd> {
+    const directory = mkdtempSync(join(MEMORY, "bucket-brigade-workerd-"));
+    const outbound = options.outbound === undefined ? null : await listen(options.outbound);
+    writeFileSync(join(directory, "workerd.capnp"), configurationOf(directory, options, outbound));
+    writeFileSync(join(directory, "control.js"), CONTROL);
+    const child = spawn(
+      WORKERD,
+      ["serve", "--experimental", "--control-fd=3", join(directory, "workerd.capnp")],
+      { stdio: ["ignore", "pipe", "pipe", "pipe"], env: { ...process.env, TZ: "UTC" } },
+    );
+    const ended = once(child, "close");
+    const logged: string[] = [];
+    const [, output, errors, control] = child.stdio;
+    for (const stream of [output, errors]) linesOf(stream).on("line", (line) => readLogLine(line, logged));
+    const ports = await Promise.race([portsOf(linesOf(control)), ended.then(() => null)]);
+    const { pid } = child;
+    if (ports === null || pid === undefined) throw new Error(`workerd did not start:\n${logged.join("\n")}`);
+    const onExit = () => child.kill("SIGKILL");
+    process.once("exit", onExit);
+    void ended.finally(() => process.off("exit", onExit));
+    return new Workerd({ child: Object.assign(child, { pid }), ended, directory, outbound, ports, logged });
+  }
+
+  /** As a power cut would. What is left to do is stop(), and a new start on the same directory. */
+  kill(): void {
+    this.#started.child.kill("SIGKILL");
+  }
+
+  async stop(): Promise<void> {
+    const { ended, directory, outbound } = this.#started;
+    this.kill();
+    await ended;
+    outbound?.closeAllConnections();
+    outbound?.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+
+  /** Fires the Cron Trigger. @returns how the Worker's handler ended: "ok" or otherwise */
+  async fireCron(at: Date, cron: string): Promise<string> {
+    return await this.#control(`/cron?${new URLSearchParams({ at: String(at.getTime()), cron })}`);
+  }
+
+  /** Evicts a Durable Object from memory. @returns "ok", or the reason why it stays */
+  async evict(className: string, name: string): Promise<string> {
+    return await this.#control(`/evict?${new URLSearchParams({ class: className, name })}`);
+  }
+
+  async #control(path: string): Promise<string> {
+    return await (await fetch(`http://127.0.0.1:${this.#started.ports.control}${path}`)).text();
+  }
+}
+
+/** What a bundle imports as text: wrangler puts a digest before their names. */
+export function textsBeside(bundlePath: string): string[] {
+  const directory = dirname(bundlePath);
+  const names = readdirSync(directory).filter((name) => /^[0-9a-f]{40}-/.test(name));
+  return names.map((name) => join(directory, name));
+}
+
+function listOf(json: string | undefined): string[] {
+  return json === undefined ? [] : (JSON.parse(json) as string[]);
+}
+
+/** A line is JSON with our line as its message, or what workerd has to say outside of Workers. */
+function readLogLine(line: string, logged: string[]): void {
+  const { level, message } = line.startsWith("{")
+    ? (JSON.parse(line) as { level: string; message: string })
+    : { level: "says", message: line };
+  logged.push(message);
+  // What is not a line of ours is a complaint of workerd's: whoever runs the tests should see it.
+  if (!message.startsWith("{")) console.log(`workerd ${level}: ${message}`);
+}
+
+async function listen(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
+  const server = createServer({ maxHeaderSize: 64 * 1024, requestTimeout: 0 }, answer).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+function linesOf(input: unknown): Interface {
+  if (!(input instanceof Readable)) throw new TypeError("workerd was started without this pipe");
+  return createInterface({ input });
+}
+
+/** workerd tells on its control channel, in lines of JSON, on which ports it listens. */
+async function portsOf(lines: Interface): Promise<Record<Socket, string> | null> {
+  const found = new Map<string, string>();
+  for await (const line of lines) {
+    const { event, socket, port } = JSON.parse(line) as { event: string; socket?: string; port?: number };
+    if (event === "listen" && socket !== undefined) found.set(socket, String(port));
+    const [mesh, theControl] = SOCKETS.map((name) => found.get(name));
+    if (mesh !== undefined && theControl !== undefined) return { mesh, control: theControl };
+  }
+  return null;
+}
+
+function configurationOf(directory: string, options: WorkerdOptions, outbound: Server | null): string {
+  const { bundlePath, modulePaths = [], bindings } = options;
+  const objects = options.directory ?? join(directory, "objects");
+  mkdirSync(objects, { recursive: true });
+  const modules = [
+    ...[bundlePath, ...modulePaths].map((path) => ({ path, kind: "esModule" })),
+    ...textsBeside(bundlePath).map((path) => ({ path, kind: "text" })),
+  ].map(({ path, kind }) => {
+    // Cap'n Proto embeds files from beside its own.
+    copyFileSync(path, join(directory, basename(path)));
+    return `(name = ${quote(basename(path))}, ${kind} = embed ${quote(basename(path))})`;
+  });
+  const namespaces = CLASSES.map(
+    (name) => `(className = "${name}", uniqueKey = "${name}", enableSql = true)`,
+  );
+  const texts = Object.entries(bindings).map(
+    ([name, text]) => `(name = ${quote(name)}, text = ${quote(text)})`,
+  );
+  const controlled = CLASSES.map(
+    (name) => `(name = "${name}", durableObjectNamespace = (className = "${name}", serviceName = "mesh"))`,
+  );
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "mesh", worker = .mesh),
+    (name = "control", worker = .control),
+    (name = "objects", disk = (path = ${quote(objects)}, writable = true)),
+    (name = "internet", ${networkOf(outbound)}),
+  ],
+  sockets = ${list(SOCKETS.map((name) => `(name = "${name}", address = "127.0.0.1:0", http = (), service = "${name}")`))},
+  structuredLogging = true,
+);
+const mesh :Workerd.Worker = (
+  modules = ${list(modules)},
+  compatibilityDate = ${quote(COMPATIBILITY_DATE)},
+  compatibilityFlags = ${list(COMPATIBILITY_FLAGS.map(quote))},
+  durableObjectNamespaces = ${list(namespaces)},
+  durableObjectStorage = (localDisk = "objects"),
+  bindings = ${list(texts)},
+);
+const control :Workerd.Worker = (
+  modules = [(name = "control.js", esModule = embed "control.js")],
+  compatibilityDate = ${quote(COMPATIBILITY_DATE)},
+  compatibilityFlags = ["unsafe_module", "service_binding_extra_handlers"],
+  bindings = [(name = "MESH", service = "mesh"), ${controlled.join(", ")}],
+);
+`;
+}
+
+function networkOf(outbound: Server | null): string {
+  const address = outbound?.address();
+  return typeof address === "object" && address !== null
+    ? `external = (address = "127.0.0.1:${address.port}", http = ())`
+    : 'network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))';
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
+
+function list(items: readonly string[]): string {
+  return `[${items.join(", ")}]`;
+}

@@ -1,0 +1,276 @@
+// The table of the README's section "Security", a test for each row: who may do what, and what nobody may.
+
+import { createServer, request as httpRequest } from "node:http";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { afterAll, expect, test } from "vitest";
+import { OPERATIONS } from "../../../src/front/operations.ts";
+import { READ_TOKEN, TOKEN, storeSecret } from "../../mesh/mesh.ts";
+import { openWorld } from "../world.ts";
+
+/** Answers whatever it is asked with a redirect, and counts. */
+const elsewhere: string[] = [];
+const redirecting = createServer((request, response) => {
+  elsewhere.push(request.url ?? "");
+  response.writeHead(307, { location: `http://127.0.0.1:${portOf(redirecting)}/stolen` }).end();
+}).listen(0, "127.0.0.1");
+await once(redirecting, "listening");
+afterAll(() => redirecting.close());
+
+const {
+  mesh,
+  stores: { east, west },
+} = await openWorld(
+  { east: { buckets: ["source"] }, west: { buckets: ["destination", "other"] } },
+  (stores) => ({
+    bindings: {
+      STORE_FENCED: storeSecret(stores.west, { buckets: ["destination"] }),
+      STORE_ARCHIVE: storeSecret(stores.west, { readOnly: true }),
+      STORE_ASTRAY: storeSecret(stores.east, { endpoint: `http://127.0.0.1:${portOf(redirecting)}` }),
+    },
+  }),
+);
+
+function portOf(server: { address(): unknown }): number {
+  return (server.address() as { port: number }).port;
+}
+
+const good = { source: "east:source/a", destination: "west:destination/a" };
+const ID = "01jzzzzzzzzzzzzzzzzzzzzzzz";
+const routes = Object.entries(OPERATIONS).map(([route, { open }]) => {
+  const [method = "", path = ""] = route.split(" ");
+  return { route, method, path: path.replace(":id", ID).replace(":name", "nobody"), isOpen: open === true };
+});
+
+test("without a token: the usage, the page, liveness and the description of the API, and nothing else", async () => {
+  for (const { method, path, isOpen, route } of routes) {
+    const answer = await mesh.call(method, path, { headers: { authorization: "" } });
+    expect([route, answer.status === 401], route).toEqual([route, !isOpen]);
+    if (!isOpen) expect(answer.body["code"]).toBe("token_missing");
+  }
+});
+
+test("with the reading token: every GET, and no call that changes anything", async () => {
+  const headers = { authorization: `Bearer ${READ_TOKEN}` };
+  for (const { method, path, route } of routes) {
+    const answer = await mesh.call(method, path, { headers });
+    expect([route, answer.body["code"] === "token_read_only"]).toEqual([route, method !== "GET"]);
+    expect(answer.status === 401, route).toBe(false);
+  }
+});
+
+test("a token in the address is no token: addresses are logged, bookmarked and sent on", async () => {
+  for (const query of [`access_token=${TOKEN}`, `token=${TOKEN}`]) {
+    const response = await fetch(new URL(`/copies?${query}`, mesh.url));
+    expect(response.status).toBe(401);
+    await response.body?.cancel();
+  }
+});
+
+test("a token is compared as a whole: what is right of it makes no difference that could be timed", async () => {
+  // Digests of both are compared, so a right beginning is as wrong as any other; of the answers nothing tells them apart.
+  const wrong = [TOKEN.slice(0, -1), `${TOKEN}x`, `${TOKEN.slice(0, -1)}x`, "x".repeat(TOKEN.length), "x"];
+  const answers = await Promise.all(
+    wrong.map((token) => mesh.call("GET", "/copies", { headers: { authorization: `Bearer ${token}` } })),
+  );
+  expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+  expect(answers[0]?.body["code"]).toBe("token_wrong");
+});
+
+test.for<[what: string, body: Record<string, unknown>]>([
+  ["a URL as source", { ...good, source: "http://169.254.169.254/latest/meta-data" }],
+  ["a URL as destination", { ...good, destination: "https://evil.example/bucket/key" }],
+  ["a store that is a host", { ...good, source: { store: "127.0.0.1:80", bucket: "source", key: "a" } }],
+  ["a store that is a property of every object", { ...good, source: "__proto__:source/a" }],
+  ["an endpoint in the request", { ...good, endpoint: "http://169.254.169.254" }],
+  [
+    "an endpoint in the object",
+    { ...good, source: { store: "east", bucket: "source", key: "a", endpoint: "http://x" } },
+  ],
+  [
+    "a report at another host",
+    { source: "east:source/", destination: "west:destination/", report: "http://x/y" },
+  ],
+])("no request chooses a host to talk to: %s is refused", async ([, body]) => {
+  const before = east.count() + west.count();
+  for (const path of ["/copies", "/syncs"]) {
+    const answer = await mesh.call("POST", path, { body });
+    expect(answer.status).toBe(400);
+  }
+  expect(east.count() + west.count()).toBe(before);
+});
+
+test("a store that redirects is not followed, and gets no second request signed", async () => {
+  const status = await mesh.copy({ source: "astray:source/a", destination: "west:destination/astray" });
+  expect(status.phase).not.toBe("completed");
+  expect(elsewhere.filter((url) => url.startsWith("/stolen"))).toEqual([]);
+  if (status.phase === "blocked") await mesh.cancel(status.id);
+});
+
+test.for<[what: string, destination: unknown, code: string]>([
+  ["another bucket of a fenced store", "fenced:other/a", "bucket_not_allowed"],
+  ["a bucket that climbs", { store: "fenced", bucket: "..", key: "other/a" }, "invalid_bucket"],
+  [
+    "a bucket with a path in it",
+    { store: "fenced", bucket: "destination/../other", key: "a" },
+    "invalid_bucket",
+  ],
+  [
+    "a bucket with an encoded path",
+    { store: "fenced", bucket: "destination%2F..%2Fother", key: "a" },
+    "invalid_bucket",
+  ],
+  ["a store that is read only", "archive:destination/a", "store_read_only"],
+])("a bucket is not left: %s is refused", async ([, destination, code]) => {
+  const answer = await mesh.call("POST", "/copies", { body: { ...good, destination } });
+  expect([answer.status, answer.body["code"]]).toEqual([code === "invalid_bucket" ? 400 : 403, code]);
+});
+
+test.for([
+  "../other/climb",
+  "a/../../other/climb",
+  "./climb",
+  "%2e%2e/other/climb",
+  "//other/climb",
+  "?versionId=x",
+  "a#b",
+])("the key %j stays a key of its bucket", async (key) => {
+  east.put("source", "climber", "C");
+  const status = await mesh.copy({
+    source: "east:source/climber",
+    destination: { store: "fenced", bucket: "destination", key },
+  });
+  expect(status.phase).toBe("completed");
+  expect(west.bytes("destination", key).toString()).toBe("C");
+  expect(west.objects("other")).toEqual([]);
+});
+
+test("an error names fields and codes, and neither a secret nor where in the code it was", async () => {
+  const answers = [
+    await mesh.call("POST", "/copies", { body: `{"source": "${TOKEN}`, headers: { "x-secret": TOKEN } }),
+    await mesh.call("POST", "/copies", { body: { ...good, source: "nowhere:a/b" } }),
+    await mesh.call("GET", "/nothing/at/all"),
+    await mesh.call("GET", "/stores"),
+  ].slice(1);
+  for (const { text } of answers) {
+    expect(text).not.toMatch(/\bat \w+ \(|\.ts:\d+|front\.js/);
+    expect(text).not.toContain(east.credentials.secretAccessKey);
+    expect(text).not.toContain(east.credentials.accessKeyId);
+  }
+});
+
+test("what a store says of the request is told without what it was signed with", async () => {
+  const { accessKeyId, secretAccessKey } = east.credentials;
+  east.put("source", "loud", "L");
+  east.fault(
+    { operation: ["HeadObject", "GetObject"] },
+    { kind: "answer", code: "SignatureDoesNotMatch", message: "The signature does not match" },
+  );
+  const status = await mesh.copy({ ...good, source: "east:source/loud" });
+  expect(status.phase).toBe("blocked");
+  expect(JSON.stringify(status)).not.toMatch(/X-Amz-Signature|AWS4-HMAC/);
+  await mesh.cancel(status.id);
+  // Every answer and every line of the log of every test is searched likewise, at the end of each test file.
+  const log = mesh.logged.join("\n");
+  for (const secret of [TOKEN, READ_TOKEN, secretAccessKey, accessKeyId]) expect(log).not.toContain(secret);
+  expect(log).toContain(status.id);
+});
+
+test("a body of more than 64 KiB is refused, whether it says so or not", async () => {
+  const said = await mesh.call("POST", "/copies", { body: { ...good, more: "x".repeat(70_000) } });
+  expect([said.status, said.body["code"]]).toEqual([413, "body_too_large"]);
+  const chunks = Array.from({ length: 3 }, () => new Uint8Array(30_000).fill(0x20));
+  const unsaid = await fetch(new URL("/copies", mesh.url), {
+    method: "POST",
+    headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
+    body: ReadableStream.from(chunks),
+    duplex: "half",
+  });
+  expect(unsaid.status).toBe(413);
+});
+
+test("a client that sends its request slowly, or reads its answer not at all, holds up nobody else", async () => {
+  const slow = httpRequest(new URL("/copies", mesh.url), {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${TOKEN}`,
+      "content-type": "application/json",
+      "content-length": "1000",
+    },
+  });
+  slow.on("error", () => {}); // it is cut off below
+  slow.write('{"source":');
+  east.put("source", "quick", "Q");
+  const gate = west.hold({ operation: "PutObject", key: "quick" });
+  const id = await mesh.startCopy({ source: "east:source/quick", destination: "west:destination/quick" });
+  await west.waitFor(() => gate.waiting.length === 1);
+  const deaf = connect(Number(mesh.url.port), mesh.url.hostname);
+  deaf.on("error", () => {});
+  deaf.pause();
+  deaf.write(`GET /copies/${id}/events HTTP/1.1\r\nHost: mesh\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`);
+  gate.release();
+  expect(await mesh.ended(id)).toMatchObject({ phase: "completed" });
+  slow.destroy();
+  deaf.destroy();
+});
+
+test("the page may run its own script, talk to its own mesh, and nothing else, and stands in no frame", async () => {
+  const { headers, text } = await mesh.call("GET", "/", {
+    headers: { accept: "text/html", authorization: "" },
+  });
+  const policy = new Map(
+    (headers.get("content-security-policy") ?? "").split("; ").map((directive) => {
+      const [name = "", ...values] = directive.split(" ");
+      return [name, values.join(" ")] as const;
+    }),
+  );
+  expect(policy.get("default-src")).toBe("'none'");
+  expect(policy.get("script-src")).toMatch(/^'sha256-[A-Za-z0-9+/]{43}='$/);
+  expect(policy.get("style-src")).toMatch(/^'sha256-[A-Za-z0-9+/]{43}='$/);
+  expect(policy.get("connect-src")).toBe("'self'");
+  expect(policy.get("frame-ancestors")).toBe("'none'");
+  expect(policy.get("base-uri")).toBe("'none'");
+  expect(policy.get("form-action")).toBe("'none'");
+  expect(policy.get("require-trusted-types-for")).toBe("'script'");
+  expect(headers.get("x-content-type-options")).toBe("nosniff");
+  expect(headers.get("referrer-policy")).toBe("no-referrer");
+  expect(text).not.toMatch(/(?:src|href)="https?:/);
+  expect(text).not.toMatch(/innerHTML|insertAdjacentHTML|document\.write|\beval\(/);
+});
+
+test("another site's page can neither call nor read: no cookie counts, and no answer allows another origin", async () => {
+  const site = { origin: "https://evil.example", cookie: `token=${TOKEN}` };
+  for (const [method, headers] of [
+    ["GET", site],
+    ["POST", { ...site, "content-type": "text/plain" }],
+    [
+      "OPTIONS",
+      { ...site, "access-control-request-method": "POST", "access-control-request-headers": "authorization" },
+    ],
+  ] as const) {
+    const body = method === "POST" ? { body: JSON.stringify(good) } : {};
+    const answer = await mesh.call(method, "/copies", {
+      headers: { ...headers, authorization: "" },
+      ...body,
+    });
+    expect(answer.status).toBe(401);
+    expect([...answer.headers.keys()].filter((name) => name.startsWith("access-control-"))).toEqual([]);
+  }
+  expect(east.count() + west.count()).toBe(0);
+});
+
+test("no answer is taken for something else than it says, or kept by anybody between", async () => {
+  const { id } = await mesh.copy({ source: "east:source/none", destination: "west:destination/none" });
+  for (const path of [
+    "/copies",
+    `/copies/${id}`,
+    "/stores",
+    "/metrics",
+    `/copies/${id}/progress`,
+    "/nothing",
+  ]) {
+    const { headers } = await mesh.call("GET", path);
+    expect([path, headers.get("x-content-type-options")]).toEqual([path, "nosniff"]);
+    expect([path, headers.get("cache-control")?.startsWith("no-store")]).toEqual([path, true]);
+  }
+});

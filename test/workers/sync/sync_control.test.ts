@@ -1,0 +1,186 @@
+// Pause, resume and cancel; large objects beside small ones; how much is under way at once.
+
+import { beforeEach, expect, test } from "vitest";
+import { type Status, storeSecret } from "../../mesh/mesh.ts";
+import { MIB, openWorld } from "../world.ts";
+
+const {
+  mesh,
+  stores: { east, west },
+} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
+  bindings: { STORE_NARROW: storeSecret(stores.west, { maxConcurrency: 3 }) },
+}));
+
+beforeEach(() => {
+  for (const [store, bucket] of [
+    [east, "source"],
+    [west, "destination"],
+  ] as const)
+    for (const { key } of store.objects(bucket)) store.delete(bucket, key);
+});
+
+const request = (more: Record<string, unknown> = {}) => ({
+  source: "east:source/p/",
+  destination: "west:destination/p/",
+  ...more,
+});
+
+function fill(count: number): void {
+  for (let n = 0; n < count; n++) east.put("source", `p/${String(n).padStart(5, "0")}`, `object ${n}`);
+}
+
+const copiedKeys = () =>
+  west
+    .objects("destination")
+    .map(({ key }) => key)
+    .filter((key) => key.startsWith("p/"));
+const putsOfObjects = () =>
+  west.requests({ operation: "PutObject" }).filter(({ key }) => key?.startsWith("p/") === true);
+
+test("never more than five transfers run in one lane, and as many as concurrency allows in all", async () => {
+  fill(400);
+  const gate = west.hold({ operation: "PutObject" }, "before-body");
+  const id = await mesh.startSync(request({ lanes: 4 }));
+  await west.waitFor(() => gate.waiting.length === 20);
+  const perLane = [...Map.groupBy(gate.waiting, ({ lane }) => lane).values()].map((puts) => puts.length);
+  expect(perLane).toEqual([5, 5, 5, 5]);
+  gate.release();
+  const status = await mesh.syncEnded(id);
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 400 } });
+  expect(west.peaks().requests).toBeLessThanOrEqual(20 + 3);
+});
+
+test("a store's maxConcurrency bounds a sync", async () => {
+  fill(60);
+  const gate = west.hold({ operation: "PutObject" }, "before-body");
+  const id = await mesh.startSync(request({ destination: "narrow:destination/p/" }));
+  await west.waitFor(() => gate.waiting.length === 3);
+  gate.release();
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 60 } });
+  expect(west.peaks().requests).toBeLessThanOrEqual(3 + 2);
+});
+
+test("each object costs one GET and one PUT, and a page of keys one listing of each side", async () => {
+  fill(1500);
+  await mesh.sync(request());
+  expect(east.count("GetObject")).toBe(1500);
+  expect(putsOfObjects()).toHaveLength(1500);
+  expect(east.count() - east.count("GetObject")).toBe(east.count("ListObjectsV2"));
+  expect(east.count("ListObjectsV2")).toBe(2);
+  // The rest at the destination: its own listing, and the report.
+  expect(west.count() - 1500).toBeLessThanOrEqual(2);
+});
+
+test("a paused sync hands out nothing more, and resumed goes on where it was: each object is copied once", async () => {
+  fill(300);
+  const gate = west.hold({ operation: "PutObject" }, "before-body");
+  const id = await mesh.startSync(request({ lanes: 1 }));
+  await west.waitFor(() => gate.waiting.length === 5);
+  const paused = await mesh.call<{ phase: string; resumesIn: string }>("POST", `/syncs/${id}/pause`);
+  expect(paused.body.phase).toBe("paused");
+  gate.release();
+  // What runs may finish.
+  const still = await mesh.untilSync(id, ({ inFlight }) => inFlight.batches === 0);
+  expect(still.phase).toBe("paused");
+  expect(still.objects.underWay).toBeGreaterThan(0);
+  expect(copiedKeys()).toHaveLength(still.objects.copied);
+  await mesh.call("POST", `/syncs/${id}/resume`);
+  expect(await mesh.syncEnded(id)).toMatchObject({
+    phase: "completed",
+    objects: { copied: 300, underWay: 0 },
+  });
+  expect(putsOfObjects()).toHaveLength(300);
+});
+
+test("a cancelled sync stops what runs, and every key that was listed has its line", async () => {
+  fill(300);
+  const gate = west.hold({ operation: "PutObject" }, "before-body");
+  const id = await mesh.startSync(request({ lanes: 2 }));
+  await west.waitFor(() => gate.waiting.length === 10);
+  await mesh.call("POST", `/syncs/${id}/cancel`);
+  const status = await mesh.untilSync(id, ({ phase }) => phase === "reporting" || phase === "cancelled");
+  gate.release();
+  const ended = await mesh.syncEnded(id);
+  expect(ended).toMatchObject({
+    phase: "cancelled",
+    objects: { listed: 300, copied: 0, skipped: 300, underWay: 0 },
+  });
+  expect(status.skippedBy).toEqual({ cancelled: 300 });
+  expect(await mesh.report(id)).toHaveLength(300);
+  expect(copiedKeys()).toEqual([]);
+  // Once more changes nothing.
+  expect((await mesh.call<{ phase: string }>("POST", `/syncs/${id}/cancel`)).body.phase).toBe("cancelled");
+});
+
+test("a large object becomes a copy of its own, and the sync tells how it ended", async () => {
+  fill(20);
+  east.putGenerated("source", "p/large", { size: 9 * MIB, seed: "large", computeEtag: true });
+  east.putGenerated("source", "p/larger", { size: 70 * MIB, seed: "larger" });
+  const status = await mesh.sync({ ...request(), location: "sam" });
+  expect(status, JSON.stringify(status)).toMatchObject({
+    phase: "completed",
+    objects: { copied: 22 },
+    location: "sam",
+  });
+  expect(west.bytes("destination", "p/large").equals(east.bytes("source", "p/large"))).toBe(true);
+  expect(west.get("destination", "p/larger")?.parts).toHaveLength(2);
+  const lines = await mesh.report(status.id);
+  expect(lines.find(({ key }) => key === "p/larger")).toMatchObject({ action: "copied", size: 70 * MIB });
+  const { body } = await mesh.call<{ copies: { id: string; phase: string }[] }>("GET", "/copies");
+  const copies = body.copies.slice(0, 2);
+  expect(copies.map(({ phase }) => phase)).toEqual(["completed", "completed"]);
+  for (const { id } of copies) expect(await mesh.status(id)).toMatchObject({ location: "sam" });
+  // Its ETag is not the source's: the record in its metadata tells the second run what it is.
+  const again = await mesh.sync(request());
+  expect(again).toMatchObject({ phase: "completed", objects: { copied: 0, skipped: 22 } });
+  const known = (await mesh.report(again.id)).find(({ key }) => key === "p/larger");
+  expect(known).toMatchObject({ action: "skipped", reason: "equal", proof: "record" });
+});
+
+test("only a few large objects are copied at once, within the concurrency of the sync", async () => {
+  for (let n = 0; n < 6; n++) east.putGenerated("source", `p/${n}`, { size: 80 * MIB, seed: "l" });
+  const gate = west.hold({ operation: "UploadPart" }, "before-body");
+  const id = await mesh.startSync(request({ lanes: 2 }));
+  await west.waitFor(() => gate.waiting.length === 6);
+  expect((await mesh.syncStatus(id)).inFlight).toMatchObject({ largeRunning: 3, largeWaiting: 3 });
+  gate.release();
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 6 } });
+  expect(west.peaks().uploadParts).toBeLessThanOrEqual(6);
+});
+
+test("large copies pause, go on and are cancelled with their sync", async () => {
+  east.putGenerated("source", "p/large", { size: 80 * MIB, seed: "large" });
+  const gate = west.hold({ operation: "UploadPart" }, "before-body");
+  const id = await mesh.startSync(request({ lanes: 2 }));
+  await west.waitFor(() => gate.waiting.length === 2);
+  const copyId = west.requests({ operation: "UploadPart" })[0]?.copy ?? "";
+  const phaseOf = async () => (await mesh.call<Status>("GET", `/copies/${copyId}`)).body.phase;
+  await mesh.call("POST", `/syncs/${id}/pause`);
+  await mesh.until(copyId, ({ phase }) => phase === "paused");
+  await mesh.call("POST", `/syncs/${id}/resume`);
+  await mesh.until(copyId, ({ phase }) => phase === "uploading");
+  await mesh.call("POST", `/syncs/${id}/cancel`);
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "cancelled", objects: { listed: 1, skipped: 1 } });
+  gate.release();
+  expect(await phaseOf()).toBe("cancelled");
+  expect(copiedKeys()).toEqual([]);
+  expect(west.uploads()).toEqual([]);
+});
+
+test("a large object that cannot be copied is a failure of its key", async () => {
+  fill(3);
+  east.putGenerated("source", "p/large", { size: 80 * MIB, seed: "large" });
+  west.fault({ operation: "CreateMultipartUpload" }, { kind: "answer", code: "AccessDenied" });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { copied: 3, failed: 1 },
+    failures: [{ key: "p/large", code: "destination_access_denied" }],
+  });
+  west.clearFaults();
+  await mesh.call("POST", `/syncs/${status.id}/retry`);
+  expect(await mesh.syncEnded(status.id)).toMatchObject({
+    phase: "completed",
+    objects: { copied: 4, failed: 0 },
+  });
+});

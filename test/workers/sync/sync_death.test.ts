@@ -1,0 +1,142 @@
+// The whole runtime dies by SIGKILL in the middle of a sync, with its state on disk, and starts again. All die at once,
+// each in a world of its own, since what wakes a sync whose runtime has died takes seconds.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { inject, test } from "vitest";
+import { MEMORY, Mesh } from "../../mesh/mesh.ts";
+import { type FaultMatch, type Stage, startStore } from "../../store/store.ts";
+import { MIB } from "../world.ts";
+
+const OBJECTS = 600;
+/** Two requests of DeleteObjects. */
+const EXTRA = 600;
+/** The source is listed in two pages. */
+const PAGE_KEYS = 400;
+
+const keyOf = (n: number) => `p/${String(n).padStart(5, "0")}`;
+
+interface Death {
+  readonly name: string;
+  readonly store: "east" | "west";
+  readonly at: FaultMatch;
+  readonly stage: Stage;
+  /** Requests of that kind that pass before. */
+  readonly after: number;
+  /** Requests of that kind that wait when the runtime is killed. */
+  readonly waiting: number;
+}
+
+const OBJECT = /^p\/\d{5}$/;
+const DEATHS: readonly Death[] = [
+  {
+    name: "while the second page is listed",
+    store: "east",
+    at: { operation: "ListObjectsV2" },
+    stage: "before-answer",
+    after: 1,
+    waiting: 1,
+  },
+  {
+    name: "while objects are sent",
+    store: "west",
+    at: { operation: "PutObject", key: OBJECT },
+    stage: "before-work",
+    after: 150,
+    waiting: 20,
+  },
+  {
+    name: "when objects are stored and nobody has heard of it",
+    store: "west",
+    at: { operation: "PutObject", key: OBJECT },
+    stage: "before-answer",
+    after: 150,
+    waiting: 20,
+  },
+  {
+    name: "while a large object is copied",
+    store: "west",
+    at: { operation: "UploadPart" },
+    stage: "before-work",
+    after: 1,
+    waiting: 1,
+  },
+  {
+    name: "when keys are deleted and nobody has heard of it",
+    store: "west",
+    at: { operation: "DeleteObjects" },
+    stage: "before-answer",
+    after: 1,
+    waiting: 1,
+  },
+  {
+    name: "when a part of the report is stored and nobody has heard of it",
+    store: "west",
+    at: { operation: "PutObject", key: /ndjson$/ },
+    stage: "before-answer",
+    after: 0,
+    waiting: 1,
+  },
+];
+
+test.concurrent.for(DEATHS)(
+  "killed $name, the sync goes on: no key is lost, none is counted twice, none is sent again that is there",
+  { timeout: 180_000 },
+  async ({ store, at, stage, after, waiting }, { expect, onTestFinished }) => {
+    const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    await using east = await startStore({ buckets: ["source"], maxPageKeys: PAGE_KEYS });
+    await using west = await startStore({ buckets: ["destination"] });
+    // A third is there already, and some keys are only there.
+    for (let n = 0; n < OBJECTS; n++) east.put("source", keyOf(n), `object ${n}`);
+    for (let n = 0; n < OBJECTS; n += 3) west.put("destination", keyOf(n), `object ${n}`);
+    for (let n = 0; n < EXTRA; n++) west.put("destination", `p/extra-${n}`, "x");
+    east.putGenerated("source", "p/0-large", { size: 70 * MIB, seed: "large" });
+    const start = async () => {
+      const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory });
+      onTestFinished(async () => await mesh.stop());
+      return mesh;
+    };
+
+    const side = store === "east" ? east : west;
+    const gate = side.hold(at, stage, { after });
+    const killed = await start();
+    const id = await killed.startSync({
+      source: "east:source/p/",
+      destination: "west:destination/p/",
+      delete: true,
+      maxDeletes: EXTRA,
+      lanes: 4,
+    });
+    await side.waitFor(() => gate.waiting.length >= waiting);
+    killed.kill();
+    await killed.stop();
+    const mesh = await start();
+    gate.release();
+    const status = await mesh.syncEnded(id);
+    expect(status.phase, JSON.stringify(status)).toBe("completed");
+    const already = Math.ceil(OBJECTS / 3);
+    expect(status.objects).toEqual({
+      listed: OBJECTS + 1,
+      copied: OBJECTS + 1 - already,
+      skipped: already,
+      failed: 0,
+      wouldCopy: 0,
+      underWay: 0,
+    });
+    expect(status.deletes).toMatchObject({ extra: EXTRA, deleted: EXTRA, failed: 0 });
+    const keys = west.objects("destination").map(({ key }) => key);
+    expect(keys.filter((key) => key.startsWith("p/"))).toEqual(east.objects("source").map(({ key }) => key));
+    // Every key has one line, also those whose line was under way.
+    const lines = await mesh.report(id);
+    expect(lines).toHaveLength(OBJECTS + 1 + EXTRA);
+    expect(new Set(lines.map(({ key }) => key)).size).toBe(OBJECTS + 1 + EXTRA);
+    // Sent again are at most those objects whose PutObject the store had not taken.
+    const taken = west
+      .requests({ operation: "PutObject" })
+      .filter(({ key, workedAt }) => workedAt !== undefined && OBJECT.test(key ?? ""));
+    const twice = taken.length - new Set(taken.map(({ key }) => key)).size;
+    expect(twice).toBe(0);
+    expect([...east.failures, ...west.failures]).toEqual([]);
+  },
+);

@@ -1,0 +1,243 @@
+// Keys that fail, stores that fail, and what is tried again.
+
+import { beforeEach, expect, test } from "vitest";
+import { storeSecret } from "../../mesh/mesh.ts";
+import { openWorld } from "../world.ts";
+
+const {
+  mesh,
+  stores: { east, west, opaque },
+} = await openWorld(
+  {
+    east: { buckets: ["source"] },
+    west: { buckets: ["destination"] },
+    opaque: { buckets: ["destination"], etags: "opaque" },
+  },
+  (stores) => ({ bindings: { STORE_UNKNOWN: storeSecret(stores.opaque, { profile: { md5Etag: false } }) } }),
+);
+
+beforeEach(() => {
+  for (const [store, bucket] of [
+    [east, "source"],
+    [west, "destination"],
+    [opaque, "destination"],
+  ] as const)
+    for (const { key } of store.objects(bucket)) store.delete(bucket, key);
+});
+
+const request = (more: Record<string, unknown> = {}) => ({
+  source: "east:source/p/",
+  destination: "west:destination/p/",
+  ...more,
+});
+
+function fill(count: number): void {
+  for (let n = 0; n < count; n++) east.put("source", `p/${n}`, `object ${n}`);
+}
+
+const putsOf = (key: string) => west.requests({ operation: "PutObject", key }).length;
+
+test("a key that fails does not stop the run, and retry copies only what has failed", async () => {
+  fill(50);
+  west.fault({ operation: "PutObject", key: "p/7" }, { kind: "answer", code: "AccessDenied" });
+  east.fault({ operation: "GetObject", key: "p/8" }, { kind: "answer", code: "AccessDenied" });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { listed: 50, copied: 48, failed: 2, underWay: 0 },
+  });
+  expect(status.failures.map(({ key, code }) => [key, code]).toSorted()).toEqual([
+    ["p/7", "destination_access_denied"],
+    ["p/8", "source_access_denied"],
+  ]);
+  west.clearFaults();
+  east.clearFaults();
+  west.journal.clear();
+  await mesh.call("POST", `/syncs/${status.id}/retry`);
+  const retried = await mesh.syncEnded(status.id);
+  expect(retried).toMatchObject({
+    phase: "completed",
+    objects: { listed: 50, copied: 50, failed: 0 },
+    failures: [],
+  });
+  const sent = west.requests({ operation: "PutObject" }).map(({ key }) => key);
+  expect(sent.filter((key) => key?.startsWith("p/")).toSorted()).toEqual(["p/7", "p/8"]);
+  // The last line of a key is the one that counts.
+  const lines = await mesh.report(status.id);
+  expect(lines.filter(({ key }) => key === "p/7").map(({ action }) => action)).toEqual(["failed", "copied"]);
+  const again = await mesh.call<{ code: string }>("POST", `/syncs/${status.id}/retry`);
+  expect([again.status, again.body.code]).toEqual([409, "nothing_to_retry"]);
+});
+
+test("a key that fails again in the retry is a failure again, once", async () => {
+  fill(3);
+  west.fault({ operation: "PutObject", key: "p/1" }, { kind: "answer", code: "AccessDenied" });
+  const { id } = await mesh.sync(request());
+  await mesh.call("POST", `/syncs/${id}/retry`);
+  expect(await mesh.syncEnded(id)).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { listed: 3, copied: 2, failed: 1 },
+    failures: [{ key: "p/1" }],
+  });
+});
+
+test("an object that goes between listing and copying is a failure of its key", async () => {
+  fill(5);
+  const action = () => east.delete("source", "p/3");
+  east.fault({ operation: "GetObject", key: "p/3" }, { kind: "run", stage: "before-body", action });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    failures: [{ key: "p/3", code: "source_not_found" }],
+  });
+});
+
+test("an object that changes between listing and copying is copied as it is now, and the next run finds it equal", async () => {
+  fill(5);
+  const action = () => east.put("source", "p/3", "another content, and longer");
+  east.fault(
+    { operation: "GetObject", key: "p/3" },
+    { kind: "run", stage: "before-body", action },
+    { times: 1 },
+  );
+  expect(await mesh.sync(request())).toMatchObject({ phase: "completed", objects: { copied: 5 } });
+  expect(west.bytes("destination", "p/3").toString()).toBe("another content, and longer");
+  expect(await mesh.sync(request())).toMatchObject({ objects: { copied: 0, skipped: 5 } });
+});
+
+test("a store that asks for fewer requests gets them, and every object in the end", async () => {
+  fill(100);
+  west.fault({ operation: "PutObject" }, { kind: "answer", code: "SlowDown" }, { times: 15 });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 100, failed: 0 } });
+  const attempts = (await mesh.report(status.id)).map((line) => line.attempts ?? 0);
+  expect(Math.max(...attempts)).toBeGreaterThan(1);
+});
+
+test("a byte that is flipped on the way in is refused by Content-MD5, and the object is sent again", async () => {
+  fill(3);
+  west.fault({ operation: "PutObject", key: "p/1" }, { kind: "flip", direction: "in", at: 3 }, { times: 1 });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({ phase: "completed" });
+  expect(west.bytes("destination", "p/1").toString()).toBe("object 1");
+  expect(putsOf("p/1")).toBe(2);
+});
+
+test("a source whose ETag looks like an MD5 and is none is copied, and the proof is that of our own digest", async () => {
+  east.put("source", "p/fake", "content", { etag: "0123456789abcdef0123456789abcdef" });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(await mesh.report(status.id)).toMatchObject([
+    { key: "p/fake", action: "copied", proof: "part-md5" },
+  ]);
+});
+
+test("a destination whose ETags turn out to be no MD5s is not called corrupt, and the second run copies nothing", async () => {
+  east.put("source", "p/x", "content", { etag: "not-an-md5" });
+  fill(3);
+  const to = request({ destination: "opaque:destination/p/" });
+  const status = await mesh.sync(to);
+  expect(status, JSON.stringify(status)).toMatchObject({ phase: "completed", objects: { copied: 4 } });
+  const proofs = (await mesh.report(status.id)).map(({ key, proof }) => [key, proof]).toSorted();
+  expect(proofs).toEqual([
+    ["p/0", "content-md5"],
+    ["p/1", "content-md5"],
+    ["p/2", "content-md5"],
+    ["p/x", "part-md5"],
+  ]);
+  const again = await mesh.sync(to);
+  expect(again).toMatchObject({ phase: "completed", objects: { copied: 0, skipped: 4 } });
+  expect((await mesh.report(again.id)).map(({ proof }) => proof)).toEqual(Array(4).fill("record"));
+  // And one that has changed is copied.
+  east.put("source", "p/1", "object !");
+  expect(await mesh.sync(to)).toMatchObject({ objects: { copied: 1, skipped: 3 } });
+});
+
+test("strict fails the keys that only their length proves", async () => {
+  east.put("source", "p/x", "content", { etag: "not-an-md5" });
+  fill(1);
+  const status = await mesh.sync(request({ destination: "unknown:destination/p/", verify: "strict" }));
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { copied: 1 },
+    failures: [{ key: "p/x", code: "proof_impossible" }],
+  });
+});
+
+test("credentials that expire block the run, and resumed it goes on with what it has", async () => {
+  fill(100);
+  west.fault(
+    { operation: "PutObject" },
+    { kind: "answer", code: "ExpiredToken", status: 403 },
+    { after: 40 },
+  );
+  const id = await mesh.startSync(request({ lanes: 1 }));
+  const blocked = await mesh.untilSync(id, ({ phase }) => phase === "blocked");
+  expect(blocked.failure?.code).toBe("destination_credentials_refused");
+  west.clearFaults();
+  await mesh.call("POST", `/syncs/${id}/resume`);
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 100, failed: 0 } });
+  const accepted = west
+    .requests({ operation: "PutObject", status: 200 })
+    .filter(({ key }) => key?.startsWith("p/"));
+  expect(accepted).toHaveLength(100);
+});
+
+test.for([
+  ["source", "east:nowhere/p/", "west:destination/p/"],
+  ["destination", "east:source/p/", "west:nowhere/p/"],
+])("a %s bucket that does not exist fails the run, with its name", async ([side, source, destination]) => {
+  fill(2);
+  const status = await mesh.sync(request({ source, destination, report: "west:destination/reports" }));
+  expect(status).toMatchObject({ phase: "failed", failure: { storeCode: "NoSuchBucket" } });
+  expect(status.failure?.message).toContain("nowhere");
+  expect(side).toBeTypeOf("string");
+});
+
+test("a destination key of more than 1,024 bytes fails that key while it is planned", async () => {
+  east.put("source", `p/${"k".repeat(1000)}`, "long");
+  fill(1);
+  const status = await mesh.sync(request({ destination: `west:destination/${"d".repeat(25)}/` }));
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { listed: 2, copied: 1, failed: 1 },
+    failures: [{ key: `p/${"k".repeat(1000)}`, code: "key_too_long" }],
+  });
+});
+
+test("what the destination cannot hold is a warning in the object's line, or fails it if the request says so", async () => {
+  east.put("source", "p/x", "content", { storageClass: "STANDARD_IA" });
+  west.fault(
+    { operation: "PutObject", key: "p/x" },
+    { kind: "answer", code: "InvalidStorageClass" },
+    { times: 2 },
+  );
+  const strict = await mesh.sync(request({ ifLossy: "fail" }));
+  expect(strict).toMatchObject({ phase: "finished_with_errors", objects: { failed: 1 } });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  const [line] = await mesh.report(status.id);
+  expect(line?.warnings?.join()).toContain("STANDARD_IA");
+});
+
+test("tags are copied, and cost a request only for the objects that have any", async () => {
+  fill(10);
+  east.put("source", "p/tagged", "T", { tags: [{ key: "team", value: "blue & green" }] });
+  expect(await mesh.sync(request())).toMatchObject({ phase: "completed", objects: { copied: 11 } });
+  expect(west.get("destination", "p/tagged")?.attributes.tags).toEqual([
+    { key: "team", value: "blue & green" },
+  ]);
+  expect(east.count("GetObjectTagging")).toBe(1);
+});
+
+test("a report that its store refuses ends the run as failed, and is served all the same", async () => {
+  fill(3);
+  west.fault({ operation: "PutObject", key: /ndjson$/ }, { kind: "answer", code: "AccessDenied" });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({
+    phase: "failed",
+    failure: { code: "destination_access_denied" },
+    objects: { copied: 3 },
+  });
+  expect(await mesh.report(status.id)).toHaveLength(3);
+});

@@ -1,0 +1,114 @@
+// Syncs whose two sides are one service under one credential: it copies each small object by itself.
+
+import { expect, test } from "vitest";
+import { storeSecret } from "../../mesh/mesh.ts";
+import type { Effect } from "../../store/store.ts";
+import { openWorld } from "../world.ts";
+
+const guest = { accessKeyId: "guest", secretAccessKey: "guest's secret" };
+const {
+  mesh,
+  stores: { both },
+} = await openWorld(
+  {
+    both: {
+      buckets: ["source", "destination"],
+      credentials: [{ accessKeyId: "owner", secretAccessKey: "owner's secret" }, guest],
+    },
+  },
+  (stores) => ({
+    bindings: {
+      STORE_GUEST: storeSecret(stores.both, guest),
+      STORE_OPAQUE: storeSecret(stores.both, { profile: { md5Etag: false } }),
+    },
+  }),
+);
+
+const request = (prefix: string, { to = "both", from = to, ...more }: Record<string, unknown> = {}) => ({
+  source: `${String(from)}:source/${prefix}`,
+  destination: `${String(to)}:destination/${prefix}`,
+  ...more,
+});
+
+test("no byte passes the mesh, the attributes come along, and a second run copies nothing", async () => {
+  const attributes = {
+    contentType: "text/csv",
+    headers: { "cache-control": "max-age=60" },
+    tags: [{ key: "team", value: "a b" }],
+    storageClass: "STANDARD_IA",
+  };
+  const key = "plain/a+b c/é%2F";
+  const { etag } = both.put("source", key, "A", { ...attributes, metadata: { owner: "ada" } });
+  both.put("source", "plain/empty", "");
+  const first = await mesh.sync(request("plain/"));
+  expect(first).toMatchObject({ phase: "completed", objects: { copied: 2 } });
+  expect([both.count("CopyObject"), both.count("GetObject")]).toEqual([2, 0]);
+  expect(both.bytes("destination", key).toString()).toBe("A");
+  expect(both.get("destination", key)?.attributes).toMatchObject({
+    ...attributes,
+    metadata: { owner: "ada" },
+  });
+  const lines = await mesh.report(first.id);
+  expect(lines.find((line) => line.key === key)).toMatchObject({ proof: "etag", etag: `"${etag}"`, size: 1 });
+  expect(await mesh.sync(request("plain/"))).toMatchObject({ objects: { copied: 0, skipped: 2 } });
+});
+
+test("two credentials move the bytes through the mesh", async () => {
+  both.put("source", "two/a", "A");
+  expect(await mesh.sync(request("two/", { to: "guest", from: "both" }))).toMatchObject({
+    phase: "completed",
+    objects: { copied: 1 },
+  });
+  expect(both.count("CopyObject")).toBe(0);
+});
+
+test("strict at a store of opaque ETags takes the way on which the bytes can be proved, or none", async () => {
+  both.put("source", "strict/a", "A");
+  const status = await mesh.sync(request("strict/", { to: "opaque", verify: "strict" }));
+  expect(status).toMatchObject({ phase: "finished_with_errors", failures: [{ code: "proof_impossible" }] });
+  expect(both.count("CopyObject")).toBe(0);
+  expect(both.get("destination", "strict/a")).toBeUndefined();
+});
+
+const refusals: readonly (readonly [string, Effect])[] = [
+  ["501", { kind: "answer", code: "NotImplemented" }],
+  ["403", { kind: "answer", code: "AccessDenied" }],
+  ["400", { kind: "answer", code: "InvalidRequest" }],
+  ["200 and an <Error>", { kind: "answer", status: 200, body: "<Error><Code>AccessDenied</Code></Error>" }],
+];
+
+test.for(refusals)("a CopyObject refused with %s: the bytes go through the mesh", async ([name, effect]) => {
+  const prefix = `refused ${name}/`;
+  both.put("source", `${prefix}a`, "A");
+  both.fault({ operation: "CopyObject" }, effect);
+  expect(await mesh.sync(request(prefix))).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(both.bytes("destination", `${prefix}a`).toString()).toBe("A");
+});
+
+test("a CopyObject that answers 200 and then SlowDown is tried again", async () => {
+  both.put("source", "slow/a", "A");
+  const body = `<?xml version="1.0"?>\n<Error><Code>SlowDown</Code><Message>again</Message></Error>`;
+  const rule = both.fault({ operation: "CopyObject" }, { kind: "answer", status: 200, body }, { times: 1 });
+  expect(await mesh.sync(request("slow/"))).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect([rule.hits, both.count("CopyObject"), both.count("GetObject")]).toEqual([1, 2, 0]);
+});
+
+test("an object replaced before its CopyObject is copied as it is then", async () => {
+  both.put("source", "changed/a", "old");
+  const action = () => void both.put("source", "changed/a", "newer");
+  both.fault({ operation: "CopyObject" }, { kind: "run", stage: "before-body", action }, { times: 1 });
+  const status = await mesh.sync(request("changed/"));
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(both.bytes("destination", "changed/a").toString()).toBe("newer");
+  expect((await mesh.report(status.id))[0]).toMatchObject({ action: "copied", size: 5 });
+});
+
+test("an attribute that the service refuses is left out and told", async () => {
+  both.put("source", "attribute/a", "A", { storageClass: "GLACIER_IR" });
+  both.fault({ operation: "CopyObject" }, { kind: "answer", code: "InvalidStorageClass" }, { times: 1 });
+  const status = await mesh.sync(request("attribute/"));
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(both.count("GetObject")).toBe(0);
+  const [line] = await mesh.report(status.id);
+  expect(line?.warnings?.join()).toMatch(/storage class/);
+});
