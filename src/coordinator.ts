@@ -1,17 +1,18 @@
-// Coordinator: a Durable Object, one per copy of one object. It holds the upload ID and the part ETag table, decides
-// what is done next, and is the status endpoint. No byte of the object passes through it.
+// Coordinator: a Durable Object, one per copy of one object. It holds the upload ID and the part ETag table,
+// decides what is done next, and is the status endpoint. No byte of the object passes through it.
 //
 // What it needs: the STORE_<NAME> secrets; the classes Lane and Registry beside it.
 //
-// How a copy runs. create() stores the request and sets the alarm. Each alarm takes steps until there is nothing to do
-// but wait: copy/job.ts decides the step, it is done, copy/job.ts says what the answer changes, one transaction saves it. While
-// parts are under way the lanes call claim(): they report what is finished and get new parts in the same call
-// (copy/dispatch.ts). The steps that talk to stores are in copy/steps.ts, what they change is kept by copy/record.ts.
+// How a copy runs. create() stores the request and sets the alarm. Each alarm takes steps until there is
+// nothing to do but wait: copy/job.ts decides the step, it is done, copy/job.ts says what the answer changes,
+// one transaction saves it. While parts are under way the lanes call claim(): they report what is finished
+// and get new parts in the same call (copy/dispatch.ts). The steps that talk to stores are in copy/steps.ts,
+// what they change is kept by copy/record.ts.
 //
-// Invariants: the next alarm is set before anything else is done; what a call depends on (the upload ID, "Complete was
-// sent") is on disk before the call; every step may run twice. Steps run in the alarm only, one at a time. Nothing is
-// held in memory that storage does not have, but for those who wait for an answer, who ask again, and for what was learnt
-// of the stores' pace and shares, which is learnt and asked for anew.
+// Invariants: the next alarm is set before anything else is done; what a call depends on (the upload ID,
+// "Complete was sent") is on disk before the call; every step may run twice. Steps run in the alarm only, one
+// at a time. Nothing is held in memory that storage does not have, but for those who wait for an answer, who
+// ask again, and for what was learnt of the stores' pace and shares, which is learnt and asked for anew.
 
 import { DurableObject } from "cloudflare:workers";
 import { Dispatch, TAIL_MS } from "./copy/dispatch.ts";
@@ -85,9 +86,12 @@ export class Coordinator extends DurableObject<Env> {
     return true;
   }
 
-  // --- The status endpoint ------------------------------------------------------------------------------------------
+  // --- The status endpoint ----------------------------------------------------------------------
 
-  /** `GET /copies/{id}`, `GET …/parts|events|progress`, `POST …/pause|resume|cancel`; the front has checked the token. */
+  /**
+   * `GET /copies/{id}`, `GET …/parts|events|progress`, `POST …/pause|resume|cancel`; the front has checked
+   * the token.
+   */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const [, , id = "", action = ""] = url.pathname.split("/");
@@ -158,14 +162,16 @@ export class Coordinator extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(Date.now());
   }
 
-  /** An end is one when the registry knows it, too: whoever has waited for it may write the same object next. */
+  /**
+   * An end is one when the registry knows it, too: whoever has waited for it may write the same object next.
+   */
   async #waitForEnd(waitSeconds: number): Promise<void> {
     const copy = this.#record.load();
     const isTold = isAtRest(copy.job) && copy.reported === this.#news(copy);
     if (waitSeconds > 0 && !isTold) await this.#waiting.wait(waitSeconds);
   }
 
-  // --- The lanes' side ----------------------------------------------------------------------------------------------
+  // --- The lanes' side --------------------------------------------------------------------------
 
   /** Takes a lane's reports and gives it new parts, in one transaction. */
   async claim(claim: Claim): Promise<Grant> {
@@ -174,15 +180,15 @@ export class Coordinator extends DurableObject<Env> {
     const { grant, lookInMs } = this.#dispatch.claim(claim, { now, random: Math.random });
     // Without a share nothing of a capped store can be granted; the alarm asks for one.
     const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
-    // The last part is in, the last one in flight has settled, parts are lost, or the phase has changed: that need not
-    // wait for the watch.
+    // The last part is in, the last one in flight has settled, parts are lost, or the phase has changed: that
+    // need not wait for the watch.
     if (lookInMs !== null || unshared)
       await this.ctx.storage.setAlarm(now + (unshared ? 0 : (lookInMs ?? 0)));
     this.#audience.changed();
     return grant;
   }
 
-  // --- The alarm ----------------------------------------------------------------------------------------------------
+  // --- The alarm --------------------------------------------------------------------------------
 
   override async alarm(): Promise<void> {
     // First of all: an alarm that has fired is used up, and a copy without one would sleep for ever.
@@ -193,8 +199,8 @@ export class Coordinator extends DurableObject<Env> {
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
       else await this.ctx.storage.setAlarm(nextAlarmMs);
     } catch (error) {
-      // Not a store's failure but ours or the platform's (an overloaded object, a depth limit): the alarm set above
-      // goes on from what is stored. The platform's own six retries are not used up that way.
+      // Not a store's failure but ours or the platform's (an overloaded object, a depth limit): the alarm set
+      // above goes on from what is stored. The platform's own six retries are not used up that way.
       const detail = error instanceof Error ? error.message : String(error);
       const event = isPlatformLimit(error) ? "yielded" : "step_crashed";
       log("error", event, { copyId: this.#record.load().id, detail });
@@ -250,7 +256,9 @@ export class Coordinator extends DurableObject<Env> {
     return this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS;
   }
 
-  /** Asks for what the caps of the stores leave to this copy, and gives it back when nothing is left to do. */
+  /**
+   * Asks for what the caps of the stores leave to this copy, and gives it back when nothing is left to do.
+   */
   async #tendShares(): Promise<void> {
     if (!this.#shares.isNeeded) return;
     const { job, spec } = this.#record.load();
@@ -394,7 +402,9 @@ export class Coordinator extends DurableObject<Env> {
   }
 }
 
-/** Will this copy do anything by itself? One that has ended, or waits for a person, is news to whoever waits. */
+/**
+ * Will this copy do anything by itself? One that has ended, or waits for a person, is news to whoever waits.
+ */
 function isAtRest(job: Job): boolean {
   return isEnded(job) || job.phase === "blocked";
 }

@@ -1,5 +1,6 @@
-// The Worker's environment and its variables. Stores are STORE_<NAME> secrets whose names are the operator's choice, so
-// the env is read by name at run time (here and in store/stores.ts) and typed as what it is: unknown values.
+// The Worker's environment and its variables. Stores are STORE_<NAME> secrets whose names are the operator's
+// choice, so the env is read by name at run time (here and in store/stores.ts) and typed as what it is:
+// unknown values.
 //
 // Each variable is read by one function, which names the variable and what is allowed when its value is bad.
 
@@ -8,7 +9,10 @@ import { Problem } from "./http/problem.ts";
 
 export type Env = Readonly<Record<string, unknown>>;
 
-/** Part copies that one lane runs at once: five of the six connections that an event may have waiting (Workers limit). */
+/**
+ * Part copies that one lane runs at once: five of the six connections that an event may have waiting (Workers
+ * limit).
+ */
 export const PARTS_PER_LANE = 5;
 
 export const MAX_LANES = 250;
@@ -20,7 +24,10 @@ export function planLimits(env: Readonly<Record<string, unknown>>): { readonly m
 
 const DAY_MS = 24 * 3_600_000;
 
-/** How long what has ended is kept. An Idempotency-Key is kept 7 days, and its copy no shorter. @throws {Problem} 503 */
+/**
+ * How long what has ended is kept. An Idempotency-Key is kept 7 days, and its copy no shorter. @throws
+ * {Problem} 503
+ */
 export function retentionMs(env: Readonly<Record<string, unknown>>): number {
   return countVariable(env, "RETENTION_DAYS", 30, 7, 3650) * DAY_MS;
 }

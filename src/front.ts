@@ -5,10 +5,10 @@
 //                              Lane alarm: claim() ⇄ Coordinator;  PartCopier: GET range ─→ UploadPart
 //                              Coordinator alarm: CompleteMultipartUpload, HEAD, proof
 //
-// What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB, LANES and
-// RETENTION_DAYS.
-// It holds nothing. A request starts a copy or asks for its state and never waits for bytes, so curl may go away at
-// any time. Answers are JSON with a final newline; errors are RFC 9457 problems with a stable code.
+// What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB,
+// LANES and RETENTION_DAYS. It holds nothing. A request starts a copy or asks for its state and never waits
+// for bytes, so curl may go away at any time. Answers are JSON with a final newline; errors are RFC 9457
+// problems with a stable code.
 
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";

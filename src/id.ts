@@ -1,5 +1,5 @@
-// Ids that sort by time: 48 bits of milliseconds, then 80 random bits, in Crockford's base 32 (a ULID in lower
-// case, https://github.com/ulid/spec). Pure: clock and randomness are arguments.
+// Ids that sort by time: 48 bits of milliseconds, then 80 random bits, in Crockford's base 32 (a ULID in
+// lower case, https://github.com/ulid/spec). Pure: clock and randomness are arguments.
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 

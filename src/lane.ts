@@ -1,17 +1,17 @@
 // Lane: a Durable Object that does nothing but run its alarm, and in it up to five part copies at a time.
 //
-// Why lanes. The platform lets one top-level event have six connections that wait for response headers, shared with
-// every Worker it calls, and an UploadPart waits for its headers during its whole upload
-// (https://developers.cloudflare.com/workers/platform/limits/, 2026-11). An alarm is a fresh top-level event, so each
-// lane brings five parts in flight and one connection to spare. A copy's parallelism is lanes × 5.
+// Why lanes. The platform lets one top-level event have six connections that wait for response headers,
+// shared with every Worker it calls, and an UploadPart waits for its headers during its whole upload
+// (https://developers.cloudflare.com/workers/platform/limits/, 2026-11). An alarm is a fresh top-level event,
+// so each lane brings five parts in flight and one connection to spare. A copy's parallelism is lanes × 5.
 //
-// Protocol: its owner, the coordinator of a copy or a sync, wakes a lane; its alarm claims work from the owner (the same
-// call reports finished work): parts, of which PartCopier copies each, or batches of small objects, which ObjectCopier
-// copies one by one. It ends when the owner says `rest` or `stop`. It claims nothing new after ten minutes, since an
-// alarm may run for fifteen, and goes on in the next alarm.
+// Protocol: its owner, the coordinator of a copy or a sync, wakes a lane; its alarm claims work from the
+// owner (the same call reports finished work): parts, of which PartCopier copies each, or batches of small
+// objects, which ObjectCopier copies one by one. It ends when the owner says `rest` or `stop`. It claims
+// nothing new after ten minutes, since an alarm may run for fifteen, and goes on in the next alarm.
 //
-// Invariant: at most PARTS_PER_LANE parts or batches run at once, and so as many transfers. A lane keeps nothing worth
-// keeping: if it dies, its owner notices its silence and hands its work to another.
+// Invariant: at most PARTS_PER_LANE parts or batches run at once, and so as many transfers. A lane keeps
+// nothing worth keeping: if it dies, its owner notices its silence and hands its work to another.
 
 import { DurableObject } from "cloudflare:workers";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
@@ -44,7 +44,10 @@ const STOP_CLAIMING_AFTER_MS = 10 * 60_000;
 /** The coordinator takes a lane that is silent for 90 s for dead. */
 const HEARTBEAT_MS = 20_000;
 
-/** The spare alarm waits until a running one has ended, which sets its own; so it matters only if this event dies. */
+/**
+ * The spare alarm waits until a running one has ended, which sets its own; so it matters only if this event
+ * dies.
+ */
 const REVIVE_AFTER_MS = 5_000;
 
 const CLAIM_TRIES = 6;
@@ -192,9 +195,9 @@ function nameOf(number: number, attempt: number): string {
 }
 
 /**
- * One claim, tried again when the owner was evicted or overloaded: reports are not given up for that. A repeated claim
- * is harmless: reports are known by their attempt, and a grant whose answer was lost is taken back because the next
- * claim does not name it as running.
+ * One claim, tried again when the owner was evicted or overloaded: reports are not given up for that. A
+ * repeated claim is harmless: reports are known by their attempt, and a grant whose answer was lost is taken
+ * back because the next claim does not name it as running.
  */
 async function persistently<T>(claim: () => Promise<T>): Promise<T> {
   for (let failed = 0; ;) {

@@ -1,7 +1,8 @@
-// The log: one line of JSON per event, always with the id of what it concerns. The platform adds time and invocation.
+// The log: one line of JSON per event, always with the id of what it concerns. The platform adds time and
+// invocation.
 //
-// Invariant: nothing secret. Fields are ids, names, numbers, and messages of failures, which never quote credentials;
-// URLs, headers and bodies of requests are not logged.
+// Invariant: nothing secret. Fields are ids, names, numbers, and messages of failures, which never quote
+// credentials; URLs, headers and bodies of requests are not logged.
 
 type Field = string | number | boolean | null;
 

@@ -1,7 +1,7 @@
 // Modules that TypeScript does not find by itself.
 //
-// The two Node modules that workerd has natively and the mesh uses (nodejs_compat is on from compatibility date
-// 2026-08-04). Declared here, since all of @types/node would offer globals that a Worker has not got.
+// The two Node modules that workerd has natively and the mesh uses (nodejs_compat is on from compatibility
+// date 2026-08-04). Declared here, since all of @types/node would offer globals that a Worker has not got.
 
 declare module "node:crypto" {
   interface Hash {

@@ -1,14 +1,16 @@
-// ObjectCopier: copies small objects whole, a batch of them per call, one after the other: a signed GET whose body is the
-// body of a signed PUT, or inside one service a HEAD and a CopyObject. The lane that calls it runs five such calls at once.
+// ObjectCopier: copies small objects whole, a batch of them per call, one after the other: a signed GET whose
+// body is the body of a signed PUT, or inside one service a HEAD and a CopyObject. The lane that calls it
+// runs five such calls at once.
 //
-// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as data.
+// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as
+// data.
 //
-// One GET is one version of the object, with its attributes beside its bytes, so two requests copy it: no HEAD is
-// needed before, and what the PUT answers is the proof. The ETag of the listing is asked for first; an object that has
-// changed since is copied as it is now.
+// One GET is one version of the object, with its attributes beside its bytes, so two requests copy it: no
+// HEAD is needed before, and what the PUT answers is the proof. The ETag of the listing is asked for first;
+// an object that has changed since is copied as it is now.
 //
-// Invariant: `copied` means that the store acknowledged exactly the bytes of one version of the source. A batch that is
-// cancelled, or meets a store that wants fewer requests, leaves its rest untouched and says so.
+// Invariant: `copied` means that the store acknowledged exactly the bytes of one version of the source. A
+// batch that is cancelled, or meets a store that wants fewer requests, leaves its rest untouched and says so.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Env, planLimits } from "./env.ts";
@@ -81,8 +83,8 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   const outcomes: ObjectOutcome[] = [];
   const watchdog = new Watchdog(cancelled);
   const untilMs = task.pace?.untilMs ?? Infinity;
-  // One pace for the whole batch, whatever the number of requests that an object takes. Those that nobody has foreseen
-  // (tags, a second try) use up what is booked for the others, which are left then.
+  // One pace for the whole batch, whatever the number of requests that an object takes. Those that nobody has
+  // foreseen (tags, a second try) use up what is booked for the others, which are left then.
   const { source, destination } = sendersOf(task.pace);
   const turns = { source: source.turn, destination: destination.turn };
   try {
@@ -198,7 +200,10 @@ class ObjectCopy {
     return verdict.kind === "equal" ? { kind: "same", etag: held.etag ?? "", proof: verdict.proof } : null;
   }
 
-  /** One GET into one PUT. `again`: the store refused an attribute, or its ETag leaves a doubt that a second try settles. */
+  /**
+   * One GET into one PUT. `again`: the store refused an attribute, or its ETag leaves a doubt that a second
+   * try settles.
+   */
   async #copyThrough(signal: AbortSignal): Promise<ObjectOutcome | "again"> {
     const response = await this.#get(signal);
     const { etag, sizeBytes, plan } = this.#plan(response);
@@ -237,8 +242,9 @@ class ObjectCopy {
   }
 
   /**
-   * One HEAD and one CopyObject: the attributes are set anew, as everywhere, so they must be known. `again`: the service
-   * refused an attribute, or will not copy this object by itself, or the object has changed; then it goes through us.
+   * One HEAD and one CopyObject: the attributes are set anew, as everywhere, so they must be known. `again`:
+   * the service refused an attribute, or will not copy this object by itself, or the object has changed; then
+   * it goes through us.
    */
   async #copyInside(signal: AbortSignal): Promise<ObjectOutcome | "again"> {
     const response = await headObject(this.#source, this.#from).catch(sourceError);

@@ -1,14 +1,17 @@
-// PartCopier: copies one byte range from the source into one part of the destination's upload (or a small object
-// whole), streaming: a signed GET whose body is the body of a signed PUT. No byte is held longer than it takes to
-// pass it on, and no JavaScript touches one unless a digest is wanted (work/digest_stream.ts).
+// PartCopier: copies one byte range from the source into one part of the destination's upload (or a small
+// object whole), streaming: a signed GET whose body is the body of a signed PUT. No byte is held longer than
+// it takes to pass it on, and no JavaScript touches one unless a digest is wanted (work/digest_stream.ts).
 //
-// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as data.
+// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as
+// data.
 //
-// A stateless Worker sends the bytes, not the lane that asks for them: the platform limits the size of request bodies
-// that a Durable Object sends (https://developers.cloudflare.com/durable-objects/platform/limits/, 2026-11).
+// A stateless Worker sends the bytes, not the lane that asks for them: the platform limits the size of
+// request bodies that a Durable Object sends
+// (https://developers.cloudflare.com/durable-objects/platform/limits/, 2026-11).
 //
-// Invariant: a result `ok` means that the store acknowledged exactly the bytes of this range of the source with this
-// ETag. Source answers are distrusted: status, Content-Range, Content-Length and ETag must all fit the request.
+// Invariant: a result `ok` means that the store acknowledged exactly the bytes of this range of the source
+// with this ETag. Source answers are distrusted: status, Content-Range, Content-Length and ETag must all fit
+// the request.
 //
 // Cancelling (work/cancel.ts): both requests are aborted here, and the result is `cancelled` only after that.
 
@@ -40,7 +43,10 @@ import { ANSWER_LIMIT_MS } from "./work/limits.ts";
 import type { PartResult, PartTask } from "./work/part_task.ts";
 
 export class PartCopier extends WorkerEntrypoint<Env> {
-  /** Copies one part. @param cancel ends when the copy is to stop; a stream, since an AbortSignal cannot travel */
+  /**
+   * Copies one part. @param cancel ends when the copy is to stop; a stream, since an AbortSignal cannot
+   * travel
+   */
   async copyPart(task: PartTask, cancel: ReadableStream): Promise<PartResult> {
     try {
       return await runWithCancel(cancel, async (cancelled) => await copyPart(this.env, task, cancelled));
@@ -106,7 +112,8 @@ async function copyThrough(
   { source, destination, task, startedAtMs }: Sides,
   stop: AbortSignal,
 ): Promise<PartResult> {
-  // Ends the source's stream when the destination has answered early: an unread body would hold its connection.
+  // Ends the source's stream when the destination has answered early: an unread body would hold its
+  // connection.
   const sourceDone = new AbortController();
   const { length } = task;
   let passing: Passing | null = null;
@@ -145,7 +152,10 @@ async function lengthErrorOf({ digests }: Passing): Promise<LengthError | null> 
   );
 }
 
-/** Ends a request whose bytes do not move any more, or whose answer does not come although all of them are sent. */
+/**
+ * Ends a request whose bytes do not move any more, or whose answer does not come although all of them are
+ * sent.
+ */
 function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end: () => void } {
   const stalled = new AbortController();
   if (!watched) return { signal: stalled.signal, end: () => undefined };
@@ -166,7 +176,10 @@ function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end:
   };
 }
 
-/** The destination has the part, and what its bytes add up to was lost with the lane: they are read, and not sent. */
+/**
+ * The destination has the part, and what its bytes add up to was lost with the lane: they are read, and not
+ * sent.
+ */
 async function digestHeld(
   { source, task, startedAtMs }: Sides,
   etag: string,
@@ -270,7 +283,10 @@ async function copyInside(
   }
 }
 
-/** May the destination's own condition have failed? The answer to CopyObject does not say which of the two did. */
+/**
+ * May the destination's own condition have failed? The answer to CopyObject does not say which of the two
+ * did.
+ */
 async function isOccupied(destination: S3, { target, destination: address }: PartTask): Promise<boolean> {
   if (target.kind !== "whole" || target.headers["if-none-match"] === undefined) return false;
   return await objectExists(destination, address).catch(() => true);
@@ -294,7 +310,8 @@ function sourceFailure(error: unknown): Failure {
   return error.code === "InvalidObjectState" ? { ...failure, code: "source_archived" } : failure;
 }
 
-// One pump moves both streams, so when it breaks there is no telling which side let go, unless it was watched.
+// One pump moves both streams, so when it breaks there is no telling which side let go, unless it was
+// watched.
 function streamFailure(error: S3Error, task: PartTask): Failure {
   if (error.cause instanceof StallError)
     return { ...error.toFailure(error.cause.side), code: "timeout", message: error.message };

@@ -1,12 +1,12 @@
-// The probe: measures on one's own account what no document tells: how large a body may leave a Worker and a Durable
-// Object, how many bodies are in flight in one event and in several lanes, how fast one stream is, and whether lanes land
-// on different machines.
+// The probe: measures on one's own account what no document tells: how large a body may leave a Worker and a
+// Durable Object, how many bodies are in flight in one event and in several lanes, how fast one stream is,
+// and whether lanes land on different machines.
 //
-// What it needs: a store and a bucket to send zeros to, as parts of an upload that is aborted in the end; the classes
-// ProbeWorker and Probe. It is asked by the front and takes minutes on an account.
+// What it needs: a store and a bucket to send zeros to, as parts of an upload that is aborted in the end; the
+// classes ProbeWorker and Probe. It is asked by the front and takes minutes on an account.
 //
-// How bodies in flight are counted: each is begun and held back. The runtime asks for the first bytes of a body when its
-// request has a connection, and not before; so those asked for are those in flight.
+// How bodies in flight are counted: each is begun and held back. The runtime asks for the first bytes of a
+// body when its request has a connection, and not before; so those asked for are those in flight.
 //
 // Invariant: the upload is aborted whatever happens. Nothing becomes an object.
 

@@ -1,14 +1,16 @@
-// Registry: the one Durable Object that knows which copies there are, the schedules that start them, and who uses how much
-// of the stores whose configuration sets a cap; and what checks have seen of the stores.
+// Registry: the one Durable Object that knows which copies there are, the schedules that start them, and who
+// uses how much of the stores whose configuration sets a cap; and what checks have seen of the stores.
 //
-// What it needs: the class Coordinator beside it, and the STORE_<NAME> secrets to check a scheduled copy when it is due.
+// What it needs: the class Coordinator beside it, and the STORE_<NAME> secrets to check a scheduled copy when
+// it is due.
 //
-// Protocol. admit() gives a copy its id and a row; the caller then creates the coordinator. If the caller dies in
-// between, the alarm here does it: a row stays `admitted` until its coordinator has reported a phase, and creating a
-// coordinator twice changes nothing. So a copy that has an id runs, whatever dies.
+// Protocol. admit() gives a copy its id and a row; the caller then creates the coordinator. If the caller
+// dies in between, the alarm here does it: a row stays `admitted` until its coordinator has reported a phase,
+// and creating a coordinator twice changes nothing. So a copy that has an id runs, whatever dies.
 //
-// Invariants: ids rise with time; one Idempotency-Key is one copy; one due time of a schedule is one run, however often
-// the Cron event comes, because the run and its copy are written in one transaction under (schedule, due time).
+// Invariants: ids rise with time; one Idempotency-Key is one copy; one due time of a schedule is one run,
+// however often the Cron event comes, because the run and its copy are written in one transaction under
+// (schedule, due time).
 //
 // It holds no state of a copy but the phase that was last reported: the coordinator's answer is the truth.
 
@@ -118,7 +120,9 @@ export class Registry extends DurableObject<Env> {
     });
   }
 
-  /** The copy that keeps this one from being admitted: it writes the same object, and this one is not to wait. */
+  /**
+   * The copy that keeps this one from being admitted: it writes the same object, and this one is not to wait.
+   */
   #busyWith(spec: CopySpec): string | null {
     return spec.ifBusy === "fail" ? this.#firstAt(this.#objectNameOf(spec)) : null;
   }
@@ -230,7 +234,9 @@ export class Registry extends DurableObject<Env> {
     }
   }
 
-  /** Records how a copy or sync stands; at an end, the run of the same schedule that has waited for it begins. */
+  /**
+   * Records how a copy or sync stands; at an end, the run of the same schedule that has waited for it begins.
+   */
   async #note(
     table: "copies" | "syncs",
     id: string,
@@ -305,7 +311,7 @@ export class Registry extends DurableObject<Env> {
     return { copies, next: rows.length > limit ? (copies.at(-1)?.id ?? null) : null };
   }
 
-  // --- Checks of stores ---------------------------------------------------------------------------------------------
+  // --- Checks of stores -------------------------------------------------------------------------
 
   /** What is begun from now on goes by it. */
   async keepCheck(check: KeptCheck): Promise<void> {
@@ -321,7 +327,7 @@ export class Registry extends DurableObject<Env> {
     return this.#checks.forget(store, bucket);
   }
 
-  // --- Schedules ----------------------------------------------------------------------------------------------------
+  // --- Schedules --------------------------------------------------------------------------------
 
   async putSchedule(name: string, schedule: Schedule): Promise<{ created: boolean }> {
     const now = Date.now();
@@ -401,7 +407,8 @@ export class Registry extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     const now = Date.now();
     const due = this.#outbox.nextTryMs();
-    // First of all: an alarm that has fired is used up, and what is due would wait for ever if this event died.
+    // First of all: an alarm that has fired is used up, and what is due would wait for ever if this event
+    // died.
     if (due !== null) await this.#wakeBy(Math.max(due, now + DELIVERY_GRACE_MS));
     const tell = this.#outbox.deliverDue(readReceiver(this.env), now, (outcome, takeOut) =>
       this.ctx.storage.transactionSync(() => {

@@ -1,17 +1,20 @@
-// Sync: a Durable Object, one per run over a prefix. It lists both sides, decides key by key, hands batches of small
-// objects to lanes, has large ones copied by coordinators, deletes where it may, and writes the report. It is the status
-// endpoint of its run. No byte of an object passes through it.
+// Sync: a Durable Object, one per run over a prefix. It lists both sides, decides key by key, hands batches
+// of small objects to lanes, has large ones copied by coordinators, deletes where it may, and writes the
+// report. It is the status endpoint of its run. No byte of an object passes through it.
 //
-// What it needs: the STORE_<NAME> secrets; the classes Lane, ObjectCopier, Coordinator and Registry beside it.
+// What it needs: the STORE_<NAME> secrets; the classes Lane, ObjectCopier, Coordinator and Registry beside
+// it.
 //
-// How a sync runs. create() stores the request and sets the alarm. Each alarm takes steps until there is nothing to do
-// but wait: sync/job.ts decides the step, sync/steps.ts does it. The next page is listed only when the window of decided
-// work has room, so the state stays small however many keys there are. While batches are under way the lanes call
-// claim(): they report what is finished and get new batches in the same call.
+// How a sync runs. create() stores the request and sets the alarm. Each alarm takes steps until there is
+// nothing to do but wait: sync/job.ts decides the step, sync/steps.ts does it. The next page is listed only
+// when the window of decided work has room, so the state stays small however many keys there are. While
+// batches are under way the lanes call claim(): they report what is finished and get new batches in the same
+// call.
 //
-// Invariants: the next alarm is set before anything else is done; every step may run twice; a key that is listed is
-// counted and reported once (sync/record.ts). Steps run in the alarm only, one at a time. Nothing is held in memory that
-// storage does not have, but for pages not yet decided and those who wait for an answer.
+// Invariants: the next alarm is set before anything else is done; every step may run twice; a key that is
+// listed is counted and reported once (sync/record.ts). Steps run in the alarm only, one at a time. Nothing
+// is held in memory that storage does not have, but for pages not yet decided and those who wait for an
+// answer.
 
 import { DurableObject } from "cloudflare:workers";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
@@ -94,7 +97,10 @@ export class Sync extends DurableObject<Env> {
     this.#record.begin(id, spec, createdAtMs);
   }
 
-  /** Removes everything of a sync that has ended; the parts of its report stay where they are. @returns whether nothing is left */
+  /**
+   * Removes everything of a sync that has ended; the parts of its report stay where they are. @returns
+   * whether nothing is left
+   */
   async forget(): Promise<boolean> {
     const sync = this.#record.find();
     if (sync !== null && !isSyncEnded(sync.job)) return false;
@@ -103,9 +109,12 @@ export class Sync extends DurableObject<Env> {
     return true;
   }
 
-  // --- The status endpoint ------------------------------------------------------------------------------------------
+  // --- The status endpoint ----------------------------------------------------------------------
 
-  /** `GET /syncs/{id}`, `GET …/report|events|progress`, `POST …/pause|resume|cancel|retry`; the front has checked the token. */
+  /**
+   * `GET /syncs/{id}`, `GET …/report|events|progress`, `POST …/pause|resume|cancel|retry`; the front has
+   * checked the token.
+   */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const [, , id = "", action = ""] = url.pathname.split("/");
@@ -195,7 +204,7 @@ export class Sync extends DurableObject<Env> {
     if (waitSeconds > 0 && !isAtRest(this.#record.load().job)) await this.#waiting.wait(waitSeconds);
   }
 
-  // --- The lanes' side ----------------------------------------------------------------------------------------------
+  // --- The lanes' side --------------------------------------------------------------------------
 
   /** Takes a lane's reports and gives it new batches, in one transaction. */
   async claim(claim: BatchClaim): Promise<BatchGrant> {
@@ -293,7 +302,7 @@ export class Sync extends DurableObject<Env> {
     };
   }
 
-  // --- The alarm ----------------------------------------------------------------------------------------------------
+  // --- The alarm --------------------------------------------------------------------------------
 
   override async alarm(): Promise<void> {
     // First of all: an alarm that has fired is used up, and a sync without one would sleep for ever.
@@ -350,7 +359,9 @@ export class Sync extends DurableObject<Env> {
     return known.length === 0 ? null : Math.min(...known);
   }
 
-  /** Asks for what the caps of the stores leave to this sync, and gives it back when nothing is left to do. */
+  /**
+   * Asks for what the caps of the stores leave to this sync, and gives it back when nothing is left to do.
+   */
   async #tendShares(): Promise<void> {
     if (!this.#shares.isNeeded) return;
     const { job, spec } = this.#record.load();
@@ -483,7 +494,9 @@ export class Sync extends DurableObject<Env> {
   }
 }
 
-/** Will this sync do anything by itself? One that has ended, or waits for a person, is news to whoever waits. */
+/**
+ * Will this sync do anything by itself? One that has ended, or waits for a person, is news to whoever waits.
+ */
 function isAtRest(job: SyncJob): boolean {
   return isSyncEnded(job) || job.phase === "blocked";
 }

@@ -1,9 +1,10 @@
-// What an ended copy still owes the destination: an upload that could not be aborted, because the store was down or
-// said no. Kept in the coordinator's SQLite, shown in the status, tried again for days. The store bills for every part
-// of an unfinished upload until it is gone.
+// What an ended copy still owes the destination: an upload that could not be aborted, because the store was
+// down or said no. Kept in the coordinator's SQLite, shown in the status, tried again for days. The store
+// bills for every part of an unfinished upload until it is gone.
 //
-// What it needs: the coordinator's storage; undo.ts does what a debt asks for. Invariant: a debt goes only when the store
-// itself shows that it is paid; one that is given up stays in sight, and `resume` tries it again.
+// What it needs: the coordinator's storage; undo.ts does what a debt asks for. Invariant: a debt goes only
+// when the store itself shows that it is paid; one that is given up stays in sight, and `resume` tries it
+// again.
 
 import type { Aborting } from "./phase.ts";
 import type { Failure } from "../s3/failure.ts";

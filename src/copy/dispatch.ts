@@ -1,10 +1,10 @@
-// Who copies which part, and when: takes in what a lane reports, and grants it new parts. The coordinator's other half;
-// it writes to the record and talks to nobody, so a whole copy can be simulated with it.
+// Who copies which part, and when: takes in what a lane reports, and grants it new parts. The coordinator's
+// other half; it writes to the record and talks to nobody, so a whole copy can be simulated with it.
 //
-// How many parts may run is the least of what the request wants (`concurrency`), what the stores have shown that they
-// take (throttle/governor.ts), what the caps of the configuration leave to this copy (throttle/shares.ts), and one at a time while a
-// store does not answer at all (throttle/health.ts). A lane that gets less than it can take is told when to come again, each
-// at another moment.
+// How many parts may run is the least of what the request wants (`concurrency`), what the stores have shown
+// that they take (throttle/governor.ts), what the caps of the configuration leave to this copy
+// (throttle/shares.ts), and one at a time while a store does not answer at all (throttle/health.ts). A lane
+// that gets less than it can take is told when to come again, each at another moment.
 //
 // Invariant: a claim is one transaction. What it grants is leased before the lane hears of it.
 
@@ -26,7 +26,9 @@ import type { StoreShares } from "../throttle/shares.ts";
 import { partLimitMs } from "../work/limits.ts";
 import type { Claim, Grant, PartTask } from "../work/part_task.ts";
 
-/** A lane calls at least this often by itself (lane.ts); telling it to wait longer would make it look dead. */
+/**
+ * A lane calls at least this often by itself (lane.ts); telling it to wait longer would make it look dead.
+ */
 const LONGEST_PAUSE_MS = 20_000;
 
 /** Those who wait for streams to grow come this close after one another. */
@@ -54,7 +56,9 @@ export interface Chances {
 export class Dispatch {
   readonly #record: CopyRecord;
   readonly #shares: StoreShares;
-  /** The stores of a copy as they are configured; null: not any more, which whoever asks them will find out. */
+  /**
+   * The stores of a copy as they are configured; null: not any more, which whoever asks them will find out.
+   */
   readonly #storesOf: (copy: Copy) => { source: Store | null; destination: Store | null };
   readonly governor: Governor;
 
@@ -115,7 +119,10 @@ export class Dispatch {
     };
   }
 
-  /** The copy's own requests, as HEAD and Create, count as the parts do: a store that is busy for one is for the other. */
+  /**
+   * The copy's own requests, as HEAD and Create, count as the parts do: a store that is busy for one is for
+   * the other.
+   */
   refused(failure: Failure, now: number): void {
     const { inFlight } = this.#record.parts.totals();
     this.governor.failed(failure, { before: inFlight + 1, left: inFlight }, now);
@@ -148,7 +155,8 @@ export class Dispatch {
     } else if (object.via === "server" && failure.code !== "source_changed" && saysNo(failure)) {
       this.#record.record({ type: "streamInstead" }, "stream_instead", failure.message);
     } else if (failure.code === "BadDigest" && object.proof.contentMd5 !== null) {
-      // Three times other bytes than the source's ETag says: perhaps that ETag is no MD5. Our own digest will tell.
+      // Three times other bytes than the source's ETag says: perhaps that ETag is no MD5. Our own digest will
+      // tell.
       const proof = {
         ...object.proof,
         etag: "not-comparable" as const,
@@ -198,8 +206,9 @@ export class Dispatch {
   }
 
   /**
-   * Nothing is left to hand out: the parts that take far longer than others do are sent once more, over a new connection.
-   * A few of them only, and not while a store is unwell or asks for less: it is no slow connection then.
+   * Nothing is left to hand out: the parts that take far longer than others do are sent once more, over a new
+   * connection. A few of them only, and not while a store is unwell or asks for less: it is no slow
+   * connection then.
    */
   #race(
     copy: Copy,
@@ -276,8 +285,9 @@ export class Dispatch {
   #book(copy: Copy, count: number, now: number): PartPaces[] {
     const stores = this.#storesOf(copy);
     const inside = copy.job.phase === "uploading" && copy.job.object.via === "server";
-    // In the order in which they are sent. Copied inside the service a part is one request, to the destination; of a
-    // service that does not heed the condition on the source it is asked afterwards what the source is.
+    // In the order in which they are sent. Copied inside the service a part is one request, to the
+    // destination; of a service that does not heed the condition on the source it is asked afterwards what
+    // the source is.
     const asked: readonly StoreSide[] = !inside
       ? ["source", "destination"]
       : stores.source?.profile.conditionalCopy === false
@@ -305,7 +315,8 @@ export class Dispatch {
   #taskMaker({ id, spec }: Copy, object: Prepared, upload: Upload, lane: number) {
     const { plan } = object;
     const target = targetOf(object, upload);
-    // A stream that is watched is known to stall long before its time is over, and may be slow as long as it moves.
+    // A stream that is watched is known to stall long before its time is over, and may be slow as long as it
+    // moves.
     const slowestMsPerMib = object.proof.digests.length > 0 ? null : this.#record.parts.slowestMsPerMib();
     return ({ partNumber, attempt, failedAttempts, heldEtag }: Leased, pace: PartPaces): PartTask => ({
       copyId: id,
@@ -338,7 +349,9 @@ type PartPaces = Readonly<Record<StoreSide, Pace | null>>;
 
 const UNPACED: PartPaces = { source: null, destination: null };
 
-/** Where the lanes' bytes go: a part of the upload, or the one PutObject with its attributes and conditions. */
+/**
+ * Where the lanes' bytes go: a part of the upload, or the one PutObject with its attributes and conditions.
+ */
 function targetOf({ headers, proof, onlyIfAbsent }: Prepared, upload: Upload): PartTask["target"] {
   if (upload.kind === "parts") return { kind: "part", uploadId: upload.uploadId };
   return {

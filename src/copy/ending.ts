@@ -1,5 +1,5 @@
-// How a copy ends when it cannot, or shall not, go on: which upload must go first, and what comes after it. Pure; job.ts
-// decides when.
+// How a copy ends when it cannot, or shall not, go on: which upload must go first, and what comes after it.
+// Pure; job.ts decides when.
 
 import {
   type Aborting,
@@ -22,10 +22,15 @@ import {
   verdictOf,
 } from "../s3/retry.ts";
 
-/** A source that changes for ever, or a store that loses every upload, ends the copy after this many new beginnings. */
+/**
+ * A source that changes for ever, or a store that loses every upload, ends the copy after this many new
+ * beginnings.
+ */
 const MAX_RESTARTS = 3;
 
-/** Tries of ending an upload before the copy ends without: about a quarter of a minute. The rest is debts.ts. */
+/**
+ * Tries of ending an upload before the copy ends without: about a quarter of a minute. The rest is debts.ts.
+ */
 const MAX_ABORT_ATTEMPTS = 5;
 
 /** Ends a copy whose destination object does not exist: whatever upload there is goes first. */
@@ -39,8 +44,8 @@ export function end(job: Working, ending: Ending): Job {
 }
 
 /**
- * An upload that the store has lost, or that AWS says to begin anew (409 after a write that raced with Complete), and by
- * option a source that has changed, begin the copy again a few times.
+ * An upload that the store has lost, or that AWS says to begin anew (409 after a write that raced with
+ * Complete), and by option a source that has changed, begin the copy again a few times.
  */
 export function afterFailure({ restarts, ifSourceChanges }: Prepared, failure: Failure): Ending {
   const curable =
@@ -95,7 +100,9 @@ export function stepFailed(job: Job, event: { failure: Failure; now: number; ran
   return giveUp(job, failure);
 }
 
-/** No try is left: is a person asked, or is it the end? Work is not thrown away because a store is in trouble. */
+/**
+ * No try is left: is a person asked, or is it the end? Work is not thrown away because a store is in trouble.
+ */
 export function giveUp(job: Working, failure: Failure): Job {
   if (verdictOf(failure) === "blocked" || (hasWork(job) && isStoreTrouble(failure))) {
     return job.phase === "verifying" && job.wish === "cancel"
@@ -106,7 +113,9 @@ export function giveUp(job: Working, failure: Failure): Job {
   return end(job, object === null ? { phase: "failed", failure } : afterFailure(object, failure));
 }
 
-/** A store that is down when a copy begins ends it soon; once there is work to lose, its return is waited for. */
+/**
+ * A store that is down when a copy begins ends it soon; once there is work to lose, its return is waited for.
+ */
 export function attemptsFor(job: Working | Aborting, failure: Failure): number {
   return hasWork(job) && isOutage(failure) ? MAX_OUTAGE_ATTEMPTS : MAX_ATTEMPTS;
 }
@@ -115,7 +124,9 @@ function hasWork({ phase }: Working | Aborting): boolean {
   return phase === "uploading" || phase === "completing" || phase === "verifying";
 }
 
-/** The copy was cancelled when its object was there already, and nobody is to wait for what would prove it. */
+/**
+ * The copy was cancelled when its object was there already, and nobody is to wait for what would prove it.
+ */
 function unverified(object: Prepared, failure: Failure): Job {
   const message = `The object is at the destination, whole and not verified: ${failure.message}`;
   return { phase: "failed", object, failure: { ...failure, message } };

@@ -5,14 +5,16 @@
 //   An object that fits one part skips creating and completing: its one PutObject is both.
 //
 // Pure: nextStep() decides, apply() records; the coordinator does what nextStep() says and saves what apply()
-// returns. Any step may run twice and any answer may come late: an event that no longer fits the phase changes
-// nothing. The parts are not in here (there may be 10,000): they are rows, of which only the counts matter.
+// returns. Any step may run twice and any answer may come late: an event that no longer fits the phase
+// changes nothing. The parts are not in here (there may be 10,000): they are rows, of which only the counts
+// matter.
 //
-// The abort rules. An upload is aborted only when no part is in flight, or a late part would be left behind and
-// paid for. An upload whose CompleteMultipartUpload was sent is never aborted and never completed again before its
-// outcome is known: the object is looked for first, under our copy ID. An upload that an unanswered Create may have made
-// is looked for and aborted before the next one is made, and before the copy ends. What cannot be undone now, because the
-// store is down or says no, is owed: the copy ends, and the debt is paid later (debts.ts).
+// The abort rules. An upload is aborted only when no part is in flight, or a late part would be left behind
+// and paid for. An upload whose CompleteMultipartUpload was sent is never aborted and never completed again
+// before its outcome is known: the object is looked for first, under our copy ID. An upload that an
+// unanswered Create may have made is looked for and aborted before the next one is made, and before the copy
+// ends. What cannot be undone now, because the store is down or says no, is owed: the copy ends, and the debt
+// is paid later (debts.ts).
 
 import { afterFailure, attemptsFor, conclude, end, giveUp, stepFailed } from "./ending.ts";
 import {
@@ -194,7 +196,8 @@ export function apply(job: Job, event: Event): Job {
       return stepFailed(job, event);
     case "partFailed":
       if (job.phase !== "uploading") return job;
-      // A part that was given up for its store's sake is as good as it was; so is one that lacks a permission.
+      // A part that was given up for its store's sake is as good as it was; so is one that lacks a
+      // permission.
       return verdictOf(event.failure) === "blocked" || isOutage(event.failure)
         ? { phase: "blocked", resume: job, failure: event.failure }
         : end(job, afterFailure(job.object, event.failure));
@@ -227,7 +230,8 @@ function resume(job: Job): Job {
 function cancel(job: Job): Job {
   const work = workOf(job);
   if (isEnded(work)) return work;
-  // Whether there is an object is not known yet, or it is there and whole: then there is nothing left to cancel.
+  // Whether there is an object is not known yet, or it is there and whole: then there is nothing left to
+  // cancel.
   if ((work.phase === "completing" && work.call.sent) || work.phase === "verifying")
     return work.wish === "cancel" && job === work ? work : { ...work, wish: "cancel", retry: FRESH };
   if (work.phase !== "aborting") return end(work, { phase: "cancelled" });

@@ -1,5 +1,6 @@
-// A copy as data: the phases, what exists in each, the steps between them and the events that change them, and how to
-// read them. job.ts holds the rules. All of it is plain JSON, since a job rests in SQLite between two alarms.
+// A copy as data: the phases, what exists in each, the steps between them and the events that change them,
+// and how to read them. job.ts holds the rules. All of it is plain JSON, since a job rests in SQLite between
+// two alarms.
 
 import type { Plan } from "./plan.ts";
 import type { Proof, ProofPlan } from "../object/proof.ts";
@@ -11,14 +12,20 @@ export interface Prepared {
   readonly sourceEtag: string;
   readonly plan: Plan;
   readonly via: Via;
-  /** Random, in the destination's metadata: tells our object from any other of the same name. Null: not wanted. */
+  /**
+   * Random, in the destination's metadata: tells our object from any other of the same name. Null: not
+   * wanted.
+   */
   readonly copyId: string | null;
   /** Request headers of Create or PutObject: the object's attributes. */
   readonly headers: Readonly<Record<string, string>>;
   readonly proof: ProofPlan;
   /** How often all parts were sent again because they did not add up to the source's own word. */
   readonly timesRedone: number;
-  /** How often Complete was refused because of the parts; a store that does so for ever must not be asked for ever. */
+  /**
+   * How often Complete was refused because of the parts; a store that does so for ever must not be asked for
+   * ever.
+   */
   readonly timesRefused: number;
   /** How often the copy began again because its upload was lost or its source had changed. */
   readonly restarts: number;
@@ -29,14 +36,17 @@ export interface Prepared {
   readonly onlyIfAbsent: boolean;
 }
 
-/** `stream`: the bytes pass through part copiers. `server`: source and destination are one service, which copies. */
+/**
+ * `stream`: the bytes pass through part copiers. `server`: source and destination are one service, which
+ * copies.
+ */
 export type Via = "stream" | "server";
 
 export type Upload = { readonly kind: "whole" } | { readonly kind: "parts"; readonly uploadId: string };
 
 /**
- * CompleteMultipartUpload may have happened once it was sent, whatever came back; `sent` is on disk before the
- * request goes out. `failure` is what came back, if anything did.
+ * CompleteMultipartUpload may have happened once it was sent, whatever came back; `sent` is on disk before
+ * the request goes out. `failure` is what came back, if anything did.
  */
 export type CompleteCall =
   { readonly sent: false } | { readonly sent: true; readonly failure: Failure | null };
@@ -66,7 +76,10 @@ export type Working =
   | {
       readonly phase: "creating";
       readonly object: Prepared;
-      /** When a CreateMultipartUpload was sent whose answer is not known: it may have made an upload; else null. */
+      /**
+       * When a CreateMultipartUpload was sent whose answer is not known: it may have made an upload; else
+       * null.
+       */
       readonly sentAtMs: number | null;
       readonly retry: Retry;
     }
@@ -74,7 +87,10 @@ export type Working =
       readonly phase: "uploading";
       readonly object: Prepared;
       readonly upload: Upload;
-      /** `unchecked`: the copy has rested, perhaps for days; whether its source is still the same is asked first. */
+      /**
+       * `unchecked`: the copy has rested, perhaps for days; whether its source is still the same is asked
+       * first.
+       */
       readonly source: "same" | "unchecked";
       readonly retry: Retry;
     }
@@ -83,7 +99,10 @@ export type Working =
       readonly object: Prepared;
       readonly uploadId: string;
       readonly call: CompleteCall;
-      /** `cancel`: the copy was cancelled while the outcome was unknown; it is aborted if the object is not there. */
+      /**
+       * `cancel`: the copy was cancelled while the outcome was unknown; it is aborted if the object is not
+       * there.
+       */
       readonly wish: "finish" | "cancel";
       readonly retry: Retry;
     }
@@ -91,7 +110,10 @@ export type Working =
       readonly phase: "verifying";
       readonly object: Prepared;
       readonly etag: string | null;
-      /** `cancel`: the object is there and cannot be cancelled, but if it cannot be verified now, the copy ends. */
+      /**
+       * `cancel`: the object is there and cannot be cancelled, but if it cannot be verified now, the copy
+       * ends.
+       */
       readonly wish: "finish" | "cancel";
       readonly retry: Retry;
     };
@@ -130,7 +152,10 @@ export interface PartCounts {
   readonly lost: number;
 }
 
-/** What the coordinator is to do; `tendLanes` and `rest` end the alarm, the others are followed by another step. */
+/**
+ * What the coordinator is to do; `tendLanes` and `rest` end the alarm, the others are followed by another
+ * step.
+ */
 export type Step =
   | { readonly do: "takeTurn" }
   | { readonly do: "prepare"; readonly via: "auto" | "stream"; readonly restarts: number }
@@ -167,7 +192,9 @@ export type Event =
   /** What had become of the parts of a dead lane is in the table. */
   | { readonly type: "partsFound" }
   | { readonly type: "partsChecked" }
-  /** What arrived does not add up to the source's word: all parts are sent again, watched by other digests. */
+  /**
+   * What arrived does not add up to the source's word: all parts are sent again, watched by other digests.
+   */
   | { readonly type: "sentAgain"; readonly proof: ProofPlan }
   /** The service does not copy by itself. */
   | { readonly type: "streamInstead" }

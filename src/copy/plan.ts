@@ -1,14 +1,16 @@
 // How an object is cut into parts. Pure arithmetic, no I/O.
 //
-// Invariant: all parts have one size but the last, which is never longer. R2 demands it and every store accepts it;
-// the size is chosen once, before CreateMultipartUpload, and every range follows from it, so a resumed copy can
-// never mix two sizes. The parts cover the object without gap or overlap.
+// Invariant: all parts have one size but the last, which is never longer. R2 demands it and every store
+// accepts it; the size is chosen once, before CreateMultipartUpload, and every range follows from it, so a
+// resumed copy can never mix two sizes. The parts cover the object without gap or overlap.
 //
 // Numbers are JavaScript numbers, exact to 2^53 bytes = 8 PiB, far above S3's 48.8 TiB.
 
 import { MIB } from "../http/fields.ts";
 
-/** Smallest part but the last (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html, 2026-11). */
+/**
+ * Smallest part but the last (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html, 2026-11).
+ */
 export const MIN_PART_BYTES = 5 * MIB;
 
 /** Part numbers run from 1 to 10,000 (same page). */
@@ -40,8 +42,8 @@ export interface PlanLimits {
 }
 
 /**
- * Cuts an object of `sizeBytes` into parts of `requestedPartBytes`, or of a size chosen here when that is null:
- * 64 MiB, or more where 10,000 parts would not hold the object.
+ * Cuts an object of `sizeBytes` into parts of `requestedPartBytes`, or of a size chosen here when that is
+ * null: 64 MiB, or more where 10,000 parts would not hold the object.
  *
  * An object that fits one part is sent whole: one PutObject is atomic and costs one request instead of three.
  */
@@ -78,8 +80,8 @@ export function planCopy(
 }
 
 /**
- * The plan that keeps a source's own part boundaries, so that the destination's ETag can be the same; null when the
- * destination or the ceiling does not allow parts of that size.
+ * The plan that keeps a source's own part boundaries, so that the destination's ETag can be the same; null
+ * when the destination or the ceiling does not allow parts of that size.
  */
 export function keepBoundaries(
   sizeBytes: number,
@@ -95,7 +97,9 @@ export function keepBoundaries(
   return fits ? { kind: "parts", sizeBytes, partSizeBytes, partCount } : null;
 }
 
-/** Why a caller's part size can fit no object at all, or null when it can; known before the object's size is. */
+/**
+ * Why a caller's part size can fit no object at all, or null when it can; known before the object's size is.
+ */
 export function checkPartSize(
   partBytes: number,
   { maxPartBytes, minPartBytes = MIN_PART_BYTES }: PlanLimits,

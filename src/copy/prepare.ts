@@ -1,5 +1,5 @@
-// The first step of a copy: what is the source, what will the destination take, how is it cut, and how will it be
-// proved? All of it is settled here, before anything is created at the destination.
+// The first step of a copy: what is the source, what will the destination take, how is it cut, and how will
+// it be proved? All of it is settled here, before anything is created at the destination.
 //
 // What it needs: both stores. It only reads. What cannot work is refused here, naming the limit.
 
@@ -37,7 +37,10 @@ export interface PrepareRequest {
   readonly restarts: number;
 }
 
-/** Part size of a copy inside a service, where no body limit of ours applies and a request costs more than bytes. */
+/**
+ * Part size of a copy inside a service, where no body limit of ours applies and a request costs more than
+ * bytes.
+ */
 const SERVER_PART_BYTES = 512 * MIB;
 
 /** @throws {S3Error} of the source, or of the destination's own HEAD as `destination` failure */
@@ -158,7 +161,8 @@ async function findBoundaries(
   const first = await partBytes(source, spec, { partNumber: 1, partCount, sizeBytes });
   if (first !== null) {
     if (Math.ceil(sizeBytes / first) !== partCount) return null; // parts of unequal size
-    // The last part and one in the middle tell most unequal uploads; what they miss, the ETag of the parts tells in the end.
+    // The last part and one in the middle tell most unequal uploads; what they miss, the ETag of the parts
+    // tells in the end.
     for (const partNumber of new Set([partCount, Math.ceil(partCount / 2)])) {
       const expected = partNumber === partCount ? sizeBytes - (partCount - 1) * first : first;
       const told =
@@ -171,7 +175,10 @@ async function findBoundaries(
   return guess === null ? null : { partSizeBytes: guess, partCount, how: "guessed" };
 }
 
-/** The size of one part by `HEAD ?partNumber`, believed only with 206, the right total and the right count of parts. */
+/**
+ * The size of one part by `HEAD ?partNumber`, believed only with 206, the right total and the right count of
+ * parts.
+ */
 async function partBytes(
   source: S3,
   spec: CopySpec,
@@ -265,7 +272,8 @@ async function readTags(
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("source");
-    // No permission, or no tags at this store; other refusals are as good as these, since the object itself was read.
+    // No permission, or no tags at this store; other refusals are as good as these, since the object itself
+    // was read.
     if (tags === "require" || !saysNo(failure)) throw error;
     return `The source's tags could not be read and are not copied (${failure.code})`;
   }

@@ -1,8 +1,9 @@
-// The record of one copy in the coordinator's SQLite: the request, the job, the parts, the timeline, the warnings, the
-// debts, and how the stores have answered lately.
+// The record of one copy in the coordinator's SQLite: the request, the job, the parts, the timeline, the
+// warnings, the debts, and how the stores have answered lately.
 //
-// Invariant: a change of the job is one transaction with everything that belongs to it. Reads go to storage each time,
-// so nothing can be stale after an await; only the parts under way are known in memory, which a rollback clears.
+// Invariant: a change of the job is one transaction with everything that belongs to it. Reads go to storage
+// each time, so nothing can be stale after an await; only the parts under way are known in memory, which a
+// rollback clears.
 
 import { Debts, debtsOf } from "./debts.ts";
 import { apply, newJob } from "./job.ts";
@@ -212,7 +213,8 @@ export class Tally {
   }
 
   add(failure: Failure): void {
-    // Made when it is first needed: most copies meet no failure, and those of an older deploy have no such table.
+    // Made when it is first needed: most copies meet no failure, and those of an older deploy have no such
+    // table.
     this.#sql.exec("CREATE TABLE IF NOT EXISTS failed (code TEXT PRIMARY KEY, times INTEGER NOT NULL)");
     this.#sql.exec(
       "INSERT INTO failed VALUES (?, 1) ON CONFLICT (code) DO UPDATE SET times = times + 1",

@@ -1,6 +1,6 @@
-// Requests for copies, parsed into types once at the door. One zod schema per body gives the validation, the type and the
-// documentation; what needs the configuration (does the store exist, may it be written) is checked right after, so that
-// nothing is created for a request that cannot work.
+// Requests for copies, parsed into types once at the door. One zod schema per body gives the validation, the
+// type and the documentation; what needs the configuration (does the store exist, may it be written) is
+// checked right after, so that nothing is created for a request that cannot work.
 //
 // Pure but for the env it is handed. Errors are Problems that name the field, the value and what is allowed.
 
@@ -44,7 +44,9 @@ export interface CopySpec {
   readonly via: "auto" | "stream";
   /** Where its lanes and it itself run; null: as the destination store says. */
   readonly location: Location | null;
-  /** What checks had seen of its buckets when it was admitted (store/facts.ts); it goes by that to its end. */
+  /**
+   * What checks had seen of its buckets when it was admitted (store/facts.ts); it goes by that to its end.
+   */
   readonly known?: readonly StoreFacts[];
 }
 

@@ -1,5 +1,5 @@
-// The steps of a copy that talk to the stores, in the order in which a copy takes them. Each does one thing, records
-// what came of it, and may run twice. The coordinator runs them, one at a time.
+// The steps of a copy that talk to the stores, in the order in which a copy takes them. Each does one thing,
+// records what came of it, and may run twice. The coordinator runs them, one at a time.
 //
 // What they need: the record of the copy and the env with both stores.
 
@@ -131,7 +131,8 @@ export class Steps {
     }
   }
 
-  // 2. The upload, with every attribute: Complete cannot add any. Its ID is on disk before any part is handed out.
+  // 2. The upload, with every attribute: Complete cannot add any. Its ID is on disk before any part is handed
+  // out.
   async #createUpload({ headers }: Prepared): Promise<void> {
     const { spec } = this.#record.load();
     const destination = this.#destination();
@@ -147,7 +148,8 @@ export class Steps {
     }
   }
 
-  // 2b. A Create without an answer may have made an upload that nobody knows: it is aborted before the next is made.
+  // 2b. A Create without an answer may have made an upload that nobody knows: it is aborted before the next
+  // is made.
   async #sweep(sinceMs: number): Promise<void> {
     const { spec } = this.#record.load();
     const destination = this.#destination();
@@ -180,7 +182,8 @@ export class Steps {
 
   // 3. Parts are copied by the lanes (coordinator.ts).
 
-  // 3a. The copy has rested, and every part would be refused if the source has changed meanwhile: so it is asked once.
+  // 3a. The copy has rested, and every part would be refused if the source has changed meanwhile: so it is
+  // asked once.
   async #recheckSource({ sourceEtag, plan }: Prepared): Promise<void> {
     const { spec } = this.#record.load();
     const { headers } = await headObject(this.#source(), spec.source);
@@ -210,7 +213,8 @@ export class Steps {
     });
   }
 
-  // 4. All parts are reported: does the store have them, and do they add up to what the source says of itself?
+  // 4. All parts are reported: does the store have them, and do they add up to what the source says of
+  // itself?
   async #checkParts(object: Prepared, upload: Upload): Promise<void> {
     if (upload.kind === "parts") {
       const lost = await this.#reconcileParts(upload.uploadId);
@@ -237,9 +241,11 @@ export class Steps {
       this.#record.record({ type: "partsChecked" }, "parts_checked");
       return;
     }
-    // Once more, with digests of every part: either it was an accident, or the source's word is no MD5 after all.
+    // Once more, with digests of every part: either it was an accident, or the source's word is no MD5 after
+    // all.
     if (object.timesRedone > 0) return this.#failed(meshFailure("checksum_mismatch", mismatch, "checkParts"));
-    // A PutObject has made an object already, and one that sends only where nothing is would be refused for its sake.
+    // A PutObject has made an object already, and one that sends only where nothing is would be refused for
+    // its sake.
     if (made !== null) await this.#removeObject(made, "corrupt");
     const digests = [...new Set([...object.proof.digests, "md5" as const])];
     this.#record.transaction(() => {
@@ -249,7 +255,8 @@ export class Steps {
     });
   }
 
-  // 5. The object appears, whole or not at all. "Sent" is on disk first: from then on the outcome may be unknown.
+  // 5. The object appears, whole or not at all. "Sent" is on disk first: from then on the outcome may be
+  // unknown.
   async #complete({ ifExists }: Prepared, uploadId: string): Promise<void> {
     const { spec } = this.#record.load();
     const destination = this.#destination();
@@ -365,7 +372,10 @@ export class Steps {
     this.#record.record({ type: "aborted" }, "upload_aborted");
   }
 
-  /** Strict, and the parts' ETags turned out to be no MD5s: then only a checksum of the whole object can prove it. */
+  /**
+   * Strict, and the parts' ETags turned out to be no MD5s: then only a checksum of the whole object can prove
+   * it.
+   */
   #isUnprovable({ proof }: Prepared): boolean {
     const { spec } = this.#record.load();
     const hopesForChecksum =
@@ -373,7 +383,10 @@ export class Steps {
     return spec.verify === "strict" && this.#record.parts.hasOpaqueEtags() && !hopesForChecksum;
   }
 
-  /** An object of ours that is wrong, or that nobody wanted without a proof, must not be found as if it were right. */
+  /**
+   * An object of ours that is wrong, or that nobody wanted without a proof, must not be found as if it were
+   * right.
+   */
   async #removeObject(etag: string, why: "corrupt" | "unproved"): Promise<void> {
     const { spec } = this.#record.load();
     try {
@@ -392,13 +405,19 @@ export class Steps {
     return this.#record.transaction(() => this.#record.parts.reopenRaced()) > 0;
   }
 
-  /** Sets the part table right by ListParts. @returns how many parts are to be sent again, null if it cannot be told */
+  /**
+   * Sets the part table right by ListParts. @returns how many parts are to be sent again, null if it cannot
+   * be told
+   */
   async #reconcileParts(uploadId: string): Promise<number | null> {
     const listed = await this.#listParts(this.#record.load().spec.destination, uploadId);
     return listed && this.#record.transaction(() => this.#record.parts.reconcile(listed));
   }
 
-  /** What the store has of an upload; null from a store that does not tell (501, 403): then the table is the truth. */
+  /**
+   * What the store has of an upload; null from a store that does not tell (501, 403): then the table is the
+   * truth.
+   */
   async #listParts(address: ObjectAddress, uploadId: string): Promise<ListedPart[] | null> {
     try {
       return await listParts(this.#destination(), address, uploadId);
@@ -410,10 +429,12 @@ export class Steps {
   }
 
   /**
-   * Is it the object that this copy made? The copy ID says so; without one, only an ETag that nobody else can have.
+   * Is it the object that this copy made? The copy ID says so; without one, only an ETag that nobody else can
+   * have.
    *
-   * @param answered the ETag that the store itself gave when it made the object, whatever it is made of: the object must
-   *   still have it. `unsaid`: it said that it made the object, and no ETag (Ceph does so). Null: nothing is known.
+   * @param answered the ETag that the store itself gave when it made the object, whatever it is made of: the
+   *   object must still have it. `unsaid`: it said that it made the object, and no ETag (Ceph does so). Null:
+   *   nothing is known.
    */
   async #isOurs(
     headers: Headers,
@@ -435,7 +456,10 @@ export class Steps {
     return bareEtag(parts.finished()[0]?.etag ?? expected).toLowerCase() === etag;
   }
 
-  /** The ETag that PutObject answered; null after several attempts, of which any may have been the last to land. */
+  /**
+   * The ETag that PutObject answered; null after several attempts, of which any may have been the last to
+   * land.
+   */
   #etagOfOnlyAttempt(): string | null {
     const { parts } = this.#record;
     return parts.totals().attempts === 1 ? (parts.finished()[0]?.etag ?? null) : null;
@@ -469,7 +493,10 @@ function chance(): { now: number; random: number } {
   return { now: Date.now(), random: Math.random() };
 }
 
-/** Goes on without a header that the store refused. @returns false when there is none to leave out, or the caller wants all */
+/**
+ * Goes on without a header that the store refused. @returns false when there is none to leave out, or the
+ * caller wants all
+ */
 export function dropHeader(record: CopyRecord, headers: Prepared["headers"], failure: Failure): boolean {
   if (!saysNo(failure) || record.load().spec.ifLossy === "fail") return false;
   const dropped = droppable(headers, failure);

@@ -1,5 +1,6 @@
-// Takes back at the destination what a copy has begun there. Every function here may be called twice, and returns only
-// when the store itself shows that nothing is left, or cannot show it and says that it has done so.
+// Takes back at the destination what a copy has begun there. Every function here may be called twice, and
+// returns only when the store itself shows that nothing is left, or cannot show it and says that it has done
+// so.
 //
 // What it needs: the destination. It knows nothing of the copy's state; steps.ts does.
 
@@ -11,11 +12,15 @@ import type { ObjectAddress, S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { abortMultipartUpload, headObject, listParts, listUploadsOfKey } from "../s3/s3.ts";
 
-/** A store's times are whole seconds and its clock is not ours; more would risk an upload that another tool has begun. */
+/**
+ * A store's times are whole seconds and its clock is not ours; more would risk an upload that another tool
+ * has begun.
+ */
 const CLOCK_TOLERANCE_MS = 2_000;
 
 /**
- * Aborts an upload. The caller has seen to it that no part is in flight; one that lands all the same is found here.
+ * Aborts an upload. The caller has seen to it that no part is in flight; one that lands all the same is found
+ * here.
  *
  * @throws {S3Error} `upload_still_there` when the store lists parts after the abort: abort again
  */
@@ -29,8 +34,8 @@ export async function endUpload(destination: S3, address: ObjectAddress, uploadI
 }
 
 /**
- * Does the store still know an upload? `empty`: it does, and has no part of it, as some stores answer for a while after
- * an abort. `unknown`: the store cannot list parts (501, 403).
+ * Does the store still know an upload? `empty`: it does, and has no part of it, as some stores answer for a
+ * while after an abort. `unknown`: the store cannot list parts (501, 403).
  *
  * @throws {S3Error}
  */
@@ -51,8 +56,8 @@ export async function lookForUpload(
 }
 
 /**
- * The uploads that an unanswered CreateMultipartUpload may have made. Only uploads of this very key that began since it
- * was sent, and before this copy ended, can be ours; S3 has no other mark of an upload.
+ * The uploads that an unanswered CreateMultipartUpload may have made. Only uploads of this very key that
+ * began since it was sent, and before this copy ended, can be ours; S3 has no other mark of an upload.
  *
  * @param span.endedAtMs another copy may have begun since; null while this one goes on
  * @returns their upload IDs

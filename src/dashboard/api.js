@@ -1,5 +1,5 @@
-// Calls to the mesh: with the token, which is kept in this tab's session storage alone; and streams of events, which come
-// back by themselves and turn to asking again and again where no stream gets through.
+// Calls to the mesh: with the token, which is kept in this tab's session storage alone; and streams of
+// events, which come back by themselves and turn to asking again and again where no stream gets through.
 
 const TOKEN = "bucket-brigade-token";
 /** The mesh says something every 5 s, if only that it is still there. */
@@ -129,7 +129,8 @@ export async function follow(path, query, viewer, signal) {
  * @param {string} path
  * @param {string} lastId
  * @param {AbortSignal} signal
- * @returns {AsyncGenerator<{ name: string | null, data: string | null, id: string | null, retry: number | null }>}
+ * @returns {AsyncGenerator<{ name: string | null, data: string | null, id: string | null,
+ *   retry: number | null }>}
  */
 async function* events(path, lastId, signal) {
   const silent = new AbortController();

@@ -1,5 +1,5 @@
-// What the mesh answers to each call of the page, by the schemas of its API (view/answers.ts). For the type checker alone:
-// nothing of it is in the page.
+// What the mesh answers to each call of the page, by the schemas of its API (view/answers.ts). For the type
+// checker alone: nothing of it is in the page.
 
 import type { z } from "zod";
 import type * as answers from "../view/answers.ts";

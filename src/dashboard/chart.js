@@ -1,5 +1,5 @@
-// Throughput over time on a canvas, from the rates that this page has seen; a table of numbers would be no better to hear,
-// so the canvas says the present and the highest rate in words.
+// Throughput over time on a canvas, from the rates that this page has seen; a table of numbers would be no
+// better to hear, so the canvas says the present and the highest rate in words.
 
 import { formatBytes, h } from "./dom.js";
 

@@ -1,4 +1,5 @@
-// The page of one copy: its map of parts, throughput, timeline and result, live; and what can be done about it.
+// The page of one copy: its map of parts, throughput, timeline and result, live; and what can be done about
+// it.
 
 import { call, follow } from "./api.js";
 import { RateChart } from "./chart.js";
@@ -79,12 +80,13 @@ async function readParts(path, page, signal) {
  *   parts: (message: PartsMessage) => void,
  *   state: (text: string) => void,
  *   onAct: (act: () => void) => void,
- * }} WorkPage what is shown of a copy or a sync; `onAct` is called with what to do when somebody has acted on it
+ * }} WorkPage what is shown of a copy or a sync; `onAct` is called with what to do when somebody has acted
+ *   on it
  */
 
 /**
- * Keeps a page up to date by events, or by asking, and begins again when something was done about the work: a paused copy
- * sends nothing for half a minute.
+ * Keeps a page up to date by events, or by asking, and begins again when something was done about the work: a
+ * paused copy sends nothing for half a minute.
  *
  * @template {CopyStatus | import("./calls.ts").SyncStatus} Status
  * @param {{ path: string, query: string, read: () => Promise<Status>, readMore: () => Promise<void> }} work

@@ -1,7 +1,8 @@
 // Nodes, texts and numbers for the dashboard. Nodes are made of text, never of HTML.
 
 /**
- * An element with attributes and children. `class` and `aria-…` are attributes; a function is an event listener.
+ * An element with attributes and children. `class` and `aria-…` are attributes; a function is an event
+ * listener.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag

@@ -1,5 +1,5 @@
-// The live map of a copy's parts on a canvas: a cell per part, coloured by state or by lane. Only cells that change are
-// drawn again. With the arrow keys one goes from part to part, and each is told in words.
+// The live map of a copy's parts on a canvas: a cell per part, coloured by state or by lane. Only cells that
+// change are drawn again. With the arrow keys one goes from part to part, and each is told in words.
 
 import { h, setText } from "./dom.js";
 

@@ -1,4 +1,5 @@
-// The page of one sync: its sums, what failed, and of a dry run what would be done; and what can be done about it.
+// The page of one sync: its sums, what failed, and of a dry run what would be done; and what can be done
+// about it.
 
 import { call, send } from "./api.js";
 import { endWords, followWork, paceWords, workHead } from "./copy.js";

@@ -1,4 +1,5 @@
-// What a refusal means in plain words, and what to do about it: the usual mistakes with a store's configuration. Pure.
+// What a refusal means in plain words, and what to do about it: the usual mistakes with a store's
+// configuration. Pure.
 
 import type { S3Error } from "../s3/errors.ts";
 
@@ -20,7 +21,10 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
 
 type Refusal = Pick<S3Error, "operation" | "code" | "status" | "message">;
 
-/** @param name of the store, for the secret that is to be changed @returns null for what is no mistake of the setup */
+/**
+ * @param name of the store, for the secret that is to be changed @returns null for what is no mistake of the
+ * setup
+ */
 export function adviceFor(name: string, { operation, code, status, message }: Refusal): string | null {
   const secret = `STORE_${name.toUpperCase()}`;
   switch (code) {

@@ -1,14 +1,15 @@
-// The check of a store: does it work with these credentials, and what can it do? It asks the store itself, under a prefix
-// of its own, and takes away again whatever it has put there, also what an earlier check that died has left behind.
+// The check of a store: does it work with these credentials, and what can it do? It asks the store itself,
+// under a prefix of its own, and takes away again whatever it has put there, also what an earlier check that
+// died has left behind.
 //
-// What it needs: a store of the configuration and a bucket. About fifty requests, one after the other, and 5 MiB of zeros.
-// The single questions stand in questions.ts.
+// What it needs: a store of the configuration and a bucket. About fifty requests, one after the other, and 5
+// MiB of zeros. The single questions stand in questions.ts.
 //
-// Invariants: nothing outside its prefix is written or deleted; a refusal is a finding, never the end of the check, unless
-// the store cannot be talked to at all. What a finding says was seen in an answer, not assumed.
+// Invariants: nothing outside its prefix is written or deleted; a refusal is a finding, never the end of the
+// check, unless the store cannot be talked to at all. What a finding says was seen in an answer, not assumed.
 //
-// It changes nothing and keeps nothing: it asks a store as it is configured, whatever an earlier check has seen, and answers
-// the facts that it saw (store/facts.ts).
+// It changes nothing and keeps nothing: it asks a store as it is configured, whatever an earlier check has
+// seen, and answers the facts that it saw (store/facts.ts).
 
 import { type Finding, Findings } from "./findings.ts";
 import { Probes } from "./questions.ts";
@@ -123,7 +124,8 @@ class StoreCheck {
       return true;
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
-      // A HEAD that is refused has no code: the list that follows tells it, and may be allowed although this is not.
+      // A HEAD that is refused has no code: the list that follows tells it, and may be allowed although this
+      // is not.
       if (error.status !== null && error.code !== "wrong_region") return true;
       this.#findings.refused("bucket", error);
       return false;

@@ -1,5 +1,5 @@
-// A check of a store as it is asked for and as it is answered: the request's schema, the report as JSON, and as a table for
-// a terminal. Pure.
+// A check of a store as it is asked for and as it is answered: the request's schema, the report as JSON, and
+// as a table for a terminal. Pure.
 
 import { z } from "zod";
 import type { CheckResult } from "./check.ts";

@@ -1,7 +1,8 @@
 // What a check of a store has seen so far: findings, facts for the store's profile, and advice.
 //
-// Invariant: a refusal becomes a finding; what is no store's answer is thrown on. A fact is what an answer showed: that a
-// right is missing, a store is overloaded or no answer came makes a finding and no fact, since copies will go by it.
+// Invariant: a refusal becomes a finding; what is no store's answer is thrown on. A fact is what an answer
+// showed: that a right is missing, a store is overloaded or no answer came makes a finding and no fact, since
+// copies will go by it.
 
 import { adviceFor } from "./advice.ts";
 import { S3Error } from "../s3/errors.ts";
@@ -93,7 +94,9 @@ export class Findings {
   }
 }
 
-/** Does the store say that it has not got what was asked of it? Other refusals may be another matter tomorrow. */
+/**
+ * Does the store say that it has not got what was asked of it? Other refusals may be another matter tomorrow.
+ */
 export function isUnknown(error: S3Error): boolean {
   const isStatus = error.status === 400 || error.status === 405 || error.status === 501;
   return isStatus && verdictOf(error.toFailure("destination")) === "fatal";

@@ -1,5 +1,5 @@
-// The probe of an account as it is asked for and as it is answered: what was measured, and the values that are safe with it.
-// Pure.
+// The probe of an account as it is asked for and as it is answered: what was measured, and the values that
+// are safe with it. Pure.
 
 import { z } from "zod";
 import { PARTS_PER_LANE } from "../env.ts";
@@ -101,7 +101,8 @@ export function probeReport(measured: Measured, isLocal: boolean): ProbeReport {
       largest === null ? null : (largest.sizeMib * 2 ** 20) / 1e3 / Math.max(1, largest.durationMs),
     machines,
     advice: {
-      // Some room below what has passed: a part of the size that just passes has no margin for a changed limit.
+      // Some room below what has passed: a part of the size that just passes has no margin for a changed
+      // limit.
       MAX_PART_MIB: largest === null ? null : Math.max(5, Math.floor(largest.sizeMib * 0.95)),
       streamsPerLane: perLane,
       LANES: Math.ceil(40 / perLane),

@@ -1,5 +1,5 @@
-// The single questions that a check asks a store (check.ts): each puts something, looks at what came of it, and
-// records what it has seen. They build on one another in the order in which they stand here.
+// The single questions that a check asks a store (check.ts): each puts something, looks at what came of it,
+// and records what it has seen. They build on one another in the order in which they stand here.
 //
 // What it needs: the findings to record in, a bucket, and a prefix under which everything is its own.
 
@@ -255,7 +255,8 @@ export class Probes {
     }
   }
 
-  // 6. What a HEAD tells of an upload that brought no checksum. That it tells the same of one in parts is seen later.
+  // 6. What a HEAD tells of an upload that brought no checksum. That it tells the same of one in parts is
+  // seen later.
   async checksums(): Promise<void> {
     this.#told = await this.#checksumMode(
       `${this.#prefix}once`,
@@ -359,7 +360,8 @@ export class Probes {
       const isByRule =
         bareEtag(headers.get("etag") ?? "").toLowerCase() === (await multipartEtag(md5s, md5Hex));
       if (headers.has("etag")) facts.md5MultipartEtag = isByRule;
-      // A copy in parts that waited for a checksum which only whole uploads get would prove nothing in the end.
+      // A copy in parts that waited for a checksum which only whole uploads get would prove nothing in the
+      // end.
       const alsoInParts = checksumsIn(headers).filter((algorithm) => this.#told.includes(algorithm));
       if (asks) facts.checksums = alsoInParts;
       const told = alsoInParts.length === 0 ? "" : `, and a HEAD tells its ${alsoInParts.join(", ")}`;

@@ -1,5 +1,5 @@
-// Who may call: bearer tokens from the configuration, compared in constant time. Fails closed: without API_TOKEN no
-// route of the API answers anything else.
+// Who may call: bearer tokens from the configuration, compared in constant time. Fails closed: without
+// API_TOKEN no route of the API answers anything else.
 
 import { timingSafeEqual } from "hono/utils/buffer";
 import { Problem } from "../http/problem.ts";

@@ -1,8 +1,9 @@
-// The dashboard as it is sent: one page, put together from the files in dashboard/, with a policy that lets it run its own
-// script, use its own style, talk to this mesh, and nothing else.
+// The dashboard as it is sent: one page, put together from the files in dashboard/, with a policy that lets
+// it run its own script, use its own style, talk to this mesh, and nothing else.
 //
-// The scripts are modules of each other for their readers and for the type checker. Here they stand in one, those that
-// are needed before those that need them, each in a scope of its own out of which only its exports are handed.
+// The scripts are modules of each other for their readers and for the type checker. Here they stand in one,
+// those that are needed before those that need them, each in a scope of its own out of which only its exports
+// are handed.
 
 import api from "../dashboard/api.js";
 import app from "../dashboard/app.js";

@@ -1,5 +1,5 @@
-// The HTTP API described by itself: OpenAPI 3.1 at /openapi.json, made of the schemas that parse the requests and of
-// those that the tests hold the answers against. Pure.
+// The HTTP API described by itself: OpenAPI 3.1 at /openapi.json, made of the schemas that parse the requests
+// and of those that the tests hold the answers against. Pure.
 //
 // Invariant: what it lists are the routes that the app has (they are handed in); a route that operations.ts
 // does not describe is listed without a description, which a test finds.

@@ -1,5 +1,5 @@
-// What each route of the HTTP API takes and answers, in words and by the names of its schemas: the table behind
-// /openapi.json. A route without a row here is found by a test.
+// What each route of the HTTP API takes and answers, in words and by the names of its schemas: the table
+// behind /openapi.json. A route without a row here is found by a test.
 
 import type * as answers from "../view/answers.ts";
 import { CopyRequestSchema } from "../copy/spec.ts";

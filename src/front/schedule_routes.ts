@@ -1,5 +1,6 @@
-// The routes of schedules: PUT, GET, DELETE /schedules/{name} and POST /schedules/{name}/run. The front mounts them
-// behind its token check. It holds nothing; the registry keeps the schedules and starts what is due.
+// The routes of schedules: PUT, GET, DELETE /schedules/{name} and POST /schedules/{name}/run. The front
+// mounts them behind its token check. It holds nothing; the registry keeps the schedules and starts what is
+// due.
 
 import { type Context, Hono } from "hono";
 import type { Env } from "../env.ts";

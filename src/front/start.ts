@@ -1,4 +1,5 @@
-// From an admitted copy or sync to the object that does it, for the routes and for the Cron event; and its status.
+// From an admitted copy or sync to the object that does it, for the routes and for the Cron event; and its
+// status.
 
 import type { Admitted } from "../copy/spec.ts";
 import type { Env } from "../env.ts";
@@ -8,7 +9,10 @@ import type { Started } from "../schedule/schedules.ts";
 import { placeOfWork } from "../store/stores.ts";
 import type { AdmittedSync } from "../sync/spec.ts";
 
-/** Creates the coordinator of an admitted copy. If that fails now, the registry's alarm does it in a few seconds. */
+/**
+ * Creates the coordinator of an admitted copy. If that fails now, the registry's alarm does it in a few
+ * seconds.
+ */
 export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted, env: Env): Promise<void> {
   try {
     // The first call to an object places it, beside its lanes.
@@ -18,7 +22,9 @@ export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted
   }
 }
 
-/** The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission. */
+/**
+ * The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission.
+ */
 export async function copyStatus(mesh: Mesh, id: string): Promise<unknown> {
   const response = await mesh.Coordinator.getByName(id).fetch(`https://coordinator/copies/${id}`);
   return response.ok ? await response.json() : { id, phase: "admitted" };
@@ -30,7 +36,9 @@ export async function createStarted(mesh: Mesh, started: Started, env: Env): Pro
   else await createSync(mesh, started, env);
 }
 
-/** Creates the object of an admitted sync. If that fails now, the registry's alarm does it in a few seconds. */
+/**
+ * Creates the object of an admitted sync. If that fails now, the registry's alarm does it in a few seconds.
+ */
 export async function createSync(
   mesh: Mesh,
   { id, spec, createdAtMs }: AdmittedSync,

@@ -1,5 +1,5 @@
-// The routes of stores: GET /stores, POST and DELETE /stores/{name}/check. The front mounts them behind its token check.
-// They hold nothing; the registry keeps what a check has seen.
+// The routes of stores: GET /stores, POST and DELETE /stores/{name}/check. The front mounts them behind its
+// token check. They hold nothing; the registry keeps what a check has seen.
 
 import { type Context, Hono } from "hono";
 import { type CheckResult, checkStore } from "../diagnose/check.ts";

@@ -1,5 +1,5 @@
-// The fields that request bodies share: counts, sizes with a unit, header values, flags; and how a zod error becomes a
-// Problem. Pure.
+// The fields that request bodies share: counts, sizes with a unit, header values, flags; and how a zod error
+// becomes a Problem. Pure.
 
 import { z } from "zod";
 import { Problem } from "./problem.ts";
@@ -16,7 +16,10 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
   tib: 2 ** 40,
 };
 
-/** `67108864`, `"67108864"`, `"64MiB"`, `"1.5 GB"` in bytes; null when it is no size or no whole number of bytes. */
+/**
+ * `67108864`, `"67108864"`, `"64MiB"`, `"1.5 GB"` in bytes; null when it is no size or no whole number of
+ * bytes.
+ */
 export function parseSize(value: string | number): number | null {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value).trim());
   if (match === null) return null;

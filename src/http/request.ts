@@ -1,5 +1,5 @@
-// What the routes read of a request: body, query, Idempotency-Key, limit. Errors are Problems that name the field and what
-// is allowed.
+// What the routes read of a request: body, query, Idempotency-Key, limit. Errors are Problems that name the
+// field and what is allowed.
 
 import { Problem } from "./problem.ts";
 

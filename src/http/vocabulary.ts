@@ -1,7 +1,8 @@
-// The words that the API and the dashboard share: names of phases, of compare modes, and of what a `parts` event holds.
+// The words that the API and the dashboard share: names of phases, of compare modes, and of what a `parts`
+// event holds.
 //
-// It imports nothing: the dashboard is checked against the API's schemas (view/answers.ts), where the types of Workers do
-// not exist. That the names are those of the jobs is checked where a status is made.
+// It imports nothing: the dashboard is checked against the API's schemas (view/answers.ts), where the types
+// of Workers do not exist. That the names are those of the jobs is checked where a status is made.
 
 /** `admitted` until the coordinator has reported, then the job's own. */
 export const COPY_PHASES = [
@@ -40,11 +41,13 @@ export const SYNC_PHASES = [
 export type SyncPhase = (typeof SYNC_PHASES)[number];
 
 /**
- * By what an object at the destination of a sync is known to be the source's; the rules are in object/compare.ts.
+ * By what an object at the destination of a sync is known to be the source's; the rules are in
+ * object/compare.ts.
  *
- * `size`: size alone. `size+mtime`: and the destination was written after the source was last changed. `etag`: ETag or
- * record. `checksum`: only what is computed of the bytes counts (checksums; single-part MD5 ETags), so that objects without any
- * are copied in every run. `auto`: ETag, record, checksum, whichever proves it.
+ * `size`: size alone. `size+mtime`: and the destination was written after the source was last changed.
+ * `etag`: ETag or record. `checksum`: only what is computed of the bytes counts (checksums; single-part MD5
+ * ETags), so that objects without any are copied in every run. `auto`: ETag, record, checksum, whichever
+ * proves it.
  */
 export const COMPARE_MODES = ["auto", "size", "size+mtime", "etag", "checksum"] as const;
 

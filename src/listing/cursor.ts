@@ -1,13 +1,16 @@
 // Makes one listing of many pages: what is asked for next, and whether a page may be believed. Pure.
 //
 // Invariants:
-// - A listing ends or fails; it never goes on for ever. A store that says "truncated" must give a way on that is new:
-//   the token just sent, or a token or page seen before, is an error. Seen before is found by Brent's method: one
-//   landmark is kept and moved to page 1, 2, 4, 8, …, so a circle of any length is found with one token in memory.
-// - What is given lies in the range asked for: every key begins with the prefix and is in (afterKey, untilKey].
-// - `order: "utf8"` says that all keys so far have ascended in UTF-8 byte order. Once a key has not, the listing is
-//   "unsorted" and stays so: what a caller concluded from the order before is void (merge.ts says how to do without). A
-//   key before `afterKey` is out of order as well: where a listing is begun anew or in the midst, nothing else shows it.
+// - A listing ends or fails; it never goes on for ever. A store that says "truncated" must give a way on that
+//   is new: the token just sent, or a token or page seen before, is an error. Seen before is found by Brent's
+//   method: one landmark is kept and moved to page 1, 2, 4, 8, …, so a circle of any length is found with one
+//   token in memory.
+// - What is given lies in the range asked for: every key begins with the prefix and is in (afterKey,
+// untilKey].
+// - `order: "utf8"` says that all keys so far have ascended in UTF-8 byte order. Once a key has not, the
+//   listing is "unsorted" and stays so: what a caller concluded from the order before is void (merge.ts says
+//   how to do without). A key before `afterKey` is out of order as well: where a listing is begun anew or in
+//   the midst, nothing else shows it.
 
 import { compareKeys, laterKey } from "./key_order.ts";
 import type { ListedObject, ListingPage } from "../s3/listing_xml.ts";
@@ -113,7 +116,10 @@ export function judgePage(range: ListRange, cursor: ListCursor, answer: ListingP
   return { kind: "page", page: { ...page, next } };
 }
 
-/** Leaves out what was given before: stores whose marker is inclusive begin a page with the last key of the one before. */
+/**
+ * Leaves out what was given before: stores whose marker is inclusive begin a page with the last key of the
+ * one before.
+ */
 function sortOut(
   cursor: ListCursor,
   objects: readonly ListedObject[],
@@ -130,8 +136,8 @@ function sortOut(
 }
 
 /**
- * Does a store that was asked for what comes after a key list a key before it? Then its order is another, and it may
- * keep others back. (One that took V2 for V1 has not understood where to begin.)
+ * Does a store that was asked for what comes after a key list a key before it? Then its order is another, and
+ * it may keep others back. (One that took V2 for V1 has not understood where to begin.)
  */
 function beginsEarlier(
   { afterKey }: ListRange,

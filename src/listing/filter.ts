@@ -1,10 +1,11 @@
 // Which keys of a prefix take part. Pure.
 //
-// Include and exclude patterns match the name, which is the key below the source prefix, from its first to its last
-// character. The order of precedence: what any `exclude` matches is out; if there are `include` patterns, what none
-// of them matches is out; size, age and storage class of the source object then narrow further. Names are filtered on
-// both sides, so an excluded object at the destination is neither compared nor deleted; sizes, ages and classes are the
-// source's alone, so an object that they keep out is not missing at the source and its copy is not deleted either.
+// Include and exclude patterns match the name, which is the key below the source prefix, from its first to
+// its last character. The order of precedence: what any `exclude` matches is out; if there are `include`
+// patterns, what none of them matches is out; size, age and storage class of the source object then narrow
+// further. Names are filtered on both sides, so an excluded object at the destination is neither compared nor
+// deleted; sizes, ages and classes are the source's alone, so an object that they keep out is not missing at
+// the source and its copy is not deleted either.
 
 import { type Glob, matchesGlob } from "./glob.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
@@ -31,7 +32,10 @@ export function filterName(filter: Filter, name: string): "excluded" | "not_incl
   return "not_included";
 }
 
-/** Why an object of the source takes no part, or null when it does. An unknown time is neither too old nor too new. */
+/**
+ * Why an object of the source takes no part, or null when it does. An unknown time is neither too old nor too
+ * new.
+ */
 export function filterObject(filter: Filter, name: string, source: ListedObject): FilterReason | null {
   const byName = filterName(filter, name);
   if (byName !== null) return byName;

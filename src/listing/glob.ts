@@ -5,14 +5,15 @@
 //   **/     any number of whole levels, also none      {a,b/*}      either pattern; may be nested, and empty
 //   ?       one character but "/"
 //
-// Everything else is itself, the backslash, leading dots, line breaks and doubled slashes too: a key is not a file path,
-// which is why no glob library does here (picomatch and minimatch read "\" as an escape, let no "." match a line break
-// and refuse ".." levels). A special character as itself stands in brackets: `[*]`, `[{]`, `[[]`. A pattern matches the
-// whole text, with case. A character is a Unicode code point.
+// Everything else is itself, the backslash, leading dots, line breaks and doubled slashes too: a key is not a
+// file path, which is why no glob library does here (picomatch and minimatch read "\" as an escape, let no
+// "." match a line break and refuse ".." levels). A special character as itself stands in brackets: `[*]`,
+// `[{]`, `[[]`. A pattern matches the whole text, with case. A character is a Unicode code point.
 //
-// Invariant: matching needs time in proportion to pattern × text at worst for each alternative, no pattern hangs. That is why no
-// regular expression is made of it. A star that fails later is widened by one character, and of several only the
-// last one: an earlier one that took more would leave less for the same rest. "**" counts apart, since "*" stops at "/".
+// Invariant: matching needs time in proportion to pattern × text at worst for each alternative, no pattern
+// hangs. That is why no regular expression is made of it. A star that fails later is widened by one
+// character, and of several only the last one: an earlier one that took more would leave less for the same
+// rest. "**" counts apart, since "*" stops at "/".
 
 type Token =
   | { readonly kind: "text"; readonly text: string }
@@ -69,7 +70,7 @@ export function matchesGlob({ alternatives }: Glob, text: string): boolean {
   return alternatives.some((tokens) => matchesRow(tokens, text));
 }
 
-// --- Reading -------------------------------------------------------------------------------------------------------
+// --- Reading ------------------------------------------------------------------------------------
 
 /** While braces are expanded, stars stand as they are written: "{*,a}*" may make a "**" that nobody wrote. */
 type Piece = Token | { readonly kind: "level_stars"; readonly slash: boolean };
@@ -187,7 +188,7 @@ function finishRow(pieces: readonly Piece[]): Token[] {
   return tokens;
 }
 
-// --- Matching ------------------------------------------------------------------------------------------------------
+// --- Matching -----------------------------------------------------------------------------------
 
 interface Retry {
   readonly token: number;

@@ -1,12 +1,12 @@
 // The order in which S3 lists keys: by the bytes of their UTF-8 form. Pure.
 //
-// JavaScript's `<` compares UTF-16 units, which is another order from U+E000 on: "😀" (D83D DE00) is below "Ｚ" (FF3A)
-// there and above it in UTF-8. A merge of two listings that compares with `<` goes out of step at such a key and takes
-// keys for missing that both sides have. Nothing is encoded here: a surrogate pair only has to rank above every other
-// unit, since it stands for a code point of four bytes.
+// JavaScript's `<` compares UTF-16 units, which is another order from U+E000 on: "😀" (D83D DE00) is below "Ｚ"
+// (FF3A) there and above it in UTF-8. A merge of two listings that compares with `<` goes out of step at such
+// a key and takes keys for missing that both sides have. Nothing is encoded here: a surrogate pair only has
+// to rank above every other unit, since it stands for a code point of four bytes.
 //
-// Invariant: a total order. Lone surrogates have no UTF-8 form and rank as U+FFFD, which every encoder puts in their
-// place; strings that differ only so are ordered by their units, so that 0 means the same string.
+// Invariant: a total order. Lone surrogates have no UTF-8 form and rank as U+FFFD, which every encoder puts
+// in their place; strings that differ only so are ordered by their units, so that 0 means the same string.
 
 /** Negative when `a` is listed before `b`, 0 when they are the same key. */
 export function compareKeys(a: string, b: string): number {

@@ -6,13 +6,14 @@
 //     if (page.next === null) break; // the one and only sign of a complete listing
 //   }
 //
-// What it needs: a Store and a User-Agent. It holds nothing but which endpoints have no ListObjectsV2; the cursor is
-// plain data that the caller keeps, so a listing goes on after the death of whoever made it. Tokens can expire. Where
-// pages come in order (`order: "utf8"`), a listing can instead be begun anew after any key, by `afterKey`.
+// What it needs: a Store and a User-Agent. It holds nothing but which endpoints have no ListObjectsV2; the
+// cursor is plain data that the caller keeps, so a listing goes on after the death of whoever made it. Tokens
+// can expire. Where pages come in order (`order: "utf8"`), a listing can instead be begun anew after any key,
+// by `afterKey`.
 //
-// Invariants: every key that the store gives in (afterKey, untilKey] under the prefix is given once, directory markers
-// (`abc/`, with or without bytes) as any other; a page that cannot be believed (cursor.ts says which) is an
-// S3Error `bad_answer`, so that who deletes what is missing never sees a listing end early.
+// Invariants: every key that the store gives in (afterKey, untilKey] under the prefix is given once,
+// directory markers (`abc/`, with or without bytes) as any other; a page that cannot be believed (cursor.ts
+// says which) is an S3Error `bad_answer`, so that who deletes what is missing never sees a listing end early.
 
 import {
   type ListCursor,
@@ -34,8 +35,8 @@ const withoutV2 = new Set<string>();
 
 /**
  * What is known before the first page. Storj and AWS's directory buckets list in no order
- * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html, 2026-11); any other store is
- * believed until it shows otherwise. A range of keys must not be asked for where it is "unsorted".
+ * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html, 2026-11); any other
+ * store is believed until it shows otherwise. A range of keys must not be asked for where it is "unsorted".
  */
 export function expectedOrder(store: Store, bucket: string): ListOrder {
   return store.provider === "storj" || bucket.endsWith("--x-s3") ? "unsorted" : "utf8";
@@ -66,7 +67,8 @@ export async function listPage(
 /**
  * The first key of a range, or null when it is empty. One request at a store that keeps order.
  *
- * @throws {S3Error} also of a store that does not begin where it is asked to: it would have to be listed up to there
+ * @throws {S3Error} also of a store that does not begin where it is asked to: it would have to be listed up
+ * to there
  */
 export async function firstKey(s3: S3, range: ListRange): Promise<string | null> {
   let cursor: ListCursor | null = null;
@@ -118,7 +120,9 @@ async function askPage(
   return { api: "v1", answer: await listObjects(s3, bucket, { ...page, after }) };
 }
 
-/** Keys below the prefix need no asking for; what a store without order makes of `start-after` nobody knows. */
+/**
+ * Keys below the prefix need no asking for; what a store without order makes of `start-after` nobody knows.
+ */
 function startAfter({ prefix, afterKey }: ListRange, order: ListOrder): string | undefined {
   if (afterKey === null || order === "unsorted" || compareKeys(afterKey, prefix) < 0) return undefined;
   return afterKey;

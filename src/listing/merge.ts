@@ -1,16 +1,17 @@
 // Pairs the objects of two prefixes by name, from pages of both listings. Pure.
 //
-// With order. Both stores list in UTF-8 byte order, so two cursors walk side by side and a name that one side has passed
-// is known to be missing there. Nothing is remembered but the last name that was paired (`pairedUntil`): to go on after
-// a death, list both sides anew with `afterKey = prefix + pairedUntil`.
+// With order. Both stores list in UTF-8 byte order, so two cursors walk side by side and a name that one side
+// has passed is known to be missing there. Nothing is remembered but the last name that was paired
+// (`pairedUntil`): to go on after a death, list both sides anew with `afterKey = prefix + pairedUntil`.
 //
-// Without order. At least one store lists in an order of its own (listing.ts says so before or in the midst of it). Then
-// a merge would take keys for missing that are there, so none is made: the source is listed in its order, and each
-// name is looked up at the destination by HEAD; who deletes lists the destination afterwards and looks each name up at
-// the source. It costs a HEAD for each key instead of a page for a thousand, needs no memory, and works for any number
-// of keys; sorting a listing first would need all of its keys at once. A merge under way when a side turns out to be
-// unsorted is void from its beginning: start again this way. What was copied by then compares as equal, and nothing was
-// deleted, since that waits for both listings to end.
+// Without order. At least one store lists in an order of its own (listing.ts says so before or in the midst
+// of it). Then a merge would take keys for missing that are there, so none is made: the source is listed in
+// its order, and each name is looked up at the destination by HEAD; who deletes lists the destination
+// afterwards and looks each name up at the source. It costs a HEAD for each key instead of a page for a
+// thousand, needs no memory, and works for any number of keys; sorting a listing first would need all of its
+// keys at once. A merge under way when a side turns out to be unsorted is void from its beginning: start
+// again this way. What was copied by then compares as equal, and nothing was deleted, since that waits for
+// both listings to end.
 //
 // Invariant: over a whole merge each name of either side is in exactly one pair, in ascending order.
 
@@ -50,7 +51,8 @@ export interface Merged {
 }
 
 /**
- * Pairs as far as the pages reach: as soon as a side that goes on has nothing left, the next name could be there.
+ * Pairs as far as the pages reach: as soon as a side that goes on has nothing left, the next name could be
+ * there.
  *
  * @param pairedUntil from the call before
  */

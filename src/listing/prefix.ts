@@ -1,7 +1,9 @@
-// Prefixes: what a key is called at the other side, and which pairs of prefixes may not be copied onto each other. Pure.
+// Prefixes: what a key is called at the other side, and which pairs of prefixes may not be copied onto each
+// other. Pure.
 //
-// A prefix is a string, not a folder. The name of a key is what is left when the source prefix is cut off, and the
-// destination key is the destination prefix with that name behind it: no slash is added, removed or doubled.
+// A prefix is a string, not a folder. The name of a key is what is left when the source prefix is cut off,
+// and the destination key is the destination prefix with that name behind it: no slash is added, removed or
+// doubled.
 //   `logs/` → `old/`   copies `logs/a` to `old/a`, and `logs/` itself to `old/`
 //   `logs`  → `old`    copies `logs/a` to `old/a`, and `logs-2/b` to `old-2/b`
 //   `logs`  → `old/`   copies `logs/a` to `old//a`

@@ -1,12 +1,14 @@
-// Cuts a prefix into ranges of names that can be listed at the same time. For stores that list in UTF-8 byte order.
+// Cuts a prefix into ranges of names that can be listed at the same time. For stores that list in UTF-8 byte
+// order.
 //
-// A range is (afterName, untilName], and a cut at a name M makes (afterName, M] and (M, untilName] of it. Whatever M is,
-// every name is in exactly one of the two, so a badly chosen M costs balance and never a key. Good names to cut at
-// cannot be computed, since keys cluster: they are found by asking the store for the first name in a range, which
-// costs one request for one key (`firstKey()` of listing.ts). That takes some 6 to 20 such requests for a cut.
+// A range is (afterName, untilName], and a cut at a name M makes (afterName, M] and (M, untilName] of it.
+// Whatever M is, every name is in exactly one of the two, so a badly chosen M costs balance and never a key.
+// Good names to cut at cannot be computed, since keys cluster: they are found by asking the store for the
+// first name in a range, which costs one request for one key (`firstKey()` of listing.ts). That takes some 6
+// to 20 such requests for a cut.
 //
-// A cut is a name that is there. So who lists up to it can tell whether the listing has come to it, or has passed it
-// unseen; walk.ts says what for.
+// A cut is a name that is there. So who lists up to it can tell whether the listing has come to it, or has
+// passed it unseen; walk.ts says what for.
 //
 // Pure but for the probe that it is handed.
 
@@ -24,14 +26,18 @@ export type Probe = (range: NameRange) => Promise<string | null>;
 
 export const ALL_NAMES: NameRange = { afterName: null, untilName: null };
 
-/** Behind every name that begins with what stands before it, as far as names are sane; if not, balance suffers. */
+/**
+ * Behind every name that begins with what stands before it, as far as names are sane; if not, balance
+ * suffers.
+ */
 const TOP = "\u{10FFFF}";
 
 /**
- * A name of the range at which it falls into two parts; null: there is none, or it would be too long to ask for.
+ * A name of the range at which it falls into two parts; null: there is none, or it would be too long to ask
+ * for.
  *
- * First the longest beginning that all names of the range share, then the characters that follow it: the cut goes
- * through their middle.
+ * First the longest beginning that all names of the range share, then the characters that follow it: the cut
+ * goes through their middle.
  *
  * @param maxNameBytes how long a name may be for the store to take prefix and name as a `start-after`
  */

@@ -1,12 +1,12 @@
 // One range of names of a sync, listed on both sides and merged: a page of pairs at a time.
 //
-// What it needs: both stores, and turns at asking them, since all tracks of a walk share the connections of one event.
-// What is listed and not given is in memory only; `range` says what has not been given, and from there any other track
-// can go on.
+// What it needs: both stores, and turns at asking them, since all tracks of a walk share the connections of
+// one event. What is listed and not given is in memory only; `range` says what has not been given, and from
+// there any other track can go on.
 //
-// Invariants: give() hands out each name of the range that either side has once, in ascending order, and says that the
-// track is at its end only when both sides have been listed to their ends or past the end of the range. One page of
-// each side is fetched ahead, no more.
+// Invariants: give() hands out each name of the range that either side has once, in ascending order, and says
+// that the track is at its end only when both sides have been listed to their ends or past the end of the
+// range. One page of each side is fetched ahead, no more.
 
 import type { ListPage } from "./cursor.ts";
 import { compareKeys } from "./key_order.ts";
@@ -19,8 +19,9 @@ import type { S3 } from "../s3/request.ts";
 /** What a track has not given yet. Plain data. */
 export interface TrackRange extends NameRange {
   /**
-   * The last name that the source has shown up to `afterName`, which may be the destination's alone. The source's listing
-   * goes on there: where a store without order would go on after a key that it has not got, nobody knows.
+   * The last name that the source has shown up to `afterName`, which may be the destination's alone. The
+   * source's listing goes on there: where a store without order would go on after a key that it has not got,
+   * nobody knows.
    */
   readonly sourceAfter: string | null;
 }
@@ -61,7 +62,10 @@ export type Given =
   | {
       readonly kind: "pairs";
       readonly pairs: readonly Pair[];
-      /** Null: the range goes on. `passed`: the source's listing went past the end of the range without showing it. */
+      /**
+       * Null: the range goes on. `passed`: the source's listing went past the end of the range without
+       * showing it.
+       */
       readonly end: null | "seen" | "passed";
     }
   /** The store of this side keeps no order, so nothing that was merged here may be believed. */
@@ -142,7 +146,10 @@ export class Track {
     return { kind: "pairs", pairs, end: isSeen ? "seen" : "passed" };
   }
 
-  /** Makes a name of the range its end: what lies beyond it is another track's, also what is listed here already. */
+  /**
+   * Makes a name of the range its end: what lies beyond it is another track's, also what is listed here
+   * already.
+   */
   endAt(untilName: string): void {
     this.#range = { ...this.#range, untilName };
     this.#source.endAt(untilName);

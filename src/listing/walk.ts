@@ -1,17 +1,19 @@
-// Walks both sides of a sync to their ends, a page of decisions at a time, from a cursor that survives any death.
+// Walks both sides of a sync to their ends, a page of decisions at a time, from a cursor that survives any
+// death.
 //
-// What it needs: both stores. Where both list in UTF-8 byte order the two listings are merged. A large prefix is cut into
-// ranges of names that are listed and merged at the same time, since a store takes as long for a page of a million keys
-// as for a page of a thousand. The cursor is what is left of each range: to go on, both sides are listed anew from there,
-// so no token is kept that could expire. Where a store keeps no order, the source alone is listed and each of its keys
-// is looked up later, when its turn comes; if keys are to be deleted, the destination is listed afterwards and each of
-// its keys looked up at the source.
+// What it needs: both stores. Where both list in UTF-8 byte order the two listings are merged. A large prefix
+// is cut into ranges of names that are listed and merged at the same time, since a store takes as long for a
+// page of a million keys as for a page of a thousand. The cursor is what is left of each range: to go on,
+// both sides are listed anew from there, so no token is kept that could expire. Where a store keeps no order,
+// the source alone is listed and each of its keys is looked up later, when its turn comes; if keys are to be
+// deleted, the destination is listed afterwards and each of its keys looked up at the source.
 //
-// Invariants: `cursor: null` comes only after both sides were listed to their ends without an error. The ranges of a
-// cursor and what was given before are all names, each once. A store that shows in mid-walk that it keeps no order ends
-// the walk: what the merge has taken for missing may be there. To a listing in one go an inversion shows that; among
-// ranges it could hide at a cut. So a cut is a key of the source, and the range before it must end with that very key:
-// then the ranges in a row are the listing in one go, in the store's own order.
+// Invariants: `cursor: null` comes only after both sides were listed to their ends without an error. The
+// ranges of a cursor and what was given before are all names, each once. A store that shows in mid-walk that
+// it keeps no order ends the walk: what the merge has taken for missing may be there. To a listing in one go
+// an inversion shows that; among ranges it could hide at a cut. So a cut is a key of the source, and the
+// range before it must end with that very key: then the ranges in a row are the listing in one go, in the
+// store's own order.
 
 import type { ListCursor } from "./cursor.ts";
 import { expectedOrder, firstKey, listPage } from "./listing.ts";
@@ -194,7 +196,8 @@ export class Walk {
     state.cutting = findCut(largest.range, probe, { maxNameBytes }).then(
       (cut): Cutting => ({ track: largest, cut, next: "idle" }),
       (error: unknown): Cutting => {
-        // Cutting is for speed alone: a store that cannot be probed is listed as it is, and says so if it cannot be.
+        // Cutting is for speed alone: a store that cannot be probed is listed as it is, and says so if it
+        // cannot be.
         if (error instanceof S3Error) return { track: largest, cut: null, next: "given_up" };
         throw error;
       },
@@ -209,7 +212,9 @@ export class Walk {
     state.tracks.add(this.#track({ ...halves[1], sourceAfter: cut }, state.turns));
   }
 
-  /** The source's listing has passed a cut and not shown it: has that key gone meanwhile, or is this no order? */
+  /**
+   * The source's listing has passed a cut and not shown it: has that key gone meanwhile, or is this no order?
+   */
   async #expectGone(name: string): Promise<void> {
     if (await this.#isAtSource(name)) throw this.#unsorted("source");
   }

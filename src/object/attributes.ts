@@ -27,12 +27,16 @@ const STORAGE_CLASS = "x-amz-storage-class";
 const WEBSITE_REDIRECT = "x-amz-website-redirect-location";
 
 /**
- * The one metadata name that is ours. A random copy ID under it tells our object from an older one of the same
- * name and size, which is the surest way to find out whether a CompleteMultipartUpload without an answer took place.
+ * The one metadata name that is ours. A random copy ID under it tells our object from an older one of the
+ * same name and size, which is the surest way to find out whether a CompleteMultipartUpload without an answer
+ * took place.
  */
 export const COPY_ID_HEADER = `${META}bucket-brigade-copy`;
 
-/** The value of that mark: an ID of ours, and the ETag that the source had, by which a later sync knows what it has. */
+/**
+ * The value of that mark: an ID of ours, and the ETag that the source had, by which a later sync knows what
+ * it has.
+ */
 export function copyMark(id: string, sourceEtag: string): string {
   return `${id}/${bareEtag(sourceEtag)}`;
 }
@@ -107,8 +111,8 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
 }
 
 /**
- * What was sent and the finished object does not show: some stores take everything and keep what they like. Values are not
- * compared, since stores write them anew. A sentence each.
+ * What was sent and the finished object does not show: some stores take everything and keep what they like.
+ * Values are not compared, since stores write them anew. A sentence each.
  */
 export function unshownAttributes(sent: Readonly<Record<string, string>>, shown: Headers): string[] {
   return Object.keys(sent)
@@ -140,7 +144,8 @@ export function droppable(
   const named =
     present.find(([name]) => words.includes(name)) ??
     present.find(([, codes]) => codes.includes(code) && code !== "AccessDenied");
-  // A store that has not got a feature says 501, or 400 without saying what it means: leave the likeliest out.
+  // A store that has not got a feature says 501, or 400 without saying what it means: leave the likeliest
+  // out.
   const unclear =
     status === 501 || code === "NotImplemented" || code === "InvalidArgument" || code === "InvalidRequest";
   const chosen = named ?? (unclear ? present[0] : undefined) ?? tagsDenied(present, code);
@@ -149,7 +154,8 @@ export function droppable(
   return { name, loss: `${loss} "${headers[name]}" (${code})` };
 }
 
-// AccessDenied is the destination's own business unless tags ride along, which need a permission of their own.
+// AccessDenied is the destination's own business unless tags ride along, which need a permission of their
+// own.
 function tagsDenied<T extends readonly [string, ...unknown[]]>(
   present: readonly T[],
   code: string,
@@ -213,7 +219,8 @@ function setTags(
 }
 
 function setEncryption(headers: Record<string, string>, encryption: Encryption | undefined): void {
-  if (encryption === undefined || encryption.kind === "customer") return; // a customer's key rides on every request
+  // a customer's key rides on every request
+  if (encryption === undefined || encryption.kind === "customer") return;
   headers["x-amz-server-side-encryption"] = encryption.kind;
   if (encryption.kind === "aws:kms" && encryption.keyId !== undefined) {
     headers["x-amz-server-side-encryption-aws-kms-key-id"] = encryption.keyId;
@@ -230,8 +237,9 @@ function stripAwsChunked(headers: Record<string, string>): void {
 }
 
 /**
- * A metadata value as a header can carry it: what is not ASCII becomes an RFC 2047 word, the form in which S3 itself
- * gives it out (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html). Words pass unchanged.
+ * A metadata value as a header can carry it: what is not ASCII becomes an RFC 2047 word, the form in which S3
+ * itself gives it out (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html). Words pass
+ * unchanged.
  */
 function asciiOf(value: string): string {
   if (/^[\x20-\x7e]*$/.test(value)) return value;

@@ -1,8 +1,9 @@
 // Full-object CRCs from the CRCs of parts, and ETags from the MD5s of parts. Pure.
 //
-// A CRC of A‖B follows from crc(A), crc(B) and the length of B, so the parts can be summed by whoever copied them, in
-// any order, and combined here: no byte is read twice. MD5 has no such law; S3's multipart ETag is the MD5 of the parts'
-// MD5s instead (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html, 2026-11).
+// A CRC of A‖B follows from crc(A), crc(B) and the length of B, so the parts can be summed by whoever copied
+// them, in any order, and combined here: no byte is read twice. MD5 has no such law; S3's multipart ETag is
+// the MD5 of the parts' MD5s instead
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html, 2026-11).
 
 import type { Checksum } from "./proof.ts";
 import { hexOfBase64 } from "../s3/digest.ts";

@@ -1,15 +1,16 @@
-// Is the destination's object the source's? Decided per key, first by what the two listings tell, then, where that is
-// not enough, by one HEAD of each side. Pure.
+// Is the destination's object the source's? Decided per key, first by what the two listings tell, then, where
+// that is not enough, by one HEAD of each side. Pure.
 //
 // The rules:
 // - Different sizes are different objects. Two empty objects are equal.
-// - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which encryption with
-//   a key, other part boundaries and many stores do not follow. So equal ETags of MD5 form, at stores that follow the
-//   rule, are equal; all else is open.
-// - The record: whoever copies puts the source's ETag into the destination's metadata (attributes.ts, copyMark(); read by
-//   markedSourceEtag()). While source ETag and size are those of the record, the content is what was copied, whatever
-//   the destination's own ETag is. That makes a second run copy nothing. A copy must always set it anew and never take
-//   it over from the source's metadata, where it would name a source further back.
+// - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which
+//   encryption with a key, other part boundaries and many stores do not follow. So equal ETags of MD5 form,
+//   at stores that follow the rule, are equal; all else is open.
+// - The record: whoever copies puts the source's ETag into the destination's metadata (attributes.ts,
+//   copyMark(); read by markedSourceEtag()). While source ETag and size are those of the record, the content
+//   is what was copied, whatever the destination's own ETag is. That makes a second run copy nothing. A copy
+//   must always set it anew and never take it over from the source's metadata, where it would name a source
+//   further back.
 // - Full-object checksums of one algorithm decide both ways.
 // - What nothing proves is copied: a needless copy costs money, a missing one costs data.
 //
@@ -63,7 +64,8 @@ export function compareListed(
         ? { kind: "equal", proof: "etag" }
         : { kind: "undecided" };
     case "checksum":
-      return { kind: "undecided" }; // whether an ETag is an MD5 at all depends on the encryption, which a HEAD tells
+      // whether an ETag is an MD5 at all depends on the encryption, which a HEAD tells
+      return { kind: "undecided" };
   }
 }
 
@@ -104,7 +106,9 @@ export function compareHeads(
   return { kind: "different", reason: "unproved" };
 }
 
-/** The record's value: the ETag as it is compared, which is without quotes and without the mark of a weak one. */
+/**
+ * The record's value: the ETag as it is compared, which is without quotes and without the mark of a weak one.
+ */
 export function sourceEtagRecord(etag: string): string {
   return bareEtag(etag);
 }
@@ -139,8 +143,8 @@ function bareEtag(etag: string | null): string {
 }
 
 /**
- * Must the object be restored before it can be read? `GLACIER_IR` is read at once, and so is everything at Google,
- * whose ARCHIVE is only a price (https://cloud.google.com/storage/docs/storage-classes, 2026-11).
+ * Must the object be restored before it can be read? `GLACIER_IR` is read at once, and so is everything at
+ * Google, whose ARCHIVE is only a price (https://cloud.google.com/storage/docs/storage-classes, 2026-11).
  */
 export function needsRestore(object: ListedObject, provider: Provider): boolean {
   const name = object.storageClass?.trim().toUpperCase() ?? "";

@@ -1,5 +1,5 @@
-// How an object is copied besides its bytes: attributes, tags, storage class, proof. Types and their zod schemas, which
-// the requests for copies and syncs share.
+// How an object is copied besides its bytes: attributes, tags, storage class, proof. Types and their zod
+// schemas, which the requests for copies and syncs share.
 
 import { z } from "zod";
 import { HeaderText } from "../http/fields.ts";
@@ -8,7 +8,9 @@ import type { CompareMode } from "../http/vocabulary.ts";
 /** `preserve`: tags that cannot be read are a warning; `require`: they fail the copy. */
 export type TagChoice = "preserve" | "require" | "none" | Readonly<Record<string, string>>;
 
-/** Attributes that the request sets itself, over the source's or, with `metadata: "replace"`, instead of them. */
+/**
+ * Attributes that the request sets itself, over the source's or, with `metadata: "replace"`, instead of them.
+ */
 export interface AttributeChanges {
   readonly contentType?: string | undefined;
   readonly contentEncoding?: string | undefined;
@@ -52,7 +54,9 @@ export interface ObjectOptions {
   readonly storageClass: string | null;
   readonly tags: TagChoice;
   readonly ifLossy: "warn" | "fail";
-  /** Write the source's ETag into the destination's metadata, so that the next run knows what it has copied. */
+  /**
+   * Write the source's ETag into the destination's metadata, so that the next run knows what it has copied.
+   */
   readonly markCopy: boolean;
   /** By what an object at the destination is known to be the source's. */
   readonly compare: CompareMode;

@@ -1,18 +1,19 @@
-// How a copy knows that the destination is the source: which proof the two stores allow, what must be computed for it
-// while the bytes pass, and what the answers prove in the end. Pure.
+// How a copy knows that the destination is the source: which proof the two stores allow, what must be
+// computed for it while the bytes pass, and what the answers prove in the end. Pure.
 //
-// An ETag can prove that two objects are equal, never that they differ: it is an MD5 only by S3's rule, which encryption
-// with a key and many stores do not follow. So a proof is claimed only where both sides' values are known for what they
-// are, and a mismatch only where two values of one kind, computed of the same bytes, are not the same.
+// An ETag can prove that two objects are equal, never that they differ: it is an MD5 only by S3's rule, which
+// encryption with a key and many stores do not follow. So a proof is claimed only where both sides' values
+// are known for what they are, and a mismatch only where two values of one kind, computed of the same bytes,
+// are not the same.
 
 import { bareEtag, isMd5Etag, partCountOf } from "../s3/digest.ts";
 import type { ChecksumAlgorithm, Profile } from "../store/profiles.ts";
 
 /**
- * `etag`: both ETags are the same MD5 of the content. `content-md5`: the destination has checked the one PutObject
- * against the source's MD5. `checksum`: full-object CRCs of both sides are equal. `part-md5`: each part's MD5, computed
- * while streaming, is the ETag that the destination gave the part. `length`: ranges pinned by the source's ETag, every
- * byte counted, nothing better to be had.
+ * `etag`: both ETags are the same MD5 of the content. `content-md5`: the destination has checked the one
+ * PutObject against the source's MD5. `checksum`: full-object CRCs of both sides are equal. `part-md5`: each
+ * part's MD5, computed while streaming, is the ETag that the destination gave the part. `length`: ranges
+ * pinned by the source's ETag, every byte counted, nothing better to be had.
  */
 export type Proof = "etag" | "content-md5" | "checksum" | "part-md5" | "length";
 
@@ -20,7 +21,10 @@ export type Digest = "md5" | ChecksumAlgorithm;
 
 /** What is done for the proof of one copy; decided before the upload, kept with it. */
 export interface ProofPlan {
-  /** Are the source's part boundaries kept, so that the ETags can be equal? `guessed`: by arithmetic, unproved. */
+  /**
+   * Are the source's part boundaries kept, so that the ETags can be equal? `guessed`: by arithmetic,
+   * unproved.
+   */
   readonly etag: "kept" | "guessed" | "not-comparable";
   /** Content-MD5 of the one PutObject, in hex; null: none is sent. */
   readonly contentMd5: string | null;
@@ -61,7 +65,9 @@ const NOTHING: ProofPlan = {
   destinationChecksums: [],
 };
 
-/** The cheapest proof that reaches from the source's own word to the destination's, by what the stores tell. */
+/**
+ * The cheapest proof that reaches from the source's own word to the destination's, by what the stores tell.
+ */
 export function planProof(question: ProofQuestion): ProofPlan {
   const { verify, via, source, destination, kind, boundaries } = question;
   if (verify === "off") return NOTHING;
@@ -155,8 +161,8 @@ const HABITUAL_PART_BYTES: readonly number[] = [
 ];
 
 /**
- * The part size that a multipart object of `partCount` parts probably has, or null. Only the finished object's ETag can
- * prove it.
+ * The part size that a multipart object of `partCount` parts probably has, or null. Only the finished
+ * object's ETag can prove it.
  *
  * @param preferredBytes tried first: what somebody who should know has said
  */

@@ -1,11 +1,12 @@
-// What a claim asks of a copy's part table many times, in memory beside the rows in the coordinator's SQLite: the parts that are
-// handed out and not done, a few per lane, and the sums over those that are done.
+// What a claim asks of a copy's part table many times, in memory beside the rows in the coordinator's SQLite:
+// the parts that are handed out and not done, a few per lane, and the sums over those that are done.
 //
-// Why in memory: an index that finds the open ones among 10,000, and a row of totals, would be written thrice for each
-// part, three of five rows, and rows written are what is paid for.
+// Why in memory: an index that finds the open ones among 10,000, and a row of totals, would be written thrice
+// for each part, three of five rows, and rows written are what is paid for.
 //
-// What it needs: the table of rows.ts. Invariant: every change of a row of `parts` goes through here, and what it
-// returned is what is known; who rolls a transaction back calls forget(), and the table is read again.
+// What it needs: the table of rows.ts. Invariant: every change of a row of `parts` goes through here, and
+// what it returned is what is known; who rolls a transaction back calls forget(), and the table is read
+// again.
 
 import { MIB } from "../http/fields.ts";
 import { type OpenPart, type PartRow, openPartOf, partRowOf } from "./rows.ts";

@@ -1,8 +1,8 @@
 // What becomes of each part of a copy, for those who watch it: all of it once, then what has changed.
 //
-// What it needs: the part table. It reads the open rows, which are few, and those that have left them since it last
-// looked; a part gets from "never handed out" to "done" only past the highest row that was seen. So 10,000 finished
-// parts are read once for each viewer, and not again.
+// What it needs: the part table. It reads the open rows, which are few, and those that have left them since
+// it last looked; a part gets from "never handed out" to "done" only past the highest row that was seen. So
+// 10,000 finished parts are read once for each viewer, and not again.
 
 import type { PartsMessage, PartWord } from "../http/vocabulary.ts";
 import { type PartRow, partState } from "./rows.ts";

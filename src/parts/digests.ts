@@ -1,5 +1,5 @@
-// What the parts of a copy prove together: their ETags beside the MD5s of the bytes that passed, and the ETag and the
-// checksum that the whole object must have. It asks no store. Pure.
+// What the parts of a copy prove together: their ETags beside the MD5s of the bytes that passed, and the ETag
+// and the checksum that the whole object must have. It asks no store. Pure.
 
 import { combineCrcs } from "../object/checksum.ts";
 import type { Checksum, ProofPlan } from "../object/proof.ts";
@@ -25,7 +25,10 @@ interface Digested {
   readonly refused: string | null;
 }
 
-/** Which parts' ETags are not the MD5s of the bytes that passed; `opaque`: because this store's are no MD5s at all. */
+/**
+ * Which parts' ETags are not the MD5s of the bytes that passed; `opaque`: because this store's are no MD5s at
+ * all.
+ */
 export function compareDigests<Part extends Digested>(
   parts: readonly Part[],
 ): { differing: (Part & { md5: string })[]; opaque: boolean } {
@@ -53,7 +56,9 @@ interface Expected {
   readonly timesRedone: number;
 }
 
-/** Why the parts do not add up to the source's own ETag or checksum, or null. Known before the object appears. */
+/**
+ * Why the parts do not add up to the source's own ETag or checksum, or null. Known before the object appears.
+ */
 export async function mismatchWithSource(object: Expected, parts: Finished): Promise<string | null> {
   const { proof, sourceEtag, plan } = object;
   const ours = combinedChecksum(object, parts);

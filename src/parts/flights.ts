@@ -1,9 +1,10 @@
-// The attempts under way of those parts that are sent twice, in the coordinator's SQLite beside the part table: the slowest parts of the end of
-// a copy, each of which a second lane tries on a new connection (copy/dispatch.ts).
+// The attempts under way of those parts that are sent twice, in the coordinator's SQLite beside the part
+// table: the slowest parts of the end of a copy, each of which a second lane tries on a new connection
+// (copy/dispatch.ts).
 //
-// Invariant: a row is an attempt that somebody may still be sending. Of a part that is done the rows are losers: they are
-// cancelled, and until they have ended the upload is neither completed nor aborted, for a loser that lands after the winner
-// takes its place, with the same bytes and perhaps another ETag.
+// Invariant: a row is an attempt that somebody may still be sending. Of a part that is done the rows are
+// losers: they are cancelled, and until they have ended the upload is neither completed nor aborted, for a
+// loser that lands after the winner takes its place, with the same bytes and perhaps another ETag.
 
 import type { PartCache } from "./cache.ts";
 import type { Leased } from "./rows.ts";
@@ -118,7 +119,10 @@ export class FlightTable {
     return this.#flights("lost_at_ms IS NOT NULL");
   }
 
-  /** Losers that have not ended in time are dead: what they may have brought to the store, the store itself tells. */
+  /**
+   * Losers that have not ended in time are dead: what they may have brought to the store, the store itself
+   * tells.
+   */
   forgetDead(now: number): void {
     this.#sql.exec("DELETE FROM flights WHERE lost_at_ms <= ?", now - LOSER_PATIENCE_MS);
   }

@@ -1,12 +1,12 @@
 // The part table of one copy: a row for each part that was ever handed out, in the coordinator's SQLite.
 //
-// Invariants: a part has one current attempt; only that attempt's report counts. A part that is `leased` belongs to a
-// lane that either names it as running in each of its calls or has not called for LANE_LEASE_MS, after which the part
-// is free again: `lost` until ListParts has told whether the dead lane brought it to the store, else `pending`. A part that
-// is `done` stays so until the store itself says that it does not have it.
+// Invariants: a part has one current attempt; only that attempt's report counts. A part that is `leased`
+// belongs to a lane that either names it as running in each of its calls or has not called for LANE_LEASE_MS,
+// after which the part is free again: `lost` until ListParts has told whether the dead lane brought it to the
+// store, else `pending`. A part that is `done` stays so until the store itself says that it does not have it.
 //
-// Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and 10,000
-// updates, no more. Which are open, and how many are done, is known in memory (cache.ts).
+// Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and
+// 10,000 updates, no more. Which are open, and how many are done, is known in memory (cache.ts).
 
 import { PartCache } from "./cache.ts";
 import { compareDigests } from "./digests.ts";
@@ -153,7 +153,10 @@ export class PartTable {
       this.#lose(partNumber);
   }
 
-  /** The store refuses a part and does not tell which: those that raced are sent once more, alone. @returns how many */
+  /**
+   * The store refuses a part and does not tell which: those that raced are sent once more, alone. @returns
+   * how many
+   */
   reopenRaced(): number {
     const rows = this.#sql.exec("SELECT part_number FROM parts WHERE state = 'done' AND raced = 1").toArray();
     for (const row of rows) this.#reopen(Number(row["part_number"]));
@@ -161,8 +164,8 @@ export class PartTable {
   }
 
   /**
-   * What has become of the parts of dead lanes: those that the store lists are not sent again. Where digests are wanted,
-   * the source is read once more for them, and nothing is sent.
+   * What has become of the parts of dead lanes: those that the store lists are not sent again. Where digests
+   * are wanted, the source is read once more for them, and nothing is sent.
    *
    * @param listed by ListParts; empty where the store has none to tell
    * @returns how many the store has
@@ -209,9 +212,10 @@ export class PartTable {
   }
 
   /**
-   * Sets the table right by what the store says that it holds. A part that is missing there, or has another length,
-   * is to be sent again. Where a part had several attempts, the one that landed last is what the store has: its ETag
-   * replaces ours. A list that goes on leaving a part out is not believed for ever: Complete will tell.
+   * Sets the table right by what the store says that it holds. A part that is missing there, or has another
+   * length, is to be sent again. Where a part had several attempts, the one that landed last is what the
+   * store has: its ETag replaces ours. A list that goes on leaving a part out is not believed for ever:
+   * Complete will tell.
    *
    * @returns how many parts must be sent again
    */
@@ -283,7 +287,8 @@ export class PartTable {
     if (isRaced && this.flights.has(partNumber)) return null;
     const { failure } = result;
     if (failure.code === "cancelled" || failure.code === "platform_limit") {
-      // The event ended, not the part: that is no attempt of it. Only if no event gets anywhere, for long, is it final.
+      // The event ended, not the part: that is no attempt of it. Only if no event gets anywhere, for long, is
+      // it final.
       this.#cache.update(partNumber, "state = 'pending'");
       if (failure.code === "cancelled") return null;
       const stuck = health.isHopeless(failure.side, now);
@@ -311,7 +316,10 @@ export class PartTable {
     return usedUp ? failure : null;
   }
 
-  /** The loser of a race came through as well: which of the two the store has now is not known where their ETags differ. */
+  /**
+   * The loser of a race came through as well: which of the two the store has now is not known where their
+   * ETags differ.
+   */
   #landedLate(partNumber: number, etag: string): void {
     const [part] = this.page(partNumber - 1, 1);
     if (part?.partNumber !== partNumber || part.etag === null) return;
@@ -335,9 +343,9 @@ export class PartTable {
   /**
    * Compares the parts' ETags with the MD5s of the bytes that passed, and opens those again that differ.
    *
-   * A store whose part ETags are no MD5s must not be called corrupt. It betrays itself by their shape, by an upload of
-   * which no part fits, or by giving the same bytes another ETag at the second attempt; then nothing is compared any
-   * more, and nothing is claimed.
+   * A store whose part ETags are no MD5s must not be called corrupt. It betrays itself by their shape, by an
+   * upload of which no part fits, or by giving the same bytes another ETag at the second attempt; then
+   * nothing is compared any more, and nothing is claimed.
    */
   checkDigests(): { kind: "reopened"; count: number } | { kind: "failed"; failure: Failure } | null {
     if (this.hasOpaqueEtags()) return null;

@@ -1,7 +1,9 @@
-// What is kept of the checks of stores, in the registry's SQLite: a row for each bucket and role that was checked.
+// What is kept of the checks of stores, in the registry's SQLite: a row for each bucket and role that was
+// checked.
 //
-// Invariant: what a copy begins with is read in the transaction that gives it its id, so it is what was known at that
-// moment; later checks change the rows and not the copy. The rules of what facts mean stand in store/facts.ts.
+// Invariant: what a copy begins with is read in the transaction that gives it its id, so it is what was known
+// at that moment; later checks change the rows and not the copy. The rules of what facts mean stand in
+// store/facts.ts.
 
 import type { CopySpec } from "../copy/spec.ts";
 import type { BucketRef } from "../store/address.ts";
@@ -63,7 +65,10 @@ export class CheckTable {
     return rowsWritten > 0;
   }
 
-  /** What is begun, with what is known of its buckets now. What brings that already, as a sync's copies do, keeps it. */
+  /**
+   * What is begun, with what is known of its buckets now. What brings that already, as a sync's copies do,
+   * keeps it.
+   */
   inform<Spec extends CopySpec | SyncSpec>(spec: Spec): Spec {
     if (spec.known !== undefined) return spec;
     const { source, destination } = spec;

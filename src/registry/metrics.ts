@@ -1,11 +1,11 @@
 // The metrics of the whole mesh, in the registry's SQLite, and their text for Prometheus.
 //
-// What it needs: the registry's tables `copies`, `syncs` and `runs` beside its own. Coordinators and syncs push what they
-// have counted so far when their phase changes, and every half a minute while they work; so a scrape wakes none of them
-// and reads a few rows per copy that runs, none per copy that has ended.
+// What it needs: the registry's tables `copies`, `syncs` and `runs` beside its own. Coordinators and syncs
+// push what they have counted so far when their phase changes, and every half a minute while they work; so a
+// scrape wakes none of them and reads a few rows per copy that runs, none per copy that has ended.
 //
-// Invariant: a counter never falls, also when a copy begins again, is pushed twice, or is retried after its end: what is
-// added is how much a number has risen since that copy's last push.
+// Invariant: a counter never falls, also when a copy begins again, is pushed twice, or is retried after its
+// end: what is added is how much a number has risen since that copy's last push.
 
 import type { WorkCounters } from "../view/news.ts";
 

@@ -1,5 +1,6 @@
-// Webhooks that are to be delivered, in the registry's SQLite: written in the transaction that records what they tell, and
-// taken out when the receiver has answered 2xx. So what has happened is told, whatever dies, at least once.
+// Webhooks that are to be delivered, in the registry's SQLite: written in the transaction that records what
+// they tell, and taken out when the receiver has answered 2xx. So what has happened is told, whatever dies,
+// at least once.
 //
 // What it needs: the registry's alarm, which calls deliverDue(), and webhook.ts, which sends.
 //
@@ -11,7 +12,8 @@ import type { News } from "../view/news.ts";
 
 type Settle = (outcome: "delivered" | "given_up", takeOut: () => void) => void;
 
-// The waits that the specification proposes; after the last one a notice is given up, three days after the first.
+// The waits that the specification proposes; after the last one a notice is given up, three days after the
+// first.
 const HOUR_MS = 3600_000;
 
 const RETRY_MS = [

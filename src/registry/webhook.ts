@@ -1,8 +1,8 @@
-// Webhooks by the Standard Webhooks specification (https://github.com/standard-webhooks/standard-webhooks, 1.0): who
-// gets them, how they are signed, and one delivery. outbox.ts decides when.
+// Webhooks by the Standard Webhooks specification (https://github.com/standard-webhooks/standard-webhooks,
+// 1.0): who gets them, how they are signed, and one delivery. outbox.ts decides when.
 //
-// What it needs: the secrets NOTIFY_URL and NOTIFY_SECRET. A receiver verifies the signature, which covers id, time and
-// body, and drops an id that it has seen: a notice keeps its id however often it is sent.
+// What it needs: the secrets NOTIFY_URL and NOTIFY_SECRET. A receiver verifies the signature, which covers
+// id, time and body, and drops an id that it has seen: a notice keeps its id however often it is sent.
 //
 // Invariant: neither the URL, which may hold a token of the receiver's, nor the secret gets into a message.
 

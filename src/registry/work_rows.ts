@@ -1,10 +1,11 @@
-// The registry's index of work, in its SQLite: a row for each copy and each sync, which syncs may begin, and what is old
-// enough to be forgotten.
+// The registry's index of work, in its SQLite: a row for each copy and each sync, which syncs may begin, and
+// what is old enough to be forgotten.
 //
-// Invariants. Of two syncs whose destination prefixes overlap in one bucket only one runs: the second would take the first
-// one's objects for its own, or delete them. The check and the row are one transaction of the caller. What has not ended
-// is never forgotten, nor is a copy that may have left something at its destination: the registry asks each object to
-// remove its own storage first, so a row goes only when nothing is left behind it.
+// Invariants. Of two syncs whose destination prefixes overlap in one bucket only one runs: the second would
+// take the first one's objects for its own, or delete them. The check and the row are one transaction of the
+// caller. What has not ended is never forgotten, nor is a copy that may have left something at its
+// destination: the registry asks each object to remove its own storage first, so a row goes only when nothing
+// is left behind it.
 //
 // It holds no state of the work but the phase that was last reported: the object's own answer is the truth.
 
@@ -46,7 +47,9 @@ export class SyncRows {
     `);
   }
 
-  /** The id of a running sync that writes under or above the same prefix, or null. A dry run writes nothing. */
+  /**
+   * The id of a running sync that writes under or above the same prefix, or null. A dry run writes nothing.
+   */
   rival(spec: SyncSpec, place: string): string | null {
     if (spec.dryRun) return null;
     for (const row of this.#sql.exec(

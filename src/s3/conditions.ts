@@ -1,5 +1,6 @@
-// Copies inside a service are pinned to the source's ETag by a condition, which some services take and do not heed (Ceph).
-// There the source is asked again once its copy is made: what it is then, it was while it was copied.
+// Copies inside a service are pinned to the source's ETag by a condition, which some services take and do not
+// heed (Ceph). There the source is asked again once its copy is made: what it is then, it was while it was
+// copied.
 //
 // What it needs: the source. A change back and forth within one copy would not be seen.
 
@@ -34,7 +35,8 @@ export async function changeAfterCopy(
 /** Deletes the object that has this ETag; any other is left alone. @throws {S3Error} */
 export async function removeExactly(destination: S3, address: ObjectAddress, etag: string): Promise<void> {
   try {
-    // Looked at first: there are stores that take the condition and delete whatever is there (Ceph, local R2).
+    // Looked at first: there are stores that take the condition and delete whatever is there (Ceph, local
+    // R2).
     const { headers } = await headObject(destination, address);
     if (bareEtag(headers.get("etag") ?? "") === bareEtag(etag)) await removeIf(destination, address, etag);
   } catch (error) {

@@ -1,10 +1,11 @@
 // Deleting many objects of one bucket: DeleteObjects, and DeleteObject one by one where that cannot be used.
 //
-// What it needs: a Store and a User-Agent (request.ts signs and sends). Which keys may be deleted is decided by the
-// caller; nothing here looks at a prefix.
+// What it needs: a Store and a User-Agent (request.ts signs and sends). Which keys may be deleted is decided
+// by the caller; nothing here looks at a prefix.
 //
-// Invariant: each key is accounted for once, as deleted (or already gone, which is the same) or as refused with the
-// store's own reason. Single deletes are used for keys that XML cannot carry, and for stores without DeleteObjects.
+// Invariant: each key is accounted for once, as deleted (or already gone, which is the same) or as refused
+// with the store's own reason. Single deletes are used for keys that XML cannot carry, and for stores without
+// DeleteObjects.
 
 import { createHash } from "node:crypto";
 import { base64OfHex } from "./digest.ts";
@@ -29,8 +30,8 @@ export interface DeleteOutcome {
 
 /**
  * @param keys at most 1,000, each once
- * @throws {S3Error} when a request as a whole is refused or unanswered: some of the keys may be gone then, and asking
- *   again is harmless
+ * @throws {S3Error} when a request as a whole is refused or unanswered: some of the keys may be gone then,
+ *   and asking again is harmless
  */
 export async function deleteObjects(s3: S3, bucket: string, keys: readonly string[]): Promise<DeleteOutcome> {
   if (keys.length > MAX_DELETE_KEYS) {

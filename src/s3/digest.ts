@@ -1,7 +1,8 @@
 // Digests and ETags as S3 writes them: hex, base64, the MD5 of a whole object, and the multipart ETag. Pure.
 //
-// The multipart rule (MD5 of the parts' raw MD5s, a dash, their number) is not documented by AWS for every encryption,
-// so an ETag of that shape is a candidate for a proof and never a proof by itself: object/proof.ts decides.
+// The multipart rule (MD5 of the parts' raw MD5s, a dash, their number) is not documented by AWS for every
+// encryption, so an ETag of that shape is a candidate for a proof and never a proof by itself:
+// object/proof.ts decides.
 
 /** `x-amz-checksum-*` holds base64 of the big-endian bytes; we compare hex. Null when it is no such value. */
 export function hexOfBase64(base64: string): string | null {
@@ -44,7 +45,10 @@ export function isMd5Etag(etag: string): boolean {
   return /^[0-9a-f]{32}(-\d+)?$/i.test(bareEtag(etag));
 }
 
-/** An ETag without quotes, entity spelling and a proxy's mark of weakness, for comparing; requests echo it as given. */
+/**
+ * An ETag without quotes, entity spelling and a proxy's mark of weakness, for comparing; requests echo it as
+ * given.
+ */
 export function bareEtag(etag: string): string {
   return etag.replaceAll("&quot;", '"').replace(/^W\//, "").replace(/^"|"$/g, "");
 }

@@ -1,4 +1,5 @@
-// The errors that carry a Failure: thrown by requests and steps, turned back into data by whoever decides about them.
+// The errors that carry a Failure: thrown by requests and steps, turned back into data by whoever decides
+// about them.
 
 import { Problem } from "../http/problem.ts";
 import { type Failure, type Side, meshFailure } from "./failure.ts";
@@ -22,7 +23,10 @@ export function failureOf(error: unknown, side: Side): Failure {
   throw error;
 }
 
-/** A refusal that came instead of the work, not after it. 412 may be our own first success, and 404 its upload's end. */
+/**
+ * A refusal that came instead of the work, not after it. 412 may be our own first success, and 404 its
+ * upload's end.
+ */
 export function isRefusal({ status, code }: Failure): boolean {
   return (
     status !== null &&

@@ -1,10 +1,10 @@
 // ListObjectsV2 and ListObjects (V1): one page each, as the store gives it.
 //
-// What it needs: a Store and a User-Agent (request.ts signs and sends). The checks that make a listing of pages,
-// and the choice between the two operations, stand in listing/listing.ts.
+// What it needs: a Store and a User-Agent (request.ts signs and sends). The checks that make a listing of
+// pages, and the choice between the two operations, stand in listing/listing.ts.
 //
-// Invariant: names come back as the store's keys, decoded where it says that it has encoded them; a page in which a
-// key cannot be read for sure is an error, never a page without it.
+// Invariant: names come back as the store's keys, decoded where it says that it has encoded them; a page in
+// which a key cannot be read for sure is an error, never a page without it.
 
 import { S3Error } from "./errors.ts";
 import { type ListingPage, parseListing } from "./listing_xml.ts";
@@ -55,7 +55,8 @@ async function readPage(
   query: Readonly<Record<string, string | number>>,
 ): Promise<ListingPage> {
   const address = { bucket, key: null };
-  // Without this a list does not tell an archived object from one that has been restored. Only AWS knows the header.
+  // Without this a list does not tell an archived object from one that has been restored. Only AWS knows the
+  // header.
   const headers: Record<string, string> =
     s3.store.provider === "aws" ? { "x-amz-optional-object-attributes": "RestoreStatus" } : {};
   const response = await send(s3, operation, address, { method: "GET", query, headers });

@@ -1,13 +1,14 @@
 // The XML documents of whole prefixes: ListBucketResult (V1 and V2), Delete and DeleteResult. Pure.
 //
-// Names are decoded only where the answer itself says `<EncodingType>url`, whatever was asked for: stores that ignore
-// the option list a real "+" as "+". Tokens are opaque and never decoded. XML 1.0 cannot hold most control characters
-// (https://www.w3.org/TR/xml/#charsets), and a raw carriage return is read back as a line feed (§2.11): a key with one,
-// from a store that has not encoded it, would be read as another key, so it is an error that shows the key.
+// Names are decoded only where the answer itself says `<EncodingType>url`, whatever was asked for: stores
+// that ignore the option list a real "+" as "+". Tokens are opaque and never decoded. XML 1.0 cannot hold
+// most control characters (https://www.w3.org/TR/xml/#charsets), and a raw carriage return is read back as a
+// line feed (§2.11): a key with one, from a store that has not encoded it, would be read as another key, so
+// it is an error that shows the key.
 //
-// A page of a listing has a thousand objects, and a sync of millions does little else than read pages. So the objects of
-// a plain document, which is what stores send, are cut out by searching for their tags; the XML parser reads the rest,
-// and the whole document as soon as anything in it is not plain.
+// A page of a listing has a thousand objects, and a sync of millions does little else than read pages. So the
+// objects of a plain document, which is what stores send, are cut out by searching for their tags; the XML
+// parser reads the rest, and the whole document as soon as anything in it is not plain.
 
 import { escapeText, parseRoot, textOf } from "./xml.ts";
 
@@ -20,7 +21,9 @@ export interface ListedObject {
   readonly lastModifiedMs: number | null;
   /** Null: the store tells none, which means its standard class. */
   readonly storageClass: string | null;
-  /** An archived object of which a readable copy has been restored for some days; only AWS tells it in a list. */
+  /**
+   * An archived object of which a readable copy has been restored for some days; only AWS tells it in a list.
+   */
   readonly isRestored: boolean;
 }
 
@@ -109,7 +112,10 @@ export function deleteDocument(keys: Iterable<string>): string {
   return document + "</Delete>";
 }
 
-/** Can every store read this key from a document of ours? A carriage return needs a numeric entity, which some do not read. */
+/**
+ * Can every store read this key from a document of ours? A carriage return needs a numeric entity, which some
+ * do not read.
+ */
 export function fitsXml(key: string): boolean {
   return key.isWellFormed() && !FORBIDDEN.test(key);
 }
@@ -133,8 +139,8 @@ const OPEN = "<Contents>";
 const CLOSE = "</Contents>";
 
 /**
- * The `<Contents>` of a plain document, as the parser would give them as far as parseListing() reads them, and the
- * document without them; null when it is not plain, or has none.
+ * The `<Contents>` of a plain document, as the parser would give them as far as parseListing() reads them,
+ * and the document without them; null when it is not plain, or has none.
  */
 export function cutContents(text: string): { contents: Element[]; rest: string } | null {
   const from = text.indexOf(OPEN);
@@ -230,7 +236,10 @@ function decodeForm(text: string): string | null {
 // oxlint-disable-next-line no-control-regex -- the control characters are what it is about
 const FORBIDDEN = /[\0-\x08\x0b-\x1f\ufffe\uffff]/;
 
-/** The first key or prefix, as it stands in the document, that the parser would not give back as the store meant it. */
+/**
+ * The first key or prefix, as it stands in the document, that the parser would not give back as the store
+ * meant it.
+ */
 function findUnreadableName(text: string): string | null {
   if (!FORBIDDEN.test(text) && !text.includes("&#")) return null;
   for (const [, name = ""] of text.matchAll(/<(?:[\w.-]+:)?(?:Key|Prefix|NextMarker)>([^<]*)</g)) {

@@ -1,15 +1,18 @@
-// One signed request to an S3 store: sign, send, and turn every refusal into an S3Error. The operations stand in s3.ts.
+// One signed request to an S3 store: sign, send, and turn every refusal into an S3Error. The operations stand
+// in s3.ts.
 //
-// The shape is always sign, then fetch: aws4fetch's own fetch() would drop `encodeResponseBody`, follow redirects with
-// the signature of another host, and replay a body that can be read only once. A request is signed when it is sent.
+// The shape is always sign, then fetch: aws4fetch's own fetch() would drop `encodeResponseBody`, follow
+// redirects with the signature of another host, and replay a body that can be read only once. A request is
+// signed when it is sent.
 //
-// What a store teaches is remembered for as long as this isolate lives and used from the next signature on: its clock
-// (RequestTimeTooSkewed) and a bucket's region (301, 307, AuthorizationHeaderMalformed). A redirect is never followed:
-// the region is taken from the answer, and the host stays the configured one or AWS's own host of that region, so that
-// no Authorization ever goes to a host that the operator did not name. Losing what was learned costs one more refusal.
+// What a store teaches is remembered for as long as this isolate lives and used from the next signature on:
+// its clock (RequestTimeTooSkewed) and a bucket's region (301, 307, AuthorizationHeaderMalformed). A redirect
+// is never followed: the region is taken from the answer, and the host stays the configured one or AWS's own
+// host of that region, so that no Authorization ever goes to a host that the operator did not name. Losing
+// what was learned costs one more refusal.
 //
-// Invariants: every body is read, handed on or cancelled, error bodies too, since an unread one holds one of the
-// event's connections; no secret is in an S3Error.
+// Invariants: every body is read, handed on or cancelled, error bodies too, since an unread one holds one of
+// the event's connections; no secret is in an S3Error.
 
 import { AwsV4Signer } from "aws4fetch";
 import { bytesToHex } from "./digest.ts";
@@ -44,8 +47,8 @@ export interface S3Request {
   readonly query?: Readonly<Record<string, string | number>>;
   readonly headers?: Readonly<Record<string, string>>;
   /**
-   * Of a call that moves object bytes: ends it and its body, which the caller reads or cancels. The answer of any other
-   * call is read before it is handed on, within `limitMs`.
+   * Of a call that moves object bytes: ends it and its body, which the caller reads or cancels. The answer of
+   * any other call is read before it is handed on, within `limitMs`.
    */
   readonly signal?: AbortSignal;
   readonly limitMs?: number;
@@ -125,7 +128,8 @@ async function sendOnce(
   await s3.turn?.();
   const { signal, limitMs = CALL_LIMIT_MS } = request;
   if (signal !== undefined) return await sendSigned(s3, operation, address, request, signal);
-  // Not AbortSignal.timeout(): its timer would go on after the answer, and keep a Durable Object in memory for it.
+  // Not AbortSignal.timeout(): its timer would go on after the answer, and keep a Durable Object in memory
+  // for it.
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);
   try {
@@ -143,7 +147,9 @@ export function timeoutError(limitMs: number): DOMException {
   return new DOMException(`nothing within ${limitMs / 1000} s`, "TimeoutError");
 }
 
-/** The same answer with its body in memory. @throws {S3Error} when it breaks off, or is no answer of that kind */
+/**
+ * The same answer with its body in memory. @throws {S3Error} when it breaks off, or is no answer of that kind
+ */
 async function held(
   s3: S3,
   operation: string,
@@ -188,7 +194,8 @@ async function sendSigned(
     headers: {
       ...headers,
       "user-agent": userAgent,
-      // A stream cannot be hashed before it is sent; what is held in memory can, and some stores insist on it.
+      // A stream cannot be hashed before it is sent; what is held in memory can, and some stores insist on
+      // it.
       "x-amz-content-sha256": body instanceof ReadableStream ? "UNSIGNED-PAYLOAD" : await sha256Hex(body),
       ...(store.requesterPays === true ? { "x-amz-request-payer": "requester" } : {}),
       ...(store.sessionToken === undefined ? {} : { "x-amz-security-token": store.sessionToken }),
@@ -205,9 +212,10 @@ async function sendSigned(
   if (store.profile.signedPath === "raw") signer.encodedPath = signer.url.pathname;
   try {
     const { headers: outgoing } = await signer.sign();
-    // Bytes as stored: workerd would otherwise undo gzip and leave headers that no longer fit. Added after signing:
-    // Google's front end rewrites Accept-Encoding, which breaks a signature that covers it; and it unpacks stored gzip
-    // for everybody who does not say that he can (https://cloud.google.com/storage/docs/transcoding).
+    // Bytes as stored: workerd would otherwise undo gzip and leave headers that no longer fit. Added after
+    // signing: Google's front end rewrites Accept-Encoding, which breaks a signature that covers it; and it
+    // unpacks stored gzip for everybody who does not say that he can
+    // (https://cloud.google.com/storage/docs/transcoding).
     outgoing.set("accept-encoding", store.provider === "gcs" ? "gzip" : "identity");
     return await fetch(url, {
       method,

@@ -1,8 +1,9 @@
-// What to do about a failure: try again, slow down, wait for a person, or give up; and how long to wait. Pure.
+// What to do about a failure: try again, slow down, wait for a person, or give up; and how long to wait.
+// Pure.
 //
 // The one table of verdicts stands here: S3's error code decides first, the HTTP status second. Sources:
-// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (2026-11) and the providers' own codes named beside
-// the rows. Backoff is AWS's "full jitter"
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (2026-11) and the providers' own codes
+// named beside the rows. Backoff is AWS's "full jitter"
 // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 
 import type { Failure } from "./failure.ts";
@@ -11,9 +12,9 @@ import type { Failure } from "./failure.ts";
 export const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
 
 /**
- * `retry`: try the same step again. `throttle`: likewise, and the store wants fewer requests. `blocked`: a person must
- * act (replace credentials, restore an archived source, mend the configuration); the work done so far stays good.
- * `fatal`: trying again cannot help.
+ * `retry`: try the same step again. `throttle`: likewise, and the store wants fewer requests. `blocked`: a
+ * person must act (replace credentials, restore an archived source, mend the configuration); the work done so
+ * far stays good. `fatal`: trying again cannot help.
  */
 export type Verdict = "retry" | "throttle" | "blocked" | "fatal";
 
@@ -107,8 +108,9 @@ export function verdictOf(failure: Failure): Verdict {
 }
 
 /**
- * Will the store never do this, as far as it says? Not supported, or not permitted: what is not indispensable (tags,
- * lists of parts, an attribute) is then done without. Bad credentials are another matter: with better ones it would.
+ * Will the store never do this, as far as it says? Not supported, or not permitted: what is not indispensable
+ * (tags, lists of parts, an attribute) is then done without. Bad credentials are another matter: with better
+ * ones it would.
  */
 export function saysNo(failure: Failure): boolean {
   const verdict = verdictOf(failure);
@@ -132,12 +134,13 @@ const CREDENTIALS: ReadonlySet<string> = new Set([
 ]);
 
 function isForbidden({ status, code }: Failure): boolean {
-  return status === 401 || status === 403 || code === "AccessDenied"; // the code alone in a 200 with an <Error>
+  // the code alone in a 200 with an <Error>
+  return status === 401 || status === 403 || code === "AccessDenied";
 }
 
 /**
- * Does it look as if the store, or the way to it, were down for everybody, rather than this one request in trouble? Such
- * a failure is waited out: it says nothing of the part that met it.
+ * Does it look as if the store, or the way to it, were down for everybody, rather than this one request in
+ * trouble? Such a failure is waited out: it says nothing of the part that met it.
  */
 export function isOutage(failure: Failure): boolean {
   if (verdictOf(failure) === "throttle") return true;
@@ -159,8 +162,8 @@ export function isStoreTrouble(failure: Failure): boolean {
   return isOutage(failure) || (ownFault && verdictOf(failure) === "retry");
 }
 
-// What the platform says when an event has used up its share, or an object has too much to do. None of it has a code.
-// https://developers.cloudflare.com/workers/observability/errors/ and
+// What the platform says when an event has used up its share, or an object has too much to do. None of it has
+// a code. https://developers.cloudflare.com/workers/observability/errors/ and
 // https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ (2026-11)
 const PLATFORM_LIMIT =
   /subrequest depth limit exceeded|too many subrequests|too many (?:api )?requests by single worker|exceeded (?:its )?cpu|exceededcpu|is overloaded/i;
@@ -174,7 +177,10 @@ export function isPlatformLimit(error: unknown): boolean {
 /** Tries that one step or one part gets before the copy fails. */
 export const MAX_ATTEMPTS = 8;
 
-/** Tries of a step whose store is down, once there is work to lose; then a person is asked. About seven minutes. */
+/**
+ * Tries of a step whose store is down, once there is work to lose; then a person is asked. About seven
+ * minutes.
+ */
 export const MAX_OUTAGE_ATTEMPTS = 48;
 
 const BACKOFF_BASE_MS = { retry: 100, throttle: 800 } as const;

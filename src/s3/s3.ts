@@ -2,8 +2,8 @@
 //
 // What it needs: a Store and a User-Agent (request.ts signs and sends). It knows nothing of copies.
 //
-// Invariant: a 200 whose document is not the operation's own is an error. CompleteMultipartUpload, CopyObject and
-// UploadPartCopy send their 200 before the work is done and may put an `<Error>` into the body.
+// Invariant: a 200 whose document is not the operation's own is an error. CompleteMultipartUpload, CopyObject
+// and UploadPartCopy send their 200 before the work is done and may put an `<Error>` into the body.
 
 import { base64OfHex, md5Hex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
@@ -32,14 +32,16 @@ import {
 } from "./xml.ts";
 import type { Encryption } from "../store/stores.ts";
 
-// Stores that refused `x-amz-checksum-mode` although their profile says otherwise; forgetting it costs one more HEAD.
+// Stores that refused `x-amz-checksum-mode` although their profile says otherwise; forgetting it costs one
+// more HEAD.
 const withoutChecksumMode = new Set<string>();
 
 /**
- * Size, ETag and attributes of an object, or with `partNumber` of one part of it (believe that only with 206).
+ * Size, ETag and attributes of an object, or with `partNumber` of one part of it (believe that only with
+ * 206).
  *
- * A HEAD has no body, so a refusal has no code: it is asked for by a GET of one byte, whose error document says
- * whether the key, the bucket, the permission or the region is at fault.
+ * A HEAD has no body, so a refusal has no code: it is asked for by a GET of one byte, whose error document
+ * says whether the key, the bucket, the permission or the region is at fault.
  *
  * @throws {S3Error}
  */
@@ -117,10 +119,11 @@ export async function objectExists(s3: S3, address: ObjectAddress): Promise<bool
 }
 
 /**
- * A GET of `range`, or of the whole object when that is null. The answer may be any success: the caller checks
- * status, Content-Range and ETag, and reads or cancels the body.
+ * A GET of `range`, or of the whole object when that is null. The answer may be any success: the caller
+ * checks status, Content-Range and ETag, and reads or cancels the body.
  *
- * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null: whatever it is
+ * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null:
+ * whatever it is
  * @throws {S3Error}
  */
 export async function getObject(
@@ -374,7 +377,9 @@ export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploa
   }
 }
 
-/** @param ifMatch delete only the object with this ETag, where the store knows the condition @throws {S3Error} */
+/**
+ * @param ifMatch delete only the object with this ETag, where the store knows the condition @throws {S3Error}
+ */
 export async function deleteObject(
   s3: S3,
   address: ObjectAddress,
@@ -434,7 +439,10 @@ async function takeCopyEtag(
   return { etag: result.etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
 }
 
-/** Of an answer's headers: encrypted with KMS or a customer's key, so that an ETag that looks like an MD5 is none. */
+/**
+ * Of an answer's headers: encrypted with KMS or a customer's key, so that an ETag that looks like an MD5 is
+ * none.
+ */
 export function isEncryptedWithKey(headers: Headers): boolean {
   const kind = headers.get("x-amz-server-side-encryption") ?? "AES256";
   return kind !== "AES256" || headers.has("x-amz-server-side-encryption-customer-algorithm");

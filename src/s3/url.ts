@@ -1,15 +1,19 @@
 // URLs of S3 requests: one path builder and one query builder for every operation.
 //
-// Invariant: the URL that `fetch` puts on the wire is byte for byte the one built here, and it names exactly the
-// bucket and key asked for. `fetch` parses URLs by the WHATWG rules, which would normalise `.` and `..` segments
-// (percent-encoded dots as well) and so address another object; such segments are glued to a neighbour by `%2F`,
-// which S3 decodes to `/` (https://url.spec.whatwg.org/#path-state). What cannot be sent unchanged is refused.
+// Invariant: the URL that `fetch` puts on the wire is byte for byte the one built here, and it names exactly
+// the bucket and key asked for. `fetch` parses URLs by the WHATWG rules, which would normalise `.` and `..`
+// segments (percent-encoded dots as well) and so address another object; such segments are glued to a
+// neighbour by `%2F`, which S3 decodes to `/` (https://url.spec.whatwg.org/#path-state). What cannot be sent
+// unchanged is refused.
 //
 // Pure. Knows nothing of signatures: aws4fetch signs what stands here.
 
 /** Where a bucket lives. `path`: endpoint/bucket/key, `virtual`: bucket.endpoint/key. */
 export interface BucketAddress {
-  /** Scheme, host and optional port: `https://s3.eu-central-1.amazonaws.com`; a path only at workerd's local R2. */
+  /**
+   * Scheme, host and optional port: `https://s3.eu-central-1.amazonaws.com`; a path only at workerd's local
+   * R2.
+   */
   readonly endpoint: string;
   readonly style: "path" | "virtual";
   readonly bucket: string;
@@ -20,7 +24,10 @@ export class UnaddressableKeyError extends RangeError {
   override readonly name = "UnaddressableKeyError";
 }
 
-/** Longest key that S3 takes, in bytes of UTF-8 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html, 2026-11). */
+/**
+ * Longest key that S3 takes, in bytes of UTF-8
+ * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html, 2026-11).
+ */
 export const MAX_KEY_BYTES = 1024;
 
 /**
@@ -51,8 +58,8 @@ export function queryString(query: Readonly<Record<string, string | number>>): s
 /**
  * URL of an object, or of the bucket when `key` is null.
  *
- * @throws {UnaddressableKeyError} when the key is empty, longer than 1,024 bytes, not valid Unicode, or cannot be
- *   asked for in this addressing style.
+ * @throws {UnaddressableKeyError} when the key is empty, longer than 1,024 bytes, not valid Unicode, or
+ *   cannot be asked for in this addressing style.
  */
 export function s3Url(
   address: BucketAddress,

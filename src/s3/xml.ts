@@ -1,8 +1,9 @@
 // The few XML documents of S3 that the mesh reads and writes. Pure.
 //
-// Reading is lenient where stores differ (namespace present or not, unknown elements, entities, white space before
-// the root) and strict where a wrong reading would be a wrong copy: a document with another root is not an answer.
-// Values stay strings as the store wrote them; an ETag in particular is opaque and is echoed, never rebuilt.
+// Reading is lenient where stores differ (namespace present or not, unknown elements, entities, white space
+// before the root) and strict where a wrong reading would be a wrong copy: a document with another root is
+// not an answer. Values stay strings as the store wrote them; an ETag in particular is opaque and is echoed,
+// never rebuilt.
 
 import { XMLParser } from "fast-xml-parser";
 
@@ -26,8 +27,9 @@ const parser = new XMLParser({
 type Element = Readonly<Record<string, unknown>>;
 
 /**
- * The children of the root if it is called `root`, else null (also for what is not XML at all). The parser would read a
- * document that breaks off as far as it goes, and half a list is no list: the root must be closed.
+ * The children of the root if it is called `root`, else null (also for what is not XML at all). The parser
+ * would read a document that breaks off as far as it goes, and half a list is no list: the root must be
+ * closed.
  */
 export function parseRoot(text: string, root: string): Element | null {
   const closed = new RegExp(`(?:</(?:[\\w.-]+:)?${root}\\s*>|<(?:[\\w.-]+:)?${root}(?:\\s[^<>]*)?/>)\\s*$`);

@@ -1,9 +1,11 @@
-// When a schedule is due. Pure: the clock is an argument. A rule is a cron expression of five fields and the time zone
-// in which it is read. Cron Triggers fire in UTC (https://developers.cloudflare.com/workers/configuration/cron-triggers/,
-// 2026-11); what they find due is decided here.
+// When a schedule is due. Pure: the clock is an argument. A rule is a cron expression of five fields and the
+// time zone in which it is read. Cron Triggers fire in UTC
+// (https://developers.cloudflare.com/workers/configuration/cron-triggers/, 2026-11); what they find due is
+// decided here.
 //
-// Where clocks are put forward, a time that does not exist is due when the gap ends; where they are put back, a time of
-// day that comes twice is due at the first, and what is due every so many minutes goes on as ever (croner's rules).
+// Where clocks are put forward, a time that does not exist is due when the gap ends; where they are put back,
+// a time of day that comes twice is due at the first, and what is due every so many minutes goes on as ever
+// (croner's rules).
 
 import { Cron } from "croner";
 
@@ -64,8 +66,8 @@ export function checkTimeZone(timeZone: string): string | null {
 }
 
 /**
- * The last due time in (afterMs, untilMs], or null. A trigger that comes late or less often than the schedule starts
- * one run for all the due times that it has passed.
+ * The last due time in (afterMs, untilMs], or null. A trigger that comes late or less often than the schedule
+ * starts one run for all the due times that it has passed.
  */
 export function lastDueMs(rule: Rule, afterMs: number, untilMs: number): number | null {
   // croner looks strictly before its reference, and at whole seconds.

@@ -1,11 +1,12 @@
 // The schedules and their runs, in the registry's SQLite.
 //
-// What it needs: a starter, which gives copies and syncs their ids in the same database. All methods that write are
-// called within a transaction of the registry, so that a run and what it has started are there together or not at all.
+// What it needs: a starter, which gives copies and syncs their ids in the same database. All methods that
+// write are called within a transaction of the registry, so that a run and what it has started are there
+// together or not at all.
 //
-// Invariants: one due time of a schedule is one run, however often and in whatever order the Cron event comes: a run is
-// a row under (schedule, due time). Due times that no event has come for make one run, the last of them. At most one
-// run of a schedule is going, and at most one is waiting for it.
+// Invariants: one due time of a schedule is one run, however often and in whatever order the Cron event
+// comes: a run is a row under (schedule, due time). Due times that no event has come for make one run, the
+// last of them. At most one run of a schedule is going, and at most one is waiting for it.
 //
 // It holds no state of a copy or sync: of a run it shows the phase that was last reported.
 
@@ -28,8 +29,8 @@ export interface Starter {
 export interface RunView {
   readonly dueAt: string;
   /**
-   * `skipped`: the run before was still going, or another sync was writing there. `queued`: likewise, and it starts at
-   * the end of that. `refused`: it could not be started as it is written.
+   * `skipped`: the run before was still going, or another sync was writing there. `queued`: likewise, and it
+   * starts at the end of that. `refused`: it could not be started as it is written.
    */
   readonly outcome: "started" | "skipped" | "queued" | "refused";
   readonly startedAt: string | null;
@@ -97,8 +98,8 @@ export class Schedules {
   }
 
   /**
-   * Makes or replaces a schedule. Due times count from now on, whenever the Cron event of this minute comes; of one that
-   * stays as it is, those that no event has come for are still due.
+   * Makes or replaces a schedule. Due times count from now on, whenever the Cron event of this minute comes;
+   * of one that stays as it is, those that no event has come for are still due.
    *
    * @returns whether it is new
    */
@@ -171,7 +172,8 @@ export class Schedules {
         started.push(this.#begin(row, dueMs, now));
       }
     }
-    // A run that waits for a sync of another schedule, or whose predecessor's end was not told, is not forgotten.
+    // A run that waits for a sync of another schedule, or whose predecessor's end was not told, is not
+    // forgotten.
     for (const { schedule } of this.#sql
       .exec("SELECT schedule FROM runs WHERE outcome = 'queued'")
       .toArray()) {

@@ -1,5 +1,6 @@
-// Requests for schedules, parsed into types once at the door, as copy/spec.ts does it for copies; and what a schedule starts
-// at a given time. Pure but for the env it is handed. Errors are Problems that name the field and what is allowed.
+// Requests for schedules, parsed into types once at the door, as copy/spec.ts does it for copies; and what a
+// schedule starts at a given time. Pure but for the env it is handed. Errors are Problems that name the field
+// and what is allowed.
 
 import { z } from "zod";
 import { type CopyRequest, type CopySpec, CopyRequestSchema, resolveCopy } from "../copy/spec.ts";

@@ -1,9 +1,9 @@
-// Addresses: `store:bucket/key` and `store:bucket/prefix` as the API takes and shows them, the check of a bucket's name
-// against its store, and whether two buckets are one bucket. Pure but for the env it is handed.
+// Addresses: `store:bucket/key` and `store:bucket/prefix` as the API takes and shows them, the check of a
+// bucket's name against its store, and whether two buckets are one bucket. Pure but for the env it is handed.
 //
-// Whether two buckets are one is decided from the configuration alone: scheme, port and case do not tell endpoints apart,
-// every endpoint of AWS leads to the one namespace of bucket names, and loopback has many names. An alias that only DNS
-// knows is not recognised.
+// Whether two buckets are one is decided from the configuration alone: scheme, port and case do not tell
+// endpoints apart, every endpoint of AWS leads to the one namespace of bucket names, and loopback has many
+// names. An alias that only DNS knows is not recognised.
 
 import { z } from "zod";
 import { Problem } from "../http/problem.ts";
@@ -20,7 +20,10 @@ export function placeOf(store: Store, bucket: string): string {
   return `${service}${door}${pathname === "/" ? "" : pathname}/${bucket}`;
 }
 
-/** Is one of two prefixes of the same bucket inside the other, or are they equal? A prefix is a string, not a folder. */
+/**
+ * Is one of two prefixes of the same bucket inside the other, or are they equal? A prefix is a string, not a
+ * folder.
+ */
 export function overlap(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a);
 }
@@ -124,7 +127,9 @@ export const PrefixRefSchema = z.union(
   { error: `must be ${PREFIX_HINT}` },
 );
 
-/** `store:bucket/prefix`, `store:bucket/` or `store:bucket`; everything after the first slash is the prefix. */
+/**
+ * `store:bucket/prefix`, `store:bucket/` or `store:bucket`; everything after the first slash is the prefix.
+ */
 export function parsePrefixText(text: string): PrefixRef | null {
   const match = /^([^:/]+):([^/]+)(?:\/([^]*))?$/.exec(text);
   if (match === null) return null;

@@ -1,16 +1,18 @@
-// What checks have seen of the stores, as copies use it: which facts there are, what they are worth, and how they become a
-// store's profile. Pure.
+// What checks have seen of the stores, as copies use it: which facts there are, what they are worth, and how
+// they become a store's profile. Pure.
 //
-// A fact holds for one store and one bucket. Many are a bucket's own by nature (its default encryption decides what an ETag
-// is), and the others were seen through one bucket's policy all the same; what is not asked of a bucket is not believed of
-// it. It holds as long as the store is configured as it was when it was checked: another endpoint is another store.
+// A fact holds for one store and one bucket. Many are a bucket's own by nature (its default encryption
+// decides what an ETag is), and the others were seen through one bucket's policy all the same; what is not
+// asked of a bucket is not believed of it. It holds as long as the store is configured as it was when it was
+// checked: another endpoint is another store.
 //
 // Precedence: the secret's own `profile`, what a check has seen, the provider's defaults.
 //
-// Invariant: no fact replaces evidence. A fact chooses what is asked, sent and compared; what a copy claims in the end
-// rests on the answers to that copy alone. A bucket that begins to encrypt after its check answers as it did before there
-// were checks: its answers say so, or its ETags turn out to be no MD5s, and the claim is the weaker one. One thing is taken
-// on trust, with a check or without: that a store which takes a Content-MD5 compares it. A check can only withdraw that.
+// Invariant: no fact replaces evidence. A fact chooses what is asked, sent and compared; what a copy claims
+// in the end rests on the answers to that copy alone. A bucket that begins to encrypt after its check answers
+// as it did before there were checks: its answers say so, or its ETags turn out to be no MD5s, and the claim
+// is the weaker one. One thing is taken on trust, with a check or without: that a store which takes a
+// Content-MD5 compares it. A check can only withdraw that.
 
 import type { BucketRef } from "./address.ts";
 import { type Fact, type Facts, type Provider, FACTS } from "./profiles.ts";

@@ -1,9 +1,9 @@
-// Where lanes and coordinators are to run: near the store that the bytes go to, since an upload suffers more from distance
-// than a download (a Durable Object is placed once, by the hint of the first call to it). Pure.
+// Where lanes and coordinators are to run: near the store that the bytes go to, since an upload suffers more
+// from distance than a download (a Durable Object is placed once, by the hint of the first call to it). Pure.
 //
-// The store's region says where it is; `location` in its configuration says it where the region does not, or otherwise;
-// `location` in a request goes before both.
-// Hints: https://developers.cloudflare.com/durable-objects/reference/data-location/ (2026-11)
+// The store's region says where it is; `location` in its configuration says it where the region does not, or
+// otherwise; `location` in a request goes before both. Hints:
+// https://developers.cloudflare.com/durable-objects/reference/data-location/ (2026-11)
 
 import { z } from "zod";
 
@@ -29,7 +29,9 @@ interface Situated {
   readonly location?: Location | undefined;
 }
 
-/** The first that fits. Regions are called by continent and direction (AWS, and who follows it), or by city. */
+/**
+ * The first that fits. Regions are called by continent and direction (AWS, and who follows it), or by city.
+ */
 const BY_REGION: readonly (readonly [RegExp, Location])[] = [
   [/^(us|ca)-west|^us-(lax|sea)|^sfo|^us-west/, "wnam"],
   [/^us-|^ca-|^nyc|^tor|^bhs|^atl|^ash|^mx-|^northamerica/, "enam"],
@@ -52,7 +54,10 @@ export function locationOf({ location, region }: Situated): Location | null {
   return own ?? BY_REGION.find(([pattern]) => pattern.test(name))?.[1] ?? null;
 }
 
-/** Null: nothing is known. @param wanted by the request; work that was admitted before it could say so has none */
+/**
+ * Null: nothing is known. @param wanted by the request; work that was admitted before it could say so has
+ * none
+ */
 export function locationFor(
   { location: wanted }: { readonly location?: Location | null },
   destination: Situated | null,
@@ -60,7 +65,10 @@ export function locationFor(
   return wanted ?? (destination === null ? null : locationOf(destination));
 }
 
-/** As the second argument of getByName(). Only the first call to an object places it: whoever may be first says it. */
+/**
+ * As the second argument of getByName(). Only the first call to an object places it: whoever may be first
+ * says it.
+ */
 export function placedAt(location: Location | null): { locationHint?: Location } {
   return location === null ? {} : { locationHint: location };
 }

@@ -1,8 +1,10 @@
-// What each kind of store can do, as data: addressing, limits, and which parts of S3 it speaks. Chosen by the store's
-// `provider` or its host, overridden by its `profile`, and corrected while a copy runs by what the store refuses.
+// What each kind of store can do, as data: addressing, limits, and which parts of S3 it speaks. Chosen by the
+// store's `provider` or its host, overridden by its `profile`, and corrected while a copy runs by what the
+// store refuses.
 //
-// Pure. Sources are the providers' own pages, 2026-11; where they say nothing, the value is the cautious one: a feature
-// that is left out costs a cheaper proof or an attribute with a warning, one that is wrongly tried costs a failed call.
+// Pure. Sources are the providers' own pages, 2026-11; where they say nothing, the value is the cautious one:
+// a feature that is left out costs a cheaper proof or an attribute with a warning, one that is wrongly tried
+// costs a failed call.
 
 import { z } from "zod";
 
@@ -61,7 +63,10 @@ export const ProfileSchema = z.strictObject({
   md5PartEtag: z.boolean(),
   /** Does PutObject refuse bytes that do not fit their Content-MD5? */
   contentMd5: z.boolean(),
-  /** Full-object checksums that a HEAD with `x-amz-checksum-mode` tells although none was sent with the upload. */
+  /**
+   * Full-object checksums that a HEAD with `x-amz-checksum-mode` tells although none was sent with the
+   * upload.
+   */
   checksums: z.array(z.enum(CHECKSUMS)),
   /** Does HEAD take `x-amz-checksum-mode`? B2 has refused it. */
   checksumMode: z.boolean(),
@@ -80,7 +85,10 @@ export const ProfileSchema = z.strictObject({
 
 export type Profile = z.infer<typeof ProfileSchema>;
 
-/** What of it a check of a store can see (facts.ts). Limits are not among it: they are read in documents, not tried. */
+/**
+ * What of it a check of a store can see (facts.ts). Limits are not among it: they are read in documents, not
+ * tried.
+ */
 export const FactsSchema = ProfileSchema.pick({
   signedPath: true,
   md5Etag: true,
@@ -208,8 +216,8 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
 };
 
 /**
- * The R2 that `wrangler dev` serves from workerd: part ETags are opaque, there are no checksums, and of the conditions that
- * something be absent only PutObject's is heeded.
+ * The R2 that `wrangler dev` serves from workerd: part ETags are opaque, there are no checksums, and of the
+ * conditions that something be absent only PutObject's is heeded.
  */
 export const LOCAL_R2: Partial<Profile> = {
   md5PartEtag: false,

@@ -1,8 +1,10 @@
-// The configured stores: each `STORE_<NAME>` secret is one S3 endpoint with its credentials, parsed once at the door.
+// The configured stores: each `STORE_<NAME>` secret is one S3 endpoint with its credentials, parsed once at
+// the door.
 //
-// Needs: the Worker's env. Invariant: a store that parses is safe to use (an https endpoint, or loopback; no path,
-// query or user in it), and endpoints come from here alone, never from a request. A bad secret is reported by the
-// name of its field and what is allowed there, never by its value: any part of it may be the key.
+// Needs: the Worker's env. Invariant: a store that parses is safe to use (an https endpoint, or loopback; no
+// path, query or user in it), and endpoints come from here alone, never from a request. A bad secret is
+// reported by the name of its field and what is allowed there, never by its value: any part of it may be the
+// key.
 
 import { z } from "zod";
 import type { Env } from "../env.ts";
@@ -55,7 +57,9 @@ export interface Store extends Omit<
 > {
   readonly name: string;
   readonly provider: Provider;
-  /** The provider's defaults and, over them, the secret's own. What checks have seen comes between (facts.ts). */
+  /**
+   * The provider's defaults and, over them, the secret's own. What checks have seen comes between (facts.ts).
+   */
   readonly profile: Profile;
   /** What the secret itself says: nothing overrules it. */
   readonly ownProfile: Partial<Profile>;
@@ -114,7 +118,8 @@ export function describeStore(entry: StoreEntry): Record<string, unknown> {
   };
 }
 
-// `wrangler dev` serves its local R2 buckets over S3 under this path of its own origin: the one endpoint with a path.
+// `wrangler dev` serves its local R2 buckets over S3 under this path of its own origin: the one endpoint with
+// a path.
 function isLocalR2(url: URL): boolean {
   return isLoopback(url.hostname) && url.pathname === "/cdn-cgi/local/r2/s3";
 }
@@ -139,8 +144,8 @@ export function canCopyInside(source: Store, destination: Store): boolean {
 }
 
 /**
- * The addressing style for one bucket. A dot in a bucket's name makes a host that no wildcard certificate covers, so
- * over TLS such a bucket is addressed by path.
+ * The addressing style for one bucket. A dot in a bucket's name makes a host that no wildcard certificate
+ * covers, so over TLS such a bucket is addressed by path.
  */
 export function styleOf(store: Store, bucket: string): "path" | "virtual" {
   return bucket.includes(".") && store.endpoint.startsWith("https:") ? "path" : store.style;
@@ -155,8 +160,8 @@ export function isLoopback(hostname: string): boolean {
   );
 }
 
-// A small object costs about a millisecond, of which reading two secrets anew took a tenth. By value: a new deployment
-// may come with other secrets into an isolate that lives on.
+// A small object costs about a millisecond, of which reading two secrets anew took a tenth. By value: a new
+// deployment may come with other secrets into an isolate that lives on.
 const readBefore = new Map<string, { readonly value: unknown; readonly entry: StoreEntry }>();
 
 function readStore(variable: string, name: string, value: unknown): StoreEntry {
@@ -226,10 +231,12 @@ function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null 
   return null;
 }
 
-// Names the field and what is allowed, not what was found there. Zod's messages do the same, but for unknown keys.
+// Names the field and what is allowed, not what was found there. Zod's messages do the same, but for unknown
+// keys.
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") {
-    // A key pasted in the wrong place must not be shown: what looks like a field's name is short and of letters.
+    // A key pasted in the wrong place must not be shown: what looks like a field's name is short and of
+    // letters.
     const names = issue.keys.map((key) =>
       /^[A-Za-z]{1,24}$/.test(key) ? `"${key}"` : `of ${key.length} characters`,
     );

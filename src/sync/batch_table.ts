@@ -1,9 +1,10 @@
 // The window of a sync: batches of small objects that are decided and not done, in its SQLite.
 //
-// Invariants: a batch has one current attempt; only that attempt's report counts. A batch that is leased belongs to a
-// lane that names it as running in each of its calls, or has been silent for too long, after which the batch is free
-// again; what became of its objects is not known then, so they are looked for at the destination before they are
-// copied again. A row is a whole batch, and is gone when the batch is done: the table is as small as the window.
+// Invariants: a batch has one current attempt; only that attempt's report counts. A batch that is leased
+// belongs to a lane that names it as running in each of its calls, or has been silent for too long, after
+// which the batch is free again; what became of its objects is not known then, so they are looked for at the
+// destination before they are copied again. A row is a whole batch, and is gone when the batch is done: the
+// table is as small as the window.
 
 import type { BatchClaim, ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
 

@@ -1,7 +1,8 @@
-// What becomes of each name that a walk has found: an entry of the report at once, or work for the window. Pure.
+// What becomes of each name that a walk has found: an entry of the report at once, or work for the window.
+// Pure.
 //
-// Invariant: every source object comes out exactly once, as an entry, as small or as large; every destination object that
-// has no source object, and takes part, is extra. Reports of syncs take no part on either side.
+// Invariant: every source object comes out exactly once, as an entry, as small or as large; every destination
+// object that has no source object, and takes part, is extra. Reports of syncs take no part on either side.
 
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
 import { destinationKey } from "../listing/prefix.ts";

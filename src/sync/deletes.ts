@@ -1,8 +1,8 @@
-// May the keys that only the destination has be deleted? Pure: all that the rules need is counted before the first one
-// is deleted.
+// May the keys that only the destination has be deleted? Pure: all that the rules need is counted before the
+// first one is deleted.
 //
-// The rules exist because a sync that deletes is the fastest way to lose a backup: a source that is empty by mistake (an
-// unmounted disk, a mistyped prefix) or half listed looks like one whose objects were removed.
+// The rules exist because a sync that deletes is the fastest way to lose a backup: a source that is empty by
+// mistake (an unmounted disk, a mistyped prefix) or half listed looks like one whose objects were removed.
 
 import type { Failure } from "../s3/failure.ts";
 import type { Counters } from "./report.ts";
@@ -54,7 +54,10 @@ export function judgeDeletes(
   return { do: "refuse", code: "too_many_deletes", message };
 }
 
-/** Above this many nothing will be deleted, so that no more need be kept in mind. Null: not known before the end. */
+/**
+ * Above this many nothing will be deleted, so that no more need be kept in mind. Null: not known before the
+ * end.
+ */
 export function keepAtMost(maxDeletes: MaxDeletes): number | null {
   return maxDeletes.kind === "count" ? maxDeletes.count : null;
 }

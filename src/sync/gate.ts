@@ -1,6 +1,6 @@
-// How many batches of small objects may run, and how fast each sends its requests: the least of what the request wants, of
-// what the stores have shown that they take (throttle/governor.ts), and of what the caps of the configuration leave to this sync
-// (throttle/shares.ts). Decides; talks to nobody.
+// How many batches of small objects may run, and how fast each sends its requests: the least of what the
+// request wants, of what the stores have shown that they take (throttle/governor.ts), and of what the caps of
+// the configuration leave to this sync (throttle/shares.ts). Decides; talks to nobody.
 
 import type { ObjectOptions } from "../object/options.ts";
 import type { Failure } from "../s3/failure.ts";
@@ -17,7 +17,9 @@ import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle
 import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
 import type { BatchPace, ObjectWork } from "../work/batch_task.ts";
 
-/** Objects per second that a batch moves at least, where it is held back: fewer batches then, that go faster. */
+/**
+ * Objects per second that a batch moves at least, where it is held back: fewer batches then, that go faster.
+ */
 const LEAST_PER_BATCH = 4;
 
 const LONGEST_PAUSE_MS = 20_000;
@@ -64,7 +66,9 @@ export class BatchGate {
     return this.#shares.isOpen(storesOf(sides), now);
   }
 
-  /** The pace of a batch that begins now; null: as fast as it can. It is open. @param width batches at once */
+  /**
+   * The pace of a batch that begins now; null: as fast as it can. It is open. @param width batches at once
+   */
   paceOf(
     batch: { readonly objects: readonly ObjectWork[]; readonly options: Asking },
     sides: Sides,

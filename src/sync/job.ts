@@ -4,12 +4,13 @@
 //   `listing` lists both sides, decides and copies at the same time; `copying` waits for what is still under way;
 //   `stopping` comes before `reporting` when a run ends early; paused and blocked keep everything and go on.
 //
-// Pure: nextStep() decides, apply() records; the sync does what nextStep() says and saves what apply() returns. Any step
-// may run twice and any answer may come late: an event that no longer fits the phase changes nothing. The keys are not in
-// here, only the cursor that says how far both listings are decided.
+// Pure: nextStep() decides, apply() records; the sync does what nextStep() says and saves what apply()
+// returns. Any step may run twice and any answer may come late: an event that no longer fits the phase
+// changes nothing. The keys are not in here, only the cursor that says how far both listings are decided.
 //
-// The rule of deletion: `deleting` is reached only from `copying`, and `copying` with a clean listing only when both
-// listings have come to their end. A listing that failed still lets the keys it gave be copied, and nothing be deleted.
+// The rule of deletion: `deleting` is reached only from `copying`, and `copying` with a clean listing only
+// when both listings have come to their end. A listing that failed still lets the keys it gave be copied, and
+// nothing be deleted.
 
 import type { Cursor } from "../listing/walk.ts";
 import type { Failure } from "../s3/failure.ts";

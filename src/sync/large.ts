@@ -1,10 +1,11 @@
-// The large objects of a sync: each becomes a copy with its own coordinator, a few at once. Begins them, looks how they
-// end, and pauses, resumes and cancels them with their sync.
+// The large objects of a sync: each becomes a copy with its own coordinator, a few at once. Begins them,
+// looks how they end, and pauses, resumes and cancels them with their sync.
 //
 // What it needs: the classes Registry and Coordinator beside it.
 //
-// Invariant: every call may be made twice. A copy is asked for under a name that stands for its row, so that a sync that
-// dies after asking finds the same copy again. How a copy ended is asked, not told: nothing that is lost can lose it.
+// Invariant: every call may be made twice. A copy is asked for under a name that stands for its row, so that
+// a sync that dies after asking finds the same copy again. How a copy ended is asked, not told: nothing that
+// is lost can lose it.
 
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE } from "../env.ts";
@@ -37,7 +38,10 @@ interface CopyStatus {
   readonly failure?: { readonly code: string; readonly message: string; readonly operation: string };
 }
 
-/** Transfers that one large copy may have in flight. Together with the small objects they stay below `concurrency`. */
+/**
+ * Transfers that one large copy may have in flight. Together with the small objects they stay below
+ * `concurrency`.
+ */
 export function largeConcurrency({ concurrency }: SyncSpec): number {
   return Math.max(1, Math.floor(concurrency / (MAX_LARGE_AT_ONCE + 1)));
 }

@@ -1,8 +1,8 @@
-// The large objects of a sync that are decided and not done: each becomes a copy with a coordinator of its own. In the
-// sync's SQLite.
+// The large objects of a sync that are decided and not done: each becomes a copy with a coordinator of its
+// own. In the sync's SQLite.
 //
-// Invariant: a row is there until its copy has ended and its entry is written. Its sequence number names the copy for
-// ever, so asking for the same copy twice makes one.
+// Invariant: a row is there until its copy has ended and its entry is written. Its sequence number names the
+// copy for ever, so asking for the same copy twice makes one.
 
 import type { ObjectWork } from "../work/batch_task.ts";
 

@@ -1,5 +1,5 @@
-// What the answers of the object copier, and the ends of large copies, come to: entries of the report, objects to try
-// again, objects that need a copy of their own, and failures that concern the whole run. Pure.
+// What the answers of the object copier, and the ends of large copies, come to: entries of the report,
+// objects to try again, objects that need a copy of their own, and failures that concern the whole run. Pure.
 //
 // Invariant: every object that goes in comes out exactly once: as an entry, in `again` or in `large`.
 

@@ -1,10 +1,10 @@
-// The record of one sync in its SQLite: the request, the job, the sums, the window of work, the failures, the deletions
-// that are planned, and what of the report is not stored yet.
+// The record of one sync in its SQLite: the request, the job, the sums, the window of work, the failures, the
+// deletions that are planned, and what of the report is not stored yet.
 //
-// Invariant: a change is one transaction with everything that belongs to it, the sums and the report's lines above all.
-// Reads go to storage each time, so nothing can be stale after an await. No table has a row per key: a batch of objects
-// is a row, 500 planned deletions are one, a stored part of the report is one. Only failures stand alone, and a run with
-// too many of them ends.
+// Invariant: a change is one transaction with everything that belongs to it, the sums and the report's lines
+// above all. Reads go to storage each time, so nothing can be stale after an await. No table has a row per
+// key: a batch of objects is a row, 500 planned deletions are one, a stored part of the report is one. Only
+// failures stand alone, and a run with too many of them ends.
 
 import { FIRST_CURSOR } from "../listing/walk.ts";
 import type { Failure } from "../s3/failure.ts";
@@ -164,12 +164,13 @@ export class SyncRecord {
       running: batches.leased + large.running,
       deletions: Number(this.#sql.exec("SELECT count(*) AS n FROM deletions").one()["n"]),
       reportBytes: this.report.waitingBytes(),
-      // A dry run was asked what the run itself would do: that it would not delete is its answer, no error of its own.
+      // A dry run was asked what the run itself would do: that it would not delete is its answer, no error of
+      // its own.
       errors: this.failures() + (spec.dryRun ? 0 : this.warnings().refused),
     };
   }
 
-  // --- Failures -----------------------------------------------------------------------------------------------------
+  // --- Failures ---------------------------------------------------------------------------------
 
   failures(): number {
     return Number(this.#sql.exec("SELECT count(*) AS n FROM failures").one()["n"]);
@@ -226,7 +227,7 @@ export class SyncRecord {
     });
   }
 
-  // --- Deletions ----------------------------------------------------------------------------------------------------
+  // --- Deletions --------------------------------------------------------------------------------
 
   /** Plans deletions; nothing is deleted before all of them are counted. */
   addDeletions(extras: readonly Extra[]): void {
@@ -261,7 +262,7 @@ export class SyncRecord {
     this.#sql.exec("DELETE FROM deletions");
   }
 
-  // --- The rest -----------------------------------------------------------------------------------------------------
+  // --- The rest ---------------------------------------------------------------------------------
 
   /** @param refused something that was asked for was not done: the run does not end as completed */
   warn(text: string, refused = false): void {

@@ -1,7 +1,8 @@
 // What a sync tells of each key: a line of NDJSON, and the sums. Pure.
 //
-// Invariant: a key's line and its place in the sums come from one entry, so the two cannot disagree; and a key that was
-// listed gets exactly one entry: listed = copied + skipped + failed + would copy + what is still under way.
+// Invariant: a key's line and its place in the sums come from one entry, so the two cannot disagree; and a
+// key that was listed gets exactly one entry: listed = copied + skipped + failed + would copy + what is still
+// under way.
 
 import type { Proof } from "../object/proof.ts";
 import type { Failure } from "../s3/failure.ts";

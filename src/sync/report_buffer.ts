@@ -1,10 +1,11 @@
-// The part of a sync's report that is not yet at its store, and the list of the parts that are; in the sync's SQLite.
+// The part of a sync's report that is not yet at its store, and the list of the parts that are; in the sync's
+// SQLite.
 //
-// Invariants: a line is in exactly one place, here or in one stored part. A part is fixed (its number and its lines) on
-// disk before it is sent, so that sending it twice writes the same object twice.
+// Invariants: a line is in exactly one place, here or in one stored part. A part is fixed (its number and its
+// lines) on disk before it is sent, so that sending it twice writes the same object twice.
 //
-// The lines of a batch are few, and each row written is paid for: they grow the newest row while it is short. That row is
-// a new one as soon as the old one is in a part.
+// The lines of a batch are few, and each row written is paid for: they grow the newest row while it is short.
+// That row is a new one as soon as the old one is in a part.
 
 export interface FixedPart {
   readonly part: number;

@@ -1,5 +1,6 @@
-// Requests for syncs, parsed into types once at the door, as copy/spec.ts does it for copies; and the guards that need only
-// the configuration: a sync into itself, or into or out of its own subtree, is refused before anything is listed.
+// Requests for syncs, parsed into types once at the door, as copy/spec.ts does it for copies; and the guards
+// that need only the configuration: a sync into itself, or into or out of its own subtree, is refused before
+// anything is listed.
 //
 // Pure but for the env it is handed. Errors are Problems that name the field, the value and what is allowed.
 

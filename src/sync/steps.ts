@@ -1,5 +1,5 @@
-// The steps of a sync that talk to the stores: listing and deciding, storing a part of the report, deleting. Each does
-// one thing, records what came of it, and may run twice. The sync runs them, one at a time.
+// The steps of a sync that talk to the stores: listing and deciding, storing a part of the report, deleting.
+// Each does one thing, records what came of it, and may run twice. The sync runs them, one at a time.
 //
 // What they need: the record of the sync and the env with the stores.
 
@@ -42,7 +42,8 @@ export class SyncSteps {
 
   /**
    * @param turnsAt what requests to a store wait for, where it has a cap
-   * @param hear is told of every refusal of the source or the destination, also of those that a step can do with
+   * @param hear is told of every refusal of the source or the destination, also of those that a step can do
+   * with
    */
   constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
     this.#record = record;
@@ -84,7 +85,8 @@ export class SyncSteps {
   async #list(cursor: Cursor): Promise<void> {
     const { spec, startedAtMs } = this.#record.load();
     const walk = this.#walk ?? new Walk(spec, this.#connect("source"), this.#connect("destination"), cursor);
-    // The walk has moved on and the record has not: were the page not recorded, going on with it would lose its keys.
+    // The walk has moved on and the record has not: were the page not recorded, going on with it would lose
+    // its keys.
     this.#walk = null;
     const page = await walk.next();
     const plan = planPage(page.pairs, page.known, {
@@ -157,7 +159,8 @@ export class SyncSteps {
     });
   }
 
-  // 5. One planned deletion of up to 500 keys. Deleting a key that is gone already succeeds, so it may run twice.
+  // 5. One planned deletion of up to 500 keys. Deleting a key that is gone already succeeds, so it may run
+  // twice.
   async #delete(): Promise<void> {
     const { spec } = this.#record.load();
     const planned = this.#record.firstDeletion();
@@ -229,7 +232,8 @@ export class SyncSteps {
       if (tail.length > 0) await writer.write(tail);
       await writer.close();
     };
-    // A part that cannot be read breaks the answer off, which the client sees; half a report must not look whole.
+    // A part that cannot be read breaks the answer off, which the client sees; half a report must not look
+    // whole.
     pump().catch(async (error: unknown) => {
       log("error", "report_broken", { syncId: id, detail: String(error) });
       if (!writable.locked) await writable.abort(error).catch(() => undefined);

@@ -1,10 +1,12 @@
-// How much one store takes at once, learnt from what it refuses: a number that doubles until the store says "slow down",
-// falls by a factor then, and comes back along a cubic curve: fast at first, slowly where the store had enough the last
-// time, faster again beyond. Pure; the number is streams, or requests per second, as its user has it.
+// How much one store takes at once, learnt from what it refuses: a number that doubles until the store says
+// "slow down", falls by a factor then, and comes back along a cubic curve: fast at first, slowly where the
+// store had enough the last time, faster again beyond. Pure; the number is streams, or requests per second,
+// as its user has it.
 //
-// It is additive increase and multiplicative decrease as CUBIC does it (RFC 9438), with the figures of botocore's
-// adaptive mode: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html (2026-11). The curve is one
-// of time and not of answers, since a part may take a minute, and a refusal comes within a round trip.
+// It is additive increase and multiplicative decrease as CUBIC does it (RFC 9438), with the figures of
+// botocore's adaptive mode: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+// (2026-11). The curve is one of time and not of answers, since a part may take a minute, and a refusal comes
+// within a round trip.
 
 export type Flow =
   /** As much as the user wants: nothing was refused yet, and nothing is held back. */
@@ -70,7 +72,8 @@ export function reaches(flow: Flow, value: number, now: number): number {
  * After a refusal.
  *
  * @param use.before what was in use when it came; a higher number was never tried
- * @param use.left what of it goes on. Refusals of one event tell by that, one after the other, what the store does take
+ * @param use.left what of it goes on. Refusals of one event tell by that, one after the other, what the store
+ * does take
  * @param weight 1: the store said so; 0.5: it did not answer in time, which may have other reasons
  */
 export function afterRefusal(

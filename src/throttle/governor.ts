@@ -1,17 +1,20 @@
-// The governor of one copy or one sync: how many streams may run, and how many requests may go out, so that neither
-// store is asked for more than it takes. Each side has its own measure, since a source that is busy says nothing of the
-// destination; the job runs at the smaller of the two. Pure: a clock and dice are arguments.
+// The governor of one copy or one sync: how many streams may run, and how many requests may go out, so that
+// neither store is asked for more than it takes. Each side has its own measure, since a source that is busy
+// says nothing of the destination; the job runs at the smaller of the two. Pure: a clock and dice are
+// arguments.
 //
-// What it governs. A part is many bytes and two requests, so a copy is governed by its streams. Small objects are many
-// requests, so a sync is governed by requests per second, which is the finer measure: its streams only start slowly.
+// What it governs. A part is many bytes and two requests, so a copy is governed by its streams. Small objects
+// are many requests, so a sync is governed by requests per second, which is the finer measure: its streams
+// only start slowly.
 //
-// What it hears. Every refusal that the job draws, whatever the operation: lanes report those of parts and objects, and the
-// job tells those of its own requests (HEAD, Create, lists, Complete), also where it can do without an answer.
+// What it hears. Every refusal that the job draws, whatever the operation: lanes report those of parts and
+// objects, and the job tells those of its own requests (HEAD, Create, lists, Complete), also where it can do
+// without an answer.
 //
-// What else bounds a job: the request's own `concurrency`; the caps of the configuration, which all jobs share
-// (shares.ts); and the health of the stores (health.ts), which asks another question. The governor asks how
-// much a store takes that answers; the health asks whether it answers at all, and while it does not, one part at a time
-// finds out. What may run is the least of all.
+// What else bounds a job: the request's own `concurrency`; the caps of the configuration, which all jobs
+// share (shares.ts); and the health of the stores (health.ts), which asks another question. The governor asks
+// how much a store takes that answers; the health asks whether it answers at all, and while it does not, one
+// part at a time finds out. What may run is the least of all.
 //
 // In memory only: a job that loses it starts slowly once more.
 
@@ -95,7 +98,8 @@ export class Governor {
       refusedAtMs: now,
     };
     this.#directions = { ...this.#directions, [side]: changed };
-    // Of what it has just said it is not forgotten, though nothing was under way but the request that it refused.
+    // Of what it has just said it is not forgotten, though nothing was under way but the request that it
+    // refused.
     this.#busyAtMs = Math.max(this.#busyAtMs, now, holdUntilMs);
   }
 
@@ -114,9 +118,9 @@ export class Governor {
   }
 
   /**
-   * When a lane that waits for a stream is to ask again, if no store refuses anything before: when the number of streams
-   * has come somewhere between what runs and what is wanted at most. So those who wait come one after the other, as fast
-   * as the number grows.
+   * When a lane that waits for a stream is to ask again, if no store refuses anything before: when the number
+   * of streams has come somewhere between what runs and what is wanted at most. So those who wait come one
+   * after the other, as fast as the number grows.
    */
   turnMs(
     { inFlight, most, random }: { inFlight: number; most: number; random: number },
@@ -140,8 +144,8 @@ export class Governor {
   }
 
   /**
-   * What goes out with so many streams: each sends as those did that have reported lately. Counting reports instead would
-   * lag behind by a batch, and see half of what a store takes.
+   * What goes out with so many streams: each sends as those did that have reported lately. Counting reports
+   * instead would lag behind by a batch, and see half of what a store takes.
    */
   #perSecond(streams: number, now: number): number {
     const lately = this.#meter.filter(({ atMs }) => atMs >= now - METER_MS);
@@ -160,8 +164,8 @@ const LEAST_WAIT_MS = 250;
 const SPREAD = 0.5;
 
 /**
- * How long a lane that got nothing is to wait. Never the same for two of them: those who wake together are refused
- * together. The more of them wait, the less often each asks.
+ * How long a lane that got nothing is to wait. Never the same for two of them: those who wake together are
+ * refused together. The more of them wait, the less often each asks.
  *
  * @param waitMs until there may be something for one of them
  * @param sleepers lanes that wait with it
@@ -174,7 +178,9 @@ export function lanePauseMs(waitMs: number, sleepers: number, random: number): n
 
 /** How fast it may go at this moment, and who holds it back. */
 export interface PaceView {
-  /** Transfers that may run at once: what the request, both stores and the caps of the configuration allow. */
+  /**
+   * Transfers that may run at once: what the request, both stores and the caps of the configuration allow.
+   */
   readonly streams: number;
   /** Stores that have lately asked for fewer requests. */
   readonly throttledBy: readonly ("source" | "destination")[];

@@ -1,10 +1,11 @@
-// How a store has answered lately, seen by one copy: the budget of retries. A store that answers now and then is asked
-// at full width, and its failures are each retried; of a store that is down only one part at a time finds out whether
-// it is back, instead of every part asking again and again.
+// How a store has answered lately, seen by one copy: the budget of retries. A store that answers now and then
+// is asked at full width, and its failures are each retried; of a store that is down only one part at a time
+// finds out whether it is back, instead of every part asking again and again.
 //
-// Pure. The figures are botocore's retry quota (500 tokens; a retry costs 5, a timeout 10; a success gives back what
-// the retry before it cost, else 1): https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-// (2026-11). With them a store may fail every third request for ever and is still asked at full width.
+// Pure. The figures are botocore's retry quota (500 tokens; a retry costs 5, a timeout 10; a success gives
+// back what the retry before it cost, else 1):
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html (2026-11). With them a store
+// may fail every third request for ever and is still asked at full width.
 
 import type { Failure, Side } from "../s3/failure.ts";
 import { backoffMs, isStoreTrouble, MAX_OUTAGE_ATTEMPTS, verdictOf } from "../s3/retry.ts";
@@ -27,7 +28,9 @@ const TIMEOUT_COST = 10;
 
 const UNASKED_GAIN = 1;
 
-/** A copy whose store has been down for so long stops asking and waits for a person, with all its work kept. */
+/**
+ * A copy whose store has been down for so long stops asking and waits for a person, with all its work kept.
+ */
 export const OUTAGE_PATIENCE_MS = 15 * 60_000;
 
 export const HEALTHY: Health = { tokens: FULL_TOKENS, failingSinceMs: null, failures: 0, probeAtMs: 0 };
@@ -55,8 +58,8 @@ export function isDown({ tokens }: Health): boolean {
 }
 
 /**
- * Is a part that has failed `attempts` times of `allowed` to be given up? Not while its store does not answer anybody:
- * then the attempts say nothing of the part, and only the store's own time can run out.
+ * Is a part that has failed `attempts` times of `allowed` to be given up? Not while its store does not answer
+ * anybody: then the attempts say nothing of the part, and only the store's own time can run out.
  *
  * @param before how the store did before this failure
  */

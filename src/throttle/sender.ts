@@ -1,5 +1,6 @@
-// When the requests of one sender go out: the first at its start, each next one a gap after the one before, or later.
-// The moments come from a timetable (timetable.ts) or from the governor; this is the sender's side, which waits for them.
+// When the requests of one sender go out: the first at its start, each next one a gap after the one before,
+// or later. The moments come from a timetable (timetable.ts) or from the governor; this is the sender's side,
+// which waits for them.
 
 export interface Pace {
   readonly startAtMs: number;
@@ -11,7 +12,8 @@ export function turnsOf(pace: Pace | null): (() => Promise<void>) | undefined {
   if (pace === null) return undefined;
   let nextMs = pace.startAtMs;
   return async () => {
-    // Taken before it is waited for, so that two requests that come at once get two moments. Who is late does not catch up.
+    // Taken before it is waited for, so that two requests that come at once get two moments. Who is late does
+    // not catch up.
     const atMs = Math.max(Date.now(), nextMs);
     nextMs = atMs + pace.gapMs;
     await sleepUntil(atMs);
@@ -50,7 +52,10 @@ export class Sender {
       });
   }
 
-  /** Nothing that is begun now would be covered. Whoever has sent nothing may begin: nobody foresees everything. */
+  /**
+   * Nothing that is begun now would be covered. Whoever has sent nothing may begin: nobody foresees
+   * everything.
+   */
   get isSpent(): boolean {
     return this.#sent > 0 && this.#sent >= this.#requests;
   }

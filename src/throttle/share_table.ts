@@ -1,9 +1,11 @@
-// What each running job holds of the capped stores, in the registry's SQLite: the place that all copies and syncs share.
+// What each running job holds of the capped stores, in the registry's SQLite: the place that all copies and
+// syncs share.
 //
-// Protocol. A job asks every few seconds: what it wants, and what it may still be using of what it had. The answer is its
-// share from now on, good until SHARE_MS later. A share that is to become smaller is counted in full until its job has
-// said that it uses less, so the sum of what is in use never comes above the cap, whoever is slow, dies, or never gets an
-// answer. A job that does not ask any more holds nothing once its share is over.
+// Protocol. A job asks every few seconds: what it wants, and what it may still be using of what it had. The
+// answer is its share from now on, good until SHARE_MS later. A share that is to become smaller is counted in
+// full until its job has said that it uses less, so the sum of what is in use never comes above the cap,
+// whoever is slow, dies, or never gets an answer. A job that does not ask any more holds nothing once its
+// share is over.
 
 import type { Store } from "../store/stores.ts";
 
@@ -121,9 +123,10 @@ export class ShareTable {
 }
 
 /**
- * How the cap of a store is divided among the jobs that use it. Pure. Max-min fair: no job gets more than it asks for, and
- * no job could get more without taking it from one that has less. Shares are whole numbers, since two halves of a request
- * per second could both fall into one second. Where there are more jobs than units, those that waited longest go first.
+ * How the cap of a store is divided among the jobs that use it. Pure. Max-min fair: no job gets more than it
+ * asks for, and no job could get more without taking it from one that has less. Shares are whole numbers,
+ * since two halves of a request per second could both fall into one second. Where there are more jobs than
+ * units, those that waited longest go first.
  *
  * @param cap units there are; below 1 (a request every few seconds) it is one unit, and one job has it
  * @param demands by job, in the order in which they are served when there is not enough for all
@@ -163,8 +166,8 @@ export interface Holding {
 }
 
 /**
- * What a job may have from now on. Never so much that the sum of what all may be using comes above the cap: who is to
- * have more waits until those who are to have less have said that they have it no longer.
+ * What a job may have from now on. Never so much that the sum of what all may be using comes above the cap:
+ * who is to have more waits until those who are to have less have said that they have it no longer.
  *
  * @param holdings of all jobs, this one too, those first that have waited longest
  */

@@ -1,11 +1,11 @@
-// One job's side of the caps that all jobs share: what it holds of each capped store, and the timetable on which its
-// requests are booked. Of a store without a cap it knows nothing, and costs no call.
+// One job's side of the caps that all jobs share: what it holds of each capped store, and the timetable on
+// which its requests are booked. Of a store without a cap it knows nothing, and costs no call.
 //
-// What it needs: `ask`, the call to the registry. In memory only: a job that loses it asks again, and books nothing
-// before what it may have booked is over.
+// What it needs: `ask`, the call to the registry. In memory only: a job that loses it asks again, and books
+// nothing before what it may have booked is over.
 //
-// Invariant: what is begun or booked here is covered by a share of the registry at that moment; what was covered by a
-// larger one before is told to the registry until it is over (share_table.ts).
+// Invariant: what is begun or booked here is covered by a share of the registry at that moment; what was
+// covered by a larger one before is told to the registry until it is over (share_table.ts).
 
 import type { Store } from "../store/stores.ts";
 import { type Pace, sleepUntil } from "./sender.ts";
@@ -90,7 +90,8 @@ export class StoreShares {
 
   /**
    * @param options.columns senders at once, each of which sends its requests one after the other
-   * @param options.quietUntilMs nothing is booked before: the job may have run already, and its bookings are forgotten
+   * @param options.quietUntilMs nothing is booked before: the job may have run already, and its bookings are
+   * forgotten
    */
   constructor(
     ask: AskShares,

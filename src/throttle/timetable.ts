@@ -1,13 +1,15 @@
-// The timetable of requests to one store whose requests per second are capped: each request has a moment of its own, and
-// no two are closer than the cap allows. Pure: the clock is an argument.
+// The timetable of requests to one store whose requests per second are capped: each request has a moment of
+// its own, and no two are closer than the cap allows. Pure: the clock is an argument.
 //
-// The moments lie on a grid, one every 1/perSecond. What sends its requests one after the other (a batch of small objects)
-// cannot use moments that follow each other at once, so it gets every `columns`-th: the grid is dealt out like cards to
-// `columns` hands. A booking is a start and a gap; its requests go out at the start and then a gap apart, or later.
+// The moments lie on a grid, one every 1/perSecond. What sends its requests one after the other (a batch of
+// small objects) cannot use moments that follow each other at once, so it gets every `columns`-th: the grid
+// is dealt out like cards to `columns` hands. A booking is a start and a gap; its requests go out at the
+// start and then a gap apart, or later.
 //
-// Invariant: in any second, however it is cut, at most ceil(perSecond) requests are booked. What is sent late by the
-// network comes on top, as it does on the way to the store; HEADROOM is kept free for that. A sender that is late does
-// not catch up: it keeps its gap, so that a store that stalls is not met by a crowd afterwards.
+// Invariant: in any second, however it is cut, at most ceil(perSecond) requests are booked. What is sent late
+// by the network comes on top, as it does on the way to the store; HEADROOM is kept free for that. A sender
+// that is late does not catch up: it keeps its gap, so that a store that stalls is not met by a crowd
+// afterwards.
 
 export interface Booking {
   readonly startAtMs: number;

@@ -1,8 +1,9 @@
-// What the HTTP API answers, as schemas: for the documentation at /openapi.json, and for the tests, which hold every
-// answer of every test against them. They are strict: a field that is not written down here is a failed test.
+// What the HTTP API answers, as schemas: for the documentation at /openapi.json, and for the tests, which
+// hold every answer of every test against them. They are strict: a field that is not written down here is a
+// failed test.
 //
-// Nothing in the mesh checks its own answers with them while it runs. The dashboard takes its types from here, so nothing
-// is imported that needs the types of Workers.
+// Nothing in the mesh checks its own answers with them while it runs. The dashboard takes its types from
+// here, so nothing is imported that needs the types of Workers.
 
 import { z } from "zod";
 import { COMPARE_MODES, COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";

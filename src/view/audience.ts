@@ -1,13 +1,15 @@
-// Those who watch a copy or a sync: Server-Sent Events (`GET …/events`) and a line of text (`GET …/progress`).
+// Those who watch a copy or a sync: Server-Sent Events (`GET …/events`) and a line of text (`GET
+// …/progress`).
 //
-// What it needs: a stage, which tells the status, the timeline and the parts from storage. The object that owns the stage
-// calls changed() whenever something may be new; that costs nothing while nobody watches. A frame is made for all
-// viewers at once, at most one in FRAME_MS, and from one reading of the storage.
+// What it needs: a stage, which tells the status, the timeline and the parts from storage. The object that
+// owns the stage calls changed() whenever something may be new; that costs nothing while nobody watches. A
+// frame is made for all viewers at once, at most one in FRAME_MS, and from one reading of the storage.
 //
-// Invariants: what is sent is a state, not a difference (or, for parts, a difference to what that viewer has), so a
-// viewer that comes back misses nothing. A viewer that does not read is skipped and gets the whole again; nothing piles
-// up for it. Viewers keep their object in memory, which is paid for: so all are let go at the end, and those of a copy
-// that waits for a person or for its turn after a while; they come back by themselves.
+// Invariants: what is sent is a state, not a difference (or, for parts, a difference to what that viewer
+// has), so a viewer that comes back misses nothing. A viewer that does not read is skipped and gets the whole
+// again; nothing piles up for it. Viewers keep their object in memory, which is paid for: so all are let go
+// at the end, and those of a copy that waits for a person or for its turn after a while; they come back by
+// themselves.
 //
 // In memory only: when the object dies its streams break, and viewers come back.
 
@@ -18,7 +20,9 @@ import { DEFAULT_WIDTH } from "./progress.ts";
 export interface Stage {
   /** As `GET /copies/{id}` answers it. */
   status(): Record<string, unknown>;
-  /** `waiting`: it does nothing until somebody acts, or until its turn comes; `stuck`: likewise, by a failure. */
+  /**
+   * `waiting`: it does nothing until somebody acts, or until its turn comes; `stuck`: likewise, by a failure.
+   */
   state(): "working" | "waiting" | "stuck" | "ended";
   /** Entries of the timeline after that one, in order. */
   entries(afterSeq: number): readonly { readonly seq: number; readonly entry: unknown }[];
@@ -94,7 +98,10 @@ export class Audience {
     return this.#seat(new EventViewer(this.#stage, wantsParts, lastSeen), "text/event-stream", request);
   }
 
-  /** `GET …/progress`: a line that rewrites itself, or with `?plain` one after the other. @throws {Problem} 400 */
+  /**
+   * `GET …/progress`: a line that rewrites itself, or with `?plain` one after the other. @throws {Problem}
+   * 400
+   */
   progress(request: Request): Response {
     const query = new URL(request.url).searchParams;
     const width = readCount(query, "width", { fallback: DEFAULT_WIDTH, min: 20, max: 500 });
@@ -328,8 +335,8 @@ export function watch(audience: Audience, action: "events" | "progress", request
 }
 
 /**
- * Requests that wait for an end (`?wait=`). In memory only: when the object is evicted the connection breaks, and the
- * client asks again.
+ * Requests that wait for an end (`?wait=`). In memory only: when the object is evicted the connection breaks,
+ * and the client asks again.
  */
 export class Waiting {
   readonly #waiting = new Set<() => void>();

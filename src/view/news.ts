@@ -1,4 +1,5 @@
-// What a job reports to the registry: its phase, its counters for the metrics, and the news for a receiver of webhooks.
+// What a job reports to the registry: its phase, its counters for the metrics, and the news for a receiver of
+// webhooks.
 //
 // It sends nothing: registry/outbox.ts keeps the news until a receiver has it.
 

@@ -1,7 +1,8 @@
-// A status as one line for a terminal: a bar, what is done, how fast, and at the end what came of it. The lines of
-// `GET …/progress` and of the demo. Pure.
+// A status as one line for a terminal: a bar, what is done, how fast, and at the end what came of it. The
+// lines of `GET …/progress` and of the demo. Pure.
 //
-// Invariant: no line is longer than the width that it is given: a terminal that wraps a line cannot rewrite it.
+// Invariant: no line is longer than the width that it is given: a terminal that wraps a line cannot rewrite
+// it.
 
 /** A status of a copy, as far as its line looks into it. */
 export interface CopyView {

@@ -1,4 +1,5 @@
-// The timeline of one copy or sync: what happened, newest last, bounded, in its SQLite; and each entry a line of the log.
+// The timeline of one copy or sync: what happened, newest last, bounded, in its SQLite; and each entry a line
+// of the log.
 
 import { log } from "../log.ts";
 

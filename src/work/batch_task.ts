@@ -1,5 +1,6 @@
-// What passes between a sync, its lanes and the object copier: batches of small objects. Plain data, as in part_task.ts, and
-// the same protocol: a lane reports and asks in one call, a batch has a lease and an attempt number.
+// What passes between a sync, its lanes and the object copier: batches of small objects. Plain data, as in
+// part_task.ts, and the same protocol: a lane reports and asks in one call, a batch has a lease and an
+// attempt number.
 
 import type { EqualityProof } from "../object/compare.ts";
 import type { ObjectOptions } from "../object/options.ts";
@@ -19,8 +20,8 @@ export interface ObjectWork {
   readonly etag: string | null;
   readonly failedAttempts: number;
   /**
-   * `copy`: at once. `look`: ask the destination first whether it has the object already. `tell`: only ask. `find`: an
-   * attempt of this run may have copied it and its answer was lost, so look first.
+   * `copy`: at once. `look`: ask the destination first whether it has the object already. `tell`: only ask.
+   * `find`: an attempt of this run may have copied it and its answer was lost, so look first.
    */
   readonly first: "copy" | "look" | "tell" | "find";
 }
@@ -43,8 +44,9 @@ export interface BatchTask {
 }
 
 /**
- * How fast a batch may send its requests, and until when it may begin another object. `one`: both sides are one capped
- * store, of which the batch is one sender: it sends to either side by turns, so two paces would be used by halves.
+ * How fast a batch may send its requests, and until when it may begin another object. `one`: both sides are
+ * one capped store, of which the batch is one sender: it sends to either side by turns, so two paces would be
+ * used by halves.
  */
 export type BatchPace = { readonly untilMs: number } & (
   | { readonly kind: "each"; readonly source: Allowance | null; readonly destination: Allowance | null }
@@ -69,7 +71,10 @@ export type ObjectOutcome =
 export interface BatchReport {
   readonly batch: number;
   readonly attempt: number;
-  /** One for each object of the batch, in its order; null when the call itself broke, so that nothing is known. */
+  /**
+   * One for each object of the batch, in its order; null when the call itself broke, so that nothing is
+   * known.
+   */
   readonly outcomes: readonly ObjectOutcome[] | null;
   readonly durationMs: number;
 }
@@ -77,7 +82,9 @@ export interface BatchReport {
 export interface BatchClaim {
   readonly lane: number;
   readonly finished: readonly BatchReport[];
-  /** The whole truth: a batch leased to this lane that is not in here was lost, with the event that ran it. */
+  /**
+   * The whole truth: a batch leased to this lane that is not in here was lost, with the event that ran it.
+   */
   readonly running: readonly { readonly batch: number; readonly attempt: number }[];
   readonly wanted: number;
 }

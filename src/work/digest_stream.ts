@@ -1,12 +1,14 @@
-// Digests of bytes on their way: a stream in, the same stream out with its length known, the digests when it has ended.
+// Digests of bytes on their way: a stream in, the same stream out with its length known, the digests when it
+// has ended.
 //
-// It is the cheapest way measured in workerd: reads of a caller's buffer (BYOB) in lock step with the writes, and native
-// digests. tee() would cost several times the CPU and memory that an isolate does not have, a JavaScript
-// TransformStream ten times, and both lose what fetch needs to send a Content-Length. Without digests the body is handed
-// on as it is, and no JavaScript touches a byte, unless its length has to be counted.
+// It is the cheapest way measured in workerd: reads of a caller's buffer (BYOB) in lock step with the writes,
+// and native digests. tee() would cost several times the CPU and memory that an isolate does not have, a
+// JavaScript TransformStream ten times, and both lose what fetch needs to send a Content-Length. Without
+// digests the body is handed on as it is, and no JavaScript touches a byte, unless its length has to be
+// counted.
 //
-// Memory: one buffer, whatever the part's length. A stream that moves nothing for IDLE_LIMIT_MS is let go with a StallError
-// that tells which end it waited for.
+// Memory: one buffer, whatever the part's length. A stream that moves nothing for IDLE_LIMIT_MS is let go
+// with a StallError that tells which end it waited for.
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -52,8 +54,8 @@ export class LengthError extends Error {
 }
 
 /**
- * A body whose length the runtime knows, and of which no digest is wanted, is moved by the runtime alone. Any other goes
- * through a FixedLengthStream: it would be sent chunked otherwise, which S3 refuses (501 or 411).
+ * A body whose length the runtime knows, and of which no digest is wanted, is moved by the runtime alone. Any
+ * other goes through a FixedLengthStream: it would be sent chunked otherwise, which S3 refuses (501 or 411).
  *
  * @param length the exact number of bytes: fewer or more make both streams fail
  * @param sized the body came with a Content-Length, which is enforced by the runtime

@@ -1,10 +1,13 @@
-// The lanes of one owner, a copy or a sync, that are expected to call, in its SQLite. A lane counts from the moment it is woken,
-// and is forgotten when it is told that there is nothing more to do.
+// The lanes of one owner, a copy or a sync, that are expected to call, in its SQLite. A lane counts from the
+// moment it is woken, and is forgotten when it is told that there is nothing more to do.
 
 /** A lane calls at least every 20 s; one that has been silent for this long is dead. */
 export const LANE_LEASE_MS = 90_000;
 
-/** A call is noted only if the one noted before is older: a row for each of ten thousand calls would be paid for. */
+/**
+ * A call is noted only if the one noted before is older: a row for each of ten thousand calls would be paid
+ * for.
+ */
 const NOTED_EVERY_MS = 10_000;
 
 export class LaneTable {

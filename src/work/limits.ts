@@ -1,8 +1,8 @@
 // How long one part may take, and the watchdog that keeps the limits of the steps of one call.
 //
-// Where the runtime alone moves a part's bytes nobody sees them move, so a part that has stopped is known by its time
-// only: many times what the slowest part before it took. Where digests are computed every buffer is seen, and a stream
-// that moves nothing is let go much sooner (digest_stream.ts).
+// Where the runtime alone moves a part's bytes nobody sees them move, so a part that has stopped is known by
+// its time only: many times what the slowest part before it took. Where digests are computed every buffer is
+// seen, and a stream that moves nothing is let go much sooner (digest_stream.ts).
 
 import { timeoutError } from "../s3/request.ts";
 
@@ -50,12 +50,12 @@ interface Step {
 }
 
 /**
- * The time limits of steps that follow one another in one call, and its cancelling, with one timer and one listener for
- * all of them: a small object takes about a millisecond of CPU, of which a timer and a combined signal of its own would be
- * a tenth.
+ * The time limits of steps that follow one another in one call, and its cancelling, with one timer and one
+ * listener for all of them: a small object takes about a millisecond of CPU, of which a timer and a combined
+ * signal of its own would be a tenth.
  *
- * Invariant: the signal of a step fires when its time is over, when the call is cancelled, and at its end, so that a body
- * that was not read to its end holds no connection. There is one step at a time.
+ * Invariant: the signal of a step fires when its time is over, when the call is cancelled, and at its end, so
+ * that a body that was not read to its end holds no connection. There is one step at a time.
  */
 export class Watchdog {
   readonly #cancelled: AbortSignal;

@@ -1,5 +1,5 @@
-// What passes between coordinator, lane and part copier: plain data, so that it survives RPC and a deploy that lets
-// two versions meet. Callees return results and never call back.
+// What passes between coordinator, lane and part copier: plain data, so that it survives RPC and a deploy
+// that lets two versions meet. Callees return results and never call back.
 
 import type { Digest } from "../object/proof.ts";
 import type { Failure } from "../s3/failure.ts";
@@ -20,18 +20,25 @@ export interface PartTask {
   readonly objectBytes: number;
   readonly offset: number;
   readonly length: number;
-  /** `stream`: GET into PUT, with these digests computed on the way. `server`: the service copies by itself. */
+  /**
+   * `stream`: GET into PUT, with these digests computed on the way. `server`: the service copies by itself.
+   */
   readonly via: "stream" | "server";
   /** After this long the attempt is given up. */
   readonly limitMs: number;
   readonly digests: readonly Digest[];
-  /** The destination has the part, under this ETag, from an attempt whose digests were lost: only they are wanted. */
+  /**
+   * The destination has the part, under this ETag, from an attempt whose digests were lost: only they are
+   * wanted.
+   */
   readonly heldEtag: string | null;
   /** What checks have seen of its buckets, as the copy took it up. */
   readonly known?: readonly StoreFacts[];
   /** When its requests may go out, at stores whose requests per second are capped; null: at once. */
   readonly pace: { readonly source: Pace | null; readonly destination: Pace | null };
-  /** `part` of a multipart upload, or the `whole` object in one PutObject with its attributes and conditions. */
+  /**
+   * `part` of a multipart upload, or the `whole` object in one PutObject with its attributes and conditions.
+   */
   readonly target:
     | { readonly kind: "part"; readonly uploadId: string }
     | { readonly kind: "whole"; readonly headers: Readonly<Record<string, string>> };
@@ -67,8 +74,8 @@ export interface Claim {
 }
 
 /**
- * `work`: start these; ask again after `retryInMs` at the latest (null: when something finishes). `rest`: finish what
- * runs, there is nothing more. `stop`: cancel what runs, the copy is ending.
+ * `work`: start these; ask again after `retryInMs` at the latest (null: when something finishes). `rest`:
+ * finish what runs, there is nothing more. `stop`: cancel what runs, the copy is ending.
  */
 export type Grant =
   | { readonly kind: "work"; readonly tasks: readonly PartTask[]; readonly retryInMs: number | null }
