@@ -258,10 +258,10 @@ export class Dispatch {
     const { inFlight } = this.#record.parts.totals();
     this.governor.look(inFlight, now);
     const pace = health.pace();
-    if (pace.kind === "probe") {
+    if (pace.kind === "trial") {
       // A store that is down is asked by one part at a time, lest all of them find out each for itself.
-      const probes = pace.probeAtMs <= now ? 1 : 0;
-      return { streams: probes - inFlight, isGrowing: false, readyMs: () => pace.probeAtMs };
+      const trials = pace.trialAtMs <= now ? 1 : 0;
+      return { streams: trials - inFlight, isGrowing: false, readyMs: () => pace.trialAtMs };
     }
     const learnt = this.governor.streams(now);
     const shared = this.#shares.concurrency(this.#stores(copy), now);

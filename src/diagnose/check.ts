@@ -12,7 +12,7 @@
 // seen, and answers the facts that it saw (store/facts.ts).
 
 import { type Finding, Findings } from "./findings.ts";
-import { Probes } from "./questions.ts";
+import { Questions } from "./questions.ts";
 import { deleteObjects } from "../s3/delete.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjects, listObjectsV2, MAX_PAGE_KEYS } from "../s3/list.ts";
@@ -57,7 +57,7 @@ class StoreCheck {
   readonly #now: number;
   readonly #prefix: string;
   readonly #findings: Findings;
-  readonly #probes: Probes;
+  readonly #questions: Questions;
 
   constructor(s3: S3, bucket: string, now: number) {
     this.#s3 = s3;
@@ -65,27 +65,27 @@ class StoreCheck {
     this.#now = now;
     this.#prefix = `${CHECK_PREFIX}${now}/`;
     this.#findings = new Findings(s3.store.name);
-    this.#probes = new Probes(s3, bucket, this.#prefix, this.#findings);
+    this.#questions = new Questions(s3, bucket, this.#prefix, this.#findings);
   }
 
   async run(writes: boolean): Promise<CheckResult> {
     const findings = this.#findings;
-    const probes = this.#probes;
+    const questions = this.#questions;
     const reached = await this.#reach();
     const listed = reached && (await this.#list());
     // Asked once more where the list has found out the region or the clock.
     if (listed && this.#findings.outcomeOf("bucket") === null) await this.#reach();
     if (reached && writes) {
       await this.#takeAway(CHECK_PREFIX, (key) => this.#isLeftover(key));
-      if (await probes.putAndRead()) {
-        await probes.conditions();
-        await probes.attributes();
-        await probes.checksums();
-        await probes.copyInside();
-        await probes.multipart();
+      if (await questions.putAndRead()) {
+        await questions.conditions();
+        await questions.attributes();
+        await questions.checksums();
+        await questions.copyInside();
+        await questions.multipart();
       }
     } else if (listed) {
-      await probes.readOnly();
+      await questions.readOnly();
     }
     const leftovers = reached && writes ? await this.#cleanUp() : [];
     const needed = [...NEEDED].filter((check) => writes || !["put", "multipart"].includes(check));
@@ -152,7 +152,7 @@ class StoreCheck {
 
   // 9. Everything away again, and a look whether it is.
   async #cleanUp(): Promise<string[]> {
-    for (const { key, uploadId } of this.#probes.uploads) {
+    for (const { key, uploadId } of this.#questions.uploads) {
       await this.#findings.attempt("abort", async () => {
         await abortMultipartUpload(this.#s3, { bucket: this.#bucket, key }, uploadId);
         return ["yes", "uploads are aborted"];

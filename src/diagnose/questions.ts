@@ -32,7 +32,7 @@ const CALL_LIMIT_MS = 60_000;
 
 const FIRST_PART_BYTES = 5 * 2 ** 20;
 
-export class Probes {
+export class Questions {
   readonly #s3: S3;
   readonly #bucket: string;
   readonly #prefix: string;

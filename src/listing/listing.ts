@@ -72,8 +72,10 @@ export async function listPage(
  */
 export async function firstKey(s3: S3, range: ListRange): Promise<string | null> {
   let cursor: ListCursor | null = null;
-  for (let page = 1; page <= PROBE_PAGES; page++) {
-    const { objects, next, order }: ListPage = await listPage(s3, range, cursor, { maxKeys: PROBE_KEYS });
+  for (let page = 1; page <= FIRST_KEY_PAGES; page++) {
+    const { objects, next, order }: ListPage = await listPage(s3, range, cursor, {
+      maxKeys: FIRST_KEY_PAGE_KEYS,
+    });
     const [first] = objects;
     if (order === "unsorted") break;
     if (first !== undefined) return first.key;
@@ -88,10 +90,10 @@ export async function firstKey(s3: S3, range: ListRange): Promise<string | null>
 }
 
 /** Two, since some stores begin with the very key after which they are asked to. */
-const PROBE_KEYS = 2;
+const FIRST_KEY_PAGE_KEYS = 2;
 
 /** Pages may be empty; and a store without V2 begins at the beginning once. */
-const PROBE_PAGES = 3;
+const FIRST_KEY_PAGES = 3;
 
 async function askPage(
   s3: S3,

@@ -10,7 +10,7 @@
 // A cut is a name that is there. So who lists up to it can tell whether the listing has come to it, or has
 // passed it unseen; walk.ts says what for.
 //
-// Pure but for the probe that it is handed.
+// Pure but for the `firstNameIn` that it is handed.
 
 import { compareKeys } from "./key_order.ts";
 import { MAX_KEY_BYTES } from "../s3/url.ts";
@@ -22,7 +22,7 @@ export interface NameRange {
 }
 
 /** The first name in a range, or null when it is empty. */
-export type Probe = (range: NameRange) => Promise<string | null>;
+export type FirstNameIn = (range: NameRange) => Promise<string | null>;
 
 export const ALL_NAMES: NameRange = { afterName: null, untilName: null };
 
@@ -43,11 +43,11 @@ const TOP = "\u{10FFFF}";
  */
 export async function findCut(
   range: NameRange,
-  probe: Probe,
+  firstNameIn: FirstNameIn,
   { maxNameBytes = MAX_KEY_BYTES }: { maxNameBytes?: number } = {},
 ): Promise<string | null> {
   const firstBehind = async (afterName: string | null): Promise<string | null> => {
-    const name = await probe({ ...range, afterName });
+    const name = await firstNameIn({ ...range, afterName });
     return name === range.untilName ? null : name; // its end is no place to cut a range at
   };
   let first = await firstBehind(range.afterName);

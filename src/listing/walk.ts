@@ -19,7 +19,7 @@ import type { ListCursor } from "./cursor.ts";
 import { expectedOrder, firstKey, listPage } from "./listing.ts";
 import { listedOfHead, pairingOf } from "./merge.ts";
 import { nameOf } from "./prefix.ts";
-import { type Probe, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
+import { type FirstNameIn, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
 import { type TrackRange, Track, Turns } from "./track.ts";
 import { S3Error } from "../s3/errors.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
@@ -187,13 +187,13 @@ export class Walk {
     if (largest === undefined) return;
     const { bucket, prefix } = this.#spec.source;
     const keyOf = (name: string | null) => (name === null ? null : prefix + name);
-    const probe: Probe = async ({ afterName, untilName }) => {
+    const firstNameIn: FirstNameIn = async ({ afterName, untilName }) => {
       const range = { bucket, prefix, afterKey: keyOf(afterName), untilKey: keyOf(untilName) };
       const key = await state.turns.take(async () => await firstKey(this.#stores.source, range));
       return key === null ? null : nameOf(key, prefix);
     };
     const maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(prefix).length;
-    state.cutting = findCut(largest.range, probe, { maxNameBytes }).then(
+    state.cutting = findCut(largest.range, firstNameIn, { maxNameBytes }).then(
       (cut): Cutting => ({ track: largest, cut, next: "idle" }),
       (error: unknown): Cutting => {
         // Cutting is for speed alone: a store that cannot be probed is listed as it is, and says so if it

@@ -71,7 +71,7 @@ export async function headObject(
     }
     // A store that wants fewer requests is not asked for its reasons.
     if (error.status >= 500 || error.status === 429) throw error;
-    await probeByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
+    await reasonByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
     try {
       return await head(); // the GET has found the region or the clock out
     } catch (again) {
@@ -88,7 +88,7 @@ export async function headObject(
 }
 
 /** Asks for one byte, for the reason that a HEAD cannot give. @throws {S3Error} with the store's own code */
-async function probeByGet(
+async function reasonByGet(
   s3: S3,
   address: ObjectAddress,
   request: { query: Record<string, string | number>; headers: Record<string, string> },

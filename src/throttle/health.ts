@@ -16,7 +16,7 @@ export interface Health {
   readonly failingSinceMs: number | null;
   /** In a row. */
   readonly failures: number;
-  /** While the budget is empty: when the next request may find out. */
+  /** While the budget is empty: when the next trial request may go out. The name is stored; keep it. */
   readonly probeAtMs: number;
 }
 
@@ -119,10 +119,10 @@ export class HealthBook {
     return isHopeless(this.#healths[side], now);
   }
 
-  /** When the next request may go out: at once, or while a store is down one at a time, at `probeAtMs`. */
-  pace(): { kind: "full" } | { kind: "probe"; probeAtMs: number } {
+  /** When the next request may go out: at once, or while a store is down one at a time, at `trialAtMs`. */
+  pace(): { kind: "full" } | { kind: "trial"; trialAtMs: number } {
     const down = Object.values(this.#healths).filter(isDown);
     if (down.length === 0) return { kind: "full" };
-    return { kind: "probe", probeAtMs: Math.max(...down.map(({ probeAtMs }) => probeAtMs)) };
+    return { kind: "trial", trialAtMs: Math.max(...down.map(({ probeAtMs }) => probeAtMs)) };
   }
 }

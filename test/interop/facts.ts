@@ -9,24 +9,24 @@ const MIB = 2 ** 20;
 
 /** Leaves nothing behind. @throws when the store cannot even take and give an object */
 export async function findFacts(store: Omit<StoreAccess, "facts">): Promise<Facts> {
-  const probe = new Probe({ ...store, facts: NO_FACTS });
+  const prober = new Prober({ ...store, facts: NO_FACTS });
   try {
-    const { headers } = await probe.must("PUT", "object", { body: "first" });
+    const { headers } = await prober.must("PUT", "object", { body: "first" });
     const etag = headers.get("etag") ?? "";
     return {
-      conditionalPut: await probe.keepsFirst(),
-      tags: await probe.keepsTags(),
-      ...(await probe.uploads(etag)),
-      copiesInside: await probe.copies("copy-object", "copied", etag),
+      conditionalPut: await prober.keepsFirst(),
+      tags: await prober.keepsTags(),
+      ...(await prober.uploads(etag)),
+      copiesInside: await prober.copies("copy-object", "copied", etag),
     };
   } finally {
-    await probe.clear();
+    await prober.clear();
   }
 }
 
 type Sent = { readonly headers?: readonly string[]; readonly body?: string; readonly query?: string };
 
-class Probe {
+class Prober {
   readonly #store: StoreAccess;
   readonly #names = new Set<string>();
 

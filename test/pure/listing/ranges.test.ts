@@ -1,13 +1,13 @@
 // Ranges that are listed at the same time: each name exactly once, however names are spread, and cuts that are worth it.
 import { describe, expect, test } from "vitest";
 import { compareKeys } from "../../../src/listing/key_order.ts";
-import { type NameRange, type Probe, ALL_NAMES, cutAt, findCut } from "../../../src/listing/ranges.ts";
+import { type NameRange, type FirstNameIn, ALL_NAMES, cutAt, findCut } from "../../../src/listing/ranges.ts";
 import { seeded } from "../samples.ts";
 
 /** Names in order, as a store would find them. */
 class Names {
   readonly sorted: readonly string[];
-  probes = 0;
+  asked = 0;
 
   constructor(names: Iterable<string>) {
     this.sorted = [...new Set(names)].toSorted(compareKeys);
@@ -34,8 +34,8 @@ class Names {
     return this.page(range, Infinity).length;
   }
 
-  readonly probe: Probe = async (range) => {
-    this.probes++;
+  readonly firstNameIn: FirstNameIn = async (range) => {
+    this.asked++;
     return this.page(range, 1)[0] ?? null;
   };
 }
@@ -82,7 +82,7 @@ describe.each(DISTRIBUTIONS)("%s", (_what, list) => {
   const names = new Names(list);
 
   test("a cut is one of the names, with others before it", async () => {
-    const cut = await findCut(ALL_NAMES, names.probe);
+    const cut = await findCut(ALL_NAMES, names.firstNameIn);
     if (cut === null) return;
     expect(names.sorted).toContain(cut);
     expect(names.count({ afterName: null, untilName: cut })).toBeGreaterThan(1);
@@ -97,7 +97,7 @@ describe.each(DISTRIBUTIONS)("%s", (_what, list) => {
       const range = open[at] ?? ALL_NAMES;
       if (random() < 0.3 && open.length < 12) {
         // While the cut is looked for, the range may be listed on, even past the cut.
-        const cut = await findCut(range, names.probe);
+        const cut = await findCut(range, names.firstNameIn);
         const reached = random() < 0.5 ? range : take(range);
         const halves = cut === null || reached === null ? null : cutAt(reached, cut);
         open = open.flatMap((other, index) => (index === at ? (halves ?? reached ?? []) : other));
@@ -119,18 +119,18 @@ describe.each(DISTRIBUTIONS)("%s", (_what, list) => {
 });
 
 test.each(DISTRIBUTIONS.slice(0, 7))(
-  "%s: eight parts are found with few probes, and none is nearly all",
+  "%s: eight parts are found with few requests, and none is nearly all",
   async (what, list) => {
     const names = new Names(list);
     let parts: readonly NameRange[] = [ALL_NAMES];
     while (parts.length < 8) {
       const [largest = ALL_NAMES, ...others] = parts.toSorted((a, b) => names.count(b) - names.count(a));
-      const cut = await findCut(largest, names.probe);
+      const cut = await findCut(largest, names.firstNameIn);
       const halves = cut === null ? null : cutAt(largest, cut);
       expect(halves).not.toBeNull();
       parts = [...others, ...(halves ?? [])];
     }
-    expect(names.probes).toBeLessThan(7 * 25);
+    expect(names.asked).toBeLessThan(7 * 25);
     if (what !== "almost all under one beginning") {
       expect(Math.max(...parts.map((part) => names.count(part)))).toBeLessThan(names.sorted.length * 0.4);
     }
@@ -143,7 +143,7 @@ test("nothing is asked for that is longer than a key may be", async () => {
     const asked: string[] = [];
     const cut = await findCut(ALL_NAMES, async (range) => {
       asked.push(range.afterName ?? "");
-      return await names.probe(range);
+      return await names.firstNameIn(range);
     });
     expect(asked.filter((name) => Buffer.byteLength(name) > 1024)).toEqual([]);
     expect(Buffer.byteLength(cut ?? "")).toBeLessThanOrEqual(1024);

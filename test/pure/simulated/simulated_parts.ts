@@ -93,9 +93,9 @@ export class SimulatedParts {
   /** @returns until when nothing can be handed out, or null */
   lease(uploadId: string | null, version: string, onlyIfAbsent: boolean, now: number): number | null {
     const pace = new HealthBook(this.#healths).pace();
-    const width = pace.kind === "full" ? CONCURRENCY : pace.probeAtMs <= now ? 1 : 0;
+    const width = pace.kind === "full" ? CONCURRENCY : pace.trialAtMs <= now ? 1 : 0;
     let room = width - this.counts().inFlight;
-    const waits: number[] = pace.kind === "probe" ? [pace.probeAtMs] : [];
+    const waits: number[] = pace.kind === "trial" ? [pace.trialAtMs] : [];
     for (const [index, part] of this.#parts.entries()) {
       if (part.state !== "pending") continue;
       if (part.notBeforeMs > now) waits.push(part.notBeforeMs);

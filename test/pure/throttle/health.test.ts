@@ -103,30 +103,30 @@ const dead = (failures: number) => {
 describe("a store that is down", () => {
   test("is asked at full width until its budget is used up", () => {
     expect(dead(99).pace()).toEqual({ kind: "full" });
-    expect(dead(100).pace()).toMatchObject({ kind: "probe" });
+    expect(dead(100).pace()).toMatchObject({ kind: "trial" });
   });
 
-  test("is asked by one probe at a time, at the pace of its backoff, at most every twenty seconds", () => {
+  test("is asked by one trial at a time, at the pace of its backoff, at most every twenty seconds", () => {
     const book = dead(100);
     let now = NOW;
-    for (let probe = 0; probe < 20; probe++) {
+    for (let trial = 0; trial < 20; trial++) {
       const pace = book.pace();
-      if (pace.kind !== "probe") throw new Error("a dead store was asked at full width");
-      expect(pace.probeAtMs).toBeGreaterThan(now);
-      expect(pace.probeAtMs - now).toBeLessThanOrEqual(20_000);
-      now = pace.probeAtMs;
+      if (pace.kind !== "trial") throw new Error("a dead store was asked at full width");
+      expect(pace.trialAtMs).toBeGreaterThan(now);
+      expect(pace.trialAtMs - now).toBeLessThanOrEqual(20_000);
+      now = pace.trialAtMs;
       book.failed(OUTAGE, now, 1 - Number.EPSILON);
-      expect(book.pace()).toEqual({ kind: "probe", probeAtMs: now + 20_000 });
+      expect(book.pace()).toEqual({ kind: "trial", trialAtMs: now + 20_000 });
     }
   });
 
   test("is left alone for as long as it has asked for", () => {
     const book = dead(100);
     book.failed(failure("SlowDown", 503, { retryAfterMs: 300_000 }), NOW, 0);
-    expect(book.pace()).toEqual({ kind: "probe", probeAtMs: NOW + 300_000 });
+    expect(book.pace()).toEqual({ kind: "trial", trialAtMs: NOW + 300_000 });
   });
 
-  test("is asked at full width again as soon as one probe got through", () => {
+  test("is asked at full width again as soon as one trial got through", () => {
     const book = dead(200);
     book.succeeded(1);
     expect(book.pace()).toEqual({ kind: "full" });
@@ -136,14 +136,14 @@ describe("a store that is down", () => {
   test("holds the copy though the other store is well", () => {
     const book = dead(100);
     expect(book.healths.source).toEqual(HEALTHY);
-    expect(book.pace()).toMatchObject({ kind: "probe" });
+    expect(book.pace()).toMatchObject({ kind: "trial" });
   });
 
   test("and another one that is down too wait for the later of the two", () => {
     const book = dead(100);
     const source = { ...OUTAGE, side: "source" as const, retryAfterMs: 60_000 };
     for (let count = 0; count < 100; count++) book.failed(source, NOW, 0);
-    expect(book.pace()).toEqual({ kind: "probe", probeAtMs: NOW + 60_000 });
+    expect(book.pace()).toEqual({ kind: "trial", trialAtMs: NOW + 60_000 });
   });
 
   test("that is the mesh itself is held like a store", () => {
@@ -151,7 +151,7 @@ describe("a store that is down", () => {
     for (let count = 0; count < 100; count++) {
       book.failed(meshFailure("platform_limit", "Too many subrequests.", "copyPart"), NOW, 0.5);
     }
-    expect(book.pace()).toMatchObject({ kind: "probe" });
+    expect(book.pace()).toMatchObject({ kind: "trial" });
     expect(book.healths.destination).toEqual(HEALTHY);
   });
 

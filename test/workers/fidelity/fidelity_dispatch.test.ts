@@ -142,7 +142,7 @@ test.for([
     expect(status.phase).toBe("completed");
     expectSameBytes(store, store, key);
   }
-  // Once per bucket and isolate, not on every request: a HEAD, its probe, and the first write.
+  // Once per bucket and isolate, not on every request: a HEAD, its reason by GET, and the first write.
   const refused = store.requests().filter(({ status }) => status === 301 || status === 400);
   expect(refused.length).toBeLessThanOrEqual(6);
 });
