@@ -46,7 +46,7 @@ const SETTLE_MS = 1_000;
 const REPORT_RETRY_MS = 5_000;
 
 /** A queued copy is told when its turn has come; it looks by itself in case that word was lost. */
-const QUEUE_LOOK_MS = 30_000;
+const QUEUE_RECHECK_MS = 30_000;
 
 const MAX_WAIT_SECONDS = 300;
 
@@ -156,9 +156,9 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   /** The registry's word that the copy before this one at the same destination has ended. */
-  async takeTurn(): Promise<void> {
+  async recheckQueue(): Promise<void> {
     if (this.#record.find() === null) return;
-    this.#record.record({ type: "look" });
+    this.#record.record({ type: "recheckQueue" });
     await this.ctx.storage.setAlarm(Date.now());
   }
 
@@ -227,8 +227,8 @@ export class Coordinator extends DurableObject<Env> {
             this.#record.debts.nextTryMs(),
             reported ? null : Date.now() + REPORT_RETRY_MS,
           );
-        case "takeTurn":
-          await this.#takeTurn();
+        case "checkQueue":
+          await this.#checkQueue();
           break;
         case "tendLanes":
           await this.#tendLanes(job);
@@ -338,16 +338,16 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   /** Is it this copy's turn to write the destination? Copies to one object go one after the other. */
-  async #takeTurn(): Promise<void> {
+  async #checkQueue(): Promise<void> {
     const { id, job } = this.#record.load();
     const behind = await this.ctx.exports.Registry.getByName("registry").whoIsAhead(id);
     if (behind === null) {
-      this.#record.record({ type: "turn" });
+      this.#record.record({ type: "isNext" });
       return;
     }
     const isNews = job.phase === "queued" && job.behind !== behind;
-    const lookAtMs = Date.now() + QUEUE_LOOK_MS;
-    this.#record.record({ type: "notYet", behind, lookAtMs }, isNews ? "queued_behind" : null, behind);
+    const recheckAtMs = Date.now() + QUEUE_RECHECK_MS;
+    this.#record.record({ type: "notYet", behind, recheckAtMs }, isNews ? "queued_behind" : null, behind);
   }
 
   #news({ job }: Copy): string {

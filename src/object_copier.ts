@@ -166,7 +166,7 @@ class ObjectCopy {
 
   async run(): Promise<ObjectOutcome> {
     if (this.#work.first !== "copy") {
-      const found = await this.#look();
+      const found = await this.#findAtDestination();
       if (found !== null) return found;
       if (this.#work.first === "tell") return { kind: "differs" };
     }
@@ -180,7 +180,7 @@ class ObjectCopy {
   }
 
   /** Does the destination hold this object? Null: it is not there, or nothing proves it. */
-  async #look(): Promise<ObjectOutcome | null> {
+  async #findAtDestination(): Promise<ObjectOutcome | null> {
     const { etag, sizeBytes, first } = this.#work;
     // A copy that this run may have made is recognised by what it has written, whatever the request compares.
     const mode = first === "find" ? "auto" : this.#options.compare;

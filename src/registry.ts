@@ -228,7 +228,7 @@ export class Registry extends DurableObject<Env> {
     const next = row === undefined ? null : this.#firstAt(String(row["object"]));
     if (next === null) return;
     try {
-      await this.ctx.exports.Coordinator.getByName(next).takeTurn();
+      await this.ctx.exports.Coordinator.getByName(next).recheckQueue();
     } catch (error) {
       log("error", "turn_not_told", { copyId: next, detail: String(error) });
     }

@@ -433,7 +433,7 @@ export class Sync extends DurableObject<Env> {
     let news = false;
     if (running > 0 && Date.now() >= this.#pollAtMs) {
       this.#pollMs = Math.min(POLL_MS.most, this.#pollMs * POLL_MS.growth);
-      news = await this.#large.look();
+      news = await this.#large.poll();
     }
     await this.#large.begin();
     if (news || this.#record.large.counts().running > running) this.#pollMs = POLL_MS.first;
@@ -445,7 +445,7 @@ export class Sync extends DurableObject<Env> {
     const { id } = this.#record.load();
     await Promise.all(this.#record.lanes.live().map(async (lane) => await this.#lane(id, lane).stop()));
     await this.#large.cancel();
-    await this.#large.look();
+    await this.#large.poll();
   }
 
   /** Tells the registry of a new phase. @returns whether it knows the present one */

@@ -256,7 +256,7 @@ export class Dispatch {
   ): { streams: number; isGrowing: boolean; readyMs: (chances: Chances) => number } {
     const { concurrency } = copy.spec;
     const { inFlight } = this.#record.parts.totals();
-    this.governor.look(inFlight, now);
+    this.governor.settleDown(inFlight, now);
     const pace = health.pace();
     if (pace.kind === "trial") {
       // A store that is down is asked by one part at a time, lest all of them find out each for itself.

@@ -50,7 +50,7 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
   if (job.retry.notBeforeMs > now) return { do: "rest", untilMs: job.retry.notBeforeMs };
   switch (job.phase) {
     case "queued":
-      return { do: "takeTurn" };
+      return { do: "checkQueue" };
     case "sizing":
       return { do: "prepare", via: job.via, restarts: job.restarts };
     case "creating":
@@ -98,13 +98,13 @@ export function apply(job: Job, event: Event): Job {
     return resumed.phase === "paused" ? job : { ...job, resume: resumed };
   }
   switch (event.type) {
-    case "turn":
+    case "isNext":
       return job.phase === "queued" ? newJob("fail") : job;
     case "notYet":
       return job.phase === "queued"
-        ? { ...job, behind: event.behind, retry: { ...FRESH, notBeforeMs: event.lookAtMs } }
+        ? { ...job, behind: event.behind, retry: { ...FRESH, notBeforeMs: event.recheckAtMs } }
         : job;
-    case "look":
+    case "recheckQueue":
       return job.phase === "queued" ? { ...job, retry: FRESH } : job;
     case "sized":
       if (job.phase !== "sizing") return job;

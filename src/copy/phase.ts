@@ -157,7 +157,7 @@ export interface PartCounts {
  * step.
  */
 export type Step =
-  | { readonly do: "takeTurn" }
+  | { readonly do: "checkQueue" }
   | { readonly do: "prepare"; readonly via: "auto" | "stream"; readonly restarts: number }
   | { readonly do: "createUpload"; readonly object: Prepared }
   | { readonly do: "recheckSource"; readonly object: Prepared }
@@ -174,11 +174,11 @@ export type Step =
 
 export type Event =
   /** The destination is this copy's own now. */
-  | { readonly type: "turn" }
+  | { readonly type: "isNext" }
   /** It is not yet; look again then. */
-  | { readonly type: "notYet"; readonly behind: string; readonly lookAtMs: number }
+  | { readonly type: "notYet"; readonly behind: string; readonly recheckAtMs: number }
   /** Perhaps it is now. */
-  | { readonly type: "look" }
+  | { readonly type: "recheckQueue" }
   | { readonly type: "sized"; readonly object: Prepared }
   /** The destination has an object of that name already. */
   | { readonly type: "conflict"; readonly failure: Failure; readonly skip: boolean }

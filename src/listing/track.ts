@@ -1,6 +1,6 @@
 // One range of names of a sync, listed on both sides and merged: a page of pairs at a time.
 //
-// What it needs: both stores, and turns at asking them, since all tracks of a walk share the connections of
+// What it needs: both stores, and permits to ask them, since all tracks of a walk share the connections of
 // one event. What is listed and not given is in memory only; `range` says what has not been given, and from
 // there any other track can go on.
 //
@@ -32,8 +32,8 @@ export interface TrackSide {
   readonly prefix: string;
 }
 
-/** Lets so many requests be under way at once; the others wait for their turn. */
-export class Turns {
+/** Lets so many requests be under way at once; the others wait for a permit. */
+export class Permits {
   #free: number;
   readonly #queue: (() => void)[] = [];
 
@@ -87,13 +87,13 @@ export class Track {
     range: TrackRange,
     source: TrackSide,
     destination: TrackSide,
-    { turns, mostPairs }: { turns: Turns; mostPairs: number },
+    { permits, mostPairs }: { permits: Permits; mostPairs: number },
   ) {
     this.#mostPairs = mostPairs;
     this.#range = range;
     this.#pairedUntil = range.afterName;
-    this.#source = new Side(source, range, range.sourceAfter, turns);
-    this.#destination = new Side(destination, range, range.afterName, turns);
+    this.#source = new Side(source, range, range.sourceAfter, permits);
+    this.#destination = new Side(destination, range, range.afterName, permits);
   }
 
   /** What has not been given. */
@@ -196,7 +196,7 @@ class Side {
   readonly prefix: string;
   readonly #s3: S3;
   readonly #range: Parameters<typeof listPage>[1];
-  readonly #turns: Turns;
+  readonly #permits: Permits;
   /** What was given of this side lies up to here. */
   readonly #givenUntil: string | null;
   #untilKey: string | null = null;
@@ -215,12 +215,12 @@ class Side {
     { s3, bucket, prefix }: TrackSide,
     { afterName, untilName }: NameRange,
     startAfter: string | null,
-    turns: Turns,
+    permits: Permits,
   ) {
     const keyOf = (name: string | null) => (name === null ? null : prefix + name);
     this.prefix = prefix;
     this.#s3 = s3;
-    this.#turns = turns;
+    this.#permits = permits;
     this.#givenUntil = keyOf(afterName);
     // Where the range ends is looked after here: it may come to end earlier.
     this.#untilKey = keyOf(untilName);
@@ -252,7 +252,7 @@ class Side {
   }
 
   async #fetch(cursor: ListPage["next"]): Promise<ListPage> {
-    return await this.#turns.take(async () => await listPage(this.#s3, this.#range, cursor));
+    return await this.#permits.take(async () => await listPage(this.#s3, this.#range, cursor));
   }
 
   /** A listing in order has shown all of the range when it shows a key at its end or beyond. */

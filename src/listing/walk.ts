@@ -20,7 +20,7 @@ import { expectedOrder, firstKey, listPage } from "./listing.ts";
 import { listedOfHead, pairingOf } from "./merge.ts";
 import { nameOf } from "./prefix.ts";
 import { type FirstNameIn, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
-import { type TrackRange, Track, Turns } from "./track.ts";
+import { type TrackRange, Track, Permits } from "./track.ts";
 import { S3Error } from "../s3/errors.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import type { S3 } from "../s3/request.ts";
@@ -120,28 +120,28 @@ export class Walk {
 
   #startMerge(cursor: Extract<Cursor, { kind: "start" | "merge" }>): MergeState {
     const { firstRequests } = this.#limits;
-    const turns = new Turns(firstRequests);
+    const permits = new Permits(firstRequests);
     const ranges = cursor.kind === "merge" ? cursor.ranges : [{ ...ALL_NAMES, sourceAfter: null }];
-    const tracks = new Set(ranges.map((range) => this.#track(range, turns)));
+    const tracks = new Set(ranges.map((range) => this.#track(range, permits)));
     const hasGiven = cursor.kind === "merge";
-    return { kind: "merge", turns, tracks, hasGiven, pages: 0, requests: firstRequests, cutting: "idle" };
+    return { kind: "merge", permits, tracks, hasGiven, pages: 0, requests: firstRequests, cutting: "idle" };
   }
 
-  #track(range: TrackRange, turns: Turns): Track {
+  #track(range: TrackRange, permits: Permits): Track {
     const { source, destination } = this.#spec;
     return new Track(
       range,
       { s3: this.#stores.source, bucket: source.bucket, prefix: source.prefix },
       { s3: this.#stores.destination, bucket: destination.bucket, prefix: destination.prefix },
-      { turns, mostPairs: this.#limits.mostPairs },
+      { permits, mostPairs: this.#limits.mostPairs },
     );
   }
 
   /** What one of the ranges has ready. */
   async #merge(state: MergeState): Promise<WalkPage | "unsorted"> {
-    const { tracks, turns } = state;
+    const { tracks, permits } = state;
     for (;;) {
-      this.#look(state);
+      this.#startCut(state);
       const ready = await Promise.race([
         ...[...tracks].map(async (track) => await track.ready()),
         ...(typeof state.cutting === "string" ? [] : [state.cutting]),
@@ -160,7 +160,7 @@ export class Walk {
       const { mostRequests, pagesPerRequest } = this.#limits;
       if (state.requests < mostRequests && state.pages % pagesPerRequest === 0) {
         state.requests += 1;
-        turns.add();
+        permits.add();
       }
       if (given.end === "passed") await this.#expectGone(ready.range.untilName ?? "");
       if (given.end !== null) tracks.delete(ready);
@@ -176,7 +176,7 @@ export class Walk {
   }
 
   /** Begins to look for a cut, if there is a range that has shown to be large. */
-  #look(state: MergeState): void {
+  #startCut(state: MergeState): void {
     if (state.cutting !== "idle") return;
     const open = [...state.tracks].reduce((sum, { openListings }) => sum + openListings, 0);
     // Each range is a part of the cursor, too.
@@ -189,14 +189,14 @@ export class Walk {
     const keyOf = (name: string | null) => (name === null ? null : prefix + name);
     const firstNameIn: FirstNameIn = async ({ afterName, untilName }) => {
       const range = { bucket, prefix, afterKey: keyOf(afterName), untilKey: keyOf(untilName) };
-      const key = await state.turns.take(async () => await firstKey(this.#stores.source, range));
+      const key = await state.permits.take(async () => await firstKey(this.#stores.source, range));
       return key === null ? null : nameOf(key, prefix);
     };
     const maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(prefix).length;
     state.cutting = findCut(largest.range, firstNameIn, { maxNameBytes }).then(
       (cut): Cutting => ({ track: largest, cut, next: "idle" }),
       (error: unknown): Cutting => {
-        // Cutting is for speed alone: a store that cannot be probed is listed as it is, and says so if it
+        // Cutting is for speed alone: a store that cannot be asked is listed as it is, and says so if it
         // cannot be.
         if (error instanceof S3Error) return { track: largest, cut: null, next: "given_up" };
         throw error;
@@ -209,7 +209,7 @@ export class Walk {
     const halves = cut === null ? null : cutAt(track.range, cut);
     if (cut === null || halves === null) return track.rest();
     track.endAt(cut);
-    state.tracks.add(this.#track({ ...halves[1], sourceAfter: cut }, state.turns));
+    state.tracks.add(this.#track({ ...halves[1], sourceAfter: cut }, state.permits));
   }
 
   /**
@@ -290,7 +290,7 @@ export class Walk {
 
 interface MergeState {
   readonly kind: "merge";
-  readonly turns: Turns;
+  readonly permits: Permits;
   readonly tracks: Set<Track>;
   /** Something was decided: what a merge has concluded by then cannot be taken back. */
   hasGiven: boolean;

@@ -45,7 +45,7 @@ export class BatchGate {
 
   /** Batches that may run at once. @param most that the request allows @param running that run now */
   width(most: number, running: number, sides: Sides, now: number): number {
-    this.#governor.look(running, now);
+    this.#governor.settleDown(running, now);
     const perSecond = this.#perSecond(now);
     const fast = perSecond === Infinity ? Infinity : Math.max(1, Math.floor(perSecond / LEAST_PER_BATCH));
     return Math.min(most, this.#governor.streams(now), this.#shares.concurrency(storesOf(sides), now), fast);

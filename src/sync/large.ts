@@ -94,7 +94,7 @@ export class LargeCopies {
   }
 
   /** Looks how the running ones fare. @returns whether one has ended */
-  async look(): Promise<boolean> {
+  async poll(): Promise<boolean> {
     let ended = false;
     for (const row of this.#record.large.running()) {
       const { copyId, work } = row;

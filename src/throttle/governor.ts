@@ -60,7 +60,7 @@ export class Governor {
   }
 
   /** Before anything is granted: a job that has rested starts slowly again. */
-  look(inFlight: number, now: number): void {
+  settleDown(inFlight: number, now: number): void {
     const { source, destination } = this.#directions;
     if (inFlight === 0 && now - this.#busyAtMs > FORGET_MS) {
       const again = (side: Direction): Direction => ({ ...side, streams: startingAt(now), requests: FREE });

@@ -126,7 +126,7 @@ export class Audience {
     return new Response(output.stream, { headers });
   }
 
-  #look(): Frame {
+  #snapshot(): Frame {
     const state = this.#stage.state();
     const now = Date.now();
     this.#waitingSinceMs = state === "waiting" ? (this.#waitingSinceMs ?? now) : null;
@@ -146,7 +146,7 @@ export class Audience {
     this.#timer = null;
     this.#dueMs = Infinity;
     this.#framedMs = Date.now();
-    const frame = this.#look();
+    const frame = this.#snapshot();
     for (const [viewer, output] of this.#viewers) {
       viewer.show(frame, output);
       viewer.pulse(output);

@@ -38,7 +38,7 @@ export function partLimitMs(length: number, slowestMsPerMib: number | null, fail
   return Math.ceil(Math.min(mostMs, Math.max(LEAST_LIMIT_MS, seenMs) * 2 ** failedAttempts));
 }
 
-const LOOK_EVERY_MS = 1_000;
+const CHECK_EVERY_MS = 1_000;
 
 /** Made once: an abort without a reason makes an exception with its stack. */
 const OVER = new DOMException("the step has ended", "AbortError");
@@ -65,7 +65,7 @@ export class Watchdog {
   constructor(cancelled: AbortSignal) {
     this.#cancelled = cancelled;
     cancelled.addEventListener("abort", this.#cancel, { once: true });
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
   }
 
   /** Runs one step under a limit that is kept to the second. */
@@ -87,7 +87,7 @@ export class Watchdog {
     this.#cancelled.removeEventListener("abort", this.#cancel);
   }
 
-  #look(): void {
+  #check(): void {
     if (this.#step !== null && Date.now() >= this.#step.untilMs)
       this.#step.controller.abort(timeoutError(this.#step.limitMs));
   }

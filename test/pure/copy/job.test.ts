@@ -14,9 +14,9 @@ const run = (job: Job, ...events: Event[]): Job => events.reduce(apply, job);
 
 /** One of every event. */
 const EVENTS: { readonly [K in Event["type"]]: Extract<Event, { type: K }> } = {
-  turn: { type: "turn" },
-  notYet: { type: "notYet", behind: "copy-7", lookAtMs: NOW + 30_000 },
-  look: { type: "look" },
+  isNext: { type: "isNext" },
+  notYet: { type: "notYet", behind: "copy-7", recheckAtMs: NOW + 30_000 },
+  recheckQueue: { type: "recheckQueue" },
   sized: { type: "sized", object: OBJECT },
   conflict: { type: "conflict", failure: failure("destination_exists"), skip: false },
   headerDropped: { type: "headerDropped", header: "x-amz-tagging" },
@@ -60,7 +60,7 @@ describe("nextStep()", () => {
       at(0),
       { do: "sweep", sinceMs: 5000 },
     ],
-    ["asks whose turn it is", WORKING.queued, at(0, 0, 0), { do: "takeTurn" }],
+    ["asks whose turn it is", WORKING.queued, at(0, 0, 0), { do: "checkQueue" }],
     [
       "asks for the source before anything else when the copy has rested",
       WORKING.uploadingUnchecked,
@@ -179,20 +179,20 @@ describe("apply() takes a copy from phase to phase", () => {
   test("a queued copy waits for its turn, then begins like any other", () => {
     const queued = newJob("queue");
     expect(queued).toEqual({ ...WORKING.queued, behind: null });
-    expect(apply(queued, EVENTS.turn)).toEqual(newJob("fail"));
+    expect(apply(queued, EVENTS.isNext)).toEqual(newJob("fail"));
   });
 
   test("a queued copy says behind which it waits, and looks again then", () => {
     const waiting = apply(newJob("queue"), EVENTS.notYet);
     expect(waiting).toMatchObject({ phase: "queued", behind: "copy-7" });
     expect(nextStep(waiting, at(0, 0, 0), NOW)).toEqual({ do: "rest", untilMs: NOW + 30_000 });
-    expect(nextStep(waiting, at(0, 0, 0), NOW + 30_000)).toEqual({ do: "takeTurn" });
+    expect(nextStep(waiting, at(0, 0, 0), NOW + 30_000)).toEqual({ do: "checkQueue" });
   });
 
   test("a queued copy that is told to look does so at once, and still knows behind which it waits", () => {
-    const told = run(newJob("queue"), EVENTS.notYet, EVENTS.look);
+    const told = run(newJob("queue"), EVENTS.notYet, EVENTS.recheckQueue);
     expect(told).toMatchObject({ phase: "queued", behind: "copy-7" });
-    expect(nextStep(told, at(0, 0, 0), NOW)).toEqual({ do: "takeTurn" });
+    expect(nextStep(told, at(0, 0, 0), NOW)).toEqual({ do: "checkQueue" });
   });
 
   test("a source that is still the same lets the lanes go on", () => {
@@ -276,9 +276,9 @@ describe("apply() changes nothing by an event that no longer fits", () => {
   const ended = ["completed", "skipped", "failed", "cancelled"];
   const sized = [...creating, ...uploading, ...completing, ...verifying, ...aborting, ...ended];
   const misfits: Partial<Record<Event["type"], readonly string[]>> = {
-    turn: ["new", "sizing", ...sized],
+    isNext: ["new", "sizing", ...sized],
     notYet: ["new", "sizing", ...sized],
-    look: ["new", "sizing", ...sized],
+    recheckQueue: ["new", "sizing", ...sized],
     sized: ["queued", ...sized],
     conflict: ["completingSent", "completingCancelled", ...verifying, ...aborting, ...ended],
     headerDropped: [...steady, ...completing, ...aborting],

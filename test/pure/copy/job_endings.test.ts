@@ -206,7 +206,7 @@ describe("pause and resume", () => {
   });
 
   test("a turn that comes while the copy is paused is not lost", () => {
-    const job = run(WORKING.queued, PAUSE, { type: "turn" });
+    const job = run(WORKING.queued, PAUSE, { type: "isNext" });
     expect(job).toEqual({ phase: "paused", resume: newJob("fail") });
     expect(step(apply(job, RESUME))).toBe("prepare");
   });

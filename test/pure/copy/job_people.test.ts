@@ -136,7 +136,7 @@ test("a copy that is paused before it begins again begins when it is resumed", (
 
 describe("resume", () => {
   const afterResume: readonly (readonly [string, keyof typeof WORKING, Step["do"]])[] = [
-    ["asks again whose turn it is", "queued", "takeTurn"],
+    ["asks again whose turn it is", "queued", "checkQueue"],
     ["sizes the source", "sizing", "prepare"],
     ["creates the upload", "creating", "createUpload"],
     ["looks for what an unanswered Create has made", "creatingSent", "sweep"],

@@ -105,9 +105,11 @@ describe("nextStep() and apply(), through crashes, lost, repeated and late answe
 
   test("meet every step, and every answer in the phases where it matters", () => {
     const wanted = [
-      ..."takeTurn prepare createUpload sweep recheckSource tendLanes findParts checkParts".split(" "),
+      ..."checkQueue prepare createUpload sweep recheckSource tendLanes findParts checkParts".split(" "),
       ..."complete findObject verify settleParts abort rest".split(" "),
-      ..."queued+turn queued+notYet queued+look queued+cancel paused+turn paused+notYet".split(" "),
+      ..."queued+isNext queued+notYet queued+recheckQueue queued+cancel paused+isNext paused+notYet".split(
+        " ",
+      ),
       ..."sizing+conflict completing+cancel completing+objectAbsent completing+objectFound".split(" "),
       ..."completing+partsRefused completing+completeRefused paused+created paused+completed".split(" "),
       ..."aborting+created aborting+objectFound aborting+objectAbsent aborting+swept aborting+cancel".split(

@@ -2,7 +2,7 @@
 // another's.
 import { afterEach, expect, test, vi } from "vitest";
 import { ALL_NAMES, cutAt } from "../../../src/listing/ranges.ts";
-import { type TrackRange, Track, Turns } from "../../../src/listing/track.ts";
+import { type TrackRange, Track, Permits } from "../../../src/listing/track.ts";
 import { type TestStore, startStore } from "../../store/store.ts";
 import { connectTo } from "../listed_store.ts";
 
@@ -23,10 +23,10 @@ async function makeTracks(mostPairs: number): Promise<(range: TrackRange) => Tra
     store.put("source", `p/${name}`, "bytes");
     if (Number(name) % 2 === 0) store.put("destination", `q/${name}`, "bytes");
   }
-  const [s3, turns] = [connectTo(store), new Turns(2)];
+  const [s3, permits] = [connectTo(store), new Permits(2)];
   const source = { s3, bucket: "source", prefix: "p/" };
   const destination = { s3, bucket: "destination", prefix: "q/" };
-  return (range) => new Track(range, source, destination, { turns, mostPairs });
+  return (range) => new Track(range, source, destination, { permits, mostPairs });
 }
 
 async function rest(track: Track): Promise<string[]> {

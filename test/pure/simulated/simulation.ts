@@ -21,7 +21,7 @@ import { Refusal, SimulatedStore, isRefusal } from "./simulated_store.ts";
 class Crash extends Error {}
 
 const COPY_AHEAD = "copy-0";
-const QUEUE_LOOK_MS = 30_000;
+const QUEUE_RECHECK_MS = 30_000;
 const WATCH_MS = 10_000;
 
 /** An answer that is under way to the coordinator, which waits for it. */
@@ -140,8 +140,8 @@ export class Simulation {
       case "rest":
         if (step.untilMs !== null) this.#now = Math.max(this.#now, step.untilMs);
         return;
-      case "takeTurn":
-        return this.#takeTurn();
+      case "checkQueue":
+        return this.#checkQueue();
       case "prepare":
         return this.#prepare(step.via, step.restarts);
       case "createUpload":
@@ -171,13 +171,13 @@ export class Simulation {
     }
   }
 
-  #takeTurn(): void {
+  #checkQueue(): void {
     this.#mayCrash();
     if (this.#isAheadBusy) {
-      const lookAtMs = this.#now + QUEUE_LOOK_MS;
-      return this.#hear({ type: "notYet", behind: COPY_AHEAD, lookAtMs });
+      const recheckAtMs = this.#now + QUEUE_RECHECK_MS;
+      return this.#hear({ type: "notYet", behind: COPY_AHEAD, recheckAtMs });
     }
-    this.#hear({ type: "turn" }, () => {
+    this.#hear({ type: "isNext" }, () => {
       this.#isOursToWrite = true;
     });
   }
@@ -421,7 +421,7 @@ export class Simulation {
       return;
     }
     this.#isAheadBusy = false;
-    if (this.#chance(0.7)) this.#tell({ type: "look" });
+    if (this.#chance(0.7)) this.#tell({ type: "recheckQueue" });
   }
 
   /** Plays one call: its effect and its answer, its effect alone, or neither. */

@@ -44,17 +44,17 @@ describe("the streams of a copy", () => {
 
   test("start slowly again after a rest", () => {
     const governor = copy();
-    governor.look(1000, NOW + 10_000);
-    governor.look(0, NOW + 100_000);
+    governor.settleDown(1000, NOW + 10_000);
+    governor.settleDown(0, NOW + 100_000);
     expect(governor.streams(NOW + 100_000)).toBe(16);
   });
 
   test("are few after a refusal that came before any of them, however long the store wanted to be left alone", () => {
     const governor = copy();
     governor.failed({ ...SLOW_DOWN, retryAfterMs: 45_000 }, of(1), NOW);
-    governor.look(0, NOW + 44_999);
+    governor.settleDown(0, NOW + 44_999);
     expect(governor.streams(NOW + 44_999)).toBe(0);
-    governor.look(0, NOW + 45_000);
+    governor.settleDown(0, NOW + 45_000);
     expect(governor.streams(NOW + 45_000)).toBe(1);
     expect(governor.streams(NOW + 50_000)).toBeGreaterThan(16);
   });
