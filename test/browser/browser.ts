@@ -11,7 +11,7 @@ import { type Mesh, TOKEN } from "../mesh/mesh.ts";
 const PATIENCE_MS = 20_000;
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-/** With SCREENSHOTS=1 the pictures of the README are made anew. */
+/** With SCREENSHOTS=1 the pictures in screenshots/ are taken again. */
 const SCREENSHOTS = join(import.meta.dirname, "screenshots");
 
 export class Visitor {

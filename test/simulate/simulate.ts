@@ -1,5 +1,5 @@
 // `npm run simulate`: what copies take and cost on paper, for sizes that no test can move: the real decisions of the mesh
-// (simulated_copy.ts) over simulated lanes and stores. Prints the table of the README. The seed is fixed: two runs are equal.
+// (simulated_copy.ts) over simulated lanes and stores. Prints the table of RESULTS.md. The seed is fixed: two runs are equal.
 //
 // Prices are list prices of 2026-11, beyond what is included in the plan: Workers Paid
 // (https://developers.cloudflare.com/workers/platform/pricing/, https://developers.cloudflare.com/durable-objects/platform/pricing/)

@@ -1,4 +1,4 @@
-// The table of the README's section "Security", a test for each row: who may do what, and what nobody may.
+// The table of src/docs/security.md, a test for each row: who may do what, and what nobody may.
 
 import { createServer, request as httpRequest } from "node:http";
 import { once } from "node:events";
