@@ -19,7 +19,6 @@ import { log } from "./log.ts";
 import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./object/attributes.ts";
 import { fullObjectChecksums } from "./object/checksum.ts";
 import { type HeadFacts, compareHeads } from "./object/compare.ts";
-import type { ObjectOptions } from "./object/options.ts";
 import { type ProofPlan, canProve, conclude, planProof } from "./object/proof.ts";
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
@@ -136,7 +135,7 @@ class ObjectCopy {
   readonly #destination: S3;
   readonly #from: ObjectAddress;
   readonly #to: ObjectAddress;
-  readonly #options: ObjectOptions;
+  readonly #options: BatchTask["options"];
   readonly #work: ObjectWork;
   readonly #syncId: string;
   readonly #maxBytes: number;

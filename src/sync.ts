@@ -21,6 +21,7 @@ import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { readCount } from "./http/request.ts";
 import { log } from "./log.ts";
+import { optionsOf } from "./object/options.ts";
 import { meshFailure } from "./s3/failure.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { type Store, readStores } from "./store/stores.ts";
@@ -271,8 +272,7 @@ export class Sync extends DurableObject<Env> {
     const most = smallConcurrency(spec, this.#record.large.counts().running);
     const running = batches.totals().leased;
     const width = this.#gate.width(most, running, sides, now);
-    const { source, destination, verify, metadata, attributes, storageClass, tags, ifLossy } = spec;
-    const { markCopy, compare, known = [] } = spec;
+    const { source, destination, compare, known = [] } = spec;
     const taskOf = (batch: LeasedBatch): BatchTask => ({
       syncId: id,
       lane,
@@ -280,7 +280,7 @@ export class Sync extends DurableObject<Env> {
       pace: this.#gate.paceOf({ ...batch, options: spec }, sides, { width, now, random: Math.random() }),
       source: { store: source.store, bucket: source.bucket },
       destination: { store: destination.store, bucket: destination.bucket },
-      options: { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy, compare },
+      options: { ...optionsOf(spec), compare },
       known,
     });
     const tasks: BatchTask[] = [];

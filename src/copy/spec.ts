@@ -7,9 +7,9 @@
 import { z } from "zod";
 import { checkPartSize } from "./plan.ts";
 import { MAX_LANES, PARTS_PER_LANE, planLimits, widthOf } from "../env.ts";
-import { Count, Flag, HeaderText, parseWith, Size } from "../http/fields.ts";
+import { Count, parseWith, Size } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
-import { type AttributeChanges, type TagChoice, AttributesSchema, TagsSchema } from "../object/options.ts";
+import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { s3Url, UnaddressableKeyError } from "../s3/url.ts";
 import { type ObjectRef, checkBucket, formatObject, ObjectRefSchema } from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
@@ -17,7 +17,7 @@ import { type Location, LocationSchema } from "../store/location.ts";
 import { type Store, isSameService, styleOf } from "../store/stores.ts";
 
 /** A copy as it was asked for, with every default filled in; what the coordinator keeps. */
-export interface CopySpec {
+export interface CopySpec extends ObjectOptions {
   readonly source: ObjectRef;
   readonly destination: ObjectRef;
   /** Null: chosen when the size is known. */
@@ -25,21 +25,11 @@ export interface CopySpec {
   readonly lanes: number;
   /** Most part copies in flight, over all lanes. */
   readonly concurrency: number;
-  readonly verify: "auto" | "strict" | "off";
   readonly ifExists: "overwrite" | "skip" | "fail";
   /** What to do while another copy writes the same object. */
   readonly ifBusy: "fail" | "queue";
   /** `restart`: copy the new object instead, a few times at most. */
   readonly ifSourceChanges: "fail" | "restart";
-  readonly metadata: "preserve" | "replace";
-  readonly attributes: AttributeChanges;
-  /** Null: the source's. */
-  readonly storageClass: string | null;
-  readonly tags: TagChoice;
-  /** What to do when the destination cannot hold an attribute. */
-  readonly ifLossy: "warn" | "fail";
-  /** Put our copy ID into the destination's metadata. */
-  readonly markCopy: boolean;
   /** `server`: let the service copy by itself where one credential reaches both sides. */
   readonly via: "auto" | "stream";
   /** Where its lanes and it itself run; null: as the destination store says. */
@@ -63,16 +53,10 @@ export const CopyRequestSchema = z.strictObject({
   partSize: Size.optional(),
   lanes: Count(MAX_LANES).optional(),
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
-  verify: z.enum(["auto", "strict", "off"]).optional(),
   ifExists: z.enum(["overwrite", "skip", "fail"]).optional(),
   ifBusy: z.enum(["fail", "queue"]).optional(),
   ifSourceChanges: z.enum(["fail", "restart"]).optional(),
-  metadata: z.enum(["preserve", "replace"]).optional(),
-  attributes: AttributesSchema.optional(),
-  storageClass: HeaderText.optional(),
-  tags: TagsSchema.optional(),
-  ifLossy: z.enum(["warn", "fail"]).optional(),
-  markCopy: Flag.optional(),
+  ...ObjectOptionFields,
   via: z.enum(["auto", "stream"]).optional(),
   location: LocationSchema.optional(),
 });
@@ -128,16 +112,10 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     partSizeBytes: partSize,
     lanes,
     concurrency,
-    verify: request.verify ?? "auto",
     ifExists: request.ifExists ?? "overwrite",
     ifBusy: request.ifBusy ?? "fail",
     ifSourceChanges: request.ifSourceChanges ?? "fail",
-    metadata: request.metadata ?? "preserve",
-    attributes: request.attributes ?? {},
-    storageClass: request.storageClass ?? null,
-    tags: request.tags ?? "preserve",
-    ifLossy: request.ifLossy ?? "warn",
-    markCopy: request.markCopy ?? true,
+    ...resolveOptions(request),
     via: request.via ?? "auto",
     location: request.location ?? null,
   };

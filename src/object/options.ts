@@ -2,8 +2,7 @@
 // schemas, which the requests for copies and syncs share.
 
 import { z } from "zod";
-import { HeaderText } from "../http/fields.ts";
-import type { CompareMode } from "../http/vocabulary.ts";
+import { Flag, HeaderText } from "../http/fields.ts";
 
 /** `preserve`: tags that cannot be read are a warning; `require`: they fail the copy. */
 export type TagChoice = "preserve" | "require" | "none" | Readonly<Record<string, string>>;
@@ -22,7 +21,7 @@ export interface AttributeChanges {
   readonly meta?: Readonly<Record<string, string>> | undefined;
 }
 
-export const AttributesSchema = z.strictObject({
+const AttributesSchema = z.strictObject({
   contentType: HeaderText.optional(),
   contentEncoding: HeaderText.optional(),
   contentDisposition: HeaderText.optional(),
@@ -39,25 +38,56 @@ export const AttributesSchema = z.strictObject({
 });
 
 /** S3 allows 10 tags, keys of 128 and values of 256 characters. */
-export const TagsSchema = z.union([
+const TagsSchema = z.union([
   z.enum(["preserve", "require", "none"]),
   z
     .record(z.string().min(1).max(128), z.string().max(256))
     .refine((tags) => Object.keys(tags).length <= 10, "must have at most 10 tags"),
 ]);
 
-/** How the objects of a sync are copied; the words are those of a copy. */
+/** How an object is copied, whether a copy or a sync asks for it. */
 export interface ObjectOptions {
   readonly verify: "auto" | "strict" | "off";
   readonly metadata: "preserve" | "replace";
   readonly attributes: AttributeChanges;
+  /** Null: the source's. */
   readonly storageClass: string | null;
   readonly tags: TagChoice;
+  /** What to do when the destination cannot hold an attribute. */
   readonly ifLossy: "warn" | "fail";
   /**
-   * Write the source's ETag into the destination's metadata, so that the next run knows what it has copied.
+   * Write our mark into the destination's metadata: an ID, and the source's ETag, by which a later sync knows
+   * what it has copied.
    */
   readonly markCopy: boolean;
-  /** By what an object at the destination is known to be the source's. */
-  readonly compare: CompareMode;
+}
+
+/** The fields of a request that ask for these options. */
+export const ObjectOptionFields = {
+  verify: z.enum(["auto", "strict", "off"]).optional(),
+  metadata: z.enum(["preserve", "replace"]).optional(),
+  attributes: AttributesSchema.optional(),
+  storageClass: HeaderText.optional(),
+  tags: TagsSchema.optional(),
+  ifLossy: z.enum(["warn", "fail"]).optional(),
+  markCopy: Flag.optional(),
+};
+
+/** The options that a request asks for, with their defaults. */
+export function resolveOptions(request: z.infer<z.ZodObject<typeof ObjectOptionFields>>): ObjectOptions {
+  return {
+    verify: request.verify ?? "auto",
+    metadata: request.metadata ?? "preserve",
+    attributes: request.attributes ?? {},
+    storageClass: request.storageClass ?? null,
+    tags: request.tags ?? "preserve",
+    ifLossy: request.ifLossy ?? "warn",
+    markCopy: request.markCopy ?? true,
+  };
+}
+
+/** The options out of all that a copy or a sync was asked for. */
+export function optionsOf(spec: ObjectOptions): ObjectOptions {
+  const { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy } = spec;
+  return { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy };
 }

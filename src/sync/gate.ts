@@ -2,7 +2,6 @@
 // request wants, of what the stores have shown that they take (throttle/governor.ts), and of what the caps of
 // the configuration leave to this sync (throttle/shares.ts). Decides; talks to nobody.
 
-import type { ObjectOptions } from "../object/options.ts";
 import type { Failure } from "../s3/failure.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
 import {
@@ -15,7 +14,7 @@ import {
 import { type Allowance, slower } from "../throttle/sender.ts";
 import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
-import type { BatchPace, ObjectWork } from "../work/batch_task.ts";
+import type { BatchPace, BatchTask, ObjectWork } from "../work/batch_task.ts";
 
 /**
  * Objects per second that a batch moves at least, where it is held back: fewer batches then, that go faster.
@@ -135,7 +134,7 @@ function storesOf({ source, destination }: Sides): Store[] {
 }
 
 /** What of a sync's options costs requests. */
-type Asking = Pick<ObjectOptions, "tags" | "compare">;
+type Asking = Pick<BatchTask["options"], "tags" | "compare">;
 
 /** What a batch asks of its stores when nothing unforeseen happens (object_copier.ts sends it). */
 export function requestsOf(

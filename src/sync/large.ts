@@ -11,6 +11,7 @@ import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE } from "../env.ts";
 import { Problem } from "../http/problem.ts";
 import type { Mesh } from "../mesh.ts";
+import { optionsOf } from "../object/options.ts";
 import type { Proof } from "../object/proof.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { placeOfWork } from "../store/stores.ts";
@@ -186,20 +187,13 @@ function resolve(
         destination: { store: destination.store, bucket: destination.bucket, key: work.to },
         lanes: Math.ceil(concurrency / PARTS_PER_LANE),
         concurrency,
-        verify: spec.verify,
         ifBusy: "queue",
         ifSourceChanges: "restart",
-        metadata: spec.metadata,
-        attributes: spec.attributes,
-        ...(spec.storageClass === null ? {} : { storageClass: spec.storageClass }),
-        tags: typeof spec.tags === "string" ? spec.tags : { ...spec.tags },
-        ifLossy: spec.ifLossy,
-        markCopy: spec.markCopy,
-        ...(spec.location === null ? {} : { location: spec.location }),
       },
       env,
     );
-    return { copy: { ...copy, known: spec.known ?? [] } };
+    const { location, known = [] } = spec;
+    return { copy: { ...copy, ...optionsOf(spec), location, known } };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { entry: failed(work, meshFailure(error.code, error.message, "plan"), 1) };

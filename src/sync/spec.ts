@@ -6,13 +6,13 @@
 
 import { z } from "zod";
 import { MAX_LANES, PARTS_PER_LANE, widthOf } from "../env.ts";
-import { Count, Flag, HeaderText, parseWith, Size } from "../http/fields.ts";
+import { Count, Flag, parseWith, Size } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type CompareMode, COMPARE_MODES } from "../http/vocabulary.ts";
 import type { Filter } from "../listing/filter.ts";
 import { type Glob, compileGlob } from "../listing/glob.ts";
 import { overlapOf } from "../listing/prefix.ts";
-import { type AttributeChanges, type TagChoice, AttributesSchema, TagsSchema } from "../object/options.ts";
+import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { type PrefixRef, checkBucket, placeOf, PrefixRefSchema } from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
@@ -20,7 +20,7 @@ import { type MaxDeletes, DEFAULT_MAX_DELETES, parseMaxDeletes } from "./deletes
 import { REPORT_PREFIX } from "./report.ts";
 
 /** A sync as it was asked for, with every default filled in; what its object keeps. */
-export interface SyncSpec {
+export interface SyncSpec extends ObjectOptions {
   readonly source: PrefixRef;
   readonly destination: PrefixRef;
   readonly compare: CompareMode;
@@ -39,13 +39,6 @@ export interface SyncSpec {
   readonly dryRun: boolean;
   readonly lanes: number;
   readonly concurrency: number;
-  readonly verify: "auto" | "strict" | "off";
-  readonly metadata: "preserve" | "replace";
-  readonly attributes: AttributeChanges;
-  readonly storageClass: string | null;
-  readonly tags: TagChoice;
-  readonly ifLossy: "warn" | "fail";
-  readonly markCopy: boolean;
   /** The report's parts are objects under this prefix. */
   readonly report: PrefixRef;
   /** Where its lanes and it itself run; null: as the destination store says. */
@@ -100,13 +93,7 @@ export const SyncRequestSchema = z.strictObject({
   dryRun: Flag.optional(),
   lanes: Count(MAX_LANES).optional(),
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
-  verify: z.enum(["auto", "strict", "off"]).optional(),
-  metadata: z.enum(["preserve", "replace"]).optional(),
-  attributes: AttributesSchema.optional(),
-  storageClass: HeaderText.optional(),
-  tags: TagsSchema.optional(),
-  ifLossy: z.enum(["warn", "fail"]).optional(),
-  markCopy: Flag.optional(),
+  ...ObjectOptionFields,
   report: PrefixRefSchema.optional(),
   location: LocationSchema.optional(),
 });
@@ -164,13 +151,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     dryRun: request.dryRun ?? false,
     lanes,
     concurrency,
-    verify: request.verify ?? "auto",
-    metadata: request.metadata ?? "preserve",
-    attributes: request.attributes ?? {},
-    storageClass: request.storageClass ?? null,
-    tags: request.tags ?? "preserve",
-    ifLossy: request.ifLossy ?? "warn",
-    markCopy: request.markCopy ?? true,
+    ...resolveOptions(request),
     report,
     location: request.location ?? null,
   };

@@ -2,6 +2,7 @@
 // part_task.ts, and the same protocol: a lane reports and asks in one call, a batch has a lease and an
 // attempt number.
 
+import type { CompareMode } from "../http/vocabulary.ts";
 import type { EqualityProof } from "../object/compare.ts";
 import type { ObjectOptions } from "../object/options.ts";
 import type { Proof } from "../object/proof.ts";
@@ -35,7 +36,8 @@ export interface BatchTask {
   readonly attempt: number;
   readonly source: { readonly store: string; readonly bucket: string };
   readonly destination: { readonly store: string; readonly bucket: string };
-  readonly options: ObjectOptions;
+  /** `compare`: by what an object at the destination is known to be the source's. */
+  readonly options: ObjectOptions & { readonly compare: CompareMode };
   /** What checks have seen of its buckets, as the sync took it up. */
   readonly known?: readonly StoreFacts[];
   readonly objects: readonly ObjectWork[];
