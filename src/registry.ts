@@ -33,14 +33,14 @@ import type { AdmittedSync, SyncSpec } from "./sync/spec.ts";
 import { type Amounts, type Caps, type ShareRequest, capsOf, ShareTable } from "./throttle/share_table.ts";
 import type { Report } from "./view/news.ts";
 
-export type Admission =
+type Admission =
   | { readonly kind: "new"; readonly copy: Admitted }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" }
   /** Another copy writes that object, and the request does not want to wait for it. */
   | { readonly kind: "busy"; readonly id: string };
 
-export type SyncAdmission =
+type SyncAdmission =
   | { readonly kind: "new"; readonly sync: AdmittedSync }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" }

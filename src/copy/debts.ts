@@ -9,7 +9,7 @@
 import type { Aborting } from "./phase.ts";
 import type { Failure } from "../s3/failure.ts";
 
-export type Debt =
+type Debt =
   /** An upload that is to be aborted. */
   | { readonly kind: "upload"; readonly uploadId: string }
   /** An unanswered CreateMultipartUpload, sent then, may have made an upload. */

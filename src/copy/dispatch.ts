@@ -48,7 +48,7 @@ const LEAST_KNOWN = 4;
 /** Of the parts of a copy that may be sent twice for their slowness. */
 const RACED_SHARE = 0.05;
 
-export interface Chances {
+interface Chances {
   readonly now: number;
   readonly random: () => number;
 }

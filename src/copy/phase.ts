@@ -48,8 +48,7 @@ export type Upload = { readonly kind: "whole" } | { readonly kind: "parts"; read
  * CompleteMultipartUpload may have happened once it was sent, whatever came back; `sent` is on disk before
  * the request goes out. `failure` is what came back, if anything did.
  */
-export type CompleteCall =
-  { readonly sent: false } | { readonly sent: true; readonly failure: Failure | null };
+type CompleteCall = { readonly sent: false } | { readonly sent: true; readonly failure: Failure | null };
 
 /** What a copy comes to after its upload is gone. `restart`: it begins again from the source's HEAD. */
 export type Ending =
@@ -128,13 +127,13 @@ export type Aborting = {
   readonly retry: Retry;
 };
 
-export type Ended =
+type Ended =
   | { readonly phase: "completed"; readonly object: Prepared | null; readonly result: Result }
   | { readonly phase: "failed"; readonly object: Prepared | null; readonly failure: Failure }
   | { readonly phase: "cancelled"; readonly object: Prepared | null };
 
 /** `skipped`: there was an object at the destination, and the request said to leave it. */
-export type Result =
+type Result =
   { readonly kind: "copied"; readonly etag: string; readonly proof: Proof } | { readonly kind: "skipped" };
 
 export type Job =

@@ -29,7 +29,7 @@ export type Plan =
       readonly partCount: number;
     };
 
-export type PlanRefusal = {
+type PlanRefusal = {
   readonly code: "part_size_too_small" | "part_size_too_large" | "object_too_large";
   readonly message: string;
 };

@@ -21,12 +21,12 @@ import { parseContentRange } from "../s3/url.ts";
 import type { Profile } from "../store/profiles.ts";
 import { canCopyInside } from "../store/stores.ts";
 
-export type Preparation =
+type Preparation =
   | { readonly kind: "ready"; readonly object: Prepared; readonly warnings: readonly string[] }
   | { readonly kind: "conflict"; readonly failure: Failure }
   | { readonly kind: "refused"; readonly failure: Failure };
 
-export interface PrepareRequest {
+interface PrepareRequest {
   readonly spec: CopySpec;
   readonly source: S3;
   readonly destination: S3;

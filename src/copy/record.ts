@@ -205,7 +205,7 @@ export class CopyRecord {
 }
 
 /** How often what failed in one copy, by the public code of the failure. For the metrics. */
-export class Tally {
+class Tally {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {

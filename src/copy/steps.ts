@@ -31,7 +31,7 @@ import type { ListedPart } from "../s3/xml.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 
-export type StoreStep = Exclude<Step, { do: "rest" | "checkQueue" | "tendLanes" | "settleParts" }>;
+type StoreStep = Exclude<Step, { do: "rest" | "checkQueue" | "tendLanes" | "settleParts" }>;
 
 export class Steps {
   readonly #record: CopyRecord;

@@ -179,7 +179,7 @@ async function* events(path, lastId, signal) {
  * @param {number} waitMs
  * @param {AbortSignal} signal
  */
-export async function pause(waitMs, signal) {
+async function pause(waitMs, signal) {
   await new Promise((resolve) => {
     const timer = setTimeout(resolve, waitMs);
     signal.addEventListener("abort", () => {

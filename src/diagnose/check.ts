@@ -21,7 +21,7 @@ import { abortMultipartUpload } from "../s3/s3.ts";
 import type { Facts } from "../store/profiles.ts";
 
 /** Everything that checks put into a bucket begins so. */
-export const CHECK_PREFIX = ".bucket-brigade/check/";
+const CHECK_PREFIX = ".bucket-brigade/check/";
 
 /** A check that is this old has died: what it left is taken away by the next one. */
 const LEFT_AFTER_MS = 60 * 60_000;

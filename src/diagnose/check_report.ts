@@ -39,7 +39,7 @@ export function resolveCheck(
   return { store, bucket, as };
 }
 
-export interface CheckReport {
+interface CheckReport {
   readonly store: string;
   readonly bucket: string;
   readonly as: "source" | "destination";

@@ -6,7 +6,7 @@ import { PARTS_PER_LANE } from "../env.ts";
 import { Count } from "../http/fields.ts";
 
 /** What the platform documents as the most that one event has in flight while it waits for headers. */
-export const DOCUMENTED_CONNECTIONS = 6;
+const DOCUMENTED_CONNECTIONS = 6;
 
 export const ProbeRequestSchema = z.strictObject({
   store: z.string().min(1),
@@ -24,8 +24,6 @@ export const ProbeRequestSchema = z.strictObject({
     .optional(),
   lanes: Count(20).optional(),
 });
-
-export type ProbeRequest = z.infer<typeof ProbeRequestSchema>;
 
 export const DEFAULT_SIZES_MIB: readonly number[] = [90, 110, 210, 520];
 
@@ -52,7 +50,7 @@ export interface Measured {
   readonly lanes: readonly Started[];
 }
 
-export interface ProbeReport extends Measured {
+interface ProbeReport extends Measured {
   readonly isLocal: boolean;
   readonly megabytesPerSecond: number | null;
   readonly machines: number | null;

@@ -25,7 +25,7 @@ export interface Answer {
   readonly schemas: readonly AnswerName[];
 }
 
-export interface Operation {
+interface Operation {
   readonly summary: string;
   readonly tag: "Copies" | "Syncs" | "Schedules" | "Mesh";
   readonly open?: true;

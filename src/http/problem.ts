@@ -41,7 +41,7 @@ const TITLES: Readonly<Record<number, string>> = {
  * curl is the first user interface: two spaces, and a final newline so that the prompt stands on its own
  * line.
  */
-export function prettyJson(value: unknown): string {
+function prettyJson(value: unknown): string {
   return JSON.stringify(value, null, 2) + "\n";
 }
 

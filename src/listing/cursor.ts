@@ -54,7 +54,7 @@ export interface ListPage {
   readonly order: ListOrder;
 }
 
-export type Judged =
+type Judged =
   { readonly kind: "page"; readonly page: ListPage } | { readonly kind: "refused"; readonly detail: string };
 
 export function startOfListing(order: ListOrder): ListCursor {

@@ -22,7 +22,7 @@ export interface Filter {
   readonly storageClasses: readonly string[] | null;
 }
 
-export type FilterReason =
+type FilterReason =
   "excluded" | "not_included" | "too_small" | "too_large" | "too_old" | "too_new" | "storage_class";
 
 /** Why a name takes no part, or null when it does. */

@@ -33,14 +33,14 @@ export interface Glob {
   readonly alternatives: readonly (readonly Token[])[];
 }
 
-export type CompiledGlob =
+type CompiledGlob =
   | { readonly ok: true; readonly glob: Glob }
   /** @property position of the offending character, from 1 */
   | { readonly ok: false; readonly position: number; readonly message: string };
 
 export const MAX_GLOB_LENGTH = 1024;
 
-export const MAX_GLOB_ALTERNATIVES = 256;
+const MAX_GLOB_ALTERNATIVES = 256;
 
 class BadGlob extends Error {
   readonly position: number;

@@ -25,21 +25,21 @@ export type Pair =
   | { readonly name: string; readonly source: ListedObject; readonly destination: ListedObject | null }
   | { readonly name: string; readonly source: null; readonly destination: ListedObject };
 
-export type Pairing = "merge" | "lookup";
+type Pairing = "merge" | "lookup";
 
 export function pairingOf(source: ListOrder, destination: ListOrder): Pairing {
   return source === "utf8" && destination === "utf8" ? "merge" : "lookup";
 }
 
 /** What has been listed of one side and not been paired yet. */
-export interface MergeSide {
+interface MergeSide {
   readonly prefix: string;
   readonly objects: readonly ListedObject[];
   /** No page follows. */
   readonly isComplete: boolean;
 }
 
-export interface Merged {
+interface Merged {
   readonly pairs: readonly Pair[];
   /** What is left of each side; pages to come are put behind it. */
   readonly source: readonly ListedObject[];

@@ -26,7 +26,7 @@ export interface TrackRange extends NameRange {
   readonly sourceAfter: string | null;
 }
 
-export interface TrackSide {
+interface TrackSide {
   readonly s3: S3;
   readonly bucket: string;
   readonly prefix: string;
@@ -58,7 +58,7 @@ export class Permits {
   }
 }
 
-export type Given =
+type Given =
   | {
       readonly kind: "pairs";
       readonly pairs: readonly Pair[];

@@ -80,7 +80,7 @@ const LIMITS: WalkLimits = {
 };
 
 /** What is walked; `delete`: keys that only the destination has are looked for as well. */
-export interface Sides {
+interface Sides {
   readonly source: PrefixRef;
   readonly destination: PrefixRef;
   readonly delete: boolean;

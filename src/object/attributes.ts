@@ -63,7 +63,7 @@ export interface AttributeRequest {
   readonly copyId: string | null;
 }
 
-export interface Attributes {
+interface Attributes {
   readonly headers: Readonly<Record<string, string>>;
   /** What the destination cannot hold, or the source does not tell: a sentence each. */
   readonly losses: readonly string[];

@@ -24,16 +24,16 @@ import type { Profile, Provider } from "../store/profiles.ts";
 export type EqualityProof = "size" | "size+mtime" | "etag" | "record" | "checksum";
 
 /** `unproved`: nothing proves that they are equal. */
-export type DifferenceReason = "absent" | "size" | "mtime" | "checksum" | "unproved";
+type DifferenceReason = "absent" | "size" | "mtime" | "checksum" | "unproved";
 
-export type Comparison =
+type Comparison =
   | { readonly kind: "equal"; readonly proof: EqualityProof }
   | { readonly kind: "different"; readonly reason: DifferenceReason }
   /** HEAD both sides and ask decideByHeads(). */
   | { readonly kind: "undecided" };
 
 /** What the two stores' ETags are. */
-export interface Stores {
+interface Stores {
   readonly source: Pick<Profile, "md5Etag" | "md5MultipartEtag">;
   readonly destination: Pick<Profile, "md5Etag" | "md5MultipartEtag">;
 }

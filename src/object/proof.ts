@@ -42,7 +42,7 @@ export interface Checksum {
 }
 
 /** One side of a copy, as far as its ETag and checksums go. */
-export interface SideOfProof {
+interface SideOfProof {
   readonly profile: Profile;
   /** With KMS or customer keys an ETag that looks like an MD5 is none. */
   readonly encryptedWithKey: boolean;
@@ -125,7 +125,7 @@ export interface Evidence {
   readonly partsMatch: boolean;
 }
 
-export type Verdict =
+type Verdict =
   { readonly ok: true; readonly proof: Proof } | { readonly ok: false; readonly message: string };
 
 /** What all that is known proves: the strongest claim that holds, or that the objects differ. */

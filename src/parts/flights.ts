@@ -9,7 +9,7 @@
 import type { PartCache } from "./cache.ts";
 import type { Leased } from "./rows.ts";
 
-export interface Flight {
+interface Flight {
   readonly partNumber: number;
   readonly attempt: number;
   readonly lane: number;

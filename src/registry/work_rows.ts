@@ -151,7 +151,7 @@ export function describeCopy({ source, destination, ...rest }: CopyRow): Record<
 }
 
 /** So many in one Cron event: each is a call to its object. */
-export const FORGOTTEN_AT_ONCE = 100;
+const FORGOTTEN_AT_ONCE = 100;
 
 export class Retention {
   readonly #sql: SqlStorage;

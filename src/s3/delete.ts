@@ -23,7 +23,7 @@ const SINGLE_DELETES = 4;
 // Endpoints that refused DeleteObjects as not implemented; forgetting it costs one more refusal.
 const withoutDeleteObjects = new Set<string>();
 
-export interface DeleteOutcome {
+interface DeleteOutcome {
   readonly deleted: readonly string[];
   readonly refused: readonly DeleteRefusal[];
 }

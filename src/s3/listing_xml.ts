@@ -39,7 +39,7 @@ export interface ListingPage {
   readonly isV1: boolean;
 }
 
-export type ParsedListing =
+type ParsedListing =
   | { readonly kind: "page"; readonly page: ListingPage }
   /** The document is a listing, but a key in it cannot be read for sure. */
   | { readonly kind: "unreadable_key"; readonly shown: string }

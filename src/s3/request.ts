@@ -42,7 +42,7 @@ export interface ObjectAddress {
 /** A request about a bucket has no key. */
 export type RequestAddress = ObjectAddress | { readonly bucket: string; readonly key: null };
 
-export interface S3Request {
+interface S3Request {
   readonly method: string;
   readonly query?: Readonly<Record<string, string | number>>;
   readonly headers?: Readonly<Record<string, string>>;

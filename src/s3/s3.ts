@@ -217,7 +217,7 @@ export async function uploadPart(
 }
 
 /** A copy inside one service, pinned to the source's ETag; no byte passes here. */
-export interface CopySource {
+interface CopySource {
   readonly address: ObjectAddress;
   readonly etag: string;
   readonly encryption: Encryption | undefined;

@@ -11,7 +11,7 @@ import { Cron } from "croner";
 
 const MINUTE_MS = 60_000;
 
-export interface Rule {
+interface Rule {
   readonly cron: string;
   /** By its IANA name, such as `Europe/Berlin`. */
   readonly timeZone: string;

@@ -19,7 +19,7 @@ import type { AdmittedSync } from "../sync/spec.ts";
 /** What was started and may not have its Durable Object yet. */
 export type Started = ({ readonly kind: "copy" } & Admitted) | ({ readonly kind: "sync" } & AdmittedSync);
 
-export interface Starter {
+interface Starter {
   /** A copy or sync of this schedule that has not ended, in words, or null. */
   runningOf(schedule: string): string | null;
   /** @returns why it must wait, in words, or what was started */

@@ -130,7 +130,7 @@ export const PrefixRefSchema = z.union(
 /**
  * `store:bucket/prefix`, `store:bucket/` or `store:bucket`; everything after the first slash is the prefix.
  */
-export function parsePrefixText(text: string): PrefixRef | null {
+function parsePrefixText(text: string): PrefixRef | null {
   const match = /^([^:/]+):([^/]+)(?:\/([^]*))?$/.exec(text);
   if (match === null) return null;
   const [, store = "", bucket = "", prefix = ""] = match;

@@ -74,12 +74,12 @@ export function withFacts(store: Store, facts: Facts): Store {
 }
 
 /** Was this seen of the store as it is configured now? */
-export function holdsFor({ store: name, configuration }: StoreFacts, store: Store): boolean {
+function holdsFor({ store: name, configuration }: StoreFacts, store: Store): boolean {
   return name === store.name && isSame(configuration, configurationOf(store));
 }
 
 /** What facts change of a store's profile, and what they would change if its secret did not say otherwise. */
-export interface Effect {
+interface Effect {
   readonly profile: Facts;
   readonly overruled: Facts;
 }

@@ -14,7 +14,7 @@ export interface LeasedBatch {
   readonly objects: readonly ObjectWork[];
 }
 
-export interface WindowTotals {
+interface WindowTotals {
   readonly objects: number;
   readonly pending: number;
   readonly leased: number;

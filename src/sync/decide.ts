@@ -16,7 +16,7 @@ import { type Entry, type Sum, isReportKey } from "./report.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
-export interface PlanContext {
+interface PlanContext {
   readonly spec: SyncSpec;
   readonly filter: Filter;
   readonly source: Store;
@@ -25,7 +25,7 @@ export interface PlanContext {
   readonly smallBytes: number;
 }
 
-export interface PlannedPage {
+interface PlannedPage {
   readonly entries: readonly Entry[];
   readonly small: readonly ObjectWork[];
   readonly large: readonly ObjectWork[];

@@ -19,7 +19,7 @@ export interface DeleteRules {
   readonly dryRun: boolean;
 }
 
-export type DeleteVerdict =
+type DeleteVerdict =
   | { readonly do: "nothing" }
   | { readonly do: "delete" }
   | {

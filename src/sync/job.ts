@@ -16,13 +16,13 @@ import type { Cursor } from "../listing/walk.ts";
 import type { Failure } from "../s3/failure.ts";
 import { type Retry, backoffMs, FRESH, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
 
-export type SyncEnding =
+type SyncEnding =
   | { readonly phase: "completed" }
   | { readonly phase: "finished_with_errors" }
   | { readonly phase: "failed"; readonly failure: Failure }
   | { readonly phase: "cancelled" };
 
-export type SyncWorking =
+type SyncWorking =
   | { readonly phase: "listing"; readonly cursor: Cursor; readonly retry: Retry }
   | {
       readonly phase: "copying";

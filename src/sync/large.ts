@@ -43,7 +43,7 @@ interface CopyStatus {
  * Transfers that one large copy may have in flight. Together with the small objects they stay below
  * `concurrency`.
  */
-export function largeConcurrency({ concurrency }: SyncSpec): number {
+function largeConcurrency({ concurrency }: SyncSpec): number {
   return Math.max(1, Math.floor(concurrency / (MAX_LARGE_AT_ONCE + 1)));
 }
 

@@ -10,7 +10,7 @@ import { backoffMs, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
 import type { Entry } from "./report.ts";
 import type { ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
 
-export interface Settled {
+interface Settled {
   readonly entries: readonly Entry[];
   readonly again: { readonly objects: readonly ObjectWork[]; readonly notBeforeMs: number };
   readonly large: readonly ObjectWork[];
@@ -18,7 +18,7 @@ export interface Settled {
   readonly runFailure: Failure | null;
 }
 
-export interface SettleOptions {
+interface SettleOptions {
   readonly dryRun: boolean;
   readonly now: number;
   readonly random: number;
@@ -74,7 +74,7 @@ export function settle(
   return { entries, again: { objects: again, notBeforeMs }, large, runFailure };
 }
 
-export type FailureVerdict =
+type FailureVerdict =
   | { readonly kind: "entry"; readonly entry: Entry }
   | { readonly kind: "again"; readonly work: ObjectWork; readonly notBeforeMs: number }
   /** The object stays as it is: it is the run that cannot go on. */

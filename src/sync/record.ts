@@ -33,7 +33,7 @@ export interface SyncRow {
 }
 
 /** A key at the destination that the source has not got. */
-export interface Extra {
+interface Extra {
   readonly key: string;
   readonly sizeBytes: number;
 }
@@ -329,7 +329,7 @@ export class SyncRecord {
 }
 
 /** Objects that may wait in the window: enough to keep every lane busy while the next pages are listed. */
-export function windowObjects({ concurrency }: SyncSpec): number {
+function windowObjects({ concurrency }: SyncSpec): number {
   return Math.max(2_000, concurrency * 64);
 }
 

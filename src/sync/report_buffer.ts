@@ -7,7 +7,7 @@
 // The lines of a batch are few, and each row written is paid for: they grow the newest row while it is short.
 // That row is a new one as soon as the old one is in a part.
 
-export interface FixedPart {
+interface FixedPart {
   readonly part: number;
   readonly text: string;
   readonly lastSeq: number;

@@ -12,7 +12,7 @@ import type { StoredPart } from "./report_buffer.ts";
 import { describeFailure, publicCode } from "../view/failure.ts";
 import type { TimelineEntry } from "../view/timeline.ts";
 
-export interface SyncStatusInput extends SyncRow {
+interface SyncStatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
   readonly warnings: readonly string[];

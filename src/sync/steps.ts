@@ -30,7 +30,7 @@ const REPORT_TIMEOUT_MS = 120_000;
 /** Failed keys taken up again in one step. */
 const REQUEUE_KEYS = 500;
 
-export type SyncStoreStep = Exclude<SyncStep, { do: "rest" | "settle" }>;
+type SyncStoreStep = Exclude<SyncStep, { do: "rest" | "settle" }>;
 
 export class SyncSteps {
   readonly #record: SyncRecord;

@@ -23,7 +23,7 @@ export const FIRST_STREAMS = 16;
 export const DOUBLING_MS = 250;
 
 /** Refusals of one second are one event, and one cut: the requests that met it were under way together. */
-export const CUT_EVERY_MS = 1000;
+const CUT_EVERY_MS = 1000;
 
 const CUT = 0.7;
 

@@ -158,7 +158,7 @@ export function fairShares(cap: number, demands: ReadonlyMap<string, number>): M
 }
 
 /** What one job holds of one store, as the one who hands it out remembers it. */
-export interface Holding {
+interface Holding {
   readonly job: string;
   readonly wants: number;
   /** What the job may be using, at most. */
@@ -171,7 +171,7 @@ export interface Holding {
  *
  * @param holdings of all jobs, this one too, those first that have waited longest
  */
-export function shareFor(cap: number, job: string, holdings: readonly Holding[]): number {
+function shareFor(cap: number, job: string, holdings: readonly Holding[]): number {
   const demands = new Map(holdings.map((holding) => [holding.job, holding.wants]));
   const fair = fairShares(cap, demands).get(job) ?? 0;
   const taken = holdings.reduce((sum, holding) => sum + (holding.job === job ? 0 : holding.counted), 0);

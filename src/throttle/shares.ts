@@ -32,7 +32,7 @@ export const LONGEST_BOOKING_MS = 10_000;
 /** What was booked by a job that has lost its memory is over after this. */
 export const FORGOTTEN_MS = BOOK_AHEAD_MS + LONGEST_BOOKING_MS;
 
-export type AskShares = (requests: readonly ShareRequest[]) => Promise<readonly Amounts[]>;
+type AskShares = (requests: readonly ShareRequest[]) => Promise<readonly Amounts[]>;
 
 export type TurnsAt = (store: Store) => (() => Promise<void>) | undefined;
 

@@ -32,7 +32,7 @@ export interface Stage {
   result(status: Record<string, unknown>): readonly string[];
 }
 
-export interface PartStage {
+interface PartStage {
   whole(): PartsMessage;
   /** What has changed since this or whole() was last called; null: nothing. */
   news(): PartsMessage | null;

@@ -4,7 +4,7 @@
 // It sends nothing: registry/outbox.ts keeps the news until a receiver has it.
 
 /** What a copy has counted since it began. */
-export interface CopyCounters {
+interface CopyCounters {
   readonly kind: "copy";
   readonly bytes: number;
   readonly parts: number;
@@ -15,7 +15,7 @@ export interface CopyCounters {
 }
 
 /** What a sync has counted since it began. */
-export interface SyncCounters {
+interface SyncCounters {
   readonly kind: "sync";
   readonly bytes: number;
   readonly listed: number;

@@ -33,7 +33,7 @@ const GIB = 2 ** 30;
 const NATIVE = "curl piped into curl";
 const RCLONE = "rclone copyto";
 
-export interface LargeOptions {
+interface LargeOptions {
   readonly sizeBytes: number;
   readonly partBytes: number;
   readonly parallel: number;

@@ -23,7 +23,7 @@ export interface World {
   wait(durationMs: number): Promise<void>;
 }
 
-export interface Fault {
+interface Fault {
   readonly means: string;
   readonly store: StoreName;
   readonly operations: readonly Operation[];

@@ -8,7 +8,7 @@ import type { StoreOptions } from "../store/store.ts";
 import { Dice } from "./dice.ts";
 import { FAULTS, type FaultKind } from "./faults.ts";
 
-export const MIB = 2 ** 20;
+const MIB = 2 ** 20;
 /** The smallest part size that the mesh takes: most parts for the least bytes. */
 export const PART_BYTES = 5 * MIB;
 
@@ -31,7 +31,7 @@ export interface RunPlan {
   } | null;
 }
 
-export interface StorePlan {
+interface StorePlan {
   readonly options: StoreOptions;
   /** Fields of STORE_<NAME> beside endpoint and credentials. */
   readonly fields: Readonly<Record<string, unknown>>;
@@ -53,7 +53,7 @@ export interface CopyPlan {
   readonly expected: { readonly contentType: string; readonly metadata: Readonly<Record<string, string>> };
 }
 
-export interface CopyOptions {
+interface CopyOptions {
   readonly partSize: number;
   readonly verify: "auto" | "strict" | "off";
   readonly ifExists: "overwrite" | "skip" | "fail";
@@ -74,7 +74,7 @@ export interface PlannedFault {
   readonly roll: number;
 }
 
-export type Moment = "before-body" | "in-body" | "before-work" | "before-answer";
+type Moment = "before-body" | "in-body" | "before-work" | "before-answer";
 
 /** Something that hits the mesh itself while a store has one of its requests in hand. */
 export type Blow = { readonly atRequest: number; readonly moment: Moment } & (

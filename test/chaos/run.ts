@@ -32,7 +32,7 @@ export interface RunResult {
   readonly durationMs: number;
 }
 
-export interface Run {
+interface Run {
   readonly result: RunResult;
   readonly evidence: Evidence;
   readonly story: readonly StoryLine[];

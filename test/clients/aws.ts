@@ -12,7 +12,7 @@ export const MiB = 1024 * 1024;
 export let store: TestStore;
 export let directory: string;
 
-export interface Outcome {
+interface Outcome {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;

@@ -26,8 +26,8 @@ export const CEPH_PROGRAMS = [
 export const CEPH_CREDENTIALS = { accessKeyId: "interop", secretAccessKey: "interop-secret" } as const;
 
 /** Two gateways of one store: one that always runs, and one that may be killed. */
-export const GATEWAYS = ["steady", "mortal"] as const;
-export type GatewayName = (typeof GATEWAYS)[number];
+const GATEWAYS = ["steady", "mortal"] as const;
+type GatewayName = (typeof GATEWAYS)[number];
 
 /** All that a gateway needs to be started, also in another process. */
 export interface GatewayPlace {

@@ -12,7 +12,7 @@ import type { StoreAccess } from "./stores.ts";
 
 export const CLIENT_PROGRAMS = ["aws", "rclone", "s3cmd", "curl"] as const;
 
-export interface Outcome {
+interface Outcome {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -66,7 +66,7 @@ export class Workshop {
 
 // --- aws --------------------------------------------------------------------------------------------------------
 
-export interface AwsSettings {
+interface AwsSettings {
   /** Size of each part but the last; the AWS CLI knows it from its configuration file alone. */
   readonly partSizeBytes?: number;
 }
@@ -198,10 +198,7 @@ function parsed(text: string): Record<string, unknown> {
 // --- rclone -----------------------------------------------------------------------------------------------------
 
 /** Runs rclone, to which every store of `stores` is a remote by its name in capitals. */
-export async function attemptRclone(
-  stores: readonly StoreAccess[],
-  args: readonly string[],
-): Promise<Outcome> {
+async function attemptRclone(stores: readonly StoreAccess[], args: readonly string[]): Promise<Outcome> {
   const settings: Record<string, string> = { RCLONE_CONFIG: "/dev/null", RCLONE_RETRIES: "1" };
   for (const store of stores) {
     const option = (name: string, value: string) =>

@@ -37,7 +37,7 @@ function placeOverLine({ store, line }: LinedStore, name: string): ReturnType<ty
   return place(store, name, line === null ? store.name : `line_${store.name}`);
 }
 
-export interface HoldRequest {
+interface HoldRequest {
   readonly source: LinedStore;
   readonly destination: LinedStore;
   readonly from: string;

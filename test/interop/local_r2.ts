@@ -5,7 +5,7 @@ import { Daemon } from "./daemon.ts";
 import type { StoreAccess } from "./stores.ts";
 
 /** One folder, one port: started again on the same ones it is the same store. */
-export interface LocalR2Place {
+interface LocalR2Place {
   readonly directory: string;
   readonly port: number;
   readonly bucket: string;

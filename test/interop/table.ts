@@ -20,7 +20,7 @@ interface Cell {
 }
 
 /** In the order of the table. */
-export const FEATURES = [
+const FEATURES = [
   "one PutObject",
   "multipart, equal parts",
   "multipart, unequal parts",
@@ -42,7 +42,7 @@ export const FEATURES = [
   "schedule",
   "copy inside the store",
 ] as const;
-export type Feature = (typeof FEATURES)[number];
+type Feature = (typeof FEATURES)[number];
 
 /** A test that fills a cell. @param run resolves to what the cell says, if it is more than "yes" */
 export function feature(

@@ -26,7 +26,7 @@ export interface LocalStore {
   readonly secretAccessKey: string;
 }
 
-export interface LocalMeshOptions {
+interface LocalMeshOptions {
   readonly port: number;
   readonly apiToken: string;
   /** Where objects and Durable Objects are kept; default: gone with the mesh. */

@@ -27,7 +27,7 @@ export const SPEC: CopySpec = {
 };
 
 /** What a CopyRecord needs of a Durable Object's storage. @param sql counts what it likes */
-export function storageOver(sql: SqlStorage): DurableObjectStorage {
+function storageOver(sql: SqlStorage): DurableObjectStorage {
   let depth = 0;
   const transactionSync = <T>(change: () => T): T => {
     const name = `level_${depth}`;

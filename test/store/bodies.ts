@@ -23,7 +23,7 @@ const readBytes = 256 * 1024;
 const memoryBytes = 64 * 1024;
 
 /** A file that is deleted when its last holder lets go. */
-export class SharedFile {
+class SharedFile {
   readonly path: string;
   #holders = 1;
 

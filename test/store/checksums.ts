@@ -37,7 +37,7 @@ export function allowsChecksumType(algorithm: ChecksumAlgorithm, type: ChecksumT
   return type === "COMPOSITE" || algorithm === "CRC32" || algorithm === "CRC32C";
 }
 
-export interface RunningChecksum {
+interface RunningChecksum {
   update(chunk: Buffer): void;
   digest(): Buffer;
 }
@@ -85,7 +85,7 @@ export function startChecksum(algorithm: ChecksumAlgorithm): RunningChecksum {
   }
 }
 
-export interface PartDigest {
+interface PartDigest {
   readonly digest: Buffer;
   readonly size: number;
 }

@@ -32,7 +32,7 @@ export interface Mismatch {
   readonly byte: number;
 }
 
-export interface IncomingPart {
+interface IncomingPart {
   readonly number: number;
   readonly uploadId: string;
 }

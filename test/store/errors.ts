@@ -87,7 +87,7 @@ const table = {
   ],
 } as const satisfies Record<string, readonly [number, string]>;
 
-export type ErrorCode = keyof typeof table;
+type ErrorCode = keyof typeof table;
 
 /** The HTTP status S3 sends with `code`, or undefined for a code this store does not know. */
 export function statusOf(code: string): number | undefined {
@@ -103,7 +103,7 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(table, code);
 }
 
-export interface ErrorDetails {
+interface ErrorDetails {
   /** Extra children of `<Error>`, in order. */
   readonly elements?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;

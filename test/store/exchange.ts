@@ -47,7 +47,7 @@ export class FaultAnswer extends Error {
 }
 
 /** What is known about a body once it has been read and found good. */
-export interface Received {
+interface Received {
   readonly body: Body;
   readonly size: number;
   /** Undefined when neither the ETag style nor the client asked for it. */
@@ -55,7 +55,7 @@ export interface Received {
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly digest: Buffer } | undefined;
 }
 
-export interface ReceiveWishes {
+interface ReceiveWishes {
   readonly md5: boolean;
   /** Compute this checksum when the client sends none. */
   readonly checksum?: ChecksumAlgorithm | undefined;
@@ -67,7 +67,7 @@ export interface ReceiveWishes {
 
 export type Headers = Readonly<Record<string, string | number | undefined>>;
 
-export interface ExchangeParts {
+interface ExchangeParts {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly record: RequestRecord;

@@ -197,7 +197,7 @@ function matches(match: FaultMatch, request: RequestRecord): boolean {
 }
 
 /** The places of a body at which something is to happen, each once. */
-export class Passages {
+class Passages {
   readonly #left: EffectOf<"during">[];
 
   constructor(effects: readonly EffectOf<"during">[]) {

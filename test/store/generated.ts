@@ -35,7 +35,7 @@ function rotation(lap: number): number {
 }
 
 /** The longest run of bytes at `offset` that is one view of memory, at most `limit` of them. Do not write to it. */
-export function generatedChunk(seed: string, offset: number, limit: number): Buffer {
+function generatedChunk(seed: string, offset: number, limit: number): Buffer {
   const lap = Math.floor(offset / period);
   const within = offset - lap * period;
   const start = rotation(lap) + within;

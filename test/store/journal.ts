@@ -9,7 +9,7 @@
  */
 import type { Operation } from "./routing.ts";
 
-export type Outcome = "open" | "answered" | "aborted";
+type Outcome = "open" | "answered" | "aborted";
 
 export interface RequestRecord {
   readonly sequence: number;

@@ -98,7 +98,7 @@ export type Feature =
 
 export type ResolvedOptions = Required<Omit<StoreOptions, "directory" | "credentials" | "buckets" | "port">>;
 
-export const MiB = 1024 * 1024;
+const MiB = 1024 * 1024;
 export const GiB = 1024 * MiB;
 
 /** Fills in AWS's behaviour for whatever is not given. */

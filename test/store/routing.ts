@@ -9,7 +9,7 @@
 import { StoreError } from "./errors.ts";
 import { decodeText } from "./sigv4.ts";
 
-export const operations = [
+const operations = [
   "ListBuckets",
   "CreateBucket",
   "HeadBucket",
@@ -45,7 +45,7 @@ export const operations = [
 
 export type Operation = (typeof operations)[number];
 
-export type Address =
+type Address =
   | { readonly kind: "service" }
   | { readonly kind: "bucket"; readonly bucket: string }
   | { readonly kind: "object"; readonly bucket: string; readonly key: string };

@@ -40,7 +40,7 @@ export interface VerifierOptions {
 }
 
 /** What `x-amz-content-sha256` promises about the body. */
-export type PayloadDeclaration =
+type PayloadDeclaration =
   | { readonly kind: "unsigned" }
   | { readonly kind: "sha256"; readonly hex: string }
   | { readonly kind: "streaming"; readonly signed: boolean; readonly trailer: boolean };
@@ -332,7 +332,7 @@ function payloadDeclaration(value: string): PayloadDeclaration {
 }
 
 /** Lower-case names; repeated headers joined by a comma, in order. */
-export function foldHeaders(raw: readonly (readonly [string, string])[]): Map<string, string> {
+function foldHeaders(raw: readonly (readonly [string, string])[]): Map<string, string> {
   const folded = new Map<string, string>();
   for (const [name, value] of raw) {
     const lower = name.toLowerCase();
@@ -407,7 +407,7 @@ export function parseQuery(rawQuery: string): [name: string, value: string][] {
 type PlusMeaning = "plus-is-space" | "plus-is-plus";
 
 /** Percent-decodes to bytes. @throws StoreError InvalidURI on a stray `%`. */
-export function percentDecode(text: string, plus: PlusMeaning): Buffer {
+function percentDecode(text: string, plus: PlusMeaning): Buffer {
   const bytes = Buffer.allocUnsafe(text.length);
   let length = 0;
   for (let i = 0; i < text.length; i++) {

@@ -35,14 +35,14 @@ export interface StoredObject {
   readonly restore: "none" | "ongoing" | "restored";
 }
 
-export interface DeleteMarker {
+interface DeleteMarker {
   readonly kind: "delete-marker";
   readonly key: string;
   readonly versionId: string;
   readonly lastModified: number;
 }
 
-export type Version = StoredObject | DeleteMarker;
+type Version = StoredObject | DeleteMarker;
 
 export interface UploadedPart {
   readonly number: number;

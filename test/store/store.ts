@@ -62,7 +62,7 @@ export interface PutAttributes {
   readonly parts?: number | readonly number[];
 }
 
-export interface GeneratedAttributes extends PutAttributes {
+interface GeneratedAttributes extends PutAttributes {
   readonly size: number;
   /** Names the byte pattern; default "seed". */
   readonly seed?: string;

@@ -20,7 +20,7 @@ const escapes: Readonly<Record<string, string>> = {
 };
 
 /** Escapes `text` for element content; control characters become numeric references. */
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   // oxlint-disable-next-line no-control-regex -- keys may hold control characters
   return text.replaceAll(/[&<>"\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g, (character) => {
     return escapes[character] ?? `&#x${(character.codePointAt(0) ?? 0).toString(16)};`;
@@ -48,7 +48,7 @@ export function errorDocument(elements: Readonly<Record<string, string>>): strin
   return `${xmlProlog}<Error>${children.join("")}</Error>`;
 }
 
-export interface XmlNode {
+interface XmlNode {
   readonly name: string;
   readonly children: readonly XmlNode[];
   /** Text content, untrimmed; meaningful for leaves only. */

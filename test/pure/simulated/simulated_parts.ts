@@ -37,7 +37,7 @@ interface Report {
   readonly failure: Failure | null;
 }
 
-export interface Dice {
+interface Dice {
   random(): number;
   chance(probability: number): boolean;
 }

@@ -16,13 +16,13 @@ export class Refusal extends Error {
   }
 }
 
-export interface StoredUpload {
+interface StoredUpload {
   readonly sinceMs: number;
   /** Part numbers, each with the version of the source that its bytes came from. */
   readonly parts: Map<number, string>;
 }
 
-export type StoredObject =
+type StoredObject =
   { readonly kind: "none" | "foreign" } | { readonly kind: "ours"; readonly versions: ReadonlySet<string> };
 
 const WHIMS: readonly (readonly [below: number, Failure])[] = [

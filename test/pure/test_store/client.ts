@@ -8,7 +8,7 @@ import { AwsV4Signer } from "aws4fetch";
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import type { Credentials, TestStore } from "../../store/store.ts";
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly bytes: Buffer;
@@ -17,7 +17,7 @@ export interface Answer {
   readonly code: string | undefined;
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Headers that are sent and not signed. */
   readonly unsigned?: Readonly<Record<string, string>>;
@@ -157,7 +157,7 @@ export async function putPart(
 }
 
 /** Body of CompleteMultipartUpload. */
-export function completeXml(parts: readonly (readonly [partNumber: number, etag: string])[]): string {
+function completeXml(parts: readonly (readonly [partNumber: number, etag: string])[]): string {
   const list = parts.map(
     ([n, etag]) => `<Part><PartNumber>${n}</PartNumber><ETag>${etag.replaceAll('"', "&quot;")}</ETag></Part>`,
   );

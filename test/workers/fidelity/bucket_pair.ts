@@ -10,7 +10,7 @@ const RELATIONS = ["equal", "changed", "grown", "missing", "extra", "archived"] 
 type Relation = (typeof RELATIONS)[number];
 
 /** What the sync is to do with each name. */
-export interface Expected {
+interface Expected {
   readonly copied: ReadonlySet<string>;
   readonly equal: ReadonlySet<string>;
   readonly archived: ReadonlySet<string>;
@@ -19,7 +19,7 @@ export interface Expected {
   readonly contents: ReadonlyMap<string, string>;
 }
 
-export interface PairOptions {
+interface PairOptions {
   readonly seed: string;
   readonly keys: number;
   readonly sourcePrefix: string;
