@@ -36,7 +36,7 @@ import { BOOK_AHEAD_MS } from "./throttle/timetable.ts";
 import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
 import { type WorkCounters, newsFor, PUSH_MS } from "./view/news.ts";
 import { type CopyView, copyLine, copyResult } from "./view/progress.ts";
-import type { Claim, Grant } from "./work/part_task.ts";
+import type { PartClaim, PartGrant } from "./work/part_task.ts";
 
 /** How often the coordinator looks after its lanes while they work. */
 const WATCH_MS = 10_000;
@@ -174,7 +174,7 @@ export class Coordinator extends DurableObject<Env> {
   // --- The lanes' side --------------------------------------------------------------------------
 
   /** Takes a lane's reports and gives it new parts, in one transaction. */
-  async claim(claim: Claim): Promise<Grant> {
+  async claim(claim: PartClaim): Promise<PartGrant> {
     const now = Date.now();
     if (this.#record.find() === null) return { kind: "stop" };
     const { grant, lookInMs } = this.#dispatch.claim(claim, { now, random: Math.random });

@@ -17,23 +17,19 @@ import { DurableObject } from "cloudflare:workers";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { callObjectCopier } from "./object_copier.ts";
 import { callCopier } from "./part_copier.ts";
-import type { BatchReport, BatchTask } from "./work/batch_task.ts";
-import type { PartReport, PartTask } from "./work/part_task.ts";
+import type { BatchAttempt, BatchReport, BatchTask } from "./work/batch_task.ts";
+import type { Claim, Grant } from "./work/claim.ts";
+import type { PartAttempt, PartReport, PartTask } from "./work/part_task.ts";
 
 type Assignment =
   { readonly copyId: string; readonly lane: number } | { readonly syncId: string; readonly lane: number };
 
 /** Whom a lane works for: what its work is called, how it is claimed, and who does it. */
-interface Owner<Task, Report> {
+interface Owner<Task, Report, Running> {
   nameOf(task: Task): string;
-  claim(claim: {
-    lane: number;
-    finished: Report[];
-    running: Task[];
-    wanted: number;
-  }): Promise<
-    { kind: "work"; tasks: readonly Task[]; retryInMs: number | null } | { kind: "rest" } | { kind: "stop" }
-  >;
+  /** By what the owner knows a task that runs. */
+  runningOf(task: Task): Running;
+  claim(claim: Claim<Report, Running>): Promise<Grant<Task>>;
   run(task: Task, signal: AbortSignal): Promise<Report>;
   /** Did the platform give this event no more? */
   isSpent(report: Report): boolean;
@@ -107,13 +103,13 @@ export class Lane extends DurableObject<Env> {
   }
 
   /** Claims and copies until there is nothing more to do here. @returns when to go on, or null for never */
-  async #pump<Task, Report>(
+  async #pump<Task, Report, Running>(
     lane: number,
-    owner: Owner<Task, Report>,
+    owner: Owner<Task, Report, Running>,
     stop: AbortController,
   ): Promise<number | null> {
     const startedAtMs = Date.now();
-    const running = new Map<string, Task>();
+    const running = new Map<string, Running>();
     let finished: Report[] = [];
     let spent = false;
     let changed = Promise.withResolvers<void>();
@@ -131,7 +127,7 @@ export class Lane extends DurableObject<Env> {
       for (const task of tasks) {
         const name = owner.nameOf(task);
         const own = new AbortController();
-        running.set(name, task);
+        running.set(name, owner.runningOf(task));
         this.#running.set(name, own);
         void owner.run(task, AbortSignal.any([stop.signal, own.signal])).then((report) => {
           running.delete(name);
@@ -150,15 +146,12 @@ export class Lane extends DurableObject<Env> {
     }
   }
 
-  #copy(copyId: string): Owner<PartTask, PartReport> {
+  #copy(copyId: string): Owner<PartTask, PartReport, PartAttempt> {
     const { Coordinator, PartCopier } = this.ctx.exports;
     return {
       nameOf: ({ partNumber, attempt }) => nameOf(partNumber, attempt),
-      claim: async ({ running, ...claim }) =>
-        await Coordinator.getByName(copyId).claim({
-          ...claim,
-          running: running.map(({ partNumber, attempt }) => ({ partNumber, attempt })),
-        }),
+      runningOf: ({ partNumber, attempt }) => ({ partNumber, attempt }),
+      claim: async (claim) => await Coordinator.getByName(copyId).claim(claim),
       run: async (task, signal) => ({
         partNumber: task.partNumber,
         attempt: task.attempt,
@@ -168,15 +161,12 @@ export class Lane extends DurableObject<Env> {
     };
   }
 
-  #sync(syncId: string): Owner<BatchTask, BatchReport> {
+  #sync(syncId: string): Owner<BatchTask, BatchReport, BatchAttempt> {
     const { ObjectCopier, Sync } = this.ctx.exports;
     return {
       nameOf: ({ batch, attempt }) => nameOf(batch, attempt),
-      claim: async ({ running, ...claim }) =>
-        await Sync.getByName(syncId).claim({
-          ...claim,
-          running: running.map(({ batch, attempt }) => ({ batch, attempt })),
-        }),
+      runningOf: ({ batch, attempt }) => ({ batch, attempt }),
+      claim: async (claim) => await Sync.getByName(syncId).claim(claim),
       run: async (task, signal) => {
         const { batch, attempt } = task;
         const startedAtMs = Date.now();

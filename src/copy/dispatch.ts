@@ -24,7 +24,7 @@ import { HealthBook } from "../throttle/health.ts";
 import type { Pace } from "../throttle/sender.ts";
 import type { StoreShares } from "../throttle/shares.ts";
 import { partLimitMs } from "../work/limits.ts";
-import type { Claim, Grant, PartTask } from "../work/part_task.ts";
+import type { PartClaim, PartGrant, PartTask } from "../work/part_task.ts";
 
 /**
  * A lane calls at least this often by itself (lane.ts); telling it to wait longer would make it look dead.
@@ -79,7 +79,7 @@ export class Dispatch {
    *
    * @returns `lookInMs`: when the copy has something to do that need not wait until it looks by itself
    */
-  claim(claim: Claim, chances: Chances): { grant: Grant; lookInMs: number | null } {
+  claim(claim: PartClaim, chances: Chances): { grant: PartGrant; lookInMs: number | null } {
     const { now, random } = chances;
     return this.#record.transaction(() => {
       const { parts, lanes } = this.#record;
@@ -128,7 +128,7 @@ export class Dispatch {
     this.governor.failed(failure, { before: inFlight + 1, left: inFlight }, now);
   }
 
-  #hear({ finished }: Claim, inFlight: number, now: number): void {
+  #hear({ finished }: PartClaim, inFlight: number, now: number): void {
     const streams = { before: inFlight, left: inFlight - finished.length };
     for (const { partNumber, attempt, result } of finished) {
       if (result.ok || result.failure.code === "cancelled") continue;
@@ -169,7 +169,7 @@ export class Dispatch {
     }
   }
 
-  #grant(copy: Copy, { lane, wanted }: Claim, health: HealthBook, chances: Chances): Grant {
+  #grant(copy: Copy, { lane, wanted }: PartClaim, health: HealthBook, chances: Chances): PartGrant {
     const { job } = copy;
     const { now } = chances;
     if (job.phase === "aborting" || isEnded(job)) return { kind: "stop" };

@@ -23,7 +23,7 @@ import { bareEtag } from "../s3/digest.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { backoffMs, isStoreTrouble, MAX_ATTEMPTS, verdictOf } from "../s3/retry.ts";
 import type { ListedPart } from "../s3/xml.ts";
-import type { Claim, PartDigests, PartReport } from "../work/part_task.ts";
+import type { PartClaim, PartDigests, PartReport } from "../work/part_task.ts";
 
 /** A part that was done is sent again so often, because ListParts or its digest says so, and no more. */
 const MAX_RESENDS = 2;
@@ -74,7 +74,7 @@ export class PartTable {
    * @param context.health of the stores; takes in every report
    * @returns the failure that ends the copy, if a part has failed for good
    */
-  record({ lane, finished, running }: Claim, context: ReportContext): Failure | null {
+  record({ lane, finished, running }: PartClaim, context: ReportContext): Failure | null {
     let final: Failure | null = null;
     for (const report of finished) final = this.#recordReport(report, context) ?? final;
     // What this lane was given and neither runs nor reports was lost with an earlier event of it.

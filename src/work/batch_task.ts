@@ -1,6 +1,5 @@
 // What passes between a sync, its lanes and the object copier: batches of small objects. Plain data, as in
-// part_task.ts, and the same protocol: a lane reports and asks in one call, a batch has a lease and an
-// attempt number.
+// part_task.ts. A batch has a lease and an attempt number, as a part has.
 
 import type { CompareMode } from "../http/vocabulary.ts";
 import type { EqualityProof } from "../object/compare.ts";
@@ -9,6 +8,7 @@ import type { Proof } from "../object/proof.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import type { Allowance } from "../throttle/sender.ts";
+import type { Claim, Grant } from "./claim.ts";
 
 /** One object of a batch. */
 export interface ObjectWork {
@@ -81,18 +81,8 @@ export interface BatchReport {
   readonly durationMs: number;
 }
 
-export interface BatchClaim {
-  readonly lane: number;
-  readonly finished: readonly BatchReport[];
-  /**
-   * The whole truth: a batch leased to this lane that is not in here was lost, with the event that ran it.
-   */
-  readonly running: readonly { readonly batch: number; readonly attempt: number }[];
-  readonly wanted: number;
-}
+export type BatchAttempt = Pick<BatchTask, "batch" | "attempt">;
 
-/** As `Grant` in part_task.ts. */
-export type BatchGrant =
-  | { readonly kind: "work"; readonly tasks: readonly BatchTask[]; readonly retryInMs: number | null }
-  | { readonly kind: "rest" }
-  | { readonly kind: "stop" };
+export type BatchClaim = Claim<BatchReport, BatchAttempt>;
+
+export type BatchGrant = Grant<BatchTask>;

@@ -6,6 +6,7 @@ import type { Failure } from "../s3/failure.ts";
 import type { ObjectRef } from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import type { Pace } from "../throttle/sender.ts";
+import type { Claim, Grant } from "./claim.ts";
 
 /** Everything that one part copy needs but the credentials, which each Worker reads from its own env. */
 export interface PartTask {
@@ -64,20 +65,8 @@ export interface PartReport {
   readonly result: PartResult;
 }
 
-/** One call of a lane to its coordinator: what is finished, what still runs, how many parts it can take. */
-export interface Claim {
-  readonly lane: number;
-  readonly finished: readonly PartReport[];
-  /** The whole truth: a part leased to this lane that is not in here was lost, with the event that ran it. */
-  readonly running: readonly { readonly partNumber: number; readonly attempt: number }[];
-  readonly wanted: number;
-}
+export type PartAttempt = Pick<PartTask, "partNumber" | "attempt">;
 
-/**
- * `work`: start these; ask again after `retryInMs` at the latest (null: when something finishes). `rest`:
- * finish what runs, there is nothing more. `stop`: cancel what runs, the copy is ending.
- */
-export type Grant =
-  | { readonly kind: "work"; readonly tasks: readonly PartTask[]; readonly retryInMs: number | null }
-  | { readonly kind: "rest" }
-  | { readonly kind: "stop" };
+export type PartClaim = Claim<PartReport, PartAttempt>;
+
+export type PartGrant = Grant<PartTask>;

@@ -8,7 +8,7 @@ import type { PartRow } from "../../../src/parts/rows.ts";
 import { PartTable } from "../../../src/parts/table.ts";
 import type { CopyRecord } from "../../../src/copy/record.ts";
 import { StoreShares } from "../../../src/throttle/shares.ts";
-import type { Grant, PartReport, PartTask } from "../../../src/work/part_task.ts";
+import type { PartGrant, PartReport, PartTask } from "../../../src/work/part_task.ts";
 import { uploadingCopy } from "../copy_record.ts";
 import { failure, seeded } from "../samples.ts";
 import { memorySql } from "../sqlite.ts";
@@ -25,7 +25,7 @@ let now: number;
 
 function begin(
   random: () => number = () => 0,
-): (lane: number, wanted: number, finished?: PartReport[], running?: PartTask[]) => Grant {
+): (lane: number, wanted: number, finished?: PartReport[], running?: PartTask[]) => PartGrant {
   sql = memorySql();
   record = uploadingCopy({}, { plan: PLAN }, sql);
   const shares = new StoreShares(async () => [], { columns: () => 1, quietUntilMs: 0, clock: () => now });
@@ -52,7 +52,7 @@ const failed = ({ partNumber, attempt }: PartTask, code: string): PartReport => 
 const crash = (): number => {
   throw new Error("crashed");
 };
-const tasksOf = (grant: Grant): readonly PartTask[] => (grant.kind === "work" ? grant.tasks : []);
+const tasksOf = (grant: PartGrant): readonly PartTask[] => (grant.kind === "work" ? grant.tasks : []);
 
 /** All parts are done but the first one of lane 1, which began at NOW. */
 function allButOne(claim: ReturnType<typeof begin>): PartTask {
