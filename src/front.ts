@@ -94,18 +94,14 @@ app.all("*", (call) => {
   throw new Problem(
     404,
     "no_such_route",
-    `There is no ${call.req.method} ${call.req.path}; GET / lists what there is`,
+    `There is no ${call.req.method} ${call.req.path}; GET / lists the routes`,
   );
 });
 
 app.onError((error, call) => {
   if (error instanceof Problem) return error.toResponse();
   log("error", "request_crashed", { method: call.req.method, path: call.req.path, detail: String(error) });
-  return new Problem(
-    500,
-    "internal_error",
-    "The request failed for a reason of ours; it is in the log",
-  ).toResponse();
+  return new Problem(500, "internal_error", "Internal error; the log has the details").toResponse();
 });
 
 export default {
@@ -141,7 +137,7 @@ const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compa
 
   POST   /copies                  start: -d source=store:bucket/key -d destination=store:bucket/key
   GET    /copies?phase=&limit=&cursor=
-  GET    /copies?orphans          copies that may have left an upload behind; it is tried for a week to abort it
+  GET    /copies?orphans          copies that may have left an upload behind; aborting it is retried for a week
   GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or needs you, or after that many seconds
   GET    /copies/{id}/progress    curl -N: a live bar until the end
   GET    /copies/{id}/events      Server-Sent Events; with ?parts, each part too
@@ -155,9 +151,9 @@ const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compa
   POST   /syncs/{id}/cancel       also pause, resume, retry (the failed keys alone)
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
   GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
-  POST   /probe                   -d store=… -d bucket=…: what this account lets pass (minutes); as text as well
-  GET    /stores                  what is configured, and what checks have seen
+  POST   /probe                   -d store=… -d bucket=…: what this account allows (takes minutes); also as text
+  GET    /stores                  the configured stores and what checks of them have seen
   POST   /stores/{name}/check     -d bucket=…: does it work, what can it do; with -H "Accept: text/plain" as a table
-  DELETE /stores/{name}/check     forgets what was seen; ?bucket= of one bucket
+  DELETE /stores/{name}/check     forgets what was seen; ?bucket= for one bucket
   GET    /healthz                 liveness, without a token
 `;

@@ -226,7 +226,7 @@ class ObjectCopy {
     const stored = await this.#put(digesting.body, headers, signal);
     if (stored === "again") return stored;
     const { md5 } = await digesting.digests.catch((error: unknown) => {
-      const message = `More than ${sizeBytes} bytes came (${String(error)})`;
+      const message = `More than ${sizeBytes} bytes arrived (${String(error)})`;
       throw new ObjectError("wrong_length", message, "GetObject");
     });
     const landed = bareEtag(stored.etag).toLowerCase();
@@ -305,7 +305,7 @@ class ObjectCopy {
     if (!verdict.ok) throw new ObjectError("checksum_mismatch", verdict.message, operation);
     if (this.#options.verify === "strict" && verdict.proof === "length") {
       const message =
-        "The object is there, but the destination gave no value that proves it, and verify is strict";
+        "The object is there, but the destination reported no value that proves it, and verify is strict";
       throw new ObjectError("proof_impossible", message, operation);
     }
     const warnings = [...new Set(this.#warnings)];
@@ -332,11 +332,11 @@ class ObjectCopy {
     if (status !== 200)
       throw new ObjectError("bad_answer", `Status ${status} for a whole object`, "GetObject");
     if (unchanged && sizeBytes !== this.#work.sizeBytes) {
-      const message = `${this.#work.sizeBytes} bytes were listed and ${announced} announced`;
+      const message = `${this.#work.sizeBytes} bytes were listed, but ${announced} are announced`;
       throw new ObjectError("wrong_length", message, "GetObject");
     }
     if (!unchanged && (announced === null || sizeBytes > this.#maxBytes)) {
-      const message = `The object has changed since it was listed, from ${this.#work.sizeBytes} to ${announced ?? "unknown many"} bytes`;
+      const message = `The object has changed since it was listed, from ${this.#work.sizeBytes} to ${announced ?? "an unknown number of"} bytes`;
       throw new ObjectError("source_changed", message, "GetObject");
     }
     return sizeBytes;
@@ -375,7 +375,9 @@ class ObjectCopy {
     let attributes = attributeHeaders({ ...request, copyId: mark });
     if (attributes.metadataBytes > profile.maxMetadataBytes && mark !== null) {
       attributes = attributeHeaders({ ...request, copyId: null });
-      this.#warnings.push("The metadata is full: the destination bears no record of the source's ETag");
+      this.#warnings.push(
+        "The metadata is full: the destination object carries no mark of the source's ETag",
+      );
     }
     if (attributes.metadataBytes > profile.maxMetadataBytes) {
       const message = `The metadata has ${attributes.metadataBytes} bytes; the destination takes ${profile.maxMetadataBytes}`;

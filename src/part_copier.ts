@@ -344,7 +344,7 @@ function checkAnswer(response: Response, task: PartTask): Failure | null {
   if (contentLength !== null && Number(contentLength) !== task.length) {
     return response.status === 200 && task.target.kind === "part"
       ? misfit("range_ignored", "the store ignored the range and sent the whole object")
-      : misfit("wrong_length", `${task.length} bytes were asked for and ${contentLength} announced`);
+      : misfit("wrong_length", `${task.length} bytes were requested, but ${contentLength} are announced`);
   }
   if (task.target.kind === "whole") {
     return response.status === 200

@@ -195,8 +195,8 @@ export class Sync extends DurableObject<Env> {
       throw new Problem(
         409,
         "nothing_to_retry",
-        `The sync is ${phase}: retry takes up the failed keys of one that is finished_with_errors. ` +
-          "Start it again instead: what is copied already is skipped",
+        `The sync is ${phase}: only one that is finished_with_errors can retry its failed keys. ` +
+          "Start a new sync instead: it skips what is already copied",
       );
     }
   }

@@ -128,7 +128,7 @@ function hasWork({ phase }: Working | Aborting): boolean {
  * The copy was cancelled when its object was there already, and nobody is to wait for what would prove it.
  */
 function unverified(object: Prepared, failure: Failure): Job {
-  const message = `The object is at the destination, whole and not verified: ${failure.message}`;
+  const message = `The object is at the destination, complete but not verified: ${failure.message}`;
   return { phase: "failed", object, failure: { ...failure, message } };
 }
 

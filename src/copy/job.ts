@@ -33,7 +33,7 @@ import { backoffMs, FRESH, isOutage, MAX_ATTEMPTS, verdictOf } from "../s3/retry
 
 const NO_ANSWER = meshFailure(
   "network",
-  "CompleteMultipartUpload was sent and its answer lost; the object did not appear",
+  "CompleteMultipartUpload was sent, its answer was lost and the object did not appear",
   "CompleteMultipartUpload",
 );
 

@@ -107,7 +107,7 @@ export function checkPartSize(
   if (partBytes < minPartBytes) {
     return {
       code: "part_size_too_small",
-      message: `Cannot use parts of ${partBytes} bytes: the destination takes no part but the last below ${minPartBytes} bytes (${minPartBytes / MIB} MiB)`,
+      message: `Cannot use parts of ${partBytes} bytes: the destination requires at least ${minPartBytes} bytes (${minPartBytes / MIB} MiB) in every part but the last`,
     };
   }
   if (partBytes > maxPartBytes) {

@@ -61,7 +61,7 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
   if (spec.ifExists !== "overwrite" && (await exists(destination, spec))) {
     const failure = meshFailure(
       "destination_exists",
-      "There is an object of that name at the destination",
+      "The destination already has an object with this key",
       "HeadObject",
     );
     return { kind: "conflict", failure };
@@ -225,7 +225,7 @@ async function describe(
   let attributes = attributeHeaders({ ...request, copyId: spec.markCopy ? copyMark(copyId, etag) : null });
   if (attributes.metadataBytes > profile.maxMetadataBytes && spec.markCopy) {
     attributes = attributeHeaders({ ...request, copyId: null });
-    warnings.push("The metadata is full: the destination bears no copy ID");
+    warnings.push("The metadata is full: the destination object carries no copy ID");
   }
   if (attributes.metadataBytes > profile.maxMetadataBytes) {
     const message = `The metadata has ${attributes.metadataBytes} bytes; the destination takes ${profile.maxMetadataBytes}`;
@@ -295,5 +295,5 @@ function refused(code: string, message: string, operation: string): Preparation 
 export function describePlan({ plan, via, proof }: Prepared): string {
   const parts = plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${plan.partSizeBytes} bytes`;
   const watched = proof.digests.length === 0 ? "" : `, watched by ${proof.digests.join(" and ")}`;
-  return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied inside the service" : "streamed"}${watched}`;
+  return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied server-side" : "streamed"}${watched}`;
 }

@@ -174,7 +174,7 @@ export class Steps {
       const failure = failureOf(error, "destination");
       if (!saysNo(failure)) throw error;
       this.#record.warn(
-        `An upload whose creation was not answered may be left: it cannot be looked for (${failure.code})`,
+        `CreateMultipartUpload got no answer and may have left an upload: uploads cannot be listed (${failure.code})`,
       );
       return [];
     }
@@ -265,7 +265,7 @@ export class Steps {
     if (ifExists !== "overwrite" && (await objectExists(destination, spec.destination))) {
       const failure = meshFailure(
         "destination_exists",
-        "An object of that name appeared at the destination",
+        "An object with this key appeared at the destination",
         "HeadObject",
       );
       this.#record.record({ type: "conflict", failure, skip: ifExists === "skip" }, "destination_exists");
@@ -339,7 +339,7 @@ export class Steps {
       return this.#failed(
         meshFailure(
           "verification_failed",
-          `The destination holds another object than the one copied: ${headers.get("content-length")} bytes ` +
+          `The destination holds a different object from the one copied: ${headers.get("content-length")} bytes ` +
             `with ETag ${etag}; ${object.plan.sizeBytes} bytes were copied`,
           "HeadObject",
         ),
@@ -485,7 +485,7 @@ export class Steps {
   }
 }
 
-const NO_PROOF = "The destination gives no value that proves the copy, and verify is strict";
+const NO_PROOF = "The destination reports no value that proves the copy, and verify is strict";
 
 const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);
 

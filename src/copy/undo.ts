@@ -22,14 +22,14 @@ const CLOCK_TOLERANCE_MS = 2_000;
  * Aborts an upload. The caller has seen to it that no part is in flight; one that lands all the same is found
  * here.
  *
- * @throws {S3Error} `upload_still_there` when the store lists parts after the abort: abort again
+ * @throws {S3Error} `upload_still_there` when the store still lists parts after the abort: abort again
  */
 export async function endUpload(destination: S3, address: ObjectAddress, uploadId: string): Promise<void> {
   await abortMultipartUpload(destination, address, uploadId);
   if ((await lookForUpload(destination, address, uploadId)) !== "there") return;
   throw new S3Error("AbortMultipartUpload", address, {
     code: "upload_still_there",
-    detail: "the store lists parts after the abort",
+    detail: "the store still lists parts after the abort",
   });
 }
 

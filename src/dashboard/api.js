@@ -143,7 +143,7 @@ async function* events(path, lastId, signal) {
     signal: AbortSignal.any([signal, silent.signal]),
     cache: "no-store",
   });
-  if (response.status === 401) throw new SignedOut("The token is no longer taken");
+  if (response.status === 401) throw new SignedOut("The token is no longer accepted");
   if (response.status !== 200 || response.body === null) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";

@@ -61,7 +61,7 @@ function showSignIn() {
     h("div", { class: "actions" }, h("button", { class: "main" }, "Sign in")),
   );
   const note =
-    "It is kept in this tab alone and is gone when the tab is closed. The token API_TOKEN_READ may look and not touch.";
+    "It is kept in this tab only and is gone when the tab is closed. The token API_TOKEN_READ can view but not change anything.";
   main.replaceChildren(
     h("h1", {}, "Sign in"),
     h("section", { class: "panel" }, form, h("p", { class: "quiet" }, note)),
@@ -97,10 +97,10 @@ function showStart() {
     {},
     field("Source", { name: "source", required: true, placeholder: "store:bucket/prefix" }),
     field("Destination", { name: "destination", required: true, placeholder: "store:bucket/prefix" }),
-    field("Only keys like", { name: "include", placeholder: "**/*.jpg" }),
-    field("But not keys like", { name: "exclude" }),
-    field("A key is equal by", { name: "compare" }, ["auto", "size", "size+mtime", "etag", "checksum"]),
-    field("Delete what only the destination has", { name: "delete", type: "checkbox", value: "true" }),
+    field("Include", { name: "include", placeholder: "**/*.jpg" }),
+    field("Exclude", { name: "exclude" }),
+    field("Compare by", { name: "compare" }, ["auto", "size", "size+mtime", "etag", "checksum"]),
+    field("Delete keys that only the destination has", { name: "delete", type: "checkbox", value: "true" }),
     field("Dry run: show what would be done", {
       name: "dryRun",
       type: "checkbox",
@@ -132,7 +132,7 @@ async function start(event, form, kind) {
   clearError();
   const values = valuesOf(form);
   const deletes = values["delete"] === "true" && values["dryRun"] !== "true";
-  const question = `Delete every key under ${values["destination"]} that ${values["source"]} has not got?`;
+  const question = `Delete every key under ${values["destination"]} that is not in ${values["source"]}?`;
   if (deletes && !(await confirmed(question, "Sync and delete"))) return;
   try {
     const { id } = await call("POST", `/${kind}`, values);

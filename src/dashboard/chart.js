@@ -42,7 +42,7 @@ export class RateChart {
     const words =
       this.#samples.length === 0
         ? "nothing yet"
-        : `${formatBytes(last)}/s now, ${formatBytes(highest)}/s at most`;
+        : `${formatBytes(last)}/s now, ${formatBytes(highest)}/s at peak`;
     this.#canvas.setAttribute("aria-label", `Throughput: ${words}`);
     const context = this.#canvas.getContext("2d");
     if (context === null) return;

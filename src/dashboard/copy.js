@@ -27,8 +27,8 @@ import { PartMap, measure } from "./map.js";
 const ENDED = ["completed", "failed", "cancelled"];
 const STATES = {
   live: "live",
-  polling: "asked every 2 s",
-  reconnecting: "connection lost, coming back",
+  polling: "polling every 2 s",
+  reconnecting: "connection lost, reconnecting",
   ended: "ended",
 };
 
@@ -149,7 +149,7 @@ function copyPage(path) {
     "Proof",
     "ETag",
   ]);
-  const places = terms(["Source", "Destination", "Asked for", "Started", "Ended"]);
+  const places = terms(["Source", "Destination", "Requested", "Started", "Ended"]);
   const map = new PartMap();
   const chart = new RateChart();
   let total = 0;
@@ -161,7 +161,7 @@ function copyPage(path) {
         "div",
         { class: "panels" },
         h("section", { class: "panel" }, h("h2", {}, "Progress"), bar, facts.node),
-        h("section", { class: "panel" }, h("h2", {}, "What"), places.node),
+        h("section", { class: "panel" }, h("h2", {}, "Details"), places.node),
         map.node,
         chart.node,
         head.timelineNode,
@@ -180,7 +180,7 @@ function copyPage(path) {
       }
       facts.set(
         "Copied",
-        `${formatBytes(bytes.done)} of ${bytes.total === null ? "what is not known yet" : formatBytes(bytes.total)}`,
+        `${formatBytes(bytes.done)} of ${bytes.total === null ? "unknown size" : formatBytes(bytes.total)}`,
       );
       facts.set("Rate", rate.bytesPerSecond === null ? "" : `${formatBytes(rate.bytesPerSecond)}/s`);
       facts.set("Time left", isEnded || rate.etaSeconds === null ? "" : formatSeconds(rate.etaSeconds));
@@ -195,7 +195,7 @@ function copyPage(path) {
       facts.set("ETag", status.etag ?? "");
       places.set("Source", formatObject(source));
       places.set("Destination", formatObject(destination));
-      places.set("Asked for", formatTime(status.createdAt));
+      places.set("Requested", formatTime(status.createdAt));
       places.set("Started", formatTime(status.startedAt));
       places.set("Ended", formatTime(status.endedAt));
       map.setFailed(phase === "failed" || phase === "blocked");
@@ -229,12 +229,12 @@ export function paceWords(pace) {
     pace.throttledBy.length === 0
       ? ""
       : `; the ${pace.throttledBy.join(" and the ")} asked for fewer requests`;
-  return `up to ${pace.streams} transfers at this moment${slow}`;
+  return `up to ${pace.streams} transfers at once${slow}`;
 }
 
 /** @param {string} phase one in which nothing more happens */
 export function endWords(phase) {
-  if (phase === "completed") return "is completed";
+  if (phase === "completed") return "has completed";
   return phase === "cancelled" ? "was cancelled" : `has ${phase.replaceAll("_", " ")}`;
 }
 
@@ -354,7 +354,7 @@ function buttonsFor(status, path, acted) {
     add(
       "Cancel",
       async () => {
-        const question = `Cancel this copy? Its upload is aborted, and ${formatBytes(status.bytes.done)} that are sent are lost.`;
+        const question = `Cancel this copy? Its upload is aborted, and ${formatBytes(status.bytes.done)} already sent are lost.`;
         if (await confirmed(question, "Cancel the copy")) await post("cancel")();
       },
       "danger",
@@ -369,7 +369,7 @@ function buttonsFor(status, path, acted) {
         options.ifExists === "overwrite"
           ? `${formatObject(destination)} is overwritten.`
           : `If ${formatObject(destination)} exists, it stays.`;
-      const question = `Copy ${formatObject(source)} again, as it was asked for? ${overwrites}`;
+      const question = `Copy ${formatObject(source)} again, with the same options? ${overwrites}`;
       if (!(await confirmed(question, "Copy it again"))) return;
       const { lanes, concurrency } = status;
       const copy = await call("POST", "/copies", { source, destination, lanes, concurrency, ...asked });

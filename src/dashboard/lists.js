@@ -37,7 +37,7 @@ export async function showCopies(main, signal) {
       const { copies, next } = await call("GET", `/copies?${query}`, undefined, signal);
       return { rows: copies, next };
     },
-    beginner: /** @param {CopyRow} row */ ({ schedule }) => schedule ?? "hand",
+    beginner: /** @param {CopyRow} row */ ({ schedule }) => schedule ?? "manual",
   });
 }
 
@@ -57,7 +57,7 @@ export async function showSyncs(main, signal) {
       return { rows: syncs, next };
     },
     beginner: /** @param {SyncRow} row */ ({ schedule, dryRun }) =>
-      `${schedule ?? "hand"}${dryRun ? ", dry run" : ""}`,
+      `${schedule ?? "manual"}${dryRun ? ", dry run" : ""}`,
   });
 }
 
@@ -80,14 +80,14 @@ async function showWork(main, signal, { kind, title, phases, read, beginner }) {
       { title: "Phase", cell: ({ phase }) => phaseNode(phase) },
       { title: "Source", cell: ({ id, source }) => nameCell(source, `#/${kind}/${id}`) },
       { title: "Destination", cell: ({ destination }) => nameCell(destination) },
-      { title: "Begun by", cell: beginner },
-      { title: "Asked for", cell: ({ createdAt }) => timeCell(createdAt) },
+      { title: "Started by", cell: beginner },
+      { title: "Requested", cell: ({ createdAt }) => timeCell(createdAt) },
       { title: "Ended", cell: ({ endedAt }) => timeCell(endedAt) },
     ],
     /** @param {Row} row */ (row) => row.id,
   );
   const empty = h("p", { class: "quiet" });
-  const phase = h("select", { "aria-label": "Phase" }, h("option", { value: "" }, "every phase"));
+  const phase = h("select", { "aria-label": "Phase" }, h("option", { value: "" }, "all phases"));
   for (const name of phases) phase.append(h("option", { value: name }, name.replaceAll("_", " ")));
   /** @type {string | null} */
   let cursor = null;
@@ -136,12 +136,12 @@ export async function showSchedules(main, signal) {
       { title: "Name", cell: ({ name }) => name },
       {
         title: "Due",
-        cell: ({ cron, timezone, enabled }) => `${cron} ${timezone}${enabled ? "" : " (not enabled)"}`,
+        cell: ({ cron, timezone, enabled }) => `${cron} ${timezone}${enabled ? "" : " (disabled)"}`,
       },
       { title: "Starts", cell: startsWhat },
       { title: "Next", cell: ({ nextRunAt }) => timeCell(nextRunAt) },
       { title: "Last", cell: lastRun },
-      { title: "Do", cell: (schedule) => scheduleActions(schedule, refresh) },
+      { title: "Actions", cell: (schedule) => scheduleActions(schedule, refresh) },
     ],
     /** @param {Schedule} schedule */ (schedule) => schedule.name,
   );
@@ -187,7 +187,7 @@ function scheduleActions({ name }, refresh) {
     async () => {
       if (
         !(await confirmed(
-          `Delete the schedule ${name} and its history? What it has started goes on.`,
+          `Delete the schedule ${name} and its history? What it has started continues.`,
           "Delete it",
         ))
       )
@@ -217,7 +217,7 @@ function scheduleForm(refresh) {
       required: true,
       placeholder: "store:bucket/key or prefix",
     }),
-    field("While the run before goes on", { name: "overlap" }, ["skip", "queue"]),
+    field("If the previous run has not ended", { name: "overlap" }, ["skip", "queue"]),
     h("div", { class: "actions" }, h("button", { class: "main" }, "Save schedule")),
   );
   form.addEventListener("submit", async (event) => {
@@ -235,5 +235,5 @@ function scheduleForm(refresh) {
       showError(error);
     }
   });
-  return h("section", { class: "panel spaced" }, h("h2", {}, "New or changed schedule"), form);
+  return h("section", { class: "panel spaced" }, h("h2", {}, "Create or change a schedule"), form);
 }

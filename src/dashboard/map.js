@@ -6,7 +6,7 @@ import { h, setText } from "./dom.js";
 /** @typedef {import("../http/vocabulary.ts").PartWord} Row */
 
 const COLOURS = /** @type {const} */ ({
-  pending: "not begun",
+  pending: "not started",
   "in-flight": "in flight",
   retrying: "to be retried",
   done: "done",
@@ -234,7 +234,7 @@ export class PartMap {
       counts[kind] = (counts[kind] ?? 0) + 1;
     }
     const told = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`);
-    const label = `Map of ${this.#total} parts: ${told.length === 0 ? "none begun" : told.join(", ")}`;
+    const label = `Map of ${this.#total} parts: ${told.length === 0 ? "none started" : told.join(", ")}`;
     if (this.#canvas.getAttribute("aria-label") !== label) this.#canvas.setAttribute("aria-label", label);
   }
 }

@@ -22,7 +22,7 @@ import {
 const OUTCOMES = {
   yes: { words: "yes", kind: " good" },
   no: { words: "no", kind: "" },
-  ignored: { words: "said yes, did not do it", kind: " bad" },
+  ignored: { words: "accepted, not done", kind: " bad" },
   refused: { words: "refused", kind: " bad" },
   skipped: { words: "not tried", kind: "" },
 };
@@ -43,14 +43,14 @@ export async function showStores(main, signal) {
       },
       { title: "Provider", cell: ofUsable(({ provider }) => provider) },
       { title: "Endpoint", cell: ofUsable(({ endpoint, region }) => `${endpoint}, ${region}`) },
-      { title: "Buckets", cell: ofUsable(({ buckets }) => buckets?.join(", ") ?? "all that its key may") },
+      { title: "Buckets", cell: ofUsable(({ buckets }) => buckets?.join(", ") ?? "any the key allows") },
       {
         title: "Use",
         cell: ofUsable(({ readOnly }) => (readOnly === true ? "source only" : "source and destination")),
       },
-      { title: "At most", cell: ofUsable(capsOf) },
+      { title: "Limits", cell: ofUsable(capsOf) },
       { title: "Checked", cell: ofUsable(checksNode) },
-      { title: "Do", cell: ofUsable((store) => storeActions(store, check, refresh, signal)) },
+      { title: "Actions", cell: ofUsable((store) => storeActions(store, check, refresh, signal)) },
     ],
     /** @param {Store} store */ (store) => store.name,
   );
@@ -88,7 +88,11 @@ function capsOf({ maxConcurrency, maxRequestsPerSecond }) {
 function checksNode({ checked }) {
   if (checked.length === 0) return "never";
   const items = checked.map(({ bucket, as, ok, checkedAt, applies, profile }) => {
-    const verdict = applies ? (ok ? "works" : "does not work") : "configured otherwise since, check it again";
+    const verdict = applies
+      ? ok
+        ? "works"
+        : "does not work"
+      : "the configuration has changed since, check it again";
     const kind = applies ? (ok ? " good" : " bad") : "";
     return h(
       "li",
@@ -118,7 +122,7 @@ function storeActions(store, place, refresh, signal) {
   check.setAttribute("aria-label", `Check: ${name}`);
   if (checked.length === 0) return check;
   const forget = actionButton("Forget", async () => {
-    const question = `Forget what checks of ${name} have seen? What begins from then on goes by what is assumed of its provider.`;
+    const question = `Forget what checks of ${name} have seen? Later work uses the provider's defaults.`;
     if (!(await confirmed(question, "Forget it"))) return;
     await call("DELETE", /** @type {const} */ (`/stores/${encodeURIComponent(name)}/check`));
     announce(`The checks of ${name} are forgotten`);
@@ -197,7 +201,7 @@ function verdictOf({ store, bucket, as, ok }) {
 
 /** @param {number} count */
 function toDo(count) {
-  return count === 0 ? "Nothing is to be done" : `${count} ${count === 1 ? "thing" : "things"} to do`;
+  return count === 0 ? "Nothing to do" : `${count} ${count === 1 ? "thing" : "things"} to do`;
 }
 
 /** @param {Check} report */
@@ -206,13 +210,13 @@ function resultNodes(report) {
   const table = keyedTable(
     "Findings",
     [
-      { title: "Asked", cell: ({ check }) => check },
+      { title: "Check", cell: ({ check }) => check },
       {
         title: "Answer",
         cell: ({ outcome }) =>
           h("span", { class: `phase${OUTCOMES[outcome].kind}` }, OUTCOMES[outcome].words),
       },
-      { title: "What was seen", cell: ({ detail }) => detail },
+      { title: "Detail", cell: ({ detail }) => detail },
     ],
     /** @param {Check["findings"][number]} finding */ ({ check }) => check,
   );
@@ -225,10 +229,10 @@ function resultNodes(report) {
     nodes.push(h("h4", {}, title), h("ul", {}, ...items.map((item) => h("li", {}, item))));
   };
   list("What to do", advice);
-  list("Left there, since it could not be deleted", leftovers);
-  list("Otherwise than is assumed of its provider", wordsOf(profile));
+  list("Left behind, could not be deleted", leftovers);
+  list("Differs from the provider's defaults", wordsOf(profile));
   list(
-    `Otherwise than "profile" of STORE_${store.toUpperCase()} says, which counts until it is changed there`,
+    `Differs from "profile" of STORE_${store.toUpperCase()}, which takes precedence until it is changed there`,
     wordsOf(overruled),
   );
   nodes.push(h("p", { class: "quiet" }, `${use}.`));

@@ -46,7 +46,7 @@ function syncPage(path, signal) {
   const head = workHead(path);
   const bar = h("progress", { "aria-label": "Keys decided" });
   const sums = terms(["Listed", "Copied", "Skipped", "Failed", "Under way", "Deleted", "Rate", "Pace"]);
-  const places = terms(["Source", "Destination", "Compare", "Report", "Asked for", "Ended"]);
+  const places = terms(["Source", "Destination", "Compare", "Report", "Requested", "Ended"]);
   const failures = keyedTable(
     "Failed keys",
     [
@@ -73,7 +73,7 @@ function syncPage(path, signal) {
         "div",
         { class: "panels" },
         h("section", { class: "panel" }, h("h2", {}, "Progress"), bar, sums.node),
-        h("section", { class: "panel" }, h("h2", {}, "What"), places.node),
+        h("section", { class: "panel" }, h("h2", {}, "Details"), places.node),
         plan.node,
         failed,
         head.timelineNode,
@@ -117,7 +117,7 @@ function syncPage(path, signal) {
       places.set("Destination", status.destination);
       places.set("Compare", status.options.compare);
       places.set("Report", status.report.storedAt);
-      places.set("Asked for", formatTime(status.createdAt));
+      places.set("Requested", formatTime(status.createdAt));
       places.set("Ended", formatTime(status.endedAt));
       failed.hidden = status.failures.length === 0;
       failures.show(status.failures);
@@ -238,13 +238,13 @@ function buttonsFor(status, path, acted) {
   }
   if (dryRun && phase === "completed") {
     add(
-      "Do it",
+      "Run it",
       async () => {
         const { wouldCopy } = status.objects;
         const { wouldDelete: deleted = 0, refused } = status.deletes;
         const loss = deleted > 0 && !refused ? ` and delete ${deleted}` : "";
-        const question = `Copy ${wouldCopy} keys to ${status.destination}${loss}? What is there under the same keys is overwritten.`;
-        if (!(await confirmed(question, "Do it"))) return;
+        const question = `Copy ${wouldCopy} keys to ${status.destination}${loss}? Existing objects with the same keys are overwritten.`;
+        if (!(await confirmed(question, "Run it"))) return;
         const sync = await call("POST", "/syncs", requestOf(status));
         location.hash = `#/syncs/${sync.id}`;
       },

@@ -33,50 +33,50 @@ export function adviceFor(name: string, { operation, code, status, message }: Re
     case "SignatureDoesNotMatch":
       return (
         `The store computes another signature: check "secretAccessKey" of ${secret} (a character cut off or added); ` +
-        "if it is right, something between changes the request, or the endpoint is not the store itself"
+        "if it is right, something on the way changes the request, or the endpoint is not the store itself"
       );
     case "RequestTimeTooSkewed":
-      return "The store's clock and ours differ and its answer does not tell its time: its clock has to be set";
+      return "The store's clock differs from ours and its answer has no Date header: set the store's clock";
     case "ExpiredToken":
     case "ExpiredRequest":
     case "TokenRefreshRequired":
     case "InvalidToken":
-      return `The temporary credentials have ended or are spoilt: set new ones in ${secret}, all three values together`;
+      return `The temporary credentials have expired or are invalid: set new ones in ${secret}, all three values together`;
     case "NoSuchBucket":
       return "There is no such bucket at this endpoint: check its name, and that region and endpoint are those of its account";
     case "wrong_region":
     case "PermanentRedirect":
     case "AuthorizationHeaderMalformed":
     case "IllegalLocationConstraintException":
-      return `The bucket lives in another region: set "region" and "endpoint" of ${secret} to those of the bucket`;
+      return `The bucket is in another region: set "region" and "endpoint" of ${secret} to those of the bucket`;
     case "SecondLevelDomainForbidden":
     case "PathStyleDomainForbidden":
-      return `The store takes only virtual-hosted addresses: set "style": "virtual" in ${secret}`;
+      return `The store accepts only virtual-hosted addresses: set "style": "virtual" in ${secret}`;
     case "head_refused":
-      return "The store answers GET and refuses HEAD: something in front of it lets only some methods pass";
+      return "The store answers GET but refuses HEAD: something in front of it blocks some methods";
     case "timeout":
       return "The store does not answer in time: is the endpoint reachable from the internet, and is a firewall in front of it?";
     case "network":
       return adviceOnNetwork(secret, message);
     case "bad_answer":
-      return "What answers is no S3 store: is the endpoint that of the S3 API, and not of a console or a website?";
+      return "What answers is not an S3 store: is the endpoint that of the S3 API, and not of a console or a website?";
   }
   if (code === "AccessDenied" || status === 403 || status === 401) {
     const permission = PERMISSIONS[operation] ?? `s3:${operation}`;
-    return `The credentials may not do this: the key's policy needs ${permission} on this bucket`;
+    return `The credentials are not allowed to do this: the key's policy needs ${permission} on this bucket`;
   }
   if (status === 301 || status === 307 || status === 308)
-    return `The endpoint sends elsewhere: set the store's own address in ${secret}, with https://`;
+    return `The endpoint redirects: set the store's own address in ${secret}, with https://`;
   if (status === 400 && /https|plain http/i.test(message))
-    return `The store speaks https only: begin "endpoint" of ${secret} with https://`;
+    return `The store accepts https only: begin "endpoint" of ${secret} with https://`;
   if (status === 404)
-    return `Nothing of S3 is at this address: check "endpoint" and "style" of ${secret}; the bucket may be missing too`;
+    return `There is no S3 API at this address: check "endpoint" and "style" of ${secret}; the bucket may be missing too`;
   return null;
 }
 
 function adviceOnNetwork(secret: string, message: string): string {
   if (/certificate|tls|ssl/i.test(message))
-    return `The connection cannot be made safe: is the certificate valid for this host, and is it https? (${secret})`;
+    return `No TLS connection is possible: is the certificate valid for this host, and does it serve https? (${secret})`;
   return (
     `No connection: check the host name and port of "endpoint" in ${secret}, and whether it is https:// or http://; ` +
     "a Worker reaches only what the internet reaches"

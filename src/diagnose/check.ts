@@ -106,9 +106,9 @@ class StoreCheck {
       const address = { bucket: this.#bucket, key: null };
       const { headers } = await send(this.#s3, "HeadBucket", address, { method: "HEAD" });
       const told = regionOf(this.#s3.store, this.#bucket);
-      this.#findings.found("bucket", "yes", `it is there, in region ${told}`);
+      this.#findings.found("bucket", "yes", `it exists, in region ${told}`);
       if (told !== region) {
-        const sentence = `The bucket lives in ${told} and "region" of store "${name}" is ${region}: set it, it saves a refusal`;
+        const sentence = `The bucket is in ${told}, but "region" of store "${name}" is ${region}: set it, which saves a refused request`;
         this.#findings.advise(sentence);
       }
       const serverMs = Date.parse(headers.get("date") ?? "");
@@ -118,7 +118,7 @@ class StoreCheck {
         this.#findings.found(
           "clock",
           Math.abs(seconds) < CLOCK_SLACK_SECONDS ? "yes" : "no",
-          `the store's clock is ${seconds} s from ours`,
+          `the store's clock differs from ours by ${seconds} s`,
         );
       }
       return true;
@@ -138,14 +138,14 @@ class StoreCheck {
       this.#findings.found(
         "list",
         "yes",
-        page.isV1 ? "only the first version of ListObjects is known" : "ListObjectsV2",
+        page.isV1 ? "only version 1 of ListObjects is supported" : "ListObjectsV2",
       );
       return true;
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
       const first = await listObjects(this.#s3, this.#bucket, { prefix: "", maxKeys: 1 }).catch(() => null);
       if (first === null) this.#findings.refused("list", error);
-      else this.#findings.found("list", "yes", "only the first version of ListObjects is known");
+      else this.#findings.found("list", "yes", "only version 1 of ListObjects is supported");
       return first !== null;
     }
   }

@@ -65,7 +65,7 @@ export function checkReport(
 ): CheckReport {
   const { name } = store;
   const use = reached
-    ? `What was seen is kept: copies, syncs and scheduled runs with ${name}:${bucket} that begin from now on go by it; ` +
+    ? `The result is kept: new copies, syncs and scheduled runs with ${name}:${bucket} will use it; ` +
       `DELETE /stores/${name}/check forgets it`
     : "Nothing is kept: the store was not reached";
   return {
@@ -113,12 +113,12 @@ export function checkTable({
   ];
   if (advice.length > 0) lines.push("", "What to do:", ...advice.map((sentence) => `  - ${sentence}`));
   if (Object.keys(profile).length > 0)
-    lines.push("", "Otherwise than is assumed of its provider:", `  ${JSON.stringify(profile)}`);
+    lines.push("", "Differs from the provider's defaults:", `  ${JSON.stringify(profile)}`);
   if (Object.keys(overruled).length > 0) {
     const secret = `STORE_${store.toUpperCase()}`;
     lines.push(
       "",
-      `Otherwise than "profile" of ${secret} says, which counts until it is changed there:`,
+      `Differs from "profile" of ${secret}, which takes precedence until it is changed there:`,
       `  ${JSON.stringify(overruled)}`,
     );
   }

@@ -75,7 +75,7 @@ export function probeReport(measured: Measured, isLocal: boolean): ProbeReport {
     notes.push("This mesh runs on your own machine: none of these numbers says anything about Cloudflare");
   const refused = byWorker.find((sent) => !sent.ok);
   if (refused !== undefined && !refused.ok)
-    notes.push(`A body of ${refused.sizeMib} MiB does not pass from a Worker: ${refused.message}`);
+    notes.push(`A Worker could not send a body of ${refused.sizeMib} MiB: ${refused.message}`);
   const objectRefused = byObject.find((sent) => !sent.ok);
   if (objectRefused !== undefined && !objectRefused.ok && (largest?.sizeMib ?? 0) >= objectRefused.sizeMib)
     notes.push(
@@ -83,7 +83,7 @@ export function probeReport(measured: Measured, isLocal: boolean): ProbeReport {
     );
   if (leastStreams < PARTS_PER_LANE)
     notes.push(
-      `A lane had ${leastStreams} bodies in flight, and ${PARTS_PER_LANE} are assumed: use more lanes`,
+      `A lane had ${leastStreams} bodies in flight, but ${PARTS_PER_LANE} are assumed: use more lanes`,
     );
   if (oneEvent.streams > DOCUMENTED_CONNECTIONS && !isLocal)
     notes.push(

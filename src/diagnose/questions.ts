@@ -59,7 +59,7 @@ export class Questions {
       return;
     }
     await this.#read(object.key, null);
-    await this.#checksumMode(object.key, "a HEAD takes the question and tells none of this object");
+    await this.#checksumMode(object.key, "HEAD accepts the request but reports none for this object");
   }
 
   // 3. The key with everything in it that signing gets wrong; and the one whose path a URL would swallow.
@@ -134,7 +134,7 @@ export class Questions {
       const same = body === null || bytes[0] === body[0];
       return same
         ? ["yes", `GetObject of ${JSON.stringify(key)}`]
-        : ["no", "the bytes are not those that were put"];
+        : ["no", "the bytes differ from those that were put"];
     });
     await this.#findings.attempt("range", async () => {
       const response = await getObject(this.#s3, address, {
@@ -163,7 +163,7 @@ export class Questions {
       if (wrong !== "refused")
         return [
           "ignored",
-          "a wrong ETag was answered all the same: a change of the source is noticed by its ETag only",
+          "a wrong ETag was answered with the object: only comparing ETags notices a change of the source",
         ];
       const right = await getObject(this.#s3, address, {
         range: { offset: 0, length: 1 },
@@ -187,7 +187,7 @@ export class Questions {
         );
         this.#findings.facts.conditionalPut = heeded;
         return heeded
-          ? ["yes", "an object that is there is not overwritten"]
+          ? ["yes", "an existing object is not overwritten"]
           : ["ignored", "the object was overwritten"];
       },
       "conditionalPut",
@@ -199,10 +199,10 @@ export class Questions {
       } catch (error) {
         if (!(error instanceof S3Error) || error.status !== 400) throw error;
         this.#findings.facts.contentMd5 = true;
-        return ["yes", "bytes that do not fit are refused"];
+        return ["yes", "bytes that do not match are refused"];
       }
       this.#findings.facts.contentMd5 = false;
-      return ["ignored", "bytes that do not fit their MD5 were taken"];
+      return ["ignored", "bytes that do not match their MD5 were accepted"];
     });
   }
 
@@ -220,7 +220,9 @@ export class Questions {
       const isSet = tags.some(([name, value]) => name === "a" && value === "b");
       // Taken and dropped is no fact: as a source such a store may have tags that were set by other means.
       if (isSet) this.#findings.facts.tags = true;
-      return isSet ? ["yes", "set with the object, and read"] : ["ignored", "taken and not there afterwards"];
+      return isSet
+        ? ["yes", "set with the object and read back"]
+        : ["ignored", "accepted but not there afterwards"];
     });
     await this.#findings.attempt(
       "website redirect",
@@ -231,7 +233,7 @@ export class Questions {
         this.#findings.facts.websiteRedirect = headers.get("x-amz-website-redirect-location") === "/a";
         return this.#findings.facts.websiteRedirect
           ? ["yes", "kept"]
-          : ["ignored", "taken and not there afterwards"];
+          : ["ignored", "accepted but not there afterwards"];
       },
       "websiteRedirect",
     );
@@ -241,7 +243,7 @@ export class Questions {
       const { headers } = await headObject(this.#s3, { bucket: this.#bucket, key });
       return headers.get("x-amz-meta-note") === "a b"
         ? ["yes", "kept"]
-        : ["ignored", "taken and not there afterwards"];
+        : ["ignored", "accepted but not there afterwards"];
     });
   }
 
@@ -260,7 +262,7 @@ export class Questions {
   async checksums(): Promise<void> {
     this.#told = await this.#checksumMode(
       `${this.#prefix}once`,
-      "a HEAD tells none of an upload that brought none",
+      "HEAD reports none for an upload that was sent without one",
     );
     if (this.#findings.facts.checksumMode !== undefined && this.#told.length === 0)
       this.#findings.facts.checksums = [];
@@ -274,7 +276,7 @@ export class Questions {
         const { headers } = await this.#headWithChecksums({ bucket: this.#bucket, key });
         this.#findings.facts.checksumMode = true;
         told = checksumsIn(headers);
-        return told.length > 0 ? ["yes", `told by HEAD: ${told.join(", ")}`] : ["no", none];
+        return told.length > 0 ? ["yes", `reported by HEAD: ${told.join(", ")}`] : ["no", none];
       },
       "checksumMode",
     );
@@ -292,7 +294,7 @@ export class Questions {
     // As a copy will do it: where there are no tags, a word of them would have the whole copy refused.
     const s3 = { ...this.#s3, store: withFacts(this.#s3.store, this.#findings.facts) };
     await this.#findings.attempt(
-      "copy inside",
+      "server-side copy",
       async () => {
         const source = { bucket: this.#bucket, key: `${this.#prefix}once` };
         const { headers } = await headObject(this.#s3, source);
@@ -364,18 +366,18 @@ export class Questions {
       // end.
       const alsoInParts = checksumsIn(headers).filter((algorithm) => this.#told.includes(algorithm));
       if (asks) facts.checksums = alsoInParts;
-      const told = alsoInParts.length === 0 ? "" : `, and a HEAD tells its ${alsoInParts.join(", ")}`;
+      const told = alsoInParts.length === 0 ? "" : `, and HEAD reports its ${alsoInParts.join(", ")}`;
       return ["yes", `the ETag is ${isByRule ? "made by S3's rule" : "the store's own"}${told}`];
     });
     if (!completed) return;
     await this.#findings.attempt("part sizes by HEAD", async () => {
       const { status, headers } = await headObject(this.#s3, address, { partNumber: 1 });
       return status === 206 && headers.get("content-length") === String(FIRST_PART_BYTES)
-        ? ["yes", "boundaries of a source can be kept, and with them its ETag"]
-        : ["ignored", "partNumber is not heeded: boundaries are guessed"];
+        ? ["yes", "the part boundaries of a source can be kept, and with them its ETag"]
+        : ["ignored", "partNumber is ignored: part boundaries are guessed"];
     });
     await this.#findings.attempt(
-      "part copy inside",
+      "server-side part copy",
       async () => {
         const { headers } = await headObject(this.#s3, address);
         const second = { bucket: this.#bucket, key: `${this.#prefix}parts-copy` };
@@ -418,7 +420,7 @@ export class Questions {
         );
         this.#findings.facts.conditionalComplete = heeded;
         return heeded
-          ? ["yes", "an object that is there is not replaced"]
+          ? ["yes", "an existing object is not replaced"]
           : ["ignored", "the object was replaced"];
       },
       "conditionalComplete",

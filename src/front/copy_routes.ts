@@ -62,7 +62,7 @@ copyRoutes.get("/copies", async (call) => {
     throw new Problem(
       400,
       "invalid_request",
-      `"cursor" must be the "next" of a page before, not "${cursor}"`,
+      `"cursor" must be the "next" of an earlier page, not "${cursor}"`,
     );
   }
   const query = new URL(call.req.url).searchParams;

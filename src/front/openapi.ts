@@ -76,7 +76,7 @@ function describe(route: string, method: string, path: string): Record<string, u
 }
 
 function describeAnswer(answer: Answer | null): Record<string, unknown> {
-  if (answer === null) return { description: "Nothing more to say" };
+  if (answer === null) return { description: "No content" };
   const { description, type, schemas } = answer;
   const [first, ...others] = schemas.map(reference);
   const content =

@@ -68,7 +68,7 @@ const WAIT = query("wait", "Answers when it ends or needs a person, or after tha
 
 const LIMIT = query("limit", "Rows of a page", { type: "integer", minimum: 1, maximum: 500, default: 50 });
 
-const CURSOR = query("cursor", 'The "next" of the page before', { type: "string" });
+const CURSOR = query("cursor", 'The "next" of the previous page', { type: "string" });
 
 const SWITCH = { type: "string", enum: ["", "true", "false"] };
 
@@ -91,7 +91,7 @@ const LAST_EVENT_ID: Parameter = {
 const IDEMPOTENCY_KEY: Parameter = {
   name: "Idempotency-Key",
   in: "header",
-  description: "The same key and body is the same work; kept for 7 days",
+  description: "The same key and body return the same work; kept for 7 days",
   schema: { type: "string", pattern: "^[!-~]{1,255}$" },
 };
 
@@ -136,7 +136,7 @@ const syncVerb = (summary: string): Operation => ({
 /** By method and path as the app has them. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /": {
-    summary: "The dashboard for a browser, a short list of calls for everybody else",
+    summary: "The dashboard for a browser, a short list of calls for other clients",
     tag: "Mesh",
     open: true,
     answers: { 200: text("Either", "text/plain") },
@@ -159,13 +159,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: text("Prometheus text format 0.0.4", "text/plain; version=0.0.4; charset=utf-8") },
   },
   "GET /stores": {
-    summary: "What is configured, without secrets, what is wrong with it, and what checks have seen",
+    summary:
+      "The configured stores without their secrets, what is wrong with them, and what checks have seen",
     tag: "Mesh",
     answers: { 200: json("The stores", "Stores") },
   },
   "POST /stores/:name/check": {
     summary:
-      "Asks a store whether it works and what it can do; writes under a prefix of its own and cleans up. Whatever begins later goes by what was seen",
+      "Asks a store whether it works and what it can do; writes under a prefix of its own and cleans up. Later work uses the result",
     tag: "Mesh",
     body: "CheckRequest",
     answers: { 200: json("What was seen; as a table for Accept: text/plain", "Check") },
@@ -176,14 +177,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     },
   },
   "DELETE /stores/:name/check": {
-    summary: "Forgets what checks of a store have seen; what has begun goes on by it",
+    summary: "Forgets what checks of a store have seen; running work keeps using it",
     tag: "Mesh",
     parameters: [query("bucket", "Only what was seen of this bucket", { type: "string" })],
     answers: { 204: null },
     problems: { 404: ["check_not_found"] },
   },
   "POST /probe": {
-    summary: "Measures what this account lets pass: bodies, streams, lanes; takes minutes",
+    summary: "Measures what this account allows: bodies, streams, lanes; takes minutes",
     tag: "Mesh",
     body: "ProbeRequest",
     answers: { 200: json("What was measured; as a table for Accept: text/plain", "Probed") },
@@ -250,7 +251,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: { 400: ["invalid_request"], ...NO_COPY },
   },
   "POST /copies/:id/pause": copyVerb("Hands out no more parts; the upload is kept"),
-  "POST /copies/:id/resume": copyVerb("Goes on, or tries at once what is owed"),
+  "POST /copies/:id/resume": copyVerb("Continues the copy; once it has ended, retries its clean-up at once"),
   "POST /copies/:id/cancel": copyVerb("Ends it and aborts the upload"),
   "POST /syncs": {
     summary: "Starts a sync of a prefix",
@@ -309,10 +310,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: { 400: ["invalid_request"], ...NO_SYNC },
   },
   "POST /syncs/:id/pause": syncVerb("Hands out nothing more"),
-  "POST /syncs/:id/resume": syncVerb("Goes on where it was"),
-  "POST /syncs/:id/cancel": syncVerb("Ends it; every listed key gets its line"),
+  "POST /syncs/:id/resume": syncVerb("Continues where it stopped"),
+  "POST /syncs/:id/cancel": syncVerb("Ends it; every listed key gets its line in the report"),
   "POST /syncs/:id/retry": {
-    ...syncVerb("Takes up the failed keys of a sync that is finished_with_errors"),
+    ...syncVerb("Retries the failed keys of a sync that is finished_with_errors"),
     problems: { ...NO_SYNC, 409: ["nothing_to_retry"] },
   },
   "GET /schedules": {
@@ -321,10 +322,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: json("The schedules", "ScheduleList") },
   },
   "PUT /schedules/:name": {
-    summary: "Makes or replaces a schedule",
+    summary: "Creates or replaces a schedule",
     tag: "Schedules",
     body: "ScheduleRequest",
-    answers: { 200: json("Replaced", "Schedule"), 201: json("Made", "Schedule") },
+    answers: { 200: json("Replaced", "Schedule"), 201: json("Created", "Schedule") },
     problems: { ...START_PROBLEMS, 400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS] },
   },
   "GET /schedules/:name": {
@@ -334,7 +335,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: NO_SCHEDULE,
   },
   "DELETE /schedules/:name": {
-    summary: "Ends a schedule; what it has started goes on",
+    summary: "Deletes a schedule; what it has started continues",
     tag: "Schedules",
     answers: { 204: null },
     problems: NO_SCHEDULE,

@@ -80,7 +80,7 @@ storeRoutes.delete("/stores/:name/check", async (call) => {
   throw new Problem(
     404,
     "check_not_found",
-    `Nothing is kept of a check of ${what}; GET /stores lists what is`,
+    `No check of ${what} is kept; GET /stores lists the checks that are`,
   );
 });
 

@@ -44,8 +44,8 @@ syncRoutes.post("/syncs", async (call) => {
       throw new Problem(
         409,
         "destination_in_use",
-        `The sync ${admission.id} is running with a destination that overlaps ${formatPrefix(spec.destination)}: ` +
-          "wait for its end, or cancel it",
+        `Sync ${admission.id} is running and its destination overlaps ${formatPrefix(spec.destination)}: ` +
+          "wait for it to end, or cancel it",
       );
   }
 });
@@ -58,7 +58,7 @@ syncRoutes.get("/syncs", async (call) => {
   }
   const cursor = call.req.query("cursor") ?? null;
   if (cursor !== null && !isId(cursor)) {
-    const message = `"cursor" must be the "next" of a page before, not "${cursor}"`;
+    const message = `"cursor" must be the "next" of an earlier page, not "${cursor}"`;
     throw new Problem(400, "invalid_request", message);
   }
   const page = await meshOf(call)

@@ -54,7 +54,7 @@ export const Size = z
   });
 
 /** A value that can stand in a header: a line break would begin another one. */
-export const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not hold line breaks");
+export const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not contain line breaks");
 
 /** `"true"` and `"false"` as forms write them. */
 export const Flag = z

@@ -75,7 +75,7 @@ export function judgePage(range: ListRange, cursor: ListCursor, answer: ListingP
     answer.objects.find(({ key }) => !key.startsWith(prefix))?.key ??
     answer.commonPrefixes.find((name) => !name.startsWith(prefix));
   if (stray !== undefined) {
-    return refuse(`asked for the prefix ${show(prefix)}, the store lists ${show(stray)}`);
+    return refuse(`asked for the prefix ${show(prefix)}, the store listed ${show(stray)}`);
   }
   const sorted = sortOut(cursor, answer.objects);
   const { fresh } = sorted;
@@ -101,7 +101,7 @@ export function judgePage(range: ListRange, cursor: ListCursor, answer: ListingP
     (firstKey !== null && firstKey === landmark.firstKey && cursor.pages > landmark.page)
   ) {
     return refuse(
-      `the listing goes round in a circle: page ${cursor.pages + 1} is page ${landmark.page + 1} again` +
+      `the listing goes in a circle: page ${cursor.pages + 1} is page ${landmark.page + 1} again` +
         (firstKey === null ? "" : `, with ${show(firstKey)} as its first key`),
     );
   }
@@ -155,7 +155,8 @@ type WayOn =
 function wayOn(range: ListRange, cursor: ListCursor, answer: ListingPage, order: ListOrder): WayOn {
   if (cursor.api === "v2" && !(answer.isV1 && answer.nextToken === null)) {
     const token = answer.nextToken;
-    if (token === null) return refuse("the list is truncated but has no NextContinuationToken to go on with");
+    if (token === null)
+      return refuse("the list is truncated but has no NextContinuationToken to continue with");
     if (cursor.position.kind === "token" && cursor.position.token === token) {
       return refuse(`the list is truncated but its next token is the one just sent, ${show(token)}`);
     }
@@ -164,12 +165,12 @@ function wayOn(range: ListRange, cursor: ListCursor, answer: ListingPage, order:
   // V1: without a delimiter there is no NextMarker, and the last key is the marker.
   const last = laterKey(answer.objects.at(-1)?.key ?? null, answer.commonPrefixes.at(-1) ?? null);
   if (answer.nextMarker === null && order === "unsorted") {
-    return refuse("the list is truncated and unsorted, without a marker to go on with");
+    return refuse("the list is truncated and unsorted, without a marker to continue with");
   }
   const marker = answer.nextMarker ?? last;
   // A store that does not know V2 does not know its start-after either, and has begun at the beginning.
   const key = order === "utf8" && marker !== null ? laterKey(marker, range.afterKey) : marker;
-  if (key === null) return refuse("the list is truncated but empty, without a marker to go on with");
+  if (key === null) return refuse("the list is truncated but empty, without a marker to continue with");
   const before = cursor.position.kind === "after" ? cursor.position.key : null;
   if (before === key || (order === "utf8" && before !== null && compareKeys(key, before) < 0)) {
     return refuse(`the list is truncated but does not move on: after ${show(before)} comes ${show(key)}`);

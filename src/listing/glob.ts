@@ -93,7 +93,7 @@ class Parser {
       const choices = character === "{" ? this.#braces() : [[this.#piece()]];
       rows = rows.flatMap((row) => choices.map((choice) => [...row, ...choice]));
       if (rows.length > MAX_GLOB_ALTERNATIVES) {
-        throw new BadGlob(from + 1, `the braces make more than ${MAX_GLOB_ALTERNATIVES} alternatives`);
+        throw new BadGlob(from + 1, `the braces expand to more than ${MAX_GLOB_ALTERNATIVES} alternatives`);
       }
     }
     return rows;
@@ -107,7 +107,7 @@ class Parser {
       choices.push(...this.alternatives(true));
     } while (this.#text.charAt(this.#at) === ",");
     if (this.#at >= this.#text.length) {
-      throw new BadGlob(open + 1, 'the "{" is never closed by "}" (a brace as itself is [{])');
+      throw new BadGlob(open + 1, 'the "{" is never closed by "}" (a literal brace is written [{])');
     }
     this.#at++;
     return choices;
@@ -153,13 +153,13 @@ class Parser {
   #classCharacter(open: number): string {
     const code = this.#text.codePointAt(this.#at);
     if (code === undefined) {
-      throw new BadGlob(open + 1, 'the "[" is never closed by "]" (a bracket as itself is [[])');
+      throw new BadGlob(open + 1, 'the "[" is never closed by "]" (a literal bracket is written [[])');
     }
     const character = String.fromCodePoint(code);
     if (character === "/") {
       throw new BadGlob(
         this.#at + 1,
-        'a "/" in brackets can never match: brackets stand for one character of a level',
+        'a "/" in brackets can never match: brackets match one character of a path segment',
       );
     }
     this.#at += character.length;

@@ -30,13 +30,13 @@ export function destinationKey(
   const key = prefix + name;
   if (key === "") {
     const message =
-      "the source object is called like the source prefix itself, and the destination prefix is empty: " +
-      "there is no key left for it";
+      "the source object's key is the source prefix itself, and the destination prefix is empty: " +
+      "no key is left for it";
     return { ok: false, code: "empty_key", message };
   }
   const keyBytes = utf8Bytes(key);
   if (keyBytes <= maxKeyBytes) return { ok: true, key };
-  const message = `the destination key would have ${keyBytes} bytes, more than the ${maxKeyBytes} that the store takes`;
+  const message = `the destination key would have ${keyBytes} bytes, more than the ${maxKeyBytes} that the store accepts`;
   return { ok: false, code: "key_too_long", message };
 }
 
@@ -56,7 +56,7 @@ export function overlapOf(
     return `source and destination are the same prefix ${from} of one bucket: nothing to copy`;
   }
   if (destination.prefix.startsWith(source.prefix)) {
-    return `the destination prefix ${to} lies under the source prefix ${from} of the same bucket: what is copied would be listed and copied again, without end`;
+    return `the destination prefix ${to} lies under the source prefix ${from} of the same bucket: what is copied would be listed and copied again, endlessly`;
   }
   if (deletes && source.prefix.startsWith(destination.prefix)) {
     return `the source prefix ${from} lies under the destination prefix ${to} of the same bucket: deleting what is only at the destination would delete the source`;

@@ -226,7 +226,7 @@ export class Walk {
       { bucket: this.#spec[side].bucket },
       {
         code: "unsorted_listing",
-        detail: `store "${store.name}" has listed keys in no order, after it had begun in order; if it keeps none, set its "provider" to "storj"`,
+        detail: `store "${store.name}" began to list keys in order and then listed them out of order; if it never sorts, set its "provider" to "storj"`,
       },
     );
   }

@@ -87,7 +87,7 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
     const missing = source.get("x-amz-missing-meta");
     if (missing !== null) {
       losses.push(
-        `${missing} metadata entries of the source cannot be sent over HTTP and the store does not show them`,
+        `${missing} metadata entries of the source do not fit into HTTP headers, and the store does not return them`,
       );
     }
     setRedirect(headers, source.get(WEBSITE_REDIRECT), profile, losses);
@@ -101,7 +101,7 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
   setTags(headers, request.tags, profile, losses);
   setEncryption(headers, encryption);
   if (source.has("x-amz-object-lock-mode") || source.get("x-amz-object-lock-legal-hold") === "ON") {
-    losses.push("The source's object lock is not carried over");
+    losses.push("The source's object lock is not copied");
   }
   let metadataBytes = 0;
   for (const [name, value] of Object.entries(headers)) {
@@ -117,7 +117,7 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
 export function unshownAttributes(sent: Readonly<Record<string, string>>, shown: Headers): string[] {
   return Object.keys(sent)
     .filter((name) => (name.startsWith(META) || isCarried(name)) && !shown.has(name))
-    .map((name) => `The destination has taken "${name}" and does not show it`);
+    .map((name) => `The destination accepted "${name}" but does not return it`);
 }
 
 function isCarried(name: string): boolean {
@@ -135,9 +135,9 @@ export function droppable(
   { code, status, message }: { code: string; status: number | null; message: string },
 ): { name: string; loss: string } | null {
   const optional: readonly (readonly [name: string, codes: readonly string[], loss: string])[] = [
-    [STORAGE_CLASS, ["InvalidStorageClass"], "The destination does not take the storage class"],
-    [TAGGING, ["InvalidTag", "AccessDenied"], "The destination does not take tags"],
-    [WEBSITE_REDIRECT, ["InvalidRedirectLocation"], "The destination does not take a website redirect"],
+    [STORAGE_CLASS, ["InvalidStorageClass"], "The destination does not accept the storage class"],
+    [TAGGING, ["InvalidTag", "AccessDenied"], "The destination does not accept tags"],
+    [WEBSITE_REDIRECT, ["InvalidRedirectLocation"], "The destination does not accept a website redirect"],
   ];
   const present = optional.filter(([name]) => headers[name] !== undefined);
   const words = message.toLowerCase();
@@ -184,7 +184,7 @@ function setRedirect(
 ): void {
   if (value === null) return;
   if (profile.websiteRedirect) headers[WEBSITE_REDIRECT] = value;
-  else losses.push(`The destination has no website redirects: "${value}" is lost`);
+  else losses.push(`The destination does not support website redirects: "${value}" is lost`);
 }
 
 function setStorageClass(
@@ -215,7 +215,7 @@ function setTags(
     .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
     .join("&");
   if (profile.tags) headers[TAGGING] = text;
-  else losses.push(`The destination has no tags: "${text}" is lost`);
+  else losses.push(`The destination does not support tags: "${text}" is lost`);
 }
 
 function setEncryption(headers: Record<string, string>, encryption: Encryption | undefined): void {

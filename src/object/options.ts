@@ -30,10 +30,7 @@ const AttributesSchema = z.strictObject({
   expires: HeaderText.optional(),
   websiteRedirect: HeaderText.optional(),
   meta: z
-    .record(
-      z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be a name that a header can have"),
-      HeaderText,
-    )
+    .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be a valid header name"), HeaderText)
     .optional(),
 });
 

@@ -94,7 +94,7 @@ export class Outbox {
     if (delivery.kind === "delivered") return settle("delivered", takeOut);
     const failedAttempts = failedBefore + 1;
     const waitMs = delivery.kind === "gone" ? undefined : RETRY_MS[failedBefore];
-    const reason = delivery.kind === "gone" ? "the receiver wants no more" : delivery.reason;
+    const reason = delivery.kind === "gone" ? "the receiver answered 410 Gone" : delivery.reason;
     if (waitMs === undefined) {
       log("error", "notice_given_up", { noticeId: id, failedAttempts, detail: reason });
       return settle("given_up", takeOut);

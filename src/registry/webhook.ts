@@ -35,7 +35,7 @@ export function readReceiver(env: Readonly<Record<string, unknown>>): Receiver {
   const parsed = typeof url === "string" ? URL.parse(url) : null;
   if (parsed === null || typeof url !== "string") return bad("NOTIFY_URL is not a URL");
   if (parsed.username !== "" || parsed.password !== "") {
-    return bad("NOTIFY_URL must not hold a user name or password");
+    return bad("NOTIFY_URL must not contain a user name or password");
   }
   const isLocal = parsed.protocol === "http:" && isLoopback(parsed.hostname);
   if (parsed.protocol !== "https:" && !isLocal) return bad("NOTIFY_URL must begin with https://");

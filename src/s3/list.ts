@@ -69,7 +69,7 @@ async function readPage(
       throw new S3Error(operation, address, {
         code: "unreadable_key",
         detail:
-          `the listing holds the key ${JSON.stringify(parsed.shown)}, which cannot be read for sure: ` +
+          `the listing contains the key ${JSON.stringify(parsed.shown)}, which cannot be read reliably: ` +
           "XML cannot carry its control characters, and the store does not encode names (encoding-type=url)",
         status: response.status,
         requestId: response.headers.get("x-amz-request-id"),

@@ -79,7 +79,7 @@ export async function headObject(
       // To HEAD and to GET takes one and the same permission: what this refusal means is not known.
       throw new S3Error(operation, address, {
         code: again.status === 404 ? again.code : "head_refused",
-        detail: `the store answered ${again.status} to HEAD and lets GET pass`,
+        detail: `the store answered ${again.status} to HEAD but accepts GET`,
         status: again.status,
         requestId: again.requestId,
       });
@@ -470,7 +470,7 @@ function refusedInside(
 export function badAnswer(operation: string, address: RequestAddress, text: string): never {
   throw new S3Error(operation, address, {
     code: "bad_answer",
-    detail: `the store answered 200 with what is no answer: ${JSON.stringify(text.trim().slice(0, 200))}`,
+    detail: `the store answered 200 with an unrecognised body: ${JSON.stringify(text.trim().slice(0, 200))}`,
   });
 }
 

@@ -49,7 +49,7 @@ export function checkCron(text: string): string | null {
     const never = parse({ cron: text, timeZone: "UTC" }).nextRun() === null;
     return never ? `never comes due: ${JSON.stringify(text)}` : null;
   } catch (error) {
-    return `is no cron expression: ${JSON.stringify(text)} (${error instanceof Error ? error.message : String(error)})`;
+    return `is not a cron expression: ${JSON.stringify(text)} (${error instanceof Error ? error.message : String(error)})`;
   }
 }
 

@@ -236,7 +236,7 @@ export class Schedules {
     if (row["overlap"] === "skip") this.#record(name, dueMs, { outcome: "skipped", detail: reason });
     else if (waiting === undefined) this.#record(name, dueMs, { outcome: "queued", detail: reason });
     else {
-      const detail = `the run due at ${iso(Number(waiting["due_at_ms"]))} is waiting already`;
+      const detail = `the run due at ${iso(Number(waiting["due_at_ms"]))} is already waiting`;
       this.#record(name, dueMs, { outcome: "skipped", detail });
     }
   }

@@ -99,7 +99,7 @@ export function findStore(env: Readonly<Record<string, unknown>>, name: string):
       `There is no store "${name}"; ` +
         (names.length === 0
           ? "no store is configured: set a secret STORE_<NAME>"
-          : `configured are: ${names.join(", ")} (a store "x" is the secret STORE_X)`),
+          : `configured stores: ${names.join(", ")} (a store "x" is the secret STORE_X)`),
     );
   }
   if (!entry.ok) throw new Problem(503, "store_misconfigured", entry.error);
@@ -217,13 +217,13 @@ function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude
 function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null {
   const url = URL.parse(endpoint);
   if (url === null) return "is not a URL; expected one like https://s3.eu-central-1.amazonaws.com";
-  if (url.username !== "" || url.password !== "") return "must not hold a user name or password";
+  if (url.username !== "" || url.password !== "") return "must not contain a user name or password";
   if (url.protocol !== "https:" && url.protocol !== "http:") return "must begin with https://";
   if ((url.pathname !== "/" && !isLocalR2(url)) || url.search !== "" || url.hash !== "") {
     return "must be scheme, host and port alone: no path, query or fragment (buckets are named in requests)";
   }
   if (url.protocol === "http:" && !allowInsecure && !isLoopback(url.hostname)) {
-    return 'is http://, which only loopback hosts may be: use https://, or set "allowInsecure": true';
+    return 'is http://, which is allowed for loopback hosts only: use https://, or set "allowInsecure": true';
   }
   if (url.hostname.includes(".mrap.accesspoint.")) {
     return "is a Multi-Region Access Point, which needs SigV4A signatures; use the endpoint of one region";

@@ -41,11 +41,11 @@ export function judgeDeletes(
   if (!rules.delete || extra.objects === 0) return { do: "nothing" };
   const nothing = rules.dryRun ? "Nothing would be deleted" : "Nothing was deleted";
   if (listingFailure !== null) {
-    const message = `${nothing}: a listing did not come to its end`;
+    const message = `${nothing}: a listing did not finish`;
     return { do: "refuse", code: "listing_failed", message };
   }
   if (listed.objects === 0 && !rules.allowEmptySource) {
-    const message = `${nothing}: the source has no key under its prefix, and ${extra.objects} of the destination's would go; say "allowEmptySource": true if that is meant`;
+    const message = `${nothing}: the source has no key under its prefix, and ${extra.objects} keys of the destination would be deleted; set "allowEmptySource": true if that is intended`;
     return { do: "refuse", code: "source_empty", message };
   }
   const most = mostDeletes(rules.maxDeletes, destination.objects);

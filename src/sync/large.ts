@@ -145,11 +145,7 @@ export class LargeCopies {
   }
 
   #blocked({ seq }: LargeRow, { failure }: CopyStatus): void {
-    const {
-      code = "blocked",
-      message = "A large copy waits for a person",
-      operation = "copy",
-    } = failure ?? {};
+    const { code = "blocked", message = "A large copy needs a person", operation = "copy" } = failure ?? {};
     this.#record.transaction(() => {
       this.#record.large.markPaused(seq, true);
       // The code of any failure that waits for a person; the text says which one it is.

@@ -65,11 +65,11 @@ const Patterns = Texts.transform((patterns, context) => {
 });
 
 const MaxDeletesSchema = z
-  .union([z.number(), z.string()], { error: 'must be a number of keys or a share such as "10%"' })
+  .union([z.number(), z.string()], { error: 'must be a number of keys or a percentage such as "10%"' })
   .transform((value, context) => {
     const most = parseMaxDeletes(value);
     if (most !== null) return most;
-    const message = `must be a number of keys or a share such as "10%", not ${JSON.stringify(value)}`;
+    const message = `must be a number of keys or a percentage such as "10%", not ${JSON.stringify(value)}`;
     context.addIssue({ code: "custom", message });
     return z.NEVER;
   });

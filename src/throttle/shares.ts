@@ -259,7 +259,7 @@ export class StoreShares {
         await sleepUntil(this.#clock() + LOOK_MS);
       }
       throw new NoTurnError(
-        `No turn came for a request to store "${one.store}": others use its maxRequestsPerSecond`,
+        `No request to store "${one.store}" was allowed in time: other work uses up its maxRequestsPerSecond`,
       );
     };
   }

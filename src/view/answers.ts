@@ -65,7 +65,7 @@ const Pace = z.strictObject({
   ),
   throttledBy: z
     .array(z.enum(["source", "destination"]))
-    .describe("stores that have lately asked for fewer requests"),
+    .describe("stores that have recently asked for fewer requests"),
 });
 
 const CopyOptions = z
@@ -82,14 +82,14 @@ const CopyOptions = z
     ifLossy: z.enum(["warn", "fail"]),
     markCopy: z.boolean(),
     via: z.enum(["auto", "stream"]),
-    location: z.enum(LOCATIONS).nullable().describe("null: as the destination store says"),
+    location: z.enum(LOCATIONS).nullable().describe("null: that of the destination store"),
   })
-  .describe("the request, with its defaults; what is not null may be asked for again");
+  .describe("the request with its defaults; every value but null can be sent again");
 
 export const CopyStatus = z.strictObject({
   id: Id,
   phase: CopyPhase,
-  resumesIn: CopyPhase.optional().describe("paused, blocked: the phase it goes on with"),
+  resumesIn: CopyPhase.optional().describe("paused, blocked: the phase it will continue with"),
   queuedBehind: Id.optional(),
   source: ObjectRef,
   destination: ObjectRef,
@@ -111,7 +111,7 @@ export const CopyStatus = z.strictObject({
   via: z.enum(["stream", "server"]).nullable(),
   proof: z.enum(["etag", "content-md5", "checksum", "part-md5", "length"]).optional(),
   etag: z.string().optional(),
-  skipped: z.literal(true).optional().describe("the destination had an object of this name"),
+  skipped: z.literal(true).optional().describe("the destination already had an object with this key"),
   warnings: z.array(z.string()),
   orphans: z.array(Orphan).optional(),
   failure: Failure.optional(),
@@ -180,14 +180,16 @@ export const SyncStatus = z.strictObject({
     extra: Whole,
     deleted: Whole,
     failed: Whole,
-    refused: z.boolean().describe("the rules forbid it; a warning says why. Of a dry run: they would"),
+    refused: z
+      .boolean()
+      .describe("the rules forbid it; a warning says why. In a dry run: they would forbid it"),
     wouldDelete: Whole.optional(),
   }),
   rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),
   inFlight: z.strictObject({ batches: Whole, largeRunning: Whole, largeWaiting: Whole }),
   pace: Pace.extend({
     requestsPerSecond: Whole.nullable().describe(
-      "what the stores are known to take; null: neither has asked for less",
+      "what the stores are known to accept; null: neither has asked for less",
     ),
   }).optional(),
   failures: z
@@ -261,9 +263,9 @@ export const ScheduleList = z.strictObject({ schedules: z.array(Schedule) });
 
 export const QueuedRun = z.strictObject({ schedule: z.string(), run: Run });
 
-const Changed = FactsSchema.describe("seen otherwise than is assumed of the provider, and used instead");
+const Changed = FactsSchema.describe("what differs from the provider's defaults and is used instead of them");
 
-const Overruled = FactsSchema.describe("seen otherwise than the secret's own profile says, which counts");
+const Overruled = FactsSchema.describe("what differs from the secret's own profile, which takes precedence");
 
 const Store = z.union([
   z.strictObject({ name: z.string(), ok: z.literal(false), error: z.string() }),
@@ -274,10 +276,12 @@ const Store = z.union([
     region: z.string(),
     provider: z.enum(PROVIDERS),
     style: z.enum(["path", "virtual"]),
-    profile: ProfileSchema.describe("the provider's, and over it the secret's own; checks come between"),
+    profile: ProfileSchema.describe(
+      "the provider's defaults, overridden by checks and those by the secret's own profile",
+    ),
     temporaryCredentials: z.boolean(),
     encryption: z.enum(["AES256", "aws:kms", "customer"]).nullable(),
-    buckets: z.array(z.string()).optional().describe("the only ones; left out: any"),
+    buckets: z.array(z.string()).optional().describe("the only ones that may be used; absent: any"),
     readOnly: z.boolean().optional(),
     allowInsecure: z.boolean().optional(),
     maxConcurrency: z.int().optional(),
@@ -293,7 +297,7 @@ const Store = z.union([
         checkedAt: Time,
         applies: z
           .boolean()
-          .describe("false: endpoint, provider or encryption is another one since; check it again"),
+          .describe("false: endpoint, provider or encryption has changed since; check it again"),
         profile: Changed,
         overruled: Overruled,
       }),
@@ -316,7 +320,7 @@ export const Check = z.strictObject({
   store: z.string(),
   bucket: z.string(),
   as: z.enum(["source", "destination"]),
-  ok: z.boolean().describe("what a copy cannot do without works"),
+  ok: z.boolean().describe("everything a copy requires works"),
   findings: z.array(
     z.strictObject({
       check: z.string(),
@@ -327,8 +331,8 @@ export const Check = z.strictObject({
   advice: z.array(z.string()).describe("what to do"),
   profile: Changed,
   overruled: Overruled,
-  kept: z.boolean().describe("is what was seen used from now on?"),
-  use: z.string().describe("what becomes of it, for people"),
+  kept: z.boolean().describe("whether later work uses the result"),
+  use: z.string().describe("what happens with the result, for people"),
   leftovers: z.array(z.string()).describe("keys that could not be deleted"),
 });
 
@@ -344,7 +348,7 @@ export const Probed = z.strictObject({
   byObject: z.array(Sent),
   oneEvent: StartedBodies,
   lanes: z.array(StartedBodies),
-  isLocal: z.boolean().describe("then none of this says anything about the platform"),
+  isLocal: z.boolean().describe("true: none of this says anything about the platform"),
   megabytesPerSecond: z.number().nullable().describe("of one stream"),
   machines: z.int().nullable(),
   advice: z.strictObject({ MAX_PART_MIB: z.int().nullable(), streamsPerLane: Whole, LANES: Whole }),

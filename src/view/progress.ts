@@ -73,7 +73,7 @@ export function copyResult(status: CopyView): string[] {
   const { id, phase, bytes, proof, skipped, failure, warnings } = status;
   const lines: string[] = [];
   if (phase === "completed" && skipped === true)
-    lines.push("skipped: the destination has an object of this name");
+    lines.push("skipped: the destination already has an object with this key");
   else if (phase === "completed") {
     lines.push(
       `completed: ${formatBytes(bytes.done)}${during(status, bytes.done)}, proof ${proof ?? "none"}`,
@@ -114,7 +114,7 @@ export function syncResult(status: SyncView): string[] {
   const counted = [...sums, `skipped ${objects.skipped}`, `failed ${objects.failed + deletes.failed}`];
   lines.push(`${phase}: ${counted.join(", ")}${during(status, null)}`);
   if (phase === "finished_with_errors") {
-    lines.push(`next: GET /syncs/${id}/report says why, POST /syncs/${id}/retry takes up what failed`);
+    lines.push(`next: GET /syncs/${id}/report says why, POST /syncs/${id}/retry retries what failed`);
   }
   lines.push(...next(phase, `/syncs/${id}`));
   return [...lines, ...warnings.map((text) => `warning: ${text}`)];
@@ -183,7 +183,7 @@ function during(
 
 function next(phase: string, path: string): string[] {
   if (phase === "blocked") return [`next: put that right, then POST ${path}/resume; or POST ${path}/cancel`];
-  if (phase === "queued") return [`next: it starts by itself; look again with GET ${path}/progress`];
+  if (phase === "queued") return [`next: it starts automatically; check with GET ${path}/progress`];
   if (phase === "paused") return [`next: POST ${path}/resume; or POST ${path}/cancel`];
   return [];
 }

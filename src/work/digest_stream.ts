@@ -47,8 +47,8 @@ export class LengthError extends Error {
   constructor(movedBytes: number, lengthBytes: number) {
     super(
       movedBytes < lengthBytes
-        ? `${movedBytes} of ${lengthBytes} bytes came`
-        : `more than ${lengthBytes} bytes came`,
+        ? `${movedBytes} of ${lengthBytes} bytes arrived`
+        : `more than ${lengthBytes} bytes arrived`,
     );
   }
 }

@@ -102,7 +102,7 @@ test("cancelling asks first, and leaves the copy alone when told to", async () =
   const page = await visitor.signIn(`#/copies/${id}`);
   await page.getByRole("button", { name: "Cancel", exact: true }).click();
   await page.getByRole("dialog").getByText("Cancel this copy?").waitFor();
-  expect(await page.evaluate("document.activeElement.textContent")).toBe("Leave it");
+  expect(await page.evaluate("document.activeElement.textContent")).toBe("Go back");
   expect(await violations(page)).toEqual([]);
   await page.keyboard.press("Escape");
   await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
@@ -171,9 +171,9 @@ test("a dry run shows what would be copied and deleted, and is then done", async
   expect(await violations(page)).toEqual([]);
   await picture(page, "sync");
   expect(west.objects("backup").map(({ key }) => key)).toContain("trip/old.jpg");
-  await page.getByRole("button", { name: "Do it" }).click();
+  await page.getByRole("button", { name: "Run it" }).click();
   await page.getByText("Copy 2 keys to west:backup/trip/ and delete 1?").waitFor();
-  await page.getByRole("button", { name: "Do it" }).last().click();
+  await page.getByRole("button", { name: "Run it" }).last().click();
   await page.getByRole("heading", { name: /^east:photos/ }).waitFor();
   await untilPhase(page, "completed");
   await page.getByText(/^2 keys, 2 B$/).waitFor();
@@ -264,7 +264,7 @@ test("where no stream gets through, the page asks instead", async () => {
   const page = await visitor.signIn();
   await page.route("**/events**", (route) => route.fulfill({ status: 502, body: "" }));
   await page.goto(new URL(`/#/copies/${id}`, mesh.url).href);
-  await page.getByText("asked every 2 s").waitFor();
+  await page.getByText("polling every 2 s").waitFor();
   await page.getByRole("img", { name: /Map of 3 parts: .*in flight/ }).waitFor();
   gate.release();
   await untilPhase(page, "completed");

@@ -61,7 +61,7 @@ test("a check shows what the store can do, and is told to those who listen", asy
   await page.getByRole("status").getByText("west:backup as a destination: works").waitFor();
   const findings = panel.getByRole("region", { name: "Findings" });
   await findings.getByRole("cell", { name: "multipart", exact: true }).waitFor();
-  await findings.getByText("said yes, did not do it").first().waitFor();
+  await findings.getByText("accepted, not done").first().waitFor();
   expect(await violations(page)).toEqual([]);
   await picture(page, "stores");
   expect(west.objects("backup")).toEqual([]);

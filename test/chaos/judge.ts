@@ -110,7 +110,7 @@ export function isAnnouncedStray(
   const canList = !(plan.stores.west.options.without ?? []).includes("listMultipartUploads");
   // Once a part has been sent to it, its ID was known.
   const known = requests.some(({ operation, uploadId }) => operation === "UploadPart" && uploadId === id);
-  return !canList && !known && status.warnings.some((text) => /may be left/.test(text));
+  return !canList && !known && status.warnings.some((text) => /may have left an upload/.test(text));
 }
 
 function judgeIdentity({ ids, status, plan }: CopyEvidence, { listed }: Evidence, report: Report): void {

@@ -290,7 +290,7 @@ describe.each(pairs)("$title", (pair) => {
       const found = await headOf(name);
       expect(found).toMatchObject(DESCRIPTION);
       expect(withoutMark(found)).toEqual(renamed || source.name === "ceph" ? METADATA_OF_CEPH : METADATA);
-      const warning = 'The destination has taken "x-amz-meta-a-name.with_all" and does not show it';
+      const warning = 'The destination accepted "x-amz-meta-a-name.with_all" but does not return it';
       expect(statusOf(name).warnings).toEqual(renamed ? [warning] : []);
     }
     return renamed ? "yes, but `_` in a name becomes `-`, with a warning" : "yes";

@@ -199,7 +199,11 @@ describe("the judge acquits", () => {
       ),
     }),
     "an upload that cannot be listed, was never known and is warned of": run(
-      { status: status({ warnings: ["An upload … may be left: it cannot be looked for"] }) },
+      {
+        status: status({
+          warnings: ["CreateMultipartUpload … may have left an upload: uploads cannot be listed"],
+        }),
+      },
       {
         plan: {
           ...plan,

@@ -128,7 +128,7 @@ describe("cancel", () => {
         phase: "failed",
         object: OBJECT,
         failure: {
-          message: expect.stringMatching(/^The object is at the destination, whole and not verified: /),
+          message: expect.stringMatching(/^The object is at the destination, complete but not verified: /),
         },
       });
     },

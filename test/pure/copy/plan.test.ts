@@ -177,7 +177,7 @@ describe("planCopy()", () => {
 
   test("says what is wrong with a part size before it knows the object", () => {
     expect(checkPartSize(5_000_000, LIMITS)?.message).toBe(
-      "Cannot use parts of 5000000 bytes: the destination takes no part but the last below 5242880 bytes (5 MiB)",
+      "Cannot use parts of 5000000 bytes: the destination requires at least 5242880 bytes (5 MiB) in every part but the last",
     );
     expect(checkPartSize(200 * MIB, LIMITS)?.message).toBe(
       "Cannot use parts of 209715200 bytes: MAX_PART_MIB allows 99614720 bytes (95 MiB)",

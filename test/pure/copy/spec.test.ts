@@ -106,10 +106,10 @@ describe("parseCopyRequest()", () => {
     [{ ifBusy: "wait" }, `"ifBusy" ${option("fail", "queue")}`],
     [{ ifSourceChanges: "skip" }, `"ifSourceChanges" ${option("fail", "restart")}`],
     [{ metadata: "merge" }, `"metadata" ${option("preserve", "replace")}`],
-    [{ attributes: { contentType: "a\r\nx: y" } }, '"attributes.contentType" must not hold line breaks'],
-    [{ attributes: { meta: { a: "b\n" } } }, '"attributes.meta.a" must not hold line breaks'],
+    [{ attributes: { contentType: "a\r\nx: y" } }, '"attributes.contentType" must not contain line breaks'],
+    [{ attributes: { meta: { a: "b\n" } } }, '"attributes.meta.a" must not contain line breaks'],
     [{ attributes: { color: "x" } }, 'Unknown field "color" in "attributes"'],
-    [{ storageClass: "a\nb" }, '"storageClass" must not hold line breaks'],
+    [{ storageClass: "a\nb" }, '"storageClass" must not contain line breaks'],
     [
       { location: "mars" },
       '"location" must be one of wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr, me, not "mars"',
@@ -274,7 +274,7 @@ describe("resolveCopy()", () => {
       [
         400,
         "part_size_too_small",
-        "Cannot use parts of 5000000 bytes: the destination takes no part but the last below 5242880 bytes (5 MiB)",
+        "Cannot use parts of 5000000 bytes: the destination requires at least 5242880 bytes (5 MiB) in every part but the last",
       ],
     ],
     [

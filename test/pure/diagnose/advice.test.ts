@@ -17,8 +17,8 @@ const refusal = (
 test.each([
   ["a key that the store does not know", refusal("InvalidAccessKeyId"), /"accessKeyId" of STORE_EAST/],
   ["a wrong secret", refusal("SignatureDoesNotMatch"), /"secretAccessKey" of STORE_EAST/],
-  ["a clock", refusal("RequestTimeTooSkewed"), /clock has to be set/],
-  ["an expired token", refusal("ExpiredToken"), /temporary credentials have ended.*STORE_EAST/],
+  ["a clock", refusal("RequestTimeTooSkewed"), /set the store's clock/],
+  ["an expired token", refusal("ExpiredToken"), /temporary credentials have expired.*STORE_EAST/],
   ["a missing bucket", refusal("NoSuchBucket"), /no such bucket/],
   [
     "a wrong region",
@@ -46,7 +46,7 @@ test.each([
     /begin "endpoint" of STORE_EAST with https:/,
   ],
   ["an endpoint that sends elsewhere", refusal("http_308", { status: 308 }), /set the store's own address/],
-  ["a website in the store's place", refusal("bad_answer", { status: 200 }), /no S3 store/],
+  ["a website in the store's place", refusal("bad_answer", { status: 200 }), /not an S3 store/],
   [
     "a host that is not there",
     refusal("network", { status: null, message: "connection refused" }),
@@ -54,7 +54,7 @@ test.each([
   ],
   ["a certificate", refusal("network", { status: null, message: "TLS peer's certificate" }), /certificate/],
   ["a firewall", refusal("timeout", { status: null }), /reachable from the internet/],
-  ["an address with nothing of S3", refusal("http_404", { status: 404 }), /Nothing of S3/],
+  ["an address with nothing of S3", refusal("http_404", { status: 404 }), /no S3 API/],
 ])("%s", (_, error, sentence) => {
   expect(adviceFor("east", error)).toMatch(sentence);
 });

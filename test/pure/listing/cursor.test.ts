@@ -54,7 +54,7 @@ describe("a listing ends", () => {
 
   test("with an error where it is truncated and there is no token", () => {
     const { keys, end } = read([answer(["a"], { isTruncated: true })]);
-    expect(end).toBe("the list is truncated but has no NextContinuationToken to go on with");
+    expect(end).toBe("the list is truncated but has no NextContinuationToken to continue with");
     expect(keys).toEqual([]);
   });
 
@@ -76,7 +76,7 @@ describe("a listing ends", () => {
   test("with an error where ever new tokens lead to the same page again", () => {
     const pages = Array.from({ length: 100 }, (_, index) => truncated(["a", "b"], `token ${index}`));
     const { end, keys } = read(pages);
-    expect(end).toBe('the listing goes round in a circle: page 2 is page 1 again, with "a" as its first key');
+    expect(end).toBe('the listing goes in a circle: page 2 is page 1 again, with "a" as its first key');
     expect(keys).toEqual(["a", "b"]);
   });
 
@@ -85,13 +85,13 @@ describe("a listing ends", () => {
     const pages = Array.from({ length: 100 }, (_, index) =>
       truncated(round[index % 3] ?? [], `token ${index}`),
     );
-    expect(read(pages).end).toMatch(/^the listing goes round in a circle/);
+    expect(read(pages).end).toMatch(/^the listing goes in a circle/);
   });
 
   test("with an error where a key does not begin with the prefix", () => {
     const range = { ...RANGE, prefix: "p/" };
-    expect(read([answer(["p/a", "q"])], range).end).toBe('asked for the prefix "p/", the store lists "q"');
-    expect(read([answer([], { commonPrefixes: ["q/"] })], range).end).toMatch(/lists "q\/"$/);
+    expect(read([answer(["p/a", "q"])], range).end).toBe('asked for the prefix "p/", the store listed "q"');
+    expect(read([answer([], { commonPrefixes: ["q/"] })], range).end).toMatch(/listed "q\/"$/);
   });
 
   test("long listings are no circle", () => {
@@ -197,8 +197,10 @@ describe("V1", () => {
       'the list is truncated but does not move on: after "b" comes "b"',
     );
     expect(nextOf(v1([], { nextMarker: "a" }), RANGE, after("b"))).toMatch(/does not move on/);
-    expect(nextOf(v1([]))).toBe("the list is truncated but empty, without a marker to go on with");
-    expect(nextOf(v1(["b", "a"]))).toBe("the list is truncated and unsorted, without a marker to go on with");
+    expect(nextOf(v1([]))).toBe("the list is truncated but empty, without a marker to continue with");
+    expect(nextOf(v1(["b", "a"]))).toBe(
+      "the list is truncated and unsorted, without a marker to continue with",
+    );
   });
 });
 

@@ -185,7 +185,7 @@ test.each<[string, StoreOptions]>([
   await expect(readAll(s3)).rejects.toMatchObject({
     name: "S3Error",
     code: "unreadable_key",
-    message: expect.stringMatching(/cannot be read for sure: XML cannot carry its control characters/),
+    message: expect.stringMatching(/cannot be read reliably: XML cannot carry its control characters/),
   });
 });
 
@@ -257,7 +257,7 @@ describe("a listing that cannot be believed is an error, never a short listing",
     await expect(readAll(s3)).rejects.toMatchObject({
       code: "bad_answer",
       message:
-        'ListObjectsV2 of "bucket": the list is truncated but has no NextContinuationToken to go on with',
+        'ListObjectsV2 of "bucket": the list is truncated but has no NextContinuationToken to continue with',
     });
   });
 

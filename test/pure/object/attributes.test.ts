@@ -165,16 +165,16 @@ describe("attributeHeaders() names what the destination cannot hold", () => {
     [
       { "x-amz-website-redirect-location": "/x" },
       {},
-      'The destination has no website redirects: "/x" is lost',
+      'The destination does not support website redirects: "/x" is lost',
     ],
-    [{}, { tags: { a: "1" } }, 'The destination has no tags: "a=1" is lost'],
+    [{}, { tags: { a: "1" } }, 'The destination does not support tags: "a=1" is lost'],
     [
       { "x-amz-missing-meta": "2" },
       {},
-      "2 metadata entries of the source cannot be sent over HTTP and the store does not show them",
+      "2 metadata entries of the source do not fit into HTTP headers, and the store does not return them",
     ],
-    [{ "x-amz-object-lock-mode": "GOVERNANCE" }, {}, "The source's object lock is not carried over"],
-    [{ "x-amz-object-lock-legal-hold": "ON" }, {}, "The source's object lock is not carried over"],
+    [{ "x-amz-object-lock-mode": "GOVERNANCE" }, {}, "The source's object lock is not copied"],
+    [{ "x-amz-object-lock-legal-hold": "ON" }, {}, "The source's object lock is not copied"],
   ] as const)("%j %j", (source, changes, loss) => {
     const { headers, losses } = write(source, { profile: r2, ...changes });
     expect(losses).toEqual([loss]);
@@ -232,7 +232,7 @@ describe("droppable() is the header that a refusal is about", () => {
 
   test("says what is lost, with its value and the store's code", () => {
     expect(droppable(headers, refusal("InvalidStorageClass", 400))?.loss).toBe(
-      'The destination does not take the storage class "GLACIER_IR" (InvalidStorageClass)',
+      'The destination does not accept the storage class "GLACIER_IR" (InvalidStorageClass)',
     );
   });
 });
@@ -253,8 +253,8 @@ describe("unshownAttributes()", () => {
       "x-amz-meta-c": "2",
     });
     expect(unshownAttributes(sent, shown)).toEqual([
-      'The destination has taken "cache-control" and does not show it',
-      'The destination has taken "x-amz-meta-a_b" and does not show it',
+      'The destination accepted "cache-control" but does not return it',
+      'The destination accepted "x-amz-meta-a_b" but does not return it',
     ]);
   });
 

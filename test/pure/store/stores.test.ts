@@ -130,8 +130,8 @@ describe("readStores() says what is wrong", () => {
   test.each([
     ["s3.example.com", "is not a URL; expected one like https://s3.eu-central-1.amazonaws.com"],
     ["", "is not a URL; expected one like https://s3.eu-central-1.amazonaws.com"],
-    ["https://me:pw@s3.example.com", "must not hold a user name or password"],
-    ["https://me@s3.example.com", "must not hold a user name or password"],
+    ["https://me:pw@s3.example.com", "must not contain a user name or password"],
+    ["https://me@s3.example.com", "must not contain a user name or password"],
     ["ftp://s3.example.com", "must begin with https://"],
     ["https://s3.example.com/bucket", bare],
     ["https://s3.example.com?x=1", bare],
@@ -139,11 +139,11 @@ describe("readStores() says what is wrong", () => {
     ["https://s3.example.com/cdn-cgi/local/r2/s3", bare],
     [
       "http://s3.example.com",
-      'is http://, which only loopback hosts may be: use https://, or set "allowInsecure": true',
+      'is http://, which is allowed for loopback hosts only: use https://, or set "allowInsecure": true',
     ],
     [
       "http://127.0.0.1.example.com",
-      'is http://, which only loopback hosts may be: use https://, or set "allowInsecure": true',
+      'is http://, which is allowed for loopback hosts only: use https://, or set "allowInsecure": true',
     ],
     [
       "https://x.mrap.accesspoint.s3-global.amazonaws.com",
@@ -273,7 +273,7 @@ describe("findStore()", () => {
       expect(problemOf(name)).toEqual([
         400,
         "unknown_store",
-        `There is no store "${name}"; configured are: a, b (a store "x" is the secret STORE_X)`,
+        `There is no store "${name}"; configured stores: a, b (a store "x" is the secret STORE_X)`,
       ]);
     }
   });

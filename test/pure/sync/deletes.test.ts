@@ -44,7 +44,7 @@ describe("nothing is deleted", () => {
     expect(judgeDeletes(RULES, counted(0, 0, 0), DENIED)).toEqual({ do: "nothing" });
   });
 
-  test("when a listing did not come to its end, whatever else is allowed", () => {
+  test("when a listing did not finish, whatever else is allowed", () => {
     const rules: DeleteRules = { ...RULES, allowEmptySource: true, maxDeletes: { kind: "share", share: 1 } };
     expect(judgeDeletes(rules, counted(90, 100, 10), DENIED)).toMatchObject({
       do: "refuse",

@@ -109,7 +109,7 @@ describe("copyResult()", () => {
     [
       "a skipped copy does not claim to have copied",
       { ...ended, phase: "completed", skipped: true },
-      ["skipped: the destination has an object of this name"],
+      ["skipped: the destination already has an object with this key"],
     ],
     [
       "a failed copy says why, in the store's words",
@@ -160,7 +160,7 @@ describe("syncLine() and syncResult()", () => {
       syncResult({ ...SYNC, phase: "finished_with_errors", endedAt: "2026-11-25T12:02:05.000Z" }),
     ).toEqual([
       "finished_with_errors: copied 500 (1.2 GiB), deleted 0, skipped 100, failed 10 in 2 min 5 s",
-      "next: GET /syncs/id-2/report says why, POST /syncs/id-2/retry takes up what failed",
+      "next: GET /syncs/id-2/report says why, POST /syncs/id-2/retry retries what failed",
     ]);
   });
 });

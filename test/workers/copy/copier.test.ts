@@ -115,7 +115,7 @@ test("a source that ends a body of no declared length too early is named for it,
   const status = await mesh.copy(copyOf("ends early"));
   expect(status).toMatchObject({ phase: "completed", parts: { failedAttempts: 1 } });
   const failed = status.timeline.find(({ event }) => event === "part_failed");
-  expect(failed?.detail).toContain("GetObject of part 1: 99900 of 100000 bytes came");
+  expect(failed?.detail).toContain("GetObject of part 1: 99900 of 100000 bytes arrived");
   expectEqualBytes("ends early");
 });
 

@@ -186,8 +186,8 @@ test.for(SIZES)("what the destination refuses is left out, once and by name (%s)
   const status = await mesh.copy(request(key, "plain"));
   expect(status.phase).toBe("completed");
   expect(status.warnings).toEqual([
-    'The destination does not take the storage class "STANDARD_IA" (InvalidStorageClass)',
-    expect.stringMatching(/^The destination does not take tags ".*" \(NotImplemented\)$/),
+    'The destination does not accept the storage class "STANDARD_IA" (InvalidStorageClass)',
+    expect.stringMatching(/^The destination does not accept tags ".*" \(NotImplemented\)$/),
   ]);
   const copied = plain.get("destination", key)?.attributes;
   expect(copied).toMatchObject({ contentType: FULL.contentType, tags: [], storageClass: "STANDARD" });
@@ -374,7 +374,7 @@ test("metadata that is just not too large takes the place of our mark", async ()
   const status = await mesh.copy(request("fits", "lean"));
   expect(status).toMatchObject({
     phase: "completed",
-    warnings: [expect.stringContaining("bears no copy ID")],
+    warnings: [expect.stringContaining("carries no copy ID")],
   });
   expect(lean.get("destination", "fits")?.attributes.metadata).toEqual({ a: "x".repeat(99) });
 });
@@ -390,7 +390,7 @@ test("what the source cannot or does not show is named", async () => {
   expect(status.phase).toBe("completed");
   expect(status.warnings).toEqual([
     expect.stringContaining("2 metadata entries of the source"),
-    "The source's object lock is not carried over",
+    "The source's object lock is not copied",
   ]);
   expect(west.get("destination", "hidden")?.attributes.headers).toEqual({});
 });

@@ -168,7 +168,7 @@ test.for<[path: string, detail: string]>([
   ["/copies?limit=0", '"limit" must be a whole number from 1 to 500, not "0"'],
   ["/copies?limit=501", '"limit" must be a whole number from 1 to 500, not "501"'],
   ["/copies?limit=ten", '"limit" must be a whole number from 1 to 500, not "ten"'],
-  ["/copies?cursor=yesterday", '"cursor" must be the "next" of a page before, not "yesterday"'],
+  ["/copies?cursor=yesterday", '"cursor" must be the "next" of an earlier page, not "yesterday"'],
 ])("GET %s is refused", async ([path, detail]) => {
   const answer = await mesh.call("GET", path);
   expect([answer.status, answer.body["code"], answer.body["detail"]]).toEqual([
@@ -323,5 +323,5 @@ test("a copy that never was is not found", async () => {
 test("an unknown route names itself", async () => {
   const answer = await mesh.call("PATCH", "/copies");
   expect([answer.status, answer.body["code"]]).toEqual([404, "no_such_route"]);
-  expect(answer.body["detail"]).toBe("There is no PATCH /copies; GET / lists what there is");
+  expect(answer.body["detail"]).toBe("There is no PATCH /copies; GET / lists the routes");
 });

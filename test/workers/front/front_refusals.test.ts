@@ -45,7 +45,7 @@ interface Refusal {
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const CONFIGURED =
-  "configured are: archive, east, fenced, forger, half, junk, nourl, pathy, plain, query, stranger, twin, typo, user, " +
+  "configured stores: archive, east, fenced, forger, half, junk, nourl, pathy, plain, query, stranger, twin, typo, user, " +
   'virtual, west (a store "x" is the secret STORE_X)';
 
 const refusals: readonly Refusal[] = [
@@ -97,7 +97,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       400,
       "part_size_too_small",
-      "Cannot use parts of 5000000 bytes: the destination takes no part but the last below 5242880 bytes (5 MiB)",
+      "Cannot use parts of 5000000 bytes: the destination requires at least 5242880 bytes (5 MiB) in every part but the last",
     ],
   },
   {
@@ -285,7 +285,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       503,
       "store_misconfigured",
-      'Cannot use STORE_PLAIN: "endpoint" is http://, which only loopback hosts may be: use https://, or set ' +
+      'Cannot use STORE_PLAIN: "endpoint" is http://, which is allowed for loopback hosts only: use https://, or set ' +
         '"allowInsecure": true',
     ],
   },
@@ -295,7 +295,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       503,
       "store_misconfigured",
-      'Cannot use STORE_USER: "endpoint" must not hold a user name or password',
+      'Cannot use STORE_USER: "endpoint" must not contain a user name or password',
     ],
   },
   {

@@ -172,7 +172,7 @@ test.for<[name: string, bindings: Record<string, string>, shown: Record<string, 
   [
     "a password",
     { NOTIFY_URL: "https://me:pass@hooks.example.com/", NOTIFY_SECRET: SECRET },
-    { state: "misconfigured", error: "NOTIFY_URL must not hold a user name or password" },
+    { state: "misconfigured", error: "NOTIFY_URL must not contain a user name or password" },
   ],
   [
     "no secret",

@@ -203,7 +203,7 @@ describe("while a run is going", () => {
       startedAt: null,
       detail: `copy ${waiting[2]?.copyId} is still going`,
     });
-    expect(waiting[0]?.detail).toBe(`the run due at ${at(1).toISOString()} is waiting already`);
+    expect(waiting[0]?.detail).toBe(`the run due at ${at(1).toISOString()} is already waiting`);
     gate.release();
     // No event comes: the end of the first run is what starts the second.
     await expect

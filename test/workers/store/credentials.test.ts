@@ -166,7 +166,7 @@ test.for(cancelScenes)(
       // The object is there: what cannot be done any more is to prove it.
       expect(status).toMatchObject({
         phase: "failed",
-        failure: { message: expect.stringContaining("whole and not verified") as unknown },
+        failure: { message: expect.stringContaining("complete but not verified") as unknown },
       });
       expect(west.bytes("destination", key).equals(east.bytes("source", key))).toBe(true);
     } else {

@@ -58,7 +58,7 @@ test("a size that does not pass ends the row, and the advice stays below it", as
     [false, 9],
   ]);
   expect(body.advice["MAX_PART_MIB"]).toBe(7);
-  expect(body.notes.join()).toMatch(/A body of 9 MiB does not pass from a Worker/);
+  expect(body.notes.join()).toMatch(/A Worker could not send a body of 9 MiB/);
 });
 
 test("curl gets it as text when it asks for that", async () => {

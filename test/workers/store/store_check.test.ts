@@ -113,7 +113,12 @@ const seen: readonly (readonly [Kind, Record<string, string>, Record<string, unk
   ["raw", { "dot segments": "yes", "awkward keys": "yes" }, { signedPath: "raw" }],
   [
     "poor",
-    { tags: "refused", "copy inside": "refused", "part copy inside": "refused", "list parts": "refused" },
+    {
+      tags: "refused",
+      "server-side copy": "refused",
+      "server-side part copy": "refused",
+      "list parts": "refused",
+    },
     { tags: false, copyObject: false, uploadPartCopy: false },
   ],
   ["summing", { checksums: "yes" }, { checksums: ["crc64nvme"], checksumMode: true }],
@@ -144,7 +149,7 @@ test("what a secret says wrongly is told apart from what is used", async () => {
   const headers = { accept: "text/plain" };
   const { text } = await mesh.call("POST", "/stores/stubborn/check", { body: { bucket: "bucket" }, headers });
   expect(text).toContain(
-    'Otherwise than "profile" of STORE_STUBBORN says, which counts until it is changed there:\n' +
+    'Differs from "profile" of STORE_STUBBORN, which takes precedence until it is changed there:\n' +
       '  {"md5Etag":true,"tags":true}\n',
   );
 });
@@ -159,7 +164,7 @@ test.for(["AccessDenied", "InternalError", "SlowDown"] as const)(
     expect(outcomes(body)).toMatchObject({
       tags: "refused",
       "website redirect": "refused",
-      "copy inside": "refused",
+      "server-side copy": "refused",
     });
     expect(body.profile).toEqual({ checksumMode: true, conditionalPut: true, conditionalComplete: true });
   },
@@ -176,7 +181,7 @@ test("tags are unknown to a store only if it knows neither how to write nor how 
 
 test("a copy inside a service without tags is asked for without a word of tags", async () => {
   const { body } = await check("tagless");
-  expect(outcomes(body)).toMatchObject({ "copy inside": "yes" });
+  expect(outcomes(body)).toMatchObject({ "server-side copy": "yes" });
   expect(body.profile).toMatchObject({ tags: false });
 });
 
@@ -192,7 +197,11 @@ test("a checksum that only whole uploads get is none that a copy may wait for", 
 test("with a customer's key every question carries it, and an ETag is not taken for an MD5", async () => {
   const { body } = await check("keyed");
   expect(body.ok).toBe(true);
-  expect(outcomes(body)).toMatchObject({ checksums: "no", "copy inside": "yes", "part copy inside": "yes" });
+  expect(outcomes(body)).toMatchObject({
+    checksums: "no",
+    "server-side copy": "yes",
+    "server-side part copy": "yes",
+  });
   expect(body.profile).toMatchObject({ md5Etag: false, checksumMode: true });
 });
 
@@ -223,9 +232,7 @@ test("the usual mistakes are told in words that say what to change", async () =>
 test("a wrong region is found out and told, and the rest is checked all the same", async () => {
   const { body } = await check("other_region");
   expect(body.ok).toBe(true);
-  expect(body.advice.join()).toMatch(
-    /lives in us-east-1 and "region" of store "other_region" is eu-nowhere-1/,
-  );
+  expect(body.advice.join()).toMatch(/is in us-east-1, but "region" of store "other_region" is eu-nowhere-1/);
 });
 
 test("a permission that is missing is named by its name in a policy", async () => {
@@ -263,8 +270,8 @@ test("curl gets a table when it asks for text, and a form is as good as JSON", a
   expect(status).toBe(200);
   expect(text).toMatch(/^opaque:bucket as a destination: works\n/);
   expect(text).toMatch(/ {2}put +yes +PutObject; the ETag is the store's own\n/);
-  expect(text).toMatch(/Otherwise than is assumed of its provider:\n {2}\{.*"md5Etag":false.*\}\n/);
-  expect(text).toMatch(/begin from now on go by it; DELETE \/stores\/opaque\/check forgets it\.\n$/);
+  expect(text).toMatch(/Differs from the provider's defaults:\n {2}\{.*"md5Etag":false.*\}\n/);
+  expect(text).toMatch(/will use it; DELETE \/stores\/opaque\/check forgets it\.\n$/);
 });
 
 test("the bucket may be left out where the store has but one, and is checked where it has a fence", async () => {
