@@ -100,7 +100,7 @@ export class Coordinator extends DurableObject<Env> {
       if (isWatch(action)) return watch(this.#audience, action, request);
       if (action === "parts") return this.#answerParts(url.searchParams);
       if (action === "pause" || action === "resume" || action === "cancel") {
-        this.#record.record({ type: action }, action);
+        this.#record.applyEvent({ type: action }, action);
         if (action === "resume") this.#record.debts.tryNow(Date.now());
         await this.ctx.storage.setAlarm(Date.now());
         this.#audience.changed();
@@ -158,7 +158,7 @@ export class Coordinator extends DurableObject<Env> {
   /** The registry's word that the copy before this one at the same destination has ended. */
   async recheckQueue(): Promise<void> {
     if (this.#record.find() === null) return;
-    this.#record.record({ type: "recheckQueue" });
+    this.#record.applyEvent({ type: "recheckQueue" });
     await this.ctx.storage.setAlarm(Date.now());
   }
 
@@ -342,12 +342,12 @@ export class Coordinator extends DurableObject<Env> {
     const { id, job } = this.#record.load();
     const behind = await this.ctx.exports.Registry.getByName("registry").whoIsAhead(id);
     if (behind === null) {
-      this.#record.record({ type: "isNext" });
+      this.#record.applyEvent({ type: "isNext" });
       return;
     }
     const isNews = job.phase === "queued" && job.behind !== behind;
     const recheckAtMs = Date.now() + QUEUE_RECHECK_MS;
-    this.#record.record({ type: "notYet", behind, recheckAtMs }, isNews ? "queued_behind" : null, behind);
+    this.#record.applyEvent({ type: "notYet", behind, recheckAtMs }, isNews ? "queued_behind" : null, behind);
   }
 
   #news({ job }: Copy): string {

@@ -18,7 +18,7 @@ import { Problem } from "./http/problem.ts";
 import { log } from "./log.ts";
 import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./object/attributes.ts";
 import { fullObjectChecksums } from "./object/checksum.ts";
-import { type HeadFacts, compareHeads } from "./object/compare.ts";
+import { type ObjectHead, compareHeads } from "./object/compare.ts";
 import { type ProofPlan, canProve, conclude, planProof } from "./object/proof.ts";
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
@@ -186,15 +186,15 @@ class ObjectCopy {
     const stores = { source: this.#source.store.profile, destination: this.#destination.store.profile };
     const headers = await headIfAny(this.#destination, this.#to).catch(destinationError);
     if (headers === null) return null;
-    const held = factsOf(headers);
+    const held = objectHead(headers);
     // What the listing tells of the source is mostly enough; its checksums and encryption cost a HEAD.
-    const listed = { etag, sizeBytes, isEncryptedWithKey: false, checksums: [], record: null };
+    const listed = { etag, sizeBytes, isEncryptedWithKey: false, checksums: [], mark: null };
     let verdict = compareHeads(mode, stores, listed, held);
     const mayGain =
       verdict.kind === "different" && verdict.reason === "unproved" && held.checksums.length > 0;
     if (mode === "checksum" || (mode === "auto" && mayGain)) {
       const { headers: own } = await headObject(this.#source, this.#from).catch(sourceError);
-      verdict = compareHeads(mode, stores, factsOf(own), held);
+      verdict = compareHeads(mode, stores, objectHead(own), held);
     }
     return verdict.kind === "equal" ? { kind: "same", etag: held.etag ?? "", proof: verdict.proof } : null;
   }
@@ -468,13 +468,13 @@ function failureOf(error: unknown): Failure {
   throw error;
 }
 
-function factsOf(headers: Headers): HeadFacts {
+function objectHead(headers: Headers): ObjectHead {
   return {
     etag: headers.get("etag"),
     sizeBytes: Number(headers.get("content-length") ?? Number.NaN),
     isEncryptedWithKey: isEncryptedWithKey(headers),
     checksums: fullObjectChecksums(headers),
-    record: markedSourceEtag(headers),
+    mark: markedSourceEtag(headers),
   };
 }
 

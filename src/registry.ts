@@ -241,12 +241,12 @@ export class Registry extends DurableObject<Env> {
     table: "copies" | "syncs",
     id: string,
     { phase, endedAtMs, counters, news }: Omit<Report, "orphans">,
-    record: () => void,
+    write: () => void,
   ): Promise<void> {
     const now = Date.now();
     const due = this.ctx.storage.transactionSync(() => {
       const row = this.#sql.exec(`SELECT phase, schedule FROM ${table} WHERE id = ?`, id).toArray()[0];
-      record();
+      write();
       this.#metrics.take(id, counters);
       // A report whose answer was lost comes again: it is no second end, and is told once.
       const isNews = row?.["phase"] !== phase;

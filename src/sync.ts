@@ -130,7 +130,7 @@ export class Sync extends DurableObject<Env> {
         case "pause":
         case "resume":
         case "cancel":
-          this.#record.apply({ type: action }, action);
+          this.#record.applyEvent({ type: action }, action);
           await this.ctx.storage.setAlarm(Date.now());
           break;
         case "retry":
@@ -189,7 +189,7 @@ export class Sync extends DurableObject<Env> {
     if (phase === "finished_with_errors") {
       this.#record.transaction(() => {
         this.#record.newRound();
-        this.#record.apply({ type: "retry" }, "retry");
+        this.#record.applyEvent({ type: "retry" }, "retry");
       });
     } else if (phase === "completed" || phase === "failed" || phase === "cancelled") {
       throw new Problem(
@@ -232,7 +232,7 @@ export class Sync extends DurableObject<Env> {
     const { leased } = this.#record.batches.totals();
     for (const report of claim.finished) this.#hear(report, leased, now);
     const settled = this.#record.batches
-      .record(claim)
+      .takeReports(claim)
       .map(({ objects, outcomes }) =>
         settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
       );
@@ -242,12 +242,12 @@ export class Sync extends DurableObject<Env> {
       this.#record.batches.add(again.objects, again.notBeforeMs);
       this.#record.large.add(large);
       if (runFailure !== null)
-        this.#record.apply({ type: "runFailed", failure: runFailure }, "run_failed", runFailure.message);
+        this.#record.applyEvent({ type: "runFailed", failure: runFailure }, "run_failed", runFailure.message);
     }
     if (this.#record.failures() > MAX_FAILURES) {
       const message = `More than ${MAX_FAILURES} keys have failed; the report says why each did`;
       const failure = meshFailure("too_many_failures", message, "sync");
-      this.#record.apply({ type: "runFailed", failure }, "too_many_failures");
+      this.#record.applyEvent({ type: "runFailed", failure }, "too_many_failures");
     }
   }
 

@@ -88,7 +88,7 @@ export class Dispatch {
       const health = new HealthBook(this.#record.healths());
       this.#hear(claim, before, now);
       const { phase } = workOf(this.#record.load().job);
-      const failure = parts.record(claim, { now, random, health, isCompleting: phase !== "uploading" });
+      const failure = parts.takeReports(claim, { now, random, health, isCompleting: phase !== "uploading" });
       if (claim.finished.length > 0) this.#record.saveHealths(health.healths);
       if (failure !== null) this.#partFailed(failure);
       const copy = this.#record.load();
@@ -148,12 +148,12 @@ export class Dispatch {
     const exists = failure.code === "PreconditionFailed" && failure.side === "destination";
     if (exists && upload.kind === "whole") {
       const conflict = { ...failure, code: "destination_exists" };
-      this.#record.record(
+      this.#record.applyEvent(
         { type: "conflict", failure: conflict, skip: object.ifExists === "skip" },
         "destination_exists",
       );
     } else if (object.via === "server" && failure.code !== "source_changed" && saysNo(failure)) {
-      this.#record.record({ type: "streamInstead" }, "stream_instead", failure.message);
+      this.#record.applyEvent({ type: "streamInstead" }, "stream_instead", failure.message);
     } else if (failure.code === "BadDigest" && object.proof.contentMd5 !== null) {
       // Three times other bytes than the source's ETag says: perhaps that ETag is no MD5. Our own digest will
       // tell.
@@ -163,9 +163,9 @@ export class Dispatch {
         contentMd5: null,
         digests: ["md5" as const],
       };
-      this.#record.record({ type: "sentAgain", proof }, "sent_again", failure.message);
+      this.#record.applyEvent({ type: "sentAgain", proof }, "sent_again", failure.message);
     } else if (!(upload.kind === "whole" && dropHeader(this.#record, object.headers, failure))) {
-      this.#record.record({ type: "partFailed", failure });
+      this.#record.applyEvent({ type: "partFailed", failure });
     }
   }
 

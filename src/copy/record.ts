@@ -110,7 +110,7 @@ export class CopyRecord {
   }
 
   /** Applies an event and saves what it changes. @param label of the timeline entry, null for none */
-  record(event: Event, label: string | null = null, detail: string | null = null): Copy {
+  applyEvent(event: Event, label: string | null = null, detail: string | null = null): Copy {
     return this.transaction(() => {
       const copy = this.load();
       const job = apply(copy.job, event);

@@ -116,14 +116,14 @@ export class Steps {
       case "refused":
         return this.#failed(prepared.failure);
       case "conflict":
-        this.#record.record(
+        this.#record.applyEvent(
           { type: "conflict", failure: prepared.failure, skip: spec.ifExists === "skip" },
           "destination_exists",
         );
         return;
       case "ready":
         for (const warning of prepared.warnings) this.#record.warn(warning);
-        this.#record.record(
+        this.#record.applyEvent(
           { type: "sized", object: prepared.object },
           "sized",
           describePlan(prepared.object),
@@ -136,14 +136,14 @@ export class Steps {
   async #createUpload({ headers }: Prepared): Promise<void> {
     const { spec } = this.#record.load();
     const destination = this.#destination();
-    this.#record.record({ type: "createSending", now: Date.now() });
+    this.#record.applyEvent({ type: "createSending", now: Date.now() });
     await this.#record.onDisk();
     try {
       const { uploadId } = await createMultipartUpload(destination, spec.destination, headers);
-      this.#record.record({ type: "created", uploadId }, "upload_created");
+      this.#record.applyEvent({ type: "created", uploadId }, "upload_created");
     } catch (error) {
       const failure = failureOf(error, "destination");
-      if (isRefusal(failure)) this.#record.record({ type: "swept" });
+      if (isRefusal(failure)) this.#record.applyEvent({ type: "swept" });
       if (!dropHeader(this.#record, headers, failure)) throw error;
     }
   }
@@ -163,7 +163,7 @@ export class Steps {
         this.#record.debts.add({ kind: "upload", uploadId }, failure, Date.now(), Math.random());
       }
     }
-    this.#record.record({ type: "swept" });
+    this.#record.applyEvent({ type: "swept" });
   }
 
   async #strays(destination: S3, sentAtMs: number): Promise<string[]> {
@@ -191,7 +191,7 @@ export class Steps {
     const same =
       bareEtag(etag) === bareEtag(sourceEtag) && Number(headers.get("content-length")) === plan.sizeBytes;
     if (same) {
-      this.#record.record({ type: "sourceSame" }, "source_unchanged");
+      this.#record.applyEvent({ type: "sourceSame" }, "source_unchanged");
       return;
     }
     const message = `The source has changed: its ETag was ${sourceEtag} when the copy began and is ${etag} now`;
@@ -209,7 +209,7 @@ export class Steps {
       const { lost } = parts.totals();
       const found = parts.settleLost(listed ?? [], work.object.proof.digests.length > 0, Date.now());
       timeline.add(Date.now(), "lost_parts_found", `${found} of ${lost} are at the store`);
-      this.#record.record({ type: "partsFound" });
+      this.#record.applyEvent({ type: "partsFound" });
     });
   }
 
@@ -238,7 +238,7 @@ export class Steps {
       return this.#failed(meshFailure("proof_impossible", NO_PROOF, "checkParts"));
     }
     if (mismatch === null) {
-      this.#record.record({ type: "partsChecked" }, "parts_checked");
+      this.#record.applyEvent({ type: "partsChecked" }, "parts_checked");
       return;
     }
     // Once more, with digests of every part: either it was an accident, or the source's word is no MD5 after
@@ -251,7 +251,7 @@ export class Steps {
     this.#record.transaction(() => {
       this.#record.parts.reopenAll();
       const proof = { ...object.proof, digests };
-      this.#record.record({ type: "sentAgain", proof }, "sent_again", mismatch);
+      this.#record.applyEvent({ type: "sentAgain", proof }, "sent_again", mismatch);
     });
   }
 
@@ -268,10 +268,10 @@ export class Steps {
         "An object with this key appeared at the destination",
         "HeadObject",
       );
-      this.#record.record({ type: "conflict", failure, skip: ifExists === "skip" }, "destination_exists");
+      this.#record.applyEvent({ type: "conflict", failure, skip: ifExists === "skip" }, "destination_exists");
       return;
     }
-    const { job } = this.#record.record({ type: "completeSending" }, "complete_sent");
+    const { job } = this.#record.applyEvent({ type: "completeSending" }, "complete_sent");
     const work = workOf(job);
     // Cancelled while we looked for another's object: what is not on disk as sent must not be sent.
     if (work.phase !== "completing" || !work.call.sent) return;
@@ -282,13 +282,17 @@ export class Steps {
         parts,
         onlyIfAbsent: conditional,
       });
-      this.#record.record({ type: "completed", etag }, "upload_completed");
+      this.#record.applyEvent({ type: "completed", etag }, "upload_completed");
     } catch (error) {
       const failure = failureOf(error, "destination");
       if (failure.code === "InvalidPart" && (await this.#putPartsRight(uploadId))) {
-        this.#record.record({ type: "partsRefused", failure, ...chance() }, "parts_refused", failure.message);
+        this.#record.applyEvent(
+          { type: "partsRefused", failure, ...chance() },
+          "parts_refused",
+          failure.message,
+        );
       } else if (isRefusal(failure)) {
-        this.#record.record(
+        this.#record.applyEvent(
           { type: "completeRefused", failure, ...chance() },
           "complete_refused",
           failure.message,
@@ -311,7 +315,7 @@ export class Steps {
           // Nobody has reported the one PutObject that made it.
           if (object.plan.kind === "whole")
             this.#record.parts.finishWhole(etag, object.plan.sizeBytes, Date.now());
-          this.#record.record({ type: "objectFound", etag }, "object_found");
+          this.#record.applyEvent({ type: "objectFound", etag }, "object_found");
         });
         return;
       }
@@ -323,7 +327,7 @@ export class Steps {
     }
     const uploadGone =
       uploadId !== null && (await lookForUpload(destination, spec.destination, uploadId)) === "gone";
-    this.#record.record({ type: "objectAbsent", uploadGone });
+    this.#record.applyEvent({ type: "objectAbsent", uploadGone });
   }
 
   // 7. The proof, from what the destination itself says.
@@ -363,13 +367,13 @@ export class Steps {
       return this.#failed(meshFailure("proof_impossible", NO_PROOF, "HeadObject"));
     }
     for (const loss of unshownAttributes(object.headers, headers)) this.#record.warn(loss);
-    this.#record.record({ type: "verified", etag, proof: verdict.proof }, "verified", verdict.proof);
+    this.#record.applyEvent({ type: "verified", etag, proof: verdict.proof }, "verified", verdict.proof);
   }
 
   // 8. The end without an object. The coordinator has seen to it that no part is in flight.
   async #abort(uploadId: string): Promise<void> {
     await endUpload(this.#destination(), this.#record.load().spec.destination, uploadId);
-    this.#record.record({ type: "aborted" }, "upload_aborted");
+    this.#record.applyEvent({ type: "aborted" }, "upload_aborted");
   }
 
   /**
@@ -466,7 +470,7 @@ export class Steps {
   }
 
   #failed(failure: Failure): void {
-    this.#record.record({ type: "stepFailed", failure, ...chance() }, "step_failed", failure.message);
+    this.#record.applyEvent({ type: "stepFailed", failure, ...chance() }, "step_failed", failure.message);
   }
 
   #source(): S3 {
@@ -503,7 +507,7 @@ export function dropHeader(record: CopyRecord, headers: Prepared["headers"], fai
   if (dropped === null) return false;
   record.transaction(() => {
     record.warn(dropped.loss);
-    record.record({ type: "headerDropped", header: dropped.name }, "attribute_dropped", dropped.loss);
+    record.applyEvent({ type: "headerDropped", header: dropped.name }, "attribute_dropped", dropped.loss);
   });
   return true;
 }

@@ -6,8 +6,8 @@
 // - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which
 //   encryption with a key, other part boundaries and many stores do not follow. So equal ETags of MD5 form,
 //   at stores that follow the rule, are equal; all else is open.
-// - The record: whoever copies puts the source's ETag into the destination's metadata (attributes.ts,
-//   copyMark(); read by markedSourceEtag()). While source ETag and size are those of the record, the content
+// - The mark: a copy puts the source's ETag into the destination's metadata (attributes.ts,
+//   copyMark(); read by markedSourceEtag()). While source ETag and size are those of the mark, the content
 //   is what was copied, whatever the destination's own ETag is. That makes a second run copy nothing. A copy
 //   must always set it anew and never take it over from the source's metadata, where it would name a source
 //   further back.
@@ -70,7 +70,7 @@ export function compareListed(
 }
 
 /** One side as its HEAD tells of it. */
-export interface HeadFacts {
+export interface ObjectHead {
   readonly etag: string | null;
   readonly sizeBytes: number;
   /** KMS or a customer's key: the ETag is no MD5. */
@@ -78,15 +78,15 @@ export interface HeadFacts {
   /** Full-object checksums only; a composite one says nothing of an object with other parts. */
   readonly checksums: readonly Checksum[];
   /** The source ETag that its mark names (attributes.ts). */
-  readonly record: string | null;
+  readonly mark: string | null;
 }
 
 /** Decides for good. @param destination null: it was gone when it was asked for */
 export function compareHeads(
   mode: CompareMode,
   stores: Stores,
-  source: HeadFacts,
-  destination: HeadFacts | null,
+  source: ObjectHead,
+  destination: ObjectHead | null,
 ): Exclude<Comparison, { kind: "undecided" }> {
   if (destination === null) return { kind: "different", reason: "absent" };
   if (source.sizeBytes !== destination.sizeBytes) return { kind: "different", reason: "size" };
@@ -100,16 +100,16 @@ export function compareHeads(
     const verdict = compareChecksums(source.checksums, destination.checksums);
     if (verdict !== null) return verdict;
   }
-  if (mode !== "checksum" && source.etag !== null && destination.record === sourceEtagRecord(source.etag)) {
+  if (mode !== "checksum" && source.etag !== null && destination.mark === sourceEtagMark(source.etag)) {
     return { kind: "equal", proof: "record" };
   }
   return { kind: "different", reason: "unproved" };
 }
 
 /**
- * The record's value: the ETag as it is compared, which is without quotes and without the mark of a weak one.
+ * The mark's value: the ETag as it is compared, which is without quotes and without the "W/" of a weak one.
  */
-export function sourceEtagRecord(etag: string): string {
+export function sourceEtagMark(etag: string): string {
   return bareEtag(etag);
 }
 

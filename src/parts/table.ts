@@ -74,7 +74,7 @@ export class PartTable {
    * @param context.health of the stores; takes in every report
    * @returns the failure that ends the copy, if a part has failed for good
    */
-  record({ lane, finished, running }: PartClaim, context: ReportContext): Failure | null {
+  takeReports({ lane, finished, running }: PartClaim, context: ReportContext): Failure | null {
     let final: Failure | null = null;
     for (const report of finished) final = this.#recordReport(report, context) ?? final;
     // What this lane was given and neither runs nor reports was lost with an earlier event of it.

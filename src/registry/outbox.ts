@@ -84,12 +84,12 @@ export class Outbox {
       due.map(async (row) => {
         const notice = { id: String(row["id"]), body: String(row["body"]) };
         const delivery = await deliver(notice, receiver, Date.now());
-        this.#record(notice, Number(row["failed_attempts"]), delivery, settle);
+        this.#settleDelivery(notice, Number(row["failed_attempts"]), delivery, settle);
       }),
     );
   }
 
-  #record({ id }: Notice, failedBefore: number, delivery: Delivery, settle: Settle): void {
+  #settleDelivery({ id }: Notice, failedBefore: number, delivery: Delivery, settle: Settle): void {
     const takeOut = () => void this.#sql.exec("DELETE FROM notices WHERE id = ?", id);
     if (delivery.kind === "delivered") return settle("delivered", takeOut);
     const failedAttempts = failedBefore + 1;

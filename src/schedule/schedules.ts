@@ -213,12 +213,12 @@ export class Schedules {
         this.#wait(row, dueMs, started);
         return null;
       }
-      this.#record(name, dueMs, { outcome: "started", detail: null, now, started });
+      this.#addRun(name, dueMs, { outcome: "started", detail: null, now, started });
       return started;
     } catch (error) {
       // The configuration has changed since the schedule was made; its owner reads why in the runs.
       if (!(error instanceof Problem)) throw error;
-      this.#record(name, dueMs, { outcome: "refused", detail: error.message });
+      this.#addRun(name, dueMs, { outcome: "refused", detail: error.message });
       return null;
     }
   }
@@ -233,15 +233,15 @@ export class Schedules {
         dueMs,
       )
       .toArray()[0];
-    if (row["overlap"] === "skip") this.#record(name, dueMs, { outcome: "skipped", detail: reason });
-    else if (waiting === undefined) this.#record(name, dueMs, { outcome: "queued", detail: reason });
+    if (row["overlap"] === "skip") this.#addRun(name, dueMs, { outcome: "skipped", detail: reason });
+    else if (waiting === undefined) this.#addRun(name, dueMs, { outcome: "queued", detail: reason });
     else {
       const detail = `the run due at ${iso(Number(waiting["due_at_ms"]))} is already waiting`;
-      this.#record(name, dueMs, { outcome: "skipped", detail });
+      this.#addRun(name, dueMs, { outcome: "skipped", detail });
     }
   }
 
-  #record(
+  #addRun(
     name: string,
     dueMs: number,
     run:

@@ -70,7 +70,7 @@ export class BatchTable {
   }
 
   /** Takes out what a lane has finished, and frees what it has lost. */
-  record({
+  takeReports({
     lane,
     finished,
     running,

@@ -150,7 +150,7 @@ export class LargeCopies {
       this.#record.large.markPaused(seq, true);
       // The code of any failure that waits for a person; the text says which one it is.
       const waiting = meshFailure("copy_blocked", `${message} (${code})`, operation);
-      this.#record.apply({ type: "runFailed", failure: waiting }, "copy_blocked", message);
+      this.#record.applyEvent({ type: "runFailed", failure: waiting }, "copy_blocked", message);
     });
   }
 

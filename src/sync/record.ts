@@ -122,7 +122,7 @@ export class SyncRecord {
   }
 
   /** Applies an event and saves what it changes. @returns whether it changed anything */
-  apply(event: SyncEvent, label: string | null = null, detail: string | null = null): boolean {
+  applyEvent(event: SyncEvent, label: string | null = null, detail: string | null = null): boolean {
     return this.transaction(() => {
       const { job: before } = this.load();
       const job = apply(before, event);

@@ -69,11 +69,11 @@ export class SyncSteps {
         case "abandon":
           return this.#abandon();
         case "end":
-          this.#record.apply({ type: "ended", errors: this.#record.facts().errors });
+          this.#record.applyEvent({ type: "ended", errors: this.#record.facts().errors });
       }
     } catch (error) {
       const failure = failureOf(error, step.do === "list" ? "source" : "destination");
-      this.#record.apply(
+      this.#record.applyEvent(
         { type: "stepFailed", step: step.do, failure, now: Date.now(), random: Math.random() },
         "step_failed",
         failure.message,
@@ -98,7 +98,7 @@ export class SyncSteps {
     });
     this.#record.transaction(() => {
       // Cancelled while we listed: these keys were never part of the run.
-      if (!this.#record.apply({ type: "listed", cursor: page.cursor })) return;
+      if (!this.#record.applyEvent({ type: "listed", cursor: page.cursor })) return;
       this.#record.enter(plan.entries, (counters) => ({
         ...counters,
         listed: addTo(counters.listed, plan.listed.objects, plan.listed.bytes),
@@ -130,7 +130,7 @@ export class SyncSteps {
     });
     this.#record.transaction(() => {
       this.#record.report.stored(fixed, etag, body.length);
-      this.#record.apply({ type: "reported" });
+      this.#record.applyEvent({ type: "reported" });
     });
   }
 
@@ -140,7 +140,7 @@ export class SyncSteps {
       const { objects, more } = this.#record.takeFailures(REQUEUE_KEYS);
       this.#addBatches(objects.filter(({ sizeBytes }) => sizeBytes <= SMALL_OBJECT_BYTES));
       this.#record.large.add(objects.filter(({ sizeBytes }) => sizeBytes > SMALL_OBJECT_BYTES));
-      if (!more) this.#record.apply({ type: "requeued" });
+      if (!more) this.#record.applyEvent({ type: "requeued" });
     });
   }
 
@@ -155,7 +155,7 @@ export class SyncSteps {
         this.#record.warn(verdict.message, true);
         this.#record.timeline.add(Date.now(), `deletes_refused_${verdict.code}`, verdict.message);
       }
-      this.#record.apply({ type: "judged", delete: verdict.do === "delete" });
+      this.#record.applyEvent({ type: "judged", delete: verdict.do === "delete" });
     });
   }
 
@@ -165,7 +165,7 @@ export class SyncSteps {
     const { spec } = this.#record.load();
     const planned = this.#record.firstDeletion();
     if (planned === null) {
-      this.#record.apply({ type: "deleted" });
+      this.#record.applyEvent({ type: "deleted" });
       return;
     }
     const { seq, extras } = planned;
@@ -194,7 +194,7 @@ export class SyncSteps {
     this.#record.transaction(() => {
       if (!this.#record.takeDeletion(seq)) return;
       this.#record.enter(entries);
-      this.#record.apply({ type: "stepDone" });
+      this.#record.applyEvent({ type: "stepDone" });
     });
   }
 
@@ -209,7 +209,7 @@ export class SyncSteps {
       const works = [...small, ...large.map(({ work }) => work)];
       this.#record.enter(works.map((work) => skipped(work, reason)));
       this.#record.dropDeletions();
-      this.#record.apply({ type: "stopped" });
+      this.#record.applyEvent({ type: "stopped" });
     });
   }
 

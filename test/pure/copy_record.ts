@@ -53,8 +53,8 @@ export function uploadingCopy(
 ): CopyRecord {
   const record = new CopyRecord(storageOver(sql));
   record.begin("copy-1", { ...SPEC, ...spec }, 0);
-  record.record({ type: "sized", object: prepared(object) });
-  record.record({ type: "createSending", now: 0 });
-  record.record({ type: "created", uploadId: "up-1" });
+  record.applyEvent({ type: "sized", object: prepared(object) });
+  record.applyEvent({ type: "createSending", now: 0 });
+  record.applyEvent({ type: "created", uploadId: "up-1" });
   return record;
 }

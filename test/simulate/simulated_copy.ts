@@ -164,20 +164,20 @@ export class SimulatedCopy {
         case "findParts":
           this.#call("reads", Math.ceil(this.#record.parts.totals().done / 1000) + 1);
           this.#record.parts.settleLost([], false, this.#now);
-          this.#record.record({ type: "partsFound" });
+          this.#record.applyEvent({ type: "partsFound" });
           break;
         case "checkParts":
           this.#call("reads", Math.ceil(this.#record.counts(job).total / 1000));
-          this.#record.record({ type: "partsChecked" });
+          this.#record.applyEvent({ type: "partsChecked" });
           break;
         case "complete":
           this.#call("writes", 1);
-          this.#record.record({ type: "completeSending" });
-          this.#record.record({ type: "completed", etag: null });
+          this.#record.applyEvent({ type: "completeSending" });
+          this.#record.applyEvent({ type: "completed", etag: null });
           break;
         case "verify":
           this.#call("reads", 1);
-          this.#record.record({ type: "verified", etag: '"e"', proof: "length" });
+          this.#record.applyEvent({ type: "verified", etag: '"e"', proof: "length" });
           return;
         default:
           throw new Error(`Nothing is known of ${step.do}`);

@@ -174,7 +174,7 @@ describe("a part that takes far longer than the others", () => {
   test("keeps an upload from being aborted while either of its attempts goes on", () => {
     const again = race();
     claim(3, 5, [done(again)]);
-    record.record({ type: "cancel" });
+    record.applyEvent({ type: "cancel" });
     const { job } = record.load();
     expect(nextStep(job, record.counts(job), now).do).toBe("settleParts");
   });

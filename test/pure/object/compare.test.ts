@@ -1,11 +1,11 @@
-// Equal, different, or worth a HEAD: by mode, and by what ETags, records and checksums can prove.
+// Equal, different, or worth a HEAD: by mode, and by what ETags, marks and checksums can prove.
 import { describe, expect, test } from "vitest";
 import {
-  type HeadFacts,
+  type ObjectHead,
   compareHeads,
   compareListed,
   needsRestore,
-  sourceEtagRecord,
+  sourceEtagMark,
 } from "../../../src/object/compare.ts";
 import { type CompareMode, COMPARE_MODES } from "../../../src/http/vocabulary.ts";
 import type { ListedObject } from "../../../src/s3/listing_xml.ts";
@@ -28,12 +28,12 @@ const object = (changes: Partial<ListedObject> = {}): ListedObject => ({
   ...changes,
 });
 
-const head = (changes: Partial<HeadFacts> = {}): HeadFacts => ({
+const head = (changes: Partial<ObjectHead> = {}): ObjectHead => ({
   etag: A,
   sizeBytes: 100,
   isEncryptedWithKey: false,
   checksums: [],
-  record: null,
+  mark: null,
   ...changes,
 });
 
@@ -116,7 +116,7 @@ describe("compareListed()", () => {
 });
 
 const crc = (hex: string) => [{ algorithm: "crc32c", hex } as const];
-const decide = (mode: CompareMode, source: HeadFacts, destination: HeadFacts | null) =>
+const decide = (mode: CompareMode, source: ObjectHead, destination: ObjectHead | null) =>
   compareHeads(mode, STORES, source, destination);
 
 describe("compareHeads()", () => {
@@ -125,33 +125,33 @@ describe("compareHeads()", () => {
     expect(decide("auto", head(), head({ sizeBytes: 1 }))).toEqual({ kind: "different", reason: "size" });
   });
 
-  test.each(["auto", "etag"] as const)("%s: the record of the source's ETag is equality", (mode) => {
+  test.each(["auto", "etag"] as const)("%s: the mark of the source's ETag is equality", (mode) => {
     for (const etag of [A, MULTIPART, '"opaque"']) {
-      const destination = head({ etag: '"other"', record: sourceEtagRecord(etag) });
+      const destination = head({ etag: '"other"', mark: sourceEtagMark(etag) });
       expect(decide(mode, head({ etag }), destination)).toEqual({ kind: "equal", proof: "record" });
     }
   });
 
-  test("the record of another source ETag proves nothing", () => {
-    const destination = head({ etag: '"other"', record: sourceEtagRecord(B) });
+  test("the mark of another source ETag proves nothing", () => {
+    const destination = head({ etag: '"other"', mark: sourceEtagMark(B) });
     expect(decide("auto", head(), destination)).toEqual({ kind: "different", reason: "unproved" });
-    expect(decide("auto", head({ etag: null }), head({ etag: null, record: "" }))).toEqual({
+    expect(decide("auto", head({ etag: null }), head({ etag: null, mark: "" }))).toEqual({
       kind: "different",
       reason: "unproved",
     });
   });
 
-  test("a record is the ETag without quotes, so that a header carries it unchanged", () => {
-    expect([A, 'W/"x"', "bare"].map(sourceEtagRecord)).toEqual([A.slice(1, -1), "x", "bare"]);
+  test("a mark is the ETag without quotes, so that a header carries it unchanged", () => {
+    expect([A, 'W/"x"', "bare"].map(sourceEtagMark)).toEqual([A.slice(1, -1), "x", "bare"]);
   });
 
-  test("full-object checksums of one algorithm decide both ways, against any record", () => {
+  test("full-object checksums of one algorithm decide both ways, against any mark", () => {
     const source = head({ etag: '"s"', checksums: crc("01020304") });
-    const record = sourceEtagRecord('"s"');
+    const mark = sourceEtagMark('"s"');
     for (const mode of ["auto", "checksum"] as const) {
       const same = head({ etag: '"d"', checksums: crc("01020304") });
       expect(decide(mode, source, same)).toEqual({ kind: "equal", proof: "checksum" });
-      const other = head({ etag: '"d"', checksums: crc("99999999"), record });
+      const other = head({ etag: '"d"', checksums: crc("99999999"), mark });
       expect(decide(mode, source, other)).toEqual({ kind: "different", reason: "checksum" });
     }
   });
@@ -162,9 +162,9 @@ describe("compareHeads()", () => {
     expect(decide("checksum", source, destination)).toEqual({ kind: "different", reason: "unproved" });
   });
 
-  test("checksum: the record does not count, an MD5 does, a multipart ETag does not", () => {
-    const recorded = head({ etag: '"d"', record: sourceEtagRecord(A) });
-    expect(decide("checksum", head(), recorded)).toEqual({ kind: "different", reason: "unproved" });
+  test("checksum: the mark does not count, an MD5 does, a multipart ETag does not", () => {
+    const marked = head({ etag: '"d"', mark: sourceEtagMark(A) });
+    expect(decide("checksum", head(), marked)).toEqual({ kind: "different", reason: "unproved" });
     expect(decide("checksum", head(), head())).toEqual({ kind: "equal", proof: "etag" });
     const multipart = head({ etag: MULTIPART });
     expect(decide("checksum", multipart, multipart)).toEqual({ kind: "different", reason: "unproved" });
@@ -177,7 +177,7 @@ describe("compareHeads()", () => {
       expect(decide(mode, head(), encrypted)).toEqual({ kind: "different", reason: "unproved" });
       expect(decide(mode, encrypted, head())).toEqual({ kind: "different", reason: "unproved" });
     }
-    expect(decide("auto", head(), { ...encrypted, record: sourceEtagRecord(A) })).toMatchObject({
+    expect(decide("auto", head(), { ...encrypted, mark: sourceEtagMark(A) })).toMatchObject({
       proof: "record",
     });
   });

@@ -33,7 +33,7 @@ const claim = (
   running: readonly (readonly [partNumber: number, attempt: number])[] = [],
   now = NOW,
 ) =>
-  parts.record(
+  parts.takeReports(
     {
       lane,
       finished,

@@ -54,8 +54,8 @@ describe("batches", () => {
       running: [],
       wanted: 0,
     };
-    expect(table.record(report)).toMatchObject([{ outcomes: DIFFERS }]);
-    expect(table.record(report)).toEqual([]);
+    expect(table.takeReports(report)).toMatchObject([{ outcomes: DIFFERS }]);
+    expect(table.takeReports(report)).toEqual([]);
     expect(table.totals()).toMatchObject({ objects: 0, pending: 0, leased: 0 });
   });
 
@@ -63,7 +63,7 @@ describe("batches", () => {
     const table = open([work("a"), work("b", "tell")], [work("c")]);
     const [lost, kept] = table.lease(1, 2, 0);
     if (lost === undefined || kept === undefined) throw new Error("two batches were there");
-    table.record({ lane: 1, finished: [], running: [kept], wanted: 0 });
+    table.takeReports({ lane: 1, finished: [], running: [kept], wanted: 0 });
     const [again] = table.lease(2, 2, 0);
     expect(again).toMatchObject({ batch: lost.batch, attempt: 2 });
     // What was only to be asked for can be asked again.
@@ -73,7 +73,7 @@ describe("batches", () => {
   test("of a call that broke are looked for as well", () => {
     const table = open([work("a")]);
     const [{ batch, attempt } = { batch: 0, attempt: 0 }] = table.lease(1, 1, 0);
-    table.record({
+    table.takeReports({
       lane: 1,
       finished: [{ batch, attempt, outcomes: null, durationMs: 1 }],
       running: [],
@@ -93,14 +93,14 @@ describe("batches", () => {
       running: [],
       wanted: 0,
     };
-    expect(table.record(late)).toEqual([]);
+    expect(table.takeReports(late)).toEqual([]);
     const report = {
       lane: 2,
       finished: [{ ...second, outcomes: DIFFERS, durationMs: 1 }],
       running: [],
       wanted: 0,
     };
-    expect(table.record(report)).toHaveLength(1);
+    expect(table.takeReports(report)).toHaveLength(1);
   });
 
   test("that nobody has can be taken out; those that somebody has stay", () => {
