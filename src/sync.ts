@@ -216,7 +216,7 @@ export class Sync extends DurableObject<Env> {
       this.#settle(claim, now);
       const granted = this.#grant(claim, now);
       if (claim.running.length === 0 && granted.kind !== "work") this.#record.lanes.forget(claim.lane);
-      const next = nextStep(this.#record.load().job, this.#record.facts(), now).do;
+      const next = nextStep(this.#record.load().job, this.#record.counts(), now).do;
       return { grant: granted, turned: claim.finished.length > 0 && next !== "rest" };
     });
     // The window has room, or all is done: that need not wait for the watch. A running alarm looks by itself.
@@ -336,13 +336,13 @@ export class Sync extends DurableObject<Env> {
       if (isAtRest(row.job)) this.#waiting.wake();
       this.#audience.changed();
       const now = Date.now();
-      const step = nextStep(row.job, this.#record.facts(), now);
+      const step = nextStep(row.job, this.#record.counts(), now);
       if (step.do === "rest" && !reported) return now + REPORT_RETRY_MS;
       if (step.do === "rest") return this.#restUntil(row, step.untilMs, now);
       if (now > untilMs) return now;
       if (step.do === "settle") {
         await this.#settleAll();
-        if (this.#record.facts().running > 0) return Date.now() + SETTLE_MS;
+        if (this.#record.counts().running > 0) return Date.now() + SETTLE_MS;
       } else {
         await this.#steps.take(step);
       }
@@ -350,7 +350,7 @@ export class Sync extends DurableObject<Env> {
   }
 
   #restUntil({ job }: SyncRow, untilMs: number | null, now: number): number | null {
-    const { underWay, running } = this.#record.facts();
+    const { underWay, running } = this.#record.counts();
     const watches = running > 0 || (underWay > 0 && isHandingOut(job));
     const watchMs = this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS;
     const polls = this.#record.large.counts().running > 0 && isHandingOut(job);

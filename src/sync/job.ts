@@ -43,7 +43,7 @@ export type SyncJob =
   | SyncEnding;
 
 /** What of the record a decision needs. */
-export interface SyncFacts {
+export interface SyncCounts {
   /** The window takes another page of decisions. */
   readonly hasRoom: boolean;
   /** Batches and large copies that are decided and not done. */
@@ -119,19 +119,19 @@ export function isHandingOut({ phase }: SyncJob): boolean {
   return phase === "listing" || phase === "copying";
 }
 
-export function nextStep(job: SyncJob, facts: SyncFacts, now: number): SyncStep {
+export function nextStep(job: SyncJob, counts: SyncCounts, now: number): SyncStep {
   if (isSyncEnded(job) || job.phase === "paused" || job.phase === "blocked")
     return { do: "rest", untilMs: null };
-  if (job.phase === "stopping") return { do: facts.running > 0 ? "settle" : "abandon" };
+  if (job.phase === "stopping") return { do: counts.running > 0 ? "settle" : "abandon" };
   if (job.retry.notBeforeMs > now) return { do: "rest", untilMs: job.retry.notBeforeMs };
-  if (job.phase === "reporting") return { do: facts.reportBytes > 0 ? "report" : "end" };
-  if (facts.reportBytes >= REPORT_PART_BYTES) return { do: "report" };
+  if (job.phase === "reporting") return { do: counts.reportBytes > 0 ? "report" : "end" };
+  if (counts.reportBytes >= REPORT_PART_BYTES) return { do: "report" };
   switch (job.phase) {
     case "listing":
-      return facts.hasRoom ? { do: "list", cursor: job.cursor } : { do: "rest", untilMs: null };
+      return counts.hasRoom ? { do: "list", cursor: job.cursor } : { do: "rest", untilMs: null };
     case "copying":
-      if (job.requeue) return facts.hasRoom ? { do: "requeue" } : { do: "rest", untilMs: null };
-      return facts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "judge" };
+      if (job.requeue) return counts.hasRoom ? { do: "requeue" } : { do: "rest", untilMs: null };
+      return counts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "judge" };
     case "deleting":
       return { do: "delete" };
   }

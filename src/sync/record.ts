@@ -11,7 +11,7 @@ import type { Failure } from "../s3/failure.ts";
 import { describeKnown } from "../store/facts.ts";
 import { BatchTable } from "./batch_table.ts";
 import { KEYS_PER_DELETE } from "./deletes.ts";
-import { type SyncEvent, type SyncFacts, type SyncJob, apply, isSyncEnded, newSyncJob } from "./job.ts";
+import { type SyncEvent, type SyncCounts, type SyncJob, apply, isSyncEnded, newSyncJob } from "./job.ts";
 import { LargeTable } from "./large_table.ts";
 import { type Counters, type Entry, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
 import { ReportBuffer } from "./report_buffer.ts";
@@ -153,7 +153,7 @@ export class SyncRecord {
     });
   }
 
-  facts(): SyncFacts {
+  counts(): SyncCounts {
     const { spec } = this.load();
     const batches = this.batches.totals();
     const large = this.large.counts();

@@ -69,7 +69,7 @@ export class SyncSteps {
         case "abandon":
           return this.#abandon();
         case "end":
-          this.#record.applyEvent({ type: "ended", errors: this.#record.facts().errors });
+          this.#record.applyEvent({ type: "ended", errors: this.#record.counts().errors });
       }
     } catch (error) {
       const failure = failureOf(error, step.do === "list" ? "source" : "destination");

@@ -5,7 +5,7 @@ import { type Failure, meshFailure } from "../../../src/s3/failure.ts";
 import { MAX_ATTEMPTS } from "../../../src/s3/retry.ts";
 import {
   type SyncEvent,
-  type SyncFacts,
+  type SyncCounts,
   type SyncJob,
   type SyncStep,
   apply,
@@ -18,7 +18,7 @@ import {
 import { type Cursor, FIRST_CURSOR } from "../../../src/listing/walk.ts";
 import { DENIED, EXPIRED, FRESH, OUTAGE, seeded } from "../samples.ts";
 
-const NOTHING: SyncFacts = {
+const NOTHING: SyncCounts = {
   hasRoom: true,
   underWay: 0,
   running: 0,
@@ -26,7 +26,7 @@ const NOTHING: SyncFacts = {
   reportBytes: 0,
   errors: 0,
 };
-const facts = (changes: Partial<SyncFacts> = {}): SyncFacts => ({ ...NOTHING, ...changes });
+const counts = (changes: Partial<SyncCounts> = {}): SyncCounts => ({ ...NOTHING, ...changes });
 const CURSOR: Cursor = {
   kind: "merge",
   ranges: [{ afterName: "m", untilName: null, sourceAfter: "m" }],
@@ -45,7 +45,7 @@ const failed = (step: SyncStep["do"], failure: Failure): SyncEvent => ({
 });
 
 describe("what is done next", () => {
-  test.each<[string, SyncJob, Partial<SyncFacts>, SyncStep]>([
+  test.each<[string, SyncJob, Partial<SyncCounts>, SyncStep]>([
     ["a page is listed when the window has room", LISTING, {}, { do: "list", cursor: FIRST_CURSOR }],
     ["a full window is waited for", LISTING, { hasRoom: false, underWay: 9 }, { do: "rest", untilMs: null }],
     [
@@ -82,15 +82,15 @@ describe("what is done next", () => {
     ["a paused sync rests", PAUSED, { underWay: 3 }, { do: "rest", untilMs: null }],
     ["an ended sync rests", { phase: "completed" }, {}, { do: "rest", untilMs: null }],
   ])("%s", (_what, job, known, step) => {
-    expect(nextStep(job, facts(known), 0)).toEqual(step);
+    expect(nextStep(job, counts(known), 0)).toEqual(step);
   });
 
   test("a step that failed waits for its time", () => {
     const job = apply(LISTING, failed("list", OUTAGE));
     if (job.phase !== "listing") throw new Error(job.phase);
     expect(job.retry).toMatchObject({ failedAttempts: 1 });
-    expect(nextStep(job, facts(), 1000)).toEqual({ do: "rest", untilMs: job.retry.notBeforeMs });
-    expect(nextStep(job, facts(), job.retry.notBeforeMs)).toMatchObject({ do: "list" });
+    expect(nextStep(job, counts(), 1000)).toEqual({ do: "rest", untilMs: job.retry.notBeforeMs });
+    expect(nextStep(job, counts(), job.retry.notBeforeMs)).toMatchObject({ do: "list" });
   });
 
   test("batches are handed out while keys are listed and copied, and at no other time", () => {
