@@ -19,7 +19,7 @@ import { log } from "./log.ts";
 import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./object/attributes.ts";
 import { fullObjectChecksums } from "./object/checksum.ts";
 import { type ObjectHead, compareHeads } from "./object/compare.ts";
-import { type ProofPlan, canProve, conclude, planProof } from "./object/proof.ts";
+import { type ProofPlan, canProve, concludeProof, planProof } from "./object/proof.ts";
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
 import { S3Error } from "./s3/errors.ts";
@@ -189,14 +189,16 @@ class ObjectCopy {
     const held = objectHead(headers);
     // What the listing tells of the source is mostly enough; its checksums and encryption cost a HEAD.
     const listed = { etag, sizeBytes, isEncryptedWithKey: false, checksums: [], mark: null };
-    let verdict = compareHeads(mode, stores, listed, held);
+    let comparison = compareHeads(mode, stores, listed, held);
     const mayGain =
-      verdict.kind === "different" && verdict.reason === "unproved" && held.checksums.length > 0;
+      comparison.kind === "different" && comparison.reason === "unproved" && held.checksums.length > 0;
     if (mode === "checksum" || (mode === "auto" && mayGain)) {
       const { headers: own } = await headObject(this.#source, this.#from).catch(sourceError);
-      verdict = compareHeads(mode, stores, objectHead(own), held);
+      comparison = compareHeads(mode, stores, objectHead(own), held);
     }
-    return verdict.kind === "equal" ? { kind: "same", etag: held.etag ?? "", proof: verdict.proof } : null;
+    return comparison.kind === "equal"
+      ? { kind: "same", etag: held.etag ?? "", proof: comparison.proof }
+      : null;
   }
 
   /**
@@ -237,7 +239,7 @@ class ObjectCopy {
     }
     const isChecked = this.#destination.store.profile.contentMd5 && md5 === this.#ownMd5;
     const partsMatch = md5 !== undefined && (md5 === landed || isChecked);
-    return this.#concluded(stored, { plan, etag, sizeBytes, partsMatch, operation: "PutObject" });
+    return this.#concludeProof(stored, { plan, etag, sizeBytes, partsMatch, operation: "PutObject" });
   }
 
   /**
@@ -266,7 +268,7 @@ class ObjectCopy {
       await removeExactly(this.#destination, this.#to, stored.etag).catch(destinationError);
       throw new ObjectError("source_changed", `The source has changed: ${change}`, "CopyObject");
     }
-    return this.#concluded(stored, { plan, etag, sizeBytes, partsMatch: false, operation: "CopyObject" });
+    return this.#concludeProof(stored, { plan, etag, sizeBytes, partsMatch: false, operation: "CopyObject" });
   }
 
   #streamInstead(): "again" {
@@ -288,12 +290,12 @@ class ObjectCopy {
   }
 
   /** The outcome of bytes that the store has acknowledged. */
-  #concluded(
+  #concludeProof(
     stored: Stored,
     seen: { plan: ProofPlan; etag: string; sizeBytes: number; partsMatch: boolean; operation: string },
   ): ObjectOutcome {
     const { plan, etag, sizeBytes, partsMatch, operation } = seen;
-    const verdict = conclude({
+    const proved = concludeProof({
       plan,
       sourceEtag: etag,
       destinationEtag: stored.etag,
@@ -302,14 +304,14 @@ class ObjectCopy {
       ourChecksum: null,
       partsMatch,
     });
-    if (!verdict.ok) throw new ObjectError("checksum_mismatch", verdict.message, operation);
-    if (this.#options.verify === "strict" && verdict.proof === "length") {
+    if (!proved.ok) throw new ObjectError("checksum_mismatch", proved.message, operation);
+    if (this.#options.verify === "strict" && proved.proof === "length") {
       const message =
         "The object is there, but the destination reported no value that proves it, and verify is strict";
       throw new ObjectError("proof_impossible", message, operation);
     }
     const warnings = [...new Set(this.#warnings)];
-    return { kind: "copied", etag: stored.etag, proof: verdict.proof, sizeBytes, warnings };
+    return { kind: "copied", etag: stored.etag, proof: proved.proof, sizeBytes, warnings };
   }
 
   /** The object as it was listed, or, if it has changed since, as it is now. */

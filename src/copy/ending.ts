@@ -38,7 +38,7 @@ export function end(job: Working, ending: Ending): Job {
   const object = objectOf(job);
   // Nothing was begun, or the object is whole and there: there is no upload to abort.
   if (job.phase === "queued" || job.phase === "sizing" || job.phase === "verifying")
-    return conclude({ object, ending });
+    return endAs({ object, ending });
   const strayAtMs = job.phase === "creating" ? job.sentAtMs : null;
   return { phase: "aborting", object, upload: uploadOf(job), strayAtMs, ending, retry: FRESH };
 }
@@ -58,7 +58,7 @@ export function afterFailure({ restarts, ifSourceChanges }: Prepared, failure: F
 }
 
 /** The phase after the upload is gone. */
-export function conclude({ object, ending }: { object: Prepared | null; ending: Ending }): Job {
+export function endAs({ object, ending }: { object: Prepared | null; ending: Ending }): Job {
   switch (ending.phase) {
     case "cancelled":
       return { phase: "cancelled", object };
@@ -83,7 +83,7 @@ export function stepFailed(job: Job, event: { failure: Failure; now: number; ran
   const again = { ...job, retry: { failedAttempts, notBeforeMs } };
   const verdict = verdictOf(failure);
   if (job.phase === "aborting") {
-    if (failedAttempts >= MAX_ABORT_ATTEMPTS) return conclude(job);
+    if (failedAttempts >= MAX_ABORT_ATTEMPTS) return endAs(job);
     return { ...job, retry: { failedAttempts, notBeforeMs: now + abortBackoffMs(failedAttempts, random) } };
   }
   // The object may be there: until that is known the copy can only look again, and then ask a person to.

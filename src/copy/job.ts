@@ -16,7 +16,7 @@
 // ends. What cannot be undone now, because the store is down or says no, is owed: the copy ends, and the debt
 // is paid later (debts.ts).
 
-import { afterFailure, attemptsFor, conclude, end, giveUp, stepFailed } from "./ending.ts";
+import { afterFailure, attemptsFor, endAs, end, giveUp, stepFailed } from "./ending.ts";
 import {
   type Aborting,
   type Event,
@@ -191,7 +191,7 @@ export function apply(job: Job, event: Event): Job {
           }
         : job;
     case "aborted":
-      return job.phase === "aborting" ? conclude(job) : job;
+      return job.phase === "aborting" ? endAs(job) : job;
     case "stepFailed":
       return stepFailed(job, event);
     case "partFailed":
@@ -256,7 +256,7 @@ function partsRefused(job: Job, event: { failure: Failure; now: number; random: 
 function objectAbsent(job: Job, { uploadGone }: { uploadGone: boolean }): Job {
   if (job.phase === "aborting") {
     // Late news of a Complete: the upload of this copy is aborted all the same.
-    return job.upload?.kind === "parts" || job.strayAtMs !== null ? job : conclude(job);
+    return job.upload?.kind === "parts" || job.strayAtMs !== null ? job : endAs(job);
   }
   if (job.phase !== "completing" || !job.call.sent) return job;
   if (job.wish === "cancel") return end(job, { phase: "cancelled" });

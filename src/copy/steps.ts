@@ -11,7 +11,7 @@ import { endUpload, findStrays, lookForUpload, payDebt } from "./undo.ts";
 import { type Env, planLimits } from "../env.ts";
 import { COPY_ID_HEADER, droppable, unshownAttributes } from "../object/attributes.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
-import { conclude } from "../object/proof.ts";
+import { concludeProof } from "../object/proof.ts";
 import { areAllMd5, combinedChecksum, mismatchWithSource, predictedEtag } from "../parts/digests.ts";
 import { removeExactly } from "../s3/conditions.ts";
 import { bareEtag } from "../s3/digest.ts";
@@ -349,7 +349,7 @@ export class Steps {
         ),
       );
     }
-    const verdict = conclude({
+    const proved = concludeProof({
       plan: object.proof,
       sourceEtag: object.sourceEtag,
       destinationEtag: etag,
@@ -358,16 +358,16 @@ export class Steps {
       ourChecksum: combinedChecksum(object, this.#record.parts),
       partsMatch: areAllMd5(this.#record.parts.finished(), unitCount(object.plan)),
     });
-    if (!verdict.ok) {
+    if (!proved.ok) {
       await this.#removeObject(etag, "corrupt");
-      return this.#failed(meshFailure("checksum_mismatch", verdict.message, "HeadObject"));
+      return this.#failed(meshFailure("checksum_mismatch", proved.message, "HeadObject"));
     }
-    if (spec.verify === "strict" && verdict.proof === "length") {
+    if (spec.verify === "strict" && proved.proof === "length") {
       await this.#removeObject(etag, "unproved");
       return this.#failed(meshFailure("proof_impossible", NO_PROOF, "HeadObject"));
     }
     for (const loss of unshownAttributes(object.headers, headers)) this.#record.warn(loss);
-    this.#record.applyEvent({ type: "verified", etag, proof: verdict.proof }, "verified", verdict.proof);
+    this.#record.applyEvent({ type: "verified", etag, proof: proved.proof }, "verified", proved.proof);
   }
 
   // 8. The end without an object. The coordinator has seen to it that no part is in flight.

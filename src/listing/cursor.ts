@@ -54,7 +54,7 @@ export interface ListPage {
   readonly order: ListOrder;
 }
 
-type Judged =
+type CheckedPage =
   { readonly kind: "page"; readonly page: ListPage } | { readonly kind: "refused"; readonly detail: string };
 
 export function startOfListing(order: ListOrder): ListCursor {
@@ -69,7 +69,7 @@ export function startOfListing(order: ListOrder): ListCursor {
 }
 
 /** What a page, asked for at `cursor`, means. */
-export function judgePage(range: ListRange, cursor: ListCursor, answer: ListingPage): Judged {
+export function checkPage(range: ListRange, cursor: ListCursor, answer: ListingPage): CheckedPage {
   const { prefix } = range;
   const stray =
     answer.objects.find(({ key }) => !key.startsWith(prefix))?.key ??

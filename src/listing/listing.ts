@@ -20,7 +20,7 @@ import {
   type ListOrder,
   type ListPage,
   type ListRange,
-  judgePage,
+  checkPage,
   startOfListing,
 } from "./cursor.ts";
 import { compareKeys } from "./key_order.ts";
@@ -55,12 +55,12 @@ export async function listPage(
 ): Promise<ListPage> {
   const at = cursor ?? startOfListing(expectedOrder(s3.store, range.bucket));
   const { api, answer } = await askPage(s3, range, at, { prefix: range.prefix, delimiter, maxKeys });
-  const judged = judgePage(range, { ...at, api }, answer);
-  if (judged.kind === "page") return judged.page;
+  const checked = checkPage(range, { ...at, api }, answer);
+  if (checked.kind === "page") return checked.page;
   throw new S3Error(
     api === "v2" ? "ListObjectsV2" : "ListObjects",
     { bucket: range.bucket },
-    { code: "bad_answer", detail: judged.detail },
+    { code: "bad_answer", detail: checked.detail },
   );
 }
 

@@ -97,8 +97,8 @@ export function compareHeads(
     return { kind: "equal", proof: "etag" };
   }
   if (mode === "auto" || mode === "checksum") {
-    const verdict = compareChecksums(source.checksums, destination.checksums);
-    if (verdict !== null) return verdict;
+    const comparison = compareChecksums(source.checksums, destination.checksums);
+    if (comparison !== null) return comparison;
   }
   if (mode !== "checksum" && source.etag !== null && destination.mark === sourceEtagMark(source.etag)) {
     return { kind: "equal", proof: "record" };

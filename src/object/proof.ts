@@ -125,11 +125,11 @@ export interface Evidence {
   readonly partsMatch: boolean;
 }
 
-type Verdict =
+type ProofResult =
   { readonly ok: true; readonly proof: Proof } | { readonly ok: false; readonly message: string };
 
 /** What all that is known proves: the strongest claim that holds, or that the objects differ. */
-export function conclude(evidence: Evidence): Verdict {
+export function concludeProof(evidence: Evidence): ProofResult {
   const { plan, sourceEtag, destinationEtag, ourChecksum, partsMatch } = evidence;
   for (const theirs of evidence.destinationChecksums) {
     const known = [plan.sourceChecksum, ourChecksum].find(

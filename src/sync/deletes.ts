@@ -19,7 +19,7 @@ export interface DeleteRules {
   readonly dryRun: boolean;
 }
 
-type DeleteVerdict =
+type DeleteDecision =
   | { readonly do: "nothing" }
   | { readonly do: "delete" }
   | {
@@ -37,7 +37,7 @@ export function judgeDeletes(
   rules: DeleteRules,
   { listed, destination, extra }: Counters,
   listingFailure: Failure | null,
-): DeleteVerdict {
+): DeleteDecision {
   if (!rules.delete || extra.objects === 0) return { do: "nothing" };
   const nothing = rules.dryRun ? "Nothing would be deleted" : "Nothing was deleted";
   if (listingFailure !== null) {

@@ -61,7 +61,7 @@ export type SyncStep =
   | { readonly do: "report" }
   | { readonly do: "requeue" }
   /** Everything listed is done: may the extra keys be deleted? */
-  | { readonly do: "judge" }
+  | { readonly do: "judgeDeletes" }
   | { readonly do: "delete" }
   /** What runs is told to stop, then waited for. */
   | { readonly do: "settle" }
@@ -75,7 +75,7 @@ export type SyncEvent =
   /** A page of both sides is decided and in the window. Null: it was the last. */
   | { readonly type: "listed"; readonly cursor: Cursor | null }
   | { readonly type: "requeued" }
-  | { readonly type: "judged"; readonly delete: boolean }
+  | { readonly type: "deletesJudged"; readonly delete: boolean }
   /** The last deletion is done. */
   | { readonly type: "deleted" }
   | { readonly type: "stopped" }
@@ -131,7 +131,7 @@ export function nextStep(job: SyncJob, counts: SyncCounts, now: number): SyncSte
       return counts.hasRoom ? { do: "list", cursor: job.cursor } : { do: "rest", untilMs: null };
     case "copying":
       if (job.requeue) return counts.hasRoom ? { do: "requeue" } : { do: "rest", untilMs: null };
-      return counts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "judge" };
+      return counts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "judgeDeletes" };
     case "deleting":
       return { do: "delete" };
   }
@@ -167,7 +167,7 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
         : { phase: "listing", cursor: event.cursor, retry: FRESH };
     case "requeued":
       return job.phase === "copying" ? { ...job, requeue: false } : job;
-    case "judged":
+    case "deletesJudged":
       if (job.phase !== "copying") return job;
       if (job.failure !== null)
         return { phase: "reporting", ending: { phase: "failed", failure: job.failure }, retry: FRESH };

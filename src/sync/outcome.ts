@@ -63,24 +63,28 @@ export function settle(
         again.push(work);
         break;
       case "failed": {
-        const verdict = judge(work, outcome.failure, options);
-        if (verdict.kind === "entry") entries.push(verdict.entry);
-        else again.push(verdict.work);
-        if (verdict.kind === "again") notBeforeMs = Math.max(notBeforeMs, verdict.notBeforeMs);
-        if (verdict.kind === "run") runFailure = outcome.failure;
+        const settled = settleFailure(work, outcome.failure, options);
+        if (settled.kind === "entry") entries.push(settled.entry);
+        else again.push(settled.work);
+        if (settled.kind === "again") notBeforeMs = Math.max(notBeforeMs, settled.notBeforeMs);
+        if (settled.kind === "run") runFailure = outcome.failure;
       }
     }
   }
   return { entries, again: { objects: again, notBeforeMs }, large, runFailure };
 }
 
-type FailureVerdict =
+type SettledFailure =
   | { readonly kind: "entry"; readonly entry: Entry }
   | { readonly kind: "again"; readonly work: ObjectWork; readonly notBeforeMs: number }
   /** The object stays as it is: it is the run that cannot go on. */
   | { readonly kind: "run"; readonly work: ObjectWork };
 
-export function judge(work: ObjectWork, failure: Failure, { now, random }: SettleOptions): FailureVerdict {
+export function settleFailure(
+  work: ObjectWork,
+  failure: Failure,
+  { now, random }: SettleOptions,
+): SettledFailure {
   if (failure.code === "source_archived") return { kind: "entry", entry: skipped(work, "archived") };
   const verdict = keyVerdictOf(failure);
   if (verdict === "blocked" || RUN_WIDE.has(failure.code)) return { kind: "run", work };

@@ -62,8 +62,8 @@ export class SyncSteps {
           return await this.#storeReport();
         case "requeue":
           return this.#requeue();
-        case "judge":
-          return this.#judge();
+        case "judgeDeletes":
+          return this.#judgeDeletes();
         case "delete":
           return await this.#delete();
         case "abandon":
@@ -145,17 +145,17 @@ export class SyncSteps {
   }
 
   // 4. Every listed key is done. May the extra ones go?
-  #judge(): void {
+  #judgeDeletes(): void {
     this.#record.transaction(() => {
       const { spec, counters, job } = this.#record.load();
       const failure = job.phase === "copying" ? job.failure : null;
-      const verdict = judgeDeletes(spec, counters, failure);
-      if (verdict.do !== "delete") this.#record.dropDeletions();
-      if (verdict.do === "refuse") {
-        this.#record.warn(verdict.message, true);
-        this.#record.timeline.add(Date.now(), `deletes_refused_${verdict.code}`, verdict.message);
+      const decision = judgeDeletes(spec, counters, failure);
+      if (decision.do !== "delete") this.#record.dropDeletions();
+      if (decision.do === "refuse") {
+        this.#record.warn(decision.message, true);
+        this.#record.timeline.add(Date.now(), `deletes_refused_${decision.code}`, decision.message);
       }
-      this.#record.applyEvent({ type: "judged", delete: verdict.do === "delete" });
+      this.#record.applyEvent({ type: "deletesJudged", delete: decision.do === "delete" });
     });
   }
 

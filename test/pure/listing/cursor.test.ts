@@ -1,6 +1,6 @@
 // Which pages are believed and what is asked for next; pages that lead nowhere end the listing with an error.
 import { describe, expect, test } from "vitest";
-import { type ListCursor, type ListRange, judgePage, startOfListing } from "../../../src/listing/cursor.ts";
+import { type ListCursor, type ListRange, checkPage, startOfListing } from "../../../src/listing/cursor.ts";
 import type { ListedObject, ListingPage } from "../../../src/s3/listing_xml.ts";
 
 const RANGE: ListRange = { bucket: "b", prefix: "", afterKey: null, untilKey: null };
@@ -36,11 +36,11 @@ function read(
   let order = "utf8";
   for (const page of pages) {
     if (cursor === null) break;
-    const judged = judgePage(range, cursor, page);
-    if (judged.kind === "refused") return { keys, order, end: judged.detail };
-    keys.push(...judged.page.objects.map(({ key }) => key));
-    order = judged.page.order;
-    cursor = judged.page.next;
+    const checked = checkPage(range, cursor, page);
+    if (checked.kind === "refused") return { keys, order, end: checked.detail };
+    keys.push(...checked.page.objects.map(({ key }) => key));
+    order = checked.page.order;
+    cursor = checked.page.next;
   }
   return { keys, order, end: cursor === null ? "complete" : "open" };
 }
@@ -115,10 +115,10 @@ describe("order", () => {
   });
 
   test("once missing, stays missing", () => {
-    const first = judgePage(RANGE, startOfListing("utf8"), truncated(["b", "a"], "1"));
+    const first = checkPage(RANGE, startOfListing("utf8"), truncated(["b", "a"], "1"));
     const next = first.kind === "page" ? first.page.next : null;
     expect(next?.order).toBe("unsorted");
-    const second = next === null ? null : judgePage(RANGE, next, answer(["c", "d"]));
+    const second = next === null ? null : checkPage(RANGE, next, answer(["c", "d"]));
     expect(second).toMatchObject({ kind: "page", page: { order: "unsorted" } });
   });
 
@@ -167,8 +167,8 @@ describe("a range", () => {
 const v1 = (keys: readonly string[], more: Partial<ListingPage> = {}) =>
   answer(keys, { isTruncated: true, isV1: true, ...more });
 const nextOf = (page: ListingPage, range = RANGE, cursor: ListCursor = startOfListing("utf8")) => {
-  const judged = judgePage(range, cursor, page);
-  return judged.kind === "page" ? judged.page.next : judged.detail;
+  const checked = checkPage(range, cursor, page);
+  return checked.kind === "page" ? checked.page.next : checked.detail;
 };
 const after = (key: string): ListCursor => ({
   ...startOfListing("utf8"),
@@ -205,7 +205,7 @@ describe("V1", () => {
 });
 
 test("a cursor is plain data", () => {
-  const judged = judgePage(RANGE, startOfListing("utf8"), truncated(["a"], "t"));
-  const next = judged.kind === "page" ? judged.page.next : null;
+  const checked = checkPage(RANGE, startOfListing("utf8"), truncated(["a"], "t"));
+  const next = checked.kind === "page" ? checked.page.next : null;
   expect(JSON.parse(JSON.stringify(next))).toEqual(next);
 });

@@ -7,7 +7,7 @@ import {
   type Evidence,
   type ProofQuestion,
   canProve,
-  conclude,
+  concludeProof,
   planProof,
 } from "../../../src/object/proof.ts";
 import { bareEtag, isMd5Etag } from "../../../src/s3/digest.ts";
@@ -311,7 +311,7 @@ function evidenceOf(asked: ProofQuestion, bytes: "same" | "other"): Evidence {
   };
 }
 
-describe("planProof(), canProve() and conclude() over every combination of stores", () => {
+describe("planProof(), canProve() and concludeProof() over every combination of stores", () => {
   const questions = [...everyQuestion()];
 
   test("plan no proof at all when verify is off", () => {
@@ -352,15 +352,15 @@ describe("planProof(), canProve() and conclude() over every combination of store
   });
 
   test("find no mismatch when the bytes have arrived", () => {
-    const wrong = questions.filter((asked) => !conclude(evidenceOf(asked, "same")).ok);
+    const wrong = questions.filter((asked) => !concludeProof(evidenceOf(asked, "same")).ok);
     expect(wrong).toEqual([]);
   });
 
   test("claim a proof beyond the length whenever one was promised, but for a guess", () => {
     const wrong = questions.filter((asked) => {
       const evidence = evidenceOf(asked, "same");
-      const verdict = conclude(evidence);
-      const proved = verdict.ok && verdict.proof !== "length";
+      const result = concludeProof(evidence);
+      const proved = result.ok && result.proof !== "length";
       return canProve(evidence.plan) && !proved && evidence.plan.etag !== "guessed";
     });
     expect(wrong).toEqual([]);
@@ -370,8 +370,8 @@ describe("planProof(), canProve() and conclude() over every combination of store
     const wrong = questions.filter((asked) => {
       const evidence = evidenceOf(asked, "other");
       if (evidence.plan.contentMd5 !== null) return false; // the destination would have refused them
-      const verdict = conclude(evidence);
-      return verdict.ok && verdict.proof !== "length";
+      const result = concludeProof(evidence);
+      return result.ok && result.proof !== "length";
     });
     expect(wrong).toEqual([]);
   });
@@ -379,14 +379,14 @@ describe("planProof(), canProve() and conclude() over every combination of store
   test("claim no proof where nothing was promised", () => {
     const wrong = questions.filter((asked) => {
       const evidence = evidenceOf(asked, "same");
-      const verdict = conclude(evidence);
-      return !canProve(evidence.plan) && verdict.ok && verdict.proof !== "length";
+      const result = concludeProof(evidence);
+      return !canProve(evidence.plan) && result.ok && result.proof !== "length";
     });
     expect(wrong).toEqual([]);
   });
 });
 
-describe("conclude()", () => {
+describe("concludeProof()", () => {
   const bare: Evidence = {
     plan: planProof(question(aws, b2)),
     sourceEtag: `"${MD5}-3"`,
@@ -399,30 +399,30 @@ describe("conclude()", () => {
   const kept = planProof(question(aws, b2, { boundaries: "kept" }));
 
   test("never calls objects different because their ETags are", () => {
-    expect(conclude(bare)).toEqual({ ok: true, proof: "length" });
-    expect(conclude({ ...bare, plan: kept })).toEqual({ ok: true, proof: "length" });
+    expect(concludeProof(bare)).toEqual({ ok: true, proof: "length" });
+    expect(concludeProof({ ...bare, plan: kept })).toEqual({ ok: true, proof: "length" });
   });
 
   test.each([`"${MD5}-3"`, `${MD5}-3`, `"${MD5.toUpperCase()}-3"`, `&quot;${MD5}-3&quot;`, `W/"${MD5}-3"`])(
     "finds %s equal however it is written",
     (destinationEtag) => {
-      expect(conclude({ ...bare, plan: kept, destinationEtag })).toEqual({ ok: true, proof: "etag" });
+      expect(concludeProof({ ...bare, plan: kept, destinationEtag })).toEqual({ ok: true, proof: "etag" });
     },
   );
 
   test("claims no ETag that it did not plan to compare, that is under a key, or that is no MD5", () => {
     const equal = { ...bare, destinationEtag: bare.sourceEtag };
-    expect(conclude(equal)).toEqual({ ok: true, proof: "length" });
+    expect(concludeProof(equal)).toEqual({ ok: true, proof: "length" });
     const encrypted = { ...equal, plan: kept, destinationEncryptedWithKey: true };
-    expect(conclude(encrypted)).toEqual({ ok: true, proof: "length" });
+    expect(concludeProof(encrypted)).toEqual({ ok: true, proof: "length" });
     const odd = { ...equal, plan: kept, sourceEtag: '"opaque"', destinationEtag: '"opaque"' };
-    expect(conclude(odd)).toEqual({ ok: true, proof: "length" });
+    expect(concludeProof(odd)).toEqual({ ok: true, proof: "length" });
   });
 
   test("names both values of checksums that differ", () => {
     const plan = planProof(question(aws, r2, { checksums: [checksum("crc64nvme")] }));
     const theirs = { algorithm: "crc64nvme", hex: "0000000000000000" } as const;
-    expect(conclude({ ...bare, plan, destinationChecksums: [theirs] })).toEqual({
+    expect(concludeProof({ ...bare, plan, destinationChecksums: [theirs] })).toEqual({
       ok: false,
       message: "crc64nvme is ae8b14860a799888 at the source and 0000000000000000 at the destination",
     });
@@ -437,12 +437,12 @@ describe("conclude()", () => {
       ourChecksum: checksum("crc32"),
       destinationChecksums: [theirs],
     };
-    expect(conclude(evidence).ok).toBe(false);
+    expect(concludeProof(evidence).ok).toBe(false);
   });
 
   test("compares no checksums of different algorithms", () => {
     const evidence = { ...bare, ourChecksum: checksum("crc32"), destinationChecksums: [checksum("crc32c")] };
-    expect(conclude(evidence)).toEqual({ ok: true, proof: "length" });
+    expect(concludeProof(evidence)).toEqual({ ok: true, proof: "length" });
   });
 
   test("prefers etag to content-md5 to checksum to part-md5 to length", () => {
@@ -460,7 +460,7 @@ describe("conclude()", () => {
       { ...all, plan: bare.plan },
       { ...all, plan: bare.plan, ourChecksum: null },
       bare,
-    ].map(conclude);
+    ].map(concludeProof);
     expect(proofs.map((verdict) => verdict.ok && verdict.proof)).toEqual([
       "etag",
       "content-md5",

@@ -56,7 +56,7 @@ describe("what is done next", () => {
     ],
     ["a little of a report waits", LISTING, { reportBytes: 10 }, { do: "list", cursor: FIRST_CURSOR }],
     ["what is under way is waited for", COPYING, { underWay: 1 }, { do: "rest", untilMs: null }],
-    ["all is done: may extra keys go?", COPYING, { deletions: 3 }, { do: "judge" }],
+    ["all is done: may extra keys go?", COPYING, { deletions: 3 }, { do: "judgeDeletes" }],
     ["failed keys are taken up again", { ...COPYING, requeue: true }, {}, { do: "requeue" }],
     [
       "failed keys wait for room",
@@ -104,15 +104,15 @@ describe("deleting is reached", () => {
     let job: SyncJob = apply(LISTING, { type: "listed", cursor: CURSOR });
     job = apply(job, { type: "listed", cursor: null });
     expect(job).toEqual(COPYING);
-    expect(apply(job, { type: "judged", delete: true }).phase).toBe("deleting");
-    expect(apply(job, { type: "judged", delete: false }).phase).toBe("reporting");
+    expect(apply(job, { type: "deletesJudged", delete: true }).phase).toBe("deleting");
+    expect(apply(job, { type: "deletesJudged", delete: false }).phase).toBe("reporting");
   });
 
   test("never from a listing that broke off, whatever was judged: the run has failed, and what was listed is copied", () => {
     let job: SyncJob = LISTING;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) job = apply(job, failed("list", OUTAGE));
     expect(job).toEqual({ ...COPYING, failure: OUTAGE });
-    job = apply(job, { type: "judged", delete: true });
+    job = apply(job, { type: "deletesJudged", delete: true });
     expect(job).toMatchObject({ phase: "reporting", ending: { phase: "failed", failure: OUTAGE } });
   });
 
@@ -120,7 +120,7 @@ describe("deleting is reached", () => {
     const random = seeded(23);
     const events: readonly (() => SyncEvent)[] = [
       () => ({ type: "listed", cursor: random() < 0.3 ? null : CURSOR }),
-      () => ({ type: "judged", delete: random() < 0.7 }),
+      () => ({ type: "deletesJudged", delete: random() < 0.7 }),
       () => ({ type: "requeued" }),
       () => ({ type: "deleted" }),
       () => ({ type: "stopped" }),
@@ -167,7 +167,7 @@ describe("an answer", () => {
   test("that comes late changes nothing", () => {
     const late: readonly [SyncJob, SyncEvent][] = [
       [COPYING, { type: "listed", cursor: CURSOR }],
-      [LISTING, { type: "judged", delete: true }],
+      [LISTING, { type: "deletesJudged", delete: true }],
       [REPORTING, { type: "deleted" }],
       [DELETING, { type: "requeued" }],
       [COPYING, { type: "ended", errors: 0 }],

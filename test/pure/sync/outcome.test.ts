@@ -20,7 +20,7 @@ import {
 } from "../../../src/sync/report.ts";
 import { findStore } from "../../../src/store/stores.ts";
 import type { SyncSpec } from "../../../src/sync/spec.ts";
-import { failed, judge, settle, skipped, wouldCopy } from "../../../src/sync/outcome.ts";
+import { failed, settleFailure, settle, skipped, wouldCopy } from "../../../src/sync/outcome.ts";
 import { batchesOf, planPage } from "../../../src/sync/decide.ts";
 import type { Found } from "../../../src/listing/walk.ts";
 import { DENIED, EXPIRED, OUTAGE, failure, seeded } from "../samples.ts";
@@ -180,8 +180,8 @@ describe("what an attempt comes to", () => {
   });
 
   test("what is forbidden is a failure of that key alone; an archived object is skipped", () => {
-    expect(judge(work(), DENIED, AT)).toMatchObject({ kind: "entry", entry: { action: "failed" } });
-    expect(judge(work(), failure("source_archived", 403), AT)).toMatchObject({
+    expect(settleFailure(work(), DENIED, AT)).toMatchObject({ kind: "entry", entry: { action: "failed" } });
+    expect(settleFailure(work(), failure("source_archived", 403), AT)).toMatchObject({
       entry: { action: "skipped", reason: "archived" },
     });
   });
