@@ -363,7 +363,7 @@ export class Coordinator extends DurableObject<Env> {
     if (reported === news && !pushes) return true;
     this.#pushedMs = Date.now();
     try {
-      await this.ctx.exports.Registry.getByName("registry").report(id, {
+      await this.ctx.exports.Registry.getByName("registry").takeCopyNews(id, {
         phase: job.phase,
         endedAtMs,
         orphans: this.#record.debts.count(),

@@ -11,7 +11,7 @@
 // Invariant: the upload is aborted whatever happens. Nothing becomes an object.
 
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
-import type { Measured, Sent, Started } from "./diagnose/probe_report.ts";
+import type { Measured, Sent, Started } from "./diagnose/probe_answer.ts";
 import type { Env } from "./env.ts";
 import { S3Error } from "./s3/errors.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";

@@ -31,7 +31,7 @@ import type { KeptCheck } from "./store/facts.ts";
 import { findStore, placeOfWork, readStores, serviceOf } from "./store/stores.ts";
 import type { AdmittedSync, SyncSpec } from "./sync/spec.ts";
 import { type Amounts, type Caps, type ShareRequest, capsOf, ShareTable } from "./throttle/share_table.ts";
-import type { Report } from "./view/news.ts";
+import type { JobNews } from "./view/news.ts";
 
 type Admission =
   | { readonly kind: "new"; readonly copy: Admitted }
@@ -173,9 +173,9 @@ export class Registry extends DurableObject<Env> {
   }
 
   /** A sync says how it stands. */
-  async reportSync(id: string, report: Omit<Report, "orphans">): Promise<void> {
-    const { phase, endedAtMs } = report;
-    await this.#note("syncs", id, report, () => this.#syncs.report(id, phase, endedAtMs));
+  async takeSyncNews(id: string, news: Omit<JobNews, "orphans">): Promise<void> {
+    const { phase, endedAtMs } = news;
+    await this.#note("syncs", id, news, () => this.#syncs.takeNews(id, phase, endedAtMs));
   }
 
   /** Newest first. @param before the id after which to go on, or null */
@@ -208,9 +208,9 @@ export class Registry extends DurableObject<Env> {
   }
 
   /** A coordinator says how its copy stands. */
-  async report(id: string, report: Report): Promise<void> {
-    const { phase, endedAtMs, orphans } = report;
-    await this.#note("copies", id, report, () =>
+  async takeCopyNews(id: string, news: JobNews): Promise<void> {
+    const { phase, endedAtMs, orphans } = news;
+    await this.#note("copies", id, news, () =>
       this.#sql.exec(
         "UPDATE copies SET phase = ?, ended_at_ms = ?, orphans = ? WHERE id = ?",
         phase,
@@ -240,7 +240,7 @@ export class Registry extends DurableObject<Env> {
   async #note(
     table: "copies" | "syncs",
     id: string,
-    { phase, endedAtMs, counters, news }: Omit<Report, "orphans">,
+    { phase, endedAtMs, counters, news }: Omit<JobNews, "orphans">,
     write: () => void,
   ): Promise<void> {
     const now = Date.now();
@@ -248,7 +248,7 @@ export class Registry extends DurableObject<Env> {
       const row = this.#sql.exec(`SELECT phase, schedule FROM ${table} WHERE id = ?`, id).toArray()[0];
       write();
       this.#metrics.take(id, counters);
-      // A report whose answer was lost comes again: it is no second end, and is told once.
+      // News whose answer was lost come again: that is no second end, and is told once.
       const isNews = row?.["phase"] !== phase;
       if (isNews && endedAtMs !== null) this.#metrics.add(`${table}_ended_total`, { phase }, 1);
       const tells = isNews && news !== null && readReceiver(this.env).state !== "off";

@@ -455,7 +455,7 @@ export class Sync extends DurableObject<Env> {
     if (reported === job.phase && !pushes) return true;
     this.#pushedMs = Date.now();
     try {
-      await this.ctx.exports.Registry.getByName("registry").reportSync(id, {
+      await this.ctx.exports.Registry.getByName("registry").takeSyncNews(id, {
         phase: job.phase,
         endedAtMs,
         counters: this.#counters(),

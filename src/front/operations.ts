@@ -3,8 +3,8 @@
 
 import type * as answers from "../view/answers.ts";
 import { CopyRequestSchema } from "../copy/spec.ts";
-import { CheckRequestSchema } from "../diagnose/check_report.ts";
-import { ProbeRequestSchema } from "../diagnose/probe_report.ts";
+import { CheckRequestSchema } from "../diagnose/check_answer.ts";
+import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
 import { COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
 import { ScheduleSchema } from "../schedule/spec.ts";
 import { SyncRequestSchema } from "../sync/spec.ts";

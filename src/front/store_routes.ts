@@ -3,14 +3,14 @@
 
 import { type Context, Hono } from "hono";
 import { type CheckResult, checkStore } from "../diagnose/check.ts";
-import { checkReport, checkTable, resolveCheck } from "../diagnose/check_report.ts";
+import { checkAnswer, checkTable, resolveCheck } from "../diagnose/check_answer.ts";
 import {
   DEFAULT_LANES,
   DEFAULT_SIZES_MIB,
-  probeReport,
+  probeAnswer,
   ProbeRequestSchema,
   probeTable,
-} from "../diagnose/probe_report.ts";
+} from "../diagnose/probe_answer.ts";
 import type { Env } from "../env.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
@@ -66,9 +66,9 @@ storeRoutes.post("/stores/:name/check", async (call) => {
     if (!(error instanceof NoTurnError)) throw error;
     throw new Problem(503, "store_busy", `${error.message}; check it again later`);
   });
-  const report = checkReport(store, bucket, as, found);
+  const answer = checkAnswer(store, bucket, as, found);
   const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
-  return wantsText ? new Response(checkTable(report)) : jsonResponse(report);
+  return wantsText ? new Response(checkTable(answer)) : jsonResponse(answer);
 });
 
 // Also of a store that is not configured any more.
@@ -107,9 +107,9 @@ storeRoutes.post("/probe", async (call) => {
     if (!(error instanceof S3Error)) throw error;
     throw new Problem(502, "store_refused", `${error.message}; POST /stores/${store.name}/check says more`);
   });
-  const report = probeReport(measured, isLocal);
+  const answer = probeAnswer(measured, isLocal);
   const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
-  return wantsText ? new Response(probeTable(report)) : jsonResponse(report);
+  return wantsText ? new Response(probeTable(answer)) : jsonResponse(answer);
 });
 
 function registry(call: Call) {

@@ -79,7 +79,7 @@ export class SyncRows {
     return { id, spec, createdAtMs };
   }
 
-  report(id: string, phase: string, endedAtMs: number | null): void {
+  takeNews(id: string, phase: string, endedAtMs: number | null): void {
     this.#sql.exec("UPDATE syncs SET phase = ?, ended_at_ms = ? WHERE id = ?", phase, endedAtMs, id);
   }
 

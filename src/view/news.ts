@@ -1,4 +1,4 @@
-// What a job reports to the registry: its phase, its counters for the metrics, and the news for a receiver of
+// What a job tells the registry: its phase, its counters for the metrics, and the news for a receiver of
 // webhooks.
 //
 // It sends nothing: registry/outbox.ts keeps the news until a receiver has it.
@@ -29,10 +29,10 @@ interface SyncCounters {
 
 export type WorkCounters = CopyCounters | SyncCounters;
 
-/** How often counters are pushed while nothing else is reported. */
+/** How often counters are pushed while there is no other news. */
 export const PUSH_MS = 30_000;
 
-/** What is told: a copy or a sync has ended, or waits for a person. */
+/** What the receiver of webhooks gets: a copy or a sync has ended, or waits for a person. */
 export interface News {
   readonly type: string;
   readonly at: string;
@@ -54,7 +54,7 @@ export function newsFor(
 const TOLD: ReadonlySet<string> = new Set(["completed", "failed", "blocked", "finished_with_errors"]);
 
 /** What a coordinator says of its copy. */
-export interface Report {
+export interface JobNews {
   readonly phase: string;
   readonly endedAtMs: number | null;
   /** What it may have left at the destination and could not yet take back. */

@@ -50,7 +50,7 @@ export interface Measured {
   readonly lanes: readonly Started[];
 }
 
-interface ProbeReport extends Measured {
+interface ProbeAnswer extends Measured {
   readonly isLocal: boolean;
   readonly megabytesPerSecond: number | null;
   readonly machines: number | null;
@@ -63,7 +63,7 @@ interface ProbeReport extends Measured {
 }
 
 /** @param isLocal the mesh answers at a loopback address */
-export function probeReport(measured: Measured, isLocal: boolean): ProbeReport {
+export function probeAnswer(measured: Measured, isLocal: boolean): ProbeAnswer {
   const { byWorker, byObject, oneEvent, lanes } = measured;
   const passed = byWorker.flatMap((sent) => (sent.ok ? [sent] : []));
   const largest = passed.at(-1) ?? null;
@@ -110,8 +110,8 @@ export function probeReport(measured: Measured, isLocal: boolean): ProbeReport {
 }
 
 /** For `curl -H "Accept: text/plain"`. */
-export function probeTable(report: ProbeReport): string {
-  const { byWorker, byObject, oneEvent, lanes, machines, megabytesPerSecond, advice, notes } = report;
+export function probeTable(answer: ProbeAnswer): string {
+  const { byWorker, byObject, oneEvent, lanes, machines, megabytesPerSecond, advice, notes } = answer;
   const rate = megabytesPerSecond === null ? "unknown" : `${megabytesPerSecond.toFixed(1)} MB/s`;
   return (
     [

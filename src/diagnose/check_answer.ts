@@ -1,4 +1,4 @@
-// A check of a store as it is asked for and as it is answered: the request's schema, the report as JSON, and
+// A check of a store as it is asked for and as it is answered: the request's schema, the answer as JSON, and
 // as a table for a terminal. Pure.
 
 import { z } from "zod";
@@ -22,7 +22,7 @@ export function resolveCheck(
   name: string,
   body: unknown,
   env: Readonly<Record<string, unknown>>,
-): { store: Store; bucket: string; as: CheckReport["as"] } {
+): { store: Store; bucket: string; as: CheckAnswer["as"] } {
   const request = parseWith(CheckRequestSchema, body);
   const { buckets: [only] = [], readOnly = false } = findStore(env, name);
   const bucket = request.bucket ?? only;
@@ -39,7 +39,7 @@ export function resolveCheck(
   return { store, bucket, as };
 }
 
-interface CheckReport {
+interface CheckAnswer {
   readonly store: string;
   readonly bucket: string;
   readonly as: "source" | "destination";
@@ -57,12 +57,12 @@ interface CheckReport {
   readonly leftovers: readonly string[];
 }
 
-export function checkReport(
+export function checkAnswer(
   store: Store,
   bucket: string,
-  as: CheckReport["as"],
+  as: CheckAnswer["as"],
   { ok, reached, findings, advice, facts, leftovers }: CheckResult,
-): CheckReport {
+): CheckAnswer {
   const { name } = store;
   const use = reached
     ? `The result is kept: new copies, syncs and scheduled runs with ${name}:${bucket} will use it; ` +
@@ -102,7 +102,7 @@ export function checkTable({
   overruled,
   use,
   leftovers,
-}: CheckReport): string {
+}: CheckAnswer): string {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const lines = [
     `${store}:${bucket} as a ${as}: ${ok ? "works" : "does NOT work"}`,
