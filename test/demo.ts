@@ -1,4 +1,5 @@
-// `npm run demo`: one real multipart copy between two local stores, from nothing to compared bytes, in one command.
+// `npm run demo`: one real multipart copy between two local stores, from nothing to compared bytes, in one
+// command.
 //
 // 1. Starts the mesh of `npm run dev` on a free port, its state in a temporary folder.
 // 2. Puts 128 MiB and some bytes, random ones, into the store `east` over S3, in parts.

@@ -1,8 +1,9 @@
-// `npm run dev [-- --port 8787]`: the whole mesh on this machine, with two stores to copy between, until Ctrl-C.
+// `npm run dev [-- --port 8787]`: the whole mesh on this machine, with two stores to copy between, until
+// Ctrl-C.
 //
 // Prints the curl commands to try, then wrangler's log. The state (objects, copies, schedules) is kept in
-// .wrangler/dev/<port> between runs; it goes with the port because two meshes must never share a folder, and because
-// the stores' endpoints hold the port.
+// .wrangler/dev/<port> between runs; it goes with the port because two meshes must never share a folder, and
+// because the stores' endpoints hold the port.
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";

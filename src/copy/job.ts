@@ -1,7 +1,7 @@
 // A copy as data: its phase, what exists in that phase, what to do next and what an answer changes.
 //
 //   (queued →) sizing → creating → uploading → completing → verifying → completed
-//   from any of them aborting → failed | cancelled; paused and blocked keep the work and go on where they were.
+//   from any of them aborting → failed | cancelled; paused and blocked keep the work and go on from there.
 //   An object that fits one part skips creating and completing: its one PutObject is both.
 //
 // Pure: nextStep() decides, apply() records; the coordinator does what nextStep() says and saves what apply()

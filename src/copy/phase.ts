@@ -12,20 +12,14 @@ export interface Prepared {
   readonly sourceEtag: string;
   readonly plan: Plan;
   readonly via: Via;
-  /**
-   * Random, in the destination's metadata: tells our object from any other of the same name. Null: not
-   * wanted.
-   */
+  /** Random, in the destination's metadata: tells our object from any other. Null: not wanted. */
   readonly copyId: string | null;
   /** Request headers of Create or PutObject: the object's attributes. */
   readonly headers: Readonly<Record<string, string>>;
   readonly proof: ProofPlan;
   /** How often all parts were sent again because they did not add up to the source's own word. */
   readonly timesRedone: number;
-  /**
-   * How often Complete was refused because of the parts; a store that does so for ever must not be asked for
-   * ever.
-   */
+  /** How often Complete was refused because of the parts: a store that always does is not asked for ever. */
   readonly timesRefused: number;
   /** How often the copy began again because its upload was lost or its source had changed. */
   readonly restarts: number;
@@ -36,10 +30,7 @@ export interface Prepared {
   readonly onlyIfAbsent: boolean;
 }
 
-/**
- * `stream`: the bytes pass through part copiers. `server`: source and destination are one service, which
- * copies.
- */
+/** `stream`: the bytes pass through part copiers. `server`: one service has both sides and copies itself. */
 export type Via = "stream" | "server";
 
 export type Upload = { readonly kind: "whole" } | { readonly kind: "parts"; readonly uploadId: string };
@@ -75,10 +66,7 @@ export type Working =
   | {
       readonly phase: "creating";
       readonly object: Prepared;
-      /**
-       * When a CreateMultipartUpload was sent whose answer is not known: it may have made an upload; else
-       * null.
-       */
+      /** When a CreateMultipartUpload was sent that may have made an upload: its answer is not known. */
       readonly sentAtMs: number | null;
       readonly retry: Retry;
     }

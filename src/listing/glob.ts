@@ -1,8 +1,8 @@
 // Glob patterns for keys. Pure.
 //
-//   *       any characters but "/", also none          [abc] [a-z]  one of these characters, never "/"
-//   **      any characters, also "/"                   [!abc]       one character that is none of these, never "/"
-//   **/     any number of whole levels, also none      {a,b/*}      either pattern; may be nested, and empty
+//   *       any characters but "/", also none       [abc] [a-z]  one of these characters, never "/"
+//   **      any characters, also "/"                [!abc]       one character but these, never "/"
+//   **/     any number of whole levels, also none   {a,b/*}      either pattern; may be nested, and empty
 //   ?       one character but "/"
 //
 // Everything else is itself, the backslash, leading dots, line breaks and doubled slashes too: a key is not a

@@ -10,7 +10,7 @@
 // objects of a plain document, which is what stores send, are cut out by searching for their tags; the XML
 // parser reads the rest, and the whole document as soon as anything in it is not plain.
 
-import { escapeText, parseRoot, textOf } from "./xml.ts";
+import { decodeForm, escapeText, parseRoot, textOf } from "./xml.ts";
 
 /** An object as a listing tells of it. */
 export interface ListedObject {
@@ -21,9 +21,7 @@ export interface ListedObject {
   readonly lastModifiedMs: number | null;
   /** Null: the store tells none, which means its standard class. */
   readonly storageClass: string | null;
-  /**
-   * An archived object of which a readable copy has been restored for some days; only AWS tells it in a list.
-   */
+  /** An archived object with a readable copy, restored for some days; only AWS lists this. */
   readonly isRestored: boolean;
 }
 
@@ -135,7 +133,6 @@ export function parseDeleteResult(text: string): DeleteRefusal[] | null {
 const NOT_PLAIN = /<(?!\/?[\w.-]+>)/;
 
 const OPEN = "<Contents>";
-
 const CLOSE = "</Contents>";
 
 /**
@@ -223,23 +220,10 @@ function isRestored(status: unknown): boolean {
   return textOf(element, "IsRestoreInProgress")?.trim() === "false" && "RestoreExpiryDate" in element;
 }
 
-/** Form style: a space is "+" and a plus is "%2B". Null when it is no such text. */
-function decodeForm(text: string): string | null {
-  if (!/[%+]/.test(text)) return text;
-  try {
-    return decodeURIComponent(text.replaceAll("+", " "));
-  } catch {
-    return null;
-  }
-}
-
 // oxlint-disable-next-line no-control-regex -- the control characters are what it is about
 const FORBIDDEN = /[\0-\x08\x0b-\x1f\ufffe\uffff]/;
 
-/**
- * The first key or prefix, as it stands in the document, that the parser would not give back as the store
- * meant it.
- */
+/** The first key or prefix, as in the document, that the parser would not return as the store meant it. */
 function findUnreadableName(text: string): string | null {
   if (!FORBIDDEN.test(text) && !text.includes("&#")) return null;
   for (const [, name = ""] of text.matchAll(/<(?:[\w.-]+:)?(?:Key|Prefix|NextMarker)>([^<]*)</g)) {

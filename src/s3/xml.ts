@@ -163,7 +163,8 @@ function wholeNumber(text: string | null): number | null {
 }
 
 /** Form style: a space is "+" and a plus is "%2B". Null when it is no such text. */
-function decodeForm(text: string): string | null {
+export function decodeForm(text: string): string | null {
+  if (!/[%+]/.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {

@@ -1,6 +1,6 @@
 // Times in the destination of a schedule: `backup/{yyyy}-{mm}-{dd}/` is another prefix every day. Pure.
 //
-//   {yyyy} year   {mm} month   {dd} day   {HH} hour, 00 to 23   {MM} minute        {{ and }} are { and } themselves
+//   {yyyy} year   {mm} month   {dd} day   {HH} hour, 00 to 23   {MM} minute   {{ and }} are { and } themselves
 //
 // The time is the one at which a run was due, in the schedule's time zone, not the one at which it could
 // start: a run that comes late, or is delivered twice, writes where it was meant to.

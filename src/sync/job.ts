@@ -1,7 +1,7 @@
 // A sync as data: its phase, what exists in that phase, what to do next and what an answer changes.
 //
 //   listing → copying → deleting → reporting → completed | finished_with_errors | failed | cancelled
-//   `listing` lists both sides, decides and copies at the same time; `copying` waits for what is still under way;
+//   `listing` lists both sides, decides and copies at once; `copying` waits for what is still under way;
 //   `stopping` comes before `reporting` when a run ends early; paused and blocked keep everything and go on.
 //
 // Pure: nextStep() decides, apply() records; the sync does what nextStep() says and saves what apply()

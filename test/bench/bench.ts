@@ -1,9 +1,10 @@
-// `npm run bench`: what the mesh takes, beside what else there is, one measure after the other. With names only those:
-// `npm run bench -- large small`. `--quick` takes less of everything, for a look; `--rounds 3` is how often.
+// `npm run bench`: what the mesh takes, beside what else there is, one measure after the other. With names
+// only those: `npm run bench -- large small`. `--quick` takes less of everything, for a look; `--rounds 3` is
+// how often.
 //
-// Rounds are interleaved, and the median and the spread are printed: a time alone means little on a shared machine. Each
-// measure ends with lines for machines: `RESULT {"name", "value", "unit", "ratio"?, "against"?}`. A tool that is not
-// installed is said to be absent.
+// Rounds are interleaved, and the median and the spread are printed: a time alone means little on a shared
+// machine. Each measure ends with lines for machines: `RESULT {"name", "value", "unit", "ratio"?,
+// "against"?}`. A tool that is not installed is said to be absent.
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";

@@ -1,6 +1,7 @@
-// A contest of the benches: the mesh and other people's tools do one and the same work in turn, several rounds long, and
-// each run is one measure: wall time, CPU time of all processes of the contestant, the most memory that they held at
-// once, and what the stores were asked for. A time alone means little on a shared machine; contestants of one round have met the same machine.
+// A contest of the benches: the mesh and other people's tools do one and the same work in turn, several
+// rounds long, and each run is one measure: wall time, CPU time of all processes of the contestant, the most
+// memory that they held at once, and what the stores were asked for. A time alone means little on a shared
+// machine; contestants of one round have met the same machine.
 //
 // What it needs: Linux (/proc), bash, and the tools on the PATH; who looks for one that is missing gets null.
 
@@ -80,7 +81,9 @@ export function medianOf(runs: readonly Run[] | undefined, of: (run: Run) => num
   return median((runs ?? []).map(of));
 }
 
-/** Has this machine the tool? Says so when it has not, since a contestant who is absent must be seen to be. */
+/**
+ * Has this machine the tool? Says so when it has not, since a contestant who is absent must be seen to be.
+ */
 export function hasTool(name: string): boolean {
   const found = spawnSync("bash", ["-c", 'command -v "$0"', name]).status === 0;
   if (!found) console.log(`ABSENT ${name}: not installed, so not measured`);
@@ -127,7 +130,8 @@ const SAMPLE_MS = 100;
 /**
  * What a shell script and all its children take. Their memory is sampled, so a short peak may be missed.
  *
- * @param env all that the tools may see, beside PATH and HOME: settings that stand in the environment are not the bench's
+ * @param env all that the tools may see, beside PATH and HOME: settings that stand in the environment are not
+ * the bench's
  */
 export async function measureTool(
   script: string,

@@ -1,11 +1,13 @@
 // `npm run bench -- large`: one large object from store to store, beside what else there is.
 //
-// Two test stores run in processes of their own: the source makes its bytes, the destination swallows them. Contestants
-// copy the object with the same part size and the same number of parts in flight: the mesh under every digest; `curl` piped
-// into `curl` by presigned URLs, which is what this machine can do; `rclone copyto` between two remotes; `aws s3 cp` from
-// one into another through a pipe. The tools are run once more as they are by default.
+// Two test stores run in processes of their own: the source makes its bytes, the destination swallows them.
+// Contestants copy the object with the same part size and the same number of parts in flight: the mesh under
+// every digest; `curl` piped into `curl` by presigned URLs, which is what this machine can do; `rclone
+// copyto` between two remotes; `aws s3 cp` from one into another through a pipe. The tools are run once more
+// as they are by default.
 //
-// CPU and memory are those of the contestant alone (workerd, or all processes of the tool), not of the stores.
+// CPU and memory are those of the contestant alone (workerd, or all processes of the tool), not of the
+// stores.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,10 +1,11 @@
 // `npm run bench -- listing`: what a sync of very many keys costs that has nothing to do, beside rclone.
 //
-// Two stores that list and keep nothing (listing_store.ts) run in processes of their own and hold the same keys. Each
-// contestant lists both and compares: the mesh, which writes a report with a line per key as well, and
-// `rclone copy --size-only` with and without --fast-list, of which the faster counts. Once at a store that answers at
-// once, which shows the work, and once at one that answers each page after a delay, which shows the waiting: stores take
-// 50 to 200 ms for a page. Listings are pages and probes; what else the stores are asked for is the report.
+// Two stores that list and keep nothing (listing_store.ts) run in processes of their own and hold the same
+// keys. Each contestant lists both and compares: the mesh, which writes a report with a line per key as well,
+// and `rclone copy --size-only` with and without --fast-list, of which the faster counts. Once at a store
+// that answers at once, which shows the work, and once at one that answers each page after a delay, which
+// shows the waiting: stores take 50 to 200 ms for a page. Listings are pages and probes; what else the stores
+// are asked for is the report.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

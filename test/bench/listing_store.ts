@@ -1,13 +1,13 @@
-// A store that has a bucket of any number of keys and keeps none of them: what it lists it works out, so that a bench of
-// listings measures who lists. A process of its own:
+// A store that has a bucket of any number of keys and keeps none of them: what it lists it works out, so that
+// a bench of listings measures who lists. A process of its own:
 //
 //     node test/bench/listing_store.ts --keys 1000000 --delay-ms 100
 //
-// Prints one JSON line with its endpoint once it listens, and runs until interrupted. Every bucket holds, under every
-// prefix `p/`, the same keys in UTF-8 byte order: a hundred folders with equally many keys. It lists them by
-// ListObjectsV2 (prefix, delimiter, start-after, tokens), takes any object and throws it away, and knows no other
-// operation. A parent with a channel to this process gets, for each message that it sends, how often what was asked.
-// Signatures are not checked: that is not what is measured.
+// Prints one JSON line with its endpoint once it listens, and runs until interrupted. Every bucket holds,
+// under every prefix `p/`, the same keys in UTF-8 byte order: a hundred folders with equally many keys. It
+// lists them by ListObjectsV2 (prefix, delimiter, start-after, tokens), takes any object and throws it away,
+// and knows no other operation. A parent with a channel to this process gets, for each message that it sends,
+// how often what was asked. Signatures are not checked: that is not what is measured.
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";

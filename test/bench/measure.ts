@@ -1,4 +1,5 @@
-// What the benches share: stores in processes of their own, CPU time and memory of a process by /proc, medians. Linux.
+// What the benches share: stores in processes of their own, CPU time and memory of a process by /proc,
+// medians. Linux.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,8 +1,8 @@
 // `npm run bench -- overhead`: what a part costs beside its bytes.
 //
-// 10,000 parts of a kilobyte go between two stores that answer at once: what workerd takes is the cost of requests, claims and
-// rows. What of it is the coordinator's own is measured on paper (simulated_copy.ts): the same code, in this process, over
-// SQLite in memory, with lanes and stores that take no time.
+// 10,000 parts of a kilobyte go between two stores that answer at once: what workerd takes is the cost of
+// requests, claims and rows. What of it is the coordinator's own is measured on paper (simulated_copy.ts):
+// the same code, in this process, over SQLite in memory, with lanes and stores that take no time.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

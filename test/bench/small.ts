@@ -1,13 +1,14 @@
 // `npm run bench -- small` and `inside`: what many small objects cost, beside rclone and the AWS CLI.
 //
-// `small`: two test stores in processes of their own; the source makes its bytes (1 to 64 KiB an object), the destination
-// swallows them and answers with their MD5. `inside`: one store with both buckets, which copies by itself, and the only
-// case in which `aws s3 sync` can take part: it copies between two buckets of one endpoint.
+// `small`: two test stores in processes of their own; the source makes its bytes (1 to 64 KiB an object), the
+// destination swallows them and answers with their MD5. `inside`: one store with both buckets, which copies
+// by itself, and the only case in which `aws s3 sync` can take part: it copies between two buckets of one
+// endpoint.
 //
-// Each contestant copies the whole prefix to a new one: the mesh with its default lanes, and `rclone copy` with several
-// values of --transfers, of which the best counts. rclone is spared what it can do without: it does not look for the
-// bucket, asks no HEAD after an upload and keeps no modification time. A second run of the mesh, with nothing to do, is
-// measured too.
+// Each contestant copies the whole prefix to a new one: the mesh with its default lanes, and `rclone copy`
+// with several values of --transfers, of which the best counts. rclone is spared what it can do without: it
+// does not look for the bucket, asks no HEAD after an upload and keeps no modification time. A second run of
+// the mesh, with nothing to do, is measured too.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

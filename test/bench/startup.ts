@@ -1,9 +1,10 @@
-// `npm run bench -- startup`: how long it takes from nothing to the first answer, and how large the script is.
+// `npm run bench -- startup`: how long it takes from nothing to the first answer, and how large the script
+// is.
 //
-// workerd is started anew for each try, with the mesh in it and, in turn, with a Worker that has the same Durable Object
-// classes and nothing in them: the difference is what our script costs, which is what Cloudflare limits. What is timed is
-// from the start of the process to the answer of GET /healthz; CPU time is that of the whole process, as a mean, since the
-// system tells it in hundredths of a second.
+// workerd is started anew for each try, with the mesh in it and, in turn, with a Worker that has the same
+// Durable Object classes and nothing in them: the difference is what our script costs, which is what
+// Cloudflare limits. What is timed is from the start of the process to the answer of GET /healthz; CPU time
+// is that of the whole process, as a mean, since the system tells it in hundredths of a second.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,10 +1,10 @@
 // `npm run bench -- streams`: many parts in flight at stores that are far away, beside the ideal.
 //
-// 1,229 parts, as in the demonstration that this project began with, between two stores that keep each answer back for
-// 50 ms and move so many bytes per second on one connection and no more. What a store grants one stream is a small part
-// of what this machine moves, so the time should be that of a part times the waves that the concurrency leaves. The time
-// of a part is measured: a few parts, one after the other. One stream for the whole object is that time × 1,229; nobody
-// need wait for it.
+// 1,229 parts, as in the demonstration that this project began with, between two stores that keep each answer
+// back for 50 ms and move so many bytes per second on one connection and no more. What a store grants one
+// stream is a small part of what this machine moves, so the time should be that of a part times the waves
+// that the concurrency leaves. The time of a part is measured: a few parts, one after the other. One stream
+// for the whole object is that time × 1,229; nobody need wait for it.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
-// Debian's chromium for one test file, with a page at a mesh. What holds for every test is checked here: nothing is
-// written to the console as an error, and no request goes to another host than the mesh.
+// Debian's chromium for one test file, with a page at a mesh. What holds for every test is checked here:
+// nothing is written to the console as an error, and no request goes to another host than the mesh.
 
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,8 +1,9 @@
-// `npm run chaos -- --runs 20 --seed 1 --jobs 2`: runs of the mesh in real workerd through seeded faults, each judged at
-// its end by somebody who is not the mesh. Prints a line for each run and a table; exits 1 on any violation. A seed is a
-// run: `--runs 1 --seed S` plays it again and tells its whole story.
+// `npm run chaos -- --runs 20 --seed 1 --jobs 2`: runs of the mesh in real workerd through seeded faults,
+// each judged at its end by somebody who is not the mesh. Prints a line for each run and a table; exits 1 on
+// any violation. A seed is a run: `--runs 1 --seed S` plays it again and tells its whole story.
 //
-// Each job is a process of its own, since a run is judged by the requests that its own two stores see, in one thread.
+// Each job is a process of its own, since a run is judged by the requests that its own two stores see, in one
+// thread.
 
 import { fork } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -21,7 +22,9 @@ const { values } = parseArgs({
     runs: { type: "string", default: "20" },
     seed: { type: "string", default: "1" },
     jobs: { type: "string", default: "2" },
-    /** A directory for the stories of violated runs: real processes never meet twice in quite the same way. */
+    /**
+     * A directory for the stories of violated runs: real processes never meet twice in quite the same way.
+     */
     stories: { type: "string" },
     /** Of a job: where bundle and bytes are. */
     directory: { type: "string" },

@@ -1,5 +1,5 @@
-// What is known of a run when it is over, as plain data: from the stores' own books and journals, from the mesh's answers
-// to its users, from the plan. The judge needs nothing else.
+// What is known of a run when it is over, as plain data: from the stores' own books and journals, from the
+// mesh's answers to its users, from the plan. The judge needs nothing else.
 
 import type { Status } from "../mesh/mesh.ts";
 import type { FaultKind } from "./faults.ts";

@@ -1,7 +1,9 @@
-// The menu of faults: what each does to which requests of which store, how often, and whether a copy may rightly fail of
-// it. Data; run.ts sets the chosen ones up, and what they need done to the world is done by it.
+// The menu of faults: what each does to which requests of which store, how often, and whether a copy may
+// rightly fail of it. Data; run.ts sets the chosen ones up, and what they need done to the world is done by
+// it.
 //
-// A fault that is not `deadly` must be survived: a copy that fails although nothing deadly has hit it is a violation.
+// A fault that is not `deadly` must be survived: a copy that fails although nothing deadly has hit it is a
+// violation.
 
 import type { Effect, Operation, RequestRecord } from "../store/store.ts";
 import type { StoreName } from "./plan.ts";

@@ -1,8 +1,8 @@
-// The rules that every run must keep, checked against what is known of it. Pure; it believes the stores' books and
-// journals, and holds what the mesh says against them.
+// The rules that every run must keep, checked against what is known of it. Pure; it believes the stores'
+// books and journals, and holds what the mesh says against them.
 //
-// A rule says what must never be, whatever has struck. Where a fault makes a bad ending right (a source that was
-// replaced, a byte that nobody can have noticed) the rule asks for that fault in the book of strikes.
+// A rule says what must never be, whatever has struck. Where a fault makes a bad ending right (a source that
+// was replaced, a byte that nobody can have noticed) the rule asks for that fault in the book of strikes.
 
 import type { CopyEvidence, Evidence, SeenRequest, Version } from "./evidence.ts";
 import { type FaultKind, faultOf } from "./faults.ts";
@@ -101,7 +101,10 @@ function judgeWorld(evidence: Evidence, report: Report): void {
   }
 }
 
-/** An upload whose ID nobody may have been told, at a store that does not list uploads: all one can do is say so. */
+/**
+ * An upload whose ID nobody may have been told, at a store that does not list uploads: all one can do is say
+ * so.
+ */
 export function isAnnouncedStray(
   { requests, status }: CopyEvidence,
   { plan }: Evidence,
@@ -122,7 +125,7 @@ function judgeIdentity({ ids, status, plan }: CopyEvidence, { listed }: Evidence
     if (event === "step_crashed") report("no crash", detail ?? "");
 }
 
-// --- Endings ----------------------------------------------------------------------------------------------------------
+// --- Endings -----------------------------------------------------------------------------------------------
 
 function judgeCompleted(copy: CopyEvidence, evidence: Evidence, report: Report): void {
   const { status, found, plan } = copy;
@@ -189,7 +192,8 @@ function judgeProof({ status, requests, plan }: CopyEvidence, evidence: Evidence
 function isUnnoticeable(copy: CopyEvidence, { stores }: RunPlan): boolean {
   const { proof } = copy.status;
   if (struckBy(copy, "body-flipped-byte")) return proof === "length";
-  // Without a checksum of the source's own, one of what passed tells of the way from the mesh to the destination alone.
+  // Without a checksum of the source's own, one of what passed tells of the way from the mesh to the
+  // destination alone.
   const { automaticChecksum = "none" } = stores[copy.plan.from].options;
   const ownWord =
     proof === "etag" || proof === "content-md5" || (proof === "checksum" && automaticChecksum !== "none");
@@ -219,8 +223,8 @@ function judgeUnmade(copy: CopyEvidence, plan: RunPlan, report: Report): void {
     else if (found !== null) report("nothing of an ended copy visible", `${found.sizeBytes} bytes`);
     return;
   }
-  // Its object was there: it may only have gone because nobody wanted it any more, because it was corrupt, or because
-  // nothing proved what had to be proved.
+  // Its object was there: it may only have gone because nobody wanted it any more, because it was corrupt, or
+  // because nothing proved what had to be proved.
   if (found !== null)
     report("nothing of an ended copy visible", `its own object: ${status.failure?.message ?? ""}`);
   else if (status.phase !== "cancelled" && !REMOVALS.has(status.failure?.code ?? ""))
@@ -238,7 +242,10 @@ function metOutage({ requests, status }: CopyEvidence, plan: RunPlan): boolean {
   );
 }
 
-/** The last answer was lost, and neither a mark nor the ETag can tell the object from another's: nobody can know. */
+/**
+ * The last answer was lost, and neither a mark nor the ETag can tell the object from another's: nobody can
+ * know.
+ */
 function isUnknowable({ plan, requests }: CopyEvidence, { stores }: RunPlan): boolean {
   const opaque = stores.west.options.etags === "opaque";
   const unanswered = requests.some(
@@ -280,7 +287,8 @@ function judgeWrites(copy: CopyEvidence, evidence: Evidence, report: Report): vo
       ?.conditionalPut === true;
   for (const write of ownWrites(copy)) {
     const at = write.workedAt ?? 0;
-    // Without conditions at the store, what appears between the look and the write is lost, and no client can help it.
+    // Without conditions at the store, what appears between the look and the write is lost, and no client can
+    // help it.
     const there = foreign.some((version) => (guarded ? version.at < at : version.at === 0));
     if (plan.request.ifExists !== "overwrite" && there)
       report(
@@ -295,7 +303,7 @@ function judgeWrites(copy: CopyEvidence, evidence: Evidence, report: Report): vo
   }
 }
 
-// --- The order of calls -----------------------------------------------------------------------------------------------
+// --- The order of calls ------------------------------------------------------------------------------------
 
 function judgeCalls(copy: CopyEvidence, report: Report): void {
   const calls = copy.requests.filter(({ bucket }) => bucket === "destination");
@@ -374,8 +382,8 @@ function judgeResends(copy: CopyEvidence, { plan, deaths }: Evidence, report: Re
 }
 
 /**
- * A part that was answered for, whose report nobody's death can have lost, and that was sent again all the same. A
- * source that sends more than it announced makes a part doubtful that the store has taken.
+ * A part that was answered for, whose report nobody's death can have lost, and that was sent again all the
+ * same. A source that sends more than it announced makes a part doubtful that the store has taken.
  */
 function sentAgainForNothing(copy: CopyEvidence, deaths: readonly number[]): SeenRequest | undefined {
   if (struckBy(copy, "source-long-body")) return undefined;
@@ -406,7 +414,7 @@ export function partsResent(copy: CopyEvidence): number {
   ).length;
 }
 
-// --- Reading the evidence ---------------------------------------------------------------------------------------------
+// --- Reading the evidence ----------------------------------------------------------------------------------
 
 function partSends({ requests }: CopyEvidence): SeenRequest[] {
   return requests.filter(({ operation }) => operation === "UploadPart" || operation === "UploadPartCopy");
@@ -423,7 +431,10 @@ function ownWrites({ requests }: CopyEvidence): SeenRequest[] {
   );
 }
 
-/** The version of the source that the copy was bound to when its object was made; null where no read was bound. */
+/**
+ * The version of the source that the copy was bound to when its object was made; null where no read was
+ * bound.
+ */
 function pinnedVersion(copy: CopyEvidence): Version | null {
   const made = Math.max(...ownWrites(copy).map(({ startedAt }) => startedAt));
   const reads = copy.requests.filter(

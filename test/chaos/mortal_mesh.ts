@@ -1,8 +1,10 @@
-// A mesh that dies and comes back: workerd is killed by SIGKILL and started again on the state that is on disk, single
-// Durable Objects are aborted or evicted, and whoever calls it tries again as a patient client would.
+// A mesh that dies and comes back: workerd is killed by SIGKILL and started again on the state that is on
+// disk, single Durable Objects are aborted or evicted, and whoever calls it tries again as a patient client
+// would.
 //
-// What it needs: a bundle made ready by `makeMortal`. workerd's own eviction waits for running work, which waits for the
-// stores, which are in this process; an object that rests loses its memory by an abort just as by an eviction.
+// What it needs: a bundle made ready by `makeMortal`. workerd's own eviction waits for running work, which
+// waits for the stores, which are in this process; an object that rests loses its memory by an abort just as
+// by an eviction.
 
 import { copyFileSync } from "node:fs";
 import { basename, join } from "node:path";

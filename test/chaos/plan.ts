@@ -1,8 +1,8 @@
-// What will happen in one run, all of it chosen by the seed: the stores' dialects, the copies, the faults, the blows to
-// the mesh and what its users do. Pure: the same seed is the same plan.
+// What will happen in one run, all of it chosen by the seed: the stores' dialects, the copies, the faults,
+// the blows to the mesh and what its users do. Pure: the same seed is the same plan.
 //
-// Moments are counted in requests, never in time: "at the 17th request that the stores see" is the same moment on a
-// slow machine, a second after the start is not.
+// Moments are counted in requests, never in time: "at the 17th request that the stores see" is the same
+// moment on a slow machine, a second after the start is not.
 
 import type { StoreOptions } from "../store/store.ts";
 import { Dice } from "./dice.ts";

@@ -1,8 +1,8 @@
-// One run: a mesh in real workerd with its state on disk, two stores, the copies of the plan, everything that strikes
-// them, then calm, then the ends. What is known at the end goes to the judge.
+// One run: a mesh in real workerd with its state on disk, two stores, the copies of the plan, everything that
+// strikes them, then calm, then the ends. What is known at the end goes to the judge.
 //
-// Invariant: after the faults have stopped every copy gets the same bounded time to end, whatever has happened to it; a
-// copy that is paused or blocked is resumed, as a person would.
+// Invariant: after the faults have stopped every copy gets the same bounded time to end, whatever has
+// happened to it; a copy that is paused or blocked is resumed, as a person would.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -39,7 +39,10 @@ interface Run {
 }
 
 const LOOK_MS = 250;
-/** Spare alarms take up to a minute and a half, an abort's backoff up to twice the time that the faults have lasted. */
+/**
+ * Spare alarms take up to a minute and a half, an abort's backoff up to twice the time that the faults have
+ * lasted.
+ */
 const TIME_TO_END_MS = 150_000;
 const TIME_TO_SETTLE_MS = 20_000;
 const ENDED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);

@@ -1,9 +1,9 @@
-// The stage of one run: both stores with their objects, the planned faults and blows set up to strike, and a book of what
-// has struck which request.
+// The stage of one run: both stores with their objects, the planned faults and blows set up to strike, and a
+// book of what has struck which request.
 //
-// Invariant: requests are counted over both stores in the order of their arrival, and whatever is planned "at request n"
-// strikes the first request from the n-th on that it fits. After calm() nothing strikes any more and both stores are in
-// good health.
+// Invariant: requests are counted over both stores in the order of their arrival, and whatever is planned "at
+// request n" strikes the first request from the n-th on that it fits. After calm() nothing strikes any more
+// and both stores are in good health.
 
 import { createHash } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
@@ -240,7 +240,7 @@ export class Stage {
     this.#foreign.set(key, [...before, version]);
   }
 
-  // --- What the stores know -----------------------------------------------------------------------------------------
+  // --- What the stores know --------------------------------------------------------------------------------
 
   sourcesOf(key: string): readonly Version[] {
     return this.#sources.get(key) ?? [];

@@ -1,5 +1,6 @@
-// The real AWS CLI, run against a test store of its own for each test file, so that the store and this project's own
-// client cannot share a misunderstanding of S3. Needs `aws` (1.x or 2.x) and `curl` on the PATH and fails without them.
+// The real AWS CLI, run against a test store of its own for each test file, so that the store and this
+// project's own client cannot share a misunderstanding of S3. Needs `aws` (1.x or 2.x) and `curl` on the PATH
+// and fails without them.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// What GET /metrics tells, judged by Prometheus' own checker: its parser, and its rules for names, types and help. Needs
-// `promtool` on the PATH and fails without it.
+// What GET /metrics tells, judged by Prometheus' own checker: its parser, and its rules for names, types and
+// help. Needs `promtool` on the PATH and fails without it.
 
 import { execFile } from "node:child_process";
 import { expect, test } from "vitest";

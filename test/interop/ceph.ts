@@ -1,8 +1,8 @@
-// A Ceph Object Gateway on loopback from the system's packages: one monitor, one OSD that keeps its data in memory, and
-// gateways in front of them. A production S3 server that this project has not written.
+// A Ceph Object Gateway on loopback from the system's packages: one monitor, one OSD that keeps its data in
+// memory, and gateways in front of them. A production S3 server that this project has not written.
 //
-// What it needs: the programs in CEPH_PROGRAMS, and the memory for what is put there. Ready in about 15 seconds.
-// Invariant: everything lives in one folder and in processes that end with it.
+// What it needs: the programs in CEPH_PROGRAMS, and the memory for what is put there. Ready in about 15
+// seconds. Invariant: everything lives in one folder and in processes that end with it.
 
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";

@@ -1,8 +1,8 @@
-// The S3 clients of others: rclone, the AWS CLI, s3cmd and curl. They put what the mesh copies, and say what has become
-// of it.
+// The S3 clients of others: rclone, the AWS CLI, s3cmd and curl. They put what the mesh copies, and say what
+// has become of it.
 //
-// What it needs: the programs in CLIENT_PROGRAMS. No setting of this machine reaches them: no profile, no configuration
-// file, no bundle of certificates.
+// What it needs: the programs in CLIENT_PROGRAMS. No setting of this machine reaches them: no profile, no
+// configuration file, no bundle of certificates.
 
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -64,7 +64,7 @@ export class Workshop {
   }
 }
 
-// --- aws --------------------------------------------------------------------------------------------------------
+// --- aws ---------------------------------------------------------------------------------------------------
 
 interface AwsSettings {
   /** Size of each part but the last; the AWS CLI knows it from its configuration file alone. */
@@ -195,7 +195,7 @@ function parsed(text: string): Record<string, unknown> {
   return text.trim() === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
 }
 
-// --- rclone -----------------------------------------------------------------------------------------------------
+// --- rclone ------------------------------------------------------------------------------------------------
 
 /** Runs rclone, to which every store of `stores` is a remote by its name in capitals. */
 async function attemptRclone(stores: readonly StoreAccess[], args: readonly string[]): Promise<Outcome> {
@@ -223,7 +223,7 @@ export function remote(store: StoreAccess, name: string): string {
   return `${store.name.toUpperCase()}:${store.bucket}/${store.prefix}${name}`;
 }
 
-// --- s3cmd ------------------------------------------------------------------------------------------------------
+// --- s3cmd -------------------------------------------------------------------------------------------------
 
 /** s3cmd knows hosts, not endpoints: one whose S3 lies below a path is out of its reach. */
 export function isWithinReachOfS3cmd({ endpoint }: StoreAccess): boolean {
@@ -245,7 +245,7 @@ export async function s3cmd(store: StoreAccess, args: readonly string[]): Promis
   return printed(`s3cmd ${args[0]}`, await run("s3cmd", [...options, ...args], {}));
 }
 
-// --- curl -------------------------------------------------------------------------------------------------------
+// --- curl --------------------------------------------------------------------------------------------------
 
 export interface Reply {
   readonly status: number;

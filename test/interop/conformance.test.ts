@@ -1,6 +1,6 @@
-// The test store is what most tests of this project believe about S3. Here the same requests of the same client go to it
-// and to Ceph, and what comes back must be the same in all that the mesh relies on. Where the two differ, and both may, it
-// stands in DIFFERENCES.
+// The test store is what most tests of this project believe about S3. Here the same requests of the same
+// client go to it and to Ceph, and what comes back must be the same in all that the mesh relies on. Where the
+// two differ, and both may, it stands in DIFFERENCES.
 
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";

@@ -1,7 +1,8 @@
-// A server of the interop run as a process of its own, which can be killed as a power cut would and started again.
+// A server of the interop run as a process of its own, which can be killed as a power cut would and started
+// again.
 //
-// Invariant: it does not outlive this process, however that ends. It leads a process group of its own, so that a
-// terminal's Ctrl-C reaches it through stop() alone and what it has started goes with it.
+// Invariant: it does not outlive this process, however that ends. It leads a process group of its own, so
+// that a terminal's Ctrl-C reaches it through stop() alone and what it has started goes with it.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -53,7 +54,10 @@ export class Daemon {
     return this.#lines;
   }
 
-  /** Polls until `ask` answers true. @throws when the process ends first, or the time is over, with the end of its output */
+  /**
+   * Polls until `ask` answers true. @throws when the process ends first, or the time is over, with the end of
+   * its output
+   */
   async until(what: string, limitMs: number, ask: () => Promise<boolean>): Promise<void> {
     const endsAtMs = Date.now() + limitMs;
     while (!(await ask())) {

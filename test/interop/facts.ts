@@ -1,5 +1,5 @@
-// What a store can do, asked of it by a client before any test: of a store that this project does not know nothing is
-// assumed, and of those it knows conformance.test.ts says what must come out.
+// What a store can do, asked of it by a client before any test: of a store that this project does not know
+// nothing is assumed, and of those it knows conformance.test.ts says what must come out.
 
 import { type Reply, attemptApi, curl } from "./clients.ts";
 import { completeBody, uploadIdOf } from "./multipart.ts";
@@ -58,7 +58,9 @@ class Prober {
     return (await this.ask("GET", "tagged", { query: "tagging=" })).text.includes("<Value>v</Value>");
   }
 
-  /** By the AWS CLI, since curl signs two headers in the wrong order of which one's name begins the other's. */
+  /**
+   * By the AWS CLI, since curl signs two headers in the wrong order of which one's name begins the other's.
+   */
   async copies(command: string, name: string, etag: string, args: readonly string[] = []): Promise<boolean> {
     this.#names.add(name);
     const { bucket, prefix } = this.#store;

@@ -1,5 +1,5 @@
-// Copies that are held in the middle, so that something can happen there: the line between the mesh and one of the two
-// stores lets a part and a bit through, and then nothing.
+// Copies that are held in the middle, so that something can happen there: the line between the mesh and one
+// of the two stores lets a part and a bit through, and then nothing.
 
 import { randomBytes } from "node:crypto";
 import type { Mesh } from "../mesh/mesh.ts";

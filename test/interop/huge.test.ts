@@ -1,7 +1,8 @@
-// One object of 5 GiB and a byte, more than any store takes at once: put into Ceph by rclone, and copied out by the mesh.
+// One object of 5 GiB and a byte, more than any store takes at once: put into Ceph by rclone, and copied out
+// by the mesh.
 //
-// Its bytes are made when rclone reads them and compared when they arrive, so that only Ceph keeps them. It keeps them in
-// memory, which is why this is done once and not between every two stores.
+// Its bytes are made when rclone reads them and compared when they arrive, so that only Ceph keeps them. It
+// keeps them in memory, which is why this is done once and not between every two stores.
 
 import { afterAll, describe, expect } from "vitest";
 import { startStore } from "../store/store.ts";

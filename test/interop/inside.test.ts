@@ -1,4 +1,5 @@
-// Copies within one store, which it makes by itself: no byte passes the mesh. Where it cannot, the bytes pass.
+// Copies within one store, which it makes by itself: no byte passes the mesh. Where it cannot, the bytes
+// pass.
 
 import { randomBytes } from "node:crypto";
 import { describe, expect } from "vitest";

@@ -1,5 +1,6 @@
-// Somebody else does something while a copy runs, or has done it before: an object that is there already or appears, a
-// source that is overwritten, a copy that is cancelled. What a client finds at the destination afterwards is the verdict.
+// Somebody else does something while a copy runs, or has done it before: an object that is there already or
+// appears, a source that is overwritten, a copy that is cancelled. What a client finds at the destination
+// afterwards is the verdict.
 
 import { randomBytes } from "node:crypto";
 import { afterAll, describe, expect } from "vitest";

@@ -1,5 +1,5 @@
-// A store is killed in mid-copy, by SIGKILL, and started again. The copy goes on by itself, and what was done is not done
-// again.
+// A store is killed in mid-copy, by SIGKILL, and started again. The copy goes on by itself, and what was done
+// is not done again.
 
 import { describe, expect } from "vitest";
 import { head } from "./clients.ts";

@@ -1,8 +1,8 @@
-// A TCP line between the mesh and a store that can be held, as if the network had stopped, and cut, as if it were gone.
-// What happens "in mid-copy" thereby happens there, however fast the machine is.
+// A TCP line between the mesh and a store that can be held, as if the network had stopped, and cut, as if it
+// were gone. What happens "in mid-copy" thereby happens there, however fast the machine is.
 //
-// It counts what passes and looks for upload IDs in it. It changes nothing: the signatures name this line's host, which
-// is what the store is asked for.
+// It counts what passes and looks for upload IDs in it. It changes nothing: the signatures name this line's
+// host, which is what the store is asked for.
 
 import { once } from "node:events";
 import { type AddressInfo, type Server, type Socket, connect, createServer } from "node:net";
@@ -45,7 +45,9 @@ export class Line {
     return [...this.#uploadIds];
   }
 
-  /** Lets that many bytes pass, either way, and then holds everything. @returns what is resolved once it holds */
+  /**
+   * Lets that many bytes pass, either way, and then holds everything. @returns what is resolved once it holds
+   */
   holdAfter(bytes: number): Promise<void> {
     this.#holdAtBytes = this.#passedBytes + bytes;
     this.#uploadIds.clear();
@@ -107,7 +109,8 @@ export class Line {
         this.#held = null;
       }
     });
-    // A broken connection is broken for both ends; one that was closed is closed once the other has all that came.
+    // A broken connection is broken for both ends; one that was closed is closed once the other has all that
+    // came.
     from.once("error", () => to.destroy());
     from.once("close", () => {
       this.#sockets.delete(from);

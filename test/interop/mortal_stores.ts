@@ -1,8 +1,9 @@
-// Stores that may be killed in mid-copy and started again with what they had, beside those that everybody uses.
+// Stores that may be killed in mid-copy and started again with what they had, beside those that everybody
+// uses.
 //
-// Ceph: a second gateway of the same cluster. Local R2: a workerd of its own, its objects in a folder. The test store
-// keeps its index in memory: its connections are cut and refused instead. Of a store that somebody else runs only the line
-// to it can be cut.
+// Ceph: a second gateway of the same cluster. Local R2: a workerd of its own, its objects in a folder. The
+// test store keeps its index in memory: its connections are cut and refused instead. Of a store that somebody
+// else runs only the line to it can be cut.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +18,9 @@ import type { StoreAccess } from "./stores.ts";
 
 export interface MortalStore {
   readonly store: StoreAccess;
-  /** Between the mesh and the store; null where TLS forbids one, and then nothing can be done to this store. */
+  /**
+   * Between the mesh and the store; null where TLS forbids one, and then nothing can be done to this store.
+   */
   readonly line: Line | null;
   kill(): Promise<void>;
   revive(): Promise<void>;

@@ -9,7 +9,9 @@ export function uploadIdOf({ status, text }: Reply): string {
   return encodeURIComponent(id);
 }
 
-/** The body of a CompleteMultipartUpload. @param etags of the parts from the first on, as they were answered */
+/**
+ * The body of a CompleteMultipartUpload. @param etags of the parts from the first on, as they were answered
+ */
 export function completeBody(etags: readonly string[]): string {
   const parts = etags.map(
     (etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${etag}</ETag></Part>`,

@@ -1,5 +1,5 @@
-// Objects that other clients have put are copied between every two stores, and read back by those clients: the bytes, the
-// ETag, what is known of an object besides, and what the status claims as its proof.
+// Objects that other clients have put are copied between every two stores, and read back by those clients:
+// the bytes, the ETag, what is known of an object besides, and what the status claims as its proof.
 
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -113,7 +113,9 @@ const EQUAL_PARTS = {
 };
 type Uploader = keyof typeof EQUAL_PARTS;
 
-/** Local R2 does not know its parts again by ETags as rclone writes them, with quotes as numbered entities. */
+/**
+ * Local R2 does not know its parts again by ETags as rclone writes them, with quotes as numbered entities.
+ */
 function uploadersOf(store: StoreAccess): Uploader[] {
   return (Object.keys(EQUAL_PARTS) as Uploader[]).filter(
     (uploader) =>

@@ -1,5 +1,5 @@
-// A store of the user's own in the interop run: a real account, or a server of any make. Named by two variables of the
-// environment, used below a prefix that nothing else uses, and left as it was found.
+// A store of the user's own in the interop run: a real account, or a server of any make. Named by two
+// variables of the environment, used below a prefix that nothing else uses, and left as it was found.
 
 import { randomBytes } from "node:crypto";
 import { attemptAws, aws } from "./clients.ts";

@@ -1,5 +1,5 @@
-// The programs that the interop run needs, looked for before anything is started. Run by itself it says what is missing
-// and exits 1: `npm run interop` begins with that.
+// The programs that the interop run needs, looked for before anything is started. Run by itself it says what
+// is missing and exits 1: `npm run interop` begins with that.
 
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";

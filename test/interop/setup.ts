@@ -1,8 +1,10 @@
-// Vitest global setup of the project `interop`: starts the stores, finds out what they can do, and takes all down again.
+// Vitest global setup of the project `interop`: starts the stores, finds out what they can do, and takes all
+// down again.
 //
-// Ceph, local R2 and the test store are started here. With INTEROP_STORE and INTEROP_BUCKET set, a store of the user's
-// own takes the place of Ceph: the first is what STORE_<NAME> would hold, the second a bucket, or a bucket and a prefix.
-// All that is done there is done below a prefix of this run, which is emptied at the end.
+// Ceph, local R2 and the test store are started here. With INTEROP_STORE and INTEROP_BUCKET set, a store of
+// the user's own takes the place of Ceph: the first is what STORE_<NAME> would hold, the second a bucket, or
+// a bucket and a prefix. All that is done there is done below a prefix of this run, which is emptied at the
+// end.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// The stores that the interop run copies between, as everybody reaches them: the mesh, the clients and the tests. Pure.
+// The stores that the interop run copies between, as everybody reaches them: the mesh, the clients and the
+// tests. Pure.
 
 /** One bucket of one store, and the prefix below which all of this run happens. */
 export interface StoreAccess {

@@ -1,5 +1,5 @@
-// A whole prefix is synced between every two stores, with deletes, from the same beginning that `rclone sync` gets. What
-// rclone makes of it is what the mesh must make of it.
+// A whole prefix is synced between every two stores, with deletes, from the same beginning that `rclone sync`
+// gets. What rclone makes of it is what the mesh must make of it.
 
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -14,7 +14,10 @@ import { MIB, openMesh, openWorkshop, pairs, stores } from "./world.ts";
 const mesh = await openMesh();
 const workshop = openWorkshop();
 
-/** What the source has, and what the destination has at first: the same, other bytes of the same or another length, none. */
+/**
+ * What the source has, and what the destination has at first: the same, other bytes of the same or another
+ * length, none.
+ */
 const NEW = workshop.path("new");
 const OLD = workshop.path("old");
 const SOURCE = "sync/source/";

@@ -1,8 +1,8 @@
-// The table of an interop run: what works between which stores, as the tests have found it. A Vitest reporter that
-// prints it at the end, with the totals.
+// The table of an interop run: what works between which stores, as the tests have found it. A Vitest reporter
+// that prints it at the end, with the totals.
 //
-// A cell says what was seen: "yes", or the test's own words where there is more to say, or FAILED. A row stands for a
-// feature, a column for a pair of stores.
+// A cell says what was seen: "yes", or the test's own words where there is more to say, or FAILED. A row
+// stands for a feature, a column for a pair of stores.
 
 import { type TaskMeta, test } from "vitest";
 import type { Reporter, TestCase, TestModule } from "vitest/node";

@@ -1,6 +1,8 @@
-// What every interop test has: the stores of the run, a mesh that knows them, and the judgement of the clients.
+// What every interop test has: the stores of the run, a mesh that knows them, and the judgement of the
+// clients.
 //
-// The verdict is the clients': what rclone reads and what the AWS CLI is told. The mesh's status must agree with it.
+// The verdict is the clients': what rclone reads and what the AWS CLI is told. The mesh's status must agree
+// with it.
 
 import { afterAll, expect, inject } from "vitest";
 import { Mesh, type Status } from "../mesh/mesh.ts";

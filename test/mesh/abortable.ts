@@ -1,8 +1,10 @@
-// A bundle whose Durable Objects can be aborted from outside, whatever they are doing: an abort must come from inside the
-// object (`ctx.abort()`), and workerd's eviction waits until it has nothing to do. So the bundle's classes are wrapped,
-// each with a method that aborts it and one that tells its instances apart, behind a route that production does not have.
+// A bundle whose Durable Objects can be aborted from outside, whatever they are doing: an abort must come
+// from inside the object (`ctx.abort()`), and workerd's eviction waits until it has nothing to do. So the
+// bundle's classes are wrapped, each with a method that aborts it and one that tells its instances apart,
+// behind a route that production does not have.
 //
-// What it needs: the built bundle, beside which the wrapping module is put. It changes nothing else of the bundle.
+// What it needs: the built bundle, beside which the wrapping module is put. It changes nothing else of the
+// bundle.
 
 import { writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -50,7 +52,9 @@ const ABORT_MS = 1_000;
 
 export type ObjectClass = "Coordinator" | "Lane" | "Registry" | "Sync";
 
-/** Aborts a Durable Object of an abortable mesh, whatever it is doing. Its death may come before the answer. */
+/**
+ * Aborts a Durable Object of an abortable mesh, whatever it is doing. Its death may come before the answer.
+ */
 export async function abortObject(mesh: Mesh, className: ObjectClass, name: string): Promise<void> {
   const call = mesh.call("DELETE", pathOf(className, name)).catch(() => undefined);
   await Promise.race([call, setTimeout(ABORT_MS)]);

@@ -1,5 +1,5 @@
-// Every answer that a test sees, held against the API's own description: the schema of its body, and for a problem its
-// code. So /openapi.json is true of whatever the tests do.
+// Every answer that a test sees, held against the API's own description: the schema of its body, and for a
+// problem its code. So /openapi.json is true of whatever the tests do.
 
 import * as answers from "../../src/view/answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, WRITE_PROBLEMS } from "../../src/front/operations.ts";

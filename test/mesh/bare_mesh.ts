@@ -1,7 +1,7 @@
 // The mesh for measuring: workerd alone, and a client that looks at no answer more than it must.
 //
-// What it needs: the bundle that wrangler builds. Durable Objects keep their SQLite in memory, where the system has a
-// folder there.
+// What it needs: the bundle that wrangler builds. Durable Objects keep their SQLite in memory, where the
+// system has a folder there.
 
 import { MeshClient, TOKEN } from "./mesh_client.ts";
 import { Workerd } from "./workerd.ts";

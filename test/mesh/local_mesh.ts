@@ -1,12 +1,13 @@
-// The local mesh that `npm run dev` and `npm run demo` start: `wrangler dev --env local`, which serves the Worker and,
-// on the same port, two R2 buckets over S3. Copies between them go over real HTTP with real signatures; no account.
+// The local mesh that `npm run dev` and `npm run demo` start: `wrangler dev --env local`, which serves the
+// Worker and, on the same port, two R2 buckets over S3. Copies between them go over real HTTP with real
+// signatures; no account.
 //
-// What it needs: [env.local] of wrangler.toml, which names the buckets and their credentials. The secrets reach
-// wrangler through an env file in a temporary folder, so none is ever written into the repository.
+// What it needs: [env.local] of wrangler.toml, which names the buckets and their credentials. The secrets
+// reach wrangler through an env file in a temporary folder, so none is ever written into the repository.
 //
-// Invariant: no process and no temporary folder stays behind, also when this process is killed. wrangler starts children
-// (workerd, esbuild) that outlive it when it is killed, hence a process group of its own. That also keeps a terminal's
-// Ctrl-C from it: whoever uses a LocalMesh heeds stopSignal() and calls stop().
+// Invariant: no process and no temporary folder stays behind, also when this process is killed. wrangler
+// starts children (workerd, esbuild) that outlive it when it is killed, hence a process group of its own.
+// That also keeps a terminal's Ctrl-C from it: whoever uses a LocalMesh heeds stopSignal() and calls stop().
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -185,13 +186,17 @@ export class LocalMesh {
   }
 }
 
-/** Aborted when this process is told to end: by Ctrl-C, a signal, or the end of whoever started it or reads its output. */
+/**
+ * Aborted when this process is told to end: by Ctrl-C, a signal, or the end of whoever started it or reads
+ * its output.
+ */
 export function stopSignal(): AbortSignal {
   const stopped = new AbortController();
   const stop = (how: string) => stopped.abort(new Error(`Stopped by ${how}`));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
   process.stdout.on("error", () => stop("a closed output"));
-  // npm hands a signal on to the shell that it runs a script in, and the shell dies of it without a word to us.
+  // npm hands a signal on to the shell that it runs a script in, and the shell dies of it without a word to
+  // us.
   if (process.env["npm_lifecycle_event"] !== undefined) {
     const shell = process.ppid;
     setInterval(() => process.ppid !== shell && stop("the end of npm"), PARENT_CHECK_MS).unref();
@@ -234,8 +239,8 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * What to type against a mesh that `npm run dev` serves, as paragraphs of a heading and commands for sh, bash or zsh.
- * Every command may be pasted as it is, in this order.
+ * What to type against a mesh that `npm run dev` serves, as paragraphs of a heading and commands for sh, bash
+ * or zsh. Every command may be pasted as it is, in this order.
  */
 export function curlTour(origin: string, apiToken: string): { heading: string; commands: string }[] {
   const { east, west } = localStores();
@@ -334,7 +339,9 @@ function quietEnvironment(directory: string): NodeJS.ProcessEnv {
     WRANGLER_SEND_METRICS: "false",
     WRANGLER_HIDE_BANNER: "true",
     WRANGLER_LOG_PATH: join(directory, "logs"),
-    WRANGLER_REGISTRY_PATH: join(directory, "registry"), // two meshes at once are two, not one known to the other
-    CLOUDFLARE_CF_FETCH_ENABLED: "false", // no look-up of request.cf on the network, and no error where there is none
+    // Two meshes at once are two, not one known to the other.
+    WRANGLER_REGISTRY_PATH: join(directory, "registry"),
+    // No look-up of request.cf on the network, and no error where there is none.
+    CLOUDFLARE_CF_FETCH_ENABLED: "false",
   };
 }

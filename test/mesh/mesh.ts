@@ -1,5 +1,5 @@
-// The mesh under test: the built bundle in real workerd, with its stores configured as secrets. Calls go in over HTTP as
-// curl's would, and the bytes go over real loopback HTTP to the test stores.
+// The mesh under test: the built bundle in real workerd, with its stores configured as secrets. Calls go in
+// over HTTP as curl's would, and the bytes go over real loopback HTTP to the test stores.
 //
 // Invariant: every answer is as the API describes itself, and no answer and no log tells a secret.
 
@@ -61,7 +61,9 @@ export class Mesh extends MeshClient {
     return new Mesh(await Workerd.start({ ...options, bindings }), secretsOf(bindings));
   }
 
-  /** Kills workerd as a power cut would. What is left to do is stop(), and a new start on the same directory. */
+  /**
+   * Kills workerd as a power cut would. What is left to do is stop(), and a new start on the same directory.
+   */
   kill(): void {
     this.#workerd.kill();
   }
@@ -72,7 +74,9 @@ export class Mesh extends MeshClient {
     return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
   }
 
-  /** Evicts a Durable Object from memory once it has nothing to do, which on a busy machine may take a while. */
+  /**
+   * Evicts a Durable Object from memory once it has nothing to do, which on a busy machine may take a while.
+   */
   async evict(className: string, name: string): Promise<void> {
     for (let tries = 1; ; tries++) {
       const result = await this.#workerd.evict(className, name);

@@ -79,7 +79,10 @@ export interface ReportLine {
   readonly warnings?: readonly string[];
 }
 
-/** How long until the state is asked for again: what changes at once is seen at once, a long wait costs little. */
+/**
+ * How long until the state is asked for again: what changes at once is seen at once, a long wait costs
+ * little.
+ */
 const FIRST_POLL_MS = 10;
 const LAST_POLL_MS = 100;
 

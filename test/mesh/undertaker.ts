@@ -1,5 +1,5 @@
-// Sees to the end of a process group when this process ends without doing so itself, killed for example: then the pipe
-// between them closes.
+// Sees to the end of a process group when this process ends without doing so itself, killed for example: then
+// the pipe between them closes.
 
 import { type ChildProcess, spawn } from "node:child_process";
 

@@ -1,12 +1,14 @@
-// One workerd with the mesh in it, and nothing else of ours or others: what a request costs here is what the mesh costs.
+// One workerd with the mesh in it, and nothing else of ours or others: what a request costs here is what the
+// mesh costs.
 //
-// What it needs: the bundle that wrangler builds, and the workerd that wrangler brings. Compatibility date, flags and
-// classes are those of wrangler.toml, so the Worker runs under the same rules here and in production. Durable Objects keep
-// their SQLite in a directory, alarms are workerd's own. A second Worker, on a port of its own, does what Cloudflare does
-// from outside: it fires the Cron Trigger and evicts Durable Objects.
+// What it needs: the bundle that wrangler builds, and the workerd that wrangler brings. Compatibility date,
+// flags and classes are those of wrangler.toml, so the Worker runs under the same rules here and in
+// production. Durable Objects keep their SQLite in a directory, alarms are workerd's own. A second Worker, on
+// a port of its own, does what Cloudflare does from outside: it fires the Cron Trigger and evicts Durable
+// Objects.
 //
-// Invariant: no process and no temporary folder outlives stop(), and no process outlives this one. It knows nothing of the
-// mesh's API.
+// Invariant: no process and no temporary folder outlives stop(), and no process outlives this one. It knows
+// nothing of the mesh's API.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,5 @@
-// A test store as the mesh's own S3 modules see it, for tests of what needs no Worker: they sign and fetch in Node.
+// A test store as the mesh's own S3 modules see it, for tests of what needs no Worker: they sign and fetch in
+// Node.
 
 import { type S3, connect } from "../../src/s3/request.ts";
 import { findStore } from "../../src/store/stores.ts";

@@ -1,4 +1,5 @@
-// A Durable Object's SqlStorage over Node's own SQLite, in memory, for what is written in SQL and needs no workerd.
+// A Durable Object's SqlStorage over Node's own SQLite, in memory, for what is written in SQL and needs no
+// workerd.
 //
 // Its invariant: the same statements give the same rows. It has no limits. `rowsWritten` counts rows of
 // tables alone, not the entries of indexes that Cloudflare counts as well.

@@ -1,4 +1,5 @@
-// What the pure modules mention of workerd's own types, so that they can be checked for Node, which runs these tests.
+// What the pure modules mention of workerd's own types, so that they can be checked for Node, which runs
+// these tests.
 
 interface SqlStorage {
   exec(

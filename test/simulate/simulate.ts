@@ -1,9 +1,11 @@
-// `npm run simulate`: what copies take and cost on paper, for sizes that no test can move: the real decisions of the mesh
-// (simulated_copy.ts) over simulated lanes and stores. Prints the table of RESULTS.md. The seed is fixed: two runs are equal.
+// `npm run simulate`: what copies take and cost on paper, for sizes that no test can move: the real decisions
+// of the mesh (simulated_copy.ts) over simulated lanes and stores. Prints the table of RESULTS.md. The seed
+// is fixed: two runs are equal.
 //
 // Prices are list prices of 2026-11, beyond what is included in the plan: Workers Paid
-// (https://developers.cloudflare.com/workers/platform/pricing/, https://developers.cloudflare.com/durable-objects/platform/pricing/)
-// and R2 as the destination (https://developers.cloudflare.com/r2/pricing/). What the source asks for its bytes comes on top.
+// (https://developers.cloudflare.com/workers/platform/pricing/,
+// https://developers.cloudflare.com/durable-objects/platform/pricing/) and R2 as the destination
+// (https://developers.cloudflare.com/r2/pricing/). What the source asks for its bytes comes on top.
 
 import { type Case, type Outcome, SimulatedCopy } from "./simulated_copy.ts";
 

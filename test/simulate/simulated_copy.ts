@@ -1,8 +1,9 @@
-// One copy on paper: the real plan, job, dispatch, governor and part table, over a clock that jumps from event to event, with
-// stores and lanes that are only told how long a part takes.
+// One copy on paper: the real plan, job, dispatch, governor and part table, over a clock that jumps from
+// event to event, with stores and lanes that are only told how long a part takes.
 //
-// What it counts: time, requests to both stores, requests to Durable Objects, rows written. What it does not: queues inside
-// the stores, and the network between the lanes and the coordinator, which a claim takes CLAIM_MS for.
+// What it counts: time, requests to both stores, requests to Durable Objects, rows written. What it does not:
+// queues inside the stores, and the network between the lanes and the coordinator, which a claim takes
+// CLAIM_MS for.
 
 import { PARTS_PER_LANE } from "../../src/env.ts";
 import { Dispatch, TAIL_MS } from "../../src/copy/dispatch.ts";

@@ -1,9 +1,10 @@
 /**
- * Everything S3 keeps about an object besides its bytes, read from request headers and written to response headers.
+ * Everything S3 keeps about an object besides its bytes, read from request headers and written to response
+ * headers.
  *
- * Values are kept as received, byte for byte (one character per byte). Names of user metadata come back lower-case,
- * and a raw non-ASCII value comes back as an RFC 2047 word, as S3 does; a value already in that form passes through.
- * https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+ * Values are kept as received, byte for byte (one character per byte). Names of user metadata come back
+ * lower-case, and a raw non-ASCII value comes back as an RFC 2047 word, as S3 does; a value already in that
+ * form passes through. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
  */
 import { createHash } from "node:crypto";
 import { StoreError } from "./errors.ts";
@@ -134,7 +135,9 @@ function parseTagHeader(text: string): Tag[] {
   return [...new URLSearchParams(text)].map(([key, value]) => ({ key, value }));
 }
 
-/** @throws StoreError InvalidTag beyond S3's limits (10 tags, key 128, value 256 characters, no duplicates). */
+/**
+ * @throws StoreError InvalidTag beyond S3's limits (10 tags, key 128, value 256 characters, no duplicates).
+ */
 export function checkTags(tags: readonly Tag[]): readonly Tag[] {
   if (tags.length > 10) throw new StoreError("InvalidTag", "Object tags cannot be greater than 10");
   if (new Set(tags.map((tag) => tag.key)).size !== tags.length) {
@@ -191,7 +194,9 @@ export function customerKey(header: Header, prefix: string): string | undefined 
   return md5;
 }
 
-/** @throws StoreError when an SSE-C object is read without its key, with another, or a plain one with a key. */
+/**
+ * @throws StoreError when an SSE-C object is read without its key, with another, or a plain one with a key.
+ */
 export function checkReadKey(encryption: Encryption, presented: string | undefined): void {
   if (encryption.kind === "customer") {
     if (presented === undefined) {

@@ -1,10 +1,10 @@
 /**
  * Where the bytes of objects and parts are: in memory, in a file, generated on demand, or nowhere any more.
  *
- * A `Body` is a value: cutting a range out of it or joining several copies no bytes. Files are shared by counting
- * holders, so a reader that is half way through keeps its bytes while the object is replaced: S3 never mixes two
- * versions in one answer. Reading and writing files is synchronous on purpose: the page cache is faster than a
- * round trip through the thread pool, and order is then obvious. Nothing here knows HTTP.
+ * A `Body` is a value: cutting a range out of it or joining several copies no bytes. Files are shared by
+ * counting holders, so a reader that is half way through keeps its bytes while the object is replaced: S3
+ * never mixes two versions in one answer. Reading and writing files is synchronous on purpose: the page cache
+ * is faster than a round trip through the thread pool, and order is then obvious. Nothing here knows HTTP.
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -107,7 +107,9 @@ export function isReadable(body: Body): boolean {
   return body.kind !== "discarded" || body.size === 0;
 }
 
-/** Yields the bytes in order; views of shared memory, not to be written to. @throws Error on discarded bytes. */
+/**
+ * Yields the bytes in order; views of shared memory, not to be written to. @throws Error on discarded bytes.
+ */
 export function* readBody(body: Body): Generator<Buffer> {
   switch (body.kind) {
     case "memory":
@@ -202,8 +204,8 @@ export type Verdict =
 /**
  * Counts and throws away; with a pattern, compares as it goes and so still can serve the bytes afterwards.
  *
- * @param candidates offsets in the pattern at which the bytes may belong: a part's size alone does not tell whether
- * it is a full part or the shorter last one.
+ * @param candidates offsets in the pattern at which the bytes may belong: a part's size alone does not tell
+ * whether it is a full part or the shorter last one.
  * @param report called at the end with what was found.
  */
 export function swallowingSink(

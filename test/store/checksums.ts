@@ -1,9 +1,9 @@
 /**
  * The additional checksums of S3 (`x-amz-checksum-*`): computed over a stream, and put together over parts.
  *
- * FULL_OBJECT values of CRCs are combined from the parts' values and lengths without reading a byte again; COMPOSITE
- * values are the hash of the parts' raw digests with `-N`. Values travel as base64 of big-endian bytes.
- * CRC32C and CRC64NVME are table-driven JavaScript, about 200 MB/s: fine for tests, not for benches.
+ * FULL_OBJECT values of CRCs are combined from the parts' values and lengths without reading a byte again;
+ * COMPOSITE values are the hash of the parts' raw digests with `-N`. Values travel as base64 of big-endian
+ * bytes. CRC32C and CRC64NVME are table-driven JavaScript, about 200 MB/s: fine for tests, not for benches.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
  */
 import { createHash } from "node:crypto";

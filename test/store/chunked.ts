@@ -1,9 +1,10 @@
 /**
- * Decoder of aws-chunked bodies (`STREAMING-*` payloads), which SDKs send when they sign or checksum as they stream.
+ * Decoder of aws-chunked bodies (`STREAMING-*` payloads), which SDKs send when they sign or checksum as they
+ * stream.
  *
- * Push-driven and without buffering of data: payload bytes are handed on as views of the received chunk. A signed
- * body has each chunk's signature checked against the chain that starts with the request's own signature. Trailers
- * are collected, not judged: the caller compares the checksum they carry.
+ * Push-driven and without buffering of data: payload bytes are handed on as views of the received chunk. A
+ * signed body has each chunk's signature checked against the chain that starts with the request's own
+ * signature. Trailers are collected, not judged: the caller compares the checksum they carry.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
  */
 import { createHash, createHmac, type Hash } from "node:crypto";

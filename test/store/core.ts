@@ -1,10 +1,11 @@
 /**
- * What the operations share: the contents, the options, ETags, sinks for incoming bodies, and the swallow rules.
+ * What the operations share: the contents, the options, ETags, sinks for incoming bodies, and the swallow
+ * rules.
  *
- * Invariant: every body kept in a bucket or an upload came out of `sinkFor` or was put there by a test. ETags are made
- * here and nowhere else, because their style is an option: MD5 where S3 says so, random where encryption makes them
- * opaque (SSE-KMS and SSE-C on AWS too, whatever the option). This module answers no requests.
- * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+ * Invariant: every body kept in a bucket or an upload came out of `sinkFor` or was put there by a test. ETags
+ * are made here and nowhere else, because their style is an option: MD5 where S3 says so, random where
+ * encryption makes them opaque (SSE-KMS and SSE-C on AWS too, whatever the option). This module answers no
+ * requests. https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
  */
 import { createHash } from "node:crypto";
 import type { Encryption } from "./attributes.ts";

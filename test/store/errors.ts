@@ -1,10 +1,13 @@
 /**
  * Every refusal the test store can give, as S3 words it: code, HTTP status, message.
  *
- * A handler throws a `StoreError`; `http.ts` alone turns it into an `<Error>` document (or, on HEAD, into a bare
- * status). `elements` are the extra children some codes carry (`Region`, `CanonicalRequest`, `ActualObjectSize`).
- * Statuses are those of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
+ * A handler throws a `StoreError`; `http.ts` alone turns it into an `<Error>` document (or, on HEAD, into a
+ * bare status). `elements` are the extra children some codes carry (`Region`, `CanonicalRequest`,
+ * `ActualObjectSize`). Statuses are those of
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
  */
+
+import type { EffectOf } from "./faults.ts";
 
 const table = {
   AccessDenied: [403, "Access Denied"],
@@ -123,5 +126,21 @@ export class StoreError extends Error {
     this.status = table[code][0];
     this.elements = details.elements ?? {};
     this.headers = details.headers ?? {};
+  }
+}
+
+/** Thrown when a fault or the client has ended the exchange: there is nothing left to answer. */
+export class ExchangeEnded extends Error {
+  override readonly name = "ExchangeEnded";
+}
+
+/** Thrown when a fault answers instead of the operation. */
+export class FaultAnswer extends Error {
+  override readonly name = "FaultAnswer";
+  readonly effect: EffectOf<"answer">;
+
+  constructor(effect: EffectOf<"answer">) {
+    super("answered by a fault");
+    this.effect = effect;
   }
 }

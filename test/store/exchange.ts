@@ -1,10 +1,10 @@
 /**
- * One request and its answer: reading the body with everything S3 checks about it, and sending answers under the
- * request's faults.
+ * One request and its answer: reading the body with everything S3 checks about it, and sending answers under
+ * the request's faults.
  *
- * The body is pushed through as it arrives: aws-chunked framing off, hashes on, sink last; nothing larger than a
- * socket read is held. Backpressure is the socket's own: sinks are synchronous, and answers wait for the drain.
- * Once a body has been read, the work is done even if the client has gone, as on a real store.
+ * The body is pushed through as it arrives: aws-chunked framing off, hashes on, sink last; nothing larger
+ * than a socket read is held. Backpressure is the socket's own: sinks are synchronous, and answers wait for
+ * the drain. Once a body has been read, the work is done even if the client has gone, as on a real store.
  * Operations use only this class; they never touch Node's request or response.
  */
 import { createHash, randomBytes, type Hash } from "node:crypto";
@@ -22,29 +22,13 @@ import {
 } from "./bodies.ts";
 import { checksumAlgorithm, checksumAlgorithms, startChecksum, type ChecksumAlgorithm } from "./checksums.ts";
 import { AwsChunkedDecoder } from "./chunked.ts";
-import { messageOf, statusOf, StoreError } from "./errors.ts";
+import { ExchangeEnded, FaultAnswer, messageOf, statusOf, StoreError } from "./errors.ts";
 import type { EffectOf, FaultPlan, Stage } from "./faults.ts";
 import type { Journal, RequestRecord } from "./journal.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { pacerFor, sleep } from "./pacing.ts";
 import type { Verified } from "./sigv4.ts";
 import { errorDocument } from "./xml.ts";
-
-/** Thrown when a fault or the client has ended the exchange: there is nothing left to answer. */
-export class ExchangeEnded extends Error {
-  override readonly name = "ExchangeEnded";
-}
-
-/** Thrown when a fault answers instead of the operation. */
-export class FaultAnswer extends Error {
-  override readonly name = "FaultAnswer";
-  readonly effect: EffectOf<"answer">;
-
-  constructor(effect: EffectOf<"answer">) {
-    super("answered by a fault");
-    this.effect = effect;
-  }
-}
 
 /** What is known about a body once it has been read and found good. */
 interface Received {
@@ -351,8 +335,8 @@ export class Exchange {
     const bodiless = record.method === "HEAD" || status === 204 || status === 304;
     this.#writeHead(status, bodiless ? headers : { "Content-Length": bytes.length, ...headers }, close);
     record.bytesSent += bodiless ? 0 : bytes.length;
-    // A body that fits the socket buffers is as good as read. Closing the record first keeps the counters ahead of
-    // any reaction to this answer.
+    // A body that fits the socket buffers is as good as read. Closing the record first keeps the counters
+    // ahead of any reaction to this answer.
     if (bodiless || bytes.length <= 64 * 1024) journal.finish(record, "answered");
     response.end(bodiless ? undefined : bytes);
   }
@@ -392,7 +376,7 @@ export class Exchange {
     this.send(status, { "Content-Type": type, ...effect.headers }, xml, effect.close ?? false);
   }
 
-  /** Sends 200 and bytes in order, then ends or breaks the connection; for answers that start before the work ends. */
+  /** Sends 200 and bytes in order, then ends or breaks the connection: an answer that starts early. */
   sendInPieces(pieces: readonly string[], end: "end" | "break"): void {
     const { response, record, journal } = this.#parts;
     this.#writeHead(200, { "Content-Type": "application/xml" }, false);

@@ -1,11 +1,11 @@
 /**
  * Misbehaviour on demand: rules that pick requests, and the effects they have on them.
  *
- * A rule is an object that can be removed and that counts its hits. For each request the matching rules are asked once,
- * in the order they were added, when the headers have arrived; what they chose is that request's `FaultPlan`, fixed
- * from then on. The handlers ask the plan at named stages: before the body, after the body but before the work, after
- * the work but before the answer. The module decides and waits, it does no I/O: `exchange.ts` acts the effects out.
- * Probabilities come from a seeded source, so a run can be repeated.
+ * A rule is an object that can be removed and that counts its hits. For each request the matching rules are
+ * asked once, in the order they were added, when the headers have arrived; what they chose is that request's
+ * `FaultPlan`, fixed from then on. The handlers ask the plan at named stages: before the body, after the body
+ * but before the work, after the work but before the answer. The module decides and waits, it does no I/O:
+ * `exchange.ts` acts the effects out. Probabilities come from a seeded source, so a run can be repeated.
  */
 import type { RequestRecord } from "./journal.ts";
 import type { Operation } from "./routing.ts";
@@ -54,7 +54,10 @@ export type Effect =
   | { readonly kind: "hold"; readonly gate: Gate; readonly stage: Stage }
   /** Run a test's own action, e.g. replace the source. */
   | { readonly kind: "run"; readonly action: (request: RequestRecord) => unknown; readonly stage: Stage }
-  /** Once this share (0 to 1) of a body has passed: run a test's action, hold the rest until it is done, then go on or cut. */
+  /**
+   * Once this share (0 to 1) of a body has passed: run a test's action, hold the rest until it is done, then
+   * go on or cut.
+   */
   | {
       readonly kind: "during";
       readonly direction: "in" | "out";
@@ -72,7 +75,10 @@ export type Effect =
     }
   /** Pass this many bytes, then nothing any more, the connection staying open. */
   | { readonly kind: "stall"; readonly direction: "in" | "out"; readonly afterBytes: number }
-  /** Leave out the last bytes of an answer: "clean" ends a chunked body, "cut" breaks a body of declared length. */
+  /**
+   * Leave out the last bytes of an answer: "clean" ends a chunked body, "cut" breaks a body of declared
+   * length.
+   */
   | { readonly kind: "truncate"; readonly missingBytes: number; readonly how: "clean" | "cut" }
   /** Send more than was asked for, without a declared length. */
   | { readonly kind: "oversize"; readonly extraBytes: number }
@@ -92,7 +98,9 @@ export type Effect =
   | { readonly kind: "complete-cut"; readonly work: boolean }
   /** CompleteMultipartUpload, CopyObject, UploadPartCopy: 200 with an empty body; work done. */
   | { readonly kind: "empty-result" }
-  /** ListParts: claim to be truncated and give the marker that was sent; listings: give the same token again. */
+  /**
+   * ListParts: claim to be truncated and give the marker that was sent; listings: give the same token again.
+   */
   | { readonly kind: "repeat-marker" }
   /** Listings: claim to be truncated and give no token. */
   | { readonly kind: "missing-marker" }

@@ -1,10 +1,11 @@
 /**
  * Bytes of objects of any size, terabytes included, as a pure function of (seed, offset), at memory speed.
  *
- * A random block of prime length `period` is repeated; lap n of it is rotated by a step that grows quadratically, so
- * that neither a shift by a multiple of a part size nor one by a multiple of the period maps the pattern onto
- * itself: a part stored at a wrong offset is always seen. The block is kept twice in a row, so every piece handed out
- * is a view of it and nothing is copied, neither when producing nor when checking.
+ * A random block of prime length `period` is repeated; lap n of it is rotated by a step that grows
+ * quadratically, so that neither a shift by a multiple of a part size nor one by a multiple of the period
+ * maps the pattern onto itself: a part stored at a wrong offset is always seen. The block is kept twice in a
+ * row, so every piece handed out is a view of it and nothing is copied, neither when producing nor when
+ * checking.
  */
 import { createCipheriv, createHash } from "node:crypto";
 
@@ -34,7 +35,10 @@ function rotation(lap: number): number {
   );
 }
 
-/** The longest run of bytes at `offset` that is one view of memory, at most `limit` of them. Do not write to it. */
+/**
+ * The longest run of bytes at `offset` that is one view of memory, at most `limit` of them. Do not write to
+ * it.
+ */
 function generatedChunk(seed: string, offset: number, limit: number): Buffer {
   const lap = Math.floor(offset / period);
   const within = offset - lap * period;

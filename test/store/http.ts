@@ -1,16 +1,17 @@
 /**
  * The HTTP face of the store: from a raw request to the operation that answers it.
  *
- * Order of judgement: open a record; understand the request line; choose its faults; check the signature; the rate
- * cap; region; then faults before the body, and the operation. Faults are chosen before the signature is checked but
- * act after it, so that a badly signed request is never hidden by a fault. Whatever a handler throws becomes S3's
- * answer here; an error that is not S3's is a bug of the store, is answered as 500 and kept in `failures`.
+ * Order of judgement: open a record; understand the request line; choose its faults; check the signature; the
+ * rate cap; region; then faults before the body, and the operation. Faults are chosen before the signature is
+ * checked but act after it, so that a badly signed request is never hidden by a fault. Whatever a handler
+ * throws becomes S3's answer here; an error that is not S3's is a bug of the store, is answered as 500 and
+ * kept in `failures`.
  */
 import { createSecretKey } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Core } from "./core.ts";
-import { StoreError } from "./errors.ts";
-import { Exchange, ExchangeEnded, FaultAnswer } from "./exchange.ts";
+import { ExchangeEnded, FaultAnswer, StoreError } from "./errors.ts";
+import { Exchange } from "./exchange.ts";
 import { FaultPlan, type Faults } from "./faults.ts";
 import type { Journal, RequestRecord } from "./journal.ts";
 import { namedFaultsOf } from "./named_faults.ts";
@@ -60,7 +61,9 @@ const handlers: Readonly<Record<Operation, Handler>> = {
   AbortMultipartUpload: multipart.abortMultipartUpload,
 };
 
-/** Operations that run the stage "before-work" themselves, after their body or after looking at their source. */
+/**
+ * Operations that run the stage "before-work" themselves, after their body or after looking at their source.
+ */
 const stagesItself: ReadonlySet<Operation> = new Set<Operation>([
   "PutObject",
   "UploadPart",
@@ -154,7 +157,8 @@ export async function handle(
   } catch (error) {
     answerError(host, exchange, error, response);
   } finally {
-    // Work can end after the client has gone and the record is closed; whoever waits for its effect must look again.
+    // Work can end after the client has gone and the record is closed; whoever waits for its effect must look
+    // again.
     journal.changed();
   }
 }
@@ -222,7 +226,9 @@ function regionOf(core: Core, record: RequestRecord): string {
   return bucket?.region ?? core.options.region;
 }
 
-/** A bucket elsewhere: 301 without Location for the endpoint's own region, a malformed header for any other. */
+/**
+ * A bucket elsewhere: 301 without Location for the endpoint's own region, a malformed header for any other.
+ */
 function checkRegion(core: Core, record: RequestRecord, signed: string): void {
   const bucket = record.bucket === undefined ? undefined : core.buckets.find(record.bucket);
   const expected = regionOf(core, record);

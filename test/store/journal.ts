@@ -1,11 +1,11 @@
 /**
  * What the store was asked and what became of it: one record per request, for assertions on exact requests.
  *
- * Records appear when the headers have arrived and are closed when the last byte of the answer was handed to the
- * socket or the connection went away. A small answer is closed just *before* it is sent, so that a client that
- * reacts at once cannot be counted twice. Counters and peaks stay exact even when `limit` makes the oldest closed
- * records go. An answer that the client neither reads nor cancels stays open: that is how a leaked body shows,
- * provided it is larger than the socket buffers (some MB).
+ * Records appear when the headers have arrived and are closed when the last byte of the answer was handed to
+ * the socket or the connection went away. A small answer is closed just *before* it is sent, so that a client
+ * that reacts at once cannot be counted twice. Counters and peaks stay exact even when `limit` makes the
+ * oldest closed records go. An answer that the client neither reads nor cancels stays open: that is how a
+ * leaked body shows, provided it is larger than the socket buffers (some MB).
  */
 import type { Operation } from "./routing.ts";
 

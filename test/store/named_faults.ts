@@ -1,10 +1,11 @@
 /**
- * Faults taken from the key: an object called `….fault=throttle-twice.bin` misbehaves without any rule being set, so
- * that tools which only know a bucket and a key (a demo, a bench, curl) can meet every fault there is.
+ * Faults taken from the key: an object called `….fault=throttle-twice.bin` misbehaves without any rule being
+ * set, so that tools which only know a bucket and a key (a demo, a bench, curl) can meet every fault there
+ * is.
  *
- * Several names are joined by commas: `fault=throttle-twice,short-body`. Each (bucket, key) gets its own rules the
- * first time it is seen, with counters of its own. An unknown name is a 500 that says so: a typo must not pass as a
- * store in good health.
+ * Several names are joined by commas: `fault=throttle-twice,short-body`. Each (bucket, key) gets its own
+ * rules the first time it is seen, with counters of its own. An unknown name is a 500 that says so: a typo
+ * must not pass as a store in good health.
  */
 import type { Core } from "./core.ts";
 import { generatedBytes } from "./generated.ts";

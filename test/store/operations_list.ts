@@ -1,10 +1,10 @@
 /**
  * Buckets and listings: buckets themselves, objects (V2 and V1), versions, multipart uploads.
  *
- * One pager serves all of them: keys in UTF-8 byte order, a prefix, a delimiter that folds keys into common prefixes,
- * a position after which to go on, a limit that counts keys and prefixes alike. Continuing after a common prefix skips
- * everything under it. With `encoding-type=url` names are form-encoded (space is `+`), tokens never are.
- * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+ * One pager serves all of them: keys in UTF-8 byte order, a prefix, a delimiter that folds keys into common
+ * prefixes, a position after which to go on, a limit that counts keys and prefixes alike. Continuing after a
+ * common prefix skips everything under it. With `encoding-type=url` names are form-encoded (space is `+`),
+ * tokens never are. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
  */
 import { createHash } from "node:crypto";
 import { isoTime, type Core } from "./core.ts";

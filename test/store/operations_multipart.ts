@@ -1,10 +1,11 @@
 /**
  * Multipart uploads: create, upload and copy parts, list, complete, abort.
  *
- * The last attempt of a part to finish wins. Sizes are judged at Complete, not when a part comes in, in S3's order:
- * order, presence and ETag, smallest size, R2's equal lengths, declared total, checksums, conditions; an upload
- * survives a refused Complete. Parts not named in Complete are dropped. A finished upload remembers its result, so
- * that Complete may be repeated. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+ * The last attempt of a part to finish wins. Sizes are judged at Complete, not when a part comes in, in S3's
+ * order: order, presence and ETag, smallest size, R2's equal lengths, declared total, checksums, conditions;
+ * an upload survives a refused Complete. Parts not named in Complete are dropped. A finished upload remembers
+ * its result, so that Complete may be repeated.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
  */
 import { attributesFromRequest, customerKey, encryptionHeaders } from "./attributes.ts";
 import { joinBodies, readBody, releaseBody, retainBody, bodySize } from "./bodies.ts";
@@ -85,7 +86,8 @@ function requestedChecksum(core: Core, exchange: Exchange): Upload["checksum"] {
 /** "symbols" ids hold every character that a careless client forgets to encode in a query. */
 function newUploadId(core: Core): string {
   const bytes = core.random.bytes(33);
-  // A letter in front: ids that begin with a dash are taken for options by command-line tools, and S3 has none.
+  // A letter in front: ids that begin with a dash are taken for options by command-line tools, and S3 has
+  // none.
   if (core.options.uploadIds === "plain") return `u${bytes.toString("base64url")}`;
   return `2~XlNd+M+/${bytes.toString("base64").slice(0, 26)}/izs==`;
 }

@@ -1,9 +1,9 @@
 /**
  * Operations that change or describe single objects: put, copy, delete, tagging, attributes, ACL, restore.
  *
- * A write is atomic: conditions are judged after the whole body has arrived, and the object appears in one step.
- * Attributes of a copy come from the source unless the directive is REPLACE; an object cannot be copied onto itself
- * unchanged. ACLs are answered in their minimal form (owner, full control) and never kept.
+ * A write is atomic: conditions are judged after the whole body has arrived, and the object appears in one
+ * step. Attributes of a copy come from the source unless the directive is REPLACE; an object cannot be copied
+ * onto itself unchanged. ACLs are answered in their minimal form (owner, full control) and never kept.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
 import {

@@ -1,9 +1,9 @@
 /**
  * HeadObject and GetObject: conditions, ranges, part numbers, versions and the headers of everything stored.
  *
- * Rules in S3's order: version, then conditions, then archive state and SSE-C key, then range. A range that cannot be
- * understood is ignored (200), one that lies outside is 416; an empty object satisfies no range. Range together with
- * partNumber is refused. HEAD and GET share all of it and differ in the body only.
+ * Rules in S3's order: version, then conditions, then archive state and SSE-C key, then range. A range that
+ * cannot be understood is ignored (200), one that lies outside is 416; an empty object satisfies no range.
+ * Range together with partNumber is refused. HEAD and GET share all of it and differ in the body only.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
  */
 import { archiveClasses, attributeHeaders, checkReadKey, customerKey } from "./attributes.ts";
@@ -187,7 +187,10 @@ function partWindow(object: StoredObject, partNumber: number): Window {
   return { kind, start, end: start + part.size, partNumber };
 }
 
-/** One range of a Range header against an object of `size` bytes; several ranges at once are ignored, as on S3. */
+/**
+ * One range of a Range header against an object of `size` bytes; several ranges at once are ignored, as on
+ * S3.
+ */
 export function parseRange(
   header: string,
   size: number,

@@ -1,8 +1,10 @@
 /**
- * What kind of S3 a test store is: limits, dialect and missing features, each with AWS's behaviour as the default.
+ * What kind of S3 a test store is: limits, dialect and missing features, each with AWS's behaviour as the
+ * default.
  *
- * Options are fixed for the life of a store; what comes and goes during a test is a fault (`faults.ts`). Every option
- * stands for a real service's behaviour, so that a test reads "a store like R2", not "a store with flag 17".
+ * Options are fixed for the life of a store; what comes and goes during a test is a fault (`faults.ts`).
+ * Every option stands for a real service's behaviour, so that a test reads "a store like R2", not "a store
+ * with flag 17".
  */
 import type { Credentials } from "./sigv4.ts";
 
@@ -23,7 +25,9 @@ export interface StoreOptions {
   readonly seed?: string;
 
   readonly style?: "both" | "path" | "virtual";
-  /** Host names in front of which a bucket may stand, without port; default localhost, 127.0.0.1 and `host`. */
+  /**
+   * Host names in front of which a bucket may stand, without port; default localhost, 127.0.0.1 and `host`.
+   */
   readonly baseHosts?: readonly string[];
   /** "raw" signs the path as received, as Garage and SeaweedFS do. */
   readonly canonicalPath?: "decoded" | "raw";
@@ -58,7 +62,9 @@ export interface StoreOptions {
   readonly completeSpaces?: number;
   /** What becomes of a part whose upload is aborted while it is being received. */
   readonly lateParts?: "refused" | "kept";
-  /** AWS computes a CRC64NVME for objects uploaded without a checksum. Slow here, hence off unless asked for. */
+  /**
+   * AWS computes a CRC64NVME for objects uploaded without a checksum. Slow here, hence off unless asked for.
+   */
   readonly automaticChecksum?: "none" | "CRC64NVME";
 
   readonly conditionalWrites?: "honoured" | "ignored" | "501";
@@ -70,7 +76,10 @@ export interface StoreOptions {
   readonly encodingType?: "honoured" | "ignored";
   /** "ignored": `list-type=2` is answered as V1, as servers that came before it do. */
   readonly listType?: "honoured" | "ignored";
-  /** "utf16": as Java sorts strings; "none": as directory buckets and Storj, where `start-after` is refused too. */
+  /**
+   * "utf16": as Java sorts strings; "none": as directory buckets and Storj, where `start-after` is refused
+   * too.
+   */
   readonly listingOrder?: "utf8" | "utf16" | "none";
   /** Most keys on a page of a listing, whatever is asked for. */
   readonly maxPageKeys?: number;

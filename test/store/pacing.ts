@@ -1,9 +1,9 @@
 /**
  * Rates: bytes per second on a connection, requests per second on the store.
  *
- * A pacer belongs to a connection and a direction, not to a request, because a slow network does not become fast again
- * with each request. Both use a virtual schedule (the time at which the next byte or request is due) rather than
- * counters reset by a timer, so short bursts even out and nothing runs while idle.
+ * A pacer belongs to a connection and a direction, not to a request, because a slow network does not become
+ * fast again with each request. Both use a virtual schedule (the time at which the next byte or request is
+ * due) rather than counters reset by a timer, so short bursts even out and nothing runs while idle.
  */
 import type { Socket } from "node:net";
 import { setTimeout as timeout } from "node:timers/promises";

@@ -1,10 +1,11 @@
 /**
- * From a raw request line to (address, operation): which bucket and key are meant, and which S3 operation it is.
+ * From a raw request line to (address, operation): which bucket and key are meant, and which S3 operation it
+ * is.
  *
- * Pure. Keys are byte-exact: the path is percent-decoded once and split at the first `/` (path style) or taken whole
- * (virtual-hosted style); nothing is collapsed, trimmed or normalised, so `a//b`, `a/../b` and `/x` are three keys and
- * no spelling of a key can reach into another bucket. A sub-resource this store does not have is "NotImplemented",
- * never silently treated as the plain operation.
+ * Pure. Keys are byte-exact: the path is percent-decoded once and split at the first `/` (path style) or
+ * taken whole (virtual-hosted style); nothing is collapsed, trimmed or normalised, so `a//b`, `a/../b` and
+ * `/x` are three keys and no spelling of a key can reach into another bucket. A sub-resource this store does
+ * not have is "NotImplemented", never silently treated as the plain operation.
  */
 import { StoreError } from "./errors.ts";
 import { decodeText } from "./sigv4.ts";

@@ -3,12 +3,13 @@
  *
  *     node test/store/serve.ts --port 9000 --bucket source --bucket dest
  *
- * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects named
- * `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size, and
- * `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB. `--delay-ms` keeps every answer back for so long, and
- * `--bytes-per-second` is the most that one connection moves in one direction: a store far away. More than
- * `--requests-per-second` are answered SlowDown. A parent with a channel to this process gets the number of requests so far,
- * by operation, and of those that were refused for their rate, for each message that it sends.
+ * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects
+ * named `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size,
+ * and `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB. `--delay-ms` keeps every answer back for
+ * so long, and `--bytes-per-second` is the most that one connection moves in one direction: a store far away.
+ * More than `--requests-per-second` are answered SlowDown. A parent with a channel to this process gets the
+ * number of requests so far, by operation, and of those that were refused for their rate, for each message
+ * that it sends.
  */
 import { parseArgs } from "node:util";
 import { namedFaults } from "./named_faults.ts";

@@ -1,13 +1,14 @@
 /**
  * Signature Version 4 as S3 verifies it, from the raw request line and the raw headers.
  *
- * Pure: no clock, no I/O. `verify` either returns what the rest of the request needs (how the payload is declared,
- * and the key with which chunk signatures are checked) or throws the `StoreError` that S3 would answer. Nothing
- * is normalised first, because a client that signs one spelling and sends another is exactly what tests must catch.
+ * Pure: no clock, no I/O. `verify` either returns what the rest of the request needs (how the payload is
+ * declared, and the key with which chunk signatures are checked) or throws the `StoreError` that S3 would
+ * answer. Nothing is normalised first, because a client that signs one spelling and sends another is exactly
+ * what tests must catch.
  *
  * The canonical path follows S3: decode once (a raw `+` is a space), encode strictly, `/` stays; hence wire
- * `/a/..%2Fb` is canonical `/a/../b`. `canonicalPath: "raw"` takes the wire text literally, as Garage and SeaweedFS
- * do. Comparison is not constant-time: this is a test store.
+ * `/a/..%2Fb` is canonical `/a/../b`. `canonicalPath: "raw"` takes the wire text literally, as Garage and
+ * SeaweedFS do. Comparison is not constant-time: this is a test store.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
 import { createHash, createHmac, createSecretKey, type KeyObject } from "node:crypto";
@@ -301,7 +302,9 @@ function checkToken(credentials: Credentials, token: string | undefined, now: nu
     throw new StoreError("ExpiredToken");
 }
 
-/** S3 refuses an `x-amz-*` header that the signature does not cover, and a signature that does not cover Host. */
+/**
+ * S3 refuses an `x-amz-*` header that the signature does not cover, and a signature that does not cover Host.
+ */
 function checkSignedHeaders(headers: ReadonlyMap<string, string>, signed: readonly string[]): void {
   const missing = [...headers.keys()].filter((name) => name.startsWith("x-amz-") && !signed.includes(name));
   if (!signed.includes("host")) missing.push("host");
@@ -348,7 +351,10 @@ function canonicalValue(value: string): string {
 
 const signingKeys = new Map<string, KeyObject>();
 
-/** The signing key: HMAC over day, region, service and terminator. Kept, because making keys is what costs most. */
+/**
+ * The signing key: HMAC over day, region, service and terminator. Kept, because making keys is what costs
+ * most.
+ */
 function signingKey(secret: string, day: string, region: string): KeyObject {
   const name = [secret, day, region].join("\n");
   const known = signingKeys.get(name);

@@ -1,9 +1,10 @@
 /**
  * The store's contents: buckets, object versions, uploads in progress and finished.
  *
- * Invariants: a key's versions are oldest first and the last one is current; an unversioned bucket has at most one,
- * with id "null"; bodies are retained exactly once per place that keeps them and released when they go. No HTTP and no
- * rules of S3 here, only the data and its bookkeeping: operations decide, this module changes.
+ * Invariants: a key's versions are oldest first and the last one is current; an unversioned bucket has at
+ * most one, with id "null"; bodies are retained exactly once per place that keeps them and released when they
+ * go. No HTTP and no rules of S3 here, only the data and its bookkeeping: operations decide, this module
+ * changes.
  */
 import { createHash, randomBytes } from "node:crypto";
 import type { Attributes } from "./attributes.ts";

@@ -1,14 +1,15 @@
 /**
  * An S3-compatible store for tests, over real HTTP on loopback.
  *
- * It is strict where S3 is strict (signatures from the raw request line, byte-exact keys, digests, limits), can be told
- * to be any weaker dialect (`StoreOptions`), to misbehave (`fault`, `hold`, outages), to hold objects of any size
- * without storing them (`putGenerated`, `swallow`), and it records every request. It is not secure, not durable and
- * not for data anyone wants to keep.
+ * It is strict where S3 is strict (signatures from the raw request line, byte-exact keys, digests, limits),
+ * can be told to be any weaker dialect (`StoreOptions`), to misbehave (`fault`, `hold`, outages), to hold
+ * objects of any size without storing them (`putGenerated`, `swallow`), and it records every request. It is
+ * not secure, not durable and not for data anyone wants to keep.
  *
  *     const store = await startStore({ buckets: ["source"] });
  *     store.put("source", "a+b", "PLUS");
- *     const rule = store.fault({ operation: "GetObject" }, { kind: "answer", code: "SlowDown" }, { times: 2 });
+ *     const effect = { kind: "answer", code: "SlowDown" };
+ *     const rule = store.fault({ operation: "GetObject" }, effect, { times: 2 });
  *     … store.requests({ operation: "GetObject" }), rule.hits …
  *     await store.stop();
  */
@@ -205,7 +206,7 @@ export class TestStore {
     await this.stop();
   }
 
-  // --- contents -------------------------------------------------------------------------------------------------
+  // --- contents --------------------------------------------------------------------------------------------
 
   createBucket(name: string, options: BucketOptions = {}): void {
     checkBucketName(name);
@@ -326,7 +327,7 @@ export class TestStore {
     if (object !== undefined) this.#core.buckets.get(bucket).replace({ ...object, restore: "restored" });
   }
 
-  // --- faults ---------------------------------------------------------------------------------------------------
+  // --- faults ----------------------------------------------------------------------------------------------
 
   /** Adds a fault; see `Effect` for what there is. */
   fault(match: FaultMatch, effect: Effect, schedule: FaultSchedule = {}): FaultRule {
@@ -365,7 +366,7 @@ export class TestStore {
     return limit;
   }
 
-  // --- what happened --------------------------------------------------------------------------------------------
+  // --- what happened ---------------------------------------------------------------------------------------
 
   requests(filter: RequestFilter = {}): readonly RequestRecord[] {
     return this.journal.requests(filter);

@@ -1,11 +1,11 @@
 /**
  * The XML of the S3 protocol, both ways, without a library: the store must put any legal key into a document,
- * control characters included, and must read 10,000-part bodies whose text is full of `&quot;`, on which general
- * parsers impose entity limits or trim the very spaces that belong to a key.
+ * control characters included, and must read 10,000-part bodies whose text is full of `&quot;`, on which
+ * general parsers impose entity limits or trim the very spaces that belong to a key.
  *
- * Invariant: `parseXml(element("Key", k)).text === k` for every string that S3 accepts as a key. Characters that XML
- * 1.0 cannot hold are written as numeric references, which is what S3 does. Not a general parser: no DTD, no CDATA,
- * no mixed content (text next to child elements is dropped), local names only.
+ * Invariant: `parseXml(element("Key", k)).text === k` for every string that S3 accepts as a key. Characters
+ * that XML 1.0 cannot hold are written as numeric references, which is what S3 does. Not a general parser: no
+ * DTD, no CDATA, no mixed content (text next to child elements is dropped), local names only.
  */
 import { StoreError } from "./errors.ts";
 

@@ -1,7 +1,8 @@
 // The world of one test file: a mesh and the stores it knows. Opened at the top of the file, closed by hooks.
 //
-// What holds after every test is checked here for all of them: no store met a bug of its own, no request is still open
-// (an answer that nobody reads or cancels stays open), and no store keeps an unfinished upload that would be paid for.
+// What holds after every test is checked here for all of them: no store met a bug of its own, no request is
+// still open (an answer that nobody reads or cancels stays open), and no store keeps an unfinished upload
+// that would be paid for.
 
 import { afterAll, afterEach, expect, inject } from "vitest";
 import { Mesh, type MeshOptions } from "../mesh/mesh.ts";

@@ -1,4 +1,5 @@
-// The judge of the chaos suite is proven itself: a run in order is acquitted, and each rule, broken by hand, is reported.
+// The judge of the chaos suite is proven itself: a run in order is acquitted, and each rule, broken by hand,
+// is reported.
 import { describe, expect, test } from "vitest";
 import type { CopyEvidence, Evidence, FinalStatus, SeenRequest, Version } from "../../chaos/evidence.ts";
 import { type Rule, judge, partsResent } from "../../chaos/judge.ts";

@@ -1,4 +1,5 @@
-// The life of one copy: what is done in each phase, what an answer changes, and what a late answer must not change.
+// The life of one copy: what is done in each phase, what an answer changes, and what a late answer must not
+// change.
 import { describe, expect, test } from "vitest";
 import { apply, newJob, nextStep } from "../../../src/copy/job.ts";
 import { isEnded, objectOf, uploadOf, workOf } from "../../../src/copy/phase.ts";

@@ -1,5 +1,5 @@
-// What a failed step or part does to a copy: it is tried again, an outage is waited out, a person is asked, the copy
-// begins again, or it ends.
+// What a failed step or part does to a copy: it is tried again, an outage is waited out, a person is asked,
+// the copy begins again, or it ends.
 import { describe, expect, test } from "vitest";
 import { type Failure, meshFailure } from "../../../src/s3/failure.ts";
 import { MAX_ATTEMPTS, MAX_OUTAGE_ATTEMPTS } from "../../../src/s3/retry.ts";

@@ -1,4 +1,5 @@
-// Thousands of copies through a world of faults: the rules of a copy hold in each of them, and each of them ends.
+// Thousands of copies through a world of faults: the rules of a copy hold in each of them, and each of them
+// ends.
 import { beforeAll, describe, expect, test } from "vitest";
 import { isEnded, objectOf } from "../../../src/copy/phase.ts";
 import { Simulation } from "../simulated/simulation.ts";

@@ -1,4 +1,5 @@
-// Patterns over keys: what each sign matches, keys that are no file paths, and bad patterns with the place of the fault.
+// Patterns over keys: what each sign matches, keys that are no file paths, and bad patterns with the place of
+// the fault.
 import { describe, expect, test } from "vitest";
 import { type Glob, compileGlob, matchesGlob, MAX_GLOB_LENGTH } from "../../../src/listing/glob.ts";
 import { seeded } from "../samples.ts";

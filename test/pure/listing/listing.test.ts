@@ -1,5 +1,5 @@
-// Listing over HTTP, at stores of every dialect: each key once, in order where there is one, and an error where a
-// listing cannot be believed.
+// Listing over HTTP, at stores of every dialect: each key once, in order where there is one, and an error
+// where a listing cannot be believed.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ListCursor, ListRange } from "../../../src/listing/cursor.ts";
 import { expectedOrder, firstKey, listPage } from "../../../src/listing/listing.ts";

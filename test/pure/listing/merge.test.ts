@@ -1,4 +1,5 @@
-// Two sorted listings become one row of pairs, whatever the pages are like and wherever the merge is broken off.
+// Two sorted listings become one row of pairs, whatever the pages are like and wherever the merge is broken
+// off.
 import { describe, expect, test } from "vitest";
 import { compareKeys } from "../../../src/listing/key_order.ts";
 import { type Pair, listedOfHead, mergePages, pairingOf } from "../../../src/listing/merge.ts";

@@ -1,4 +1,5 @@
-// Ranges that are listed at the same time: each name exactly once, however names are spread, and cuts that are worth it.
+// Ranges that are listed at the same time: each name exactly once, however names are spread, and cuts that
+// are worth it.
 import { describe, expect, test } from "vitest";
 import { compareKeys } from "../../../src/listing/key_order.ts";
 import { type NameRange, type FirstNameIn, ALL_NAMES, cutAt, findCut } from "../../../src/listing/ranges.ts";

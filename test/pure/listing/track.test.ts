@@ -1,5 +1,5 @@
-// One range of names under way, against the HTTP test store: its end may come nearer at any moment, and what lies beyond is
-// another's.
+// One range of names under way, against the HTTP test store: its end may come nearer at any moment, and what
+// lies beyond is another's.
 import { afterEach, expect, test, vi } from "vitest";
 import { ALL_NAMES, cutAt } from "../../../src/listing/ranges.ts";
 import { type TrackRange, Track, Permits } from "../../../src/listing/track.ts";

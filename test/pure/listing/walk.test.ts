@@ -1,5 +1,5 @@
-// Both sides of a sync walked to their ends, against the HTTP test store: every name once, whatever the stores list like,
-// however many ranges are listed at once, and wherever the walk dies.
+// Both sides of a sync walked to their ends, against the HTTP test store: every name once, whatever the
+// stores list like, however many ranges are listed at once, and wherever the walk dies.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { compareKeys } from "../../../src/listing/key_order.ts";
 import type { SyncSpec } from "../../../src/sync/spec.ts";
@@ -71,8 +71,8 @@ interface Walked {
 }
 
 /**
- * Walks to the end. `dies` is asked after each page: "before" it was recorded (what it gave is lost with the walk), or
- * "after" (a new walk goes on from its cursor).
+ * Walks to the end. `dies` is asked after each page: "before" it was recorded (what it gave is lost with the
+ * walk), or "after" (a new walk goes on from its cursor).
  */
 async function walkAll(
   world: World,

@@ -1,4 +1,5 @@
-// What an object has besides its bytes: carried over, changed as asked, and named as a loss where it cannot be held.
+// What an object has besides its bytes: carried over, changed as asked, and named as a loss where it cannot
+// be held.
 import { describe, expect, test } from "vitest";
 import {
   type AttributeRequest,

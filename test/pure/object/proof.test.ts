@@ -1,5 +1,6 @@
-// What a copy may claim: every combination of two stores, a golden table of the usual ones, and a world in which the
-// bytes arrived or did not, where no mismatch may be found by mistake and no proof without evidence.
+// What a copy may claim: every combination of two stores, a golden table of the usual ones, and a world in
+// which the bytes arrived or did not, where no mismatch may be found by mistake and no proof without
+// evidence.
 import { describe, expect, test } from "vitest";
 import { type ChecksumAlgorithm, type Profile, LOCAL_R2, profileOf } from "../../../src/store/profiles.ts";
 import {

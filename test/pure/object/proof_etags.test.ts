@@ -1,4 +1,5 @@
-// What can be read from an ETag: how many parts it counts, of what size they probably are, and what is only its dress.
+// What can be read from an ETag: how many parts it counts, of what size they probably are, and what is only
+// its dress.
 import { describe, expect, test } from "vitest";
 import { MIB } from "../../../src/http/fields.ts";
 import { guessPartBytes } from "../../../src/object/proof.ts";

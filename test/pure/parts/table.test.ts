@@ -1,5 +1,5 @@
-// The part table over a real SQLite: leases and their attempts, lanes that die, parts that are looked up instead of sent
-// again, and when a part is given up.
+// The part table over a real SQLite: leases and their attempts, lanes that die, parts that are looked up
+// instead of sent again, and when a part is given up.
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Failure } from "../../../src/s3/failure.ts";
 import { MAX_ATTEMPTS } from "../../../src/s3/retry.ts";

@@ -1,4 +1,5 @@
-// Keys in URLs: what fetch would put on the wire, decoded as S3 decodes it, is the very key that was asked for.
+// Keys in URLs: what fetch would put on the wire, decoded as S3 decodes it, is the very key that was asked
+// for.
 import { describe, expect, test } from "vitest";
 import {
   type BucketAddress,
@@ -16,7 +17,10 @@ const PATH: BucketAddress = { endpoint: "https://s3.example.com", style: "path",
 const VIRTUAL: BucketAddress = { ...PATH, style: "virtual" };
 const STYLES = [PATH, VIRTUAL];
 
-/** What S3 reads from the request line: the parsed URL's path, percent-decoded once, without the bucket; else null. */
+/**
+ * What S3 reads from the request line: the parsed URL's path, percent-decoded once, without the bucket; else
+ * null.
+ */
 function keyOnTheWire(address: BucketAddress, url: string): string | null {
   const { href, host, hash, pathname } = new URL(url);
   const path = decodeURIComponent(pathname);

@@ -1,4 +1,5 @@
-// Documents as stores really write them: AWS, R2, Ceph, MinIO; with entities, white space, other roots, and cut short.
+// Documents as stores really write them: AWS, R2, Ceph, MinIO; with entities, white space, other roots, and
+// cut short.
 import { describe, expect, test } from "vitest";
 import {
   completeDocument,

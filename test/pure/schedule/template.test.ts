@@ -1,4 +1,5 @@
-// Times in the keys that a schedule writes: the due time, where the schedule lives; unknown signs are refused.
+// Times in the keys that a schedule writes: the due time, where the schedule lives; unknown signs are
+// refused.
 import { describe, expect, test } from "vitest";
 import { checkTemplate, fillTemplate } from "../../../src/schedule/template.ts";
 

@@ -1,5 +1,5 @@
-// What a simulated copy owes its destination after an abort that was broken off, in memory. It mirrors the ledger of
-// debts.ts, and uses its rules of what is owed and when it is tried again.
+// What a simulated copy owes its destination after an abort that was broken off, in memory. It mirrors the
+// ledger of debts.ts, and uses its rules of what is owed and when it is tried again.
 
 import { type OwedDebt, debtsOf, nextTryMs } from "../../../src/copy/debts.ts";
 import type { Failure } from "../../../src/s3/failure.ts";

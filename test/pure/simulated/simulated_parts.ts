@@ -1,5 +1,6 @@
-// The part table and the lanes of a simulated copy: leases with attempt numbers, backoff, the budget of retries, lanes
-// that die with their parts on the way, and reports that come late, twice, in another order or never.
+// The part table and the lanes of a simulated copy: leases with attempt numbers, backoff, the budget of
+// retries, lanes that die with their parts on the way, and reports that come late, twice, in another order or
+// never.
 //
 // It mirrors parts/table.ts and lane.ts as far as the job can see them. It knows the store and not the job.
 

@@ -1,5 +1,6 @@
-// The two stores of a simulated copy, in memory: the source's version, and at the destination the uploads with their
-// parts and the one object. They can be down, refuse credentials or permissions, and do things behind one's back.
+// The two stores of a simulated copy, in memory: the source's version, and at the destination the uploads
+// with their parts and the one object. They can be down, refuse credentials or permissions, and do things
+// behind one's back.
 //
 // It knows nothing of jobs. Each call either has its effect or throws what a store would answer.
 
@@ -43,7 +44,10 @@ export class SimulatedStore {
   downUntilMs = 0;
   credentials: "good" | "expired" | "denied" = "good";
 
-  /** @param remembersUploads whether Complete of a completed upload is answered once more, as AWS does for a while */
+  /**
+   * @param remembersUploads whether Complete of a completed upload is answered once more, as AWS does for a
+   * while
+   */
   constructor(remembersUploads: boolean) {
     this.#remembersUploads = remembersUploads;
   }
@@ -60,7 +64,10 @@ export class SimulatedStore {
     return WHIMS.find(([below]) => fate < below)?.[1] ?? null;
   }
 
-  /** An upload expires, a part is lost, somebody else writes the object, an outage begins, a secret is revoked … */
+  /**
+   * An upload expires, a part is lost, somebody else writes the object, an outage begins, a secret is revoked
+   * …
+   */
   mishap(random: () => number, now: number): void {
     const fate = random();
     if (fate < 0.11) this.uploads.clear();

@@ -1,10 +1,10 @@
-// A world for one job: a store, a part table and lanes, all in memory and driven by a seed, with a coordinator that does
-// what nextStep() says and tells apply() what came of it.
+// A world for one job: a store, a part table and lanes, all in memory and driven by a seed, with a
+// coordinator that does what nextStep() says and tells apply() what came of it.
 //
-// While faults are on, calls go unanswered before or after their effect, are refused, or take the coordinator down
-// between any two lines; stores go down for minutes, credentials expire, sources change; answers come late, twice or
-// never; parts fail, land unreported or die with their lane; people pause, resume and cancel at any moment, also during a
-// call. Every rule that must hold is checked where it could break (simulated_rules.ts).
+// While faults are on, calls go unanswered before or after their effect, are refused, or take the coordinator
+// down between any two lines; stores go down for minutes, credentials expire, sources change; answers come
+// late, twice or never; parts fail, land unreported or die with their lane; people pause, resume and cancel
+// at any moment, also during a call. Every rule is checked where it could break (simulated_rules.ts).
 
 import type { OwedDebt } from "../../../src/copy/debts.ts";
 import type { Failure } from "../../../src/s3/failure.ts";
@@ -100,9 +100,8 @@ export class Simulation {
     this.#now += Math.floor(this.#random() * 500);
     if (this.#faulty && this.#chance(0.03)) this.#person();
     if (this.#faulty && this.#chance(0.06)) this.#mishap();
-    if (!this.#faulty && (this.#job.phase === "paused" || this.#job.phase === "blocked")) {
+    if (!this.#faulty && (this.#job.phase === "paused" || this.#job.phase === "blocked"))
       this.#tell({ type: "resume" });
-    }
     for (const final of this.#parts.fly(this.#now)) this.#partFailed(final);
     try {
       if (this.#answer !== null) this.#await(this.#answer);
@@ -242,9 +241,8 @@ export class Simulation {
 
   #recheckSource({ sourceEtag }: Prepared): void {
     this.#call("source");
-    if (this.#store.sourceVersion !== sourceEtag) {
+    if (this.#store.sourceVersion !== sourceEtag)
       throw new Refusal(failure("source_changed", null, { side: "source" }));
-    }
     this.#hear({ type: "sourceSame" }, () => {
       this.#rested = false;
     });
@@ -436,7 +434,8 @@ export class Simulation {
     if (whim !== null) throw new Refusal({ ...whim, side });
     effect();
     this.#mayCrash();
-    if (this.#chance(0.05)) throw new Refusal(failure("network", null, { side })); // done, and the answer lost
+    // Done, and the answer lost.
+    if (this.#chance(0.05)) throw new Refusal(failure("network", null, { side }));
     if (this.#chance(0.02)) throw new Refusal(failure("InternalError", 500, { side }));
     if (this.#chance(0.05)) this.#person();
   }
@@ -473,9 +472,8 @@ export class Simulation {
       this.#job = apply(before, event);
       this.seen.add(`${before.phase}+${event.type}`);
       if (event.type === "cancel" && !isEnded(before)) this.#cancelled = true;
-      if (this.#job.phase === "blocked" && before.phase !== "blocked") {
+      if (this.#job.phase === "blocked" && before.phase !== "blocked")
         this.seen.add(`${this.#job.failure.code} blocks ${this.#job.resume.phase}`);
-      }
       if (event.type === "resume" && before !== this.#job) {
         this.#parts.forgive();
         this.#rested = workOf(before).phase === "uploading";

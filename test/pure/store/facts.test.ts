@@ -1,4 +1,5 @@
-// What checks have seen, as a store's profile: who overrules whom, what is kept, and of which store and bucket it holds.
+// What checks have seen, as a store's profile: who overrules whom, what is kept, and of which store and
+// bucket it holds.
 import { describe, expect, test } from "vitest";
 import { type Facts, FACTS, profileOf, ProfileSchema, PROVIDERS } from "../../../src/store/profiles.ts";
 import {

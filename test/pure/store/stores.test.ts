@@ -1,4 +1,5 @@
-// The STORE_<NAME> secrets: what is wrong with a bad one is said by field and rule, and no part of it is ever shown.
+// The STORE_<NAME> secrets: what is wrong with a bad one is said by field and rule, and no part of it is ever
+// shown.
 import { describe, expect, test } from "vitest";
 import { Problem } from "../../../src/http/problem.ts";
 import {

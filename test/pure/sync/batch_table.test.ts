@@ -1,4 +1,5 @@
-// The window of a sync over a real SQLite: which attempt counts, what is lost with a lane, what large copies are there.
+// The window of a sync over a real SQLite: which attempt counts, what is lost with a lane, what large copies
+// are there.
 import { describe, expect, test } from "vitest";
 import { BatchTable } from "../../../src/sync/batch_table.ts";
 import { LargeTable } from "../../../src/sync/large_table.ts";

@@ -1,5 +1,5 @@
-// A sync as data: what is done next in each phase, what an answer changes, and that nothing is deleted but after two whole
-// listings.
+// A sync as data: what is done next in each phase, what an answer changes, and that nothing is deleted but
+// after two whole listings.
 import { describe, expect, test } from "vitest";
 import { type Failure, meshFailure } from "../../../src/s3/failure.ts";
 import { MAX_ATTEMPTS } from "../../../src/s3/retry.ts";

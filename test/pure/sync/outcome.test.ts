@@ -1,5 +1,5 @@
-// What becomes of every key of a run: the rules of each outcome, and the law over all of them. Listed is copied and skipped
-// and failed, to the key, whatever the stores answer, however often a key is tried again.
+// What becomes of every key of a run: the rules of each outcome, and the law over all of them. Listed is
+// copied and skipped and failed, to the key, whatever the stores answer, however often a key is tried again.
 import { describe, expect, test } from "vitest";
 import type { Failure } from "../../../src/s3/failure.ts";
 import { MAX_ATTEMPTS } from "../../../src/s3/retry.ts";

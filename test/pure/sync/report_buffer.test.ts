@@ -1,4 +1,5 @@
-// The report's buffer over a real SQLite: where a line is, when a part is fixed, and how few rows the lines take.
+// The report's buffer over a real SQLite: where a line is, when a part is fixed, and how few rows the lines
+// take.
 import { expect, test } from "vitest";
 import { ReportBuffer } from "../../../src/sync/report_buffer.ts";
 import { memorySql } from "../sqlite.ts";

@@ -1,8 +1,9 @@
 /**
  * A bare S3 client for testing the store: signs with aws4fetch, sends over Node's own HTTP client.
  *
- * Paths and queries are written by the test, encoded, and go out exactly so: `node:http` rewrites nothing, where
- * `fetch` would normalise them. The signer is one this project did not write. Nothing is retried or followed.
+ * Paths and queries are written by the test, encoded, and go out exactly so: `node:http` rewrites nothing,
+ * where `fetch` would normalise them. The signer is one this project did not write. Nothing is retried or
+ * followed.
  */
 import { AwsV4Signer } from "aws4fetch";
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from "node:http";

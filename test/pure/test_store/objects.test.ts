@@ -18,7 +18,8 @@ afterAll(async () => {
 const md5 = (data: string | Buffer) => createHash("md5").update(data).digest();
 
 const keyPath = (key: string) => `/bucket/${encodeURIComponent(key).replaceAll(".", "%2E")}`;
-// WHATWG URLs fold dot segments, even encoded ones, so the signer must see them glued; the store reads both alike.
+// WHATWG URLs fold dot segments, even encoded ones, so the signer must see them glued; the store reads both
+// alike.
 const dotless = (path: string) => path.replaceAll("%2E", ".").replace(/^\/bucket\/(?=\.)/, "/bucket%2F");
 
 describe("keys", () => {

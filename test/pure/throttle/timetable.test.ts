@@ -1,4 +1,5 @@
-// The timetable of a store: never more requests in any second than it allows, and no more idle moments than needed.
+// The timetable of a store: never more requests in any second than it allows, and no more idle moments than
+// needed.
 import { describe, expect, test } from "vitest";
 import {
   type Booking,

@@ -1,5 +1,6 @@
-// A few runs of the chaos suite (`npm run chaos`), whose seeds bring a kill of workerd, aborts of Durable Objects, lost
-// answers, and users who change their minds. Each copy ends, and the judge finds no rule broken.
+// A few runs of the chaos suite (`npm run chaos`), whose seeds bring a kill of workerd, aborts of Durable
+// Objects, lost answers, and users who change their minds. Each copy ends, and the judge finds no rule
+// broken.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

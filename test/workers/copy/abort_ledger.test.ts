@@ -1,6 +1,6 @@
-// What a copy could not take back at the destination when it ended: the destination was down just then, or said no. It is
-// owed: shown in the status and in GET /copies?orphans, tried again by itself and at once by resume, and gone from both
-// when the store itself has none of it.
+// What a copy could not take back at the destination when it ended: the destination was down just then, or
+// said no. It is owed: shown in the status and in GET /copies?orphans, tried again by itself and at once by
+// resume, and gone from both when the store itself has none of it.
 
 import { expect, test } from "vitest";
 import type { Status } from "../../mesh/mesh.ts";

@@ -1,5 +1,5 @@
-// A copy is cancelled or paused in each phase: afterwards there is no upload (checked after every test), no object unless
-// it was whole before the cancel came, and nothing was aborted while a part was in flight.
+// A copy is cancelled or paused in each phase: afterwards there is no upload (checked after every test), no
+// object unless it was whole before the cancel came, and nothing was aborted while a part was in flight.
 
 import { expect, test } from "vitest";
 import type { Status } from "../../mesh/mesh.ts";

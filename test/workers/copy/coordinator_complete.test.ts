@@ -109,7 +109,9 @@ test("an older object of equal size proves nothing where parts cannot be listed 
   expect(bare.bytes("destination", "older").equals(old)).toBe(true);
 });
 
-/** Gives a part of the upload that is being completed another ETag, as an older attempt does that lands last. */
+/**
+ * Gives a part of the upload that is being completed another ETag, as an older attempt does that lands last.
+ */
 function landLate(store: TestStore, partNumber: number): void {
   const action = ({ uploadId }: RequestRecord) => {
     const parts = store.uploads().find(({ id }) => id === uploadId)?.parts;

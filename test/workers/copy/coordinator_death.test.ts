@@ -1,5 +1,5 @@
-// The whole mesh is killed with copies in every state and started again from its disk. One death serves all the states,
-// since the spare alarms take their time: half a minute for a coordinator, a minute for a lane.
+// The whole mesh is killed with copies in every state and started again from its disk. One death serves all
+// the states, since the spare alarms take their time: half a minute for a coordinator, a minute for a lane.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,9 @@ interface Scene {
   readonly end: "completed" | "cancelled";
   /** What the destination is asked after the death. */
   readonly asked: readonly Operation[];
-  /** The most parts that are sent beside that, where it depends on how much of them had left the dead process. */
+  /**
+   * The most parts that are sent beside that, where it depends on how much of them had left the dead process.
+   */
   readonly resends?: number;
 }
 
@@ -58,7 +60,8 @@ const scenes: Readonly<Record<string, Scene>> = {
     end: "cancelled",
     asked: ["AbortMultipartUpload", "ListParts"],
   },
-  // Two of seven parts are through and are not sent again; of the other five the store tells which it has got.
+  // Two of seven parts are through and are not sent again; of the other five the store tells which it has
+  // got.
   uploading: {
     at: [west, "UploadPart", "before-body"],
     size: 7 * PART,

@@ -32,8 +32,8 @@ const partTwo = {
     headers["range"]?.startsWith(`bytes=${PART}-`) ?? false,
 } as const;
 
-// What a source may send instead of the bytes asked for. Each is noticed before or while the bytes pass, and the part is
-// asked for again; what the store acknowledged of it never becomes part of the object.
+// What a source may send instead of the bytes asked for. Each is noticed before or while the bytes pass, and
+// the part is asked for again; what the store acknowledged of it never becomes part of the object.
 const wrongOnce: readonly (readonly [string, Effect])[] = [
   ["a range that starts elsewhere", { kind: "content-range", start: -1 }],
   ["a range of an object of another size", { kind: "content-range", total: 1 }],

@@ -1,6 +1,6 @@
-// What comes twice and must not be done twice: a request whose answer was lost or whose client has gone, two copies to one
-// object, a word of a turn, an alarm. (front.test.ts has the Idempotency-Key as the API describes it, registry.test.ts the
-// Cron event.)
+// What comes twice and must not be done twice: a request whose answer was lost or whose client has gone, two
+// copies to one object, a word of a turn, an alarm. (front.test.ts has the Idempotency-Key as the API
+// describes it, registry.test.ts the Cron event.)
 
 import { request as httpRequest } from "node:http";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,7 +14,8 @@ import { PART } from "../world.ts";
 const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));
 const east = await startStore({ buckets: ["source"] });
 const west = await startStore({ buckets: ["destination"] });
-// The same service under another name in the configuration, with other credentials spelt out and a path at its end.
+// The same service under another name in the configuration, with other credentials spelt out and a path at
+// its end.
 const alias = storeSecret(west, { endpoint: `${west.endpoint}/` });
 const options = {
   bundlePath: inject("bundlePath"),

@@ -1,4 +1,5 @@
-// What the stores bear: caps of the configuration that all copies and syncs share, and stores that ask for less.
+// What the stores bear: caps of the configuration that all copies and syncs share, and stores that ask for
+// less.
 import { expect, test } from "vitest";
 import { mostInASecond } from "../../pure/window.ts";
 import { MIB, PART, openWorld } from "../world.ts";

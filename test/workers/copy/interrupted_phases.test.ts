@@ -1,9 +1,10 @@
-// A copy is interrupted in every phase that it can be in, in every way: the whole runtime is killed by SIGKILL, the
-// copy's coordinator is aborted in the middle of what it does, it is evicted from memory while it waits, or the copy is
-// cancelled. Afterwards it ends as it must, from what is on disk: no part that the store had is sent again, at most one
-// Complete takes place, and no upload is left.
+// A copy is interrupted in every phase that it can be in, in every way: the whole runtime is killed by
+// SIGKILL, the copy's coordinator is aborted in the middle of what it does, it is evicted from memory while
+// it waits, or the copy is cancelled. Afterwards it ends as it must, from what is on disk: no part that the
+// store had is sent again, at most one Complete takes place, and no upload is left.
 //
-// All scenes are brought to their place at once and interrupted at once, since what wakes a dead object takes seconds.
+// All scenes are brought to their place at once and interrupted at once, since what wakes a dead object takes
+// seconds.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +26,10 @@ const spared = await Mesh.start({ ...makeAbortable(inject("bundlePath")), stores
 
 const WAYS = ["killed", "aborted", "evicted", "cancelled"] as const;
 
-/** Where each phase meets a request, and how that request is made to wait: at the store, or in the mesh for a retry. */
+/**
+ * Where each phase meets a request, and how that request is made to wait: at the store, or in the mesh for a
+ * retry.
+ */
 const PHASES = {
   queued: null,
   sizing: [east, "HeadObject", "before-body"],
@@ -46,8 +50,9 @@ const keyOf = ({ phase, way }: Scene) => `${way} while ${phase}`;
 const meshOf = ({ way }: Scene) => (way === "killed" ? killed : spared);
 
 const SIZE = PART + 1;
-// Time enough to be evicted in. Evicting holds up this process, and with it the stores: a copy that asks one of them meanwhile would be waited for in
-// vain. On a busy machine it takes some seconds until all are evicted.
+// Time enough to be evicted in. Evicting holds up this process, and with it the stores: a copy that asks one
+// of them meanwhile would be waited for in vain. On a busy machine it takes some seconds until all are
+// evicted.
 const RETRY_AFTER_SECONDS = "20";
 
 interface Placed {

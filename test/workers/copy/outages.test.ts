@@ -1,5 +1,5 @@
-// Stores that throttle, or are down: for a while, or from the start. What they cannot answer now is asked for again, not
-// sooner than they say, not by everybody at once, and not for ever.
+// Stores that throttle, or are down: for a while, or from the start. What they cannot answer now is asked for
+// again, not sooner than they say, not by everybody at once, and not for ever.
 
 import { createServer } from "node:net";
 import { expect, test } from "vitest";

@@ -1,5 +1,5 @@
-// The whole runtime dies by SIGKILL with its state on disk and starts again. (coordinator_death.test.ts does the same for
-// each state of a copy, request by request.)
+// The whole runtime dies by SIGKILL with its state on disk and starts again. (coordinator_death.test.ts does
+// the same for each state of a copy, request by request.)
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,7 +1,8 @@
-// What is sent again, and what is not, after the whole runtime has died by SIGKILL in the middle of an upload: the store's
-// own list of parts decides, where it has one and as far as it can be believed.
+// What is sent again, and what is not, after the whole runtime has died by SIGKILL in the middle of an
+// upload: the store's own list of parts decides, where it has one and as far as it can be believed.
 //
-// All scenes die one death, since what wakes a dead lane takes seconds. The mesh comes back with a smaller MAX_PART_MIB.
+// All scenes die one death, since what wakes a dead lane takes seconds. The mesh comes back with a smaller
+// MAX_PART_MIB.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -105,8 +106,8 @@ async function play(key: string, { to, verify, stage, lie }: Scene): Promise<Gat
   return gate;
 }
 
-// Part 2 stands at the store with its body read when the mesh dies. It lands after the attempt that follows it, under
-// another ETag: before the parts are listed for the last time, or not until Complete.
+// Part 2 stands at the store with its body read when the mesh dies. It lands after the attempt that follows
+// it, under another ETag: before the parts are listed for the last time, or not until Complete.
 const LATE = ["ListParts", "CompleteMultipartUpload"] as const;
 const lateKey = (operation: string) => `landed late, at ${operation}`;
 
@@ -132,7 +133,10 @@ const landed = (key: string) =>
     .requests({ operation: "UploadPart", key, partNumber: 2 })
     .filter(({ workedAt }) => workedAt !== undefined);
 
-/** Many parts, more of them done at the death than one page of ListParts has; as many as there are streams are in doubt. */
+/**
+ * Many parts, more of them done at the death than one page of ListParts has; as many as there are streams are
+ * in doubt.
+ */
 const LONG = { key: "long", parts: 1100, killedAt: 1050, lanes: 8 };
 const LONG_SIZE = (LONG.parts - 1) * PART + 1;
 const LONG_STREAMS = LONG.lanes * 5;

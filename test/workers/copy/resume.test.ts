@@ -1,5 +1,5 @@
-// A copy that has rested and goes on. Whether its source is still the one it began with is asked first: otherwise every part
-// would be asked for and refused. What the destination has of it stays good.
+// A copy that has rested and goes on. Whether its source is still the one it began with is asked first:
+// otherwise every part would be asked for and refused. What the destination has of it stays good.
 
 import { expect, test } from "vitest";
 import type { Status } from "../../mesh/mesh.ts";

@@ -1,5 +1,5 @@
-// Requests that stop moving: each is let go within its time, both its streams are ended, and the part is sent again. All
-// scenes wait at once, since the shortest time is half a minute.
+// Requests that stop moving: each is let go within its time, both its streams are ended, and the part is sent
+// again. All scenes wait at once, since the shortest time is half a minute.
 
 import { expect, test } from "vitest";
 import type { FaultMatch, Operation, TestStore } from "../../store/store.ts";

@@ -1,4 +1,5 @@
-// What a copy has made at the destination and must take back, or must know for its own, where the store makes it hard.
+// What a copy has made at the destination and must take back, or must know for its own, where the store makes
+// it hard.
 
 import { expect, test } from "vitest";
 import { PART, openWorld } from "../world.ts";
@@ -58,7 +59,8 @@ test("a small object that is sent again is taken back first, where nothing may b
 });
 
 test("strict, a copy that nothing will prove fails before its object appears", async () => {
-  // Uploaded in parts of its own size: its ETag says nothing of ours, and opaque ETags say nothing of anything.
+  // Uploaded in parts of its own size: its ETag says nothing of ours, and opaque ETags say nothing of
+  // anything.
   east.putGenerated("source", "unproved", { size: 2 * PART + 1 });
   opaque.put("destination", "unproved", "what was there before");
   const status = await mesh.copy(request("unproved", "opaque", { verify: "strict" }));

@@ -1,6 +1,6 @@
-// A seeded generator of bucket pairs for sync tests: a source prefix and a destination prefix in every relation that two
-// objects can have, under names that S3 allows and tools get wrong. And what a sync must make of them, worked out here
-// from the rules alone, so that a test compares two independent answers.
+// A seeded generator of bucket pairs for sync tests: a source prefix and a destination prefix in every
+// relation that two objects can have, under names that S3 allows and tools get wrong. And what a sync must
+// make of them, worked out here from the rules alone, so that a test compares two independent answers.
 
 import { createHash } from "node:crypto";
 import type { TestStore } from "../../store/store.ts";
@@ -116,7 +116,9 @@ function heldOf(relation: Relation, bytes: Buffer, random: SeededRandom): Buffer
   }
 }
 
-/** Pieces of names: what differs in UTF-16 and UTF-8 order, in form and percent encoding, in XML and in URLs. */
+/**
+ * Pieces of names: what differs in UTF-16 and UTF-8 order, in form and percent encoding, in XML and in URLs.
+ */
 const PIECES = [
   "a",
   "b",

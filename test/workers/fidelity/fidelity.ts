@@ -1,5 +1,5 @@
-// What the fidelity tests have in common: a place that forgets, equal bytes, the events of a status, hosts that no
-// resolver knows, and randomness that can be repeated.
+// What the fidelity tests have in common: a place that forgets, equal bytes, the events of a status, hosts
+// that no resolver knows, and randomness that can be repeated.
 
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { type IncomingMessage, type ServerResponse, request } from "node:http";
@@ -9,7 +9,9 @@ import { afterAll, expect } from "vitest";
 import type { Status } from "../../mesh/mesh.ts";
 import type { TestStore } from "../../store/store.ts";
 
-/** A directory in memory where the system has one: a copy is three small databases, and a disk takes its time. */
+/**
+ * A directory in memory where the system has one: a copy is three small databases, and a disk takes its time.
+ */
 export function memoryDirectory(): string {
   const directory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "bucket-brigade-"));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -34,7 +36,8 @@ export function partsTaken(store: TestStore): number[] {
 }
 
 /**
- * Takes every host for this machine: `bucket.localhost` has no address where the resolver does not make one up.
+ * Takes every host for this machine: `bucket.localhost` has no address where the resolver does not make one
+ * up.
  *
  * @param clockOffsetMs how far the store's clock is ahead of ours, for its Date header
  */
@@ -57,7 +60,8 @@ export function toLoopback(incoming: IncomingMessage, answer: ServerResponse, cl
       response.pipe(answer);
     };
     if (incoming.complete) return pass();
-    // Answered early. What is left of the request is read first: workerd's side of this hop stays stuck otherwise.
+    // Answered early. What is left of the request is read first: workerd's side of this hop stays stuck
+    // otherwise.
     incoming.unpipe(outgoing).once("end", pass).resume();
   });
   outgoing.on("error", () => answer.destroy());

@@ -1,4 +1,5 @@
-// How a request is signed and sent: with the store's clock, the bucket's region, the configured host and no other.
+// How a request is signed and sent: with the store's clock, the bucket's region, the configured host and no
+// other.
 
 import type { IncomingMessage } from "node:http";
 import { gzipSync } from "node:zlib";

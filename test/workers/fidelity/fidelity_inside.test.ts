@@ -1,4 +1,5 @@
-// Copies whose source and destination are one service under one credential: it copies by itself, and no byte passes us.
+// Copies whose source and destination are one service under one credential: it copies by itself, and no byte
+// passes us.
 
 import { expect, test } from "vitest";
 import { storeSecret } from "../../mesh/mesh.ts";

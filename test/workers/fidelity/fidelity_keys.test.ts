@@ -1,6 +1,6 @@
-// Any key, byte for byte: copied under exactly that name or refused before anything happens, and never another object.
-// The stores verify signatures from the raw request line, so a key that is signed as one thing and sent as another is
-// refused there; what each request was about is taken from their journals.
+// Any key, byte for byte: copied under exactly that name or refused before anything happens, and never
+// another object. The stores verify signatures from the raw request line, so a key that is signed as one
+// thing and sent as another is refused there; what each request was about is taken from their journals.
 
 import { expect, test } from "vitest";
 import { storeSecret } from "../../mesh/mesh.ts";
@@ -58,7 +58,10 @@ function anyCharacter(): string {
   return code >= 0xd800 && code <= 0xdfff ? "·" : String.fromCodePoint(code);
 }
 
-/** 1 to 1,024 bytes: most are short and made of what is awkward, some are random, some as long as a key can be. */
+/**
+ * 1 to 1,024 bytes: most are short and made of what is awkward, some are random, some as long as a key can
+ * be.
+ */
 function anyKey(): string {
   const kind = random();
   const piece = kind < 0.6 ? () => pick(AWKWARD) : kind < 0.8 ? () => pick(ASCII) : anyCharacter;

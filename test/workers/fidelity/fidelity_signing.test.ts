@@ -1,5 +1,6 @@
-// What src/s3/s3.ts puts on the wire, in Node: `fetch` is replaced by one that parses its URL by the same rules and then
-// sends exactly that request line, so that thousands of keys and published signatures can be tried in no time.
+// What src/s3/s3.ts puts on the wire, in Node: `fetch` is replaced by one that parses its URL by the same
+// rules and then sends exactly that request line, so that thousands of keys and published signatures can be
+// tried in no time.
 
 import { request } from "node:http";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
@@ -163,8 +164,8 @@ test("values of a query are signed as they are sent, whatever is in them", async
   }
 });
 
-// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html, "Examples: Signature calculations".
-// The first of them signs Range, which the signer never does.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html, "Examples: Signature
+// calculations". The first of them signs Range, which the signer never does.
 const published = [
   {
     name: "PUT Object",

@@ -1,4 +1,5 @@
-// A source is distrusted: what it sends is counted, measured against what was asked for, and pinned to one version.
+// A source is distrusted: what it sends is counted, measured against what was asked for, and pinned to one
+// version.
 
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";

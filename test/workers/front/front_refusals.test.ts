@@ -1,5 +1,5 @@
-// What is asked wrongly, each with its answer: refused at the door with a problem that names the field, the value and
-// what is allowed; or, where only the store can know, a failed copy with a stable code.
+// What is asked wrongly, each with its answer: refused at the door with a problem that names the field, the
+// value and what is allowed; or, where only the store can know, a failed copy with a stable code.
 
 import { expect, test } from "vitest";
 import { TOKEN, storeSecret } from "../../mesh/mesh.ts";

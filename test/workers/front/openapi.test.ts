@@ -1,4 +1,5 @@
-// The API's description of itself. That answers fit it is checked at every answer of every test (test/mesh/api_answers.ts).
+// The API's description of itself. That answers fit it is checked at every answer of every test
+// (test/mesh/api_answers.ts).
 
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";

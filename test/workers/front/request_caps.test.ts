@@ -1,4 +1,5 @@
-// maxRequestsPerSecond of a store, operation by operation: whatever a copy, a sync or a check asks it for has its turn.
+// maxRequestsPerSecond of a store, operation by operation: whatever a copy, a sync or a check asks it for has
+// its turn.
 import { expect, test } from "vitest";
 import { mostInASecond } from "../../pure/window.ts";
 import { PART, openWorld } from "../world.ts";

@@ -68,7 +68,8 @@ test("a token in the address is no token: addresses are logged, bookmarked and s
 });
 
 test("a token is compared as a whole: what is right of it makes no difference that could be timed", async () => {
-  // Digests of both are compared, so a right beginning is as wrong as any other; of the answers nothing tells them apart.
+  // Digests of both are compared, so a right beginning is as wrong as any other; of the answers nothing tells
+  // them apart.
   const wrong = [TOKEN.slice(0, -1), `${TOKEN}x`, `${TOKEN.slice(0, -1)}x`, "x".repeat(TOKEN.length), "x"];
   const answers = await Promise.all(
     wrong.map((token) => mesh.call("GET", "/copies", { headers: { authorization: `Bearer ${token}` } })),

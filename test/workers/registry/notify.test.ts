@@ -1,4 +1,5 @@
-// Webhooks: verified by the library of the specification, over real HTTP, at a receiver that can be told to misbehave.
+// Webhooks: verified by the library of the specification, over real HTTP, at a receiver that can be told to
+// misbehave.
 
 import { type Server, type ServerResponse, createServer } from "node:http";
 import { once } from "node:events";

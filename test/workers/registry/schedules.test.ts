@@ -1,4 +1,5 @@
-// Schedules of copies and of whole prefixes: when they run, what waits, what is written where, and what can be read of it.
+// Schedules of copies and of whole prefixes: when they run, what waits, what is written where, and what can
+// be read of it.
 import { beforeEach, describe, expect, test } from "vitest";
 import { openWorld } from "../world.ts";
 

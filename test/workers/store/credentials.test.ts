@@ -1,6 +1,6 @@
-// Credentials that stop working, on either side and at every request of a copy: the copy waits for a person with all it
-// has, and goes on after the secret is replaced, the mesh deployed again and `resume` called. A copy that waits so can be
-// cancelled.
+// Credentials that stop working, on either side and at every request of a copy: the copy waits for a person
+// with all it has, and goes on after the secret is replaced, the mesh deployed again and `resume` called. A
+// copy that waits so can be cancelled.
 //
 // All scenes share the mesh that has the old secrets and the one that has the new.
 

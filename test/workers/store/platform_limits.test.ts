@@ -1,5 +1,5 @@
-// What the platform gives one object, one event, one value: a copy stays below it however large it is. (lane.test.ts has
-// the connections of one event, copier.test.ts the declared length of a streamed body.)
+// What the platform gives one object, one event, one value: a copy stays below it however large it is.
+// (lane.test.ts has the connections of one event, copier.test.ts the declared length of a streamed body.)
 
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

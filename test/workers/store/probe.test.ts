@@ -1,4 +1,5 @@
-// POST /probe: what it measures is what the store sees, and nothing of it stays. Here it runs on one machine, and says so.
+// POST /probe: what it measures is what the store sees, and nothing of it stays. Here it runs on one machine,
+// and says so.
 
 import { expect, test } from "vitest";
 import { storeSecret } from "../../mesh/mesh.ts";

@@ -1,4 +1,5 @@
-// POST /stores/{name}/check against stores of every kind: what it says is what they do, and nothing of it stays.
+// POST /stores/{name}/check against stores of every kind: what it says is what they do, and nothing of it
+// stays.
 
 import { afterEach, expect, test } from "vitest";
 import { READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";

@@ -1,5 +1,5 @@
-// What POST /stores/{name}/check has seen is used by the copies, syncs and scheduled runs that begin afterwards, and by no
-// other; it is shown, forgotten when asked, and lives through evictions.
+// What POST /stores/{name}/check has seen is used by the copies, syncs and scheduled runs that begin
+// afterwards, and by no other; it is shown, forgotten when asked, and lives through evictions.
 
 import { afterEach, describe, expect, inject, test } from "vitest";
 import { Mesh, READ_TOKEN, type Status, storeSecret } from "../../mesh/mesh.ts";

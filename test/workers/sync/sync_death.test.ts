@@ -1,5 +1,5 @@
-// The whole runtime dies by SIGKILL in the middle of a sync, with its state on disk, and starts again. All die at once,
-// each in a world of its own, since what wakes a sync whose runtime has died takes seconds.
+// The whole runtime dies by SIGKILL in the middle of a sync, with its state on disk, and starts again. All
+// die at once, each in a world of its own, since what wakes a sync whose runtime has died takes seconds.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
