@@ -1,14 +1,16 @@
 // The front: the Worker's `fetch` (HTTP API) and `scheduled` (Cron). Start reading here.
 //
 //   POST /copies ─→ front ─→ Registry.admit() ─→ Coordinator.create() ─→ 202
-//                              Coordinator alarm: HEAD, plan, CreateMultipartUpload, wake lanes
-//                              Lane alarm: claim() ⇄ Coordinator;  PartCopier: GET range ─→ UploadPart
-//                              Coordinator alarm: CompleteMultipartUpload, HEAD, proof
+//                           Coordinator alarm: HEAD, plan, CreateMultipartUpload, wake lanes
+//                           Lane alarm: claim() ⇄ Coordinator;  PartCopier: GET range ─→ UploadPart
+//                           Coordinator alarm: CompleteMultipartUpload, HEAD, proof
 //
 // What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB,
-// LANES and RETENTION_DAYS. It holds nothing. A request starts a copy or asks for its state and never waits
-// for bytes, so curl may go away at any time. Answers are JSON with a final newline; errors are RFC 9457
-// problems with a stable code.
+// LANES and RETENTION_DAYS.
+//
+// It holds no state. A request starts a copy or asks for its status and never waits for bytes, so curl may
+// disconnect at any time. Answers are JSON with a final newline. Errors are RFC 9457 problems with a stable
+// code.
 
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -48,7 +50,7 @@ type Call = Context<{ Bindings: Env }>;
 
 const app = new Hono<{ Bindings: Env }>();
 
-// An answer is what it says it is, whatever a name in it looks like.
+// Keeps browsers from guessing another content type from an object's name or content.
 app.use(async (call, next) => {
   await next();
   call.header("x-content-type-options", "nosniff");
@@ -119,7 +121,7 @@ export default {
 
 let description: Record<string, unknown> | null = null;
 
-/** The routes, as `GET /copies/:id`; what stands before all of them has no method. */
+/** The routes, as `GET /copies/:id`. Middleware, which runs before all of them, has no method. */
 function routeNames(): string[] {
   const routes = app.routes.filter(({ method }) => method !== "ALL");
   return routes.map(({ method, path }) => `${method} ${path}`);

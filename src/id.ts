@@ -6,7 +6,7 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const RANDOM_BYTES = 10;
 
 /**
- * A 26-character id.
+ * Makes an id of 26 characters.
  *
  * @param randomBytes ten random bytes
  */

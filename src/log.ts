@@ -1,8 +1,8 @@
-// The log: one line of JSON per event, always with the id of what it concerns. The platform adds time and
-// invocation.
+// The log: one line of JSON per event, always with the id of the copy, sync or store concerned. The platform
+// adds the time and the invocation.
 //
-// Invariant: nothing secret. Fields are ids, names, numbers, and messages of failures, which never quote
-// credentials; URLs, headers and bodies of requests are not logged.
+// Invariant: no secrets. Fields are ids, names, numbers and failure messages, which never quote credentials.
+// URLs, headers and bodies of requests are not logged.
 
 type Field = string | number | boolean | null;
 

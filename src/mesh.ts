@@ -1,4 +1,5 @@
-// The classes of this Worker, as they call each other: no binding to configure. front.ts lists them.
+// This Worker's own classes, as they call each other through `ctx.exports`, without bindings. front.ts lists
+// them.
 
 export type Mesh = Cloudflare.Exports;
 

@@ -1,7 +1,8 @@
-// Modules that TypeScript does not find by itself.
+// Modules that TypeScript cannot resolve by itself.
 //
-// The two Node modules that workerd has natively and the mesh uses (nodejs_compat is on from compatibility
-// date 2026-08-04). Declared here, since all of @types/node would offer globals that a Worker has not got.
+// First the two Node modules that the mesh uses. workerd provides them natively: nodejs_compat is on by
+// default from compatibility date 2026-08-04. They are declared here, because @types/node would also declare
+// globals that a Worker does not have.
 
 declare module "node:crypto" {
   interface Hash {
@@ -15,7 +16,7 @@ declare module "node:zlib" {
   export function crc32(bytes: Uint8Array, value?: number): number;
 }
 
-// What wrangler takes as text (rules in wrangler.toml).
+// Files that wrangler imports as text (rules in wrangler.toml).
 declare module "*.js" {
   const text: string;
   export default text;

@@ -1,18 +1,18 @@
-// Registry: the one Durable Object that knows which copies there are, the schedules that start them, and who
-// uses how much of the stores whose configuration sets a cap; and what checks have seen of the stores.
+// Registry: the one Durable Object that knows which copies and syncs exist, which schedules start them, how
+// the capped stores are shared, and what checks of the stores have seen.
 //
-// What it needs: the class Coordinator beside it, and the STORE_<NAME> secrets to check a scheduled copy when
-// it is due.
+// What it needs: the classes Coordinator and Sync, and the STORE_<NAME> secrets to validate a scheduled copy
+// when it is due.
 //
-// Protocol. admit() gives a copy its id and a row; the caller then creates the coordinator. If the caller
+// Protocol. admit() gives a copy its id and a row, then the caller creates the coordinator. If the caller
 // dies in between, the alarm here does it: a row stays `admitted` until its coordinator has reported a phase,
-// and creating a coordinator twice changes nothing. So a copy that has an id runs, whatever dies.
+// and creating a coordinator twice changes nothing. So a copy that has an id will run.
 //
-// Invariants: ids rise with time; one Idempotency-Key is one copy; one due time of a schedule is one run,
+// Invariants: ids rise with time. One Idempotency-Key is one copy. One due time of a schedule is one run,
 // however often the Cron event comes, because the run and its copy are written in one transaction under
 // (schedule, due time).
 //
-// It holds no state of a copy but the phase that was last reported: the coordinator's answer is the truth.
+// The only state of a copy that it holds is the phase last reported. The coordinator is the authority.
 
 import { DurableObject } from "cloudflare:workers";
 import type { Admitted, CopySpec } from "./copy/spec.ts";
@@ -37,20 +37,20 @@ type Admission =
   | { readonly kind: "new"; readonly copy: Admitted }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" }
-  /** Another copy writes that object, and the request does not want to wait for it. */
+  /** Another copy writes that object, and this request does not want to wait for it. */
   | { readonly kind: "busy"; readonly id: string };
 
 type SyncAdmission =
   | { readonly kind: "new"; readonly sync: AdmittedSync }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" }
-  /** Another sync is writing there. */
+  /** Another sync writes under an overlapping prefix. */
   | { readonly kind: "rival"; readonly id: string };
 
-/** Time for the caller of admit() to create the coordinator itself. */
+/** The time that the caller of admit() has to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
 
-/** Of a store that is not configured any more: whoever asks it finds out. */
+/** For a store that is no longer configured. The request to it will fail with the reason. */
 const NO_CAPS: Caps = { concurrency: Infinity, perSecond: Infinity };
 
 const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600_000;
@@ -104,7 +104,7 @@ export class Registry extends DurableObject<Env> {
   /**
    * Gives a copy its id, or finds the copy that an earlier request with the same Idempotency-Key started.
    *
-   * @param digest of the request body: one key with two bodies is a mistake of the caller
+   * @param digest of the request body: one key with two bodies is a mistake of the client
    */
   async admit(spec: CopySpec, idempotency: { key: string; digest: string } | null): Promise<Admission> {
     const now = Date.now();
@@ -121,20 +121,20 @@ export class Registry extends DurableObject<Env> {
   }
 
   /**
-   * The copy that keeps this one from being admitted: it writes the same object, and this one is not to wait.
+   * The copy that keeps this one from being admitted: it writes the same object, and this one must not wait.
    */
   #busyWith(spec: CopySpec): string | null {
     return spec.ifBusy === "fail" ? this.#firstAt(this.#objectNameOf(spec)) : null;
   }
 
-  /** Which copy writes the same object before this one? Null: none, it is this one's turn. */
+  /** The copy that writes the same object and goes before this one, or null if this one is next. */
   async whoIsAhead(id: string): Promise<string | null> {
     const row = this.#sql.exec("SELECT object FROM copies WHERE id = ?", id).toArray()[0];
     const first = row === undefined ? null : this.#firstAt(String(row["object"]));
     return first === id ? null : first;
   }
 
-  /** Ids rise with time, so of the copies that have not ended the lowest came first. */
+  /** Ids rise with time, so the lowest id among the unfinished copies came first. */
   #firstAt(object: string): string | null {
     const first = this.#sql
       .exec("SELECT min(id) AS id FROM copies WHERE object = ? AND ended_at_ms IS NULL", object)
@@ -142,7 +142,7 @@ export class Registry extends DurableObject<Env> {
     return typeof first === "string" ? first : null;
   }
 
-  /** One name for an object, whatever its store is called in the configuration. */
+  /** One name per object, whatever its store is called in the configuration. */
   #objectNameOf({ destination: { store, bucket, key } }: CopySpec): string {
     return `${serviceOf(findStore(this.env, store))}/${bucket}/${key}`;
   }
@@ -158,7 +158,7 @@ export class Registry extends DurableObject<Env> {
     idempotency: { key: string; digest: string } | null,
   ): Promise<SyncAdmission> {
     const now = Date.now();
-    // Keys of syncs and of copies are told apart by a space, which no client's key has.
+    // A space, which no client's key contains, keeps the keys of syncs apart from those of copies.
     const own = idempotency === null ? null : { ...idempotency, key: `syncs ${idempotency.key}` };
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync((): SyncAdmission => {
@@ -172,13 +172,13 @@ export class Registry extends DurableObject<Env> {
     });
   }
 
-  /** A sync says how it stands. */
+  /** Called by a sync when its phase changes, and from time to time while it works. */
   async takeSyncNews(id: string, news: Omit<JobNews, "orphans">): Promise<void> {
     const { phase, endedAtMs } = news;
     await this.#note("syncs", id, news, () => this.#syncs.takeNews(id, phase, endedAtMs));
   }
 
-  /** Newest first. @param before the id after which to go on, or null */
+  /** Newest first. @param before the id to continue after, or null */
   async listSyncs(
     phase: string | null,
     before: string | null,
@@ -207,7 +207,7 @@ export class Registry extends DurableObject<Env> {
     this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, id, now);
   }
 
-  /** A coordinator says how its copy stands. */
+  /** Called by a coordinator when its copy's phase changes, and from time to time while it works. */
   async takeCopyNews(id: string, news: JobNews): Promise<void> {
     const { phase, endedAtMs, orphans } = news;
     await this.#note("copies", id, news, () =>
@@ -222,7 +222,7 @@ export class Registry extends DurableObject<Env> {
     if (endedAtMs !== null) await this.#callNext(id);
   }
 
-  /** The next copy of the same object need not wait until it looks by itself. */
+  /** Tells the next copy of the same object at once, so that it need not wait for its own next check. */
   async #callNext(endedId: string): Promise<void> {
     const row = this.#sql.exec("SELECT object FROM copies WHERE id = ?", endedId).toArray()[0];
     const next = row === undefined ? null : this.#firstAt(String(row["object"]));
@@ -235,7 +235,7 @@ export class Registry extends DurableObject<Env> {
   }
 
   /**
-   * Records how a copy or sync stands; at an end, the run of the same schedule that has waited for it begins.
+   * Records the phase of a copy or sync. At its end, the run of the same schedule that waited for it starts.
    */
   async #note(
     table: "copies" | "syncs",
@@ -248,7 +248,7 @@ export class Registry extends DurableObject<Env> {
       const row = this.#sql.exec(`SELECT phase, schedule FROM ${table} WHERE id = ?`, id).toArray()[0];
       write();
       this.#metrics.take(id, counters);
-      // News whose answer was lost come again: that is no second end, and is told once.
+      // A report whose answer was lost comes again. It must not count as a second end or be announced twice.
       const isNews = row?.["phase"] !== phase;
       if (isNews && endedAtMs !== null) this.#metrics.add(`${table}_ended_total`, { phase }, 1);
       const tells = isNews && news !== null && readReceiver(this.env).state !== "off";
@@ -258,16 +258,16 @@ export class Registry extends DurableObject<Env> {
       const started = waited ? this.#schedules.startQueued(schedule, now) : null;
       return tells || started !== null;
     });
-    // Whoever reports waits for no beginning and no receiver: the alarm sees to both.
+    // The reporter does not wait for a start or a webhook receiver: the alarm does both.
     if (due) await this.ctx.storage.setAlarm(now);
   }
 
-  /** What is scraped: Prometheus text. */
+  /** The metrics in Prometheus text format. */
   async metrics(): Promise<string> {
     return this.#metrics.render(this.#outbox.waiting(), Date.now());
   }
 
-  /** What a running job may use of capped stores from now on (throttle/share_table.ts). */
+  /** Sets what a running job may use of capped stores from now on (throttle/share_table.ts). */
   async share(job: string, requests: readonly ShareRequest[]): Promise<Amounts[]> {
     const now = Date.now();
     const stores = readStores(this.env);
@@ -280,7 +280,7 @@ export class Registry extends DurableObject<Env> {
     );
   }
 
-  /** Newest first. @param before the id after which to go on, or null */
+  /** Newest first. @param before the id to continue after, or null */
   async list(
     { phase, orphans }: { phase: string | null; orphans: boolean },
     before: string | null,
@@ -313,7 +313,7 @@ export class Registry extends DurableObject<Env> {
 
   // --- Checks of stores -------------------------------------------------------------------------
 
-  /** What is begun from now on goes by it. */
+  /** New work uses it; running work does not. */
   async keepCheck(check: KeptCheck): Promise<void> {
     this.ctx.storage.transactionSync(() => this.#checks.keep(check));
   }
@@ -322,7 +322,7 @@ export class Registry extends DurableObject<Env> {
     return this.#checks.list();
   }
 
-  /** @param bucket null: all of the store's @returns whether anything was kept */
+  /** @param bucket null means all buckets of the store @returns whether anything was kept */
   async forgetChecks(store: string, bucket: string | null): Promise<boolean> {
     return this.#checks.forget(store, bucket);
   }
@@ -342,12 +342,12 @@ export class Registry extends DurableObject<Env> {
     return this.#schedules.list(Date.now());
   }
 
-  /** Ends a schedule; what it has started goes on. @returns whether there was one */
+  /** Deletes a schedule; what it has started continues. @returns whether it existed */
   async deleteSchedule(name: string): Promise<boolean> {
     return this.ctx.storage.transactionSync(() => this.#schedules.delete(name));
   }
 
-  /** Runs a schedule now, whatever its cron says. @returns null when there is no such schedule */
+  /** Runs a schedule now, whatever its cron says. @returns null if there is no such schedule */
   async runSchedule(name: string): Promise<{ run: RunView; started: Started | null } | null> {
     const now = Date.now();
     await this.#deliverLater(now);
@@ -355,10 +355,10 @@ export class Registry extends DurableObject<Env> {
   }
 
   /**
-   * The Cron event: starts what has become due since it was last looked.
+   * The Cron event: starts what has become due since the last one.
    *
    * @param scheduledTimeMs of the event, which may come late, twice or out of order
-   * @returns what is to be created; whoever is not reached is created by the alarm
+   * @returns what the caller is to create; the alarm creates what the caller does not
    */
   async tick(scheduledTimeMs: number): Promise<Started[]> {
     const now = Date.now();
@@ -366,7 +366,7 @@ export class Registry extends DurableObject<Env> {
     return this.ctx.storage.transactionSync(() => this.#schedules.tick(minuteOf(scheduledTimeMs), now));
   }
 
-  /** Removes what has ended RETENTION_DAYS ago, from here and from its own object. @throws {Problem} 503 */
+  /** Removes what ended more than RETENTION_DAYS ago, here and in its own object. @throws {Problem} 503 */
   async forgetOld(now: number): Promise<void> {
     const cutoffMs = now - retentionMs(this.env);
     const { Coordinator, Sync } = this.ctx.exports;
@@ -375,7 +375,7 @@ export class Registry extends DurableObject<Env> {
       ["syncs", Sync],
     ] as const) {
       for (const id of this.#retention.due(table, cutoffMs)) {
-        // Its storage first: a row is the only way to it.
+        // The object's storage goes first: the row is the only way to find it.
         const isGone = await objects.getByName(id).forget();
         if (isGone) this.ctx.storage.transactionSync(() => this.#retention.forget(table, id));
       }
@@ -407,8 +407,8 @@ export class Registry extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     const now = Date.now();
     const due = this.#outbox.nextTryMs();
-    // First of all: an alarm that has fired is used up, and what is due would wait for ever if this event
-    // died.
+    // Set the next alarm before anything else: this one is used up, and if the event dies nothing would wake
+    // the object for what is due.
     if (due !== null) await this.#wakeBy(Math.max(due, now + DELIVERY_GRACE_MS));
     const tell = this.#outbox.deliverDue(readReceiver(this.env), now, (outcome, takeOut) =>
       this.ctx.storage.transactionSync(() => {
@@ -451,7 +451,7 @@ export class Registry extends DurableObject<Env> {
 
   #insertCopy(asked: CopySpec, schedule: string | null, now: number): Admitted {
     const spec = this.#checks.inform(asked);
-    // Two copies of one millisecond must still sort in the order in which they came.
+    // Two copies created in the same millisecond must still sort in the order in which they came.
     const last = this.#sql.exec("SELECT max(created_at_ms) AS last FROM copies").one()["last"];
     const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
     const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));

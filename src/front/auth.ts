@@ -1,13 +1,13 @@
-// Who may call: bearer tokens from the configuration, compared in constant time. Fails closed: without
-// API_TOKEN no route of the API answers anything else.
+// Authentication: bearer tokens from the configuration, compared in constant time. It fails closed: without
+// API_TOKEN every route of the API answers 503.
 
 import { timingSafeEqual } from "hono/utils/buffer";
 import { Problem } from "../http/problem.ts";
 
 /**
- * Lets a request pass or says why not.
+ * Returns if the request may pass.
  *
- * @throws {Problem} 503 without API_TOKEN, 401 without a good token, 403 for a write with the reading token
+ * @throws {Problem} 503 without API_TOKEN, 401 without a valid token, 403 for a write with API_TOKEN_READ
  */
 export async function authorize(request: Request, env: Readonly<Record<string, unknown>>): Promise<void> {
   const full = tokenOf(env, "API_TOKEN");

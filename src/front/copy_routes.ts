@@ -1,4 +1,4 @@
-// The routes of copies: POST /copies and what follows from it. The front mounts them behind its token check.
+// The routes of copies: POST /copies and everything under it. The front mounts them behind its token check.
 
 import { type Context, Hono } from "hono";
 import type { Job } from "../copy/phase.ts";
@@ -94,7 +94,7 @@ function accepted(id: string, body: unknown, headers: Record<string, string> = {
 
 async function toCoordinator(call: Call): Promise<Response> {
   const id = call.req.param("id") ?? "";
-  // Asking any name would make a new object of it.
+  // Calling a Durable Object by any name would create it.
   if (!isId(id)) throw new Problem(404, "copy_not_found", `There is no copy "${id}"`);
   return await meshOf(call).Coordinator.getByName(id).fetch(call.req.raw);
 }

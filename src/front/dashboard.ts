@@ -1,9 +1,8 @@
-// The dashboard as it is sent: one page, put together from the files in dashboard/, with a policy that lets
-// it run its own script, use its own style, talk to this mesh, and nothing else.
+// The dashboard as it is served: one page, assembled from the files in dashboard/. Its policy allows its own
+// script and style and requests to this mesh, and nothing else.
 //
-// The scripts are modules of each other for their readers and for the type checker. Here they stand in one,
-// those that are needed before those that need them, each in a scope of its own out of which only its exports
-// are handed.
+// For readers and the type checker the scripts are modules. Here they become one script, in the order of
+// their dependencies. Each gets a scope of its own that returns only its exports.
 
 import api from "../dashboard/api.js";
 import app from "../dashboard/app.js";
@@ -43,7 +42,7 @@ export async function dashboardResponse(): Promise<Response> {
 
 async function assemble(): Promise<Dashboard> {
   const script = [dom, api, map, chart, copy, lists, stores, sync, app].map(inScope).join("\n");
-  // Functions, lest a "$&" in a script means something.
+  // Functions as replacements, because replace() would interpret a "$&" in a string.
   const html = page.replace("/* style */", () => style).replace("/* script */", () => script);
   const policy = [
     "default-src 'none'",
@@ -73,7 +72,7 @@ function contentOf(html: string, tag: "script" | "style"): string {
   return content;
 }
 
-/** As a Content-Security-Policy names it. */
+/** In the form that a Content-Security-Policy takes. */
 async function hashOf(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;

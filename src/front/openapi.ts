@@ -1,14 +1,14 @@
-// The HTTP API described by itself: OpenAPI 3.1 at /openapi.json, made of the schemas that parse the requests
-// and of those that the tests hold the answers against. Pure.
+// The description of the HTTP API: OpenAPI 3.1 at /openapi.json. It is built from the schemas that parse the
+// requests and the schemas that the tests check every answer against. Pure.
 //
-// Invariant: what it lists are the routes that the app has (they are handed in); a route that operations.ts
-// does not describe is listed without a description, which a test finds.
+// Invariant: it lists exactly the routes of the app, which the caller passes in. A route without a row in
+// operations.ts appears without a description, and a test fails.
 
 import { z } from "zod";
 import * as answers from "../view/answers.ts";
 import { type Answer, COMMON_PROBLEMS, OPERATIONS, REQUESTS, WRITE_PROBLEMS } from "./operations.ts";
 
-/** @param routes those that the app has, as `GET /copies/:id` */
+/** @param routes those of the app, as `GET /copies/:id` */
 export function openApi(routes: readonly string[]): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
@@ -88,7 +88,7 @@ function reference(name: string): { $ref: string } {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-/** `GET /copies/:id/parts` is getCopiesIdParts. */
+/** `GET /copies/:id/parts` becomes getCopiesIdParts. */
 function operationId(method: string, path: string): string {
   const words = path.split(/\W+/).filter((word) => word !== "");
   return method.toLowerCase() + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");

@@ -1,5 +1,5 @@
-// What each route of the HTTP API takes and answers, in words and by the names of its schemas: the table
-// behind /openapi.json. A route without a row here is found by a test.
+// The table behind /openapi.json: what each route of the HTTP API takes and answers, in words and by the
+// names of its schemas. A test fails for a route without a row here.
 
 import type * as answers from "../view/answers.ts";
 import { CopyRequestSchema } from "../copy/spec.ts";
@@ -21,7 +21,7 @@ interface Parameter {
 export interface Answer {
   readonly description: string;
   readonly type: string;
-  /** Several: one of them. None: no JSON. */
+  /** Several mean one of them. None means that the answer is not JSON. */
   readonly schemas: readonly AnswerName[];
 }
 
@@ -32,7 +32,7 @@ interface Operation {
   readonly parameters?: readonly Parameter[];
   readonly body?: keyof typeof REQUESTS;
   readonly answers: Readonly<Record<number, Answer | null>>;
-  /** Codes of problems, beyond those that every call may meet. */
+  /** Problem codes beyond COMMON_PROBLEMS and WRITE_PROBLEMS. */
   readonly problems?: Readonly<Record<number, readonly string[]>>;
 }
 
@@ -133,7 +133,7 @@ const syncVerb = (summary: string): Operation => ({
   problems: NO_SYNC,
 });
 
-/** By method and path as the app has them. */
+/** Keyed by method and path, spelled as in the app. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /": {
     summary: "The dashboard for a browser, a short list of calls for other clients",
@@ -348,14 +348,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
 };
 
-/** What every call but the open ones may be answered. */
+/** Possible answers to every call that needs a token. */
 export const COMMON_PROBLEMS: Readonly<Record<number, readonly string[]>> = {
   401: ["token_missing", "token_wrong"],
   500: ["internal_error"],
   503: ["api_token_unset"],
 };
 
-/** What a call that changes something may be answered as well. */
+/** Further possible answers to every call that changes something. */
 export const WRITE_PROBLEMS: Readonly<Record<number, readonly string[]>> = {
   403: ["token_read_only"],
   413: ["body_too_large"],

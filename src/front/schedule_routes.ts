@@ -1,5 +1,5 @@
 // The routes of schedules: PUT, GET, DELETE /schedules/{name} and POST /schedules/{name}/run. The front
-// mounts them behind its token check. It holds nothing; the registry keeps the schedules and starts what is
+// mounts them behind its token check. They hold no state: the registry keeps the schedules and starts what is
 // due.
 
 import { type Context, Hono } from "hono";
@@ -21,7 +21,7 @@ scheduleRoutes.get("/schedules", async (call) =>
 scheduleRoutes.put("/schedules/:name", async (call) => {
   const name = scheduleName(call);
   const schedule = parseSchedule(await readBody(call.req.raw));
-  // A schedule that could not run today is refused today.
+  // A schedule that could not run today is refused now, not when it is due.
   resolveWork(schedule.work, Date.now(), schedule.timeZone, call.env);
   const { created } = await registry(call).putSchedule(name, schedule);
   return jsonResponse(await registry(call).getSchedule(name), created ? 201 : 200);

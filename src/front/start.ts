@@ -1,5 +1,5 @@
-// From an admitted copy or sync to the object that does it, for the routes and for the Cron event; and its
-// status.
+// Creates the Durable Object of an admitted copy or sync and fetches its status, for the routes and for the
+// Cron event.
 
 import type { Admitted } from "../copy/spec.ts";
 import type { Env } from "../env.ts";
@@ -10,12 +10,12 @@ import { placeOfWork } from "../store/stores.ts";
 import type { AdmittedSync } from "../sync/spec.ts";
 
 /**
- * Creates the coordinator of an admitted copy. If that fails now, the registry's alarm does it in a few
- * seconds.
+ * Creates the coordinator of an admitted copy. If this fails, the registry's alarm does it a few seconds
+ * later.
  */
 export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted, env: Env): Promise<void> {
   try {
-    // The first call to an object places it, beside its lanes.
+    // The first call to an object decides where it runs: near its lanes.
     await mesh.Coordinator.getByName(id, placeOfWork(spec, env)).create(id, spec, createdAtMs);
   } catch (error) {
     log("error", "create_deferred", { copyId: id, detail: String(error) });
@@ -23,21 +23,22 @@ export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted
 }
 
 /**
- * The status a client gets with the 202; a coordinator that cannot answer yet does not undo the admission.
+ * The status that the client gets with the 202. A coordinator that cannot answer yet does not undo the
+ * admission.
  */
 export async function copyStatus(mesh: Mesh, id: string): Promise<unknown> {
   const response = await mesh.Coordinator.getByName(id).fetch(`https://coordinator/copies/${id}`);
   return response.ok ? await response.json() : { id, phase: "admitted" };
 }
 
-/** Creates the Durable Object of what a schedule has started. */
+/** Creates the Durable Object of a copy or sync that a schedule started. */
 export async function createStarted(mesh: Mesh, started: Started, env: Env): Promise<void> {
   if (started.kind === "copy") await createCopy(mesh, started, env);
   else await createSync(mesh, started, env);
 }
 
 /**
- * Creates the object of an admitted sync. If that fails now, the registry's alarm does it in a few seconds.
+ * Creates the object of an admitted sync. If this fails, the registry's alarm does it a few seconds later.
  */
 export async function createSync(
   mesh: Mesh,
@@ -45,14 +46,16 @@ export async function createSync(
   env: Env,
 ): Promise<void> {
   try {
-    // The first call to an object places it, beside its lanes.
+    // The first call to an object decides where it runs: near its lanes.
     await mesh.Sync.getByName(id, placeOfWork(spec, env)).create(id, spec, createdAtMs);
   } catch (error) {
     log("error", "create_deferred", { syncId: id, detail: String(error) });
   }
 }
 
-/** The status a client gets with the 202; a sync that cannot answer yet does not undo the admission. */
+/**
+ * The status that the client gets with the 202. A sync that cannot answer yet does not undo the admission.
+ */
 export async function syncStatus(mesh: Mesh, id: string): Promise<unknown> {
   const response = await mesh.Sync.getByName(id).fetch(`https://sync/syncs/${id}`);
   return response.ok ? await response.json() : { id, phase: "admitted" };

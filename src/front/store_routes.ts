@@ -1,5 +1,5 @@
-// The routes of stores: GET /stores, POST and DELETE /stores/{name}/check. The front mounts them behind its
-// token check. They hold nothing; the registry keeps what a check has seen.
+// The routes of stores: GET /stores, POST and DELETE /stores/{name}/check, POST /probe. The front mounts them
+// behind its token check. They hold no state: the registry keeps the results of checks.
 
 import { type Context, Hono } from "hono";
 import { type CheckResult, checkStore } from "../diagnose/check.ts";
@@ -57,10 +57,10 @@ storeRoutes.post("/stores/:name/check", async (call) => {
     }
     return result;
   };
-  // It asks the store beside copies and syncs, and keeps the store's cap with them.
+  // The check runs beside copies and syncs and shares the store's cap with them.
   const job = `check ${crypto.randomUUID()}`;
   const checking = withTurns(async (requests) => await registry(call).share(job, requests), check);
-  // It cleans up after itself, and what it saw is kept, also when curl has gone away meanwhile.
+  // The check cleans up and its result is kept even if the client disconnects.
   (call.executionCtx as ExecutionContext).waitUntil(checking.catch(() => undefined));
   const found = await checking.catch((error: unknown) => {
     if (!(error instanceof NoTurnError)) throw error;
@@ -71,7 +71,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
   return wantsText ? new Response(checkTable(answer)) : jsonResponse(answer);
 });
 
-// Also of a store that is not configured any more.
+// Works for a store that is no longer configured, too.
 storeRoutes.delete("/stores/:name/check", async (call) => {
   const name = call.req.param("name");
   const bucket = call.req.query("bucket") ?? null;
@@ -101,7 +101,7 @@ storeRoutes.post("/probe", async (call) => {
     lanes,
     isLocal,
   });
-  // Its upload is aborted, also when curl has gone away meanwhile.
+  // The probe aborts its upload even if the client disconnects.
   (call.executionCtx as ExecutionContext).waitUntil(probe.catch(() => undefined));
   const measured = await probe.catch((error: unknown) => {
     if (!(error instanceof S3Error)) throw error;

@@ -1,6 +1,5 @@
-// The routes of syncs: POST /syncs and what follows from it. The front mounts them behind its token check.
-//
-// It holds nothing; the registry admits a sync and the sync itself answers for its state.
+// The routes of syncs: POST /syncs and everything under it. The front mounts them behind its token check.
+// They hold no state: the registry admits a sync, and the sync itself answers for its state.
 
 import { type Context, Hono } from "hono";
 import type { Env } from "../env.ts";
@@ -91,7 +90,7 @@ function accepted(id: string, body: unknown, headers: Record<string, string> = {
 
 async function toSync(call: Call): Promise<Response> {
   const id = call.req.param("id") ?? "";
-  // Asking any name would make a new object of it.
+  // Calling a Durable Object by any name would create it.
   if (!isId(id)) throw new Problem(404, "sync_not_found", `There is no sync "${id}"`);
   return await meshOf(call).Sync.getByName(id).fetch(call.req.raw);
 }

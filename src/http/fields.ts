@@ -1,5 +1,5 @@
-// The fields that request bodies share: counts, sizes with a unit, header values, flags; and how a zod error
-// becomes a Problem. Pure.
+// The fields that request bodies share: counts, sizes with a unit, header values and flags. Also turns a zod
+// error into a Problem. Pure.
 
 import { z } from "zod";
 import { Problem } from "./problem.ts";
@@ -17,8 +17,8 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
 };
 
 /**
- * `67108864`, `"67108864"`, `"64MiB"`, `"1.5 GB"` in bytes; null when it is no size or no whole number of
- * bytes.
+ * Parses `67108864`, `"67108864"`, `"64MiB"` or `"1.5 GB"` into bytes. Null if it is not a size or not a
+ * whole number of bytes.
  */
 export function parseSize(value: string | number): number | null {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value).trim());
@@ -26,7 +26,7 @@ export function parseSize(value: string | number): number | null {
   const [, digits = "", unit = ""] = match;
   const unitBytes = unit === "" ? 1 : UNIT_BYTES[unit.toLowerCase()];
   if (unitBytes === undefined) return null;
-  // In whole numbers, since 8.03 * 1000 is not 8030 in binary fractions.
+  // Computed in integers, because 8.03 * 1000 is not 8030 in floating point.
   const [whole = "", fraction = ""] = digits.split(".");
   const sizeBytes = (Number(whole + fraction) * unitBytes) / 10 ** fraction.length;
   return Number.isSafeInteger(sizeBytes) ? sizeBytes : null;
@@ -53,10 +53,10 @@ export const Size = z
     return z.NEVER;
   });
 
-/** A value that can stand in a header: a line break would begin another one. */
+/** A value that may be sent in a header. A line break would start another header. */
 export const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not contain line breaks");
 
-/** `"true"` and `"false"` as forms write them. */
+/** Forms send booleans as `"true"` and `"false"`. */
 export const Flag = z
   .union([z.boolean(), z.enum(["true", "false"])])
   .transform((value) => value === true || value === "true");
@@ -69,7 +69,8 @@ export function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
 
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_union") {
-    // The branch that got furthest explains best: a string that does not parse, an object with a wrong field.
+    // The branch that got furthest explains best: a string that does not parse, or an object with a wrong
+    // field.
     const inner = issue.errors.flat().find((candidate) => candidate.code !== "invalid_type");
     if (inner !== undefined) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] });
   }

@@ -1,5 +1,5 @@
-// Errors of the HTTP API: RFC 9457 problem details with a stable `code`. A Problem says what was wrong, names
-// the value, and says what to do; it never holds a secret or a stack.
+// Errors of the HTTP API: RFC 9457 problem details with a stable `code`. A Problem names the wrong value and
+// says what is allowed and what to do. It never contains a secret or a stack.
 
 export class Problem extends Error {
   override readonly name = "Problem";
@@ -37,10 +37,7 @@ const TITLES: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-/**
- * curl is the first user interface: two spaces, and a final newline so that the prompt stands on its own
- * line.
- */
+/** Made for curl: indented by two spaces, with a final newline so that the prompt starts on its own line. */
 function prettyJson(value: unknown): string {
   return JSON.stringify(value, null, 2) + "\n";
 }

@@ -1,13 +1,13 @@
-// What the routes read of a request: body, query, Idempotency-Key, limit. Errors are Problems that name the
+// What the routes read from a request: body, query, Idempotency-Key, limit. Errors are Problems that name the
 // field and what is allowed.
 
 import { Problem } from "./problem.ts";
 
-/** A JSON body, or a form as `curl -d source=… -d destination=…` sends it. */
+/** A JSON body, or a form as sent by `curl -d source=… -d destination=…`. */
 export async function readBody(request: Request): Promise<unknown> {
   const text = await request.text();
   const type = request.headers.get("content-type") ?? "";
-  // curl calls every -d body a form, also a JSON one.
+  // curl sends every -d body as a form, even a JSON one.
   const form = type.startsWith("application/x-www-form-urlencoded") && !/^\s*[{[]/.test(text);
   if (form && text !== "") {
     const fields: Record<string, string> = {};
@@ -33,12 +33,12 @@ export function idempotencyKey(request: Request): string | null {
   throw new Problem(400, "invalid_request", "Idempotency-Key must have 1 to 255 printable ASCII characters");
 }
 
-/** Rows of one page of a list. @throws {Problem} 400 */
+/** The number of rows in one page of a list. @throws {Problem} 400 */
 export function readLimit(query: URLSearchParams): number {
   return readCount(query, "limit", { fallback: 50, min: 1, max: 500 });
 }
 
-/** Largest request body that is read; the largest honest one is well below. */
+/** The largest request body that is read. Real requests are far smaller. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
 /** @throws {Problem} 400 */
@@ -57,7 +57,7 @@ export function readCount(
   );
 }
 
-/** `?name` and `?name=true` alike. @throws {Problem} 400 */
+/** `?name` and `?name=true` mean the same. @throws {Problem} 400 */
 export function readSwitch(query: URLSearchParams, name: string): boolean {
   const text = query.get(name) ?? "false";
   if (text === "" || text === "true" || text === "false") return text !== "false";

@@ -1,10 +1,9 @@
-// The words that the API and the dashboard share: names of phases, of compare modes, and of what a `parts`
-// event holds.
+// The words that the API and the dashboard share: phases, compare modes, and the content of a `parts` event.
 //
-// It imports nothing: the dashboard is checked against the API's schemas (view/answers.ts), where the types
-// of Workers do not exist. That the names are those of the jobs is checked where a status is made.
+// It imports nothing, because the dashboard is type-checked against view/answers.ts without the types of
+// Workers. That these phases are the jobs' own is checked where a status is built.
 
-/** `admitted` until the coordinator has reported, then the job's own. */
+/** `admitted` until the coordinator has reported, then the phase of the job. */
 export const COPY_PHASES = [
   "admitted",
   "queued",
@@ -41,22 +40,24 @@ export const SYNC_PHASES = [
 export type SyncPhase = (typeof SYNC_PHASES)[number];
 
 /**
- * By what an object at the destination of a sync is known to be the source's; the rules are in
+ * How a sync decides that an object at the destination is the same as the source's. The rules are in
  * object/compare.ts.
  *
- * `size`: size alone. `size+mtime`: and the destination was written after the source was last changed.
- * `etag`: ETag or record. `checksum`: only what is computed of the bytes counts (checksums; single-part MD5
- * ETags), so that objects without any are copied in every run. `auto`: ETag, record, checksum, whichever
- * proves it.
+ * - `size`: the size alone.
+ * - `size+mtime`: the size, and the destination was written after the source last changed.
+ * - `etag`: the ETag or the mark.
+ * - `checksum`: only values computed from the bytes (checksums, MD5 ETags of single-part objects). Objects
+ *   without one are copied in every run.
+ * - `auto`: ETag, mark or checksum, whichever proves it.
  */
 export const COMPARE_MODES = ["auto", "size", "size+mtime", "etag", "checksum"] as const;
 
 export type CompareMode = (typeof COMPARE_MODES)[number];
 
-/** A `parts` event of `GET /copies/{id}/events?parts`: what has become of the parts of a copy. */
+/** A `parts` event of `GET /copies/{id}/events?parts`: the state of a copy's parts. */
 export interface PartsMessage {
   readonly total: number;
-  /** The parts named are all that were ever handed out: whatever was known before is void. */
+  /** True: the parts listed are all that were ever handed out, and everything known before is void. */
   readonly reset: boolean;
   readonly parts: readonly PartWord[];
 }

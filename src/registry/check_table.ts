@@ -1,9 +1,7 @@
-// What is kept of the checks of stores, in the registry's SQLite: a row for each bucket and role that was
-// checked.
+// The results of store checks, in the registry's SQLite: one row per bucket and role checked.
 //
-// Invariant: what a copy begins with is read in the transaction that gives it its id, so it is what was known
-// at that moment; later checks change the rows and not the copy. The rules of what facts mean stand in
-// store/facts.ts.
+// Invariant: the facts that a copy starts with are read in the transaction that gives it its id. Later checks
+// change the rows but not the copy. store/facts.ts says what facts mean.
 
 import type { CopySpec } from "../copy/spec.ts";
 import type { BucketRef } from "../store/address.ts";
@@ -33,7 +31,7 @@ export class CheckTable {
     `);
   }
 
-  /** To be called in a transaction. */
+  /** Call it in a transaction. */
   keep(check: KeptCheck): void {
     const { store, bucket, as, configuration, facts, ok, checkedAtMs } = mergeChecks(
       this.#find(check),
@@ -55,7 +53,7 @@ export class CheckTable {
     return this.#sql.exec("SELECT * FROM checks ORDER BY store, bucket, role").toArray().map(checkOf);
   }
 
-  /** @param bucket null: all of the store's @returns whether anything was kept */
+  /** @param bucket null means all buckets of the store @returns whether anything was kept */
   forget(store: string, bucket: string | null): boolean {
     const { rowsWritten } = this.#sql.exec(
       "DELETE FROM checks WHERE store = ?1 AND (?2 IS NULL OR bucket = ?2)",
@@ -66,8 +64,8 @@ export class CheckTable {
   }
 
   /**
-   * What is begun, with what is known of its buckets now. What brings that already, as a sync's copies do,
-   * keeps it.
+   * Returns the spec with the facts known now about its buckets. A spec that already has facts keeps them:
+   * the copies of a sync use those of the sync.
    */
   inform<Spec extends CopySpec | SyncSpec>(spec: Spec): Spec {
     if (spec.known !== undefined) return spec;
@@ -78,7 +76,7 @@ export class CheckTable {
     return { ...spec, known: [...names.values()].flatMap((ref) => this.#known(ref)) };
   }
 
-  /** The earlier check first. */
+  /** Oldest check first. */
   #known({ store, bucket }: BucketRef): StoreFacts[] {
     return this.#sql
       .exec(

@@ -1,11 +1,11 @@
-// The metrics of the whole mesh, in the registry's SQLite, and their text for Prometheus.
+// The metrics of the whole mesh, in the registry's SQLite, and their Prometheus text.
 //
-// What it needs: the registry's tables `copies`, `syncs` and `runs` beside its own. Coordinators and syncs
-// push what they have counted so far when their phase changes, and every half a minute while they work; so a
-// scrape wakes none of them and reads a few rows per copy that runs, none per copy that has ended.
+// What it needs: the registry's tables `copies`, `syncs` and `schedules` beside its own. Coordinators and
+// syncs push their counters when their phase changes and every half minute while they work. So a scrape wakes
+// no object, and it reads a few rows per running copy and none per ended one.
 //
-// Invariant: a counter never falls, also when a copy begins again, is pushed twice, or is retried after its
-// end: what is added is how much a number has risen since that copy's last push.
+// Invariant: a counter never falls, even when a copy starts over, is pushed twice, or is retried after its
+// end. What is added is how far a number has risen since that copy's last push.
 
 import type { WorkCounters } from "../view/news.ts";
 
@@ -75,7 +75,7 @@ export class Metrics {
     `);
   }
 
-  /** Adds what has risen since the last push. */
+  /** Adds how far each counter has risen since the last push. */
   take(id: string, counters: WorkCounters): void {
     const row = this.#sql.exec("SELECT counters FROM counted WHERE id = ?", id).toArray()[0];
     const before = row === undefined ? [] : risingOf(JSON.parse(String(row["counters"])) as WorkCounters);
@@ -96,7 +96,7 @@ export class Metrics {
     );
   }
 
-  /** @param waiting webhooks that are not delivered yet */
+  /** @param waiting the webhooks that are not delivered yet */
   render(waiting: { readonly count: number; readonly oldestMs: number | null }, now: number): string {
     const samples = [...this.#totals(), ...this.#running("copies", now), ...this.#running("syncs", now)];
     samples.push(...this.#activity());
@@ -165,7 +165,7 @@ export class Metrics {
   }
 }
 
-/** What of the counters only rises. */
+/** The counters that only rise. */
 function risingOf(counters: WorkCounters): Sample[] {
   if (counters.kind === "sync") {
     const { bytes, copied, skipped, failed, deleted } = counters;

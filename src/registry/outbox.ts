@@ -1,6 +1,6 @@
-// Webhooks that are to be delivered, in the registry's SQLite: written in the transaction that records what
-// they tell, and taken out when the receiver has answered 2xx. So what has happened is told, whatever dies,
-// at least once.
+// Webhooks waiting for delivery, in the registry's SQLite. A notice is written in the transaction that
+// records the event, and deleted when the receiver has answered 2xx. So every event is delivered at least
+// once, whatever dies.
 //
 // What it needs: the registry's alarm, which calls deliverDue(), and webhook.ts, which sends.
 //
@@ -12,8 +12,8 @@ import type { News } from "../view/news.ts";
 
 type Settle = (outcome: "delivered" | "given_up", takeOut: () => void) => void;
 
-// The waits that the specification proposes; after the last one a notice is given up, three days after the
-// first.
+// The waits that the specification suggests. After the last one the notice is given up, about three days
+// after the first attempt.
 const HOUR_MS = 3600_000;
 
 const RETRY_MS = [
@@ -28,7 +28,10 @@ const RETRY_MS = [
   24 * HOUR_MS,
 ];
 
-/** Spread over this share of the wait, lest all that failed together come again together. */
+/**
+ * Spreads retries by up to this fraction of the wait, so that notices that failed together are not retried
+ * together.
+ */
 const JITTER = 0.2;
 
 const SENT_AT_ONCE = 10;
@@ -70,7 +73,7 @@ export class Outbox {
   /**
    * Sends what is due.
    *
-   * @param settle records an outcome that is final, in the transaction that takes the notice out
+   * @param settle records a final outcome in the transaction that deletes the notice
    */
   async deliverDue(receiver: Receiver, now: number, settle: Settle): Promise<void> {
     const due = this.#sql

@@ -1,10 +1,10 @@
 // Webhooks by the Standard Webhooks specification (https://github.com/standard-webhooks/standard-webhooks,
-// 1.0): who gets them, how they are signed, and one delivery. outbox.ts decides when.
+// 1.0): the receiver, the signature, and one delivery. outbox.ts decides when to send.
 //
-// What it needs: the secrets NOTIFY_URL and NOTIFY_SECRET. A receiver verifies the signature, which covers
-// id, time and body, and drops an id that it has seen: a notice keeps its id however often it is sent.
+// What it needs: the secrets NOTIFY_URL and NOTIFY_SECRET. The receiver verifies the signature, which covers
+// id, time and body, and ignores an id that it has seen. So a notice keeps its id however often it is sent.
 //
-// Invariant: neither the URL, which may hold a token of the receiver's, nor the secret gets into a message.
+// Invariant: no message contains the secret or the URL, which may hold a token of the receiver's.
 
 import { isLoopback } from "../store/stores.ts";
 
@@ -16,7 +16,7 @@ export type Receiver =
 export type Delivery =
   | { readonly kind: "delivered" }
   | { readonly kind: "failed"; readonly reason: string }
-  /** The receiver wants no more of it. */
+  /** The receiver answered 410 Gone: it wants no more of this notice. */
   | { readonly kind: "gone" };
 
 export interface Notice {
@@ -26,7 +26,7 @@ export interface Notice {
 
 const DELIVERY_LIMIT_MS = 15_000;
 
-/** The specification asks for 24 to 64 bytes. */
+/** The specification requires 24 to 64 bytes. */
 const KEY_BYTES = { min: 24, max: 64 };
 
 export function readReceiver(env: Readonly<Record<string, unknown>>): Receiver {
@@ -49,7 +49,7 @@ export function readReceiver(env: Readonly<Record<string, unknown>>): Receiver {
   return { state: "on", url, key };
 }
 
-/** As `GET /stores` shows it. */
+/** The receiver as `GET /stores` shows it. */
 export function describeReceiver(receiver: Receiver): Record<string, unknown> {
   return receiver.state === "on" ? { state: "on", host: new URL(receiver.url).host } : receiver;
 }
@@ -71,7 +71,7 @@ export async function deliver({ id, body }: Notice, receiver: Receiver, now: num
         "webhook-signature": `v1,${await signatureOf(`${id}.${timestamp}.${body}`, receiver.key)}`,
       },
       body,
-      // Wherever it points, it is not where the operator said.
+      // A redirect leads to a place that the operator did not configure.
       redirect: "manual",
       signal: AbortSignal.timeout(DELIVERY_LIMIT_MS),
     });

@@ -1,13 +1,14 @@
-// The registry's index of work, in its SQLite: a row for each copy and each sync, which syncs may begin, and
-// what is old enough to be forgotten.
+// The registry's index of work, in its SQLite: one row per copy and sync. It decides which syncs may start
+// and what is old enough to forget.
 //
-// Invariants. Of two syncs whose destination prefixes overlap in one bucket only one runs: the second would
-// take the first one's objects for its own, or delete them. The check and the row are one transaction of the
-// caller. What has not ended is never forgotten, nor is a copy that may have left something at its
-// destination: the registry asks each object to remove its own storage first, so a row goes only when nothing
-// is left behind it.
+// Invariants:
+// - Of two syncs whose destination prefixes overlap in one bucket only one runs. The second would take the
+//   first one's objects for its own, or delete them. The caller makes the check and the row one transaction.
+// - Work that has not ended is never forgotten, and neither is a copy that may have left something at its
+//   destination.
+// - A row is deleted only after its object has removed its own storage, so nothing is left behind.
 //
-// It holds no state of the work but the phase that was last reported: the object's own answer is the truth.
+// The only state of the work that it holds is the phase last reported. The object is the authority.
 
 import { makeId } from "../id.ts";
 import { type ObjectRef, type PrefixRef, formatObject, overlap } from "../store/address.ts";
@@ -48,7 +49,7 @@ export class SyncRows {
   }
 
   /**
-   * The id of a running sync that writes under or above the same prefix, or null. A dry run writes nothing.
+   * The id of a running sync whose destination prefix overlaps this one's, or null. A dry run writes nothing.
    */
   rival(spec: SyncSpec, place: string): string | null {
     if (spec.dryRun) return null;
@@ -64,7 +65,7 @@ export class SyncRows {
   }
 
   insert(spec: SyncSpec, place: string, schedule: string | null, now: number): AdmittedSync {
-    // Two syncs of one millisecond must still sort in the order in which they came.
+    // Two syncs created in the same millisecond must still sort in the order in which they came.
     const last = this.#sql.exec("SELECT max(created_at_ms) AS last FROM syncs").one()["last"];
     const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
     const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));
@@ -103,7 +104,7 @@ export class SyncRows {
     return row === undefined ? null : String(row["id"]);
   }
 
-  /** Newest first. @param before the id after which to go on, or null */
+  /** Newest first. @param before the id to continue after, or null */
   list(
     phase: string | null,
     before: string | null,
@@ -145,12 +146,12 @@ export interface CopyRow {
   readonly orphans: number;
 }
 
-/** How a copy is spoken of in a list. */
+/** A copy as a list shows it. */
 export function describeCopy({ source, destination, ...rest }: CopyRow): Record<string, unknown> {
   return { ...rest, source: formatObject(source), destination: formatObject(destination) };
 }
 
-/** So many in one Cron event: each is a call to its object. */
+/** Per Cron event: each one is a call to its object. */
 const FORGOTTEN_AT_ONCE = 100;
 
 export class Retention {
@@ -160,10 +161,10 @@ export class Retention {
     this.#sql = sql;
   }
 
-  /** The oldest of those that ended before `cutoffMs`. */
+  /** The oldest rows among those that ended before `cutoffMs`. */
   due(table: "copies" | "syncs", cutoffMs: number): string[] {
     if (cutoffMs < 0) return [];
-    // Ids begin with the time of creation, which is before the end: no young row is looked at.
+    // An id begins with the time of creation, which is before the end. So this skips rows that are too young.
     const before = makeId(cutoffMs, new Uint8Array(10));
     const debts = table === "copies" ? "AND orphans = 0" : "";
     return this.#sql
@@ -177,7 +178,7 @@ export class Retention {
       .map((row) => String(row["id"]));
   }
 
-  /** Takes out all that the registry has of it. */
+  /** Deletes everything that the registry keeps of it. */
   forget(table: "copies" | "syncs", id: string): void {
     this.#sql.exec(`DELETE FROM ${table} WHERE id = ?`, id);
     this.#sql.exec("DELETE FROM counted WHERE id = ?", id);

@@ -1,11 +1,12 @@
-// When a schedule is due. Pure: the clock is an argument. A rule is a cron expression of five fields and the
-// time zone in which it is read. Cron Triggers fire in UTC
-// (https://developers.cloudflare.com/workers/configuration/cron-triggers/, 2026-11); what they find due is
-// decided here.
+// When a schedule is due. Pure: the clock is an argument.
 //
-// Where clocks are put forward, a time that does not exist is due when the gap ends; where they are put back,
-// a time of day that comes twice is due at the first, and what is due every so many minutes goes on as ever
-// (croner's rules).
+// A rule is a cron expression of five fields and the time zone to read it in. Cron Triggers fire in UTC
+// (https://developers.cloudflare.com/workers/configuration/cron-triggers/, 2026-11); this decides what is due
+// at that moment.
+//
+// Daylight saving follows croner's rules. A time that the forward change skips is due when the gap ends. A
+// time of day that the backward change repeats is due the first time only. A rule such as "every 15 minutes"
+// is not affected.
 
 import { Cron } from "croner";
 
@@ -13,7 +14,7 @@ const MINUTE_MS = 60_000;
 
 interface Rule {
   readonly cron: string;
-  /** By its IANA name, such as `Europe/Berlin`. */
+  /** An IANA name, such as `Europe/Berlin`. */
   readonly timeZone: string;
 }
 
@@ -25,7 +26,7 @@ const FIELDS = [
   ["weekday", '0 to 7 or SUN to SAT, "5#2" for the second Friday, "5L" for the last one'],
 ] as const;
 
-/** Why a cron expression cannot be used, with the character at which it goes wrong; null when it can. */
+/** Why a cron expression is not valid, with the position of the error; null if it is valid. */
 export function checkCron(text: string): string | null {
   const fields = Array.from(text.matchAll(/\S+/g), (match) => ({ field: match[0], at: match.index }));
   if (fields.length !== FIELDS.length) {
@@ -53,7 +54,7 @@ export function checkCron(text: string): string | null {
   }
 }
 
-/** Why a time zone cannot be used, or null when it can. */
+/** Why a time zone is not valid, or null. */
 export function checkTimeZone(timeZone: string): string | null {
   const problem = `must be the IANA name of a time zone, such as "Europe/Berlin" or "UTC", not ${JSON.stringify(timeZone)}`;
   if (!/^[A-Za-z]/.test(timeZone)) return problem; // an offset such as "+01:00" knows no summer
@@ -66,11 +67,11 @@ export function checkTimeZone(timeZone: string): string | null {
 }
 
 /**
- * The last due time in (afterMs, untilMs], or null. A trigger that comes late or less often than the schedule
- * starts one run for all the due times that it has passed.
+ * The last due time in (afterMs, untilMs], or null. A late or rare trigger starts one run for all the due
+ * times that it missed.
  */
 export function lastDueMs(rule: Rule, afterMs: number, untilMs: number): number | null {
-  // croner looks strictly before its reference, and at whole seconds.
+  // croner looks strictly before its reference, in whole seconds.
   const [due] = parse(rule).previousRuns(1, new Date(minuteOf(untilMs) + 1000));
   const dueMs = due?.getTime() ?? Number.NEGATIVE_INFINITY;
   return dueMs > afterMs && dueMs <= untilMs ? dueMs : null;
@@ -81,12 +82,12 @@ export function nextDueMs(rule: Rule, afterMs: number): number | null {
   return parse(rule).nextRun(new Date(afterMs))?.getTime() ?? null;
 }
 
-/** The start of the minute that holds a time. */
+/** The start of the minute that contains a time. */
 export function minuteOf(ms: number): number {
   return Math.floor(ms / MINUTE_MS) * MINUTE_MS;
 }
 
-/** One entry of one field, judged by croner with all other fields at "*". */
+/** One entry of one field, checked by croner with all other fields at "*". */
 function isCronField(index: number, item: string): boolean {
   const fields = FIELDS.map((_, other) => (other === index ? item : "*"));
   try {

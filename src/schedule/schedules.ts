@@ -1,14 +1,16 @@
 // The schedules and their runs, in the registry's SQLite.
 //
-// What it needs: a starter, which gives copies and syncs their ids in the same database. All methods that
-// write are called within a transaction of the registry, so that a run and what it has started are there
-// together or not at all.
+// What it needs: a starter, which gives copies and syncs their ids in the same database. Every method that
+// writes is called in a transaction of the registry, so that a run and what it started are recorded together
+// or not at all.
 //
-// Invariants: one due time of a schedule is one run, however often and in whatever order the Cron event
-// comes: a run is a row under (schedule, due time). Due times that no event has come for make one run, the
-// last of them. At most one run of a schedule is going, and at most one is waiting for it.
+// Invariants:
+// - One due time of a schedule is one run, however often and in whatever order the Cron event comes: a run is
+//   a row under (schedule, due time).
+// - Due times that no event came for make one run, the last of them.
+// - Of one schedule at most one run is active, and at most one waits for it.
 //
-// It holds no state of a copy or sync: of a run it shows the phase that was last reported.
+// It holds no state of a copy or sync: it shows a run by the phase last reported.
 
 import type { Admitted } from "../copy/spec.ts";
 import { Problem } from "../http/problem.ts";
@@ -16,7 +18,7 @@ import { lastDueMs, nextDueMs } from "./cron.ts";
 import { type DueWork, type Schedule, type ScheduledWork, resolveWork } from "./spec.ts";
 import type { AdmittedSync } from "../sync/spec.ts";
 
-/** What was started and may not have its Durable Object yet. */
+/** Work that was started and may not have its Durable Object yet. */
 export type Started = ({ readonly kind: "copy" } & Admitted) | ({ readonly kind: "sync" } & AdmittedSync);
 
 interface Starter {
@@ -29,8 +31,8 @@ interface Starter {
 export interface RunView {
   readonly dueAt: string;
   /**
-   * `skipped`: the run before was still going, or another sync was writing there. `queued`: likewise, and it
-   * starts at the end of that. `refused`: it could not be started as it is written.
+   * `skipped`: the previous run was still active, or another sync was writing there. `queued`: the same, and
+   * it starts when that ends. `refused`: the schedule as written cannot be started.
    */
   readonly outcome: "started" | "skipped" | "queued" | "refused";
   readonly startedAt: string | null;
@@ -98,8 +100,8 @@ export class Schedules {
   }
 
   /**
-   * Makes or replaces a schedule. Due times count from now on, whenever the Cron event of this minute comes;
-   * of one that stays as it is, those that no event has come for are still due.
+   * Creates or replaces a schedule. Due times count from now on, whenever the Cron event of this minute
+   * comes. A schedule that does not change keeps the due times that no event has come for yet.
    *
    * @returns whether it is new
    */
@@ -140,13 +142,13 @@ export class Schedules {
     return rows.map((row) => this.#view(row, 1, now));
   }
 
-  /** Ends a schedule and its history; what it has started goes on. @returns whether there was one */
+  /** Deletes a schedule and its history; what it has started continues. @returns whether it existed */
   delete(name: string): boolean {
     this.#sql.exec("DELETE FROM runs WHERE schedule = ?", name);
     return this.#sql.exec("DELETE FROM schedules WHERE name = ?", name).rowsWritten > 0;
   }
 
-  /** A run by hand, whatever the cron expression says, enabled or not. Null: there is no such schedule. */
+  /** Runs it now, whatever the cron expression says, enabled or not. Null: there is no such schedule. */
   run(name: string, now: number): { run: RunView; started: Started | null } | null {
     const row = this.#find(name);
     if (row === null) return null;
@@ -159,7 +161,7 @@ export class Schedules {
     return run === undefined ? null : { run, started };
   }
 
-  /** Starts what has become due since it was last looked. @param untilMs the event's minute */
+  /** Starts what has become due since the last call. @param untilMs the event's minute */
   tick(untilMs: number, now: number): Started[] {
     const due = this.#sql
       .exec("SELECT * FROM schedules WHERE enabled = 1 AND evaluated_until_ms < ?", untilMs)
@@ -172,8 +174,7 @@ export class Schedules {
         started.push(this.#begin(row, dueMs, now));
       }
     }
-    // A run that waits for a sync of another schedule, or whose predecessor's end was not told, is not
-    // forgotten.
+    // A queued run may wait for a sync of another schedule, or the news of its predecessor's end may be lost.
     for (const { schedule } of this.#sql
       .exec("SELECT schedule FROM runs WHERE outcome = 'queued'")
       .toArray()) {
@@ -182,7 +183,7 @@ export class Schedules {
     return started.filter((one) => one !== null);
   }
 
-  /** Starts the run of a schedule that has waited for the one before, if it need not wait any more. */
+  /** Starts the queued run of a schedule, if it need not wait any longer. */
   startQueued(name: string, now: number): Started | null {
     const row = this.#find(name);
     const queued = this.#sql
@@ -216,7 +217,7 @@ export class Schedules {
       this.#addRun(name, dueMs, { outcome: "started", detail: null, now, started });
       return started;
     } catch (error) {
-      // The configuration has changed since the schedule was made; its owner reads why in the runs.
+      // The configuration has changed since the schedule was saved. Its owner finds the reason in the runs.
       if (!(error instanceof Problem)) throw error;
       this.#addRun(name, dueMs, { outcome: "refused", detail: error.message });
       return null;
@@ -297,7 +298,7 @@ export class Schedules {
     };
   }
 
-  /** The latest first. @param dueMs only the run of this due time */
+  /** Newest first. @param dueMs if not null, only the run of this due time */
   #runs(name: string, limit: number, dueMs: number | null): RunView[] {
     return this.#sql
       .exec(

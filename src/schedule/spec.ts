@@ -1,6 +1,6 @@
-// Requests for schedules, parsed into types once at the door, as copy/spec.ts does it for copies; and what a
-// schedule starts at a given time. Pure but for the env it is handed. Errors are Problems that name the field
-// and what is allowed.
+// Requests for schedules, parsed into types once on arrival, as copy/spec.ts does it for copies; and the work
+// that a schedule starts at a given time. Pure but for the env passed in. Errors are Problems that name the
+// field and what is allowed.
 
 import { z } from "zod";
 import { type CopyRequest, type CopySpec, CopyRequestSchema, resolveCopy } from "../copy/spec.ts";
@@ -15,7 +15,7 @@ import {
   SyncRequestSchema,
 } from "../sync/spec.ts";
 
-/** What is started: the request as it was made, with the templates in its destination. */
+/** The request as it was made, with the templates in its destination. */
 export type ScheduledWork =
   | { readonly kind: "copy"; readonly copy: CopyRequest }
   | { readonly kind: "sync"; readonly sync: SyncRequest };
@@ -24,9 +24,11 @@ export interface Schedule {
   readonly cron: string;
   readonly timeZone: string;
   readonly work: ScheduledWork;
-  /** What becomes of a run that is due while the one before is going: left out, or started at its end. */
+  /**
+   * What happens to a run that is due while the previous one is active: skipped, or started when that ends.
+   */
   readonly overlap: "skip" | "queue";
-  /** A schedule that is not enabled is run by hand alone. */
+  /** A schedule that is not enabled runs only by POST /schedules/{name}/run. */
   readonly enabled: boolean;
 }
 
@@ -64,14 +66,14 @@ export function parseSchedule(body: unknown): Schedule {
   return parseWith(ScheduleSchema, body);
 }
 
-/** What a schedule starts: checked against the configuration, every template filled in. */
+/** The work of one run: checked against the configuration, with every template filled in. */
 export type DueWork =
   | { readonly kind: "copy"; readonly spec: CopySpec }
   | { readonly kind: "sync"; readonly spec: SyncSpec; readonly place: string };
 
 /**
- * @param dueMs the time that the templates tell
- * @throws {Problem} when it could not work as asked
+ * @param dueMs the time that the templates are filled with
+ * @throws {Problem} when the request cannot run as written
  */
 export function resolveWork(
   work: ScheduledWork,

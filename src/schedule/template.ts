@@ -1,9 +1,9 @@
-// Times in the destination of a schedule: `backup/{yyyy}-{mm}-{dd}/` is another prefix every day. Pure.
+// Times in the destination of a schedule: `backup/{yyyy}-{mm}-{dd}/` is a new prefix every day. Pure.
 //
-//   {yyyy} year   {mm} month   {dd} day   {HH} hour, 00 to 23   {MM} minute   {{ and }} are { and } themselves
+//   {yyyy} year   {mm} month   {dd} day   {HH} hour, 00 to 23   {MM} minute    {{ and }} are literal braces
 //
-// The time is the one at which a run was due, in the schedule's time zone, not the one at which it could
-// start: a run that comes late, or is delivered twice, writes where it was meant to.
+// The time is the one at which the run was due, in the schedule's time zone, not the one at which it started.
+// So a run that is late or delivered twice writes where it was meant to.
 
 const FIELDS = {
   yyyy: "year",
@@ -15,7 +15,7 @@ const FIELDS = {
 
 type Field = keyof typeof FIELDS;
 
-/** Why a text is no template, with the character at which it goes wrong; null when it is one. */
+/** Why a template is not valid, with the position of the error; null if it is valid. */
 export function checkTemplate(text: string): string | null {
   const parsed = parse(text);
   return parsed.ok ? null : parsed.problem;
