@@ -14,7 +14,6 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Env, planLimits } from "./env.ts";
-import { Problem } from "./http/problem.ts";
 import { log } from "./log.ts";
 import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./object/attributes.ts";
 import { fullObjectChecksums } from "./object/checksum.ts";
@@ -22,8 +21,8 @@ import { type ObjectHead, compareHeads } from "./object/compare.ts";
 import { type ProofPlan, canProve, concludeProof, planProof } from "./object/proof.ts";
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
-import { S3Error } from "./s3/errors.ts";
-import { type Failure, meshFailure } from "./s3/failure.ts";
+import { failedAt, FailureError, failureOf, meshError, S3Error } from "./s3/errors.ts";
+import type { Failure } from "./s3/failure.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
 import { keyVerdictOf } from "./s3/retry.ts";
 import {
@@ -35,7 +34,6 @@ import {
   isEncryptedWithKey,
   putObject,
 } from "./s3/s3.ts";
-import { UnaddressableKeyError } from "./s3/url.ts";
 import type { BucketRef } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { canCopyInside } from "./store/stores.ts";
@@ -119,7 +117,7 @@ async function outcomeOf(env: Env, task: BatchTask, work: ObjectWork, batch: Bat
   try {
     return await new ObjectCopy(env, task, work, batch).run();
   } catch (error) {
-    return { kind: "failed", failure: failureOf(error) };
+    return { kind: "failed", failure: failureOf(error, "destination") };
   }
 }
 
@@ -184,7 +182,7 @@ class ObjectCopy {
     // A copy that this run may have made is recognised by what it has written, whatever the request compares.
     const mode = first === "find" ? "auto" : this.#options.compare;
     const stores = { source: this.#source.store.profile, destination: this.#destination.store.profile };
-    const headers = await headIfAny(this.#destination, this.#to).catch(destinationError);
+    const headers = await headIfAny(this.#destination, this.#to);
     if (headers === null) return null;
     const held = objectHead(headers);
     // What the listing tells of the source is mostly enough; its checksums and encryption cost a HEAD.
@@ -193,7 +191,7 @@ class ObjectCopy {
     const mayGain =
       comparison.kind === "different" && comparison.reason === "unproved" && held.checksums.length > 0;
     if (mode === "checksum" || (mode === "auto" && mayGain)) {
-      const { headers: own } = await headObject(this.#source, this.#from).catch(sourceError);
+      const { headers: own } = await headObject(this.#source, this.#from).catch(failedAt("source"));
       comparison = compareHeads(mode, stores, objectHead(own), held);
     }
     return comparison.kind === "equal"
@@ -209,7 +207,7 @@ class ObjectCopy {
     const response = await this.#get(signal);
     const { etag, sizeBytes, plan } = this.#plan(response);
     if (!this.#isStrictEnough(plan))
-      throw new ObjectError(
+      throw meshError(
         "proof_impossible",
         "These two stores allow no proof beyond the length, and verify is strict",
         "plan",
@@ -229,7 +227,7 @@ class ObjectCopy {
     if (stored === "again") return stored;
     const { md5 } = await digesting.digests.catch((error: unknown) => {
       const message = `More than ${sizeBytes} bytes arrived (${String(error)})`;
-      throw new ObjectError("wrong_length", message, "GetObject");
+      throw meshError("wrong_length", message, "GetObject");
     });
     const landed = bareEtag(stored.etag).toLowerCase();
     const doubt = md5 !== undefined && md5 !== landed && !stored.encryptedWithKey && isMd5Etag(landed);
@@ -248,7 +246,7 @@ class ObjectCopy {
    * it goes through us.
    */
   async #copyInside(signal: AbortSignal): Promise<ObjectOutcome | "again"> {
-    const response = await headObject(this.#source, this.#from).catch(sourceError);
+    const response = await headObject(this.#source, this.#from).catch(failedAt("source"));
     const { etag, sizeBytes, plan } = this.#plan(response);
     if (!this.#isStrictEnough(plan)) return this.#streamInstead();
     const headers = await this.#attributes(response.headers, etag);
@@ -261,12 +259,12 @@ class ObjectCopy {
       const failure = error.toFailure("destination");
       if (this.#drop(headers, failure)) return "again";
       if (error.status === 412 || keyVerdictOf(failure) === "fatal") return this.#streamInstead();
-      throw new FailureError(failure);
+      throw error;
     }
-    const change = await changeAfterCopy(this.#source, this.#from, etag).catch(sourceError);
+    const change = await changeAfterCopy(this.#source, this.#from, etag).catch(failedAt("source"));
     if (change !== null) {
-      await removeExactly(this.#destination, this.#to, stored.etag).catch(destinationError);
-      throw new ObjectError("source_changed", `The source has changed: ${change}`, "CopyObject");
+      await removeExactly(this.#destination, this.#to, stored.etag);
+      throw meshError("source_changed", `The source has changed: ${change}`, "CopyObject");
     }
     return this.#concludeProof(stored, { plan, etag, sizeBytes, partsMatch: false, operation: "CopyObject" });
   }
@@ -281,7 +279,7 @@ class ObjectCopy {
     const etag = answer.headers.get("etag");
     const sizeBytes = this.#sizeOf(answer, etag);
     if (etag === null)
-      throw new ObjectError("source_without_etag", "The source answered without an ETag", "GetObject");
+      throw meshError("source_without_etag", "The source answered without an ETag", "GetObject");
     return { etag, sizeBytes, plan: this.#planProof(etag, isEncryptedWithKey(answer.headers)) };
   }
 
@@ -304,11 +302,11 @@ class ObjectCopy {
       ourChecksum: null,
       partsMatch,
     });
-    if (!proved.ok) throw new ObjectError("checksum_mismatch", proved.message, operation);
+    if (!proved.ok) throw meshError("checksum_mismatch", proved.message, operation);
     if (this.#options.verify === "strict" && proved.proof === "length") {
       const message =
         "The object is there, but the destination reported no value that proves it, and verify is strict";
-      throw new ObjectError("proof_impossible", message, operation);
+      throw meshError("proof_impossible", message, operation);
     }
     const warnings = [...new Set(this.#warnings)];
     return { kind: "copied", etag: stored.etag, proof: proved.proof, sizeBytes, warnings };
@@ -321,9 +319,9 @@ class ObjectCopy {
     try {
       return await get(this.#work.etag);
     } catch (error) {
-      if (!(error instanceof S3Error) || error.status !== 412) return sourceError(error);
+      if (!(error instanceof S3Error) || error.status !== 412) return failedAt("source")(error);
     }
-    return await get(null).catch(sourceError);
+    return await get(null).catch(failedAt("source"));
   }
 
   #sizeOf({ status, headers }: { status: number; headers: Headers }, etag: string | null): number {
@@ -331,15 +329,14 @@ class ObjectCopy {
     const sizeBytes = announced === null ? this.#work.sizeBytes : Number(announced);
     const { etag: listed } = this.#work;
     const unchanged = listed === null || (etag !== null && bareEtag(etag) === bareEtag(listed));
-    if (status !== 200)
-      throw new ObjectError("bad_answer", `Status ${status} for a whole object`, "GetObject");
+    if (status !== 200) throw meshError("bad_answer", `Status ${status} for a whole object`, "GetObject");
     if (unchanged && sizeBytes !== this.#work.sizeBytes) {
       const message = `${this.#work.sizeBytes} bytes were listed, but ${announced} are announced`;
-      throw new ObjectError("wrong_length", message, "GetObject");
+      throw meshError("wrong_length", message, "GetObject");
     }
     if (!unchanged && (announced === null || sizeBytes > this.#maxBytes)) {
       const message = `The object has changed since it was listed, from ${this.#work.sizeBytes} to ${announced ?? "an unknown number of"} bytes`;
-      throw new ObjectError("source_changed", message, "GetObject");
+      throw meshError("source_changed", message, "GetObject");
     }
     return sizeBytes;
   }
@@ -383,11 +380,11 @@ class ObjectCopy {
     }
     if (attributes.metadataBytes > profile.maxMetadataBytes) {
       const message = `The metadata has ${attributes.metadataBytes} bytes; the destination takes ${profile.maxMetadataBytes}`;
-      throw new ObjectError("metadata_too_large", message, "plan");
+      throw meshError("metadata_too_large", message, "plan");
     }
     this.#warnings.push(...attributes.losses);
     if (options.ifLossy === "fail" && this.#warnings.length > 0)
-      throw new ObjectError("attribute_lost", this.#warnings.join("; "), "plan");
+      throw meshError("attribute_lost", this.#warnings.join("; "), "plan");
     return Object.fromEntries(
       Object.entries(attributes.headers).filter(([name]) => !this.#dropped.has(name)),
     );
@@ -405,7 +402,7 @@ class ObjectCopy {
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
       const failure = error.toFailure("source");
-      if (tags === "require" || keyVerdictOf(failure) !== "fatal") return sourceError(error);
+      if (tags === "require" || keyVerdictOf(failure) !== "fatal") return failedAt("source")(error);
       this.#warnings.push(`The source's tags could not be read and are not copied (${failure.code})`);
       return "none";
     }
@@ -420,7 +417,7 @@ class ObjectCopy {
       if (this.#drop(headers, failure)) return "again" as const;
       // One pump moves both streams, so when it breaks there is no telling which side let go.
       const broken = error.code === "network" && this.#work.sizeBytes > 0;
-      throw new FailureError(broken ? { ...failure, side: "mesh", code: "stream_broken" } : failure);
+      throw broken ? new FailureError({ ...failure, side: "mesh", code: "stream_broken" }) : error;
     }
   }
 
@@ -433,41 +430,6 @@ class ObjectCopy {
     this.#warnings.push(dropped.loss);
     return true;
   }
-}
-
-class FailureError extends Error {
-  readonly failure: Failure;
-
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
-
-class ObjectError extends FailureError {
-  constructor(code: string, message: string, operation: string) {
-    super(meshFailure(code, message, operation));
-  }
-}
-
-function sourceError(error: unknown): never {
-  if (!(error instanceof S3Error)) throw error;
-  const failure = error.toFailure("source");
-  throw new FailureError(
-    error.code === "InvalidObjectState" ? { ...failure, code: "source_archived" } : failure,
-  );
-}
-
-function destinationError(error: unknown): never {
-  throw error instanceof S3Error ? new FailureError(error.toFailure("destination")) : error;
-}
-
-function failureOf(error: unknown): Failure {
-  if (error instanceof FailureError) return error.failure;
-  // The store was taken out of the configuration, or its secret was spoilt, while the sync ran.
-  if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
-  if (error instanceof UnaddressableKeyError) return meshFailure("invalid_key", error.message, "plan");
-  throw error;
 }
 
 function objectHead(headers: Headers): ObjectHead {

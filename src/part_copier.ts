@@ -17,10 +17,9 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
-import { Problem } from "./http/problem.ts";
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag } from "./s3/digest.ts";
-import { S3Error } from "./s3/errors.ts";
+import { FailureError, failureOf, S3Error } from "./s3/errors.ts";
 import { type Failure, meshFailure } from "./s3/failure.ts";
 import { type S3, connect, timeoutError } from "./s3/request.ts";
 import { isPlatformLimit } from "./s3/retry.ts";
@@ -51,9 +50,7 @@ export class PartCopier extends WorkerEntrypoint<Env> {
     try {
       return await runWithCancel(cancel, async (cancelled) => await copyPart(this.env, task, cancelled));
     } catch (error) {
-      // The store was taken out of the configuration, or its secret was spoilt, while the copy ran.
-      if (!(error instanceof Problem)) throw error;
-      return { ok: false, failure: meshFailure(error.code, error.message, "configuration") };
+      return { ok: false, failure: failureOf(error, "destination") };
     }
   }
 }
@@ -194,7 +191,7 @@ async function digestHeld(
     const durationMs = Date.now() - startedAtMs;
     return { ok: true, etag, encryptedWithKey: false, digests: await digests, durationMs };
   } catch (error) {
-    const known = error instanceof PartError || error instanceof S3Error;
+    const known = error instanceof FailureError || error instanceof S3Error;
     const detail = error instanceof Error ? error.message : String(error);
     return {
       ok: false,
@@ -203,7 +200,7 @@ async function digestHeld(
   }
 }
 
-/** The source's answer to the GET of this part. @throws {PartError} when it is not the bytes asked for */
+/** The source's answer to the GET of this part. @throws {FailureError} when it is not the bytes asked for */
 async function openSource(source: S3, task: PartTask, signal: AbortSignal): Promise<Response> {
   const { target, offset, length } = task;
   const late = new AbortController();
@@ -214,17 +211,17 @@ async function openSource(source: S3, task: PartTask, signal: AbortSignal): Prom
     signal: AbortSignal.any([signal, late.signal]),
   })
     .catch((error: unknown) => {
-      throw new PartError(sourceFailure(error));
+      throw new FailureError(sourceFailure(error));
     })
     .finally(() => clearTimeout(timer));
   const misfit = checkAnswer(response, task);
   if (misfit === null) return response;
   await response.body?.cancel();
-  throw new PartError(misfit);
+  throw new FailureError(misfit);
 }
 
 function partFailure(error: unknown, task: PartTask): Failure {
-  if (error instanceof PartError) return error.failure;
+  if (error instanceof FailureError) return error.failure;
   if (error instanceof S3Error) return streamFailure(error, task);
   throw error;
 }
@@ -265,7 +262,7 @@ async function copyInside(
             signal,
           });
     const change = await changeAfterCopy(source, task.source, task.sourceEtag).catch((error: unknown) => {
-      throw new PartError(sourceFailure(error));
+      throw new FailureError(sourceFailure(error));
     });
     if (change !== null) {
       if (target.kind === "whole") await removeExactly(destination, task.destination, stored.etag);
@@ -273,7 +270,7 @@ async function copyInside(
     }
     return { ok: true, ...stored, digests: {}, durationMs: Date.now() - startedAtMs };
   } catch (error) {
-    if (error instanceof PartError) return { ok: false, failure: error.failure };
+    if (error instanceof FailureError) return { ok: false, failure: error.failure };
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("destination");
     // 412: the source's ETag no longer fits, or there is an object at the destination that must not be.
@@ -292,22 +289,12 @@ async function isOccupied(destination: S3, { target, destination: address }: Par
   return await objectExists(destination, address).catch(() => true);
 }
 
-class PartError extends Error {
-  readonly failure: Failure;
-
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
-
 function sourceFailure(error: unknown): Failure {
   if (!(error instanceof S3Error)) throw error;
   const failure = error.toFailure("source");
   // If-Match or the range no longer fits: the object was replaced since it was sized.
   const changed = error.status === 412 || error.status === 416;
-  if (changed) return { ...failure, code: "source_changed" };
-  return error.code === "InvalidObjectState" ? { ...failure, code: "source_archived" } : failure;
+  return changed ? { ...failure, code: "source_changed" } : failure;
 }
 
 // One pump moves both streams, so when it breaks there is no telling which side let go, unless it was

@@ -12,7 +12,7 @@ import { fullObjectChecksums } from "../object/checksum.ts";
 import { archiveOf } from "../object/compare.ts";
 import { type ProofPlan, canProve, guessPartBytes, planProof } from "../object/proof.ts";
 import { partCountOf } from "../s3/digest.ts";
-import { DestinationError, S3Error } from "../s3/errors.ts";
+import { failedAt, S3Error } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import type { S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
@@ -43,7 +43,7 @@ interface PrepareRequest {
  */
 const SERVER_PART_BYTES = 512 * MIB;
 
-/** @throws {S3Error} of the source, or of the destination's own HEAD as `destination` failure */
+/** @throws {S3Error} of the source @throws {FailureError} of the destination */
 export async function prepare(request: PrepareRequest): Promise<Preparation> {
   const { spec, source, destination } = request;
   const { headers } = await headObject(source, spec.source);
@@ -58,7 +58,10 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
   }
   const archived = archiveOf(headers);
   if (archived !== null) return refused("source_archived", archived, "HeadObject");
-  if (spec.ifExists !== "overwrite" && (await exists(destination, spec))) {
+  const exists =
+    spec.ifExists !== "overwrite" &&
+    (await objectExists(destination, spec.destination).catch(failedAt("destination")));
+  if (exists) {
     const failure = meshFailure(
       "destination_exists",
       "The destination already has an object with this key",
@@ -276,14 +279,6 @@ async function readTags(
     // was read.
     if (tags === "require" || !saysNo(failure)) throw error;
     return `The source's tags could not be read and are not copied (${failure.code})`;
-  }
-}
-
-async function exists(destination: S3, spec: CopySpec): Promise<boolean> {
-  try {
-    return await objectExists(destination, spec.destination);
-  } catch (error) {
-    throw error instanceof S3Error ? new DestinationError(error) : error;
   }
 }
 

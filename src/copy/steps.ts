@@ -15,7 +15,7 @@ import { concludeProof } from "../object/proof.ts";
 import { areAllMd5, combinedChecksum, mismatchWithSource, predictedEtag } from "../parts/digests.ts";
 import { removeExactly } from "../s3/conditions.ts";
 import { bareEtag } from "../s3/digest.ts";
-import { failureOf, isRefusal, StepError } from "../s3/errors.ts";
+import { FailureError, failureOf, isRefusal } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { type ObjectAddress, type S3, connect } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
@@ -335,7 +335,7 @@ export class Steps {
     const { spec } = this.#record.load();
     const { headers } = await headObject(this.#destination(), spec.destination).catch((error: unknown) => {
       const failure = failureOf(error, "destination");
-      throw failure.status === 404 ? new StepError({ ...failure, code: "object_not_visible" }) : error;
+      throw failure.status === 404 ? new FailureError({ ...failure, code: "object_not_visible" }) : error;
     });
     const etag = headers.get("etag");
     const answered = object.plan.kind === "parts" ? (completedEtag ?? "unsaid") : this.#etagOfOnlyAttempt();

@@ -3,8 +3,10 @@
 
 import { Problem } from "../http/problem.ts";
 import { type Failure, type Side, meshFailure } from "./failure.ts";
+import { UnaddressableKeyError } from "./url.ts";
 
-export class StepError extends Error {
+/** A failure that whoever found it has judged already. */
+export class FailureError extends Error {
   readonly failure: Failure;
 
   constructor(failure: Failure) {
@@ -13,13 +15,29 @@ export class StepError extends Error {
   }
 }
 
-/** What a step threw, as data; what is no store's failure is thrown on. */
+/** A failure that is neither store's refusal: an answer does not fit, or the request cannot be met. */
+export function meshError(code: string, message: string, operation: string): FailureError {
+  return new FailureError(meshFailure(code, message, operation));
+}
+
+/** For the catch() of a request in a step that talks to both stores: tells whose refusal it was. */
+export function failedAt(side: Side): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof S3Error ? new FailureError(error.toFailure(side)) : error;
+  };
+}
+
+/**
+ * What was thrown, as data; what is no failure is thrown on.
+ *
+ * @param side of the store that a refusal came from, where nothing else tells
+ */
 export function failureOf(error: unknown, side: Side): Failure {
-  if (error instanceof StepError) return error.failure;
-  if (error instanceof DestinationError) return error.cause.toFailure("destination");
+  if (error instanceof FailureError) return error.failure;
   if (error instanceof S3Error) return error.toFailure(side);
-  // The store was taken out of the configuration, or its secret was spoilt, while the copy ran.
+  // A store was taken out of the configuration, or its secret was spoilt, while the work ran.
   if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
+  if (error instanceof UnaddressableKeyError) return meshFailure("invalid_key", error.message, "plan");
   throw error;
 }
 
@@ -36,16 +54,6 @@ export function isRefusal({ status, code }: Failure): boolean {
     status !== 412 &&
     code !== "NoSuchUpload"
   );
-}
-
-/** Tells a failure of the destination from one of the source, which prepare() mostly talks to. */
-export class DestinationError extends Error {
-  override readonly cause: S3Error;
-
-  constructor(cause: S3Error) {
-    super(cause.message);
-    this.cause = cause;
-  }
 }
 
 /** Any failure of an operation: the store refused it, its answer was no answer, or none came. */
@@ -79,8 +87,11 @@ export class S3Error extends Error {
   }
 
   toFailure(side: Side): Failure {
-    const { code, message, operation, status, requestId, retryAfterMs } = this;
-    const whose = code === "platform_limit" ? "mesh" : side;
+    const { message, operation, status, requestId, retryAfterMs } = this;
+    const whose = this.code === "platform_limit" ? "mesh" : side;
+    // A source that says so can be read once a person has restored it.
+    const isArchived = side === "source" && this.code === "InvalidObjectState";
+    const code = isArchived ? "source_archived" : this.code;
     return { side: whose, code, message, operation, status, requestId, retryAfterMs };
   }
 }

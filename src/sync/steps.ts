@@ -4,12 +4,11 @@
 // What they need: the record of the sync and the env with the stores.
 
 import type { Env } from "../env.ts";
-import { Problem } from "../http/problem.ts";
 import { type Cursor, Walk } from "../listing/walk.ts";
 import { log } from "../log.ts";
 import { deleteObjects } from "../s3/delete.ts";
-import { S3Error } from "../s3/errors.ts";
-import { type Failure, type Side, meshFailure } from "../s3/failure.ts";
+import { type S3Error, failureOf } from "../s3/errors.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
 import { type S3, connect } from "../s3/request.ts";
 import { getObject, putObject } from "../s3/s3.ts";
 import { findKnownStore } from "../store/facts.ts";
@@ -259,14 +258,6 @@ export class SyncSteps {
 function reportSide({ source, destination, report }: SyncSpec): StoreSide | null {
   if (report.store === destination.store) return "destination";
   return report.store === source.store ? "source" : null;
-}
-
-/** What a step threw, as data; what is no store's failure is thrown on. */
-function failureOf(error: unknown, side: Side): Failure {
-  if (error instanceof S3Error) return error.toFailure(side);
-  // A store was taken out of the configuration, or its secret was spoilt, while the sync ran.
-  if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
-  throw error;
 }
 
 function bytesOf(keys: readonly { sizeBytes: number }[]): number {
