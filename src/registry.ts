@@ -150,11 +150,11 @@ export class Registry extends DurableObject<Env> {
   /**
    * Gives a sync its id, as admit() does for a copy.
    *
-   * @param place of its destination, see store/address.ts
+   * @param identity of its destination bucket, see store/address.ts
    */
   async admitSync(
     spec: SyncSpec,
-    place: string,
+    identity: string,
     idempotency: { key: string; digest: string } | null,
   ): Promise<SyncAdmission> {
     const now = Date.now();
@@ -164,9 +164,9 @@ export class Registry extends DurableObject<Env> {
     return this.ctx.storage.transactionSync((): SyncAdmission => {
       const known = this.#findByKey(own, now);
       if (known !== null) return known;
-      const rival = this.#syncs.rival(spec, place);
+      const rival = this.#syncs.rival(spec, identity);
       if (rival !== null) return { kind: "rival", id: rival };
-      const sync = this.#syncs.insert(this.#checks.inform(spec), place, null, now);
+      const sync = this.#syncs.insert(this.#checks.inform(spec), identity, null, now);
       this.#rememberKey(own, sync.id, now);
       return { kind: "new", sync };
     });
@@ -397,10 +397,10 @@ export class Registry extends DurableObject<Env> {
       if (ahead !== null) return `copy ${ahead} writes the same object`;
       return { kind: "copy", ...this.#insertCopy(work.spec, schedule, now) };
     }
-    const rival = this.#syncs.rival(work.spec, work.place);
+    const rival = this.#syncs.rival(work.spec, work.identity);
     if (rival !== null) return `sync ${rival} is writing there`;
     const spec = this.#checks.inform(work.spec);
-    return { kind: "sync", ...this.#syncs.insert(spec, work.place, schedule, now) };
+    return { kind: "sync", ...this.#syncs.insert(spec, work.identity, schedule, now) };
   }
 
   /** Creates the objects of copies and syncs whose creator died, and sends the webhooks that are due. */

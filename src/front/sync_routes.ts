@@ -11,7 +11,7 @@ import { isId } from "../id.ts";
 import type { Mesh } from "../mesh.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/job.ts";
-import { destinationPlace, parseSyncRequest, resolveSync } from "../sync/spec.ts";
+import { destinationIdentity, parseSyncRequest, resolveSync } from "../sync/spec.ts";
 
 type Call = Context<{ Bindings: Env }>;
 
@@ -24,7 +24,7 @@ syncRoutes.post("/syncs", async (call) => {
   const mesh = meshOf(call);
   const admission = await mesh.Registry.getByName("registry").admitSync(
     spec,
-    destinationPlace(spec, call.env),
+    destinationIdentity(spec, call.env),
     key === null ? null : { key, digest: JSON.stringify(request) },
   );
   switch (admission.kind) {

@@ -38,7 +38,7 @@ export class SyncRows {
         id TEXT PRIMARY KEY,
         phase TEXT NOT NULL,             -- admitted, then as the sync reports it
         spec TEXT NOT NULL,              -- SyncSpec
-        place TEXT NOT NULL,             -- the destination's bucket, whatever its store is called
+        place TEXT NOT NULL,             -- bucketIdentity() of the destination
         schedule TEXT,                   -- the schedule that started it
         created_at_ms INTEGER NOT NULL,
         ended_at_ms INTEGER
@@ -51,11 +51,11 @@ export class SyncRows {
   /**
    * The id of a running sync whose destination prefix overlaps this one's, or null. A dry run writes nothing.
    */
-  rival(spec: SyncSpec, place: string): string | null {
+  rival(spec: SyncSpec, identity: string): string | null {
     if (spec.dryRun) return null;
     for (const row of this.#sql.exec(
       "SELECT id, spec FROM syncs WHERE place = ? AND ended_at_ms IS NULL ORDER BY id",
-      place,
+      identity,
     )) {
       const other = JSON.parse(String(row["spec"])) as SyncSpec;
       if (!other.dryRun && overlap(other.destination.prefix, spec.destination.prefix))
@@ -64,7 +64,7 @@ export class SyncRows {
     return null;
   }
 
-  insert(spec: SyncSpec, place: string, schedule: string | null, now: number): AdmittedSync {
+  insert(spec: SyncSpec, identity: string, schedule: string | null, now: number): AdmittedSync {
     // Two syncs created in the same millisecond must still sort in the order in which they came.
     const last = this.#sql.exec("SELECT max(created_at_ms) AS last FROM syncs").one()["last"];
     const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
@@ -73,7 +73,7 @@ export class SyncRows {
       "INSERT INTO syncs (id, phase, spec, place, schedule, created_at_ms) VALUES (?, 'admitted', ?, ?, ?, ?)",
       id,
       JSON.stringify(spec),
-      place,
+      identity,
       schedule,
       createdAtMs,
     );

@@ -10,7 +10,7 @@ import { checkTemplate, fillTemplate } from "./template.ts";
 import {
   type SyncRequest,
   type SyncSpec,
-  destinationPlace,
+  destinationIdentity,
   resolveSync,
   SyncRequestSchema,
 } from "../sync/spec.ts";
@@ -69,7 +69,7 @@ export function parseSchedule(body: unknown): Schedule {
 /** The work of one run: checked against the configuration, with every template filled in. */
 export type DueWork =
   | { readonly kind: "copy"; readonly spec: CopySpec }
-  | { readonly kind: "sync"; readonly spec: SyncSpec; readonly place: string };
+  | { readonly kind: "sync"; readonly spec: SyncSpec; readonly identity: string };
 
 /**
  * @param dueMs the time that the templates are filled with
@@ -90,5 +90,5 @@ export function resolveWork(
   const { destination } = work.sync;
   const prefix = fillTemplate(destination.prefix, dueMs, timeZone);
   const spec = resolveSync({ ...work.sync, destination: { ...destination, prefix } }, env);
-  return { kind: "sync", spec, place: destinationPlace(spec, env) };
+  return { kind: "sync", spec, identity: destinationIdentity(spec, env) };
 }

@@ -10,7 +10,7 @@ import { Problem } from "../http/problem.ts";
 import { type Store, findStore, isLoopback } from "./stores.ts";
 
 /** Equal texts are one bucket. */
-export function placeOf(store: Store, bucket: string): string {
+export function bucketIdentity(store: Store, bucket: string): string {
   const { hostname, port, pathname } = new URL(store.endpoint);
   const host = hostname.replace(/\.$/, "");
   const aws = /\.amazonaws\.com(\.cn)?$/.exec(host);

@@ -13,7 +13,7 @@ import type { Filter } from "../listing/filter.ts";
 import { type Glob, compileGlob } from "../listing/glob.ts";
 import { overlapOf } from "../listing/prefix.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
-import { type PrefixRef, checkBucket, placeOf, PrefixRefSchema } from "../store/address.ts";
+import { type PrefixRef, checkBucket, bucketIdentity, PrefixRefSchema } from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
 import { type MaxDeletes, DEFAULT_MAX_DELETES, parseMaxDeletes } from "./deletes.ts";
@@ -127,7 +127,8 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
       throw new Problem(403, "store_read_only", `Cannot ${role} store "${ref.store}": it is set readOnly`);
     }
   }
-  const isSameBucket = placeOf(sourceStore, source.bucket) === placeOf(destinationStore, destination.bucket);
+  const isSameBucket =
+    bucketIdentity(sourceStore, source.bucket) === bucketIdentity(destinationStore, destination.bucket);
   const overlap = overlapOf(source, destination, { isSameBucket, deletes: request.delete ?? false });
   if (overlap !== null) throw new Problem(400, "overlapping_prefixes", `Cannot sync: ${overlap}`);
   if (request.minSize !== undefined && request.maxSize !== undefined && request.minSize > request.maxSize) {
@@ -172,8 +173,11 @@ export function filterOf(spec: SyncSpec, startedAtMs: number): Filter {
 }
 
 /** Of a sync's destination, for telling two syncs over one prefix. */
-export function destinationPlace({ destination }: SyncSpec, env: Readonly<Record<string, unknown>>): string {
-  return placeOf(checkBucket("destination", destination, env), destination.bucket);
+export function destinationIdentity(
+  { destination }: SyncSpec,
+  env: Readonly<Record<string, unknown>>,
+): string {
+  return bucketIdentity(checkBucket("destination", destination, env), destination.bucket);
 }
 
 /** Below it stand the reports alone, so that they can be told from the user's own keys. */

@@ -97,7 +97,7 @@ describe("resolveWork()", () => {
     expect(resolveWork(sync, dueMs, "UTC", ENV)).toMatchObject({
       kind: "sync",
       spec: { source: { prefix: "p/" }, destination: { prefix: "p/2026-11-25/" } },
-      place: expect.any(String),
+      identity: expect.any(String),
     });
   });
 

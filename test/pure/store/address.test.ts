@@ -1,11 +1,11 @@
-// Two spellings of one bucket are one place, and two buckets are two.
+// Two spellings of one bucket have one identity, and two buckets have two.
 import { describe, expect, test } from "vitest";
-import { overlap, placeOf } from "../../../src/store/address.ts";
+import { overlap, bucketIdentity } from "../../../src/store/address.ts";
 import { findStore } from "../../../src/store/stores.ts";
 
-function placeAt(endpoint: string, bucket = "data"): string {
+function identityOf(endpoint: string, bucket = "data"): string {
   const secret = JSON.stringify({ endpoint, region: "us-east-1", accessKeyId: "a", secretAccessKey: "s" });
-  return placeOf(findStore({ STORE_ONE: secret }, "one"), bucket);
+  return bucketIdentity(findStore({ STORE_ONE: secret }, "one"), bucket);
 }
 
 describe("one bucket", () => {
@@ -18,7 +18,7 @@ describe("one bucket", () => {
     ["http://127.0.0.1:9000", "http://localhost:9000"],
     ["http://localhost:9000", "http://[::1]:9000"],
   ])("%s and %s", (left, right) => {
-    expect(placeAt(left)).toBe(placeAt(right));
+    expect(identityOf(left)).toBe(identityOf(right));
   });
 });
 
@@ -31,11 +31,11 @@ describe("two buckets", () => {
     // Only looks like AWS.
     ["https://s3.amazonaws.com", "https://s3.amazonaws.com.example.com"],
   ])("%s and %s", (left, right) => {
-    expect(placeAt(left)).not.toBe(placeAt(right));
+    expect(identityOf(left)).not.toBe(identityOf(right));
   });
 
   test("of one store", () => {
-    expect(placeAt("https://s3.example.com", "a")).not.toBe(placeAt("https://s3.example.com", "b"));
+    expect(identityOf("https://s3.example.com", "a")).not.toBe(identityOf("https://s3.example.com", "b"));
   });
 });
 
