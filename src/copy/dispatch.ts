@@ -45,8 +45,8 @@ const LEAST_SLOW_MS = 10_000;
 /** Finished parts that say what is usual. */
 const LEAST_KNOWN = 4;
 
-/** Of the parts of a copy that may be sent twice for their slowness. */
-const RACED_SHARE = 0.05;
+/** The fraction of a copy's parts that may be sent twice because they are slow. */
+const RACED_FRACTION = 0.05;
 
 interface Chances {
   readonly now: number;
@@ -231,7 +231,7 @@ export class Dispatch {
   slowParts({ job }: Copy, lane: number, now: number): number[] {
     if (job.phase !== "uploading" || job.upload.kind !== "parts" || job.object.via !== "stream") return [];
     const { flights } = this.#record.parts;
-    const budget = Math.max(1, Math.floor(RACED_SHARE * unitCount(job.object.plan))) - flights.raced();
+    const budget = Math.max(1, Math.floor(RACED_FRACTION * unitCount(job.object.plan))) - flights.raced();
     if (budget <= 0) return [];
     const running = flights.running(lane);
     if (running.every(({ sinceMs }) => now - sinceMs < LEAST_SLOW_MS)) return [];

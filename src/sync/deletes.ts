@@ -7,7 +7,10 @@
 import type { Failure } from "../s3/failure.ts";
 import type { Counters } from "./report.ts";
 
-/** The most keys that one run may delete, as a number or as a share of the destination's keys. */
+/**
+ * The most keys that one run may delete, as a number or as a fraction of the destination's keys. Requests are
+ * stored with these words.
+ */
 export type MaxDeletes =
   { readonly kind: "count"; readonly count: number } | { readonly kind: "share"; readonly share: number };
 

@@ -143,10 +143,10 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(inSmall / size)} ${large}${rest === 0 ? "" : ` ${rest} ${small}`}`;
 }
 
-function bar(share: number | null): string {
-  const done = Math.max(0, Math.min(1, share ?? 0));
+function bar(fraction: number | null): string {
+  const done = Math.max(0, Math.min(1, fraction ?? 0));
   const filled = Math.floor(done * BAR_WIDTH);
-  const percent = share === null ? "  ?" : String(Math.floor(done * 100)).padStart(3);
+  const percent = fraction === null ? "  ?" : String(Math.floor(done * 100)).padStart(3);
   return `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}] ${percent}%`;
 }
 

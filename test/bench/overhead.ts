@@ -79,7 +79,7 @@ function simulate(): { cpuMs: number; rows: number } {
       sizeBytes: PARTS * 64 * 2 ** 20,
       lanes: LANES,
       streamMbPerSecond: 50,
-      failureShare: 0,
+      failureFraction: 0,
       deathsPerHour: 0,
     },
     1,

@@ -23,7 +23,7 @@ const WAYS = [
 
 interface Throttled extends Run {
   /** Of the requests after the first ten seconds. */
-  readonly refusedShare: number;
+  readonly refusedFraction: number;
 }
 
 /** @param seconds how long the ideal takes */
@@ -49,7 +49,7 @@ export async function benchThrottled(perSecond: number, seconds: number, rounds:
       for (const [way, store] of WAYS) {
         const run = await throttled(mesh, destination, `${store}:destination/${store}-${round}/`);
         runs.set(way, [...(runs.get(way) ?? []), run]);
-        const refused = (100 * run.refusedShare).toFixed(2);
+        const refused = (100 * run.refusedFraction).toFixed(2);
         console.log(
           `round ${round}  ${way.padEnd(10)} ${run.seconds.toFixed(1)} s, ${refused} % refused after 10 s`,
         );
@@ -60,7 +60,7 @@ export async function benchThrottled(perSecond: number, seconds: number, rounds:
     );
     for (const [way, list] of runs) {
       const value = medianOf(list, (run) => run.seconds);
-      const refused = median(list.map(({ refusedShare }) => refusedShare));
+      const refused = median(list.map(({ refusedFraction }) => refusedFraction));
       const ratio = seconds / value;
       console.log(
         `| ${way} | ${value.toFixed(1)} | ${seconds} | ${ratio.toFixed(3)} | ${(100 * refused).toFixed(2)} % |`,
@@ -82,7 +82,7 @@ async function throttled(mesh: BareMesh, destination: Store, prefix: string): Pr
   );
   const early = await settled;
   const late = await asked(destination);
-  return { ...run, refusedShare: (late.refused - early.refused) / Math.max(1, late.all - early.all) };
+  return { ...run, refusedFraction: (late.refused - early.refused) / Math.max(1, late.all - early.all) };
 }
 
 async function asked(store: Store): Promise<{ all: number; refused: number }> {

@@ -29,7 +29,7 @@ const one = (size: number, lanes: number, rate: number, failures = 0.01, deathsP
   sizeBytes: size,
   lanes,
   streamMbPerSecond: rate,
-  failureShare: failures,
+  failureFraction: failures,
   deathsPerHour,
 });
 
@@ -76,7 +76,7 @@ function rowOf(name: string, each: Case, outcome: Outcome): string {
     name,
     each.lanes,
     each.streamMbPerSecond,
-    `${each.failureShare * 100} %`,
+    `${each.failureFraction * 100} %`,
     outcome.lanesLost,
     parts.toLocaleString("en"),
     outcome.raced,

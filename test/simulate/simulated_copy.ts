@@ -24,7 +24,7 @@ export interface Case {
   /** MB/s that one stream moves. */
   readonly streamMbPerSecond: number;
   /** Of the attempts of parts. */
-  readonly failureShare: number;
+  readonly failureFraction: number;
   /** Deaths of one lane in an hour of its work. */
   readonly deathsPerHour: number;
 }
@@ -48,7 +48,7 @@ const STORE_CALL_MS = 100;
 const WATCH_MS = 10_000;
 const HEARTBEAT_MS = 20_000;
 /** A tenth of the usual rate: what a bad path gives now and then. */
-const SLOW_SHARE = 0.002;
+const SLOW_FRACTION = 0.002;
 const LARGEST_PART = 5 * 1024 * MIB;
 const STORES = { source: null, destination: null };
 
@@ -265,10 +265,10 @@ export class SimulatedCopy {
   #start(number: number, lane: Lane, task: PartTask): void {
     this.#reads += 1;
     this.#writes += 1;
-    const slow = this.#random() < SLOW_SHARE ? 10 : 1;
+    const slow = this.#random() < SLOW_FRACTION ? 10 : 1;
     const fullMs = FIRST_BYTE_MS + (slow * task.length) / (this.#case.streamMbPerSecond * 1000);
     const takesMs = fullMs * (0.85 + 0.3 * this.#random());
-    const fails = this.#random() < this.#case.failureShare;
+    const fails = this.#random() < this.#case.failureFraction;
     const { partNumber, attempt } = task;
     const report: PartReport = fails
       ? { partNumber, attempt, result: { ok: false, failure: failure("InternalError", 500) } }
