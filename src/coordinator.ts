@@ -249,7 +249,7 @@ export class Coordinator extends DurableObject<Env> {
 
   #watchMs(): number {
     const { parts } = this.#record;
-    if (parts.flights.losers().length > 0) return SETTLE_MS;
+    if (parts.flights.beaten().length > 0) return SETTLE_MS;
     const plan = objectOf(this.#record.load().job)?.plan;
     // Of the last parts one may be slow, and is then sent once more.
     if (plan !== undefined && parts.waiting(unitCount(plan)).count === 0) return TAIL_MS;
@@ -315,9 +315,9 @@ export class Coordinator extends DurableObject<Env> {
       for (const lane of asleep) lanes.expect(lane, now);
       return asleep;
     });
-    const losers = parts.flights.losers();
+    const beaten = parts.flights.beaten();
     await Promise.allSettled(
-      losers.map(({ lane, partNumber, attempt }) => this.#lane(id, lane).drop(partNumber, attempt)),
+      beaten.map(({ lane, partNumber, attempt }) => this.#lane(id, lane).drop(partNumber, attempt)),
     );
     const woken = await Promise.allSettled(
       wake.map((lane) => this.#lane(id, lane).wake({ copyId: id, lane })),

@@ -99,8 +99,8 @@ export class Dispatch {
       const next = nextStep(copy.job, counts, now).do;
       const news = newsOf(copy.job.phase, this.#record.debts.count());
       // A part has come through twice at once: the attempt that was second is cancelled.
-      const lost = claim.finished.length > 0 && parts.flights.losers().length > 0;
-      const due = (next !== "tendLanes" && next !== "rest") || news !== copy.reported || lost;
+      const isBeaten = claim.finished.length > 0 && parts.flights.beaten().length > 0;
+      const due = (next !== "tendLanes" && next !== "rest") || news !== copy.reported || isBeaten;
       if (due && (claim.finished.length > 0 || counts.lost > 0)) return { grant, lookInMs: 0 };
       // The last part is handed out: it may be slow.
       const atTail =

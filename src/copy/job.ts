@@ -61,7 +61,7 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
       if (job.source === "unchecked") return { do: "recheckSource", object: job.object };
       if (parts.lost > 0 && job.upload.kind === "parts")
         return { do: "findParts", uploadId: job.upload.uploadId };
-      // Attempts that lost a race to another one are ended first: they would still change what the store has.
+      // Attempts that another one has beaten are ended first: they would still change what the store has.
       return parts.done < parts.total || (job.upload.kind === "parts" && parts.inFlight > 0)
         ? { do: "tendLanes" }
         : { do: "checkParts", object: job.object, upload: job.upload };

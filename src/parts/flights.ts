@@ -2,9 +2,10 @@
 // table: the slowest parts of the end of a copy, each of which a second lane tries on a new connection
 // (copy/dispatch.ts).
 //
-// Invariant: a row is an attempt that somebody may still be sending. Of a part that is done the rows are
-// losers: they are cancelled, and until they have ended the upload is neither completed nor aborted, for a
-// loser that lands after the winner takes its place, with the same bytes and perhaps another ETag.
+// Invariant: a row is an attempt that a lane may still be sending. The rows of a part that is done are beaten
+// attempts. They are cancelled, and the upload is neither completed nor aborted before they have ended: a
+// beaten attempt that reaches the store after the winner replaces it, with the same bytes and perhaps another
+// ETag.
 
 import type { PartCache } from "./cache.ts";
 import type { Leased } from "./rows.ts";
@@ -15,8 +16,8 @@ interface Flight {
   readonly lane: number;
 }
 
-/** A loser that has not ended so long after it was told to is dead with its lane. */
-export const LOSER_PATIENCE_MS = 15_000;
+/** A beaten attempt that has not ended this long after its cancellation has died with its lane. */
+export const BEATEN_PATIENCE_MS = 15_000;
 
 export class FlightTable {
   readonly #sql: SqlStorage;
@@ -105,8 +106,8 @@ export class FlightTable {
     return this.#flights("lane = ?", lane);
   }
 
-  /** Another attempt of the part has won. */
-  lose(partNumber: number, now: number): void {
+  /** Another attempt of the part has won: those still under way are beaten. */
+  markBeaten(partNumber: number, now: number): void {
     this.#sql.exec(
       "UPDATE flights SET lost_at_ms = ? WHERE part_number = ? AND lost_at_ms IS NULL",
       now,
@@ -114,17 +115,17 @@ export class FlightTable {
     );
   }
 
-  /** Those that are to be cancelled. */
-  losers(): Flight[] {
+  /** The beaten attempts, which are to be cancelled. */
+  beaten(): Flight[] {
     return this.#flights("lost_at_ms IS NOT NULL");
   }
 
   /**
-   * Losers that have not ended in time are dead: what they may have brought to the store, the store itself
-   * tells.
+   * Beaten attempts that have not ended in time are dead. Whether they stored the part, ListParts shows before
+   * completion.
    */
   forgetDead(now: number): void {
-    this.#sql.exec("DELETE FROM flights WHERE lost_at_ms <= ?", now - LOSER_PATIENCE_MS);
+    this.#sql.exec("DELETE FROM flights WHERE lost_at_ms <= ?", now - BEATEN_PATIENCE_MS);
   }
 
   clear(): void {

@@ -278,7 +278,7 @@ export class PartTable {
     if (part.state !== "leased" || (isRaced ? !flown : part.attempt !== attempt)) return null;
     if (result.ok) {
       this.#done(partNumber, result, now);
-      if (isRaced) this.flights.lose(partNumber, now);
+      if (isRaced) this.flights.markBeaten(partNumber, now);
       if (result.encryptedWithKey) this.#opaque();
       health.succeeded(part.failedAttempts);
       return null;
@@ -317,8 +317,8 @@ export class PartTable {
   }
 
   /**
-   * The loser of a race came through as well: which of the two the store has now is not known where their
-   * ETags differ.
+   * A beaten attempt has stored its part as well. Where the two ETags differ, nobody knows which of the two the
+   * store holds now, so the part is sent again.
    */
   #landedLate(partNumber: number, etag: string): void {
     const [part] = this.page(partNumber - 1, 1);

@@ -201,7 +201,7 @@ export class SimulatedCopy {
     const { parts, lanes } = this.#record;
     for (const lane of this.#record.releaseSilent(this.#now)) this.#lanes.delete(lane);
     parts.flights.forgetDead(this.#now);
-    for (const { lane, partNumber, attempt } of parts.flights.losers()) this.#drop(lane, partNumber, attempt);
+    for (const { lane, partNumber, attempt } of parts.flights.beaten()) this.#drop(lane, partNumber, attempt);
     const awake = new Set(lanes.live());
     const { total } = this.#record.counts(copy.job);
     const slow = this.#isTail() && this.#dispatch.slowParts(copy, 0, this.#now).length > 0 ? 1 : 0;

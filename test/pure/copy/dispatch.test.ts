@@ -1,7 +1,7 @@
 // Who copies which part: lanes that draw their work, and slow parts that are sent twice.
 import { beforeEach, describe, expect, test } from "vitest";
 import { Dispatch } from "../../../src/copy/dispatch.ts";
-import { LOSER_PATIENCE_MS } from "../../../src/parts/flights.ts";
+import { BEATEN_PATIENCE_MS } from "../../../src/parts/flights.ts";
 import { nextStep } from "../../../src/copy/job.ts";
 import { MIB } from "../../../src/http/fields.ts";
 import type { PartRow } from "../../../src/parts/rows.ts";
@@ -114,10 +114,10 @@ describe("a part that takes far longer than the others", () => {
       const [won, lost] = winner === "first" ? [slow, again] : [again, slow];
       claim(won.lane, 5, [done(won, '"won"')]);
       expect(record.parts.totals()).toMatchObject({ done: PARTS, inFlight: 1 });
-      expect(record.parts.flights.losers()).toEqual([
+      expect(record.parts.flights.beaten()).toEqual([
         { partNumber: 1, attempt: lost.attempt, lane: lost.lane },
       ]);
-      // Nothing is completed before the loser has ended.
+      // Nothing is completed before the beaten attempt has ended.
       const { job } = record.load();
       expect(nextStep(job, record.counts(job), now).do).toBe("tendLanes");
       claim(lost.lane, 5, [failed(lost, "cancelled")]);
@@ -126,7 +126,7 @@ describe("a part that takes far longer than the others", () => {
     },
   );
 
-  test("whose loser comes through as well is sent a third time, alone, where the two ETags differ", () => {
+  test("whose beaten attempt comes through as well is sent a third time, alone, where the two ETags differ", () => {
     const again = race();
     claim(3, 5, [done(again, '"won"')]);
     claim(1, 0, [done(slow, '"other"')]);
@@ -137,7 +137,7 @@ describe("a part that takes far longer than the others", () => {
     expect([...record.parts.completed()][0]).toEqual({ partNumber: 1, etag: '"last"' });
   });
 
-  test("whose loser comes through with the same ETag is done", () => {
+  test("whose beaten attempt comes through with the same ETag is done", () => {
     const again = race();
     claim(3, 5, [done(again, '"same"')]);
     claim(1, 0, [done(slow, '"same"')]);
@@ -162,12 +162,12 @@ describe("a part that takes far longer than the others", () => {
     expect(record.parts.totals()).toMatchObject({ inFlight: 0, lost: 1 });
   });
 
-  test("waits no longer than fifteen seconds for a loser that does not end", () => {
+  test("waits no longer than fifteen seconds for a beaten attempt that does not end", () => {
     const again = race();
     claim(3, 5, [done(again)]);
-    record.parts.flights.forgetDead(now + LOSER_PATIENCE_MS - 1);
+    record.parts.flights.forgetDead(now + BEATEN_PATIENCE_MS - 1);
     expect(record.parts.totals().inFlight).toBe(1);
-    record.parts.flights.forgetDead(now + LOSER_PATIENCE_MS);
+    record.parts.flights.forgetDead(now + BEATEN_PATIENCE_MS);
     expect(record.parts.totals().inFlight).toBe(0);
   });
 
@@ -299,7 +299,7 @@ describe("any race, with attempts that land late, lanes that die, stores that th
             if (isEnded) break;
           }
           if (step === "findParts") record.parts.settleLost([], false, now);
-          for (const { lane, partNumber, attempt } of record.parts.flights.losers())
+          for (const { lane, partNumber, attempt } of record.parts.flights.beaten())
             for (const flight of flights)
               if (
                 flight.task.lane === lane &&
@@ -311,9 +311,10 @@ describe("any race, with attempts that land late, lanes that die, stores that th
           for (const flight of flights) {
             const { partNumber } = flight.task;
             if (won.has(partNumber))
-              expect(flight.named, `seed ${seed}: nobody calls the loser of part ${partNumber} off`).toBe(
-                true,
-              );
+              expect(
+                flight.named,
+                `seed ${seed}: nobody calls the beaten attempt of part ${partNumber} off`,
+              ).toBe(true);
             // The word may take a while to reach its lane, and the attempt lands meanwhile.
             if (flight.named && random() < 0.3) flight.cancelled = true;
           }
@@ -365,7 +366,7 @@ describe("any race, with attempts that land late, lanes that die, stores that th
           const { done: doneParts, doneBytes } = record.parts.totals();
           expect(doneBytes, `seed ${seed}: a part was counted twice`).toBe(doneParts * 5 * MIB);
           for (const task of tasksOf(grant)) {
-            // The first to finish has won, unless the loser has put another ETag in its place.
+            // The first to finish has won, unless the beaten one has put another ETag in its place.
             const { partNumber } = task;
             const isOverwritten = (landings.get(partNumber)?.size ?? 0) > 1;
             expect(won.has(partNumber) && !isOverwritten, `seed ${seed}: part ${partNumber} again`).toBe(
