@@ -4,7 +4,7 @@ import { type Context, Hono } from "hono";
 import type { Job } from "../copy/phase.ts";
 import { parseCopyRequest, resolveCopy } from "../copy/spec.ts";
 import type { Env } from "../env.ts";
-import { copyStatus, createCopy } from "./start.ts";
+import { fetchCopyStatus, createCopy } from "./start.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { idempotencyKey, readBody, readLimit, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
@@ -29,9 +29,11 @@ copyRoutes.post("/copies", async (call) => {
   switch (admission.kind) {
     case "new":
       await createCopy(mesh, admission.copy, call.env);
-      return accepted(admission.copy.id, await copyStatus(mesh, admission.copy.id));
+      return accepted(admission.copy.id, await fetchCopyStatus(mesh, admission.copy.id));
     case "known":
-      return accepted(admission.id, await copyStatus(mesh, admission.id), { "idempotency-replayed": "true" });
+      return accepted(admission.id, await fetchCopyStatus(mesh, admission.id), {
+        "idempotency-replayed": "true",
+      });
     case "busy":
       throw new Problem(
         409,

@@ -4,7 +4,7 @@
 
 import { type Context, Hono } from "hono";
 import type { Env } from "../env.ts";
-import { copyStatus, createStarted, syncStatus } from "./start.ts";
+import { fetchCopyStatus, createStarted, fetchSyncStatus } from "./start.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
 import type { Mesh } from "../mesh.ts";
@@ -45,7 +45,7 @@ scheduleRoutes.post("/schedules/:name/run", async (call) => {
   if (started !== null) {
     await createStarted(mesh, started, call.env);
     const { kind, id } = started;
-    const status = await (kind === "copy" ? copyStatus(mesh, id) : syncStatus(mesh, id));
+    const status = await (kind === "copy" ? fetchCopyStatus(mesh, id) : fetchSyncStatus(mesh, id));
     const location = kind === "copy" ? `/copies/${id}` : `/syncs/${id}`;
     return jsonResponse(status, 202, { location });
   }

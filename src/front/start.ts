@@ -26,7 +26,7 @@ export async function createCopy(mesh: Mesh, { id, spec, createdAtMs }: Admitted
  * The status that the client gets with the 202. A coordinator that cannot answer yet does not undo the
  * admission.
  */
-export async function copyStatus(mesh: Mesh, id: string): Promise<unknown> {
+export async function fetchCopyStatus(mesh: Mesh, id: string): Promise<unknown> {
   const response = await mesh.Coordinator.getByName(id).fetch(`https://coordinator/copies/${id}`);
   return response.ok ? await response.json() : { id, phase: "admitted" };
 }
@@ -56,7 +56,7 @@ export async function createSync(
 /**
  * The status that the client gets with the 202. A sync that cannot answer yet does not undo the admission.
  */
-export async function syncStatus(mesh: Mesh, id: string): Promise<unknown> {
+export async function fetchSyncStatus(mesh: Mesh, id: string): Promise<unknown> {
   const response = await mesh.Sync.getByName(id).fetch(`https://sync/syncs/${id}`);
   return response.ok ? await response.json() : { id, phase: "admitted" };
 }

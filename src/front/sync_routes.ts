@@ -3,7 +3,7 @@
 
 import { type Context, Hono } from "hono";
 import type { Env } from "../env.ts";
-import { createSync, syncStatus } from "./start.ts";
+import { createSync, fetchSyncStatus } from "./start.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { idempotencyKey, readBody, readLimit } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
@@ -30,9 +30,11 @@ syncRoutes.post("/syncs", async (call) => {
   switch (admission.kind) {
     case "new":
       await createSync(mesh, admission.sync, call.env);
-      return accepted(admission.sync.id, await syncStatus(mesh, admission.sync.id));
+      return accepted(admission.sync.id, await fetchSyncStatus(mesh, admission.sync.id));
     case "known":
-      return accepted(admission.id, await syncStatus(mesh, admission.id), { "idempotency-replayed": "true" });
+      return accepted(admission.id, await fetchSyncStatus(mesh, admission.id), {
+        "idempotency-replayed": "true",
+      });
     case "key_reused":
       throw new Problem(
         422,
