@@ -1,32 +1,31 @@
-// Makes one listing of many pages: what is asked for next, and whether a page may be believed. Pure.
+// Turns many pages into one listing: what to ask for next, and whether a page can be believed. Pure.
 //
 // Invariants:
-// - A listing ends or fails; it never goes on for ever. A store that says "truncated" must give a way on that
-//   is new: the token just sent, or a token or page seen before, is an error. Seen before is found by Brent's
-//   method: one landmark is kept and moved to page 1, 2, 4, 8, …, so a circle of any length is found with one
-//   token in memory.
-// - What is given lies in the range asked for: every key begins with the prefix and is in (afterKey,
-// untilKey].
-// - `order: "utf8"` says that all keys so far have ascended in UTF-8 byte order. Once a key has not, the
-//   listing is "unsorted" and stays so: what a caller concluded from the order before is void (merge.ts says
-//   how to do without). A key before `afterKey` is out of order as well: where a listing is begun anew or in
-//   the midst, nothing else shows it.
+// - A listing ends or fails. A store that says "truncated" must offer a new way to continue: the token just
+//   sent, or a token or page seen before, is an error. Brent's method finds repetition: one landmark is kept
+//   and moved to page 1, 2, 4, 8, …, so a circle of any length is found with one token in memory.
+// - What is returned lies in the range asked for: every key begins with the prefix and is in (afterKey,
+//   untilKey].
+// - `order: "utf8"` means that all keys so far ascended in UTF-8 byte order. At the first key that does not,
+//   the listing becomes "unsorted" and stays so, and everything that the caller concluded from the order is
+//   void (merge.ts says how to work without order). A key before `afterKey` is out of order too: where a
+//   listing starts in the middle, nothing else reveals it.
 
 import { compareKeys, laterKey } from "./key_order.ts";
 import type { ListedObject, ListingPage } from "../s3/listing_xml.ts";
 
 export type ListOrder = "utf8" | "unsorted";
 
-/** The keys of a prefix, or a part of them by key order: after `afterKey`, up to and including `untilKey`. */
+/** The keys of a prefix, or the part of them after `afterKey`, up to and including `untilKey`. */
 export interface ListRange {
   readonly bucket: string;
   readonly prefix: string;
-  /** Whole keys, with the prefix; null: from the first, to the last. */
+  /** Whole keys, including the prefix. Null: from the first key, or to the last. */
   readonly afterKey: string | null;
   readonly untilKey: string | null;
 }
 
-/** Where a listing stands between two pages. Plain data: survives in a database, as JSON. */
+/** The state of a listing between two pages. Plain data that can be stored as JSON. */
 export interface ListCursor {
   readonly api: "v2" | "v1";
   readonly position:
@@ -35,7 +34,7 @@ export interface ListCursor {
     /** V1's marker. */
     | { readonly kind: "after"; readonly key: string };
   readonly order: ListOrder;
-  /** The last key given (sorted: the greatest). */
+  /** The last key returned, which in a sorted listing is the greatest. */
   readonly lastKey: string | null;
   readonly pages: number;
   readonly landmark: {
@@ -47,7 +46,7 @@ export interface ListCursor {
 
 export interface ListPage {
   readonly objects: readonly ListedObject[];
-  /** Names under the prefix that hold further keys; only with a delimiter. */
+  /** Names under the prefix that contain further keys; only with a delimiter. */
   readonly commonPrefixes: readonly string[];
   /** Null: this was the last page. */
   readonly next: ListCursor | null;
@@ -68,7 +67,7 @@ export function startOfListing(order: ListOrder): ListCursor {
   };
 }
 
-/** What a page, asked for at `cursor`, means. */
+/** Interprets a page that was requested at `cursor`. */
 export function checkPage(range: ListRange, cursor: ListCursor, answer: ListingPage): CheckedPage {
   const { prefix } = range;
   const stray =
@@ -116,10 +115,7 @@ export function checkPage(range: ListRange, cursor: ListCursor, answer: ListingP
   return { kind: "page", page: { ...page, next } };
 }
 
-/**
- * Leaves out what was given before: stores whose marker is inclusive begin a page with the last key of the
- * one before.
- */
+/** Drops the key that was returned last: a store whose marker is inclusive starts a page with it. */
 function sortOut(
   cursor: ListCursor,
   objects: readonly ListedObject[],
@@ -136,8 +132,9 @@ function sortOut(
 }
 
 /**
- * Does a store that was asked for what comes after a key list a key before it? Then its order is another, and
- * it may keep others back. (One that took V2 for V1 has not understood where to begin.)
+ * Whether a store that was asked for keys after `afterKey` lists a key before it. Such a store uses another
+ * order and may hold back keys. (A store that takes V2 for V1 ignores where to start, so there this proves
+ * nothing.)
  */
 function beginsEarlier(
   { afterKey }: ListRange,
@@ -168,7 +165,7 @@ function wayOn(range: ListRange, cursor: ListCursor, answer: ListingPage, order:
     return refuse("the list is truncated and unsorted, without a marker to continue with");
   }
   const marker = answer.nextMarker ?? last;
-  // A store that does not know V2 does not know its start-after either, and has begun at the beginning.
+  // A store without V2 ignores start-after as well and has started at the first key.
   const key = order === "utf8" && marker !== null ? laterKey(marker, range.afterKey) : marker;
   if (key === null) return refuse("the list is truncated but empty, without a marker to continue with");
   const before = cursor.position.kind === "after" ? cursor.position.key : null;

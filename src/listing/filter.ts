@@ -1,11 +1,12 @@
 // Which keys of a prefix take part. Pure.
 //
-// Include and exclude patterns match the name, which is the key below the source prefix, from its first to
-// its last character. The order of precedence: what any `exclude` matches is out; if there are `include`
-// patterns, what none of them matches is out; size, age and storage class of the source object then narrow
-// further. Names are filtered on both sides, so an excluded object at the destination is neither compared nor
-// deleted; sizes, ages and classes are the source's alone, so an object that they keep out is not missing at
-// the source and its copy is not deleted either.
+// Include and exclude patterns match the whole name, which is the key without the source prefix. Precedence:
+// a name that any `exclude` matches is out. If there are `include` patterns, a name that none of them matches
+// is out. Size, age and storage class of the source object narrow further.
+//
+// Names are filtered on both sides, so an excluded object at the destination is neither compared nor deleted.
+// Size, age and class are checked at the source only. An object that they filter out still exists at the
+// source, so its copy is not deleted either.
 
 import { type Glob, matchesGlob } from "./glob.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
@@ -15,17 +16,17 @@ export interface Filter {
   readonly exclude: readonly Glob[];
   readonly minSizeBytes: number | null;
   readonly maxSizeBytes: number | null;
-  /** Changed at this time or later, and before that time. */
+  /** Last modified at or after the first time and before the second. */
   readonly modifiedFromMs: number | null;
   readonly modifiedBeforeMs: number | null;
-  /** Upper case; null: any. The store's standard class is STANDARD, also where a listing tells none. */
+  /** In upper case; null means any. The standard class is STANDARD, even where a listing does not name it. */
   readonly storageClasses: readonly string[] | null;
 }
 
 type FilterReason =
   "excluded" | "not_included" | "too_small" | "too_large" | "too_old" | "too_new" | "storage_class";
 
-/** Why a name takes no part, or null when it does. */
+/** Why a name takes no part, or null if it does. */
 export function filterName(filter: Filter, name: string): "excluded" | "not_included" | null {
   if (filter.exclude.some((glob) => matchesGlob(glob, name))) return "excluded";
   if (filter.include.length === 0 || filter.include.some((glob) => matchesGlob(glob, name))) return null;
@@ -33,7 +34,7 @@ export function filterName(filter: Filter, name: string): "excluded" | "not_incl
 }
 
 /**
- * Why an object of the source takes no part, or null when it does. An unknown time is neither too old nor too
+ * Why an object of the source takes no part, or null if it does. An unknown time is neither too old nor too
  * new.
  */
 export function filterObject(filter: Filter, name: string, source: ListedObject): FilterReason | null {

@@ -1,19 +1,21 @@
 // Glob patterns for keys. Pure.
 //
-//   *       any characters but "/", also none       [abc] [a-z]  one of these characters, never "/"
-//   **      any characters, also "/"                [!abc]       one character but these, never "/"
-//   **/     any number of whole levels, also none   {a,b/*}      either pattern; may be nested, and empty
+//   *       any characters but "/", or none         [abc] [a-z]  one of these characters, never "/"
+//   **      any characters, including "/", or none  [!abc]       one character but these, never "/"
+//   **/     any number of whole levels, or none     {a,b/*}      either pattern; may be nested or empty
 //   ?       one character but "/"
 //
-// Everything else is itself, the backslash, leading dots, line breaks and doubled slashes too: a key is not a
-// file path, which is why no glob library does here (picomatch and minimatch read "\" as an escape, let no
-// "." match a line break and refuse ".." levels). A special character as itself stands in brackets: `[*]`,
-// `[{]`, `[[]`. A pattern matches the whole text, with case. A character is a Unicode code point.
+// Every other character is literal, including the backslash, leading dots, line breaks and doubled slashes. A
+// special character is made literal by brackets: `[*]`, `[{]`, `[[]`. A pattern matches the whole text and is
+// case-sensitive. A character is a Unicode code point.
 //
-// Invariant: matching needs time in proportion to pattern × text at worst for each alternative, no pattern
-// hangs. That is why no regular expression is made of it. A star that fails later is widened by one
-// character, and of several only the last one: an earlier one that took more would leave less for the same
-// rest. "**" counts apart, since "*" stops at "/".
+// A key is not a file path, which is why no glob library fits: picomatch and minimatch read "\" as an escape,
+// let no "." match a line break and refuse ".." levels.
+//
+// Invariant: matching one alternative takes time proportional to pattern × text at worst, so no pattern
+// hangs. That is why patterns are not turned into regular expressions. When a match fails after a star, only
+// the last star takes one more character: an earlier star that took more would leave less text for the same
+// rest. "**" is tracked separately, since "*" stops at "/".
 
 type Token =
   | { readonly kind: "text"; readonly text: string }
@@ -27,7 +29,7 @@ type Token =
   | { readonly kind: "stars" }
   | { readonly kind: "levels" };
 
-/** A compiled pattern: its text, and one row of tokens for each way to choose in its braces. */
+/** A compiled pattern: its text, and one row of tokens for each choice of alternatives in its braces. */
 export interface Glob {
   readonly text: string;
   readonly alternatives: readonly (readonly Token[])[];
@@ -35,7 +37,7 @@ export interface Glob {
 
 type CompiledGlob =
   | { readonly ok: true; readonly glob: Glob }
-  /** @property position of the offending character, from 1 */
+  /** @property position of the offending character, counted from 1 */
   | { readonly ok: false; readonly position: number; readonly message: string };
 
 export const MAX_GLOB_LENGTH = 1024;
@@ -65,14 +67,14 @@ export function compileGlob(text: string): CompiledGlob {
   }
 }
 
-/** Does a pattern match the whole of a text? */
+/** Whether a pattern matches the whole text. */
 export function matchesGlob({ alternatives }: Glob, text: string): boolean {
   return alternatives.some((tokens) => matchesRow(tokens, text));
 }
 
 // --- Reading ------------------------------------------------------------------------------------
 
-/** While braces are expanded, stars stand as they are written: "{*,a}*" may make a "**" that nobody wrote. */
+/** While braces are expanded, stars stay as written: "{*,a}*" can yield a "**" that nobody wrote. */
 type Piece = Token | { readonly kind: "level_stars"; readonly slash: boolean };
 
 class Parser {
@@ -83,7 +85,7 @@ class Parser {
     this.#text = text;
   }
 
-  /** Up to the end of the text or, within braces, up to the "," or "}" that ends the alternative. */
+  /** Parses up to the end of the text or, within braces, up to the "," or "}" that ends the alternative. */
   alternatives(isInBraces: boolean): Piece[][] {
     let rows: Piece[][] = [[]];
     while (this.#at < this.#text.length) {
@@ -167,7 +169,7 @@ class Parser {
   }
 }
 
-/** Joins the text, and reads "**" + "/" as levels where it stands at the beginning of one. */
+/** Joins adjacent text, and reads "**" + "/" as levels where it starts one. */
 function finishRow(pieces: readonly Piece[]): Token[] {
   const tokens: Token[] = [];
   const addText = (text: string) => {
@@ -233,7 +235,7 @@ function matchesRow(tokens: readonly Token[], text: string): boolean {
   }
 }
 
-/** Where the text goes on after a token that has one width, or -1 when it does not match. */
+/** Where the text continues after a token of fixed width, or -1 if the token does not match. */
 function stepOver(token: Token, text: string, at: number): number {
   if (token.kind === "text") return text.startsWith(token.text, at) ? at + token.text.length : -1;
   const code = text.codePointAt(at);

@@ -1,14 +1,15 @@
-// The order in which S3 lists keys: by the bytes of their UTF-8 form. Pure.
+// The order in which S3 lists keys: by their UTF-8 bytes. Pure.
 //
-// JavaScript's `<` compares UTF-16 units, which is another order from U+E000 on: "😀" (D83D DE00) is below "Ｚ"
-// (FF3A) there and above it in UTF-8. A merge of two listings that compares with `<` goes out of step at such
-// a key and takes keys for missing that both sides have. Nothing is encoded here: a surrogate pair only has
-// to rank above every other unit, since it stands for a code point of four bytes.
+// JavaScript's `<` compares UTF-16 units, which is a different order from U+E000 on: there "😀" (D83D DE00) is
+// before "Ｚ" (FF3A), in UTF-8 after it. A merge of two listings that compares with `<` gets out of step at
+// such a key and takes keys for missing that both sides have. Nothing needs to be encoded: a surrogate pair
+// stands for a code point of four bytes, so it only has to rank above every other unit.
 //
 // Invariant: a total order. Lone surrogates have no UTF-8 form and rank as U+FFFD, which every encoder puts
-// in their place; strings that differ only so are ordered by their units, so that 0 means the same string.
+// in their place. Strings that differ only in them are ordered by their units, so that 0 means the same
+// string.
 
-/** Negative when `a` is listed before `b`, 0 when they are the same key. */
+/** Negative if `a` is listed before `b`, 0 if they are the same key. */
 export function compareKeys(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   let tie = 0;
@@ -23,7 +24,7 @@ export function compareKeys(a: string, b: string): number {
   return a.length - b.length || tie;
 }
 
-/** Of two keys the one that is listed later; null is before every key. */
+/** The key that is listed later. Null comes before every key. */
 export function laterKey(a: string | null, b: string | null): string | null {
   if (a === null || b === null) return a ?? b;
   return compareKeys(a, b) > 0 ? a : b;

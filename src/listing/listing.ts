@@ -1,19 +1,18 @@
-// Lists the keys of a prefix, one page per call, at stores of every dialect.
+// Lists the keys of a prefix, one page per call, on stores of every dialect.
 //
 //   for (let cursor: ListCursor | null = null; ; cursor = page.next) {
-//     const page = await listPage(s3, { bucket, prefix, afterKey: null, untilKey: null }, cursor);
-//     …page.objects…
-//     if (page.next === null) break; // the one and only sign of a complete listing
+//  const page = await listPage(s3, { bucket, prefix, afterKey: null, untilKey: null }, cursor);
+// …page.objects… if (page.next === null) break; // the only sign of a complete listing
 //   }
 //
-// What it needs: a Store and a User-Agent. It holds nothing but which endpoints have no ListObjectsV2; the
-// cursor is plain data that the caller keeps, so a listing goes on after the death of whoever made it. Tokens
-// can expire. Where pages come in order (`order: "utf8"`), a listing can instead be begun anew after any key,
-// by `afterKey`.
+// What it needs: a Store and a User-Agent. Its only state is which endpoints lack ListObjectsV2. The cursor
+// is plain data that the caller keeps, so a listing continues after the caller dies. Tokens can expire. Where
+// pages come in order (`order: "utf8"`), a listing can instead start again after any key, by `afterKey`.
 //
-// Invariants: every key that the store gives in (afterKey, untilKey] under the prefix is given once,
-// directory markers (`abc/`, with or without bytes) as any other; a page that cannot be believed (cursor.ts
-// says which) is an S3Error `bad_answer`, so that who deletes what is missing never sees a listing end early.
+// Invariants: every key under the prefix that the store lists in (afterKey, untilKey] is returned once.
+// Directory markers (`abc/`, with or without bytes) are keys like any other. A page that cannot be believed
+// (cursor.ts) is an S3Error `bad_answer`, so a caller that deletes what is missing never takes a broken
+// listing for a complete one.
 
 import {
   type ListCursor,
@@ -30,20 +29,20 @@ import type { ListingPage } from "../s3/listing_xml.ts";
 import type { S3 } from "../s3/request.ts";
 import type { Store } from "../store/stores.ts";
 
-// Endpoints that have only V1; forgetting it costs one more refusal.
+// Endpoints that have only V1. Losing this costs one more refused request.
 const withoutV2 = new Set<string>();
 
 /**
- * What is known before the first page. Storj and AWS's directory buckets list in no order
- * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html, 2026-11); any other
- * store is believed until it shows otherwise. A range of keys must not be asked for where it is "unsorted".
+ * The order assumed before the first page. Storj and AWS's directory buckets list in no order
+ * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html, 2026-11). Any other
+ * store is trusted until it shows otherwise. Do not ask for a range of keys where this is "unsorted".
  */
 export function expectedOrder(store: Store, bucket: string): ListOrder {
   return store.provider === "storj" || bucket.endsWith("--x-s3") ? "unsorted" : "utf8";
 }
 
 /**
- * The page at `cursor`, or the first when that is null.
+ * The page at `cursor`; null is the first page.
  *
  * @throws {S3Error}
  */
@@ -65,10 +64,10 @@ export async function listPage(
 }
 
 /**
- * The first key of a range, or null when it is empty. One request at a store that keeps order.
+ * The first key of a range, or null if it is empty. Takes one request on a store that sorts.
  *
- * @throws {S3Error} also of a store that does not begin where it is asked to: it would have to be listed up
- * to there
+ * @throws {S3Error} also if the store does not start where it is asked to: it would have to list everything
+ * before
  */
 export async function firstKey(s3: S3, range: ListRange): Promise<string | null> {
   let cursor: ListCursor | null = null;
@@ -89,10 +88,10 @@ export async function firstKey(s3: S3, range: ListRange): Promise<string | null>
   );
 }
 
-/** Two, since some stores begin with the very key after which they are asked to. */
+/** Two, since some stores start with the very key to start after. */
 const FIRST_KEY_PAGE_KEYS = 2;
 
-/** Pages may be empty; and a store without V2 begins at the beginning once. */
+/** Pages may be empty, and a store without V2 starts at the first key once. */
 const FIRST_KEY_PAGES = 3;
 
 async function askPage(
@@ -111,7 +110,7 @@ async function askPage(
       return { api: "v2", answer: await listObjectsV2(s3, bucket, { ...page, after }) };
     } catch (error) {
       if (!(error instanceof S3Error) || !mayLackV2(error)) throw error;
-      // Is it the operation that this store does not take? If V1 is refused too, the first refusal says more.
+      // Perhaps the store lacks only V2. If V1 is refused too, the first refusal is the better reason.
       const answer = await listObjects(s3, bucket, { ...page, after }).catch((second: unknown) => {
         throw second instanceof S3Error && mayLackV2(second) ? error : second;
       });
@@ -122,9 +121,7 @@ async function askPage(
   return { api: "v1", answer: await listObjects(s3, bucket, { ...page, after }) };
 }
 
-/**
- * Keys below the prefix need no asking for; what a store without order makes of `start-after` nobody knows.
- */
+/** Keys before the prefix need no start-after. What a store without order does with it is unknown. */
 function startAfter({ prefix, afterKey }: ListRange, order: ListOrder): string | undefined {
   if (afterKey === null || order === "unsorted" || compareKeys(afterKey, prefix) < 0) return undefined;
   return afterKey;

@@ -1,17 +1,17 @@
 // Pairs the objects of two prefixes by name, from pages of both listings. Pure.
 //
-// With order. Both stores list in UTF-8 byte order, so two cursors walk side by side and a name that one side
-// has passed is known to be missing there. Nothing is remembered but the last name that was paired
-// (`pairedUntil`): to go on after a death, list both sides anew with `afterKey = prefix + pairedUntil`.
+// With order. If both stores list in UTF-8 byte order, two cursors advance side by side, and a name that one
+// side has passed is known to be missing there. The only state is the last name paired (`pairedUntil`): after
+// a death, list both sides again with `afterKey = prefix + pairedUntil`.
 //
-// Without order. At least one store lists in an order of its own (listing.ts says so before or in the midst
-// of it). Then a merge would take keys for missing that are there, so none is made: the source is listed in
-// its order, and each name is looked up at the destination by HEAD; who deletes lists the destination
-// afterwards and looks each name up at the source. It costs a HEAD for each key instead of a page for a
-// thousand, needs no memory, and works for any number of keys; sorting a listing first would need all of its
-// keys at once. A merge under way when a side turns out to be unsorted is void from its beginning: start
-// again this way. What was copied by then compares as equal, and nothing was deleted, since that waits for
-// both listings to end.
+// Without order. If either store lists in an order of its own (listing.ts reports it before or during the
+// listing), a merge would take keys for missing that exist. So the source is listed in its order, and each
+// name is looked up at the destination by HEAD. To delete, the destination is listed afterwards and each name
+// is looked up at the source. That costs a HEAD per key instead of a page per thousand keys, but needs no
+// memory and works for any number of keys; sorting a listing first would need all of its keys at once.
+//
+// A merge in progress when a side turns out to be unsorted is void: start again without order. What it copied
+// compares as equal then, and nothing was deleted, since deletes wait until both listings have ended.
 //
 // Invariant: over a whole merge each name of either side is in exactly one pair, in ascending order.
 
@@ -20,7 +20,7 @@ import { compareKeys } from "./key_order.ts";
 import { nameOf } from "./prefix.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 
-/** One name; null: that side has no such object. */
+/** One name. Null: that side has no such object. */
 export type Pair =
   | { readonly name: string; readonly source: ListedObject; readonly destination: ListedObject | null }
   | { readonly name: string; readonly source: null; readonly destination: ListedObject };
@@ -31,7 +31,7 @@ export function pairingOf(source: ListOrder, destination: ListOrder): Pairing {
   return source === "utf8" && destination === "utf8" ? "merge" : "lookup";
 }
 
-/** What has been listed of one side and not been paired yet. */
+/** Objects of one side that are listed and not paired yet. */
 interface MergeSide {
   readonly prefix: string;
   readonly objects: readonly ListedObject[];
@@ -41,20 +41,22 @@ interface MergeSide {
 
 interface Merged {
   readonly pairs: readonly Pair[];
-  /** What is left of each side; pages to come are put behind it. */
+  /** What is left of each side. The caller appends later pages to it. */
   readonly source: readonly ListedObject[];
   readonly destination: readonly ListedObject[];
-  /** The last name that is paired for good, or null when it is none yet. */
+  /** The last name that is finally paired, or null if there is none yet. */
   readonly pairedUntil: string | null;
-  /** Whose next page is needed to go on. `limit`: enough pairs. `nothing`: the merge has come to its end. */
+  /**
+   * The side whose next page is needed. `limit`: there are enough pairs. `nothing`: the merge is complete.
+   */
   readonly needs: "source" | "destination" | "limit" | "nothing";
 }
 
 /**
- * Pairs as far as the pages reach: as soon as a side that goes on has nothing left, the next name could be
- * there.
+ * Pairs as far as the pages reach. It stops when an incomplete side has nothing left, because its next page
+ * could contain the next name.
  *
- * @param pairedUntil from the call before
+ * @param pairedUntil from the previous call
  */
 export function mergePages(
   source: MergeSide,
@@ -93,7 +95,7 @@ export function mergePages(
   };
 }
 
-/** An object that was looked up, as a listing would tell of it. @param headers of its HEAD */
+/** An object that was looked up, in the form of a listed one. @param headers of its HEAD */
 export function listedOfHead(key: string, headers: Headers): ListedObject {
   const lastModifiedMs = Date.parse(headers.get("last-modified") ?? "");
   return {

@@ -1,9 +1,9 @@
-// Prefixes: what a key is called at the other side, and which pairs of prefixes may not be copied onto each
-// other. Pure.
+// Prefixes: the name that a key gets at the other side, and which pairs of prefixes may not be copied onto
+// each other. Pure.
 //
-// A prefix is a string, not a folder. The name of a key is what is left when the source prefix is cut off,
-// and the destination key is the destination prefix with that name behind it: no slash is added, removed or
-// doubled.
+// A prefix is a string, not a folder. The name of a key is what remains without the source prefix, and the
+// destination key is the destination prefix followed by that name. No slash is added, removed or doubled.
+//
 //   `logs/` → `old/`   copies `logs/a` to `old/a`, and `logs/` itself to `old/`
 //   `logs`  → `old`    copies `logs/a` to `old/a`, and `logs-2/b` to `old-2/b`
 //   `logs`  → `old/`   copies `logs/a` to `old//a`
@@ -11,7 +11,10 @@
 import { MAX_KEY_BYTES } from "../s3/url.ts";
 import type { PrefixRef } from "../store/address.ts";
 
-/** A key below its prefix. @throws {RangeError} when it is not there, which a checked listing never gives */
+/**
+ * The key without its prefix. @throws {RangeError} if it does not begin with it; in a checked listing every
+ * key does
+ */
 export function nameOf(key: string, prefix: string): string {
   if (key.startsWith(prefix)) return key.slice(prefix.length);
   throw new RangeError(`The key ${JSON.stringify(key)} does not begin with ${JSON.stringify(prefix)}`);
@@ -21,7 +24,9 @@ type DestinationKey =
   | { readonly ok: true; readonly key: string }
   | { readonly ok: false; readonly code: "key_too_long" | "empty_key"; readonly message: string };
 
-/** Where a name goes. What no object can be called is found here, before anything is sent. */
+/**
+ * The key of a name at the destination. A key that no object can have is found here, before anything is sent.
+ */
 export function destinationKey(
   prefix: string,
   name: string,
@@ -43,7 +48,7 @@ export function destinationKey(
 /**
  * Why two prefixes may not be copied onto each other, or null.
  *
- * @param isSameBucket whether both are one bucket of one service, however the stores are called
+ * @param isSameBucket both are one bucket of one service, whatever the stores are called
  */
 export function overlapOf(
   source: PrefixRef,

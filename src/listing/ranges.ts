@@ -1,45 +1,43 @@
 // Cuts a prefix into ranges of names that can be listed at the same time. For stores that list in UTF-8 byte
 // order.
 //
-// A range is (afterName, untilName], and a cut at a name M makes (afterName, M] and (M, untilName] of it.
-// Whatever M is, every name is in exactly one of the two, so a badly chosen M costs balance and never a key.
-// Good names to cut at cannot be computed, since keys cluster: they are found by asking the store for the
-// first name in a range, which costs one request for one key (`firstKey()` of listing.ts). That takes some 6
-// to 20 such requests for a cut.
+// A range is (afterName, untilName], and a cut at a name M turns it into (afterName, M] and (M, untilName].
+// Whatever M is, every name is in exactly one of the two: a badly chosen M costs balance, never a key. Good
+// cuts cannot be computed, since keys cluster. They are found by asking the store for the first name in a
+// range, which costs one request for one key (`firstKey()` in listing.ts). A cut takes 6 to 20 such requests.
 //
-// A cut is a name that is there. So who lists up to it can tell whether the listing has come to it, or has
-// passed it unseen; walk.ts says what for.
+// A cut is a name that exists. So the listing up to it can tell whether it has reached the name or passed it
+// without seeing it. walk.ts says why that matters.
 //
-// Pure but for the `firstNameIn` that it is handed.
+// Pure but for the `firstNameIn` passed in.
 
 import { compareKeys } from "./key_order.ts";
 import { MAX_KEY_BYTES } from "../s3/url.ts";
 
-/** Names are keys below the prefix. Null: from the first, to the last. */
+/** Names are keys without the prefix. Null: from the first name, or to the last. */
 export interface NameRange {
   readonly afterName: string | null;
   readonly untilName: string | null;
 }
 
-/** The first name in a range, or null when it is empty. */
+/** The first name in a range, or null if it is empty. */
 export type FirstNameIn = (range: NameRange) => Promise<string | null>;
 
 export const ALL_NAMES: NameRange = { afterName: null, untilName: null };
 
 /**
- * Behind every name that begins with what stands before it, as far as names are sane; if not, balance
- * suffers.
+ * `text + TOP` sorts after every name that begins with `text`. A name that contains TOP itself only costs
+ * balance.
  */
 const TOP = "\u{10FFFF}";
 
 /**
- * A name of the range at which it falls into two parts; null: there is none, or it would be too long to ask
- * for.
+ * A name that splits the range in two. Null: there is none, or it would be too long to ask for.
  *
- * First the longest beginning that all names of the range share, then the characters that follow it: the cut
- * goes through their middle.
+ * It first finds the longest beginning that all names of the range share, then cuts through the middle of the
+ * characters that follow it.
  *
- * @param maxNameBytes how long a name may be for the store to take prefix and name as a `start-after`
+ * @param maxNameBytes the longest name that the store accepts, with the prefix, as a `start-after`
  */
 export async function findCut(
   range: NameRange,
@@ -52,7 +50,7 @@ export async function findCut(
   };
   let first = await firstBehind(range.afterName);
   if (first === null) return null;
-  // A name that is the beginning of all the others shows nothing of where they part.
+  // A name with which all the others begin does not show where they differ.
   if (byteLength(first + TOP) <= maxNameBytes && (await firstBehind(first + TOP)) === null) {
     first = await firstBehind(first);
     if (first === null) return null;
@@ -82,7 +80,7 @@ export async function findCut(
   const beyondAscii = low > high ? null : await firstBehind(behindCharacter(high));
   if (low > high || beyondAscii !== null) high = 0x10ffff;
   if (beyondAscii !== null) low = codeAt(beyondAscii, beginning) ?? low;
-  // `low` occurs, nothing is above `high`; the last character need not be known closer than this.
+  // `low` occurs and nothing is above `high`. The last character need not be known more exactly than this.
   while (high - low > (high - lowest) / 4) {
     const middle = Math.floor((low + high) / 2);
     const other = await firstBehind(behindCharacter(middle));
@@ -95,8 +93,8 @@ export async function findCut(
 /**
  * The two halves of what is left of a range.
  *
- * @param range from the last name that has been taken on
- * @returns null when the range has passed the cut by now
+ * @param range from the last name that was returned
+ * @returns null if the range has already passed the cut
  */
 export function cutAt(range: NameRange, cut: string): readonly [NameRange, NameRange] | null {
   const { afterName, untilName } = range;
@@ -108,12 +106,12 @@ export function cutAt(range: NameRange, cut: string): readonly [NameRange, NameR
   ];
 }
 
-/** The character that follows the shared beginning. */
+/** The character after the shared beginning. */
 function codeAt(name: string, beginning: string): number | null {
   return name.startsWith(beginning) ? (name.codePointAt(beginning.length) ?? null) : null;
 }
 
-/** A character that has a UTF-8 form: the surrogates have none, and U+D7FF stands before all of them. */
+/** A character that has a UTF-8 form. Surrogates have none; U+D7FF is before all of them. */
 function scalar(code: number): string {
   return String.fromCodePoint(code >= 0xd800 && code <= 0xdfff ? 0xd7ff : code);
 }

@@ -1,12 +1,12 @@
-// One range of names of a sync, listed on both sides and merged: a page of pairs at a time.
+// One range of names of a sync, listed on both sides and merged, one page of pairs at a time.
 //
-// What it needs: both stores, and permits to ask them, since all tracks of a walk share the connections of
-// one event. What is listed and not given is in memory only; `range` says what has not been given, and from
-// there any other track can go on.
+// What it needs: both stores, and permits for requests, since all tracks of a walk share the connections of
+// one event. Names that are listed and not returned yet are in memory only. `range` is what is left to
+// return, and any other track can continue from it.
 //
-// Invariants: give() hands out each name of the range that either side has once, in ascending order, and says
-// that the track is at its end only when both sides have been listed to their ends or past the end of the
-// range. One page of each side is fetched ahead, no more.
+// Invariants: give() returns each name of the range that either side has once, in ascending order. It says
+// that the track has ended only when both sides were listed to their ends or past the end of the range. One
+// page per side is fetched ahead, no more.
 
 import type { ListPage } from "./cursor.ts";
 import { compareKeys } from "./key_order.ts";
@@ -16,12 +16,12 @@ import type { NameRange } from "./ranges.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import type { S3 } from "../s3/request.ts";
 
-/** What a track has not given yet. Plain data. */
+/** What a track has not returned yet. Plain data. */
 export interface TrackRange extends NameRange {
   /**
-   * The last name that the source has shown up to `afterName`, which may be the destination's alone. The
-   * source's listing goes on there: where a store without order would go on after a key that it has not got,
-   * nobody knows.
+   * The last name up to `afterName` that the source has listed; `afterName` itself may exist at the
+   * destination only. The source's listing continues here, because nobody knows where a store without order
+   * would continue after a key that it does not have.
    */
   readonly sourceAfter: string | null;
 }
@@ -32,7 +32,7 @@ interface TrackSide {
   readonly prefix: string;
 }
 
-/** Lets so many requests be under way at once; the others wait for a permit. */
+/** Limits the requests in flight; the others wait for a permit. */
 export class Permits {
   #free: number;
   readonly #queue: (() => void)[] = [];
@@ -41,7 +41,7 @@ export class Permits {
     this.#free = count;
   }
 
-  /** From now on one more. */
+  /** Allows one more from now on. */
   add(): void {
     this.#free += 1;
     this.#queue.shift()?.();
@@ -63,12 +63,12 @@ type Given =
       readonly kind: "pairs";
       readonly pairs: readonly Pair[];
       /**
-       * Null: the range goes on. `passed`: the source's listing went past the end of the range without
-       * showing it.
+       * Null: the range continues. `passed`: the source's listing went past the end of the range without
+       * listing it.
        */
       readonly end: null | "seen" | "passed";
     }
-  /** The store of this side keeps no order, so nothing that was merged here may be believed. */
+  /** The store of this side does not sort, so nothing that was merged here can be believed. */
   | { readonly kind: "unsorted"; readonly side: "source" | "destination" };
 
 export class Track {
@@ -76,13 +76,13 @@ export class Track {
   readonly #destination: Side;
   readonly #mostPairs: number;
   #range: TrackRange;
-  /** The source has shown the name at which the range ends. */
+  /** The source has listed the name at which the range ends. */
   #isEndSeen = false;
-  /** The last name that is merged; beyond `range.afterName` by what is not given yet. */
+  /** The last name merged. Beyond `range.afterName` by what is not returned yet. */
   #pairedUntil: string | null;
   #next: Promise<Merging> | null = null;
 
-  /** @param mostPairs of one page of decisions */
+  /** @param mostPairs in one page of decisions */
   constructor(
     range: TrackRange,
     source: TrackSide,
@@ -96,17 +96,17 @@ export class Track {
     this.#destination = new Side(destination, range, range.afterName, permits);
   }
 
-  /** What has not been given. */
+  /** What is left to return. */
   get range(): TrackRange {
     return this.#range;
   }
 
-  /** Pages of the source that it took since it was made or cut. */
+  /** Pages that the source's listing took since the track was created or cut. */
   get sourcePages(): number {
     return this.#source.pages;
   }
 
-  /** It cannot be cut at present: its pages count from here. */
+  /** The track cannot be cut now: its pages are counted from here. */
   rest(): void {
     this.#source.pages = 0;
   }
@@ -115,18 +115,18 @@ export class Track {
     return !this.#source.isComplete;
   }
 
-  /** Listings that it keeps going: none, one or two. */
+  /** How many listings it keeps running: 0, 1 or 2. */
   get openListings(): number {
     return Number(!this.#source.isComplete) + Number(!this.#destination.isComplete);
   }
 
-  /** Resolves when give() has something; rejects with what a listing met. */
+  /** Resolves when give() has something; rejects with the error of a listing. */
   async ready(): Promise<this> {
     await (this.#next ??= this.#merge());
     return this;
   }
 
-  /** Hands out what is ready and moves on. @throws {S3Error} */
+  /** Returns what is ready and moves on. @throws {S3Error} */
   async give(): Promise<Given> {
     const merging = await (this.#next ??= this.#merge());
     this.#next = null;
@@ -147,7 +147,7 @@ export class Track {
   }
 
   /**
-   * Makes a name of the range its end: what lies beyond it is another track's, also what is listed here
+   * Makes a name of the range its end. What lies beyond belongs to another track, even if it is listed here
    * already.
    */
   endAt(untilName: string): void {
@@ -169,7 +169,7 @@ export class Track {
       pairs.push(...merged.pairs);
       this.#pairedUntil = merged.pairedUntil;
       if (merged.needs === "nothing") return { kind: "pairs", pairs, isEnd: true };
-      // Enough for a page; and what is paired is kept before the next page of a listing is waited for.
+      // Enough for a page. What is paired is returned rather than held while the next page is fetched.
       if (merged.needs === "limit" || pairs.length >= this.#mostPairs / 2)
         return { kind: "pairs", pairs, isEnd: false };
       const [needed, other] = merged.needs === "source" ? [source, destination] : [destination, source];
@@ -191,18 +191,18 @@ function untilNameOf(pairs: readonly Pair[], untilName: string | null): readonly
   return pairs.filter(({ name }) => compareKeys(name, untilName) <= 0);
 }
 
-/** One listing under way: what is listed and not paired, and the page after it, which is being fetched. */
+/** One listing in progress: what is listed and not paired, and the next page, which is being fetched. */
 class Side {
   readonly prefix: string;
   readonly #s3: S3;
   readonly #range: Parameters<typeof listPage>[1];
   readonly #permits: Permits;
-  /** What was given of this side lies up to here. */
+  /** This side was returned up to here. */
   readonly #givenUntil: string | null;
   #untilKey: string | null = null;
   objects: readonly ListedObject[] = [];
   pages = 0;
-  /** No page follows that could hold a key of the range. */
+  /** No further page can contain a key of the range. */
   isComplete = false;
   /** The store has no further key at all. */
   isWhole = false;
@@ -210,7 +210,7 @@ class Side {
   isBegun = false;
   #ahead: Promise<ListPage> | null = null;
 
-  /** @param startAfter where the listing begins, at `afterName` or before it */
+  /** @param startAfter where the listing starts: at `afterName` or before it */
   constructor(
     { s3, bucket, prefix }: TrackSide,
     { afterName, untilName }: NameRange,
@@ -222,7 +222,7 @@ class Side {
     this.#s3 = s3;
     this.#permits = permits;
     this.#givenUntil = keyOf(afterName);
-    // Where the range ends is looked after here: it may come to end earlier.
+    // The end of the range is checked here, because it may move closer.
     this.#untilKey = keyOf(untilName);
     this.#range = { bucket, prefix, afterKey: keyOf(startAfter), untilKey: null };
   }
@@ -233,7 +233,7 @@ class Side {
     this.#clip();
   }
 
-  /** Puts the next page behind what is there. @throws {S3Error} */
+  /** Appends the next page. @throws {S3Error} */
   async more(): Promise<void> {
     this.isBegun = true;
     const page = await (this.#ahead ?? this.#fetch(null));
@@ -255,7 +255,7 @@ class Side {
     return await this.#permits.take(async () => await listPage(this.#s3, this.#range, cursor));
   }
 
-  /** A listing in order has shown all of the range when it shows a key at its end or beyond. */
+  /** A sorted listing is past the range when it lists a key at its end or beyond. */
   #clip(): void {
     const untilKey = this.#untilKey;
     const last = this.objects.at(-1);

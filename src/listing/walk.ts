@@ -1,19 +1,22 @@
-// Walks both sides of a sync to their ends, a page of decisions at a time, from a cursor that survives any
+// Walks both sides of a sync to their ends, one page of decisions at a time, from a cursor that survives any
 // death.
 //
-// What it needs: both stores. Where both list in UTF-8 byte order the two listings are merged. A large prefix
-// is cut into ranges of names that are listed and merged at the same time, since a store takes as long for a
-// page of a million keys as for a page of a thousand. The cursor is what is left of each range: to go on,
-// both sides are listed anew from there, so no token is kept that could expire. Where a store keeps no order,
-// the source alone is listed and each of its keys is looked up later, when its turn comes; if keys are to be
-// deleted, the destination is listed afterwards and each of its keys looked up at the source.
+// What it needs: both stores. Where both list in UTF-8 byte order, the two listings are merged. A large
+// prefix is cut into ranges of names that are listed and merged concurrently. Pages of one listing come one
+// after the other, and a page takes as long in a prefix of a million keys as in one of a thousand. The cursor
+// is what is left of each range. To continue, both sides are listed again from there, so it contains no token
+// that could expire.
 //
-// Invariants: `cursor: null` comes only after both sides were listed to their ends without an error. The
-// ranges of a cursor and what was given before are all names, each once. A store that shows in mid-walk that
-// it keeps no order ends the walk: what the merge has taken for missing may be there. To a listing in one go
-// an inversion shows that; among ranges it could hide at a cut. So a cut is a key of the source, and the
-// range before it must end with that very key: then the ranges in a row are the listing in one go, in the
-// store's own order.
+// Where a store does not sort, only the source is listed, and each of its keys is looked up later, when it is
+// copied. To delete, the destination is listed afterwards and each of its keys is looked up at the source.
+//
+// Invariants:
+// - `cursor: null` comes only after both sides were listed to their ends without an error.
+// - The ranges of a cursor and the names returned before are all names, each once.
+// - A store that turns out not to sort ends the walk, because what the merge took for missing may exist. In
+//   one listing an inversion reveals that. Among ranges it could hide at a cut. So a cut is a key of the
+//   source, and the range before it must end with that very key: then the ranges in a row are the one
+//   listing, in the store's own order.
 
 import type { ListCursor } from "./cursor.ts";
 import { expectedOrder, firstKey, listPage } from "./listing.ts";
@@ -31,14 +34,14 @@ import type { PrefixRef } from "../store/address.ts";
 /** How far both sides are decided. Plain data. */
 export type Cursor =
   | { readonly kind: "start" }
-  /** What is left, in any order. */
+  /** The ranges that are left, in any order. */
   | { readonly kind: "merge"; readonly ranges: readonly TrackRange[] }
   | { readonly kind: "lookup"; readonly list: ListCursor }
   | { readonly kind: "extras"; readonly list: ListCursor | null };
 
 export const FIRST_CURSOR: Cursor = { kind: "start" };
 
-/** One name. `unlisted`: whether the destination has it is not known. Null: that side has not got it. */
+/** One name. `unlisted`: it is not known whether the destination has it. Null: that side does not have it. */
 export type Found =
   | {
       readonly name: string;
@@ -49,37 +52,37 @@ export type Found =
 
 export interface WalkPage {
   readonly pairs: readonly Found[];
-  /** Objects of the destination that the source has as well and that were counted there. */
+  /** Objects of the destination that the source has too. They were counted when the source was listed. */
   readonly known: readonly ListedObject[];
   readonly cursor: Cursor | null;
 }
 
-/** HEADs at once: an event has six connections. */
+/** Concurrent HEADs: an event has six connections. */
 const LOOKUPS = 4;
 
 export interface WalkLimits {
-  /** Pairs of one page of decisions. */
+  /** Pairs in one page of decisions. */
   readonly mostPairs: number;
-  /** Listings under way at once, at the most and to begin with. */
+  /** Concurrent listings: at most, and at the start. */
   readonly mostRequests: number;
   readonly firstRequests: number;
-  /** With every so many pages that came, one more may be under way. */
+  /** After this many pages one more listing may run. */
   readonly pagesPerRequest: number;
-  /** A range is cut when the source has given so many pages of it. */
+  /** A range is cut after this many pages of the source. */
   readonly pagesPerCut: number;
 }
 
 const LIMITS: WalkLimits = {
   mostPairs: 1000,
-  // An event has six connections; one is left for the part of the report that is stored meanwhile.
+  // An event has six connections; one is left for storing a part of the report meanwhile.
   mostRequests: 5,
   firstRequests: 2,
   pagesPerRequest: 4,
-  // Finding a cut costs about as many requests.
+  // Finding a cut takes about as many requests.
   pagesPerCut: 16,
 };
 
-/** What is walked; `delete`: keys that only the destination has are looked for as well. */
+/** What is walked. `delete`: also look for keys that only the destination has. */
 interface Sides {
   readonly source: PrefixRef;
   readonly destination: PrefixRef;
@@ -108,7 +111,7 @@ export class Walk {
           : { kind: "lookup", list: null };
   }
 
-  /** @throws {S3Error} of either side, after which a new walk goes on from the cursor */
+  /** @throws {S3Error} of either side, after which a new walk continues from the cursor */
   async next(): Promise<WalkPage> {
     if (this.#state.kind === "merge") {
       const page = await this.#merge(this.#state);
@@ -175,11 +178,11 @@ export class Walk {
     }
   }
 
-  /** Begins to look for a cut, if there is a range that has shown to be large. */
+  /** Starts to look for a cut if a range has turned out to be large. */
   #startCut(state: MergeState): void {
     if (state.cutting !== "idle") return;
     const open = [...state.tracks].reduce((sum, { openListings }) => sum + openListings, 0);
-    // Each range is a part of the cursor, too.
+    // Each range is also a part of the cursor.
     if (Math.max(open, state.tracks.size) >= this.#limits.mostRequests) return;
     const [largest] = [...state.tracks]
       .filter((track) => track.sourceGoesOn && track.sourcePages >= this.#limits.pagesPerCut)
@@ -196,8 +199,8 @@ export class Walk {
     state.cutting = findCut(largest.range, firstNameIn, { maxNameBytes }).then(
       (cut): Cutting => ({ track: largest, cut, next: "idle" }),
       (error: unknown): Cutting => {
-        // Cutting is for speed alone: a store that cannot be asked is listed as it is, and says so if it
-        // cannot be.
+        // Cutting only adds speed. If the store cannot be asked, the range is listed as it is, and that
+        // listing reports what is wrong.
         if (error instanceof S3Error) return { track: largest, cut: null, next: "given_up" };
         throw error;
       },
@@ -213,7 +216,8 @@ export class Walk {
   }
 
   /**
-   * The source's listing has passed a cut and not shown it: has that key gone meanwhile, or is this no order?
+   * The source's listing has passed a cut without listing it: either that key is gone, or the store does not
+   * sort.
    */
   async #expectGone(name: string): Promise<void> {
     if (await this.#isAtSource(name)) throw this.#unsorted("source");
@@ -231,7 +235,7 @@ export class Walk {
     );
   }
 
-  /** The source in its own order. The object copier looks each key up at the destination. */
+  /** The source in its own order. The object copier looks up each key at the destination. */
   async #lookup(): Promise<WalkPage> {
     const { bucket, prefix } = this.#spec.source;
     const range = { bucket, prefix, afterKey: null, untilKey: null };
@@ -251,7 +255,7 @@ export class Walk {
     return { pairs, known: [], cursor: { kind: "extras", list: null } };
   }
 
-  /** The destination in its own order; what the source has not got is extra. */
+  /** The destination in its own order. A key that the source does not have is extra. */
   async #extras(): Promise<WalkPage> {
     const { bucket, prefix } = this.#spec.destination;
     const range = { bucket, prefix, afterKey: null, untilKey: null };
@@ -281,7 +285,7 @@ export class Walk {
       const { headers } = await headObject(this.#stores.source, { bucket, key });
       return listedOfHead(key, headers).key === key;
     } catch (error) {
-      // Only a key that is not there is missing. A bucket that is not there proves nothing.
+      // Only a key that does not exist is missing. A bucket that does not exist proves nothing.
       if (error instanceof S3Error && error.status === 404 && error.code !== "NoSuchBucket") return false;
       throw error;
     }
@@ -292,14 +296,14 @@ interface MergeState {
   readonly kind: "merge";
   readonly permits: Permits;
   readonly tracks: Set<Track>;
-  /** Something was decided: what a merge has concluded by then cannot be taken back. */
+  /** Something was returned: what the merge has concluded by then cannot be taken back. */
   hasGiven: boolean;
   pages: number;
   requests: number;
   cutting: "idle" | "given_up" | Promise<Cutting>;
 }
 
-/** A cut that was looked for; null: there is none. */
+/** The result of a search for a cut. Null: there is none. */
 interface Cutting {
   readonly track: Track;
   readonly cut: string | null;
