@@ -1,9 +1,9 @@
-// What a refusal means in plain words, and what to do about it: the usual mistakes with a store's
+// Turns a refusal into plain words and into what to do about it: the usual mistakes in a store's
 // configuration. Pure.
 
 import type { S3Error } from "../s3/errors.ts";
 
-/** The permission of AWS's policies that an operation needs, where it is not the operation's own name. */
+/** The permission of an AWS policy that an operation needs, where it differs from the operation's name. */
 const PERMISSIONS: Readonly<Record<string, string>> = {
   HeadBucket: "s3:ListBucket",
   HeadObject: "s3:GetObject",
@@ -22,8 +22,8 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
 type Refusal = Pick<S3Error, "operation" | "code" | "status" | "message">;
 
 /**
- * @param name of the store, for the secret that is to be changed @returns null for what is no mistake of the
- * setup
+ * @param name of the store, which names the secret to change
+ * @returns null if the refusal is not a mistake of the configuration
  */
 export function adviceFor(name: string, { operation, code, status, message }: Refusal): string | null {
   const secret = `STORE_${name.toUpperCase()}`;

@@ -1,15 +1,16 @@
 // The check of a store: does it work with these credentials, and what can it do? It asks the store itself,
-// under a prefix of its own, and takes away again whatever it has put there, also what an earlier check that
-// died has left behind.
+// under a prefix of its own. It then deletes everything it wrote, and what an earlier check that died left
+// behind.
 //
-// What it needs: a store of the configuration and a bucket. About fifty requests, one after the other, and 5
-// MiB of zeros. The single questions stand in questions.ts.
+// What it needs: a configured store and a bucket. It sends about fifty requests, one after the other, and 5
+// MiB of zeros. The single questions are in questions.ts.
 //
-// Invariants: nothing outside its prefix is written or deleted; a refusal is a finding, never the end of the
-// check, unless the store cannot be talked to at all. What a finding says was seen in an answer, not assumed.
+// Invariants: nothing outside its prefix is written or deleted. A refusal is a finding and does not end the
+// check, unless the store cannot be reached at all. A finding states what an answer showed, never an
+// assumption.
 //
-// It changes nothing and keeps nothing: it asks a store as it is configured, whatever an earlier check has
-// seen, and answers the facts that it saw (store/facts.ts).
+// It changes and stores nothing. It asks the store as configured, regardless of earlier checks, and returns
+// the facts that it saw (store/facts.ts).
 
 import { type Finding, Findings } from "./findings.ts";
 import { Questions } from "./questions.ts";
@@ -20,29 +21,32 @@ import { type S3, regionOf, send } from "../s3/request.ts";
 import { abortMultipartUpload } from "../s3/s3.ts";
 import type { Facts } from "../store/profiles.ts";
 
-/** Everything that checks put into a bucket begins so. */
+/** Every key that a check writes begins with this. */
 const CHECK_PREFIX = ".bucket-brigade/check/";
 
-/** A check that is this old has died: what it left is taken away by the next one. */
+/** A check this old has died; the next one deletes what it left. */
 const LEFT_AFTER_MS = 60 * 60_000;
 
 const CLOCK_SLACK_SECONDS = 300;
 
 export interface CheckResult {
-  /** What a copy cannot do without works: reading, and for a destination writing and multipart uploads. */
+  /** Everything a copy requires works: reading, and for a destination writing and multipart uploads. */
   readonly ok: boolean;
   readonly findings: readonly Finding[];
   readonly advice: readonly string[];
-  /** Has it answered at all? Only then is there anything to keep. */
+  /** The store has answered. Otherwise there is nothing to keep. */
   readonly reached: boolean;
   readonly facts: Facts;
   readonly leftovers: readonly string[];
 }
 
-/** Without these a store is of no use as what it is checked for. */
+/** Without these a store is useless in the role it is checked for. */
 const NEEDED: ReadonlySet<string> = new Set(["list", "put", "get", "range", "if-match", "multipart"]);
 
-/** @param writes check it as a destination too @param now for the name of this check's prefix */
+/**
+ * @param writes check it as a destination too
+ * @param now for the name of this check's prefix
+ */
 export async function checkStore(
   s3: S3,
   bucket: string,
@@ -73,7 +77,7 @@ class StoreCheck {
     const questions = this.#questions;
     const reached = await this.#reach();
     const listed = reached && (await this.#list());
-    // Asked once more where the list has found out the region or the clock.
+    // Ask again if the list has revealed the region or the clock.
     if (listed && this.#findings.outcomeOf("bucket") === null) await this.#reach();
     if (reached && writes) {
       await this.#takeAway(CHECK_PREFIX, (key) => this.#isLeftover(key));
@@ -99,7 +103,7 @@ class StoreCheck {
     };
   }
 
-  // 1. Is there anybody, do the credentials count, is it the right region, what time is it there?
+  // 1. Does anything answer, are the credentials valid, is it the right region, what time is it there?
   async #reach(): Promise<boolean> {
     const { name, region } = this.#s3.store;
     try {
@@ -124,8 +128,8 @@ class StoreCheck {
       return true;
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
-      // A HEAD that is refused has no code: the list that follows tells it, and may be allowed although this
-      // is not.
+      // A refused HEAD has no code. The list that follows reports the reason, and it may be allowed although
+      // this is not.
       if (error.status !== null && error.code !== "wrong_region") return true;
       this.#findings.refused("bucket", error);
       return false;
@@ -150,7 +154,7 @@ class StoreCheck {
     }
   }
 
-  // 9. Everything away again, and a look whether it is.
+  // 9. Delete everything, then look whether anything is left.
   async #cleanUp(): Promise<string[]> {
     for (const { key, uploadId } of this.#questions.uploads) {
       await this.#findings.attempt("abort", async () => {

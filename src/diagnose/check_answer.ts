@@ -1,5 +1,5 @@
-// A check of a store as it is asked for and as it is answered: the request's schema, the answer as JSON, and
-// as a table for a terminal. Pure.
+// The request and the answer of a store check: the request's schema, and the answer as JSON and as a table
+// for a terminal. Pure.
 
 import { z } from "zod";
 import type { CheckResult } from "./check.ts";
@@ -11,13 +11,13 @@ import { effectOf } from "../store/facts.ts";
 import type { Facts } from "../store/profiles.ts";
 import { type Store, findStore } from "../store/stores.ts";
 
-/** `as`: what it is checked for; by default a destination, unless it is readOnly. */
+/** `as`: the role it is checked for. By default a destination, unless the store is readOnly. */
 export const CheckRequestSchema = z.strictObject({
   bucket: z.string().min(1).optional(),
   as: z.enum(["source", "destination"]).optional(),
 });
 
-/** @throws {Problem} when the store, the bucket or the role cannot be checked */
+/** @throws {Problem} if the store, the bucket or the role cannot be checked */
 export function resolveCheck(
   name: string,
   body: unknown,
@@ -46,13 +46,13 @@ interface CheckAnswer {
   readonly ok: boolean;
   readonly findings: CheckResult["findings"];
   readonly advice: readonly string[];
-  /** What was seen otherwise than it is assumed of the provider: goes before that from now on. */
+  /** Facts that differ from the provider's defaults. They replace the defaults from now on. */
   readonly profile: Facts;
-  /** What the secret's own profile says otherwise than it was seen: the secret counts. */
+  /** Facts that differ from the secret's own profile, which takes precedence. */
   readonly overruled: Facts;
-  /** Is what was seen kept, for whatever begins from now on? */
+  /** The result is kept for work that starts from now on. */
   readonly kept: boolean;
-  /** What becomes of it, in a sentence. */
+  /** What happens with the result, in a sentence. */
   readonly use: string;
   readonly leftovers: readonly string[];
 }
@@ -90,7 +90,7 @@ const MARKS: Readonly<Record<Outcome, string>> = {
   skipped: "-",
 };
 
-/** For `curl -H "Accept: text/plain"`. */
+/** The answer to `curl -H "Accept: text/plain"`. */
 export function checkTable({
   store,
   bucket,

@@ -1,15 +1,15 @@
 // What a check of a store has seen so far: findings, facts for the store's profile, and advice.
 //
-// Invariant: a refusal becomes a finding; what is no store's answer is thrown on. A fact is what an answer
-// showed: that a right is missing, a store is overloaded or no answer came makes a finding and no fact, since
-// copies will go by it.
+// Invariant: a refusal becomes a finding; an error that is not the store's answer is thrown on. Copies rely
+// on facts, so a fact is only what an answer showed. A missing permission, an overloaded store or no answer
+// is a finding but not a fact.
 
 import { adviceFor } from "./advice.ts";
 import { S3Error } from "../s3/errors.ts";
 import { verdictOf } from "../s3/retry.ts";
 import type { Fact, Facts } from "../store/profiles.ts";
 
-/** `ignored`: the store said yes and did not do it, which is worse than a no. */
+/** `ignored`: the store accepted it and did not do it, which is worse than a no. */
 export type Outcome = "yes" | "no" | "ignored" | "refused" | "skipped";
 
 export interface Finding {
@@ -18,7 +18,7 @@ export interface Finding {
   readonly detail: string;
 }
 
-/** Facts that a store's refusal is an answer to. */
+/** Facts that a store's refusal answers. */
 type Feature = Extract<
   Fact,
   | "checksumMode"
@@ -59,8 +59,8 @@ export class Findings {
   /**
    * Runs one check.
    *
-   * @param feature that it asks for: a store that does not know it says so
-   * @returns whether the store has done what it was asked to
+   * @param feature that it tests; a store without it says so
+   * @returns whether the store did what it was asked to
    */
   async attempt(
     check: string,
@@ -85,7 +85,7 @@ export class Findings {
     if (advice !== null) this.#advice.add(advice);
   }
 
-  /** The last finding of a check counts: deleting is tried twice. */
+  /** A later finding replaces a "yes" of the same check: deleting is tried twice. */
   found(check: string, outcome: Outcome, detail: string): void {
     const index = this.#list.findIndex((finding) => finding.check === check);
     const finding = { check, outcome, detail };
@@ -94,9 +94,7 @@ export class Findings {
   }
 }
 
-/**
- * Does the store say that it has not got what was asked of it? Other refusals may be another matter tomorrow.
- */
+/** Whether the store says that it does not have the feature. Any other refusal may change. */
 export function isUnknown(error: S3Error): boolean {
   const isStatus = error.status === 400 || error.status === 405 || error.status === 501;
   return isStatus && verdictOf(error.toFailure("destination")) === "fatal";

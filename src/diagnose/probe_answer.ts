@@ -1,17 +1,17 @@
-// The probe of an account as it is asked for and as it is answered: what was measured, and the values that
-// are safe with it. Pure.
+// The request and the answer of a probe of the account: what was measured, and the settings that are safe
+// with it. Pure.
 
 import { z } from "zod";
 import { PARTS_PER_LANE } from "../env.ts";
 import { Count } from "../http/fields.ts";
 
-/** What the platform documents as the most that one event has in flight while it waits for headers. */
+/** The platform's documented maximum of requests of one event that wait for response headers. */
 const DOCUMENTED_CONNECTIONS = 6;
 
 export const ProbeRequestSchema = z.strictObject({
   store: z.string().min(1),
   bucket: z.string().min(1),
-  /** Sizes of bodies to try, MiB, in rising order. */
+  /** Body sizes to try, in MiB, ascending. */
   sizesMib: z
     .array(
       z
@@ -34,18 +34,18 @@ export type Sent =
   | { readonly ok: false; readonly sizeMib: number; readonly message: string };
 
 export interface Started {
-  /** So many bodies were begun by the runtime while none had ended. */
+  /** Bodies that the runtime had begun to send while none had ended. */
   readonly streams: number;
   readonly asked: number;
-  /** Of Cloudflare's own trace: machine and data centre; null where it cannot be asked. */
+  /** Machine and data centre from Cloudflare's own trace. Null where it cannot be asked. */
   readonly machine: string | null;
 }
 
 export interface Measured {
-  /** Bodies sent by a Worker without state, as part copies are, and by a Durable Object. */
+  /** Bodies sent by a stateless Worker, as part copies are, and by a Durable Object. */
   readonly byWorker: readonly Sent[];
   readonly byObject: readonly Sent[];
-  /** One event of a request, and one alarm of each lane. */
+  /** In one event of a request, and in one alarm of each lane. */
   readonly oneEvent: Started;
   readonly lanes: readonly Started[];
 }
@@ -99,8 +99,7 @@ export function probeAnswer(measured: Measured, isLocal: boolean): ProbeAnswer {
       largest === null ? null : (largest.sizeMib * 2 ** 20) / 1e3 / Math.max(1, largest.durationMs),
     machines,
     advice: {
-      // Some room below what has passed: a part of the size that just passes has no margin for a changed
-      // limit.
+      // A little below the largest size that passed: a part of exactly that size would leave no margin.
       MAX_PART_MIB: largest === null ? null : Math.max(5, Math.floor(largest.sizeMib * 0.95)),
       streamsPerLane: perLane,
       LANES: Math.ceil(40 / perLane),
@@ -109,7 +108,7 @@ export function probeAnswer(measured: Measured, isLocal: boolean): ProbeAnswer {
   };
 }
 
-/** For `curl -H "Accept: text/plain"`. */
+/** The answer to `curl -H "Accept: text/plain"`. */
 export function probeTable(answer: ProbeAnswer): string {
   const { byWorker, byObject, oneEvent, lanes, machines, megabytesPerSecond, advice, notes } = answer;
   const rate = megabytesPerSecond === null ? "unknown" : `${megabytesPerSecond.toFixed(1)} MB/s`;

@@ -1,7 +1,8 @@
-// The single questions that a check asks a store (check.ts): each puts something, looks at what came of it,
-// and records what it has seen. They build on one another in the order in which they stand here.
+// The single questions that a check asks a store (check.ts). Each writes something, looks at the result and
+// records what it has seen. They build on one another, in the order in which they stand here.
 //
-// What it needs: the findings to record in, a bucket, and a prefix under which everything is its own.
+// What it needs: the findings to record in, a bucket, and a prefix under which everything belongs to the
+// check.
 
 import { type Findings, isUnknown } from "./findings.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
@@ -37,9 +38,9 @@ export class Questions {
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #findings: Findings;
-  /** Checksums of a whole upload that brought none. */
+  /** Checksums that HEAD reports of a whole upload that was sent without one. */
   #told: readonly ChecksumAlgorithm[] = [];
-  /** What cleaning up has to abort. */
+  /** Uploads that cleaning up must abort. */
   readonly uploads: { readonly key: string; readonly uploadId: string }[] = [];
 
   constructor(s3: S3, bucket: string, prefix: string, findings: Findings) {
@@ -49,7 +50,7 @@ export class Questions {
     this.#findings = findings;
   }
 
-  // 2. A source that must not be written to: what there is is read.
+  // 2. A source that must not be written to: read an object that exists.
   async readOnly(): Promise<void> {
     const page = await listObjectsV2(this.#s3, this.#bucket, { prefix: "", maxKeys: 100 });
     const object = page.objects.find(({ sizeBytes }) => sizeBytes > 1);
@@ -62,7 +63,7 @@ export class Questions {
     await this.#checksumMode(object.key, "HEAD accepts the request but reports none for this object");
   }
 
-  // 3. The key with everything in it that signing gets wrong; and the one whose path a URL would swallow.
+  // 3. A key with every character that signing gets wrong, and one whose path a URL parser would change.
   async putAndRead(): Promise<boolean> {
     const key = `${this.#prefix}é +~*'()!&=@:/a..b`;
     const body = new TextEncoder().encode("0123456789");
@@ -175,7 +176,7 @@ export class Questions {
     });
   }
 
-  // 4. Conditions: 412 is honoured; a success is the dangerous case.
+  // 4. Conditions. A 412 means that the condition is honoured; a success is the dangerous answer.
   async conditions(): Promise<void> {
     await this.#findings.attempt(
       "if-none-match on PutObject",
@@ -206,7 +207,7 @@ export class Questions {
     });
   }
 
-  // 5. Attributes that not every store takes: sent, then looked for.
+  // 5. Attributes that not every store accepts: sent, then looked for.
   async attributes(): Promise<void> {
     await this.#findings.attempt("tags", async () => {
       const key = `${this.#prefix}tags`;
@@ -218,7 +219,8 @@ export class Questions {
       }
       const tags = await getObjectTagging(this.#s3, { bucket: this.#bucket, key });
       const isSet = tags.some(([name, value]) => name === "a" && value === "b");
-      // Taken and dropped is no fact: as a source such a store may have tags that were set by other means.
+      // A tag that is accepted and dropped is not a fact: as a source the store may have tags that were set
+      // by other means.
       if (isSet) this.#findings.facts.tags = true;
       return isSet
         ? ["yes", "set with the object and read back"]
@@ -247,7 +249,7 @@ export class Questions {
     });
   }
 
-  /** Both ways to a tag must be unknown: a source whose tags are not read loses them. */
+  /** Both ways to a tag must be unknown, because a source whose tags are not read loses them. */
   async #withoutTags(key: string): Promise<void> {
     try {
       await getObjectTagging(this.#s3, { bucket: this.#bucket, key });
@@ -257,8 +259,8 @@ export class Questions {
     }
   }
 
-  // 6. What a HEAD tells of an upload that brought no checksum. That it tells the same of one in parts is
-  // seen later.
+  // 6. The checksums that HEAD reports of an upload without one. Whether it reports the same of a multipart
+  // upload is seen later.
   async checksums(): Promise<void> {
     this.#told = await this.#checksumMode(
       `${this.#prefix}once`,
@@ -289,9 +291,9 @@ export class Questions {
     return await send(this.#s3, "HeadObject", address, { method: "HEAD", headers });
   }
 
-  // 7. The service's own copy.
+  // 7. The store's own copy.
   async copyInside(): Promise<void> {
-    // As a copy will do it: where there are no tags, a word of them would have the whole copy refused.
+    // Sent as a copy would send it: without tags a store refuses the whole copy if tags are mentioned.
     const s3 = { ...this.#s3, store: withFacts(this.#s3.store, this.#findings.facts) };
     await this.#findings.attempt(
       "server-side copy",
@@ -313,7 +315,7 @@ export class Questions {
     );
   }
 
-  // 8. A multipart upload with everything that can be asked of one.
+  // 8. A multipart upload, with every question that can be asked of one.
   async multipart(): Promise<void> {
     const address = { bucket: this.#bucket, key: `${this.#prefix}parts` };
     const bodies = [new Uint8Array(FIRST_PART_BYTES), new Uint8Array(1)];
@@ -362,8 +364,7 @@ export class Questions {
       const isByRule =
         bareEtag(headers.get("etag") ?? "").toLowerCase() === (await multipartEtag(md5s, md5Hex));
       if (headers.has("etag")) facts.md5MultipartEtag = isByRule;
-      // A copy in parts that waited for a checksum which only whole uploads get would prove nothing in the
-      // end.
+      // A copy in parts that relies on a checksum which only whole uploads get would end without a proof.
       const alsoInParts = checksumsIn(headers).filter((algorithm) => this.#told.includes(algorithm));
       if (asks) facts.checksums = alsoInParts;
       const told = alsoInParts.length === 0 ? "" : `, and HEAD reports its ${alsoInParts.join(", ")}`;
@@ -449,7 +450,7 @@ export class Questions {
   }
 }
 
-/** Of the whole object, each once. */
+/** The checksums of the whole object, each algorithm once. */
 function checksumsIn(headers: Headers): ChecksumAlgorithm[] {
   return [...new Set(fullObjectChecksums(headers).map(({ algorithm }) => algorithm))];
 }

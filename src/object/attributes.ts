@@ -1,14 +1,14 @@
-// What an object has besides its bytes: read from the source's HEAD, changed as the request asks, written on
-// CreateMultipartUpload or PutObject, which is the only time: CompleteMultipartUpload cannot add any. Pure.
+// The attributes of an object besides its bytes. They are read from the source's HEAD, changed as the request
+// asks, and sent with CreateMultipartUpload or PutObject: CompleteMultipartUpload cannot add any. Pure.
 //
-// Invariant: what the destination cannot hold is named as a loss, never dropped in silence.
+// Invariant: an attribute that the destination cannot keep is reported as a loss, never dropped silently.
 
 import type { AttributeChanges, TagChoice } from "./options.ts";
 import { bareEtag, base64OfHex, bytesToHex } from "../s3/digest.ts";
 import type { Profile } from "../store/profiles.ts";
 import type { Encryption } from "../store/stores.ts";
 
-/** Headers that describe the object itself and are carried over as they are. */
+/** Headers that describe the object itself and are copied unchanged. */
 const CARRIED = [
   "content-type",
   "content-encoding",
@@ -27,28 +27,28 @@ const STORAGE_CLASS = "x-amz-storage-class";
 const WEBSITE_REDIRECT = "x-amz-website-redirect-location";
 
 /**
- * The one metadata name that is ours. A random copy ID under it tells our object from an older one of the
- * same name and size, which is the surest way to find out whether a CompleteMultipartUpload without an answer
- * took place.
+ * The one metadata name that the mesh adds. Its random copy ID distinguishes our object from an older one
+ * with the same key and size. That is the surest way to find out whether a CompleteMultipartUpload without an
+ * answer took place.
  */
 export const COPY_ID_HEADER = `${META}bucket-brigade-copy`;
 
 /**
- * The value of that mark: an ID of ours, and the ETag that the source had, by which a later sync knows what
- * it has.
+ * The value of that mark: our copy ID and the source's ETag, from which a later sync knows what the object
+ * is.
  */
 export function copyMark(id: string, sourceEtag: string): string {
   return `${id}/${bareEtag(sourceEtag)}`;
 }
 
-/** The source's ETag, without quotes, in the mark that an object bears; null when it bears none. */
+/** The source's ETag, without quotes, in the mark of an object. Null if it has no mark. */
 export function markedSourceEtag(headers: Headers): string | null {
   const mark = headers.get(COPY_ID_HEADER);
   const slash = mark?.indexOf("/") ?? -1;
   return mark === null || slash < 0 ? null : mark.slice(slash + 1);
 }
 
-/** S3 stores this type where none is sent; naming it keeps fetch from adding one of its own. */
+/** The type that S3 stores if none is sent. Sending it keeps fetch from adding one of its own. */
 const DEFAULT_CONTENT_TYPE = "binary/octet-stream";
 
 export interface AttributeRequest {
@@ -59,19 +59,19 @@ export interface AttributeRequest {
   readonly storageClass: string | null;
   readonly profile: Profile;
   readonly encryption: Encryption | undefined;
-  /** Null: leave no mark of ours. */
+  /** Null: leave no mark. */
   readonly copyId: string | null;
 }
 
 interface Attributes {
   readonly headers: Readonly<Record<string, string>>;
-  /** What the destination cannot hold, or the source does not tell: a sentence each. */
+  /** What the destination cannot keep or the source does not report, a sentence each. */
   readonly losses: readonly string[];
   /** Names and values of the user metadata, as S3 counts them. */
   readonly metadataBytes: number;
 }
 
-/** Request headers that give the destination object its attributes. */
+/** The request headers that give the destination object its attributes. */
 export function attributeHeaders(request: AttributeRequest): Attributes {
   const { source, metadata, changes, profile, encryption, copyId } = request;
   const losses: string[] = [];
@@ -93,7 +93,7 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
     setRedirect(headers, source.get(WEBSITE_REDIRECT), profile, losses);
   }
   applyChanges(headers, changes, profile, losses);
-  // A coding of the wire that some clients leave in the object's own header; the bytes are not in it.
+  // A transfer coding that some clients leave in the object's own header; the stored bytes are not coded.
   stripAwsChunked(headers);
   headers["content-type"] ??= DEFAULT_CONTENT_TYPE;
   if (copyId !== null) headers[COPY_ID_HEADER] = copyId;
@@ -111,8 +111,8 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
 }
 
 /**
- * What was sent and the finished object does not show: some stores take everything and keep what they like.
- * Values are not compared, since stores write them anew. A sentence each.
+ * The attributes that were sent but that the finished object does not return, a sentence each: some stores
+ * accept everything and keep what they like. Values are not compared, because stores rewrite them.
  */
 export function unshownAttributes(sent: Readonly<Record<string, string>>, shown: Headers): string[] {
   return Object.keys(sent)
@@ -125,7 +125,8 @@ function isCarried(name: string): boolean {
 }
 
 /**
- * A header that the store has refused, with what losing it means; null when none of them can be left out.
+ * The header that the store has refused, and the loss if it is left out. Null if none of them can be left
+ * out.
  *
  * @param code S3's code for the refusal
  * @param message the store's words, which often name the header
@@ -144,8 +145,7 @@ export function droppable(
   const named =
     present.find(([name]) => words.includes(name)) ??
     present.find(([, codes]) => codes.includes(code) && code !== "AccessDenied");
-  // A store that has not got a feature says 501, or 400 without saying what it means: leave the likeliest
-  // out.
+  // A store without a feature answers 501, or 400 without a reason. Leave out the likeliest header.
   const unclear =
     status === 501 || code === "NotImplemented" || code === "InvalidArgument" || code === "InvalidRequest";
   const chosen = named ?? (unclear ? present[0] : undefined) ?? tagsDenied(present, code);
@@ -154,8 +154,7 @@ export function droppable(
   return { name, loss: `${loss} "${headers[name]}" (${code})` };
 }
 
-// AccessDenied is the destination's own business unless tags ride along, which need a permission of their
-// own.
+// AccessDenied is about the destination itself, unless tags are sent, which need a permission of their own.
 function tagsDenied<T extends readonly [string, ...unknown[]]>(
   present: readonly T[],
   code: string,
@@ -219,7 +218,7 @@ function setTags(
 }
 
 function setEncryption(headers: Record<string, string>, encryption: Encryption | undefined): void {
-  // a customer's key rides on every request
+  // a customer's key is sent with every request
   if (encryption === undefined || encryption.kind === "customer") return;
   headers["x-amz-server-side-encryption"] = encryption.kind;
   if (encryption.kind === "aws:kms" && encryption.keyId !== undefined) {
@@ -237,9 +236,9 @@ function stripAwsChunked(headers: Record<string, string>): void {
 }
 
 /**
- * A metadata value as a header can carry it: what is not ASCII becomes an RFC 2047 word, the form in which S3
- * itself gives it out (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html). Words pass
- * unchanged.
+ * A metadata value as a header can carry it: text that is not ASCII becomes an RFC 2047 word, the form in
+ * which S3 itself returns it (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html).
+ * Words pass unchanged.
  */
 function asciiOf(value: string): string {
   if (/^[\x20-\x7e]*$/.test(value)) return value;

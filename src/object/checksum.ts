@@ -1,9 +1,10 @@
-// Full-object CRCs from the CRCs of parts, and ETags from the MD5s of parts. Pure.
+// Full-object CRCs from the CRCs of parts. Pure.
 //
-// A CRC of A‖B follows from crc(A), crc(B) and the length of B, so the parts can be summed by whoever copied
-// them, in any order, and combined here: no byte is read twice. MD5 has no such law; S3's multipart ETag is
-// the MD5 of the parts' MD5s instead
-// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html, 2026-11).
+// A CRC of A‖B follows from crc(A), crc(B) and the length of B. So the copiers of the parts can compute CRCs
+// in any order, and they are combined here: no byte is read twice. MD5 cannot be combined. S3's multipart
+// ETag is the MD5 of the parts' MD5s instead
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html, 2026-11;
+// s3/digest.ts).
 
 import type { Checksum } from "./proof.ts";
 import { hexOfBase64 } from "../s3/digest.ts";
@@ -19,7 +20,7 @@ const POLYNOMIALS: Readonly<
 };
 
 /**
- * The CRC of parts laid end to end, as lower-case hex.
+ * The CRC of concatenated parts, as lower-case hex.
  *
  * @param parts in the object's order, each with its CRC in hex and its length in bytes
  */
@@ -28,7 +29,7 @@ export function combineCrcs(
   parts: Iterable<{ readonly crc: string; readonly length: number }>,
 ): string {
   const { polynomial, bits } = POLYNOMIALS[algorithm];
-  // All parts but the last have one length: the shift is computed twice for 10,000 parts, not 10,000 times.
+  // All parts but the last have one length, so for 10,000 parts the shift is computed twice.
   const shifts = new Map<number, bigint>();
   let combined = 0n; // the CRC of nothing
   for (const { crc, length } of parts) {
@@ -39,7 +40,7 @@ export function combineCrcs(
   return combined.toString(16).padStart(bits / 4, "0");
 }
 
-// a·b mod P in the reflected field: the top bit is x^0 and a right shift multiplies by x.
+// a·b mod P in the reflected field, where the top bit is x^0 and a right shift multiplies by x.
 function multiply(a: bigint, b: bigint, polynomial: bigint, bits: number): bigint {
   let product = 0n;
   for (let bit = 1n << BigInt(bits - 1); bit > 0n && a !== 0n; bit >>= 1n) {
@@ -60,7 +61,7 @@ function powerOfX(exponent: bigint, polynomial: bigint, bits: number): bigint {
   return power;
 }
 
-/** Checksums of the whole object; composite ones depend on part boundaries and are left out. */
+/** Checksums of the whole object. Composite ones depend on part boundaries and are left out. */
 export function fullObjectChecksums(headers: Headers): Checksum[] {
   const checksums: Checksum[] = [];
   const composite = headers.get("x-amz-checksum-type") === "COMPOSITE";

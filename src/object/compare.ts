@@ -1,20 +1,19 @@
-// Is the destination's object the source's? Decided per key, first by what the two listings tell, then, where
-// that is not enough, by one HEAD of each side. Pure.
+// Decides whether the destination's object is the same as the source's. For each key, the two listings decide
+// first. If they do not suffice, one HEAD of each side does. Pure.
 //
 // The rules:
-// - Different sizes are different objects. Two empty objects are equal.
+// - Objects of different sizes differ. Two empty objects are equal.
 // - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which
 //   encryption with a key, other part boundaries and many stores do not follow. So equal ETags of MD5 form,
-//   at stores that follow the rule, are equal; all else is open.
-// - The mark: a copy puts the source's ETag into the destination's metadata (attributes.ts,
-//   copyMark(); read by markedSourceEtag()). While source ETag and size are those of the mark, the content
-//   is what was copied, whatever the destination's own ETag is. That makes a second run copy nothing. A copy
-//   must always set it anew and never take it over from the source's metadata, where it would name a source
-//   further back.
+//   on stores that follow the rule, prove equality. Any other ETags prove nothing.
+// - The mark: a copy writes the source's ETag into the destination's metadata (attributes.ts, copyMark(),
+//   read by markedSourceEtag()). While source ETag and size match the mark, the content is what was copied,
+//   whatever the destination's own ETag is. So a second run copies nothing. A copy must always write its own
+//   mark and never take over the source's, which would name an earlier source.
 // - Full-object checksums of one algorithm decide both ways.
-// - What nothing proves is copied: a needless copy costs money, a missing one costs data.
+// - An object that nothing proves equal is copied: a needless copy costs money, a missing one costs data.
 //
-// Invariant: "equal" always names its proof; "different" its reason.
+// Invariant: "equal" always names its proof, "different" its reason.
 
 import type { CompareMode } from "../http/vocabulary.ts";
 import type { Checksum } from "./proof.ts";
@@ -29,16 +28,16 @@ type DifferenceReason = "absent" | "size" | "mtime" | "checksum" | "unproved";
 type Comparison =
   | { readonly kind: "equal"; readonly proof: EqualityProof }
   | { readonly kind: "different"; readonly reason: DifferenceReason }
-  /** HEAD both sides and ask decideByHeads(). */
+  /** HEAD both sides and call compareHeads(). */
   | { readonly kind: "undecided" };
 
-/** What the two stores' ETags are. */
+/** Whether each store's ETags follow S3's rule. */
 interface Stores {
   readonly source: Pick<Profile, "md5Etag" | "md5MultipartEtag">;
   readonly destination: Pick<Profile, "md5Etag" | "md5MultipartEtag">;
 }
 
-/** Decides by the listings as far as they go. */
+/** Decides by the listings, as far as they suffice. */
 export function compareListed(
   mode: CompareMode,
   stores: Stores,
@@ -52,7 +51,7 @@ export function compareListed(
     case "size":
       return { kind: "equal", proof: "size" };
     case "size+mtime":
-      // S3 keeps no modification time of its own making: the destination's is when it was written.
+      // S3 lets no client set a modification time: the destination's is the time it was written.
       return source.lastModifiedMs !== null &&
         destination.lastModifiedMs !== null &&
         destination.lastModifiedMs >= source.lastModifiedMs
@@ -64,24 +63,24 @@ export function compareListed(
         ? { kind: "equal", proof: "etag" }
         : { kind: "undecided" };
     case "checksum":
-      // whether an ETag is an MD5 at all depends on the encryption, which a HEAD tells
+      // whether an ETag is an MD5 depends on the encryption, which only HEAD reports
       return { kind: "undecided" };
   }
 }
 
-/** One side as its HEAD tells of it. */
+/** One side, from its HEAD. */
 export interface ObjectHead {
   readonly etag: string | null;
   readonly sizeBytes: number;
-  /** KMS or a customer's key: the ETag is no MD5. */
+  /** Encrypted with KMS or a customer's key: the ETag is not an MD5. */
   readonly isEncryptedWithKey: boolean;
-  /** Full-object checksums only; a composite one says nothing of an object with other parts. */
+  /** Full-object checksums only. A composite one means nothing for an object with other parts. */
   readonly checksums: readonly Checksum[];
-  /** The source ETag that its mark names (attributes.ts). */
+  /** The source ETag in its mark (attributes.ts). */
   readonly mark: string | null;
 }
 
-/** Decides for good. @param destination null: it was gone when it was asked for */
+/** Decides finally. @param destination null if it no longer exists */
 export function compareHeads(
   mode: CompareMode,
   stores: Stores,
@@ -106,9 +105,7 @@ export function compareHeads(
   return { kind: "different", reason: "unproved" };
 }
 
-/**
- * The mark's value: the ETag as it is compared, which is without quotes and without the "W/" of a weak one.
- */
+/** The mark's value: the ETag as it is compared, without quotes and without the "W/" of a weak one. */
 export function sourceEtagMark(etag: string): string {
   return bareEtag(etag);
 }
@@ -143,8 +140,9 @@ function bareEtag(etag: string | null): string {
 }
 
 /**
- * Must the object be restored before it can be read? `GLACIER_IR` is read at once, and so is everything at
- * Google, whose ARCHIVE is only a price (https://cloud.google.com/storage/docs/storage-classes, 2026-11).
+ * Whether the object must be restored before it can be read. `GLACIER_IR` can be read at once, and so can
+ * everything at Google, whose ARCHIVE is only a price (https://cloud.google.com/storage/docs/storage-classes,
+ * 2026-11).
  */
 export function needsRestore(object: ListedObject, provider: Provider): boolean {
   const name = object.storageClass?.trim().toUpperCase() ?? "";
@@ -161,7 +159,7 @@ const ARCHIVED: ReadonlySet<string> = new Set([
   "COLD_ARCHIVE",
 ]);
 
-/** Does the store say of an archived object that it can be read now? The reason why not, or null. */
+/** Why an archived object cannot be read now, or null if it can. */
 export function archiveOf(headers: Headers): string | null {
   const storageClass = headers.get("x-amz-storage-class") ?? "";
   const frozen =

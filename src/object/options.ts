@@ -1,14 +1,15 @@
-// How an object is copied besides its bytes: attributes, tags, storage class, proof. Types and their zod
-// schemas, which the requests for copies and syncs share.
+// The options for copying an object: attributes, tags, storage class, proof. Types and their zod schemas,
+// shared by the requests for copies and syncs.
 
 import { z } from "zod";
 import { Flag, HeaderText } from "../http/fields.ts";
 
-/** `preserve`: tags that cannot be read are a warning; `require`: they fail the copy. */
+/** `preserve`: tags that cannot be read are a warning. `require`: they fail the copy. */
 export type TagChoice = "preserve" | "require" | "none" | Readonly<Record<string, string>>;
 
 /**
- * Attributes that the request sets itself, over the source's or, with `metadata: "replace"`, instead of them.
+ * Attributes that the request sets itself. They override the source's or, with `metadata: "replace"`, replace
+ * all of them.
  */
 export interface AttributeChanges {
   readonly contentType?: string | undefined;
@@ -34,7 +35,7 @@ const AttributesSchema = z.strictObject({
     .optional(),
 });
 
-/** S3 allows 10 tags, keys of 128 and values of 256 characters. */
+/** S3 allows 10 tags, with keys of 128 and values of 256 characters. */
 const TagsSchema = z.union([
   z.enum(["preserve", "require", "none"]),
   z
@@ -42,7 +43,7 @@ const TagsSchema = z.union([
     .refine((tags) => Object.keys(tags).length <= 10, "must have at most 10 tags"),
 ]);
 
-/** How an object is copied, whether a copy or a sync asks for it. */
+/** How an object is copied, for copies and syncs alike. */
 export interface ObjectOptions {
   readonly verify: "auto" | "strict" | "off";
   readonly metadata: "preserve" | "replace";
@@ -50,16 +51,16 @@ export interface ObjectOptions {
   /** Null: the source's. */
   readonly storageClass: string | null;
   readonly tags: TagChoice;
-  /** What to do when the destination cannot hold an attribute. */
+  /** What to do when the destination cannot keep an attribute. */
   readonly ifLossy: "warn" | "fail";
   /**
-   * Write our mark into the destination's metadata: an ID, and the source's ETag, by which a later sync knows
-   * what it has copied.
+   * Write our mark into the destination's metadata: an ID and the source's ETag, from which a later sync
+   * knows what was copied.
    */
   readonly markCopy: boolean;
 }
 
-/** The fields of a request that ask for these options. */
+/** The fields of a request that set these options. */
 export const ObjectOptionFields = {
   verify: z.enum(["auto", "strict", "off"]).optional(),
   metadata: z.enum(["preserve", "replace"]).optional(),
@@ -70,7 +71,7 @@ export const ObjectOptionFields = {
   markCopy: Flag.optional(),
 };
 
-/** The options that a request asks for, with their defaults. */
+/** The options of a request, with their defaults. */
 export function resolveOptions(request: z.infer<z.ZodObject<typeof ObjectOptionFields>>): ObjectOptions {
   return {
     verify: request.verify ?? "auto",
@@ -83,7 +84,7 @@ export function resolveOptions(request: z.infer<z.ZodObject<typeof ObjectOptionF
   };
 }
 
-/** The options out of all that a copy or a sync was asked for. */
+/** Picks the options from a copy's or sync's spec. */
 export function optionsOf(spec: ObjectOptions): ObjectOptions {
   const { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy } = spec;
   return { verify, metadata, attributes, storageClass, tags, ifLossy, markCopy };

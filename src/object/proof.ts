@@ -1,38 +1,40 @@
-// How a copy knows that the destination is the source: which proof the two stores allow, what must be
-// computed for it while the bytes pass, and what the answers prove in the end. Pure.
+// How a copy knows that the destination equals the source: which proof the two stores allow, what to compute
+// for it while the bytes pass, and what the answers prove in the end. Pure.
 //
 // An ETag can prove that two objects are equal, never that they differ: it is an MD5 only by S3's rule, which
-// encryption with a key and many stores do not follow. So a proof is claimed only where both sides' values
-// are known for what they are, and a mismatch only where two values of one kind, computed of the same bytes,
-// are not the same.
+// encryption with a key and many stores do not follow. So a proof is claimed only if both sides' values are
+// known to be what they seem. A mismatch is claimed only if two values of one kind, computed from the same
+// bytes, differ.
 
 import { bareEtag, isMd5Etag, partCountOf } from "../s3/digest.ts";
 import type { ChecksumAlgorithm, Profile } from "../store/profiles.ts";
 
 /**
- * `etag`: both ETags are the same MD5 of the content. `content-md5`: the destination has checked the one
- * PutObject against the source's MD5. `checksum`: full-object CRCs of both sides are equal. `part-md5`: each
- * part's MD5, computed while streaming, is the ETag that the destination gave the part. `length`: ranges
- * pinned by the source's ETag, every byte counted, nothing better to be had.
+ * - `etag`: both ETags are the same MD5 of the content.
+ * - `content-md5`: the destination has checked the one PutObject against the source's MD5.
+ * - `checksum`: the full-object CRCs of both sides are equal.
+ * - `part-md5`: each part's MD5, computed while streaming, is the ETag that the destination gave the part.
+ * - `length`: the ranges were pinned by the source's ETag and every byte was counted. Nothing better is
+ *   available.
  */
 export type Proof = "etag" | "content-md5" | "checksum" | "part-md5" | "length";
 
 export type Digest = "md5" | ChecksumAlgorithm;
 
-/** What is done for the proof of one copy; decided before the upload, kept with it. */
+/** What is done for the proof of one copy. Decided before the upload and kept with it. */
 export interface ProofPlan {
   /**
-   * Are the source's part boundaries kept, so that the ETags can be equal? `guessed`: by arithmetic,
-   * unproved.
+   * Whether the source's part boundaries are kept, so that the ETags can be equal. `guessed`: computed, not
+   * proven.
    */
   readonly etag: "kept" | "guessed" | "not-comparable";
-  /** Content-MD5 of the one PutObject, in hex; null: none is sent. */
+  /** Content-MD5 of the one PutObject, in hex. Null: none is sent. */
   readonly contentMd5: string | null;
-  /** Computed of each part while it streams. */
+  /** Computed for each part while it streams. */
   readonly digests: readonly Digest[];
   /** The source's own full-object checksum. */
   readonly sourceChecksum: Checksum | null;
-  /** What the destination will tell of the whole object. */
+  /** The checksums of the whole object that the destination will report. */
   readonly destinationChecksums: readonly ChecksumAlgorithm[];
 }
 
@@ -41,10 +43,10 @@ export interface Checksum {
   readonly hex: string;
 }
 
-/** One side of a copy, as far as its ETag and checksums go. */
+/** One side of a copy, as far as its ETag and checksums matter. */
 interface SideOfProof {
   readonly profile: Profile;
-  /** With KMS or customer keys an ETag that looks like an MD5 is none. */
+  /** With KMS or customer keys an ETag is not an MD5, even if it looks like one. */
   readonly encryptedWithKey: boolean;
 }
 
@@ -66,7 +68,7 @@ const NOTHING: ProofPlan = {
 };
 
 /**
- * The cheapest proof that reaches from the source's own word to the destination's, by what the stores tell.
+ * The cheapest proof that links the source's own value to the destination's, given what the stores report.
  */
 export function planProof(question: ProofQuestion): ProofPlan {
   const { verify, via, source, destination, kind, boundaries } = question;
@@ -81,7 +83,7 @@ export function planProof(question: ProofQuestion): ProofPlan {
   const destinationMd5 =
     profile.md5Etag && (kind === "whole" || profile.md5PartEtag) && !destination.encryptedWithKey;
   const etag = etagPlan(question);
-  // The destination itself compares, before it encrypts: this works where ETags are no MD5s.
+  // The destination compares the MD5 itself, before it encrypts. So this works even where ETags are not MD5s.
   const sourceMd5 =
     source.profile.md5Etag && !source.encryptedWithKey && /^[0-9a-f]{32}$/i.test(bareEtag(source.etag));
   if (kind === "whole" && sourceMd5 && via === "stream" && profile.contentMd5) {
@@ -91,7 +93,8 @@ export function planProof(question: ProofQuestion): ProofPlan {
   const told = sourceChecksum !== null && destinationChecksums.includes(sourceChecksum.algorithm);
   if (told || via === "server") return { ...base, etag };
   const digests: Digest[] = [];
-  // The source's word covers the way to us, the part ETags cover the way from us; together the whole way.
+  // The source's checksum covers the way to us and the part ETags cover the way from us: together, the whole
+  // way.
   if (sourceChecksum !== null) digests.push(sourceChecksum.algorithm);
   const [destinationChecksum] = destinationChecksums;
   if (destinationMd5) digests.push("md5");
@@ -99,7 +102,7 @@ export function planProof(question: ProofQuestion): ProofPlan {
   return { ...base, etag: boundaries === "guessed" ? etag : "not-comparable", digests };
 }
 
-/** The best proof that a plan can end with: `strict` refuses to begin when it is `length`. */
+/** Whether a plan can end with a proof better than `length`. If not, `strict` refuses to start. */
 export function canProve({
   etag,
   contentMd5,
@@ -116,10 +119,10 @@ export interface Evidence {
   readonly plan: ProofPlan;
   readonly sourceEtag: string;
   readonly destinationEtag: string;
-  /** Of the finished object's HEAD. */
+  /** From the finished object's HEAD. */
   readonly destinationEncryptedWithKey: boolean;
   readonly destinationChecksums: readonly Checksum[];
-  /** Ours, combined from the parts. */
+  /** Computed by us, combined from the parts. */
   readonly ourChecksum: Checksum | null;
   /** Every part was compared with its ETag, and all were equal. */
   readonly partsMatch: boolean;
@@ -128,7 +131,7 @@ export interface Evidence {
 type ProofResult =
   { readonly ok: true; readonly proof: Proof } | { readonly ok: false; readonly message: string };
 
-/** What all that is known proves: the strongest claim that holds, or that the objects differ. */
+/** What all the evidence proves: the strongest claim that holds, or that the objects differ. */
 export function concludeProof(evidence: Evidence): ProofResult {
   const { plan, sourceEtag, destinationEtag, ourChecksum, partsMatch } = evidence;
   for (const theirs of evidence.destinationChecksums) {
@@ -154,7 +157,7 @@ export function concludeProof(evidence: Evidence): ProofResult {
   return { ok: true, proof: partsMatch ? "part-md5" : "length" };
 }
 
-/** Part sizes that common tools use, in the order in which they are tried; bytes. */
+/** Part sizes in bytes that common tools use, in the order in which they are tried. */
 const HABITUAL_PART_BYTES: readonly number[] = [
   ...[8, 5, 16, 64, 100, 10, 15, 20, 25, 32, 50, 128, 250, 256, 500, 512, 1024].map((mib) => mib * 2 ** 20),
   ...[5, 8, 10, 16, 20, 25, 50, 64, 100, 128, 250, 500].map((mb) => mb * 1e6),
@@ -164,7 +167,7 @@ const HABITUAL_PART_BYTES: readonly number[] = [
  * The part size that a multipart object of `partCount` parts probably has, or null. Only the finished
  * object's ETag can prove it.
  *
- * @param preferredBytes tried first: what somebody who should know has said
+ * @param preferredBytes tried first: the size named by a better source
  */
 export function guessPartBytes(
   sizeBytes: number,
@@ -175,7 +178,7 @@ export function guessPartBytes(
   const fits = (partBytes: number) => Math.ceil(sizeBytes / partBytes) === partCount;
   if (preferredBytes !== null && fits(preferredBytes)) return preferredBytes;
   const sizes = [...HABITUAL_PART_BYTES, byRclone].filter(fits);
-  // Of several that fit, one that leaves no remainder is hardly there by chance.
+  // Among several that fit, one that leaves no remainder is unlikely to be a coincidence.
   return sizes.find((partBytes) => sizeBytes % partBytes === 0) ?? sizes[0] ?? null;
 }
 
