@@ -40,12 +40,8 @@ import { canCopyInside } from "./store/stores.ts";
 import { Sender } from "./throttle/sender.ts";
 import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
-import { digestWhileStreaming } from "./work/digest_stream.ts";
-import { Watchdog } from "./work/limits.ts";
-
-const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
-
-const BASE_TIMEOUT_MS = 60_000;
+import { bodyOf, digestWhileStreaming } from "./work/digest_stream.ts";
+import { transferLimitMs, Watchdog } from "./work/limits.ts";
 
 /** A call may stay pending for 15 minutes: after this long no object of the batch is begun any more. */
 const BATCH_LIMIT_MS = 5 * 60_000;
@@ -167,7 +163,7 @@ class ObjectCopy {
       if (found !== null) return found;
       if (this.#work.first === "tell") return { kind: "differs" };
     }
-    const limitMs = BASE_TIMEOUT_MS + (this.#work.sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000;
+    const limitMs = transferLimitMs(this.#work.sizeBytes);
     for (;;) {
       const outcome = await this.#watchdog.run(limitMs, async (signal) =>
         this.#via === "server" ? await this.#copyInside(signal) : await this.#copyThrough(signal),
@@ -450,11 +446,4 @@ async function headIfAny(s3: S3, address: ObjectAddress): Promise<Headers | null
     if (error instanceof S3Error && error.status === 404) return null;
     throw error;
   }
-}
-
-/** The body of an answer; an empty stream where the runtime gives none. */
-function bodyOf(response: Response): ReadableStream {
-  const body = response.body ?? new Response(new Uint8Array(0)).body;
-  if (body === null) throw new TypeError("Cannot read the body of a GetObject answer");
-  return body;
 }

@@ -37,7 +37,7 @@ import type { ObjectRef } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { turnsOf } from "./throttle/sender.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
-import { type Passing, digestWhileStreaming, LengthError, StallError } from "./work/digest_stream.ts";
+import { type Passing, bodyOf, digestWhileStreaming, LengthError, StallError } from "./work/digest_stream.ts";
 import { ANSWER_LIMIT_MS } from "./work/limits.ts";
 import type { PartResult, PartTask } from "./work/part_task.ts";
 
@@ -350,11 +350,4 @@ function checkAnswer(response: Response, task: PartTask): Failure | null {
   if (fits) return null;
   const asked = `bytes ${task.offset}-${task.offset + task.length - 1}/${task.objectBytes}`;
   return misfit("wrong_range", `asked for ${asked}, got "${response.headers.get("content-range")}"`);
-}
-
-/** The body of an answer; an empty stream where the runtime gives none. */
-function bodyOf(response: Response): ReadableStream {
-  const body = response.body ?? new Response(new Uint8Array(0)).body;
-  if (body === null) throw new TypeError("Cannot read the body of a GetObject answer");
-  return body;
 }

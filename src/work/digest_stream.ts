@@ -76,6 +76,13 @@ export function digestWhileStreaming(
   return { body: readable, digests: pumped, watched: true };
 }
 
+/** The body of an answer; an empty stream where the runtime gives none. */
+export function bodyOf(response: Response): ReadableStream {
+  const body = response.body ?? new Response(new Uint8Array(0)).body;
+  if (body === null) throw new TypeError("Cannot read the body of a GetObject answer");
+  return body;
+}
+
 interface Digester {
   readonly digest: Digest;
   update(bytes: Uint8Array): Promise<void> | void;

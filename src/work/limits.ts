@@ -26,14 +26,19 @@ export const IDLE_LIMIT_MS = 30_000;
 /** A store that has all bytes of a part answers within this. */
 export const ANSWER_LIMIT_MS = 60_000;
 
+/** The time for this many bytes where nothing is known of how fast the stores are. */
+export function transferLimitMs(sizeBytes: number): number {
+  return Math.ceil(Math.min(MAX_LIMIT_MS, BASE_LIMIT_MS + (sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000));
+}
+
 /**
  * @param length of the part in bytes
  * @param slowestMsPerMib of the parts that are done, null before the first
  * @param failedAttempts of this part: each doubles the time, since the whole store may have become slow
  */
 export function partLimitMs(length: number, slowestMsPerMib: number | null, failedAttempts: number): number {
-  const mostMs = Math.min(MAX_LIMIT_MS, BASE_LIMIT_MS + (length / SLOWEST_BYTES_PER_SECOND) * 1000);
-  if (slowestMsPerMib === null) return Math.ceil(mostMs);
+  const mostMs = transferLimitMs(length);
+  if (slowestMsPerMib === null) return mostMs;
   const seenMs = SLACK * slowestMsPerMib * (length / 2 ** 20);
   return Math.ceil(Math.min(mostMs, Math.max(LEAST_LIMIT_MS, seenMs) * 2 ** failedAttempts));
 }
