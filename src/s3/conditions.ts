@@ -1,8 +1,8 @@
-// Copies inside a service are pinned to the source's ETag by a condition, which some services take and do not
-// heed (Ceph). There the source is asked again once its copy is made: what it is then, it was while it was
-// copied.
+// Conditions that some stores accept and ignore (Ceph, local R2), and what is done about it. A server-side
+// copy is pinned to the source's ETag by a condition. Where a store ignores that, the source is checked again
+// after the copy: if it is unchanged now, it was unchanged while it was copied.
 //
-// What it needs: the source. A change back and forth within one copy would not be seen.
+// What it needs: the source. A change back and forth during one copy is not noticed.
 
 import { bareEtag } from "./digest.ts";
 import { S3Error } from "./errors.ts";
@@ -10,9 +10,9 @@ import type { ObjectAddress, S3 } from "./request.ts";
 import { deleteObject, headObject } from "./s3.ts";
 
 /**
- * After a copy that the store has made by itself: is the source still the object that was meant?
+ * Checks, after a server-side copy, whether the source is still the object that was meant.
  *
- * @returns what has become of it, in words; null when it is the same
+ * @returns what has changed, in words; null if nothing has
  * @throws {S3Error} of the source
  */
 export async function changeAfterCopy(
@@ -32,11 +32,10 @@ export async function changeAfterCopy(
   return `its ETag was ${etag} when the copy began and is ${now ?? "gone"} now`;
 }
 
-/** Deletes the object that has this ETag; any other is left alone. @throws {S3Error} */
+/** Deletes the object that has this ETag and leaves any other alone. @throws {S3Error} */
 export async function removeExactly(destination: S3, address: ObjectAddress, etag: string): Promise<void> {
   try {
-    // Looked at first: there are stores that take the condition and delete whatever is there (Ceph, local
-    // R2).
+    // HEAD first: some stores accept the condition and delete whatever is there (Ceph, local R2).
     const { headers } = await headObject(destination, address);
     if (bareEtag(headers.get("etag") ?? "") === bareEtag(etag)) await removeIf(destination, address, etag);
   } catch (error) {
@@ -50,7 +49,7 @@ async function removeIf(destination: S3, address: ObjectAddress, etag: string): 
     await deleteObject(destination, address, { ifMatch: etag });
   } catch (error) {
     if (!(error instanceof S3Error) || error.status !== 501) throw error;
-    // A store without conditional deletes: the look just before is as close as one can come.
+    // A store without conditional deletes: the HEAD just before is the best guard there is.
     await deleteObject(destination, address, { ifMatch: null });
   }
 }

@@ -1,7 +1,8 @@
-// Deleting many objects of one bucket: DeleteObjects, and DeleteObject one by one where that cannot be used.
+// Deletes many objects of one bucket: with DeleteObjects, or one by one with DeleteObject where that is not
+// possible.
 //
-// What it needs: a Store and a User-Agent (request.ts signs and sends). Which keys may be deleted is decided
-// by the caller; nothing here looks at a prefix.
+// What it needs: a Store and a User-Agent (request.ts signs and sends). The caller decides which keys may be
+// deleted; nothing here looks at a prefix.
 //
 // Invariant: each key is accounted for once, as deleted (or already gone, which is the same) or as refused
 // with the store's own reason. Single deletes are used for keys that XML cannot carry, and for stores without
@@ -14,13 +15,13 @@ import { type DeleteRefusal, deleteDocument, fitsXml, parseDeleteResult } from "
 import { type S3, readText, send } from "./request.ts";
 import { badAnswer } from "./s3.ts";
 
-/** S3 takes so many keys in one request. */
+/** S3's limit for one request. */
 const MAX_DELETE_KEYS = 1000;
 
-/** Single deletes in flight; an event has six connections. */
+/** Concurrent single deletes; an event has six connections. */
 const SINGLE_DELETES = 4;
 
-// Endpoints that refused DeleteObjects as not implemented; forgetting it costs one more refusal.
+// Endpoints that refused DeleteObjects as not implemented. Losing this costs one more refused request.
 const withoutDeleteObjects = new Set<string>();
 
 interface DeleteOutcome {
@@ -30,8 +31,8 @@ interface DeleteOutcome {
 
 /**
  * @param keys at most 1,000, each once
- * @throws {S3Error} when a request as a whole is refused or unanswered: some of the keys may be gone then,
- *   and asking again is harmless
+ * @throws {S3Error} if a whole request is refused or not answered: some of the keys may be gone then, and
+ * asking again is harmless
  */
 export async function deleteObjects(s3: S3, bucket: string, keys: readonly string[]): Promise<DeleteOutcome> {
   if (keys.length > MAX_DELETE_KEYS) {
@@ -56,12 +57,12 @@ export async function deleteObjects(s3: S3, bucket: string, keys: readonly strin
   return { deleted: keys.filter((key) => !refusedKeys.has(key)), refused };
 }
 
-/** @returns the keys that were refused, or null when the store has no DeleteObjects */
+/** @returns the keys that were refused, or null if the store has no DeleteObjects */
 async function deleteBatch(s3: S3, bucket: string, keys: readonly string[]): Promise<DeleteRefusal[] | null> {
   const operation = "DeleteObjects";
   const address = { bucket, key: null };
   const body = new TextEncoder().encode(deleteDocument(keys));
-  // The signature's SHA-256 is not enough: S3 demands a Content-MD5 or a checksum header here.
+  // The signature's SHA-256 is not enough: S3 requires a Content-MD5 or a checksum header here.
   const md5 = createHash("md5").update(body).digest("hex");
   const headers = { "content-type": "application/xml", "content-md5": base64OfHex(md5) };
   let response: Response;
@@ -75,7 +76,7 @@ async function deleteBatch(s3: S3, bucket: string, keys: readonly string[]): Pro
   const text = await readText(operation, address, response);
   const refused = parseDeleteResult(text) ?? badAnswer(operation, address, text);
   const asked = new Set(keys);
-  // A failure of a key that was not asked for leaves it open which one is still there.
+  // A failure for a key that was not asked for leaves open which key still exists.
   if (refused.some(({ key }) => !asked.has(key))) return badAnswer(operation, address, text);
   return refused;
 }
@@ -88,7 +89,7 @@ async function deleteSingle(s3: S3, bucket: string, key: string): Promise<Delete
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     if (error.status === 404 && error.code === "NoSuchKey") return null;
-    // What would stop every other key too is not this key's own: no answer, a throttle, a failing store.
+    // No answer, a throttle or a failing store is not about this key: it would stop every other key too.
     if (error.status === null || error.status === 429 || error.status >= 500) throw error;
     return { key, code: error.code, message: error.message };
   }

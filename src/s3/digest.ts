@@ -1,10 +1,13 @@
 // Digests and ETags as S3 writes them: hex, base64, the MD5 of a whole object, and the multipart ETag. Pure.
 //
-// The multipart rule (MD5 of the parts' raw MD5s, a dash, their number) is not documented by AWS for every
-// encryption, so an ETag of that shape is a candidate for a proof and never a proof by itself:
-// object/proof.ts decides.
+// AWS does not document the multipart rule (MD5 of the parts' raw MD5s, a dash, their number) for every
+// encryption. So an ETag of that form is a candidate for a proof, never a proof by itself: object/proof.ts
+// decides.
 
-/** `x-amz-checksum-*` holds base64 of the big-endian bytes; we compare hex. Null when it is no such value. */
+/**
+ * `x-amz-checksum-*` is base64 of the big-endian bytes; the mesh compares hex. Null if it is not such a
+ * value.
+ */
 export function hexOfBase64(base64: string): string | null {
   try {
     return bytesToHex(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)));
@@ -25,7 +28,7 @@ export function bytesToHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What S3's rule makes the ETag of parts with these MD5s: the MD5 of the raw digests, and their number. */
+/** The ETag that S3's rule gives to parts with these MD5s: the MD5 of the raw digests, and their number. */
 export async function multipartEtag(
   md5s: readonly string[],
   md5: (bytes: Uint8Array) => Promise<string>,
@@ -35,7 +38,7 @@ export async function multipartEtag(
   return `${await md5(digests)}-${md5s.length}`;
 }
 
-/** The number of parts in a multipart ETag (`…-12`), or null when it is none. */
+/** The number of parts in a multipart ETag (`…-12`), or null if it is not one. */
 export function partCountOf(etag: string): number | null {
   const match = /^[0-9a-f]{32}-(\d+)$/i.exec(bareEtag(etag));
   return match === null ? null : Number(match[1]);
@@ -46,8 +49,8 @@ export function isMd5Etag(etag: string): boolean {
 }
 
 /**
- * An ETag without quotes, entity spelling and a proxy's mark of weakness, for comparing; requests echo it as
- * given.
+ * An ETag for comparison: without quotes, XML entities and a proxy's mark of weakness. Requests send it as
+ * received.
  */
 export function bareEtag(etag: string): string {
   return etag.replaceAll("&quot;", '"').replace(/^W\//, "").replace(/^"|"$/g, "");

@@ -1,11 +1,11 @@
-// The errors that carry a Failure: thrown by requests and steps, turned back into data by whoever decides
-// about them.
+// The errors that carry a Failure. Requests and steps throw them; the caller that decides about them turns
+// them back into data.
 
 import { Problem } from "../http/problem.ts";
 import { type Failure, type Side, meshFailure } from "./failure.ts";
 import { UnaddressableKeyError } from "./url.ts";
 
-/** A failure that whoever found it has judged already. */
+/** A failure that is already classified where it was found. */
 export class FailureError extends Error {
   readonly failure: Failure;
 
@@ -15,12 +15,12 @@ export class FailureError extends Error {
   }
 }
 
-/** A failure that is neither store's refusal: an answer does not fit, or the request cannot be met. */
+/** A failure that is no store's refusal: an answer is wrong, or the request cannot be met. */
 export function meshError(code: string, message: string, operation: string): FailureError {
   return new FailureError(meshFailure(code, message, operation));
 }
 
-/** For the catch() of a request in a step that talks to both stores: tells whose refusal it was. */
+/** For the catch() of a request in a step that talks to both stores: marks which side refused. */
 export function failedAt(side: Side): (error: unknown) => never {
   return (error) => {
     throw error instanceof S3Error ? new FailureError(error.toFailure(side)) : error;
@@ -28,22 +28,22 @@ export function failedAt(side: Side): (error: unknown) => never {
 }
 
 /**
- * What was thrown, as data; what is no failure is thrown on.
+ * What was thrown, as data. An error that is not a failure is thrown on.
  *
- * @param side of the store that a refusal came from, where nothing else tells
+ * @param side of the store that refused, if the error does not say
  */
 export function failureOf(error: unknown, side: Side): Failure {
   if (error instanceof FailureError) return error.failure;
   if (error instanceof S3Error) return error.toFailure(side);
-  // A store was taken out of the configuration, or its secret was spoilt, while the work ran.
+  // The store's secret was removed or damaged while the work ran.
   if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
   if (error instanceof UnaddressableKeyError) return meshFailure("invalid_key", error.message, "plan");
   throw error;
 }
 
 /**
- * A refusal that came instead of the work, not after it. 412 may be our own first success, and 404 its
- * upload's end.
+ * The store refused instead of doing the work. A 412 may be our own first success, and NoSuchUpload the end
+ * of our upload.
  */
 export function isRefusal({ status, code }: Failure): boolean {
   return (
@@ -56,7 +56,7 @@ export function isRefusal({ status, code }: Failure): boolean {
   );
 }
 
-/** Any failure of an operation: the store refused it, its answer was no answer, or none came. */
+/** Any failure of an operation: the store refused it, its answer was not valid, or none came. */
 export class S3Error extends Error {
   override readonly name = "S3Error";
   readonly operation: string;
@@ -89,7 +89,7 @@ export class S3Error extends Error {
   toFailure(side: Side): Failure {
     const { message, operation, status, requestId, retryAfterMs } = this;
     const whose = this.code === "platform_limit" ? "mesh" : side;
-    // A source that says so can be read once a person has restored it.
+    // An archived source can be read once a person has restored it.
     const isArchived = side === "source" && this.code === "InvalidObjectState";
     const code = isArchived ? "source_archived" : this.code;
     return { side: whose, code, message, operation, status, requestId, retryAfterMs };

@@ -1,25 +1,25 @@
-// ListObjectsV2 and ListObjects (V1): one page each, as the store gives it.
+// ListObjectsV2 and ListObjects (V1): one page each, as the store returns it.
 //
-// What it needs: a Store and a User-Agent (request.ts signs and sends). The checks that make a listing of
-// pages, and the choice between the two operations, stand in listing/listing.ts.
+// What it needs: a Store and a User-Agent (request.ts signs and sends). listing/listing.ts checks pages,
+// joins them to a listing and chooses between the two operations.
 //
-// Invariant: names come back as the store's keys, decoded where it says that it has encoded them; a page in
-// which a key cannot be read for sure is an error, never a page without it.
+// Invariant: names are the store's keys, decoded where the store says that it has encoded them. A page with a
+// key that cannot be read reliably is an error, never a page without that key.
 
 import { S3Error } from "./errors.ts";
 import { type ListingPage, parseListing } from "./listing_xml.ts";
 import { type S3, readText, send } from "./request.ts";
 import { badAnswer } from "./s3.ts";
 
-/** Most keys that S3 puts on one page. */
+/** The most keys that S3 puts on one page. */
 export const MAX_PAGE_KEYS = 1000;
 
 export interface PageRequest {
   readonly prefix: string;
   readonly delimiter?: string | undefined;
-  /** V2: of the page before. */
+  /** V2: from the previous page. */
   readonly token?: string | undefined;
-  /** V2 `start-after`, V1 `marker`: only keys after this one. */
+  /** V2's `start-after`, V1's `marker`: only keys after this one. */
   readonly after?: string | undefined;
   readonly maxKeys?: number | undefined;
 }
@@ -55,8 +55,8 @@ async function readPage(
   query: Readonly<Record<string, string | number>>,
 ): Promise<ListingPage> {
   const address = { bucket, key: null };
-  // Without this a list does not tell an archived object from one that has been restored. Only AWS knows the
-  // header.
+  // Without this header a listing does not distinguish an archived object from a restored one. Only AWS knows
+  // it.
   const headers: Record<string, string> =
     s3.store.provider === "aws" ? { "x-amz-optional-object-attributes": "RestoreStatus" } : {};
   const response = await send(s3, operation, address, { method: "GET", query, headers });

@@ -1,27 +1,27 @@
-// The XML documents of whole prefixes: ListBucketResult (V1 and V2), Delete and DeleteResult. Pure.
+// The XML documents about many keys: ListBucketResult (V1 and V2), Delete and DeleteResult. Pure.
 //
-// Names are decoded only where the answer itself says `<EncodingType>url`, whatever was asked for: stores
-// that ignore the option list a real "+" as "+". Tokens are opaque and never decoded. XML 1.0 cannot hold
-// most control characters (https://www.w3.org/TR/xml/#charsets), and a raw carriage return is read back as a
-// line feed (§2.11): a key with one, from a store that has not encoded it, would be read as another key, so
-// it is an error that shows the key.
+// Names are decoded only if the answer itself says `<EncodingType>url`, whatever was asked for: stores that
+// ignore the option list a real "+" as "+". Tokens are opaque and never decoded. XML 1.0 cannot contain most
+// control characters (https://www.w3.org/TR/xml/#charsets), and a raw carriage return is read back as a line
+// feed (§2.11). A key with one of these, from a store that has not encoded it, would be read as another key,
+// so it is an error that shows the key.
 //
-// A page of a listing has a thousand objects, and a sync of millions does little else than read pages. So the
-// objects of a plain document, which is what stores send, are cut out by searching for their tags; the XML
-// parser reads the rest, and the whole document as soon as anything in it is not plain.
+// A page has a thousand objects, and a sync of millions does little but read pages. So the objects of a plain
+// document, which is what stores send, are cut out by searching for their tags, and the XML parser reads only
+// the rest. It reads the whole document if anything in it is not plain.
 
 import { decodeForm, escapeText, parseRoot, textOf } from "./xml.ts";
 
-/** An object as a listing tells of it. */
+/** An object as a listing describes it. */
 export interface ListedObject {
   readonly key: string;
   readonly sizeBytes: number;
-  /** As the store gave it, with quotes where it gives quotes; null where it tells none. */
+  /** As the store sent it, with quotes if it sends quotes. Null if it reports none. */
   readonly etag: string | null;
   readonly lastModifiedMs: number | null;
-  /** Null: the store tells none, which means its standard class. */
+  /** Null: the store reports none, which means its standard class. */
   readonly storageClass: string | null;
-  /** An archived object with a readable copy, restored for some days; only AWS lists this. */
+  /** An archived object with a readable copy that is restored for some days. Only AWS lists this. */
   readonly isRestored: boolean;
 }
 
@@ -31,22 +31,22 @@ export interface ListingPage {
   readonly isTruncated: boolean;
   /** V2. */
   readonly nextToken: string | null;
-  /** V1, and there only with a delimiter. */
+  /** V1, and only with a delimiter. */
   readonly nextMarker: string | null;
-  /** Old stores do not know `list-type=2` and answer as if it were not there. */
+  /** Old stores do not know `list-type=2` and answer as if it were absent. */
   readonly isV1: boolean;
 }
 
 type ParsedListing =
   | { readonly kind: "page"; readonly page: ListingPage }
-  /** The document is a listing, but a key in it cannot be read for sure. */
+  /** The document is a listing, but a key in it cannot be read reliably. */
   | { readonly kind: "unreadable_key"; readonly shown: string }
   | { readonly kind: "no_listing" };
 
 type Element = Readonly<Record<string, unknown>>;
 
 /**
- * `<ListBucketResult><IsTruncated>…<NextContinuationToken>…<EncodingType>url</EncodingType>
+ * Parses `<ListBucketResult><IsTruncated>…<NextContinuationToken>…<EncodingType>url</EncodingType>
  * <Contents><Key>…<Size>…<ETag>…<LastModified>…<StorageClass>…</Contents><CommonPrefixes><Prefix>…`.
  */
 export function parseListing(text: string): ParsedListing {
@@ -103,7 +103,7 @@ export interface DeleteRefusal {
   readonly message: string;
 }
 
-/** The body of DeleteObjects. `Quiet`: the answer names failures alone. */
+/** The body of DeleteObjects. `Quiet`: the answer names failures only. */
 export function deleteDocument(keys: Iterable<string>): string {
   let document = "<Delete><Quiet>true</Quiet>";
   for (const key of keys) document += `<Object><Key>${escapeText(key)}</Key></Object>`;
@@ -111,14 +111,14 @@ export function deleteDocument(keys: Iterable<string>): string {
 }
 
 /**
- * Can every store read this key from a document of ours? A carriage return needs a numeric entity, which some
- * do not read.
+ * Whether every store can read this key from our document. A carriage return needs a numeric entity, which
+ * some stores do not read.
  */
 export function fitsXml(key: string): boolean {
   return key.isWellFormed() && !FORBIDDEN.test(key);
 }
 
-/** The failures of a quiet `<DeleteResult>`; null when it is none. */
+/** The failures in a quiet `<DeleteResult>`. Null if it is another document. */
 export function parseDeleteResult(text: string): DeleteRefusal[] | null {
   const result = parseRoot(text, "DeleteResult");
   if (result === null) return null;
@@ -129,15 +129,17 @@ export function parseDeleteResult(text: string): DeleteRefusal[] | null {
   }));
 }
 
-/** What is no `<Name>` or `</Name>`: an attribute, a namespace, an empty tag, a comment, a CDATA section. */
+/**
+ * Anything but `<Name>` or `</Name>`: an attribute, a namespace, an empty tag, a comment, a CDATA section.
+ */
 const NOT_PLAIN = /<(?!\/?[\w.-]+>)/;
 
 const OPEN = "<Contents>";
 const CLOSE = "</Contents>";
 
 /**
- * The `<Contents>` of a plain document, as the parser would give them as far as parseListing() reads them,
- * and the document without them; null when it is not plain, or has none.
+ * The `<Contents>` of a plain document, as the parser would return them as far as parseListing() reads them,
+ * and the document without them. Null if it is not plain or has none.
  */
 export function cutContents(text: string): { contents: Element[]; rest: string } | null {
   const from = text.indexOf(OPEN);
@@ -153,7 +155,7 @@ export function cutContents(text: string): { contents: Element[]; rest: string }
     if (element === null) return null;
     contents.push(element);
     rest += text.slice(end + CLOSE.length, next < 0 ? text.length : next);
-    // Another spelling of it in the rest is for the parser.
+    // If the rest contains another spelling of the tag, the parser must read the document.
     if (next < 0) return /<(?:[\w.-]+:)?Contents/.test(rest) ? null : { contents, rest };
     at = next;
   }
@@ -165,7 +167,7 @@ const LEAVES = ["Key", "LastModified", "ETag", "Size", "StorageClass"].map((name
   close: `</${name}>`,
 }));
 
-/** The children of one `<Contents>` that are read; null when one of them is not a text, or is there twice. */
+/** The children of one `<Contents>` that are read. Null if one of them is not plain text or occurs twice. */
 function leavesOf(block: string): Element | null {
   const element: Record<string, unknown> = {};
   for (const { name, open, close } of LEAVES) {
@@ -182,7 +184,7 @@ function leavesOf(block: string): Element | null {
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 
-/** A text with its references replaced; null when one of them is for the parser to judge. */
+/** A text with its references replaced. Null if the parser must decide about one of them. */
 function plainText(text: string): string | null {
   if (!text.includes("&")) return text;
   // The quotes of an ETag, which every object has.
@@ -230,7 +232,7 @@ function findUnreadableName(text: string): string | null {
     const references = Array.from(name.matchAll(/&#(?:x([0-9a-f]+)|(\d+));/gi), ([, hex, decimal = ""]) =>
       hex === undefined ? Number.parseInt(decimal, 10) : Number.parseInt(hex, 16),
     );
-    // As a reference, a carriage return is what it says.
+    // A carriage return written as a reference is read as one.
     if (FORBIDDEN.test(name) || references.some((code) => code !== 13 && !isXmlCharacter(code))) return name;
   }
   return null;

@@ -1,18 +1,18 @@
-// One signed request to an S3 store: sign, send, and turn every refusal into an S3Error. The operations stand
+// One signed request to an S3 store: sign, send, and turn every refusal into an S3Error. The operations are
 // in s3.ts.
 //
-// The shape is always sign, then fetch: aws4fetch's own fetch() would drop `encodeResponseBody`, follow
-// redirects with the signature of another host, and replay a body that can be read only once. A request is
-// signed when it is sent.
+// Always sign, then fetch. aws4fetch's own fetch() would drop `encodeResponseBody`, follow redirects with the
+// signature of another host, and replay a body that can be read only once. A request is signed when it is
+// sent.
 //
-// What a store teaches is remembered for as long as this isolate lives and used from the next signature on:
-// its clock (RequestTimeTooSkewed) and a bucket's region (301, 307, AuthorizationHeaderMalformed). A redirect
-// is never followed: the region is taken from the answer, and the host stays the configured one or AWS's own
-// host of that region, so that no Authorization ever goes to a host that the operator did not name. Losing
-// what was learned costs one more refusal.
+// What a store's refusals reveal is remembered while this isolate lives and used from the next signature on:
+// the store's clock (RequestTimeTooSkewed) and a bucket's region (301, 307, AuthorizationHeaderMalformed).
+// Losing it costs one more refusal. A redirect is never followed. The region is taken from the answer, and
+// the host stays the configured one or AWS's own host of that region, so no Authorization header ever goes to
+// a host that the operator did not name.
 //
-// Invariants: every body is read, handed on or cancelled, error bodies too, since an unread one holds one of
-// the event's connections; no secret is in an S3Error.
+// Invariants: every body is read, passed on or cancelled, even of errors, since an unread one occupies one of
+// the event's connections. No S3Error contains a secret.
 
 import { AwsV4Signer } from "aws4fetch";
 import { bytesToHex } from "./digest.ts";
@@ -22,14 +22,14 @@ import { s3Url } from "./url.ts";
 import { parseError } from "./xml.ts";
 import { type Store, styleOf } from "../store/stores.ts";
 
-/** One store as one caller sees it. */
+/** One store as one caller uses it. */
 export interface S3 {
   readonly store: Store;
-  /** Lets a store's log tell copies and lanes apart: `bucket-brigade copy/<id> lane/<n>`. */
+  /** Lets a store's log distinguish copies and lanes: `bucket-brigade copy/<id> lane/<n>`. */
   readonly userAgent: string;
-  /** Waits until the next request may go out; undefined where the store's requests per second have no cap. */
+  /** Waits until the next request may be sent. Undefined if the store has no cap on requests per second. */
   readonly turn?: (() => Promise<void>) | undefined;
-  /** Hears of every refusal and every silence, also of those that the caller can do with. */
+  /** Called for every refusal and every missing answer, including those that the caller tolerates. */
   readonly refused?: ((error: S3Error) => void) | undefined;
 }
 
@@ -47,12 +47,12 @@ interface S3Request {
   readonly query?: Readonly<Record<string, string | number>>;
   readonly headers?: Readonly<Record<string, string>>;
   /**
-   * Of a call that moves object bytes: ends it and its body, which the caller reads or cancels. The answer of
-   * any other call is read before it is handed on, within `limitMs`.
+   * For a call that moves object bytes: ends it and its body, which the caller reads or cancels. The answer
+   * of any other call is read completely before it is returned, within `limitMs`.
    */
   readonly signal?: AbortSignal;
   readonly limitMs?: number;
-  /** A stream can be sent once; bytes can be sent again after a correction of region or clock. */
+  /** A stream can be sent once. Bytes can be sent again after a correction of region or clock. */
   readonly body?: ReadableStream | Uint8Array;
 }
 
@@ -65,19 +65,19 @@ export function connect(
   return { store, userAgent, turn, refused };
 }
 
-/** Tells whoever listens. @returns the error, to be thrown */
+/** Notifies the listener. @returns the error, to be thrown */
 export function heard({ refused }: S3, error: S3Error): S3Error {
   refused?.(error);
   return error;
 }
 
-/** A call without object bytes that takes longer than this gets no answer any more. */
+/** A call without object bytes that takes longer than this will not be answered. */
 export const CALL_LIMIT_MS = 60_000;
 
-/** Answers that move no object bytes: 1,000 parts or uploads of a list are a few hundred kilobytes. */
+/** The largest answer without object bytes. A list of 1,000 parts or uploads has a few hundred kilobytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-// Signing keys are good for a day; aws4fetch computes four HMACs for each when it finds none here.
+// A signing key is valid for a day; aws4fetch computes four HMACs if it does not find it here.
 const signingKeys = new Map<string, ArrayBuffer>();
 
 const clockOffsetsMs = new Map<string, number>();
@@ -87,7 +87,7 @@ const regions = new Map<string, string>();
 /**
  * Sends one request and returns its successful answer, whose body the caller reads or cancels.
  *
- * @throws {S3Error} for every other answer, and when none came
+ * @throws {S3Error} for every other answer, and if none came
  */
 export async function send(
   s3: S3,
@@ -105,7 +105,7 @@ export async function send(
   }
 }
 
-/** The text of an answer. @throws {S3Error} when it breaks off */
+/** The text of an answer. @throws {S3Error} if it breaks off */
 export async function readText(
   operation: string,
   address: RequestAddress,
@@ -124,12 +124,12 @@ async function sendOnce(
   address: RequestAddress,
   request: S3Request,
 ): Promise<Response> {
-  // Every request passes here, corrected ones too, so each is counted. Its time begins with its turn.
+  // Every request passes here, even corrected ones, so each is counted. Its time limit starts when it is its
+  // turn.
   await s3.turn?.();
   const { signal, limitMs = CALL_LIMIT_MS } = request;
   if (signal !== undefined) return await sendSigned(s3, operation, address, request, signal);
-  // Not AbortSignal.timeout(): its timer would go on after the answer, and keep a Durable Object in memory
-  // for it.
+  // Not AbortSignal.timeout(): its timer would outlive the answer and keep a Durable Object in memory.
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);
   try {
@@ -147,9 +147,7 @@ export function timeoutError(limitMs: number): DOMException {
   return new DOMException(`nothing within ${limitMs / 1000} s`, "TimeoutError");
 }
 
-/**
- * The same answer with its body in memory. @throws {S3Error} when it breaks off, or is no answer of that kind
- */
+/** The same answer with its body in memory. @throws {S3Error} if it breaks off or is too large */
 async function held(
   s3: S3,
   operation: string,
@@ -194,27 +192,26 @@ async function sendSigned(
     headers: {
       ...headers,
       "user-agent": userAgent,
-      // A stream cannot be hashed before it is sent; what is held in memory can, and some stores insist on
-      // it.
+      // A stream cannot be hashed before it is sent. A body in memory can, and some stores insist on it.
       "x-amz-content-sha256": body instanceof ReadableStream ? "UNSIGNED-PAYLOAD" : await sha256Hex(body),
       ...(store.requesterPays === true ? { "x-amz-request-payer": "requester" } : {}),
       ...(store.sessionToken === undefined ? {} : { "x-amz-security-token": store.sessionToken }),
     },
     accessKeyId: store.accessKeyId,
     secretAccessKey: store.secretAccessKey,
-    // Both explicit: aws4fetch guesses from the host name, and wrong for every store but AWS, R2 and B2.
+    // Both explicit: aws4fetch guesses from the host name, wrongly for every store but AWS, R2 and B2.
     service: "s3",
     region,
     cache: signingKeys,
     datetime: amzDate(Date.now() + (clockOffsetsMs.get(store.endpoint) ?? 0)),
   });
-  // Garage and SeaweedFS canonicalise the path as it stands on the wire, where %2F is not a slash.
+  // Garage and SeaweedFS canonicalise the path as sent, where %2F is not a slash.
   if (store.profile.signedPath === "raw") signer.encodedPath = signer.url.pathname;
   try {
     const { headers: outgoing } = await signer.sign();
-    // Bytes as stored: workerd would otherwise undo gzip and leave headers that no longer fit. Added after
-    // signing: Google's front end rewrites Accept-Encoding, which breaks a signature that covers it; and it
-    // unpacks stored gzip for everybody who does not say that he can
+    // The bytes as stored: workerd would otherwise undo gzip and leave headers that no longer match. Added
+    // after signing, because Google's front end rewrites Accept-Encoding, which breaks a signature that
+    // covers it. Google also decompresses stored gzip unless the client accepts gzip
     // (https://cloud.google.com/storage/docs/transcoding).
     outgoing.set("accept-encoding", store.provider === "gcs" ? "gzip" : "identity");
     return await fetch(url, {
@@ -232,7 +229,7 @@ async function sendSigned(
 
 type ErrorDocument = ReturnType<typeof parseError>;
 
-/** Takes region and clock from a refusal. @returns whether there was anything new */
+/** Learns region and clock from a refusal. @returns whether there was anything new */
 function learn(store: Store, bucket: string, response: Response, document: ErrorDocument): boolean {
   if (document?.code === "RequestTimeTooSkewed") {
     const serverMs = Date.parse(response.headers.get("date") ?? "");
@@ -249,7 +246,7 @@ function learn(store: Store, bucket: string, response: Response, document: Error
   return true;
 }
 
-/** The region to sign for, as the configuration says or as the store has corrected it. */
+/** The region to sign for: as configured, or as the store has corrected it. */
 export function regionOf(store: Store, bucket: string): string {
   return regions.get(regionKey(store, bucket)) ?? store.region;
 }
@@ -258,7 +255,7 @@ function regionKey(store: Store, bucket: string): string {
   return `${store.endpoint}/${bucket}`;
 }
 
-/** AWS has a host per region; everywhere else the region is a word in the signature. */
+/** AWS has a host per region; elsewhere the region is only a word in the signature. */
 function endpointOf(store: Store, region: string): string {
   if (region === store.region) return store.endpoint;
   return store.endpoint.replace(
@@ -279,7 +276,8 @@ function refusalOf(
   const code = document?.code ?? (redirected ? "PermanentRedirect" : codeOfStatus(status));
   const hint = hintOf(store, status, code);
   return new S3Error(operation, address, {
-    // What was learned makes the next try, with a new body, another one.
+    // Retryable even if the body cannot be sent again here: the next attempt, with a new body, uses what was
+    // learned.
     code: learned && code !== "RequestTimeTooSkewed" ? "wrong_region" : code,
     detail:
       `the store answered ${status} ${code}` + (document?.message ? `: ${document.message}` : "") + hint,
@@ -303,7 +301,7 @@ function hintOf(store: Store, status: number, code: string): string {
   return "";
 }
 
-// What a status alone can mean, for answers without an error document (every HEAD, proxies, load balancers).
+// What a status alone means, for answers without an error document (every HEAD, proxies, load balancers).
 function codeOfStatus(status: number): string {
   if (status === 412) return "PreconditionFailed";
   if (status === 416) return "InvalidRange";
@@ -324,7 +322,7 @@ function unanswered(operation: string, address: RequestAddress, cause: unknown):
   );
 }
 
-// Error documents are small; a proxy's page of a megabyte is not worth holding.
+// Error documents are small; a proxy's page of a megabyte is not worth keeping.
 const MAX_ERROR_BYTES = 64 * 1024;
 
 async function readAtMost(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
@@ -341,13 +339,13 @@ async function readAtMost(body: ReadableStream<Uint8Array> | null, maxBytes: num
     }
     await reader.cancel();
   } catch (error) {
-    // The status is known and decides; a body that breaks off only takes away the store's own words.
+    // The status is known and decides. If the body breaks off, only the store's own words are lost.
     text += ` (the body broke off: ${error instanceof Error ? error.message : String(error)})`;
   }
   return text;
 }
 
-/** `20261125T010203Z`, as SigV4 wants it. */
+/** `20261125T010203Z`, the form that SigV4 requires. */
 function amzDate(ms: number): string {
   return new Date(ms).toISOString().replace(/[:-]|\.\d{3}/g, "");
 }

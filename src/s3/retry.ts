@@ -1,25 +1,27 @@
 // What to do about a failure: try again, slow down, wait for a person, or give up; and how long to wait.
 // Pure.
 //
-// The one table of verdicts stands here: S3's error code decides first, the HTTP status second. Sources:
-// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (2026-11) and the providers' own codes
+// It contains the one table of verdicts. S3's error code decides first, the HTTP status second. Sources:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (2026-11) and the providers' own codes,
 // named beside the rows. Backoff is AWS's "full jitter"
 // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 
 import type { Failure } from "./failure.ts";
 
-/** Every new phase begins with it. */
+/** Every new phase starts with it. */
 export const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
 
 /**
- * `retry`: try the same step again. `throttle`: likewise, and the store wants fewer requests. `blocked`: a
- * person must act (replace credentials, restore an archived source, mend the configuration); the work done so
- * far stays good. `fatal`: trying again cannot help.
+ * - `retry`: try the same step again.
+ * - `throttle`: the same, and the store wants fewer requests.
+ * - `blocked`: a person must act (replace credentials, restore an archived source, correct the
+ *   configuration). The work done so far stays valid.
+ * - `fatal`: trying again cannot help.
  */
 export type Verdict = "retry" | "throttle" | "blocked" | "fatal";
 
 const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
-  // Ours.
+  // The mesh's own codes.
   network: "retry", // no answer, or one that broke off
   stream_broken: "retry", // source or destination let go of a part in mid-stream
   copier_died: "retry",
@@ -54,7 +56,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   bad_answer: "retry",
   head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
   platform_limit: "retry", // the event has used up what the platform gives one: a fresh event goes on
-  // Throttling, whatever its status.
+  // Throttling, whatever the status.
   SlowDown: "throttle",
   SlowDownRead: "throttle", // MinIO
   SlowDownWrite: "throttle", // MinIO
@@ -65,7 +67,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   Throttling: "throttle",
   ThrottlingException: "throttle",
   "KMS.ThrottlingException": "throttle",
-  // Transient, though their status is 4xx.
+  // Transient, although the status is 4xx.
   InternalError: "retry",
   RequestTimeout: "retry",
   RequestTimeoutException: "retry",
@@ -78,7 +80,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   ConditionalRequestConflict: "retry",
   RequestTimeTooSkewed: "retry", // the clock has been taken from the answer
   wrong_region: "retry", // the region has been taken from the answer
-  // Credentials and permissions: a person puts them right without touching the copy.
+  // Credentials and permissions: a person corrects them without touching the copy.
   ExpiredToken: "blocked",
   ExpiredRequest: "blocked", // R2
   InvalidToken: "blocked",
@@ -89,13 +91,13 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   AllAccessDisabled: "blocked",
   AccountProblem: "blocked",
   InvalidObjectState: "blocked", // archived, met by a copy inside the service
-  // What no retry cures, though its status would say so.
+  // No retry helps, although the status suggests one.
   NotImplemented: "fatal",
   unsorted_listing: "fatal", // what a merge has concluded by then is void, and asking again would hide it
   XMinioStorageFull: "fatal",
 };
 
-/** What a failure asks for. A code that stands in the table decides; else the status class does. */
+/** The verdict on a failure. A code in the table decides; otherwise the class of the status does. */
 export function verdictOf(failure: Failure): Verdict {
   const byCode = VERDICT_BY_CODE[failure.code];
   if (byCode !== undefined) return byCode;
@@ -108,9 +110,9 @@ export function verdictOf(failure: Failure): Verdict {
 }
 
 /**
- * Will the store never do this, as far as it says? Not supported, or not permitted: what is not indispensable
- * (tags, lists of parts, an attribute) is then done without. Bad credentials are another matter: with better
- * ones it would.
+ * Whether the store says that it will never do this: not supported, or not permitted. The copy then goes on
+ * without what it can spare (tags, lists of parts, an attribute). Bad credentials are different: with better
+ * ones the store would do it.
  */
 export function saysNo(failure: Failure): boolean {
   const verdict = verdictOf(failure);
@@ -119,7 +121,7 @@ export function saysNo(failure: Failure): boolean {
   );
 }
 
-/** The verdict on one key of many: what is forbidden is forbidden for that key, and the others go on. */
+/** The verdict on one key of many: what is forbidden is forbidden for that key, and the others continue. */
 export function keyVerdictOf(failure: Failure): Verdict {
   return saysNo(failure) ? "fatal" : verdictOf(failure);
 }
@@ -134,13 +136,13 @@ const CREDENTIALS: ReadonlySet<string> = new Set([
 ]);
 
 function isForbidden({ status, code }: Failure): boolean {
-  // the code alone in a 200 with an <Error>
+  // only the code says so in a 200 with an <Error>
   return status === 401 || status === 403 || code === "AccessDenied";
 }
 
 /**
- * Does it look as if the store, or the way to it, were down for everybody, rather than this one request in
- * trouble? Such a failure is waited out: it says nothing of the part that met it.
+ * Whether the store, or the way to it, seems to be down for everyone, rather than this one request to have
+ * failed. Such a failure is waited out, because it says nothing about the part that met it.
  */
 export function isOutage(failure: Failure): boolean {
   if (verdictOf(failure) === "throttle") return true;
@@ -156,30 +158,30 @@ const OUTAGES: ReadonlySet<string> = new Set([
   "http_504",
 ]);
 
-/** Down, or unwell: what it refuses now it may take later. */
+/** Down or failing: what the store refuses now it may accept later. */
 export function isStoreTrouble(failure: Failure): boolean {
   const ownFault = failure.code === "InternalError" || (failure.status !== null && failure.status >= 500);
   return isOutage(failure) || (ownFault && verdictOf(failure) === "retry");
 }
 
-// What the platform says when an event has used up its share, or an object has too much to do. None of it has
-// a code. https://developers.cloudflare.com/workers/observability/errors/ and
+// What the platform reports when an event has used up its limits or an object is overloaded. None of it has a
+// code. https://developers.cloudflare.com/workers/observability/errors/ and
 // https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ (2026-11)
 const PLATFORM_LIMIT =
   /subrequest depth limit exceeded|too many subrequests|too many (?:api )?requests by single worker|exceeded (?:its )?cpu|exceededcpu|is overloaded/i;
 
-/** Has this event, not the store, come to its end? Then what it was doing is to be done by a fresh one. */
+/** Whether this event, not the store, has reached its limit. A new event must then do the work. */
 export function isPlatformLimit(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return ("overloaded" in error && error.overloaded === true) || PLATFORM_LIMIT.test(error.message);
 }
 
-/** Tries that one step or one part gets before the copy fails. */
+/** Attempts at one step or one part before the copy fails. */
 export const MAX_ATTEMPTS = 8;
 
 /**
- * Tries of a step whose store is down, once there is work to lose; then a person is asked. About seven
- * minutes.
+ * Attempts at a step while its store is down and there is work to lose; then the copy waits for a person.
+ * About seven minutes.
  */
 export const MAX_OUTAGE_ATTEMPTS = 48;
 
@@ -188,19 +190,19 @@ const BACKOFF_BASE_MS = { retry: 100, throttle: 800 } as const;
 const BACKOFF_CAP_MS = 20_000;
 
 /**
- * How long to wait before the next try.
+ * How long to wait before the next attempt.
  *
- * @param failedAttempts tries that have failed so far, from 1
+ * @param failedAttempts attempts that have failed so far, from 1
  * @param random a number in [0, 1)
  */
 export function backoffMs(failure: Failure, failedAttempts: number, random: number): number {
   const baseMs = verdictOf(failure) === "throttle" ? BACKOFF_BASE_MS.throttle : BACKOFF_BASE_MS.retry;
   const jitterMs = random * Math.min(BACKOFF_CAP_MS, baseMs * 2 ** failedAttempts);
-  // Retry-After is a floor; the jitter on top keeps those who were told the same from waking together.
+  // Retry-After is a minimum. The jitter on top spreads out clients that were told the same time.
   return Math.ceil((failure.retryAfterMs ?? 0) + jitterMs);
 }
 
-/** Retry-After as RFC 9110 has it (seconds or a date), in milliseconds; null when absent or unreadable. */
+/** Parses Retry-After as in RFC 9110 (seconds or a date) into milliseconds. Null if absent or unreadable. */
 export function parseRetryAfter(value: string | null, now: number): number | null {
   if (value === null) return null;
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
@@ -208,7 +210,7 @@ export function parseRetryAfter(value: string | null, now: number): number | nul
   return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
-/** Failed tries of the present step; every new phase starts afresh. */
+/** Failed attempts at the current step. Every new phase starts afresh. */
 export interface Retry {
   readonly failedAttempts: number;
   readonly notBeforeMs: number;

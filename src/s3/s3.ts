@@ -1,4 +1,4 @@
-// The operations of S3 that the mesh uses, one function each, by their API names.
+// The S3 operations that the mesh uses, one function each, by their API names.
 //
 // What it needs: a Store and a User-Agent (request.ts signs and sends). It knows nothing of copies.
 //
@@ -32,15 +32,15 @@ import {
 } from "./xml.ts";
 import type { Encryption } from "../store/stores.ts";
 
-// Stores that refused `x-amz-checksum-mode` although their profile says otherwise; forgetting it costs one
-// more HEAD.
+// Stores that refused `x-amz-checksum-mode` although their profile allows it. Losing this costs one more
+// HEAD.
 const withoutChecksumMode = new Set<string>();
 
 /**
- * Size, ETag and attributes of an object, or with `partNumber` of one part of it (believe that only with
- * 206).
+ * Size, ETag and attributes of an object or, with `partNumber`, of one part of it (which only a 206
+ * confirms).
  *
- * A HEAD has no body, so a refusal has no code: it is asked for by a GET of one byte, whose error document
+ * A HEAD has no body, so a refusal has no code. A GET of one byte asks for the reason: its error document
  * says whether the key, the bucket, the permission or the region is at fault.
  *
  * @throws {S3Error}
@@ -61,7 +61,7 @@ export async function headObject(
   } catch (error) {
     if (!(error instanceof S3Error) || error.status === null) throw error;
     if (asksChecksum && (error.status === 400 || error.status === 501)) {
-      // Perhaps it is only the header that this store does not take; if so it is not asked again.
+      // Perhaps the store refuses only the header; if so, it is not sent again.
       delete headers["x-amz-checksum-mode"];
       const answer = await head().catch(() => null);
       if (answer !== null) {
@@ -69,14 +69,14 @@ export async function headObject(
         return answer;
       }
     }
-    // A store that wants fewer requests is not asked for its reasons.
+    // A store that fails or throttles gets no further request to ask for its reason.
     if (error.status >= 500 || error.status === 429) throw error;
     await reasonByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
     try {
       return await head(); // the GET has found the region or the clock out
     } catch (again) {
       if (!(again instanceof S3Error) || again.status === null || again.status >= 500) throw again;
-      // To HEAD and to GET takes one and the same permission: what this refusal means is not known.
+      // HEAD and GET need the same permission, so the meaning of this refusal is unknown.
       throw new S3Error(operation, address, {
         code: again.status === 404 ? again.code : "head_refused",
         detail: `the store answered ${again.status} to HEAD but accepts GET`,
@@ -87,7 +87,9 @@ export async function headObject(
   }
 }
 
-/** Asks for one byte, for the reason that a HEAD cannot give. @throws {S3Error} with the store's own code */
+/**
+ * Asks for one byte, to get the reason that a HEAD cannot give. @throws {S3Error} with the store's own code
+ */
 async function reasonByGet(
   s3: S3,
   address: ObjectAddress,
@@ -99,7 +101,7 @@ async function reasonByGet(
   try {
     await send(s3, "HeadObject", address, { method: "GET", ...request, signal: unread.signal });
   } catch (error) {
-    // An empty object has no first byte; it has been found and may be read, which was the question.
+    // An empty object has no first byte. It exists and may be read, which was the question.
     if (!(error instanceof S3Error) || error.status !== 416) throw error;
   } finally {
     clearTimeout(timer);
@@ -107,7 +109,7 @@ async function reasonByGet(
   }
 }
 
-/** Is there an object under that key? @throws {S3Error} when the store does not say */
+/** Whether an object has this key. @throws {S3Error} if the store does not say */
 export async function objectExists(s3: S3, address: ObjectAddress): Promise<boolean> {
   try {
     await headObject(s3, address);
@@ -119,11 +121,11 @@ export async function objectExists(s3: S3, address: ObjectAddress): Promise<bool
 }
 
 /**
- * A GET of `range`, or of the whole object when that is null. The answer may be any success: the caller
- * checks status, Content-Range and ETag, and reads or cancels the body.
+ * A GET of `range`, or of the whole object if that is null. The answer may be any success: the caller checks
+ * status, Content-Range and ETag, and reads or cancels the body.
  *
- * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null:
- * whatever it is
+ * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null: no
+ * condition
  * @throws {S3Error}
  */
 export async function getObject(
@@ -146,7 +148,7 @@ export async function getObject(
   });
 }
 
-/** An object's tags in the order of the store. @throws {S3Error} */
+/** An object's tags in the store's order. @throws {S3Error} */
 export async function getObjectTagging(
   s3: S3,
   address: ObjectAddress,
@@ -158,9 +160,9 @@ export async function getObjectTagging(
   return parseTagging(text) ?? badAnswer(operation, address, text);
 }
 
-/** What a store says of bytes that it has taken. */
+/** What a store says of bytes that it has stored. */
 export interface Stored {
-  /** As the store gave it. */
+  /** As the store sent it. */
   readonly etag: string;
   readonly encryptedWithKey: boolean;
 }
@@ -183,7 +185,7 @@ export async function putObject(
   );
 }
 
-/** @param headers every attribute of the object to be: Complete cannot add any @throws {S3Error} */
+/** @param headers all attributes of the future object: Complete cannot add any @throws {S3Error} */
 export async function createMultipartUpload(
   s3: S3,
   address: ObjectAddress,
@@ -216,14 +218,14 @@ export async function uploadPart(
   );
 }
 
-/** A copy inside one service, pinned to the source's ETag; no byte passes here. */
+/** The source of a server-side copy, pinned to its ETag. No byte passes through the mesh. */
 interface CopySource {
   readonly address: ObjectAddress;
   readonly etag: string;
   readonly encryption: Encryption | undefined;
 }
 
-/** @param headers attributes of the new object; the source's are not taken over @throws {S3Error} */
+/** @param headers attributes of the new object; the source's are not copied @throws {S3Error} */
 export async function copyObject(
   s3: S3,
   address: ObjectAddress,
@@ -234,7 +236,7 @@ export async function copyObject(
     ...(await copySourceHeaders(request.source)),
     ...(await customerKeyHeaders(s3.store.encryption)),
     "x-amz-metadata-directive": "REPLACE",
-    // A store without tags (R2) refuses the whole copy for it.
+    // A store without tags (R2) refuses the whole copy if this header is sent.
     ...(s3.store.profile.tags ? { "x-amz-tagging-directive": "REPLACE" } : {}),
   };
   const { signal } = request;
@@ -274,9 +276,9 @@ export async function uploadPartCopy(
 }
 
 /**
- * All parts that the store holds of an upload, in ascending order.
+ * All parts that the store has of an upload, in ascending order.
  *
- * @throws {S3Error} also when a page repeats, which would otherwise never end
+ * @throws {S3Error} also if a page repeats, which would otherwise never end
  */
 export async function listParts(s3: S3, address: ObjectAddress, uploadId: string): Promise<ListedPart[]> {
   const operation = "ListParts";
@@ -304,7 +306,7 @@ export async function listParts(s3: S3, address: ObjectAddress, uploadId: string
 /**
  * The unfinished uploads of one key.
  *
- * @throws {S3Error} also when a page repeats
+ * @throws {S3Error} also if a page repeats
  */
 export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<ListedUpload[]> {
   const operation = "ListMultipartUploads";
@@ -312,7 +314,8 @@ export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<
   const uploads: ListedUpload[] = [];
   let markers: Record<string, string> = {};
   for (;;) {
-    // Some stores list only for an exact key as prefix, so this is the one prefix that works everywhere.
+    // Some stores list uploads only for an exact key as prefix, so this is the one prefix that works
+    // everywhere.
     const query = { uploads: "", prefix: address.key, "encoding-type": "url", ...markers };
     const response = await send(s3, operation, bucket, { method: "GET", query });
     const text = await readText(operation, bucket, response);
@@ -336,11 +339,11 @@ export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<
 const COMPLETE_LIMIT_MS = 12 * 60_000;
 
 /**
- * Makes the object of its parts. S3 may keep the answer for minutes, within the 15 that an alarm has.
+ * Assembles the object from its parts. S3 may take minutes to answer, within the 15 that an alarm has.
  *
  * @param parts in ascending order of part numbers
- * @param onlyIfAbsent answer 412 when the key exists
- * @returns the object's ETag where the store tells it
+ * @param onlyIfAbsent answer 412 if the key exists
+ * @returns the object's ETag if the store reports it
  * @throws {S3Error}
  */
 export async function completeMultipartUpload(
@@ -364,7 +367,7 @@ export async function completeMultipartUpload(
   return parseComplete(text) ?? refusedInside(s3, operation, address, response, text);
 }
 
-/** Ends an upload and frees its parts. An upload that is gone already is a success. @throws {S3Error} */
+/** Ends an upload and frees its parts. An upload that no longer exists is a success. @throws {S3Error} */
 export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploadId: string): Promise<void> {
   try {
     const response = await send(s3, "AbortMultipartUpload", address, {
@@ -378,7 +381,7 @@ export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploa
 }
 
 /**
- * @param ifMatch delete only the object with this ETag, where the store knows the condition @throws {S3Error}
+ * @param ifMatch delete only the object with this ETag, on stores that know the condition @throws {S3Error}
  */
 export async function deleteObject(
   s3: S3,
@@ -390,7 +393,7 @@ export async function deleteObject(
   await response.body?.cancel();
 }
 
-/** A customer's key rides on every request that touches the object's bytes (SSE-C). */
+/** A customer's key (SSE-C) is sent with every request that touches the object's bytes. */
 export async function customerKeyHeaders(
   encryption: Encryption | undefined,
   prefix = "x-amz-server-side-encryption-customer",
@@ -405,7 +408,7 @@ export async function customerKeyHeaders(
 }
 
 async function copySourceHeaders({ address, etag, encryption }: CopySource): Promise<Record<string, string>> {
-  // A header, which no URL parser touches: the key needs no care for dot segments here.
+  // No URL parser touches a header, so dot segments need no care here.
   const path = `/${address.bucket}/${address.key.split("/").map(encodeRfc3986).join("/")}`;
   const version = address.versionId === undefined ? "" : `?versionId=${encodeRfc3986(address.versionId)}`;
   return {
@@ -440,8 +443,7 @@ async function takeCopyEtag(
 }
 
 /**
- * Of an answer's headers: encrypted with KMS or a customer's key, so that an ETag that looks like an MD5 is
- * none.
+ * Whether an answer's headers say KMS or a customer's key, so that an ETag that looks like an MD5 is not one.
  */
 export function isEncryptedWithKey(headers: Headers): boolean {
   const kind = headers.get("x-amz-server-side-encryption") ?? "AES256";
@@ -466,7 +468,7 @@ function refusedInside(
   throw heard(s3, refusal);
 }
 
-/** A 200 with what is no answer to the operation. @throws {S3Error} always */
+/** A 200 whose body is not an answer to the operation. @throws {S3Error} always */
 export function badAnswer(operation: string, address: RequestAddress, text: string): never {
   throw new S3Error(operation, address, {
     code: "bad_answer",

@@ -1,31 +1,31 @@
 // URLs of S3 requests: one path builder and one query builder for every operation.
 //
-// Invariant: the URL that `fetch` puts on the wire is byte for byte the one built here, and it names exactly
-// the bucket and key asked for. `fetch` parses URLs by the WHATWG rules, which would normalise `.` and `..`
-// segments (percent-encoded dots as well) and so address another object; such segments are glued to a
-// neighbour by `%2F`, which S3 decodes to `/` (https://url.spec.whatwg.org/#path-state). What cannot be sent
+// Invariant: the URL that `fetch` sends is byte for byte the one built here, and it names exactly the bucket
+// and key asked for. `fetch` parses URLs by the WHATWG rules, which normalise `.` and `..` segments
+// (percent-encoded dots too) and so would address another object. Such segments are joined to a neighbour by
+// `%2F`, which S3 decodes to `/` (https://url.spec.whatwg.org/#path-state). A key that cannot be sent
 // unchanged is refused.
 //
-// Pure. Knows nothing of signatures: aws4fetch signs what stands here.
+// Pure. It knows nothing of signatures: aws4fetch signs the URL built here.
 
-/** Where a bucket lives. `path`: endpoint/bucket/key, `virtual`: bucket.endpoint/key. */
+/** Where a bucket is. `path`: endpoint/bucket/key, `virtual`: bucket.endpoint/key. */
 export interface BucketAddress {
   /**
-   * Scheme, host and optional port: `https://s3.eu-central-1.amazonaws.com`; a path only at workerd's local
-   * R2.
+   * Scheme, host and optional port: `https://s3.eu-central-1.amazonaws.com`. Only workerd's local R2 has a
+   * path.
    */
   readonly endpoint: string;
   readonly style: "path" | "virtual";
   readonly bucket: string;
 }
 
-/** A key that no URL of this addressing style can carry, or that is no legal S3 key. */
+/** A key that no URL of this addressing style can carry, or that is not a legal S3 key. */
 export class UnaddressableKeyError extends RangeError {
   override readonly name = "UnaddressableKeyError";
 }
 
 /**
- * Longest key that S3 takes, in bytes of UTF-8
+ * The longest key that S3 accepts, in bytes of UTF-8
  * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html, 2026-11).
  */
 export const MAX_KEY_BYTES = 1024;
@@ -34,7 +34,7 @@ export const MAX_KEY_BYTES = 1024;
  * Percent-encodes everything but RFC 3986's unreserved characters, byte by byte of UTF-8.
  * `encodeURIComponent` alone leaves `! ' ( ) *` raw, which S3's canonical form does not.
  *
- * @throws {UnaddressableKeyError} on a lone surrogate, which has no UTF-8 form.
+ * @throws {UnaddressableKeyError} on a lone surrogate, which has no UTF-8 form
  */
 export function encodeRfc3986(text: string): string {
   if (!text.isWellFormed()) {
@@ -48,7 +48,7 @@ export function encodeRfc3986(text: string): string {
   );
 }
 
-/** `a=1&b=` in the order given; a flag such as `uploads` is written `uploads=`, as it is signed. */
+/** `a=1&b=` in the order given. A flag such as `uploads` is written `uploads=`, as it is signed. */
 export function queryString(query: Readonly<Record<string, string | number>>): string {
   return Object.entries(query)
     .map(([name, value]) => `${encodeRfc3986(name)}=${encodeRfc3986(String(value))}`)
@@ -56,17 +56,17 @@ export function queryString(query: Readonly<Record<string, string | number>>): s
 }
 
 /**
- * URL of an object, or of the bucket when `key` is null.
+ * The URL of an object, or of the bucket if `key` is null.
  *
- * @throws {UnaddressableKeyError} when the key is empty, longer than 1,024 bytes, not valid Unicode, or
- *   cannot be asked for in this addressing style.
+ * @throws {UnaddressableKeyError} if the key is empty, longer than 1,024 bytes, not valid Unicode, or cannot
+ * be addressed in this style
  */
 export function s3Url(
   address: BucketAddress,
   key: string | null,
   query: Readonly<Record<string, string | number>> = {},
 ): string {
-  // An endpoint has been a URL's origin (store/stores.ts), so it need not be parsed again for each request.
+  // An endpoint is already a URL's origin (store/stores.ts), so it need not be parsed for each request.
   const [scheme = "", rest = ""] = address.endpoint.split("//", 2);
   const slash = rest.indexOf("/");
   const [endpointHost, prefix] = slash === -1 ? [rest, ""] : [rest.slice(0, slash), rest.slice(slash)];
@@ -76,7 +76,7 @@ export function s3Url(
     prefix + (key === null ? bucketPath(address) : keyPath(checkedKey(key), virtual ? null : address.bucket));
   const text = queryString(query);
   const built = `${scheme}//${host}${path}` + (text === "" ? "" : `?${text}`);
-  // Null for a host that is none, such as a bucket in front of an IP address.
+  // Null for an invalid host, such as a bucket in front of an IP address.
   const parsed = URL.parse(built);
   if (parsed?.pathname !== path || parsed.host !== host || parsed.search !== (text && `?${text}`)) {
     const instead =
@@ -89,12 +89,12 @@ export function s3Url(
   return built;
 }
 
-/** The value of a Range header. S3 ranges are inclusive at both ends: this is the only place that knows. */
+/** The value of a Range header. S3 ranges are inclusive at both ends; only this function knows. */
 export function rangeHeader(offset: number, length: number): string {
   return `bytes=${offset}-${offset + length - 1}`;
 }
 
-/** What a Content-Range header says, or null when it says nothing usable (`*` totals included). */
+/** Parses a Content-Range header. Null if it has nothing usable, which includes a total of `*`. */
 export function parseContentRange(
   value: string | null,
 ): { offset: number; length: number; totalBytes: number } | null {

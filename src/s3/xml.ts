@@ -1,9 +1,9 @@
 // The few XML documents of S3 that the mesh reads and writes. Pure.
 //
-// Reading is lenient where stores differ (namespace present or not, unknown elements, entities, white space
+// Reading is lenient where stores differ (with or without namespace, unknown elements, entities, white space
 // before the root) and strict where a wrong reading would be a wrong copy: a document with another root is
-// not an answer. Values stay strings as the store wrote them; an ETag in particular is opaque and is echoed,
-// never rebuilt.
+// not an answer. Values stay strings as the store wrote them. In particular an ETag is opaque and is sent
+// back unchanged.
 
 import { XMLParser } from "fast-xml-parser";
 
@@ -27,9 +27,8 @@ const parser = new XMLParser({
 type Element = Readonly<Record<string, unknown>>;
 
 /**
- * The children of the root if it is called `root`, else null (also for what is not XML at all). The parser
- * would read a document that breaks off as far as it goes, and half a list is no list: the root must be
- * closed.
+ * The children of the root if it is called `root`, else null, as for text that is not XML. The parser would
+ * read a truncated document as far as it goes, and half a list is not a list. So the root must be closed.
  */
 export function parseRoot(text: string, root: string): Element | null {
   const closed = new RegExp(`(?:</(?:[\\w.-]+:)?${root}\\s*>|<(?:[\\w.-]+:)?${root}(?:\\s[^<>]*)?/>)\\s*$`);
@@ -45,13 +44,13 @@ export function parseRoot(text: string, root: string): Element | null {
   return element === "" ? {} : null; // <Root/> parses to an empty string
 }
 
-/** Text of a child element; null when absent. Empty elements are the empty string. */
+/** The text of a child element, or null if there is none. An empty element is the empty string. */
 export function textOf(element: Element, name: string): string | null {
   const value = element[name];
   return typeof value === "string" ? value : null;
 }
 
-/** `<Error><Code>…</Code><Message>…</Message>…</Error>`; null when the text is no S3 error. */
+/** `<Error><Code>…</Code><Message>…</Message>…</Error>`. Null if the text is not an S3 error. */
 export function parseError(text: string): {
   code: string;
   message: string;
@@ -78,7 +77,10 @@ export function parseInitiate(text: string): { uploadId: string } | null {
   return uploadId === null || uploadId === "" ? null : { uploadId };
 }
 
-/** `<CompleteMultipartUploadResult>…<ETag>"3858f6…-2"</ETag></…>`; Ceph answers an empty ETag, hence null. */
+/**
+ * `<CompleteMultipartUploadResult>…<ETag>"3858f6…-2"</ETag></…>`. The ETag is null if it is empty, as Ceph
+ * sends it.
+ */
 export function parseComplete(text: string): { etag: string | null } | null {
   const result = parseRoot(text, "CompleteMultipartUploadResult");
   if (result === null) return null;
@@ -132,7 +134,7 @@ export interface ListedUpload {
   readonly initiatedMs: number;
 }
 
-/** One page of ListMultipartUploads; keys are decoded where the answer says that they are encoded. */
+/** One page of ListMultipartUploads. Keys are decoded if the answer says that they are encoded. */
 export function parseListUploads(text: string): {
   uploads: ListedUpload[];
   isTruncated: boolean;
@@ -162,7 +164,7 @@ function wholeNumber(text: string | null): number | null {
   return text !== null && /^\s*\d+\s*$/.test(text) ? Number(text) : null; // Number(null) would be 0
 }
 
-/** Form style: a space is "+" and a plus is "%2B". Null when it is no such text. */
+/** Decodes form encoding, where a space is "+" and a plus is "%2B". Null if the text is not valid. */
 export function decodeForm(text: string): string | null {
   if (!/[%+]/.test(text)) return text;
   try {
@@ -172,7 +174,7 @@ export function decodeForm(text: string): string | null {
   }
 }
 
-/** The body of CompleteMultipartUpload; the parts must come in ascending order of their numbers. */
+/** The body of CompleteMultipartUpload. The parts must come in ascending order of their numbers. */
 export function completeDocument(parts: Iterable<{ partNumber: number; etag: string }>): string {
   let document = "<CompleteMultipartUpload>";
   for (const { partNumber, etag } of parts) {

@@ -1,8 +1,8 @@
 // Addresses: `store:bucket/key` and `store:bucket/prefix` as the API takes and shows them, the check of a
-// bucket's name against its store, and whether two buckets are one bucket. Pure but for the env it is handed.
+// bucket's name against its store, and whether two buckets are the same. Pure but for the env passed in.
 //
-// Whether two buckets are one is decided from the configuration alone: scheme, port and case do not tell
-// endpoints apart, every endpoint of AWS leads to the one namespace of bucket names, and loopback has many
+// Whether two buckets are the same is decided from the configuration alone. Scheme, port 80 or 443 and letter
+// case make no difference, all AWS endpoints share one namespace of bucket names, and loopback has many
 // names. An alias that only DNS knows is not recognised.
 
 import { z } from "zod";
@@ -21,8 +21,8 @@ export function bucketIdentity(store: Store, bucket: string): string {
 }
 
 /**
- * Is one of two prefixes of the same bucket inside the other, or are they equal? A prefix is a string, not a
- * folder.
+ * Whether one of two prefixes of the same bucket contains the other, or both are equal. A prefix is a string,
+ * not a folder.
  */
 export function overlap(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a);
@@ -59,7 +59,7 @@ export const ObjectRefSchema = z.union(
   { error: 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}' },
 );
 
-/** `store:bucket/key`; everything after the first slash is the key, whatever it holds. */
+/** Parses `store:bucket/key`. Everything after the first slash is the key, whatever it contains. */
 export function parseObjectText(text: string): ObjectRef | null {
   const match = /^([^:/]+):([^/]+)\/([^]+)$/.exec(text);
   if (match === null) return null;
@@ -71,7 +71,7 @@ export function formatObject({ store, bucket, key, versionId }: ObjectRef): stri
   return `${store}:${bucket}/${key}${versionId === undefined ? "" : ` (version ${versionId})`}`;
 }
 
-/** @throws {Problem} when there is no such store, or it may not use that bucket */
+/** @throws {Problem} if the store does not exist or may not use that bucket */
 export function checkBucket(
   role: string,
   ref: { readonly store: string; readonly bucket: string },
@@ -128,7 +128,8 @@ export const PrefixRefSchema = z.union(
 );
 
 /**
- * `store:bucket/prefix`, `store:bucket/` or `store:bucket`; everything after the first slash is the prefix.
+ * Parses `store:bucket/prefix`, `store:bucket/` or `store:bucket`. Everything after the first slash is the
+ * prefix.
  */
 function parsePrefixText(text: string): PrefixRef | null {
   const match = /^([^:/]+):([^/]+)(?:\/([^]*))?$/.exec(text);

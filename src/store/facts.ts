@@ -1,31 +1,31 @@
-// What checks have seen of the stores, as copies use it: which facts there are, what they are worth, and how
-// they become a store's profile. Pure.
+// The results of store checks, as copies use them: which facts there are, where they apply, and how they
+// become a store's profile. Pure.
 //
-// A fact holds for one store and one bucket. Many are a bucket's own by nature (its default encryption
-// decides what an ETag is), and the others were seen through one bucket's policy all the same; what is not
-// asked of a bucket is not believed of it. It holds as long as the store is configured as it was when it was
-// checked: another endpoint is another store.
+// A fact applies to one store and one bucket. Many facts belong to a bucket (its default encryption decides
+// what an ETag is), and the others were seen through one bucket's policy. So nothing is assumed of a bucket
+// that was not checked. A fact applies as long as the store is configured as it was at the check: another
+// endpoint is another store.
 //
-// Precedence: the secret's own `profile`, what a check has seen, the provider's defaults.
+// Precedence: the secret's own `profile`, then the results of checks, then the provider's defaults.
 //
-// Invariant: no fact replaces evidence. A fact chooses what is asked, sent and compared; what a copy claims
-// in the end rests on the answers to that copy alone. A bucket that begins to encrypt after its check answers
-// as it did before there were checks: its answers say so, or its ETags turn out to be no MD5s, and the claim
-// is the weaker one. One thing is taken on trust, with a check or without: that a store which takes a
-// Content-MD5 compares it. A check can only withdraw that.
+// Invariant: a fact never replaces evidence. It decides what is asked, sent and compared, but a copy's claim
+// rests only on the answers to that copy. If a bucket starts to encrypt after its check, its answers say so
+// or its ETags turn out not to be MD5s, and the copy claims less, as it would without a check. One thing is
+// taken on trust, with a check or without: that a store which accepts a Content-MD5 compares it. A check can
+// only withdraw that.
 
 import type { BucketRef } from "./address.ts";
 import { type Fact, type Facts, type Provider, FACTS } from "./profiles.ts";
 import { type Encryption, type Store, findStore } from "./stores.ts";
 
-/** What facts depend on; credentials are not in it, since what they do not permit is no fact. */
+/** What facts depend on. Not the credentials: what they forbid is not a fact. */
 export interface Configuration {
   readonly endpoint: string;
   readonly provider: Provider;
   readonly encryption: Encryption["kind"] | null;
 }
 
-/** The facts of one check, as a copy carries them from its beginning to its end. */
+/** The facts of one check, as a copy carries them from its start to its end. */
 export interface StoreFacts extends BucketRef {
   readonly configuration: Configuration;
   readonly facts: Facts;
@@ -43,7 +43,8 @@ export function configurationOf({ endpoint, provider, encryption }: Store): Conf
 }
 
 /**
- * What is kept after a check: facts that it has not seen again stay, unless the store was another one then.
+ * What is kept after a check. Facts that it has not seen again stay, unless the store was configured
+ * differently.
  *
  * @param before of the same bucket and role
  */
@@ -53,10 +54,10 @@ export function mergeChecks(before: KeptCheck | null, now: KeptCheck): KeptCheck
 }
 
 /**
- * A store as it is configured, with what was known of this bucket.
+ * A store as configured, with what is known of this bucket.
  *
- * @param known in the order of the checks: the later one is right
- * @throws {Problem} when there is no such store, or its secret is bad
+ * @param known in the order of the checks: later ones win
+ * @throws {Problem} if the store does not exist or its secret is bad
  */
 export function findKnownStore(
   env: Readonly<Record<string, unknown>>,
@@ -68,17 +69,17 @@ export function findKnownStore(
   return holding.length === 0 ? store : withFacts(store, Object.assign({}, ...holding.map(factsOf)) as Facts);
 }
 
-/** @param facts of the bucket that is to be used */
+/** @param facts of the bucket to be used */
 export function withFacts(store: Store, facts: Facts): Store {
   return { ...store, profile: { ...store.profile, ...facts, ...store.ownProfile } };
 }
 
-/** Was this seen of the store as it is configured now? */
+/** Whether this was seen of the store as it is configured now. */
 function holdsFor({ store: name, configuration }: StoreFacts, store: Store): boolean {
   return name === store.name && isSame(configuration, configurationOf(store));
 }
 
-/** What facts change of a store's profile, and what they would change if its secret did not say otherwise. */
+/** The changes that facts make to a store's profile, and those that its secret overrules. */
 interface Effect {
   readonly profile: Facts;
   readonly overruled: Facts;
@@ -99,7 +100,7 @@ export function effectOf({ profile, ownProfile }: Store, facts: Facts): Effect {
   };
 }
 
-/** What `GET /stores` tells of the checks of one store. */
+/** The checks of one store as `GET /stores` shows them. */
 export function describeChecks(store: Store, checks: readonly KeptCheck[]): Record<string, unknown>[] {
   return checks
     .filter((check) => check.store === store.name)
@@ -116,7 +117,7 @@ export function describeChecks(store: Store, checks: readonly KeptCheck[]): Reco
     });
 }
 
-/** For the timeline of a copy: whose facts it has. Null: nobody's. */
+/** For the timeline of a copy: the buckets whose check results it uses. Null: none. */
 export function describeKnown(known: readonly StoreFacts[] | undefined): string | null {
   const names = new Set((known ?? []).map(({ store, bucket }) => `${store}:${bucket}`));
   return names.size === 0 ? null : `with what was seen in the check of ${[...names].join(" and of ")}`;

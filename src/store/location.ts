@@ -1,9 +1,8 @@
-// Where lanes and coordinators are to run: near the store that the bytes go to, since an upload suffers more
-// from distance than a download (a Durable Object is placed once, by the hint of the first call to it). Pure.
+// Where lanes and coordinators should run: near the store that receives the bytes, since distance slows
+// uploads more than downloads. A Durable Object is placed once, by the hint of the first call to it. Pure.
 //
-// The store's region says where it is; `location` in its configuration says it where the region does not, or
-// otherwise; `location` in a request goes before both. Hints:
-// https://developers.cloudflare.com/durable-objects/reference/data-location/ (2026-11)
+// The location comes from the request, else from `location` in the store's configuration, else from its
+// region. Hints: https://developers.cloudflare.com/durable-objects/reference/data-location/ (2026-11)
 
 import { z } from "zod";
 
@@ -23,14 +22,15 @@ export const LOCATIONS = [
 
 export type Location = (typeof LOCATIONS)[number];
 
-/** What of a store says where it is. */
+/** The fields of a store that say where it is. */
 interface Situated {
   readonly region: string;
   readonly location?: Location | undefined;
 }
 
 /**
- * The first that fits. Regions are called by continent and direction (AWS, and who follows it), or by city.
+ * The first match counts. Regions are named by continent and direction (AWS and those who copy it) or by
+ * city.
  */
 const BY_REGION: readonly (readonly [RegExp, Location])[] = [
   [/^(us|ca)-west|^us-(lax|sea)|^sfo|^us-west/, "wnam"],
@@ -46,7 +46,7 @@ const BY_REGION: readonly (readonly [RegExp, Location])[] = [
   [/^me-|^il-|^ae-/, "me"],
 ];
 
-/** Null: nothing is known, and the platform chooses: near whoever asks first. */
+/** Null: unknown, and the platform chooses a place near the first caller. */
 export function locationOf({ location, region }: Situated): Location | null {
   if (location !== undefined) return location;
   const name = region.toLowerCase();
@@ -54,10 +54,7 @@ export function locationOf({ location, region }: Situated): Location | null {
   return own ?? BY_REGION.find(([pattern]) => pattern.test(name))?.[1] ?? null;
 }
 
-/**
- * Null: nothing is known. @param wanted by the request; work that was admitted before it could say so has
- * none
- */
+/** Null: unknown. @param wanted by the request; work admitted by an older version has none */
 export function locationFor(
   { location: wanted }: { readonly location?: Location | null },
   destination: Situated | null,
@@ -66,14 +63,14 @@ export function locationFor(
 }
 
 /**
- * As the second argument of getByName(). Only the first call to an object places it: whoever may be first
- * says it.
+ * The second argument of getByName(). Only the first call to an object places it, so every caller that may be
+ * the first passes it.
  */
 export function placedAt(location: Location | null): { locationHint?: Location } {
   return location === null ? {} : { locationHint: location };
 }
 
-/** Where the lanes of a request run, in place of what its destination says. */
+/** Where the lanes of a request run, instead of where its destination says. */
 export const LocationSchema = z.enum(LOCATIONS, {
   error: ({ input }) => `must be one of ${LOCATIONS.join(", ")}, not ${JSON.stringify(input)}`,
 });

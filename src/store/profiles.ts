@@ -1,10 +1,10 @@
-// What each kind of store can do, as data: addressing, limits, and which parts of S3 it speaks. Chosen by the
-// store's `provider` or its host, overridden by its `profile`, and corrected while a copy runs by what the
-// store refuses.
+// What each kind of store can do, as data: addressing, limits, and which parts of S3 it supports. The profile
+// is chosen by the store's `provider` or its host, overridden by its `profile`, and corrected during a copy
+// by what the store refuses.
 //
-// Pure. Sources are the providers' own pages, 2026-11; where they say nothing, the value is the cautious one:
-// a feature that is left out costs a cheaper proof or an attribute with a warning, one that is wrongly tried
-// costs a failed call.
+// Pure. The sources are the providers' own pages, 2026-11. Where they say nothing the value is the cautious
+// one: leaving out a feature costs a cheaper proof or an attribute with a warning, trying a missing one costs
+// a failed call.
 
 import { z } from "zod";
 
@@ -43,52 +43,55 @@ export const CHECKSUMS = ["crc64nvme", "crc32c", "crc32"] as const;
 export type ChecksumAlgorithm = (typeof CHECKSUMS)[number];
 
 export const ProfileSchema = z.strictObject({
-  /** Default addressing; some stores refuse the other one. */
+  /** The default addressing; some stores refuse the other one. */
   style: z.enum(["path", "virtual"]),
-  /** What a verifier canonicalises: the decoded path (AWS), or the path as it came (Garage, SeaweedFS). */
+  /**
+   * What the store's signature check canonicalises: the decoded path (AWS), or the path as received (Garage,
+   * SeaweedFS).
+   */
   signedPath: z.enum(["decoded", "raw"]),
   minPartBytes: z.int(),
   maxPartBytes: z.int(),
   maxParts: z.int(),
   maxObjectBytes: z.int(),
-  /** Largest PutObject and largest CopyObject source. */
+  /** The largest PutObject and the largest source of a CopyObject. */
   maxPutBytes: z.int(),
   maxKeyBytes: z.int(),
   /** Names and values of user metadata together. */
   maxMetadataBytes: z.int(),
-  /** Is the ETag of a PutObject the MD5 of its bytes; is a multipart one the MD5 of the parts' MD5s? */
+  /**
+   * The ETag of a PutObject is the MD5 of its bytes; the ETag of a multipart object is the MD5 of the parts'
+   * MD5s.
+   */
   md5Etag: z.boolean(),
   md5MultipartEtag: z.boolean(),
-  /** Is the ETag that UploadPart answers the MD5 of the part? */
+  /** The ETag that UploadPart returns is the MD5 of the part. */
   md5PartEtag: z.boolean(),
-  /** Does PutObject refuse bytes that do not fit their Content-MD5? */
+  /** PutObject refuses bytes that do not match their Content-MD5. */
   contentMd5: z.boolean(),
   /**
-   * Full-object checksums that a HEAD with `x-amz-checksum-mode` tells although none was sent with the
+   * Full-object checksums that a HEAD with `x-amz-checksum-mode` reports even if none was sent with the
    * upload.
    */
   checksums: z.array(z.enum(CHECKSUMS)),
-  /** Does HEAD take `x-amz-checksum-mode`? B2 has refused it. */
+  /** HEAD accepts `x-amz-checksum-mode`. B2 has refused it. */
   checksumMode: z.boolean(),
   /** `If-None-Match: *` on PutObject, and on CompleteMultipartUpload. */
   conditionalPut: z.boolean(),
   conditionalComplete: z.boolean(),
   tags: z.boolean(),
-  /** Storage classes that it takes; null: anything, and it says so if not. */
+  /** Storage classes that it accepts. Null: any; it refuses what it does not know. */
   storageClasses: z.array(z.string()).nullable(),
   websiteRedirect: z.boolean(),
   copyObject: z.boolean(),
-  /** Is `x-amz-copy-source-if-match` heeded? Where it is not, the source is asked again after each copy. */
+  /** `x-amz-copy-source-if-match` is honoured. Otherwise the source is checked again after each copy. */
   conditionalCopy: z.boolean(),
   uploadPartCopy: z.boolean(),
 });
 
 export type Profile = z.infer<typeof ProfileSchema>;
 
-/**
- * What of it a check of a store can see (facts.ts). Limits are not among it: they are read in documents, not
- * tried.
- */
+/** What a check of a store can find out (facts.ts). Limits are read in documents, not tried. */
 export const FactsSchema = ProfileSchema.pick({
   signedPath: true,
   md5Etag: true,
@@ -138,8 +141,8 @@ const S3: Profile = {
 };
 
 const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
-  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: 10,000 parts of 5 GiB = 48.8 TiB.
-  // AWS computes a CRC64NVME of its own for uploads that bring no checksum.
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: 10,000 parts of 5 GiB = 48.8 TiB. AWS
+  // computes a CRC64NVME itself for uploads without a checksum.
   aws: {
     maxObjectBytes: 10_000 * 5 * GIB,
     checksums: ["crc64nvme"],
@@ -216,8 +219,8 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
 };
 
 /**
- * The R2 that `wrangler dev` serves from workerd: part ETags are opaque, there are no checksums, and of the
- * conditions that something be absent only PutObject's is heeded.
+ * The R2 that `wrangler dev` serves from workerd: part ETags are opaque, there are no checksums, and
+ * `If-None-Match: *` is honoured only on PutObject.
  */
 export const LOCAL_R2: Partial<Profile> = {
   md5PartEtag: false,
@@ -247,7 +250,7 @@ const HOSTS: readonly (readonly [suffix: string, Provider])[] = [
   [".linodeobjects.com", "linode"],
 ];
 
-/** The provider that a host belongs to; `other` when it is nobody's that we know. */
+/** The provider that a host belongs to; `other` if it is unknown. */
 export function providerOf(host: string): Provider {
   return HOSTS.find(([suffix]) => host === suffix || host.endsWith(suffix))?.[1] ?? "other";
 }

@@ -1,10 +1,11 @@
-// The configured stores: each `STORE_<NAME>` secret is one S3 endpoint with its credentials, parsed once at
-// the door.
+// The configured stores. Each `STORE_<NAME>` secret is one S3 endpoint with its credentials, parsed once on
+// arrival.
 //
-// Needs: the Worker's env. Invariant: a store that parses is safe to use (an https endpoint, or loopback; no
-// path, query or user in it), and endpoints come from here alone, never from a request. A bad secret is
-// reported by the name of its field and what is allowed there, never by its value: any part of it may be the
-// key.
+// What it needs: the Worker's env.
+//
+// Invariants: a store that parses is safe to use: its endpoint is https or loopback, without path, query or
+// user. Endpoints come from here alone, never from a request. A bad secret is reported by the name of its
+// field and what is allowed there, never by its value, because any part of the value may be the key.
 
 import { z } from "zod";
 import type { Env } from "../env.ts";
@@ -20,7 +21,7 @@ import {
   PROVIDERS,
 } from "./profiles.ts";
 
-/** A key of ours for SSE-C: 32 bytes in base64. */
+/** A customer's key for SSE-C: 32 bytes in base64. */
 const CustomerKey = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "must be 32 bytes in base64");
 
 const EncryptionSchema = z.discriminatedUnion("kind", [
@@ -29,7 +30,7 @@ const EncryptionSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("customer"), key: CustomerKey }),
 ]);
 
-/** How objects written to a store are encrypted there; a `customer` key is needed to read them as well. */
+/** How a store encrypts the objects written to it. A `customer` key is needed for reading, too. */
 export type Encryption = z.infer<typeof EncryptionSchema>;
 
 const StoreSchema = z.strictObject({
@@ -57,13 +58,11 @@ export interface Store extends Omit<
 > {
   readonly name: string;
   readonly provider: Provider;
-  /**
-   * The provider's defaults and, over them, the secret's own. What checks have seen comes between (facts.ts).
-   */
+  /** The provider's defaults, overridden by the secret's own. Check results come in between (facts.ts). */
   readonly profile: Profile;
-  /** What the secret itself says: nothing overrules it. */
+  /** The secret's own profile, which nothing overrides. */
   readonly ownProfile: Partial<Profile>;
-  /** Scheme, host and port, no final slash: `https://s3.example.com`. */
+  /** Scheme, host and port without a final slash: `https://s3.example.com`. */
   readonly endpoint: string;
   readonly style: "path" | "virtual";
 }
@@ -76,7 +75,7 @@ const PREFIX = "STORE_";
 
 const STORE_NAME = /^[a-z0-9_]+$/;
 
-/** All configured stores by name, the bad ones with what is wrong with them. */
+/** All configured stores by name; for a bad one, what is wrong with it. */
 export function readStores(env: Readonly<Record<string, unknown>>): Map<string, StoreEntry> {
   const entries = new Map<string, StoreEntry>();
   for (const [variable, value] of Object.entries(env)) {
@@ -87,7 +86,7 @@ export function readStores(env: Readonly<Record<string, unknown>>): Map<string, 
   return entries;
 }
 
-/** @throws {Problem} when there is no such store, or its secret is bad. */
+/** @throws {Problem} if the store does not exist or its secret is bad */
 export function findStore(env: Readonly<Record<string, unknown>>, name: string): Store {
   const stores = readStores(env);
   const entry = stores.get(name);
@@ -106,7 +105,7 @@ export function findStore(env: Readonly<Record<string, unknown>>, name: string):
   return entry.store;
 }
 
-/** What `GET /stores` may show of a store: everything but what lets one in. */
+/** A store as `GET /stores` shows it: everything but the credentials. */
 export function describeStore(entry: StoreEntry): Record<string, unknown> {
   if (!entry.ok) return { name: entry.name, ok: false, error: entry.error };
   const { accessKeyId: _id, secretAccessKey: _secret, sessionToken, encryption, ...shown } = entry.store;
@@ -118,23 +117,23 @@ export function describeStore(entry: StoreEntry): Record<string, unknown> {
   };
 }
 
-// `wrangler dev` serves its local R2 buckets over S3 under this path of its own origin: the one endpoint with
-// a path.
+// `wrangler dev` serves its local R2 buckets over S3 under this path of its own origin. It is the only
+// endpoint with a path.
 function isLocalR2(url: URL): boolean {
   return isLoopback(url.hostname) && url.pathname === "/cdn-cgi/local/r2/s3";
 }
 
-/** One service under two spellings is one service: scheme and default port do not tell stores apart. */
+/** Two spellings of one service are one service: scheme and default port do not distinguish stores. */
 export function isSameService(a: Store, b: Store): boolean {
   return serviceOf(a) === serviceOf(b);
 }
 
-/** One name for a service, however many stores of the configuration lead to it. */
+/** One name for a service, however many configured stores lead to it. */
 export function serviceOf({ endpoint }: Store): string {
   return new URL(endpoint).host;
 }
 
-/** May one credential read the one side and write the other? Then the service can copy by itself. */
+/** One credential may read the source and write the destination, so the service can copy by itself. */
 export function canCopyInside(source: Store, destination: Store): boolean {
   return (
     isSameService(source, destination) &&
@@ -144,8 +143,8 @@ export function canCopyInside(source: Store, destination: Store): boolean {
 }
 
 /**
- * The addressing style for one bucket. A dot in a bucket's name makes a host that no wildcard certificate
- * covers, so over TLS such a bucket is addressed by path.
+ * The addressing style for one bucket. No wildcard certificate covers a bucket name with a dot, so over TLS
+ * such a bucket is addressed by path.
  */
 export function styleOf(store: Store, bucket: string): "path" | "virtual" {
   return bucket.includes(".") && store.endpoint.startsWith("https:") ? "path" : store.style;
@@ -160,8 +159,8 @@ export function isLoopback(hostname: string): boolean {
   );
 }
 
-// A small object costs about a millisecond, of which reading two secrets anew took a tenth. By value: a new
-// deployment may come with other secrets into an isolate that lives on.
+// Parsing two secrets for every small object took a tenth of its millisecond of CPU. Cached by value, because
+// a new deployment may bring other secrets into an isolate that survives it.
 const readBefore = new Map<string, { readonly value: unknown; readonly entry: StoreEntry }>();
 
 function readStore(variable: string, name: string, value: unknown): StoreEntry {
@@ -180,7 +179,7 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
   try {
     json = JSON.parse(value);
   } catch {
-    // The parser's own words quote the text, and so the secret key in it.
+    // The parser's own message quotes the text, and with it the secret key.
     return bad(
       'it is not JSON; expected {"endpoint": …, "region": …, "accessKeyId": …, "secretAccessKey": …}',
     );
@@ -231,12 +230,11 @@ function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null 
   return null;
 }
 
-// Names the field and what is allowed, not what was found there. Zod's messages do the same, but for unknown
+// Names the field and what is allowed, not the value found. Zod's messages do the same, except for unknown
 // keys.
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") {
-    // A key pasted in the wrong place must not be shown: what looks like a field's name is short and of
-    // letters.
+    // A key pasted in the wrong place must not be shown. A field's name is short and has only letters.
     const names = issue.keys.map((key) =>
       /^[A-Za-z]{1,24}$/.test(key) ? `"${key}"` : `of ${key.length} characters`,
     );
@@ -248,7 +246,7 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   return `${field}: ${issue.message}`;
 }
 
-/** Of a copy or sync and its lanes: where the request says, else near the destination. */
+/** Where a copy or sync and its lanes run: as the request says, else near the destination. */
 export function placeOfWork(
   spec: { readonly destination: { readonly store: string }; readonly location?: Location | null },
   env: Env,
