@@ -1,36 +1,36 @@
-// How much one store takes at once, learnt from what it refuses: a number that doubles until the store says
-// "slow down", falls by a factor then, and comes back along a cubic curve: fast at first, slowly where the
-// store had enough the last time, faster again beyond. Pure; the number is streams, or requests per second,
-// as its user has it.
+// How much one store takes at once, learned from what it refuses. The number doubles until the store says
+// "slow down". It is cut by a factor then, and comes back along a cubic curve: fast at first, slowly near
+// where the store had enough the last time, faster again beyond. Pure. The number is streams or requests per
+// second; the governor decides which.
 //
-// It is additive increase and multiplicative decrease as CUBIC does it (RFC 9438), with the figures of
+// This is additive increase and multiplicative decrease as CUBIC does it (RFC 9438), with the figures of
 // botocore's adaptive mode: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-// (2026-11). The curve is one of time and not of answers, since a part may take a minute, and a refusal comes
-// within a round trip.
+// (2026-11). The curve follows time and not answers: a part may take a minute, but a refusal comes within a
+// round trip.
 
 export type Flow =
-  /** As much as the user wants: nothing was refused yet, and nothing is held back. */
+  /** No limit: nothing was refused yet, and nothing is held back. */
   | { readonly kind: "free" }
-  /** Nothing was refused yet, and not all at once: it doubles from `from`. */
+  /** Nothing was refused yet, but the job starts slowly: the number doubles from `from`. */
   | { readonly kind: "starting"; readonly from: number; readonly sinceMs: number }
-  /** `max` was too much; since then it comes back from `cutTo`. */
+  /** `max` was too much. Since then the number comes back from `cutTo`. */
   | { readonly kind: "found"; readonly max: number; readonly cutTo: number; readonly cutAtMs: number };
 
-/** Streams that a job begins with. Stores meet new load with 503 where it comes all at once. */
+/** Streams that a job starts with. Stores answer 503 to new load that comes all at once. */
 export const FIRST_STREAMS = 16;
 
-/** Longer than the round trip in which a store refuses. */
+/** Longer than the round trip within which a store refuses. */
 export const DOUBLING_MS = 250;
 
-/** Refusals of one second are one event, and one cut: the requests that met it were under way together. */
+/** Refusals within one second are one event and cause one cut: their requests were under way together. */
 const CUT_EVERY_MS = 1000;
 
 const CUT = 0.7;
 
-/** In the doubling, up to twice of what the store takes may be under way. */
+/** While the number doubles, up to twice what the store takes may be under way. */
 const FIRST_CUT = 0.5;
 
-/** Per cubic second: the steepness of the way back. */
+/** Per second cubed: how steeply the number comes back. */
 const STEEPNESS = 0.4;
 
 export const FREE: Flow = { kind: "free" };
@@ -53,7 +53,7 @@ export function valueAt(flow: Flow, now: number): number {
   }
 }
 
-/** When it will have come to `value`, if nothing is refused before. */
+/** When the number reaches `value`, if nothing is refused before. */
 export function reaches(flow: Flow, value: number, now: number): number {
   if (valueAt(flow, now) >= value) return now;
   switch (flow.kind) {
@@ -69,11 +69,11 @@ export function reaches(flow: Flow, value: number, now: number): number {
 }
 
 /**
- * After a refusal.
+ * The flow after a refusal.
  *
- * @param use.before what was in use when it came; a higher number was never tried
- * @param use.left what of it goes on. Refusals of one event tell by that, one after the other, what the store
- * does take
+ * @param use.before what was in use when the refusal came; a higher number was never tried
+ * @param use.left what of it is still running. The refusals of one event come one after the other, and
+ *   together they show what the store does take
  * @param weight 1: the store said so; 0.5: it did not answer in time, which may have other reasons
  */
 export function afterRefusal(
@@ -91,7 +91,7 @@ export function afterRefusal(
   return { kind: "found", max, cutTo: Math.max(1, max * (1 - weight * (1 - cut))), cutAtMs: now };
 }
 
-/** From the cut to where it was cut. */
+/** How long the curve takes from the cut back to the number at which it was cut. */
 function secondsBack({ max, cutTo }: Flow & { kind: "found" }): number {
   return Math.cbrt((max - cutTo) / STEEPNESS);
 }

@@ -1,22 +1,28 @@
-// The governor of one copy or one sync: how many streams may run, and how many requests may go out, so that
-// neither store is asked for more than it takes. Each side has its own measure, since a source that is busy
-// says nothing of the destination; the job runs at the smaller of the two. Pure: a clock and dice are
-// arguments.
+// How fast a job goes, and the governor of one job.
 //
-// What it governs. A part is many bytes and two requests, so a copy is governed by its streams. Small objects
-// are many requests, so a sync is governed by requests per second, which is the finer measure: its streams
-// only start slowly.
+// Four mechanisms bound the speed of a copy or a sync. What may run is the least of what they allow.
+// - The request's `concurrency`: how many transfers the user wants at once.
+// - The governor (this file): how much each store takes, learned from its refusals. One per job.
+// - The caps of the configuration, `maxConcurrency` and `maxRequestsPerSecond` of a store. All jobs share
+//   them: the registry divides each cap among the jobs (share_table.ts), and a job books the requests of its
+//   share (shares.ts) on a timetable (timetable.ts). A sender waits for the moments that were booked for it
+//   (sender.ts).
+// - The health of the stores (health.ts), for copies: whether a store answers at all. While it does not, one
+//   part at a time tries it.
+// copy/dispatch.ts applies them to parts, sync/gate.ts to batches of small objects. A lane that gets less
+// than it can take is told when to ask again, each at a different moment.
 //
-// What it hears. Every refusal that the job draws, whatever the operation: lanes report those of parts and
-// objects, and the job tells those of its own requests (HEAD, Create, lists, Complete), also where it can do
-// without an answer.
+// What the governor limits: a part is many bytes and two requests, so a copy is limited by its streams. Small
+// objects are many requests, so a sync is limited by requests per second, which is the finer measure; its
+// streams only start slowly. Each store has its own measure, since a busy source says nothing about the
+// destination.
 //
-// What else bounds a job: the request's own `concurrency`; the caps of the configuration, which all jobs
-// share (shares.ts); and the health of the stores (health.ts), which asks another question. The governor asks
-// how much a store takes that answers; the health asks whether it answers at all, and while it does not, one
-// part at a time finds out. What may run is the least of all.
+// What it learns from: every refusal of any request of the job. Lanes report those of parts and objects. The
+// job reports those of its own requests (HEAD, Create, lists, Complete), including those whose failure it
+// tolerates.
 //
-// In memory only: a job that loses it starts slowly once more.
+// Pure: the clock and randomness are arguments. The state is in memory only: a job that loses it starts
+// slowly again.
 
 import type { Failure } from "../s3/failure.ts";
 import { verdictOf } from "../s3/retry.ts";
@@ -26,22 +32,25 @@ export type StoreSide = "source" | "destination";
 
 export const STORE_SIDES: readonly StoreSide[] = ["source", "destination"];
 
-/** A job that had nothing under way for so long knows nothing of the stores any more. */
+/** A job that has had nothing under way for this long knows nothing about the stores any more. */
 const FORGET_MS = 30_000;
 
-/** After a refusal a store counts as busy for so long, whatever it takes meanwhile. */
+/** A store counts as busy for this long after a refusal, whatever it takes meanwhile. */
 const BUSY_MS = 10_000;
 
-/** A store may ask for a day of silence by mistake; each part obeys it, the whole job for this long. */
+/**
+ * A store may ask for a day of silence by mistake. Each part obeys it; the whole job waits no longer than
+ * this.
+ */
 const MAX_HOLD_MS = 5 * 60_000;
 
-/** The rate of requests is measured over this. */
+/** The window over which the rate of requests is measured. */
 const METER_MS = 4_000;
 
 interface Direction {
   readonly streams: Flow;
   readonly requests: Flow;
-  /** Retry-After: nothing is begun before. */
+  /** From Retry-After: nothing starts before. */
   readonly holdUntilMs: number;
   readonly refusedAtMs: number;
 }
@@ -59,7 +68,7 @@ export class Governor {
     this.#directions = { source: fresh, destination: fresh };
   }
 
-  /** Before anything is granted: a job that has rested starts slowly again. */
+  /** Called before anything is granted: a job that has been idle starts slowly again. */
   settleDown(inFlight: number, now: number): void {
     const { source, destination } = this.#directions;
     if (inFlight === 0 && now - this.#busyAtMs > FORGET_MS) {
@@ -69,13 +78,15 @@ export class Governor {
     if (inFlight > 0) this.#busyAtMs = now;
   }
 
-  /** One stream has had so many requests to each side answered, well or not, within `durationMs`. */
+  /**
+   * One stream has had this many requests to each side answered, successfully or not, within `durationMs`.
+   */
   answered(requests: number, durationMs: number, now: number): void {
     this.#meter.push({ atMs: now, requests, durationMs });
     while ((this.#meter[0]?.atMs ?? now) < now - METER_MS) this.#meter.shift();
   }
 
-  /** A request has failed. @param streams under way when it did, and those that still are */
+  /** A request has failed. @param streams under way when it failed, and those that still are */
   failed(failure: Failure, streams: { readonly before: number; readonly left: number }, now: number): void {
     const { side, retryAfterMs } = failure;
     const refused = verdictOf(failure) === "throttle";
@@ -83,7 +94,7 @@ export class Governor {
     const direction = this.#directions[side];
     const weight = refused ? 1 : 0.5;
     const holdUntilMs = Math.max(direction.holdUntilMs, now + Math.min(retryAfterMs ?? 0, MAX_HOLD_MS));
-    // What a store takes is not found out while nothing is asked: the way back begins after the silence.
+    // While nothing is sent, nothing is learned about the store. So the curve starts after the silence.
     const cut = (flow: Flow, use: typeof streams): Flow => {
       const after = afterRefusal(flow, use, weight, now);
       return after.kind === "found" ? { ...after, cutAtMs: Math.max(after.cutAtMs, holdUntilMs) } : after;
@@ -98,12 +109,11 @@ export class Governor {
       refusedAtMs: now,
     };
     this.#directions = { ...this.#directions, [side]: changed };
-    // Of what it has just said it is not forgotten, though nothing was under way but the request that it
-    // refused.
+    // Without this, a job with nothing under way but the refused request would forget the refusal too soon.
     this.#busyAtMs = Math.max(this.#busyAtMs, now, holdUntilMs);
   }
 
-  /** Streams that may run now; none while a store wants to be left alone. */
+  /** Streams that may run now; none while a store has asked for silence. */
   streams(now: number): number {
     const limits = STORE_SIDES.map((side) => {
       const { streams, holdUntilMs } = this.#directions[side];
@@ -118,9 +128,9 @@ export class Governor {
   }
 
   /**
-   * When a lane that waits for a stream is to ask again, if no store refuses anything before: when the number
-   * of streams has come somewhere between what runs and what is wanted at most. So those who wait come one
-   * after the other, as fast as the number grows.
+   * When a lane that waits for a stream asks again, if no store refuses anything before. That is when the
+   * number of streams reaches a random value between what runs now and the most that is wanted. So the lanes
+   * that wait come one after the other, as fast as the number grows.
    */
   turnMs(
     { inFlight, most, random }: { inFlight: number; most: number; random: number },
@@ -144,8 +154,8 @@ export class Governor {
   }
 
   /**
-   * What goes out with so many streams: each sends as those did that have reported lately. Counting reports
-   * instead would lag behind by a batch, and see half of what a store takes.
+   * Requests per second that this many streams send, judged by those that have reported lately. Counting
+   * reports instead would lag behind by a batch and show half of what a store takes.
    */
   #perSecond(streams: number, now: number): number {
     const lately = this.#meter.filter(({ atMs }) => atMs >= now - METER_MS);
@@ -155,17 +165,17 @@ export class Governor {
   }
 }
 
-/** Polls of lanes that wait for a turn, all together, in a second. */
+/** Calls per second of all waiting lanes together. */
 const POLLS_PER_SECOND = 20;
 
-/** What a lane waits at least, and how far those who were told the same are spread. */
+/** The least time a lane waits, and how far lanes with the same wait are spread. */
 const LEAST_WAIT_MS = 250;
 
 const SPREAD = 0.5;
 
 /**
- * How long a lane that got nothing is to wait. Never the same for two of them: those who wake together are
- * refused together. The more of them wait, the less often each asks.
+ * How long a lane that got nothing waits. It is different for each lane: lanes that wake together are refused
+ * together. The more lanes wait, the less often each one asks.
  *
  * @param waitMs until there may be something for one of them
  * @param sleepers lanes that wait with it
@@ -176,11 +186,9 @@ export function lanePauseMs(waitMs: number, sleepers: number, random: number): n
   return Math.ceil(leastMs + random * Math.max(turnMs, SPREAD * leastMs));
 }
 
-/** How fast it may go at this moment, and who holds it back. */
+/** How fast a job may go now, and which stores hold it back. */
 export interface PaceView {
-  /**
-   * Transfers that may run at once: what the request, both stores and the caps of the configuration allow.
-   */
+  /** Transfers that may run at once: the least of what the request, both stores and the caps allow. */
   readonly streams: number;
   /** Stores that have lately asked for fewer requests. */
   readonly throttledBy: readonly ("source" | "destination")[];

@@ -1,11 +1,11 @@
-// How a store has answered lately, seen by one copy: the budget of retries. A store that answers now and then
-// is asked at full width, and its failures are each retried; of a store that is down only one part at a time
-// finds out whether it is back, instead of every part asking again and again.
+// Whether a store answers at all, as one copy sees it: the budget of retries. A store that fails now and then
+// is used at full width, and each failure is retried. Of a store that is down, only one part at a time finds
+// out whether it is back; otherwise every part would ask again and again.
 //
-// Pure. The figures are botocore's retry quota (500 tokens; a retry costs 5, a timeout 10; a success gives
-// back what the retry before it cost, else 1):
-// https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html (2026-11). With them a store
-// may fail every third request for ever and is still asked at full width.
+// Pure. How this bounds a copy's speed: "How fast a job goes" in governor.ts. The figures are botocore's
+// retry quota (500 tokens; a retry costs 5, a timeout 10; a success gives back what the retry before it cost,
+// else 1): https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html (2026-11). With them a
+// store may fail every third request indefinitely and is still used at full width.
 
 import type { Failure, Side } from "../s3/failure.ts";
 import { backoffMs, isStoreTrouble, MAX_OUTAGE_ATTEMPTS, verdictOf } from "../s3/retry.ts";
@@ -14,9 +14,9 @@ export interface Health {
   readonly tokens: number;
   /** The first failure since the last success; null while all is well. */
   readonly failingSinceMs: number | null;
-  /** In a row. */
+  /** Failures in a row. */
   readonly failures: number;
-  /** While the budget is empty: when the next trial request may go out. The name is stored; keep it. */
+  /** While the budget is empty: when the next trial request may go out. The name is stored, so it stays. */
   readonly probeAtMs: number;
 }
 
@@ -29,7 +29,7 @@ const TIMEOUT_COST = 10;
 const UNASKED_GAIN = 1;
 
 /**
- * A copy whose store has been down for so long stops asking and waits for a person, with all its work kept.
+ * A copy whose store has been down for this long stops asking and waits for a person. It keeps all its work.
  */
 export const OUTAGE_PATIENCE_MS = 15 * 60_000;
 
@@ -58,10 +58,10 @@ export function isDown({ tokens }: Health): boolean {
 }
 
 /**
- * Is a part that has failed `attempts` times of `allowed` to be given up? Not while its store does not answer
- * anybody: then the attempts say nothing of the part, and only the store's own time can run out.
+ * Should a part that has failed `attempts` times of `allowed` be given up? Not while its store answers
+ * nobody: then the attempts say nothing about the part, and only the store's own patience can run out.
  *
- * @param before how the store did before this failure
+ * @param before the store's health before this failure
  */
 export function isUsedUp(
   failure: Failure,
@@ -71,11 +71,11 @@ export function isUsedUp(
 ): boolean {
   if (attempts < allowed) return false;
   if (before.failingSinceMs !== null && isStoreTrouble(failure)) return isHopeless(before, now);
-  // A busy store answers others meanwhile, and this part by chance never.
+  // A busy store answers others meanwhile, and may never answer this part by chance.
   return verdictOf(failure) !== "throttle" || attempts >= MAX_OUTAGE_ATTEMPTS;
 }
 
-/** Has nothing succeeded for so long that a person must look? */
+/** Has nothing succeeded for so long that a person must act? */
 export function isHopeless({ failingSinceMs }: Health, now: number): boolean {
   return failingSinceMs !== null && now - failingSinceMs >= OUTAGE_PATIENCE_MS;
 }
@@ -84,7 +84,7 @@ export type Healths = Readonly<Record<Side, Health>>;
 
 export const ALL_HEALTHY: Healths = { source: HEALTHY, destination: HEALTHY, mesh: HEALTHY };
 
-/** The health of all sides while one claim's reports are taken in, one after the other. */
+/** The health of all sides while the reports of one claim are taken in, one after the other. */
 export class HealthBook {
   #healths: Healths;
 
@@ -96,7 +96,7 @@ export class HealthBook {
     return this.#healths;
   }
 
-  /** A part went through: both stores and the mesh did well. */
+  /** A part was copied: both stores and the mesh worked. */
   succeeded(failedBefore: number): void {
     const { source, destination, mesh } = this.#healths;
     this.#healths = {
@@ -119,7 +119,7 @@ export class HealthBook {
     return isHopeless(this.#healths[side], now);
   }
 
-  /** When the next request may go out: at once, or while a store is down one at a time, at `trialAtMs`. */
+  /** When requests may go out: at once, or while a store is down one at a time, the next at `trialAtMs`. */
   pace(): { kind: "full" } | { kind: "trial"; trialAtMs: number } {
     const down = Object.values(this.#healths).filter(isDown);
     if (down.length === 0) return { kind: "full" };

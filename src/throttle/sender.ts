@@ -1,6 +1,6 @@
-// When the requests of one sender go out: the first at its start, each next one a gap after the one before,
-// or later. The moments come from a timetable (timetable.ts) or from the governor; this is the sender's side,
-// which waits for them.
+// When the requests of one sender go out: the first at its start, each next one at least a gap after the one
+// before. The moments come from a timetable (timetable.ts) or from the governor (governor.ts); this file
+// waits for them.
 
 export interface Pace {
   readonly startAtMs: number;
@@ -12,20 +12,20 @@ export function turnsOf(pace: Pace | null): (() => Promise<void>) | undefined {
   if (pace === null) return undefined;
   let nextMs = pace.startAtMs;
   return async () => {
-    // Taken before it is waited for, so that two requests that come at once get two moments. Who is late does
-    // not catch up.
+    // The moment is taken before it is waited for, so that two requests that come at once get two moments. A
+    // sender that is late does not catch up.
     const atMs = Math.max(Date.now(), nextMs);
     nextMs = atMs + pace.gapMs;
     await sleepUntil(atMs);
   };
 }
 
-/** A pace for so many requests; whoever needs more comes again for the rest. */
+/** A pace for this many requests. A sender that needs more asks again for the rest. */
 export interface Allowance extends Pace {
   readonly requests: number;
 }
 
-/** The slower of two. */
+/** The slower of two paces. */
 export function slower(a: Allowance | null, b: Allowance | null): Allowance | null {
   if (a === null || b === null) return a ?? b;
   return {
@@ -35,7 +35,7 @@ export function slower(a: Allowance | null, b: Allowance | null): Allowance | nu
   };
 }
 
-/** One sender, who keeps count. */
+/** One sender, which counts its requests. */
 export class Sender {
   readonly #requests: number;
   #sent = 0;
@@ -53,8 +53,8 @@ export class Sender {
   }
 
   /**
-   * Nothing that is begun now would be covered. Whoever has sent nothing may begin: nobody foresees
-   * everything.
+   * Are the allowed requests used up, so that nothing may start under this pace? A sender that has sent
+   * nothing may always start: the number of requests is only an estimate.
    */
   get isSpent(): boolean {
     return this.#sent > 0 && this.#sent >= this.#requests;

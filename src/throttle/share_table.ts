@@ -1,11 +1,10 @@
-// What each running job holds of the capped stores, in the registry's SQLite: the place that all copies and
-// syncs share.
+// What each running job holds of the capped stores, in the registry's SQLite, since all copies and syncs
+// share the caps. See "How fast a job goes" in governor.ts.
 //
-// Protocol. A job asks every few seconds: what it wants, and what it may still be using of what it had. The
-// answer is its share from now on, good until SHARE_MS later. A share that is to become smaller is counted in
-// full until its job has said that it uses less, so the sum of what is in use never comes above the cap,
-// whoever is slow, dies, or never gets an answer. A job that does not ask any more holds nothing once its
-// share is over.
+// Protocol. Every few seconds a job asks: it says what it wants, and what it may still be using of what it
+// had. The answer is its share from now on, valid for SHARE_MS. A share that shrinks is counted in full until
+// its job has reported that it uses less. So the sum of what is in use never exceeds the cap, even if a job
+// is slow, dies, or never gets an answer. A job that stops asking holds nothing once its share has expired.
 
 import type { Store } from "../store/stores.ts";
 
@@ -18,7 +17,7 @@ export interface Amounts {
 export interface ShareRequest {
   readonly store: string;
   readonly wants: Amounts;
-  /** What may be in use at this moment. */
+  /** What may be in use now. */
   readonly having: Amounts;
 }
 
@@ -29,7 +28,7 @@ export function capsOf({ maxConcurrency = Infinity, maxRequestsPerSecond = Infin
   return { concurrency: maxConcurrency, perSecond: maxRequestsPerSecond };
 }
 
-/** How long a share is good. A lane whose coordinator is dead stops its parts within this. */
+/** How long a share is valid. A lane whose coordinator is dead stops its parts within this time. */
 export const SHARE_MS = 40_000;
 
 const RESOURCES = ["concurrency", "perSecond"] as const;
@@ -52,13 +51,13 @@ export class ShareTable {
         wants REAL NOT NULL,
         counted REAL NOT NULL,           -- what the job may be using
         until_ms INTEGER NOT NULL,
-        served_ms INTEGER NOT NULL,      -- when it last got something; who waits longest is served first
+        served_ms INTEGER NOT NULL,      -- when it last got something; the job that has waited longest is served first
         PRIMARY KEY (store, resource, job)
       );
     `);
   }
 
-  /** One job's share of one store from now on. To be called in a transaction. */
+  /** One job's share of one store from now on. Call it in a transaction. */
   ask(job: string, { store, wants, having }: ShareRequest, caps: Caps, now: number): Amounts {
     const share = (resource: Resource) =>
       this.#ask(
@@ -126,10 +125,10 @@ export class ShareTable {
  * How the cap of a store is divided among the jobs that use it. Pure. Max-min fair: no job gets more than it
  * asks for, and no job could get more without taking it from one that has less. Shares are whole numbers,
  * since two halves of a request per second could both fall into one second. Where there are more jobs than
- * units, those that waited longest go first.
+ * units, those that have waited longest go first.
  *
- * @param cap units there are; below 1 (a request every few seconds) it is one unit, and one job has it
- * @param demands by job, in the order in which they are served when there is not enough for all
+ * @param cap units in total; a cap below 1 (a request every few seconds) is one unit, and one job has it
+ * @param demands by job, in the order in which jobs are served when there is not enough for all
  */
 export function fairShares(cap: number, demands: ReadonlyMap<string, number>): Map<string, number> {
   const unit = Math.min(1, cap);
@@ -141,7 +140,7 @@ export function fairShares(cap: number, demands: ReadonlyMap<string, number>): M
     const each = Math.floor(left / hungry.size);
     const modest = [...hungry].filter(([, demand]) => Math.ceil(demand / unit) <= each);
     if (modest.length === 0) {
-      // All want more than an equal part: they get that, and the first of them one unit of what remains.
+      // All want more than an equal part: each gets that, and the first jobs one unit each of the remainder.
       const more = left - each * hungry.size;
       for (const [index, job] of [...hungry.keys()].entries())
         shares.set(job, (each + (index < more ? 1 : 0)) * unit);
@@ -157,7 +156,7 @@ export function fairShares(cap: number, demands: ReadonlyMap<string, number>): M
   return shares;
 }
 
-/** What one job holds of one store, as the one who hands it out remembers it. */
+/** What one job holds of one store, as the registry remembers it. */
 interface Holding {
   readonly job: string;
   readonly wants: number;
@@ -166,10 +165,10 @@ interface Holding {
 }
 
 /**
- * What a job may have from now on. Never so much that the sum of what all may be using comes above the cap:
- * who is to have more waits until those who are to have less have said that they have it no longer.
+ * What a job may use from now on. The sum of what all jobs may be using never exceeds the cap: a job whose
+ * share grows waits until those whose shares shrink have reported that they use less.
  *
- * @param holdings of all jobs, this one too, those first that have waited longest
+ * @param holdings of all jobs including this one, those that have waited longest first
  */
 function shareFor(cap: number, job: string, holdings: readonly Holding[]): number {
   const demands = new Map(holdings.map((holding) => [holding.job, holding.wants]));

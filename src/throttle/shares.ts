@@ -1,42 +1,42 @@
 // One job's side of the caps that all jobs share: what it holds of each capped store, and the timetable on
-// which its requests are booked. Of a store without a cap it knows nothing, and costs no call.
+// which it books its requests. A store without a cap costs no call. See "How fast a job goes" in governor.ts.
 //
-// What it needs: `ask`, the call to the registry. In memory only: a job that loses it asks again, and books
-// nothing before what it may have booked is over.
+// What it needs: `ask`, the call to the registry. The state is in memory only. A job that loses it asks
+// again, and books nothing until everything that it may have booked before is over.
 //
-// Invariant: what is begun or booked here is covered by a share of the registry at that moment; what was
-// covered by a larger one before is told to the registry until it is over (share_table.ts).
+// Invariant: whatever starts or is booked here is covered by a share of the registry at that moment. What an
+// earlier, larger share covered is reported to the registry until it is over (share_table.ts).
 
 import type { Store } from "../store/stores.ts";
 import { type Pace, sleepUntil } from "./sender.ts";
 import { type Amounts, type ShareRequest, SHARE_MS } from "./share_table.ts";
 import { BOOK_AHEAD_MS, bookablePerSecond, Timetable } from "./timetable.ts";
 
-/** How often a share is asked for anew. */
+/** How often a share is renewed. */
 export const ASK_EVERY_MS = 4_000;
 
-/** A share ends for its user a little before it ends for the registry: clocks differ, and answers travel. */
+/** A job stops using its share a little before the registry ends it: clocks differ, and answers take time. */
 const SAFETY_MS = 5_000;
 
-/** A step that gets no turn for so long is begun again by a later alarm. */
+/** A step that may send nothing for this long is given up; a later alarm starts it again. */
 const TURN_LIMIT_MS = 60_000;
 
-const LOOK_MS = 250;
+const RECHECK_MS = 250;
 
-/** Requests per second that a sender gets at least, where there are several. */
+/** Where there are several senders, each gets at least this many requests per second. */
 const LEAST_PER_COLUMN = 4;
 
-/** No booking is longer, so that a smaller share is soon kept to. */
+/** The longest booking. It is short, so that a smaller share takes effect soon. */
 export const LONGEST_BOOKING_MS = 10_000;
 
-/** What was booked by a job that has lost its memory is over after this. */
+/** After this, everything is over that a job booked before it lost its memory. */
 export const FORGOTTEN_MS = BOOK_AHEAD_MS + LONGEST_BOOKING_MS;
 
 type AskShares = (requests: readonly ShareRequest[]) => Promise<readonly Amounts[]>;
 
 export type TurnsAt = (store: Store) => (() => Promise<void>) | undefined;
 
-/** So many requests to one store. */
+/** This many requests to one store. */
 export interface Requests {
   readonly store: Store;
   readonly requests: number;
@@ -47,10 +47,10 @@ interface Capped {
   share: Amounts;
   untilMs: number;
   timetable: Timetable | null;
-  /** What older timetables have let out, and until when. */
+  /** The most that older timetables still let out, and until when. */
   draining: { perSecond: number; untilMs: number };
   booked: number;
-  /** Somebody came and found no room on the timetable. */
+  /** A task found no room on the timetable. */
   crowded: boolean;
   askedAtMs: number;
 }
@@ -60,7 +60,7 @@ export class NoTurnError extends Error {
   override readonly name = "NoTurnError";
 }
 
-/** Something short that asks a store one request after the other, as a job beside the others. */
+/** Runs a short piece of work that sends a store one request after the other, as a job beside the others. */
 export async function withTurns<T>(ask: AskShares, run: (turnsAt: TurnsAt) => Promise<T>): Promise<T> {
   const shares = new StoreShares(ask, { columns: () => 1, quietUntilMs: 0 });
   shares.tell(1, 1);
@@ -89,9 +89,9 @@ export class StoreShares {
   #askedFor = 0;
 
   /**
-   * @param options.columns senders at once, each of which sends its requests one after the other
-   * @param options.quietUntilMs nothing is booked before: the job may have run already, and its bookings are
-   * forgotten
+   * @param options.columns how many senders there are at once; each sends its requests one after the other
+   * @param options.quietUntilMs nothing is booked before: the job may have run before, and its bookings are
+   *   forgotten
    */
   constructor(
     ask: AskShares,
@@ -111,26 +111,26 @@ export class StoreShares {
     return this.#capped.size > 0;
   }
 
-  /** Is there any share that is still good? */
+  /** Is any share still valid? */
   holdsAny(now: number): boolean {
     return [...this.#capped.values()].some(({ untilMs }) => untilMs > now);
   }
 
-  /** What there is to do: transfers that are wanted, and those that run. */
+  /** Sets what there is to do: transfers that are wanted, and those that run. */
   tell(wanted: number, inFlight: number): void {
     this.#wanted = wanted;
     this.#inFlight = inFlight;
   }
 
-  /** Asks for new shares, if it is time. */
+  /** Renews the shares, if it is time. */
   async refresh(): Promise<void> {
     const now = this.#clock();
     const isDue = [...this.#capped.values()].some(({ askedAtMs }) => now - askedAtMs >= ASK_EVERY_MS);
-    // Now that there is more to do than was thought, it does not wait for its time.
+    // There is more to do than was asked for: that does not wait for its time.
     if (isDue || (this.isNeeded && this.#wanted > this.#askedFor)) await this.#refreshOnce();
   }
 
-  /** Gives back what the job has: nothing of it runs any more. */
+  /** Gives back what the job holds. Nothing of the job may run any more. */
   async release(): Promise<void> {
     this.tell(0, 0);
     if (!this.holdsAny(this.#clock())) return;
@@ -210,7 +210,7 @@ export class StoreShares {
   /**
    * Books the requests of one task at each of its stores.
    *
-   * @returns the pace at each of them, null where it has no cap; or null: it is not the task's turn yet
+   * @returns the pace at each of them, null where it has no cap; or null if the task may not start yet
    */
   book(tasks: readonly Requests[], now: number): (Pace | null)[] | null {
     const stores = tasks.map(({ store }) => store);
@@ -223,7 +223,7 @@ export class StoreShares {
     });
   }
 
-  /** How far apart the requests of one sender at these stores would be. */
+  /** The gap between the requests of one sender at these stores. */
   gapMs(stores: readonly Store[]): number {
     const gaps = this.#cappedOf(stores).map(({ timetable }) =>
       timetable === null ? 0 : (timetable.columns * 1000) / timetable.perSecond,
@@ -256,7 +256,7 @@ export class StoreShares {
           return await sleepUntil(one.timetable.book(1, now).startAtMs);
         }
         one.crowded = true;
-        await sleepUntil(this.#clock() + LOOK_MS);
+        await sleepUntil(this.#clock() + RECHECK_MS);
       }
       throw new NoTurnError(
         `No request to store "${one.store}" was allowed in time: other work uses up its maxRequestsPerSecond`,
@@ -278,7 +278,7 @@ export class StoreShares {
       timetable: null,
       draining: { perSecond: 0, untilMs: 0 },
       booked: 0,
-      crowded: true, // nothing is known of how many requests it will be
+      crowded: true, // not known yet how many requests there will be
       askedAtMs: -Infinity,
     };
     this.#capped.set(name, one);
@@ -290,14 +290,14 @@ function held({ share, untilMs }: Capped, now: number): Amounts {
   return untilMs > now ? share : NOTHING;
 }
 
-/** What may go out by any timetable that is not over. */
+/** Requests per second that may go out on any timetable that is not over. */
 function usable({ share, timetable, draining }: Capped, now: number): number {
   if (share.perSecond === Infinity) return 0;
   const own = timetable === null ? 0 : share.perSecond;
   return Math.max(own, draining.untilMs > now ? draining.perSecond : 0);
 }
 
-/** Whoever found no room wants all that he can get; else what was used, and room to grow. */
+/** A job that found no room wants all it can get; otherwise twice what it used, and a little to grow from. */
 function wantedPerSecond({ crowded, booked, askedAtMs }: Capped, now: number): number {
   return crowded
     ? Number.MAX_SAFE_INTEGER

@@ -1,15 +1,15 @@
 // The timetable of requests to one store whose requests per second are capped: each request has a moment of
-// its own, and no two are closer than the cap allows. Pure: the clock is an argument.
+// its own, and no two are closer than the cap allows. Pure: the clock is an argument. See "How fast a job
+// goes" in governor.ts.
 //
-// The moments lie on a grid, one every 1/perSecond. What sends its requests one after the other (a batch of
-// small objects) cannot use moments that follow each other at once, so it gets every `columns`-th: the grid
-// is dealt out like cards to `columns` hands. A booking is a start and a gap; its requests go out at the
-// start and then a gap apart, or later.
+// The moments lie on a grid, one every 1/perSecond. A sender that sends its requests one after the other (a
+// batch of small objects) cannot use adjacent moments, so it gets every `columns`-th one: the grid is dealt
+// out like cards to `columns` hands. A booking is a start and a gap. Its requests go out at the start and
+// then a gap apart, or later.
 //
-// Invariant: in any second, however it is cut, at most ceil(perSecond) requests are booked. What is sent late
-// by the network comes on top, as it does on the way to the store; HEADROOM is kept free for that. A sender
-// that is late does not catch up: it keeps its gap, so that a store that stalls is not met by a crowd
-// afterwards.
+// Invariant: in any window of one second at most ceil(perSecond) requests are booked. Requests that the
+// network delays may bunch up beyond that at the store; HEADROOM is kept free for them. A sender that is late
+// does not catch up: it keeps its gap, so that a store that has stalled is not met by a crowd afterwards.
 
 export interface Booking {
   readonly startAtMs: number;
@@ -17,13 +17,15 @@ export interface Booking {
   readonly gapMs: number;
 }
 
-/** Of a cap that is not handed out. */
+/** The fraction of a cap that is not handed out. */
 const HEADROOM = 0.05;
 
-/** A booking may begin so far ahead; whoever would have to wait longer comes again. */
+/** How far ahead a booking may start. A sender that would have to wait longer asks again. */
 export const BOOK_AHEAD_MS = 1_000;
 
-/** What of a share is put on the timetable. Small shares are exact: their requests are far apart. */
+/**
+ * How much of a share is put on the timetable. Small shares are used in full: their requests are far apart.
+ */
 export function bookablePerSecond(perSecond: number): number {
   return perSecond > 20 ? perSecond * (1 - HEADROOM) : perSecond;
 }
@@ -35,7 +37,7 @@ export class Timetable {
   /** By column: the first moment, counted from `fromMs`, that is not booked. */
   readonly #free: number[];
 
-  /** @param fromMs nothing is booked before: what was booked on an older timetable goes out until then */
+  /** @param fromMs nothing is booked before: until then requests go out that an older timetable booked */
   constructor({ perSecond, columns, fromMs }: { perSecond: number; columns: number; fromMs: number }) {
     this.perSecond = perSecond;
     this.columns = columns;
@@ -43,19 +45,19 @@ export class Timetable {
     this.#free = Array.from({ length: columns }, (_, column) => column);
   }
 
-  /** Books so many requests, one after the other. Whoever asks has looked before whether it is open. */
+  /** Books this many requests, one after the other. The caller has checked isOpen(). */
   book(requests: number, now: number): Booking {
     const { column, slot } = this.#soonest(now);
     this.#free[column] = slot + requests * this.columns;
     return { startAtMs: this.#momentOf(slot), gapMs: (this.columns * 1000) / this.perSecond };
   }
 
-  /** When the next booking could begin. */
+  /** When the next booking could start. */
   nextMs(now: number): number {
     return this.#momentOf(this.#soonest(now).slot);
   }
 
-  /** Could one begin soon? */
+  /** Could a booking start soon? */
   isOpen(now: number): boolean {
     return this.nextMs(now) <= now + BOOK_AHEAD_MS;
   }
@@ -74,7 +76,7 @@ export class Timetable {
     return this.#fromMs + (slot * 1000) / this.perSecond;
   }
 
-  /** When the last booked request goes out, if none is late; a new timetable may begin one interval after. */
+  /** When the last booked request goes out, if none is late. A new timetable may start one interval after. */
   get bookedUntilMs(): number {
     const last = Math.max(
       ...this.#free.map((free, column) => (free === column ? -Infinity : free - this.columns)),
