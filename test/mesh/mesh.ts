@@ -1,9 +1,11 @@
 // The mesh under test: the built bundle in real workerd, with its stores configured as secrets. Calls go in
-// over HTTP as curl's would, and the bytes go over real loopback HTTP to the test stores.
+// over HTTP as curl's would, and the bytes go over real loopback HTTP to the test stores, through the
+// stand-in for Cloudflare's network.
 //
 // Invariant: every answer is as the API describes itself, and no answer and no log tells a secret.
 
 import { readFileSync } from "node:fs";
+import { Edge, type EdgeOptions } from "../edge/edge.ts";
 import { checkAnswer } from "./api_answers.ts";
 import { type Answer, MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
 import type { TestStore } from "../store/store.ts";
@@ -19,12 +21,14 @@ export {
   TOKEN,
 } from "./mesh_client.ts";
 
-export interface MeshOptions extends Omit<WorkerdOptions, "bindings"> {
+export interface MeshOptions extends Omit<WorkerdOptions, "bindings" | "proxyPort"> {
   readonly stores?: Readonly<Record<string, TestStore>>;
   /** Fields of STORE_<NAME> beside endpoint and credentials. */
   readonly storeFields?: Readonly<Record<string, Record<string, unknown>>>;
   /** Bindings that win over the default ones; null removes one. */
   readonly bindings?: Readonly<Record<string, string | null>>;
+  /** What stands between it and the stores; null: nothing does. */
+  readonly edge?: EdgeOptions | null;
 }
 
 /** What STORE_<NAME> holds for a test store. */
@@ -39,17 +43,19 @@ const EVICTION_TRIES = 5;
 export class Mesh extends MeshClient {
   readonly #workerd: Workerd;
   readonly #secrets: readonly string[];
+  readonly #edge: Edge | null;
   /** What the Workers have logged, line by line. */
   readonly logged: readonly string[];
 
-  private constructor(workerd: Workerd, secrets: readonly string[]) {
+  private constructor(workerd: Workerd, edge: Edge | null, secrets: readonly string[]) {
     super(workerd.url);
     this.#workerd = workerd;
+    this.#edge = edge;
     this.#secrets = secrets;
     this.logged = workerd.logged;
   }
 
-  static async start({ stores = {}, storeFields = {}, ...options }: MeshOptions): Promise<Mesh> {
+  static async start({ stores = {}, storeFields = {}, edge = null, ...options }: MeshOptions): Promise<Mesh> {
     const bindings: Record<string, string> = { API_TOKEN: TOKEN, API_TOKEN_READ: READ_TOKEN };
     for (const [name, store] of Object.entries(stores)) {
       bindings[`STORE_${name.toUpperCase()}`] = storeSecret(store, storeFields[name]);
@@ -58,7 +64,15 @@ export class Mesh extends MeshClient {
       if (value === null) delete bindings[name];
       else bindings[name] = value;
     }
-    return new Mesh(await Workerd.start({ ...options, bindings }), secretsOf(bindings));
+    const between = edge === null ? null : await Edge.start(edge);
+    const proxy = between === null ? {} : { proxyPort: between.port };
+    try {
+      const workerd = await Workerd.start({ ...options, ...proxy, bindings });
+      return new Mesh(workerd, between, secretsOf(bindings));
+    } catch (error) {
+      await between?.stop();
+      throw error;
+    }
   }
 
   /**
@@ -66,6 +80,12 @@ export class Mesh extends MeshClient {
    */
   kill(): void {
     this.#workerd.kill();
+  }
+
+  /** The stand-in for Cloudflare's network. @throws Error when it was switched off */
+  get edge(): Edge {
+    if (this.#edge === null) throw new Error("Nothing stands between this mesh and its stores");
+    return this.#edge;
   }
 
   /** What workerd holds in memory at this moment. */
@@ -88,6 +108,7 @@ export class Mesh extends MeshClient {
   /** @throws Error when a secret of the configuration stands in the log */
   async stop(): Promise<void> {
     await this.#workerd.stop();
+    await this.#edge?.stop();
     for (const line of this.logged) this.#checkSecrets("The log", line);
   }
 

@@ -22,12 +22,12 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { type Interface, createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import { CF_HEADER } from "../edge/rules.ts";
 
 export interface WorkerdOptions {
   /** The main module. */
@@ -38,8 +38,11 @@ export interface WorkerdOptions {
   readonly bindings: Readonly<Record<string, string>>;
   /** Where the Durable Objects are kept between two meshes; default: in memory, gone with this one. */
   readonly directory?: string;
-  /** Answers all that the Workers fetch, in place of the network: for host names that no resolver knows. */
-  readonly outbound?: (request: IncomingMessage, response: ServerResponse) => void;
+  /**
+   * The loopback port of the proxy that all goes through what the Workers fetch; default: straight to the
+   * network.
+   */
+  readonly proxyPort?: number;
 }
 
 // A copy is three small databases, and a disk takes its time.
@@ -80,7 +83,6 @@ interface Started {
   readonly child: ChildProcess & { readonly pid: number };
   readonly ended: Promise<unknown>;
   readonly directory: string;
-  readonly outbound: Server | null;
   readonly ports: Readonly<Record<Socket, string>>;
   readonly logged: readonly string[];
 }
@@ -105,8 +107,7 @@ export class Workerd {
   /** @throws Error when workerd ends instead, with what it wrote */
   static async start(options: WorkerdOptions): Promise<Workerd> {
     const directory = mkdtempSync(join(MEMORY, "bucket-brigade-workerd-"));
-    const outbound = options.outbound === undefined ? null : await listen(options.outbound);
-    writeFileSync(join(directory, "workerd.capnp"), configurationOf(directory, options, outbound));
+    writeFileSync(join(directory, "workerd.capnp"), configurationOf(directory, options));
     writeFileSync(join(directory, "control.js"), CONTROL);
     const child = spawn(
       WORKERD,
@@ -123,7 +124,7 @@ export class Workerd {
     const onExit = () => child.kill("SIGKILL");
     process.once("exit", onExit);
     void ended.finally(() => process.off("exit", onExit));
-    return new Workerd({ child: Object.assign(child, { pid }), ended, directory, outbound, ports, logged });
+    return new Workerd({ child: Object.assign(child, { pid }), ended, directory, ports, logged });
   }
 
   /** As a power cut would. What is left to do is stop(), and a new start on the same directory. */
@@ -132,11 +133,9 @@ export class Workerd {
   }
 
   async stop(): Promise<void> {
-    const { ended, directory, outbound } = this.#started;
+    const { ended, directory } = this.#started;
     this.kill();
     await ended;
-    outbound?.closeAllConnections();
-    outbound?.close();
     rmSync(directory, { recursive: true, force: true });
   }
 
@@ -176,12 +175,6 @@ function readLogLine(line: string, logged: string[]): void {
   if (!message.startsWith("{")) console.log(`workerd ${level}: ${message}`);
 }
 
-async function listen(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
-  const server = createServer({ maxHeaderSize: 64 * 1024, requestTimeout: 0 }, answer).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return server;
-}
-
 function linesOf(input: unknown): Interface {
   if (!(input instanceof Readable)) throw new TypeError("workerd was started without this pipe");
   return createInterface({ input });
@@ -199,7 +192,7 @@ async function portsOf(lines: Interface): Promise<Record<Socket, string> | null>
   return null;
 }
 
-function configurationOf(directory: string, options: WorkerdOptions, outbound: Server | null): string {
+function configurationOf(directory: string, options: WorkerdOptions): string {
   const { bundlePath, modulePaths = [], bindings } = options;
   const objects = options.directory ?? join(directory, "objects");
   mkdirSync(objects, { recursive: true });
@@ -226,7 +219,7 @@ const config :Workerd.Config = (
     (name = "mesh", worker = .mesh),
     (name = "control", worker = .control),
     (name = "objects", disk = (path = ${quote(objects)}, writable = true)),
-    (name = "internet", ${networkOf(outbound)}),
+    (name = "internet", ${networkOf(options.proxyPort)}),
   ],
   sockets = ${list(SOCKETS.map((name) => `(name = "${name}", address = "127.0.0.1:0", http = (), service = "${name}")`))},
   structuredLogging = true,
@@ -248,11 +241,11 @@ const control :Workerd.Worker = (
 `;
 }
 
-function networkOf(outbound: Server | null): string {
-  const address = outbound?.address();
-  return typeof address === "object" && address !== null
-    ? `external = (address = "127.0.0.1:${address.port}", http = ())`
-    : 'network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))';
+/** A proxy is told the whole URL, and beside it what a Worker wants of the cache. */
+function networkOf(proxyPort: number | undefined): string {
+  return proxyPort === undefined
+    ? 'network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))'
+    : `external = (address = "127.0.0.1:${proxyPort}", http = (style = proxy, cfBlobHeader = "${CF_HEADER}"))`;
 }
 
 function quote(text: string): string {

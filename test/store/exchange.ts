@@ -351,6 +351,7 @@ export class Exchange {
     const all: Headers = {
       "x-amz-request-id": requestId(),
       "x-amz-id-2": "test-store",
+      Date: new Date(this.options.clock()).toUTCString(),
       Server: "TestStore",
       ...(close ? { Connection: "close" } : {}),
       ...headers,

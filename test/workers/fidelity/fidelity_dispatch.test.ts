@@ -4,8 +4,9 @@
 import type { IncomingMessage } from "node:http";
 import { gzipSync } from "node:zlib";
 import { beforeEach, expect, test } from "vitest";
+import type { EdgeOptions } from "../../edge/edge.ts";
 import type { Status } from "../../mesh/mesh.ts";
-import { type RequestRecord, type TestStore, generatedBytes } from "../../store/store.ts";
+import { type RequestRecord, generatedBytes } from "../../store/store.ts";
 import { expectSameBytes, memoryDirectory, partsTaken, toLoopback } from "./fidelity.ts";
 import { PART, openWorld } from "../world.ts";
 
@@ -13,8 +14,7 @@ const HOUR_MS = 3_600_000;
 const directory = memoryDirectory();
 let lateByMs = 0;
 /** Answers in a store's place. */
-let intercept: (request: IncomingMessage) => { status: number; headers?: Record<string, string> } | undefined;
-const hostsAsked = new Set<string>();
+let intercept: NonNullable<EdgeOptions["intercept"]>;
 
 const {
   mesh,
@@ -46,18 +46,7 @@ const {
     for (const store of [stores.paid, stores.unpaid]) store.createBucket("source", { requesterPays: true });
     return {
       directory,
-      outbound: (incoming, answer) => {
-        const host = incoming.headers.host ?? "";
-        hostsAsked.add(host);
-        const instead = intercept(incoming);
-        if (instead !== undefined) {
-          incoming.resume();
-          answer.writeHead(instead.status, instead.headers).end();
-          return;
-        }
-        const isAt = (store: TestStore) => host.endsWith(`:${store.port}`);
-        toLoopback(incoming, answer, isAt(stores.early) ? -HOUR_MS : isAt(stores.late) ? lateByMs : 0);
-      },
+      edge: { resolve: toLoopback, intercept: (url, incoming) => intercept(url, incoming) },
       storeFields: {
         astray: { region: "ap-south-1" },
         paid: { requesterPays: true },
@@ -69,9 +58,11 @@ const {
 );
 
 beforeEach(() => {
-  intercept = () => undefined;
-  hostsAsked.clear();
+  intercept = () => null;
+  mesh.edge.forget();
 });
+
+const hostsAsked = () => new Set(mesh.edge.records.map(({ url }) => new URL(url).host));
 
 const request = (key: string, from: string, to: string) => ({
   source: `${from}:source/${key}`,
@@ -154,16 +145,16 @@ const scopeOf = ({ headers }: IncomingMessage) =>
 test("a bucket's region is learned from a 307, whose host is never asked", async () => {
   abroad.createBucket("moved", { region: "eu-west-1" });
   abroad.put("moved", "k", "moved");
-  intercept = (incoming) =>
-    incoming.url?.startsWith("/moved/") === true && scopeOf(incoming) !== "eu-west-1"
+  intercept = ({ pathname }, incoming) =>
+    pathname.startsWith("/moved/") && scopeOf(incoming) !== "eu-west-1"
       ? {
           status: 307,
           headers: { location: "http://elsewhere.localhost/moved/k", "x-amz-bucket-region": "eu-west-1" },
         }
-      : undefined;
+      : null;
   const status = await mesh.copy({ source: "abroad:moved/k", destination: "west:destination/moved" });
   expect(status).toMatchObject({ phase: "completed" });
-  expect(hostsAsked).toEqual(new Set([abroad, west].map(({ port }) => `127.0.0.1:${port}`)));
+  expect(hostsAsked()).toEqual(new Set([abroad, west].map(({ port }) => `127.0.0.1:${port}`)));
 });
 
 test.for([301, 302, 303, 307, 308])(
@@ -172,14 +163,14 @@ test.for([301, 302, 303, 307, 308])(
     for (const side of ["source", "destination"] as const) {
       east.put("source", "redirected", "r");
       const port = side === "source" ? east.port : west.port;
-      intercept = ({ headers }) =>
-        headers.host === `127.0.0.1:${port}`
+      intercept = ({ host }) =>
+        host === `127.0.0.1:${port}`
           ? { status: code, headers: { location: "http://elsewhere.localhost:1/source/redirected" } }
-          : undefined;
+          : null;
       const status = await mesh.copy(request("redirected", "east", "west"));
       expect(status.phase).toBe("failed");
       const ours = [east, west].map((store) => `127.0.0.1:${store.port}`);
-      expect([...hostsAsked].filter((host) => !ours.includes(host))).toEqual([]);
+      expect([...hostsAsked()].filter((host) => !ours.includes(host))).toEqual([]);
     }
   },
 );
@@ -255,7 +246,7 @@ test("a front end that rewrites Accept-Encoding breaks no signature, and is aske
   const status = await mesh.copy({ ...request("gcs", "google", "google"), via: "stream" });
   expect(status).toMatchObject({ phase: "completed" });
   expectSameBytes(google, google, "gcs");
-  const codings = new Set(google.requests().map(({ headers }) => headers["accept-encoding"]));
+  const codings = new Set(mesh.edge.records.map(({ acceptEncoding }) => acceptEncoding));
   expect(codings).toEqual(new Set(["gzip"]));
   const signed = google
     .requests()

@@ -30,7 +30,7 @@ const {
   },
   (stores) => ({
     directory,
-    outbound: toLoopback,
+    edge: { resolve: toLoopback },
     storeFields: { garage: { profile: { signedPath: "raw" } } },
     bindings: {
       STORE_NUMBERED: storeSecret(stores.west, { style: "virtual" }),
