@@ -186,11 +186,13 @@ async function sendSigned(
     address.key,
     query,
   );
+  const isRead = method === "GET" || method === "HEAD";
+  const [signed, unsigned] = isRead ? withoutConditions(headers) : [headers, {}];
   const signer = new AwsV4Signer({
     method,
     url,
     headers: {
-      ...headers,
+      ...signed,
       "user-agent": userAgent,
       // A stream cannot be hashed before it is sent. A body in memory can, and some stores insist on it.
       "x-amz-content-sha256": body instanceof ReadableStream ? "UNSIGNED-PAYLOAD" : await sha256Hex(body),
@@ -214,9 +216,11 @@ async function sendSigned(
     // covers it. Google also decompresses stored gzip unless the client accepts gzip
     // (https://cloud.google.com/storage/docs/transcoding).
     outgoing.set("accept-encoding", store.provider === "gcs" ? "gzip" : "identity");
+    for (const [name, value] of Object.entries(unsigned)) outgoing.set(name, value);
     return await fetch(url, {
       method,
       headers: outgoing,
+      ...(isRead ? PAST_THE_CACHE : {}),
       redirect: "manual",
       encodeResponseBody: "manual",
       signal,
@@ -225,6 +229,28 @@ async function sendSigned(
   } catch (error) {
     throw heard(s3, unanswered(operation, address, signal.aborted ? signal.reason : error));
   }
+}
+
+/**
+ * A Worker's reads pass through Cloudflare's cache, wherever the store is: for a key that ends in .zip, .jpg
+ * or another of its extensions the cache would turn HEAD into GET, which breaks the signature, take Range and
+ * If-Match out, and answer with what the object was
+ * (https://developers.cloudflare.com/workers/reference/how-the-cache-works/ and
+ * https://developers.cloudflare.com/cache/concepts/default-cache-behavior/, 2026-11).
+ */
+const PAST_THE_CACHE = { cache: "no-store" } as const;
+
+/**
+ * The conditions of a read, apart from what is signed: an intermediary that takes one out should be found by
+ * the ETag of the answer, not by a refused signature that blames the key. A write's conditions stay signed:
+ * one that got lost on the way would overwrite.
+ */
+function withoutConditions(headers: Readonly<Record<string, string>>) {
+  const entries = Object.entries(headers);
+  return [
+    Object.fromEntries(entries.filter(([name]) => !name.startsWith("if-"))),
+    Object.fromEntries(entries.filter(([name]) => name.startsWith("if-"))),
+  ] as const;
 }
 
 type ErrorDocument = ReturnType<typeof parseError>;
