@@ -4,13 +4,16 @@
 // (https://developers.cloudflare.com/workers/configuration/cron-triggers/, 2026-11); this decides what is due
 // at that moment.
 //
-// Daylight saving follows croner's rules. A time that the forward change skips is due when the gap ends. A
-// time of day that the backward change repeats is due the first time only. A rule such as "every 15 minutes"
-// is not affected.
+// Changes of clocks have one rule for each of two kinds. A rule that names hours ("30 2,14 * * *", "0 */2 * * *")
+// means times on the clock of its zone: a time that the forward change skips is due when the gap ends; a time
+// that the backward change repeats is due the first time only. A rule of all hours ("*/15 * * * *") means
+// elapsed time, and no change affects it.
 
 import { Cron } from "croner";
+import { instantOf, repeatedMs, wallMs } from "./clock.ts";
 
 const MINUTE_MS = 60_000;
+const DAY_HOURS = 24;
 
 interface Rule {
   readonly cron: string;
@@ -71,15 +74,63 @@ export function checkTimeZone(timeZone: string): string | null {
  * times that it missed.
  */
 export function lastDueMs(rule: Rule, afterMs: number, untilMs: number): number | null {
-  // croner looks strictly before its reference, in whole seconds.
-  const [due] = parse(rule).previousRuns(1, new Date(minuteOf(untilMs) + 1000));
-  const dueMs = due?.getTime() ?? Number.NEGATIVE_INFINITY;
-  return dueMs > afterMs && dueMs <= untilMs ? dueMs : null;
+  const dueMs = namesHours(rule) ? lastOnClock(rule, untilMs) : lastElapsed(rule, untilMs);
+  return dueMs !== null && dueMs > afterMs && dueMs <= untilMs ? dueMs : null;
 }
 
 /** The first due time after `afterMs`, or null. */
 export function nextDueMs(rule: Rule, afterMs: number): number | null {
-  return parse(rule).nextRun(new Date(afterMs))?.getTime() ?? null;
+  return namesHours(rule) ? nextOnClock(rule, afterMs) : nextRun(parse(rule), afterMs);
+}
+
+function lastElapsed(rule: Rule, untilMs: number): number | null {
+  return previousRun(parse(rule), minuteOf(untilMs) + 1000);
+}
+
+function lastOnClock({ cron, timeZone }: Rule, untilMs: number): number | null {
+  const clock = onClock(cron);
+  // While hours repeat, what the wall showed before the change has been due as well.
+  let wall: number | null = wallMs(untilMs, timeZone) + repeatedMs(untilMs, timeZone) + 1000;
+  while ((wall = previousRun(clock, wall)) !== null) {
+    const dueMs = instantOf(wall, timeZone);
+    if (dueMs <= untilMs) return dueMs;
+  }
+  return null;
+}
+
+function nextOnClock({ cron, timeZone }: Rule, afterMs: number): number | null {
+  const clock = onClock(cron);
+  let wall: number | null = wallMs(afterMs, timeZone);
+  while ((wall = nextRun(clock, wall)) !== null) {
+    const dueMs = instantOf(wall, timeZone);
+    // Else it is a time of an hour that repeats, which was due the first time.
+    if (dueMs > afterMs) return dueMs;
+  }
+  return null;
+}
+
+/** Does the hour field leave out an hour of the day? */
+function namesHours({ cron }: Rule): boolean {
+  const [, hours = "*"] = cron.trim().split(/\s+/);
+  return (
+    hours !== "*" &&
+    onClock(`0 ${hours} * * *`).nextRuns(DAY_HOURS, new Date(0)).at(-1)?.getTime() !==
+      DAY_HOURS * 60 * MINUTE_MS
+  );
+}
+
+function nextRun(cron: Cron, afterMs: number): number | null {
+  return cron.nextRun(new Date(afterMs))?.getTime() ?? null;
+}
+
+/** croner looks strictly before its reference, in whole seconds. */
+function previousRun(cron: Cron, beforeMs: number): number | null {
+  return cron.previousRuns(1, new Date(beforeMs))[0]?.getTime() ?? null;
+}
+
+/** The times of a rule as its wall shows them: croner computes them in UTC, where no clock changes. */
+function onClock(cron: string): Cron {
+  return parse({ cron, timeZone: "UTC" });
 }
 
 /** The start of the minute that contains a time. */

@@ -143,6 +143,55 @@ describe("in a time zone", () => {
     ]);
   });
 
+  // Case 108. Berlin: on 2027-03-28 the clock goes from 02:00 to 03:00 (01:00Z), on 2027-10-31 from 03:00 to 02:00.
+  const spring = "2027-03-27T23:00";
+  const autumn = "2027-10-30T22:00";
+  test.each([
+    ["30 2,14 * * *", spring, ["28T01:00", "28T12:30", "29T00:30"]],
+    ["*/30 2 * * *", spring, ["28T01:00", "29T00:00", "29T00:30"]],
+    ["30 2,3 * * *", spring, ["28T01:00", "28T01:30", "29T00:30"]],
+    ["0 2,3 * * *", spring, ["28T01:00", "29T00:00"]],
+    ["0 1-3 * * *", spring, ["28T00:00", "28T01:00", "28T23:00"]],
+    ["0 */2 * * *", spring, ["28T01:00", "28T02:00", "28T04:00"]],
+    ["45 1,2,3 * * *", spring, ["28T00:45", "28T01:00", "28T01:45", "28T23:45"]],
+    ["30 2 28 3 *", spring, ["28T01:00"]],
+    ["15 * * * *", spring, ["27T23:15", "28T00:15", "28T01:15", "28T02:15"]],
+    ["*/20 0-23 * * *", spring, ["27T23:20", "27T23:40", "28T00:00", "28T00:20", "28T00:40", "28T01:00"]],
+    ["30 2,14 * * *", autumn, ["31T00:30", "31T13:30"]],
+    ["*/30 2 * * *", autumn, ["31T00:00", "31T00:30", "01T01:00"]],
+    ["45 1,2,3 * * *", autumn, ["30T23:45", "31T00:45", "31T02:45", "01T00:45"]],
+    ["0 1-3 * * *", autumn, ["30T23:00", "31T00:00", "31T02:00", "01T00:00"]],
+    ["0 */2 * * *", autumn, ["31T00:00", "31T03:00", "31T05:00"]],
+    ["15 * * * *", autumn, ["30T22:15", "30T23:15", "31T00:15", "31T01:15", "31T02:15"]],
+    ["15 0-23/1 * * *", autumn, ["30T22:15", "30T23:15", "31T00:15", "31T01:15", "31T02:15"]],
+  ] as const)("case 108: %s when clocks change, after %s: %j", (cron, from, expected) => {
+    const due = times(cron, "Europe/Berlin", from, expected.length);
+    expect(due.map((text) => text?.slice(8))).toEqual(expected);
+  });
+
+  test("case 108: events every 15 minutes start what names hours once a day, through both changes", () => {
+    for (const cron of [
+      "30 2,14 * * *",
+      "*/30 2 * * *",
+      "45 1,2,3 * * *",
+      "0 1-3 * * *",
+      "0 */2 * * *",
+      "30 2 * * *",
+    ]) {
+      for (const from of [spring, autumn]) {
+        const started: (string | null)[] = [];
+        let evaluatedMs = at(from);
+        for (let ms = at(from); ms < at(from) + 30 * 3_600_000; ms += 15 * 60_000) {
+          const due = lastDueMs({ cron, timeZone: "Europe/Berlin" }, evaluatedMs, ms);
+          if (due !== null) started.push(iso(due));
+          evaluatedMs = ms;
+        }
+        const expected = new Set(times(cron, "Europe/Berlin", from, started.length));
+        expect([cron, from, started.length > 1, started]).toEqual([cron, from, true, [...expected]]);
+      }
+    }
+  });
+
   test("every half hour is every half hour, also when clocks go back", () => {
     expect(times("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:00", 4)).toEqual([
       "2026-10-25T00:30",
@@ -154,7 +203,7 @@ describe("in a time zone", () => {
 
   test("lastDueMs() finds each time that nextDueMs() foretells, through both changes of clocks", () => {
     for (const timeZone of ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]) {
-      for (const cron of ["30 2 * * *", "*/20 1-3 * * *", "0 * * * *"]) {
+      for (const cron of ["30 2 * * *", "*/20 1-3 * * *", "0 * * * *", "5 */2 * * *"]) {
         for (const from of ["2026-03-07T20:00", "2026-03-28T20:00", "2026-10-24T20:00", "2026-10-31T20:00"]) {
           let ms = at(from);
           for (let round = 0; round < 15; round++) {

@@ -1,0 +1,72 @@
+// The clock on the wall of a time zone, and the instants at which it shows a time. Pure.
+//
+// A wall time is written as the milliseconds that it would be in UTC. Where clocks go forward a wall time does not exist;
+// where they go back it comes twice. One rule covers both: its instant is the first at which the wall shows it or more.
+
+const HOUR_MS = 3_600_000;
+
+/** No zone is further from UTC than this, and two changes of one zone's clocks are never as near as twice this. */
+const FARTHEST_MS = 26 * HOUR_MS;
+
+/** The wall time at an instant. @param timeZone an IANA name */
+export function wallMs(instantMs: number, timeZone: string): number {
+  return instantMs + offsetMs(instantMs, timeZone);
+}
+
+/**
+ * The first instant at which the wall shows this time or a later one. It never falls when the wall time rises: a time
+ * that clocks skip has the instant at which the gap ends, a time that comes twice has its first.
+ */
+export function instantOf(wall: number, timeZone: string): number {
+  const before = offsetMs(wall - FARTHEST_MS, timeZone);
+  const after = offsetMs(wall + FARTHEST_MS, timeZone);
+  const shown = [wall - before, wall - after].filter((instant) => wallMs(instant, timeZone) === wall);
+  return shown.length > 0 ? Math.min(...shown) : changeBetween(wall - after, wall - before, timeZone);
+}
+
+/** How far the wall has been ahead of what it shows now, within the last hours: more than 0 while hours repeat. */
+export function repeatedMs(instantMs: number, timeZone: string): number {
+  return Math.max(0, offsetMs(instantMs - 3 * HOUR_MS, timeZone) - offsetMs(instantMs, timeZone));
+}
+
+/** The instant in (earlierMs, laterMs] from which on the offset is that of `laterMs`. */
+function changeBetween(earlierMs: number, laterMs: number, timeZone: string): number {
+  const after = offsetMs(laterMs, timeZone);
+  let low = earlierMs;
+  let high = laterMs;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (offsetMs(middle, timeZone) === after) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+/** Wall time less UTC. */
+function offsetMs(instantMs: number, timeZone: string): number {
+  const seconds = Math.floor(instantMs / 1000) * 1000;
+  const field: Record<string, number> = {};
+  for (const { type, value } of formatOf(timeZone).formatToParts(seconds)) field[type] = Number(value);
+  const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = field;
+  return Date.UTC(year, month - 1, day, hour, minute, second) - seconds;
+}
+
+/** Making a formatter takes a hundred times as long as using it. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function formatOf(timeZone: string): Intl.DateTimeFormat {
+  const known = formats.get(timeZone);
+  if (known !== undefined) return known;
+  const format = new Intl.DateTimeFormat("en-US", {
+    timeZone,
+    hourCycle: "h23",
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+  });
+  formats.set(timeZone, format);
+  return format;
+}
