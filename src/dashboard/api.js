@@ -1,18 +1,18 @@
-// Calls to the mesh: with the token, which is kept in this tab's session storage alone; and streams of
-// events, which come back by themselves and turn to asking again and again where no stream gets through.
+// Calls to the mesh with the token, which is kept only in this tab's session storage; and event streams,
+// which reconnect by themselves and fall back to polling where no stream gets through.
 
 const TOKEN = "bucket-brigade-token";
-/** The mesh says something every 5 s, if only that it is still there. */
+/** The mesh sends something every 5 s, if only a comment. */
 const SILENCE_MS = 20_000;
 const POLL_MS = 2_000;
-/** How often a list is asked for while somebody looks. */
+/** How often a list is refreshed while the page is visible. */
 const LIST_MS = 3_000;
 const RETRY_MS = 2_000;
-/** Streams that end before anything has come, until it is asked for instead. */
+/** Consecutive streams that end before anything has come; then the page polls. */
 const MAX_BARREN = 2;
 
 export class SignedOut extends Error {}
-/** What was asked for is not there, and asking again does not bring it. */
+/** What was asked for does not exist, so asking again is useless. */
 export class Missing extends Error {}
 
 export function token() {
@@ -26,7 +26,7 @@ export function setToken(value) {
 }
 
 /**
- * What the mesh answers is taken at its word: its tests hold every answer against the schema of the type.
+ * The answer is not validated: the mesh's tests check every answer against the schema of its type.
  *
  * @template {string} Method
  * @template {string} Path
@@ -75,7 +75,7 @@ export async function send(method, path, body, signal) {
  *   event: (name: string, json: string) => void,
  *   poll: () => Promise<boolean>,
  *   state: (state: "live" | "polling" | "reconnecting" | "ended") => void,
- * }} viewer `poll` gets everything by ordinary calls, and says whether that was the end
+ * }} viewer `poll` fetches everything by ordinary calls and returns whether the work has ended
  * @param {AbortSignal} signal
  */
 export async function follow(path, query, viewer, signal) {
@@ -190,7 +190,7 @@ async function pause(waitMs, signal) {
 }
 
 /**
- * Does something again and again, and rests while nobody looks.
+ * Repeats some work, and pauses while the page is not visible.
  *
  * @param {() => Promise<void>} work
  * @param {AbortSignal} signal

@@ -1,4 +1,4 @@
-// The dashboard begins here: signing in, the address after the #, and the forms that start work.
+// The entry point of the dashboard: signing in, the address after the #, and the forms that start work.
 
 import { Missing, SignedOut, call, setToken, token } from "./api.js";
 import { showCopy } from "./copy.js";
@@ -10,7 +10,7 @@ import { showSync } from "./sync.js";
 const main = byId("main");
 let leave = new AbortController();
 
-/** Shows what the address says. */
+/** Shows the page of the current address. */
 async function route() {
   leave.abort();
   leave = new AbortController();
@@ -46,7 +46,7 @@ async function route() {
       const list = h("a", { href: `#/${section}` }, `All ${section}`);
       main.replaceChildren(h("h1", {}, "Not found"), h("p", {}, list));
     }
-    // A connection that is back is no reason to ask anybody to reload.
+    // When the connection is back, nobody should have to reload.
     if (!(error instanceof SignedOut || error instanceof Missing))
       setTimeout(() => signal.aborted || void route(), 5_000);
   }

@@ -1,5 +1,5 @@
-// What the mesh answers to each call of the page, by the schemas of its API (view/answers.ts). For the type
-// checker alone: nothing of it is in the page.
+// The type of the mesh's answer to each call of the page, from the schemas of the API (view/answers.ts). For
+// the type checker only: nothing of it is in the page.
 
 import type { z } from "zod";
 import type * as answers from "../view/answers.ts";
@@ -26,13 +26,13 @@ export type TimelineEntry = CopyStatus["timeline"][number];
 
 export type Failure = NonNullable<CopyStatus["failure"]>;
 
-/** A status as an event brings it: the timeline has events of its own. */
+/** A status as an event sends it. The timeline has events of its own. */
 export type Untimed<Status> = Omit<Status, "timeline">;
 
-/** What is answered to `METHOD /path`; a call without a row has no answer that could be used. */
+/** The answer to `METHOD /path`. A call without a row has no usable type. */
 export type AnswerTo<Call extends string> = Find<Call, Rows>;
 
-/** The first that fits: a path with more to it comes before the one that it begins with. */
+/** The first match counts, so a longer path stands before the path that it begins with. */
 type Rows = [
   ["GET /stores", Body<"Stores">],
   [`POST /stores/${string}/check`, Check],

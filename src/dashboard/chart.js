@@ -1,5 +1,5 @@
-// Throughput over time on a canvas, from the rates that this page has seen; a table of numbers would be no
-// better to hear, so the canvas says the present and the highest rate in words.
+// Throughput over time on a canvas, from the rates that this page has seen. A screen reader would gain
+// nothing from a table of numbers, so the canvas states the current and the highest rate in words.
 
 import { formatBytes, h } from "./dom.js";
 
@@ -31,7 +31,7 @@ export class RateChart {
   add(bytesPerSecond) {
     if (bytesPerSecond === null) return;
     this.#samples.push({ atMs: Date.now(), bytesPerSecond });
-    // Twice as long a time in as many points: each second one goes.
+    // Drops every second point, so that the same number of points covers twice the time.
     if (this.#samples.length > KEPT) this.#samples = this.#samples.filter((_, index) => index % 2 === 0);
     this.#draw();
   }

@@ -1,5 +1,4 @@
-// The page of one copy: its map of parts, throughput, timeline and result, live; and what can be done about
-// it.
+// The live page of one copy: its map of parts, throughput, timeline, result and actions.
 
 import { call, follow } from "./api.js";
 import { RateChart } from "./chart.js";
@@ -80,13 +79,12 @@ async function readParts(path, page, signal) {
  *   parts: (message: PartsMessage) => void,
  *   state: (text: string) => void,
  *   onAct: (act: () => void) => void,
- * }} WorkPage what is shown of a copy or a sync; `onAct` is called with what to do when somebody has acted
- *   on it
+ * }} WorkPage the page of a copy or a sync; `onAct` takes what to call after a button has changed the work
  */
 
 /**
- * Keeps a page up to date by events, or by asking, and begins again when something was done about the work: a
- * paused copy sends nothing for half a minute.
+ * Keeps a page up to date by events or by polling. Starts over after an action, because a paused copy sends
+ * nothing for half a minute.
  *
  * @template {CopyStatus | import("./calls.ts").SyncStatus} Status
  * @param {{ path: string, query: string, read: () => Promise<Status>, readMore: () => Promise<void> }} work
@@ -123,7 +121,7 @@ export async function followWork({ path, query, read, readMore }, page, signal) 
     };
     try {
       await follow(path, query, viewer, AbortSignal.any([signal, again.signal]));
-      // It has ended, and only somebody who acts on it can change that.
+      // It has ended, and only an action of the user can change that.
       await new Promise((resolve) =>
         AbortSignal.any([signal, again.signal]).addEventListener("abort", resolve),
       );
@@ -239,7 +237,7 @@ export function endWords(phase) {
 }
 
 /**
- * What copies and syncs have in common at the top of their page and in their timeline.
+ * The head and the timeline of a page, the same for copies and syncs.
  *
  * @param {string} path
  */
@@ -260,7 +258,7 @@ export function workHead(path) {
   return {
     nodes: [title, h("p", {}, phase, " ", state), actions, failure, warnings],
     timelineNode: h("section", { class: "panel wide" }, h("h2", {}, "Timeline"), list),
-    /** Something was done about it: what is shown is old. */
+    /** An action has changed the work, so what is shown is stale. */
     acted: () => act?.(),
     onAct: /** @param {() => void} then */ (then) => {
       act = then;
@@ -329,7 +327,7 @@ function failureNodes({ code, message, operation, status, requestId, storeCode }
 }
 
 /**
- * What can be done about a copy in its phase.
+ * The actions possible in a copy's phase.
  *
  * @param {import("./calls.ts").Untimed<CopyStatus>} status
  * @param {`/copies/${string}`} path
@@ -363,7 +361,7 @@ function buttonsFor(status, path, acted) {
   if (ENDED.includes(phase)) {
     add("Start again", async () => {
       const { options } = status;
-      // What was not asked for is null in a status, and left out of a request.
+      // A status shows null for what was not requested; a request leaves it out.
       const asked = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));
       const overwrites =
         options.ifExists === "overwrite"

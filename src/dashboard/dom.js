@@ -1,4 +1,4 @@
-// Nodes, texts and numbers for the dashboard. Nodes are made of text, never of HTML.
+// Nodes, texts and numbers for the dashboard. Nodes are made from text, never from HTML.
 
 /**
  * An element with attributes and children. `class` and `aria-…` are attributes; a function is an event
@@ -32,7 +32,7 @@ export function byId(id) {
 }
 
 /**
- * Changes a text only when it differs, so that a selection and a screen reader are left in peace.
+ * Sets a text only if it differs, so as not to disturb a selection or a screen reader.
  *
  * @param {Element} element
  * @param {string} text
@@ -68,7 +68,7 @@ export function formatTime(iso) {
 }
 
 /**
- * For a table: broken between words only.
+ * A time in a table: it wraps between words only.
  *
  * @param {string | null} iso
  */
@@ -77,7 +77,7 @@ export function timeCell(iso) {
 }
 
 /**
- * For a table: a name may have a thousand characters, of which some lines are shown.
+ * A name in a table: of up to a thousand characters only the first lines are shown.
  *
  * @param {string} name
  * @param {string | null} [href]
@@ -120,7 +120,7 @@ export function setPhase(node, phase) {
 }
 
 /**
- * A list of terms whose values change; one without a value is not shown.
+ * A list of terms whose values change. A term without a value is hidden.
  *
  * @param {readonly string[]} names
  * @returns {{ node: HTMLElement, set: (name: string, value: string) => void }}
@@ -143,10 +143,10 @@ export function terms(names) {
 }
 
 /**
- * A table whose rows are known by a key: a row that is still there keeps its place and its focus.
+ * A table whose rows are identified by a key: a row that remains keeps its place and its focus.
  *
  * @template Item
- * @param {string} caption for those who cannot see where they are
+ * @param {string} caption for screen readers
  * @param {readonly { title: string, cell: (item: Item) => Node | string }[]} columns
  * @param {(item: Item) => string} keyOf
  */
@@ -180,7 +180,7 @@ export function keyedTable(caption, columns, keyOf) {
             : h(
                 "tr",
                 {},
-                // A phone shows a row as a card, each cell with its title before it.
+                // A phone shows a row as a card, each cell with its title in front.
                 ...columns.map(({ title, cell }) => h("td", { "data-title": title }, cell(item))),
               );
         if (known !== undefined && known.row !== row) known.row.replaceWith(row);
@@ -236,7 +236,7 @@ export function clearError() {
 }
 
 /**
- * Says something to those who listen, and shows it.
+ * Shows a message and has screen readers say it.
  *
  * @param {string} text
  */
@@ -248,7 +248,7 @@ export function announce(text) {
  * Asks before something is lost.
  *
  * @param {string} question
- * @param {string} yes what the button says that does it
+ * @param {string} yes the label of the confirming button
  * @returns {Promise<boolean>}
  */
 export async function confirmed(question, yes) {
@@ -263,7 +263,7 @@ export async function confirmed(question, yes) {
 }
 
 /**
- * A button that does something and says what went wrong.
+ * A button that runs an action and shows its error.
  *
  * @param {string} label
  * @param {() => Promise<void>} act

@@ -1,4 +1,4 @@
-// The lists: copies, syncs and schedules, asked for every few seconds while somebody looks.
+// The lists of copies, syncs and schedules, refreshed every few seconds while the page is visible.
 
 import { call, repeat } from "./api.js";
 import {

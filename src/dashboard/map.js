@@ -1,5 +1,5 @@
-// The live map of a copy's parts on a canvas: a cell per part, coloured by state or by lane. Only cells that
-// change are drawn again. With the arrow keys one goes from part to part, and each is told in words.
+// The live map of a copy's parts on a canvas: one cell per part, coloured by state or by lane. Only cells
+// that change are redrawn. The arrow keys move from part to part, and each part is described in words.
 
 import { h, setText } from "./dom.js";
 
@@ -25,12 +25,12 @@ export class PartMap {
   #selected = 0;
   #cellPx = MAX_CELL_PX;
   #columns = 1;
-  /** Cells that wait to be drawn; null: all of them. @type {Set<number> | null} */
+  /** Cells to redraw. Null: all of them. @type {Set<number> | null} */
   #stale = null;
   #isDue = false;
   /** @type {Map<string, string>} */
   #palette = new Map();
-  /** The one that was set last in this drawing. */
+  /** The colour that the canvas has now. */
   #colour = "";
   #canvas = h("canvas", { tabindex: "0", role: "img" });
   #told = h("p", { class: "quiet", role: "status" });
@@ -88,7 +88,7 @@ export class PartMap {
     if (this.#selected > 0) this.#tell(this.#selected);
   }
 
-  /** Parts that are not done will not be. @param {boolean} hasFailed */
+  /** Parts that are not done will never be. @param {boolean} hasFailed */
   setFailed(hasFailed) {
     if (hasFailed === this.#hasFailed) return;
     this.#hasFailed = hasFailed;
@@ -122,7 +122,7 @@ export class PartMap {
 
   /** @param {readonly number[]} parts */
   #redraw(parts) {
-    if (this.#stale === null && this.#isDue) return; // all of them are drawn anyway
+    if (this.#stale === null && this.#isDue) return; // all of them will be drawn
     this.#stale ??= new Set();
     for (const part of parts) this.#stale.add(part);
     this.#request();
@@ -145,7 +145,7 @@ export class PartMap {
     const context = this.#canvas.getContext("2d");
     if (context === null) return;
     this.#colour = "";
-    // Laid out anew, the canvas is empty; else what is drawn again is wiped out first.
+    // A new layout clears the canvas; otherwise each cell is cleared before it is redrawn.
     if (stale === null) this.#layOut(context);
     for (const part of stale ?? numbersTo(this.#total)) {
       if (part < 1 || part > this.#total) continue;
@@ -198,10 +198,10 @@ export class PartMap {
       this.#by.value === "lane" && lane !== null && kind !== "pending"
         ? `hsl(${(lane * 137.5) % 360} 60% ${kind === "in-flight" ? 70 : 50}%)`
         : (this.#palette.get(kind) ?? "");
-    // A colour is parsed each time that it is set, and neighbours mostly have the same.
+    // Setting a colour parses it, and neighbours mostly share theirs.
     if (colour !== this.#colour) context.fillStyle = this.#colour = colour;
     context.fillRect(x, y, size, size);
-    // Colour is not all that tells them apart: what is in flight is a frame, what went wrong has a hole.
+    // Not by colour alone: a part in flight is a frame, a failed one has a gap.
     if (size >= 6 && kind === "in-flight") context.clearRect(x + size / 3, y + size / 3, size / 3, size / 3);
     if (size >= 6 && (kind === "failed" || kind === "retrying"))
       context.clearRect(x + 1, y + size / 2 - 1, size - 2, 2);
@@ -245,7 +245,7 @@ function* numbersTo(last) {
 }
 
 /**
- * How long an update took, for whoever looks (User Timing); the last hundred are kept.
+ * Records how long an update took, as a User Timing measure. The last hundred are kept.
  *
  * @param {string} name
  * @param {number} start

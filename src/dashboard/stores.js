@@ -1,4 +1,4 @@
-// The stores as they are configured, what is wrong with them, and a check of one that asks it what it can do.
+// The page of the stores: how each is configured, what is wrong with it, and a form to check it.
 
 import { call, repeat } from "./api.js";
 import {
@@ -112,7 +112,7 @@ function wordsOf(facts) {
 
 /**
  * @param {UsableStore} store
- * @param {HTMLElement} place of the form and of what comes of it
+ * @param {HTMLElement} place of the form and its result
  * @param {() => Promise<void>} refresh
  * @param {AbortSignal} signal
  */
@@ -133,7 +133,7 @@ function storeActions(store, place, refresh, signal) {
 }
 
 /**
- * Asks for what the configuration leaves open, and checks.
+ * Shows the form for what the configuration leaves open, and runs the check.
  *
  * @param {HTMLElement} place
  * @param {UsableStore} store

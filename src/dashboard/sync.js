@@ -1,5 +1,4 @@
-// The page of one sync: its sums, what failed, and of a dry run what would be done; and what can be done
-// about it.
+// The page of one sync: its totals, the failed keys, the plan of a dry run, and its actions.
 
 import { call, send } from "./api.js";
 import { endWords, followWork, paceWords, workHead } from "./copy.js";
@@ -20,7 +19,7 @@ import {
 
 /** @type {readonly string[]} */
 const ENDED = ["completed", "finished_with_errors", "failed", "cancelled"];
-/** Of a dry run so many lines are shown; the report has all. */
+/** Lines of a dry run that are shown; the report has all. */
 const MAX_LINES = 1_000;
 
 /**
@@ -139,7 +138,7 @@ function syncPage(path, signal) {
   };
 }
 
-/** What a dry run says would be done, from its report. */
+/** What a dry run would do, from its report. */
 function planPanel() {
   const table = keyedTable(
     "What would be done",
@@ -205,7 +204,7 @@ function reasons(skippedBy) {
 }
 
 /**
- * What can be done about a sync in its phase.
+ * The actions possible in a sync's phase.
  *
  * @param {import("./calls.ts").Untimed<SyncStatus>} status
  * @param {`/syncs/${string}`} path
@@ -255,13 +254,13 @@ function buttonsFor(status, path, acted) {
 }
 
 /**
- * The request that would do what a dry run has shown.
+ * The request that does what a dry run has shown.
  *
  * @param {import("./calls.ts").Untimed<SyncStatus>} status
  */
 function requestOf({ source, destination, options }) {
   const { minSizeBytes: minSize, maxSizeBytes: maxSize, dryRun: _dryRun, ...rest } = options;
   const asked = { source, destination, minSize, maxSize, ...rest };
-  // What was not asked for is null in a status, and left out of a request.
+  // A status shows null for what was not requested; a request leaves it out.
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null));
 }

@@ -138,7 +138,7 @@ class Parser {
     for (;;) {
       const start = this.#at;
       const from = this.#classCharacter(open);
-      if (from === "]" && ranges.length > 0) break; // as the first character it is itself
+      if (from === "]" && ranges.length > 0) break; // as the first character it is literal
       const next = this.#text.charAt(this.#at + 1);
       const isRange = this.#text.charAt(this.#at) === "-" && next !== "]" && next !== "";
       if (isRange) this.#at++;

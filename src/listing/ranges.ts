@@ -46,7 +46,7 @@ export async function findCut(
 ): Promise<string | null> {
   const firstBehind = async (afterName: string | null): Promise<string | null> => {
     const name = await firstNameIn({ ...range, afterName });
-    return name === range.untilName ? null : name; // its end is no place to cut a range at
+    return name === range.untilName ? null : name; // a range cannot be cut at its end
   };
   let first = await firstBehind(range.afterName);
   if (first === null) return null;

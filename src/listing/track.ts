@@ -248,7 +248,7 @@ class Side {
     this.#clip();
     if (page.next === null || this.isComplete) return;
     this.#ahead = this.#fetch(page.next);
-    this.#ahead.catch(() => undefined); // whoever asks for it gets the error
+    this.#ahead.catch(() => undefined); // the caller that awaits it gets the error
   }
 
   async #fetch(cursor: ListPage["next"]): Promise<ListPage> {

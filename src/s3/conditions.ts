@@ -39,7 +39,7 @@ export async function removeExactly(destination: S3, address: ObjectAddress, eta
     const { headers } = await headObject(destination, address);
     if (bareEtag(headers.get("etag") ?? "") === bareEtag(etag)) await removeIf(destination, address, etag);
   } catch (error) {
-    const isGone = error instanceof S3Error && (error.status === 404 || error.status === 412); // or another's
+    const isGone = error instanceof S3Error && (error.status === 404 || error.status === 412); // gone, or another object
     if (!isGone) throw error;
   }
 }

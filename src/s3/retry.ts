@@ -23,7 +23,7 @@ export type Verdict = "retry" | "throttle" | "blocked" | "fatal";
 const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   // The mesh's own codes.
   network: "retry", // no answer, or one that broke off
-  stream_broken: "retry", // source or destination let go of a part in mid-stream
+  stream_broken: "retry", // source or destination dropped a part in mid-stream
   copier_died: "retry",
   timeout: "retry",
   cancelled: "retry", // the lane was told to stop: the part itself is fine
@@ -34,7 +34,7 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   wrong_length: "retry",
   source_changed: "fatal",
   source_without_etag: "fatal",
-  source_archived: "blocked", // a person must restore it; then the copy goes on
+  source_archived: "blocked", // a person must restore it; then the copy continues
   part_corrupt: "fatal", // after three attempts the ETag is still not the MD5 of the bytes sent
   checksum_mismatch: "fatal",
   proof_impossible: "fatal",
@@ -51,11 +51,11 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   part_size_too_large: "fatal",
   object_too_large: "fatal",
   verification_failed: "fatal",
-  object_not_visible: "retry", // a HEAD right after Complete, at a store that is not yet consistent
+  object_not_visible: "retry", // a HEAD right after Complete, on a store that is not consistent yet
   upload_still_there: "retry", // parts landed after an abort
   bad_answer: "retry",
-  head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
-  platform_limit: "retry", // the event has used up what the platform gives one: a fresh event goes on
+  head_refused: "retry", // a HEAD refused without a reason, although a GET may read the object
+  platform_limit: "retry", // the event has used up its limits: a new event continues
   // Throttling, whatever the status.
   SlowDown: "throttle",
   SlowDownRead: "throttle", // MinIO
@@ -75,11 +75,11 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   IncompleteBody: "retry",
   ClientDisconnect: "retry", // R2 10054
   BadDigest: "retry",
-  InvalidPart: "retry", // at Complete, of a store that will not list its parts: it may have been wrong
+  InvalidPart: "retry", // at Complete, from a store that does not list its parts: it may be mistaken
   OperationAborted: "retry",
   ConditionalRequestConflict: "retry",
-  RequestTimeTooSkewed: "retry", // the clock has been taken from the answer
-  wrong_region: "retry", // the region has been taken from the answer
+  RequestTimeTooSkewed: "retry", // the answer has given the clock
+  wrong_region: "retry", // the answer has given the region
   // Credentials and permissions: a person corrects them without touching the copy.
   ExpiredToken: "blocked",
   ExpiredRequest: "blocked", // R2
@@ -90,10 +90,10 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   AccessDenied: "blocked",
   AllAccessDisabled: "blocked",
   AccountProblem: "blocked",
-  InvalidObjectState: "blocked", // archived, met by a copy inside the service
+  InvalidObjectState: "blocked", // archived, found by a server-side copy
   // No retry helps, although the status suggests one.
   NotImplemented: "fatal",
-  unsorted_listing: "fatal", // what a merge has concluded by then is void, and asking again would hide it
+  unsorted_listing: "fatal", // what the merge has concluded is void, and a retry would hide that
   XMinioStorageFull: "fatal",
 };
 
@@ -152,7 +152,7 @@ export function isOutage(failure: Failure): boolean {
 const OUTAGES: ReadonlySet<string> = new Set([
   "network",
   "timeout",
-  "stream_broken", // by whichever store let go: what a store that goes down does to every part in flight
+  "stream_broken", // a store that goes down does this to every part in flight
   "platform_limit",
   "http_502",
   "http_504",

@@ -73,7 +73,7 @@ export async function headObject(
     if (error.status >= 500 || error.status === 429) throw error;
     await reasonByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
     try {
-      return await head(); // the GET has found the region or the clock out
+      return await head(); // the GET has revealed the region or the clock
     } catch (again) {
       if (!(again instanceof S3Error) || again.status === null || again.status >= 500) throw again;
       // HEAD and GET need the same permission, so the meaning of this refusal is unknown.

@@ -37,7 +37,7 @@ export function parseRoot(text: string, root: string): Element | null {
   try {
     document = parser.parse(text.trimStart()) as Element;
   } catch {
-    return null; // a proxy's HTML page or half a document: no answer, which is what null says
+    return null; // a proxy's HTML page or half a document is not an answer
   }
   const element = document[root];
   if (typeof element === "object" && element !== null) return element as Element;

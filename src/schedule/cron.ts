@@ -60,12 +60,12 @@ export function checkCron(text: string): string | null {
 /** Why a time zone is not valid, or null. */
 export function checkTimeZone(timeZone: string): string | null {
   const problem = `must be the IANA name of a time zone, such as "Europe/Berlin" or "UTC", not ${JSON.stringify(timeZone)}`;
-  if (!/^[A-Za-z]/.test(timeZone)) return problem; // an offset such as "+01:00" knows no summer
+  if (!/^[A-Za-z]/.test(timeZone)) return problem; // an offset such as "+01:00" has no daylight saving
   try {
     Intl.DateTimeFormat("en", { timeZone });
     return null;
   } catch {
-    return problem; // a RangeError, which says no more than that
+    return problem; // a RangeError, which says no more
   }
 }
 

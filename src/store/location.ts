@@ -50,7 +50,7 @@ const BY_REGION: readonly (readonly [RegExp, Location])[] = [
 export function locationOf({ location, region }: Situated): Location | null {
   if (location !== undefined) return location;
   const name = region.toLowerCase();
-  const own = LOCATIONS.find((known) => known === name); // R2 calls its regions so
+  const own = LOCATIONS.find((known) => known === name); // R2 names its regions like this
   return own ?? BY_REGION.find(([pattern]) => pattern.test(name))?.[1] ?? null;
 }
 

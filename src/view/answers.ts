@@ -1,9 +1,8 @@
-// What the HTTP API answers, as schemas: for the documentation at /openapi.json, and for the tests, which
-// hold every answer of every test against them. They are strict: a field that is not written down here is a
-// failed test.
+// The answers of the HTTP API, as schemas: for /openapi.json, and for the tests, which check every answer
+// they get against them. They are strict: a field that is missing here fails a test.
 //
-// Nothing in the mesh checks its own answers with them while it runs. The dashboard takes its types from
-// here, so nothing is imported that needs the types of Workers.
+// The mesh does not check its own answers while it runs. The dashboard takes its types from here, so this
+// imports nothing that needs the types of Workers.
 
 import { z } from "zod";
 import { COMPARE_MODES, COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
@@ -56,7 +55,7 @@ const Orphan = z.strictObject({
   failure: Failure,
 });
 
-/** Of a copy or sync that is admitted and has not begun to answer for itself. */
+/** A copy or sync that is admitted and whose object does not answer yet. */
 export const Admitted = z.strictObject({ id: Id, phase: z.literal("admitted") });
 
 const Pace = z.strictObject({

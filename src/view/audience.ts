@@ -1,32 +1,33 @@
-// Those who watch a copy or a sync: Server-Sent Events (`GET …/events`) and a line of text (`GET
-// …/progress`).
+// The viewers of a copy or a sync: Server-Sent Events (`GET …/events`) and a line of text (`GET …/progress`).
 //
-// What it needs: a stage, which tells the status, the timeline and the parts from storage. The object that
-// owns the stage calls changed() whenever something may be new; that costs nothing while nobody watches. A
-// frame is made for all viewers at once, at most one in FRAME_MS, and from one reading of the storage.
+// What it needs: a stage, which reads the status, the timeline and the parts from storage. The object that
+// owns the stage calls changed() when something may be new; without viewers that costs nothing. A frame is
+// built for all viewers at once, at most every FRAME_MS, from one reading of the storage.
 //
-// Invariants: what is sent is a state, not a difference (or, for parts, a difference to what that viewer
-// has), so a viewer that comes back misses nothing. A viewer that does not read is skipped and gets the whole
-// again; nothing piles up for it. Viewers keep their object in memory, which is paid for: so all are let go
-// at the end, and those of a copy that waits for a person or for its turn after a while; they come back by
-// themselves.
+// Invariants:
+// - What is sent is a state, not a change (for parts, the change to what that viewer has). So a viewer that
+//   reconnects misses nothing.
+// - A viewer that does not read is skipped and later gets the whole state. Nothing accumulates for it.
+// - Viewers keep their object in memory, which costs money. So all are dismissed at the end, and those of a
+//   copy that waits for a person or in the queue after a while. They reconnect by themselves.
 //
-// In memory only: when the object dies its streams break, and viewers come back.
+// It is in memory only: when the object dies its streams break, and viewers reconnect.
 
 import { readCount, readSwitch } from "../http/request.ts";
 import type { PartsMessage } from "../http/vocabulary.ts";
 import { DEFAULT_WIDTH } from "./progress.ts";
 
 export interface Stage {
-  /** As `GET /copies/{id}` answers it. */
+  /** The answer to `GET /copies/{id}`. */
   status(): Record<string, unknown>;
   /**
-   * `waiting`: it does nothing until somebody acts, or until its turn comes; `stuck`: likewise, by a failure.
+   * `waiting`: it does nothing until a person acts or it is next in the queue. `stuck`: the same, because of
+   * a failure.
    */
   state(): "working" | "waiting" | "stuck" | "ended";
-  /** Entries of the timeline after that one, in order. */
+  /** The timeline's entries after that one, in order. */
   entries(afterSeq: number): readonly { readonly seq: number; readonly entry: unknown }[];
-  /** Null: it has none. */
+  /** Null: there are no parts. */
   readonly parts: PartStage | null;
   line(status: Record<string, unknown>, width: number): string;
   result(status: Record<string, unknown>): readonly string[];
@@ -34,7 +35,7 @@ export interface Stage {
 
 interface PartStage {
   whole(): PartsMessage;
-  /** What has changed since this or whole() was last called; null: nothing. */
+  /** What has changed since the last call of this or of whole(). Null: nothing. */
   news(): PartsMessage | null;
 }
 
@@ -45,7 +46,7 @@ interface Frame {
 }
 
 interface Viewer {
-  /** Does it have all parts, so that what changes is enough for it? */
+  /** It has all parts, so changes are enough for it. */
   wantsNews(): boolean;
   show(frame: Frame, output: Output): void;
   /** Nothing is new. */
@@ -56,7 +57,7 @@ interface Viewer {
 
 const FRAME_MS = 500;
 
-/** The rate of a copy that stands still falls without anything being new. */
+/** Frames go out even if nothing is new, because the rate of a stalled copy falls. */
 const PULSE_MS = 5_000;
 
 const WAITING_KEPT_MS = 15_000;
@@ -65,7 +66,7 @@ const RECONNECT_MS = 2_000;
 
 const RECONNECT_WAITING_MS = 30_000;
 
-/** What may be on its way to a viewer; it is skipped until it has read that. */
+/** Unread bytes of one viewer, above which it is skipped until it has read them. */
 const MAX_BACKLOG_BYTES = 256 * 1024;
 
 const LINE_MS = 2_000;
@@ -87,21 +88,18 @@ export class Audience {
     if (this.#viewers.size > 0) this.#wakeAt(Math.max(Date.now(), this.#framedMs + FRAME_MS));
   }
 
-  /** `GET …/events`, with `?parts` also what becomes of each part. @throws {Problem} 400 */
+  /** `GET …/events`; with `?parts` it includes the state of each part. @throws {Problem} 400 */
   events(request: Request): Response {
     const wantsParts = readSwitch(new URL(request.url).searchParams, "parts");
     const lastSeen = Number(/^\d{1,15}$/.exec(request.headers.get("last-event-id") ?? "")?.[0] ?? 0);
-    // 204 is how a client of Server-Sent Events is told not to come back.
+    // 204 tells a client of Server-Sent Events not to reconnect.
     if (this.#stage.state() === "ended" && lastSeen > 0 && this.#stage.entries(lastSeen).length === 0) {
       return new Response(null, { status: 204 });
     }
     return this.#seat(new EventViewer(this.#stage, wantsParts, lastSeen), "text/event-stream", request);
   }
 
-  /**
-   * `GET …/progress`: a line that rewrites itself, or with `?plain` one after the other. @throws {Problem}
-   * 400
-   */
+  /** `GET …/progress`: one line that is rewritten, or with `?plain` line after line. @throws {Problem} 400 */
   progress(request: Request): Response {
     const query = new URL(request.url).searchParams;
     const width = readCount(query, "width", { fallback: DEFAULT_WIDTH, min: 20, max: 500 });
@@ -111,17 +109,17 @@ export class Audience {
   }
 
   #seat(viewer: Viewer, type: string, request: Request): Response {
-    // A proxy that compresses or buffers would keep the news to itself.
+    // A proxy that compresses or buffers would hold the events back.
     const headers = {
       "content-type": type,
       "cache-control": "no-store, no-transform",
       "x-accel-buffering": "no",
     };
-    // Nobody would read the stream.
+    // A HEAD reads no stream.
     if (request.method === "HEAD") return new Response(null, { headers });
     const output = new Output(() => this.#dismiss(viewer));
     this.#viewers.set(viewer, output);
-    // Those who watch already see this frame as well: what it says of the parts is said once.
+    // All viewers get this frame, because the changes of the parts are reported only once.
     this.#frame();
     return new Response(output.stream, { headers });
   }
@@ -135,7 +133,7 @@ export class Audience {
     return { status: this.#stage.status(), state, news };
   }
 
-  /** Is there nothing more to see, or for so long that it may be looked at again later? */
+  /** There is nothing more to see, or nothing for so long that viewers may come back later. */
   #isOver({ state }: Frame): boolean {
     if (state === "ended" || state === "stuck") return true;
     return this.#waitingSinceMs !== null && Date.now() - this.#waitingSinceMs >= WAITING_KEPT_MS;
@@ -205,7 +203,7 @@ class Output {
     );
   }
 
-  /** Does the viewer keep up? */
+  /** Whether the viewer keeps up. */
   hasRoom(): boolean {
     return (this.#controller?.desiredSize ?? 0) > 0;
   }
@@ -220,12 +218,12 @@ class Output {
   }
 }
 
-/** Server-Sent Events: `status`, `timeline`, `parts`, and at the end `end`. */
+/** Server-Sent Events: `status`, `timeline`, `parts`, and a final `end`. */
 class EventViewer implements Viewer {
   readonly #stage: Stage;
   #lastSeq: number;
   #lastStatus = "";
-  /** `whole`: it is to get all parts, since it has none or has missed some. */
+  /** `whole`: it needs all parts, since it has none or has missed some. */
   #parts: "unwanted" | "whole" | "news";
   #isNew = true;
   #wrote = false;
@@ -254,7 +252,7 @@ class EventViewer implements Viewer {
     this.#lastStatus = text;
     const parts = this.#partsMessage(frame);
     if (parts !== null) this.#write(output, `event: parts\ndata: ${JSON.stringify(parts)}\n\n`);
-    // Last, since their ids say what a viewer has seen when it comes back.
+    // Last, because their ids say what a viewer that reconnects has seen.
     for (const { seq, entry } of this.#stage.entries(this.#lastSeq)) {
       this.#write(output, `id: ${seq}\nevent: timeline\ndata: ${JSON.stringify(entry)}\n\n`);
       this.#lastSeq = seq;
@@ -284,7 +282,7 @@ class EventViewer implements Viewer {
   }
 }
 
-/** Text for people: one line that is rewritten, or a line at a time. */
+/** Text for people: one line that is rewritten, or line after line. */
 class LineViewer implements Viewer {
   readonly #stage: Stage;
   readonly #plain: boolean;
@@ -316,7 +314,7 @@ class LineViewer implements Viewer {
   }
 
   pulse(): void {
-    // A line of its own would disturb; the connection needs none, TCP keeps it.
+    // An extra line would disturb, and TCP keeps the connection without it.
   }
 
   leave({ status }: Frame, output: Output): void {
@@ -325,7 +323,7 @@ class LineViewer implements Viewer {
   }
 }
 
-/** The two things that can be watched, as the last part of a path. */
+/** The last part of the path of a stream. */
 export function isWatch(action: string): action is "events" | "progress" {
   return action === "events" || action === "progress";
 }

@@ -1,15 +1,15 @@
-// A failure in the words of the API: a stable code for programs, and the store's own words for people. Pure.
+// A failure as the API shows it: a stable code for programs, and the store's own words for people. Pure.
 
 import type { Failure } from "../s3/failure.ts";
 import { verdictOf } from "../s3/retry.ts";
 
-/** The stable code that a status shows for a failure: ours as they are, S3's by side and kind. */
+/** The stable code of a failure: the mesh's own codes as they are, S3's by side and kind. */
 export function publicCode(failure: Failure): string {
   const { side, code, status } = failure;
   if (side === "mesh" || code.startsWith("source_")) return code;
   switch (code) {
     case "destination_exists":
-    case "PreconditionFailed": // the one condition that is set there is that nothing exists
+    case "PreconditionFailed": // the only condition sent there is that nothing exists
       return `${side}_exists`;
     case "NoSuchBucket":
       return `${side}_bucket_not_found`;
@@ -32,7 +32,7 @@ export function publicCode(failure: Failure): string {
   return verdictOf(failure) === "throttle" ? `${side}_throttled` : `${side}_error`;
 }
 
-/** A failure for people and programs: our stable code, and the store's own words. */
+/** A failure as a status shows it: the stable code, and the store's own words. */
 export function describeFailure(failure: Failure): Record<string, unknown> {
   const { message, operation, status, requestId, code, side } = failure;
   return {

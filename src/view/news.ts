@@ -1,9 +1,8 @@
-// What a job tells the registry: its phase, its counters for the metrics, and the news for a receiver of
-// webhooks.
+// What a job reports to the registry: its phase, its counters for the metrics, and the event for a webhook.
 //
-// It sends nothing: registry/outbox.ts keeps the news until a receiver has it.
+// It sends nothing: registry/outbox.ts keeps the event until the receiver has it.
 
-/** What a copy has counted since it began. */
+/** The counters of a copy since it started. */
 interface CopyCounters {
   readonly kind: "copy";
   readonly bytes: number;
@@ -14,7 +13,7 @@ interface CopyCounters {
   readonly lanes: number;
 }
 
-/** What a sync has counted since it began. */
+/** The counters of a sync since it started. */
 interface SyncCounters {
   readonly kind: "sync";
   readonly bytes: number;
@@ -29,10 +28,10 @@ interface SyncCounters {
 
 export type WorkCounters = CopyCounters | SyncCounters;
 
-/** How often counters are pushed while there is no other news. */
+/** How often counters are pushed while nothing else is to be reported. */
 export const PUSH_MS = 30_000;
 
-/** What the receiver of webhooks gets: a copy or a sync has ended, or waits for a person. */
+/** The event that a webhook sends: a copy or a sync has ended, or waits for a person. */
 export interface News {
   readonly type: string;
   readonly at: string;
@@ -40,7 +39,7 @@ export interface News {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** The news of a phase, or null: most phases are none. @param status of the copy or sync */
+/** The event of a phase, or null, as for most phases. @param status of the copy or sync */
 export function newsFor(
   kind: "copy" | "sync",
   phase: string,
@@ -53,13 +52,13 @@ export function newsFor(
 
 const TOLD: ReadonlySet<string> = new Set(["completed", "failed", "blocked", "finished_with_errors"]);
 
-/** What a coordinator says of its copy. */
+/** What a coordinator reports of its copy. */
 export interface JobNews {
   readonly phase: string;
   readonly endedAtMs: number | null;
-  /** What it may have left at the destination and could not yet take back. */
+  /** How many uploads and objects it may have left at the destination and could not remove yet. */
   readonly orphans: number;
   readonly counters: WorkCounters;
-  /** What a receiver of webhooks is told of this phase. */
+  /** The event for a webhook, if this phase has one. */
   readonly news: News | null;
 }

@@ -1,10 +1,10 @@
-// A status as one line for a terminal: a bar, what is done, how fast, and at the end what came of it. The
-// lines of `GET …/progress` and of the demo. Pure.
+// A status as one line for a terminal: a bar, what is done, how fast, and in the end the outcome. The lines
+// of `GET …/progress` and of the demo. Pure.
 //
-// Invariant: no line is longer than the width that it is given: a terminal that wraps a line cannot rewrite
-// it.
+// Invariant: no line is longer than the width given, because a terminal cannot rewrite a line that it has
+// wrapped.
 
-/** A status of a copy, as far as its line looks into it. */
+/** The fields of a copy's status that its line shows. */
 export interface CopyView {
   readonly id: string;
   readonly phase: string;
@@ -20,7 +20,7 @@ export interface CopyView {
   readonly failure?: { readonly code: string; readonly message: string };
 }
 
-/** A status of a sync, likewise. */
+/** The fields of a sync's status that its line shows. */
 export interface SyncView {
   readonly id: string;
   readonly phase: string;
@@ -50,7 +50,7 @@ const KIB = 1024;
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
 
-/** A copy under way. Fields that do not fit the width are left out. */
+/** A copy in progress. Fields that do not fit the width are left out. */
 export function copyLine(
   { phase, bytes, parts, rate, queuedBehind }: CopyView,
   width = DEFAULT_WIDTH,
@@ -68,7 +68,7 @@ export function copyLine(
   return fit(fields, width);
 }
 
-/** What came of a copy, or what it waits for. */
+/** The outcome of a copy, or what it waits for. */
 export function copyResult(status: CopyView): string[] {
   const { id, phase, bytes, proof, skipped, failure, warnings } = status;
   const lines: string[] = [];
@@ -84,7 +84,7 @@ export function copyResult(status: CopyView): string[] {
   return [...lines, ...warnings.map((text) => `warning: ${text}`)];
 }
 
-/** A sync under way. */
+/** A sync in progress. */
 export function syncLine(
   { phase, dryRun, objects, bytes, deletes, rate }: SyncView,
   width = DEFAULT_WIDTH,
@@ -103,7 +103,7 @@ export function syncLine(
   return fit(fields, width);
 }
 
-/** What came of a sync, or what it waits for. */
+/** The outcome of a sync, or what it waits for. */
 export function syncResult(status: SyncView): string[] {
   const { id, phase, dryRun, objects, bytes, deletes, failure, warnings } = status;
   const lines: string[] = [];
@@ -120,7 +120,7 @@ export function syncResult(status: SyncView): string[] {
   return [...lines, ...warnings.map((text) => `warning: ${text}`)];
 }
 
-/** `1.5 GiB`: at most four characters of a number, so that a column of them stays one. */
+/** `1.5 GiB`: a number of at most four characters, so that columns align. */
 export function formatBytes(sizeBytes: number): string {
   const power = sizeBytes < KIB ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(sizeBytes) / 10));
   return `${inUnit(sizeBytes, power)} ${UNITS[power] ?? "B"}`;
@@ -150,7 +150,7 @@ function bar(fraction: number | null): string {
   return `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}] ${percent}%`;
 }
 
-/** Both in the unit of the whole: `48/128 MiB`. */
+/** Both in the unit of the total: `48/128 MiB`. */
 function formatDone(doneBytes: number, totalBytes: number | null): string {
   if (totalBytes === null) return formatBytes(doneBytes);
   const power = totalBytes < KIB ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(totalBytes) / 10));

@@ -1,5 +1,5 @@
-// The timeline of one copy or sync: what happened, newest last, bounded, in its SQLite; and each entry a line
-// of the log.
+// The timeline of one copy or sync in its SQLite: what happened, newest last, bounded. Each entry is also a
+// line in the log.
 
 import { log } from "../log.ts";
 
@@ -9,7 +9,7 @@ export interface TimelineEntry {
   readonly detail?: string;
 }
 
-/** A copy has about ten entries of its own; the rest is room for the failures of a bad day. */
+/** A copy has about ten entries of its own; the rest is room for failures. */
 const MAX_ENTRIES = 200;
 
 export class Timeline {
@@ -17,7 +17,7 @@ export class Timeline {
 
   readonly #subject: () => Readonly<Record<string, string>>;
 
-  /** @param subject the id of what this is the timeline of, as the log names it */
+  /** @param subject the log's fields that identify the copy or sync, evaluated for each entry */
   constructor(sql: SqlStorage, subject: () => Readonly<Record<string, string>>) {
     this.#sql = sql;
     this.#subject = subject;
@@ -43,7 +43,7 @@ export class Timeline {
     return this.after(0).map(({ entry }) => entry);
   }
 
-  /** Entries that were made after that one. */
+  /** Entries added after that one. */
   after(seq: number): { seq: number; entry: TimelineEntry }[] {
     return this.#sql
       .exec("SELECT seq, at_ms, event, detail FROM timeline WHERE seq > ? ORDER BY seq", seq)
