@@ -26,6 +26,7 @@ import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { readCount } from "./http/request.ts";
 import { log } from "./log.ts";
+import { registryOf } from "./mesh.ts";
 import { PartWatch } from "./parts/changes.ts";
 import { isPlatformLimit } from "./s3/retry.ts";
 import { locationFor, placedAt } from "./store/location.ts";
@@ -270,7 +271,7 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   async #askShares(requests: readonly ShareRequest[]): Promise<Amounts[]> {
-    return await this.ctx.exports.Registry.getByName("registry").share(this.#record.load().id, requests);
+    return await registryOf(this.ctx.exports).share(this.#record.load().id, requests);
   }
 
   #storesOf({ spec }: Copy): { source: Store | null; destination: Store | null } {
@@ -340,7 +341,7 @@ export class Coordinator extends DurableObject<Env> {
   /** Is it this copy's turn to write the destination? Copies to one object go one after the other. */
   async #checkQueue(): Promise<void> {
     const { id, job } = this.#record.load();
-    const behind = await this.ctx.exports.Registry.getByName("registry").whoIsAhead(id);
+    const behind = await registryOf(this.ctx.exports).whoIsAhead(id);
     if (behind === null) {
       this.#record.applyEvent({ type: "isNext" });
       return;
@@ -363,7 +364,7 @@ export class Coordinator extends DurableObject<Env> {
     if (reported === news && !pushes) return true;
     this.#pushedMs = Date.now();
     try {
-      await this.ctx.exports.Registry.getByName("registry").takeCopyNews(id, {
+      await registryOf(this.ctx.exports).takeCopyNews(id, {
         phase: job.phase,
         endedAtMs,
         orphans: this.#record.debts.count(),

@@ -12,21 +12,22 @@
 // disconnect at any time. Answers are JSON with a final newline. Errors are RFC 9457 problems with a stable
 // code.
 
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Env } from "./env.ts";
 import { authorize } from "./front/auth.ts";
+import { meshOf } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
 import { openApi } from "./front/openapi.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
-import { createStarted } from "./front/start.ts";
+import { createWork } from "./front/start.ts";
 import { storeRoutes } from "./front/store_routes.ts";
 import { syncRoutes } from "./front/sync_routes.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { MAX_BODY_BYTES } from "./http/request.ts";
 import { log } from "./log.ts";
-import type { Mesh } from "./mesh.ts";
+import { registryOf } from "./mesh.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { PartCopier } from "./part_copier.ts";
@@ -45,8 +46,6 @@ declare global {
     }
   }
 }
-
-type Call = Context<{ Bindings: Env }>;
 
 const app = new Hono<{ Bindings: Env }>();
 
@@ -83,7 +82,7 @@ app.route("/", storeRoutes);
 
 app.get("/metrics", async (call) => {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
-  return new Response(await registry(meshOf(call)).metrics(), { headers });
+  return new Response(await registryOf(meshOf(call)).metrics(), { headers });
 });
 
 app.route("/", copyRoutes);
@@ -111,9 +110,9 @@ export default {
 
   /** The Cron Trigger. It may come late or more than once: the registry starts each due time once. */
   async scheduled(controller, env, ctx) {
-    const due = await registry(ctx.exports).tick(controller.scheduledTime);
-    await Promise.all(due.map((started) => createStarted(ctx.exports, started, env)));
-    await registry(ctx.exports)
+    const due = await registryOf(ctx.exports).tick(controller.scheduledTime);
+    await Promise.all(due.map((started) => createWork(ctx.exports, started, env)));
+    await registryOf(ctx.exports)
       .forgetOld(controller.scheduledTime)
       .catch((error: unknown) => log("error", "retention_failed", { detail: String(error) }));
   },
@@ -125,14 +124,6 @@ let description: Record<string, unknown> | null = null;
 function routeNames(): string[] {
   const routes = app.routes.filter(({ method }) => method !== "ALL");
   return routes.map(({ method, path }) => `${method} ${path}`);
-}
-
-function meshOf(call: Call): Mesh {
-  return (call.executionCtx as ExecutionContext).exports;
-}
-
-function registry(mesh: Mesh) {
-  return mesh.Registry.getByName("registry");
 }
 
 const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.

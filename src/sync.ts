@@ -21,6 +21,7 @@ import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { readCount } from "./http/request.ts";
 import { log } from "./log.ts";
+import { registryOf } from "./mesh.ts";
 import { optionsOf } from "./object/options.ts";
 import { meshFailure } from "./s3/failure.ts";
 import { locationFor, placedAt } from "./store/location.ts";
@@ -373,7 +374,7 @@ export class Sync extends DurableObject<Env> {
   }
 
   async #askShares(requests: readonly ShareRequest[]): Promise<Amounts[]> {
-    return await this.ctx.exports.Registry.getByName("registry").share(this.#record.load().id, requests);
+    return await registryOf(this.ctx.exports).share(this.#record.load().id, requests);
   }
 
   #sidesOf({ source, destination }: SyncSpec): Sides {
@@ -455,7 +456,7 @@ export class Sync extends DurableObject<Env> {
     if (reported === job.phase && !pushes) return true;
     this.#pushedMs = Date.now();
     try {
-      await this.ctx.exports.Registry.getByName("registry").takeSyncNews(id, {
+      await registryOf(this.ctx.exports).takeSyncNews(id, {
         phase: job.phase,
         endedAtMs,
         counters: this.#counters(),

@@ -2,20 +2,19 @@
 // mounts them behind its token check. They hold no state: the registry keeps the schedules and starts what is
 // due.
 
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import type { Env } from "../env.ts";
-import { fetchCopyStatus, createStarted, fetchSyncStatus } from "./start.ts";
+import { type Call, accepted, meshOf } from "./call.ts";
+import { createWork } from "./start.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
-import type { Mesh } from "../mesh.ts";
+import { registryOf } from "../mesh.ts";
 import { parseSchedule, resolveWork } from "../schedule/spec.ts";
-
-type Call = Context<{ Bindings: Env }>;
 
 export const scheduleRoutes = new Hono<{ Bindings: Env }>();
 
 scheduleRoutes.get("/schedules", async (call) =>
-  jsonResponse({ schedules: await registry(call).listSchedules() }),
+  jsonResponse({ schedules: await registryOf(meshOf(call)).listSchedules() }),
 );
 
 scheduleRoutes.put("/schedules/:name", async (call) => {
@@ -23,44 +22,33 @@ scheduleRoutes.put("/schedules/:name", async (call) => {
   const schedule = parseSchedule(await readBody(call.req.raw));
   // A schedule that could not run today is refused now, not when it is due.
   resolveWork(schedule.work, Date.now(), schedule.timeZone, call.env);
-  const { created } = await registry(call).putSchedule(name, schedule);
-  return jsonResponse(await registry(call).getSchedule(name), created ? 201 : 200);
+  const { created } = await registryOf(meshOf(call)).putSchedule(name, schedule);
+  return jsonResponse(await registryOf(meshOf(call)).getSchedule(name), created ? 201 : 200);
 });
 
 scheduleRoutes.get("/schedules/:name", async (call) => {
   const name = scheduleName(call);
-  return jsonResponse((await registry(call).getSchedule(name)) ?? noSchedule(name));
+  return jsonResponse((await registryOf(meshOf(call)).getSchedule(name)) ?? noSchedule(name));
 });
 
 scheduleRoutes.delete("/schedules/:name", async (call) => {
   const name = scheduleName(call);
-  if (!(await registry(call).deleteSchedule(name))) noSchedule(name);
+  if (!(await registryOf(meshOf(call)).deleteSchedule(name))) noSchedule(name);
   return new Response(null, { status: 204 });
 });
 
 scheduleRoutes.post("/schedules/:name/run", async (call) => {
   const name = scheduleName(call);
   const mesh = meshOf(call);
-  const { run, started } = (await registry(call).runSchedule(name)) ?? noSchedule(name);
+  const { run, started } = (await registryOf(mesh).runSchedule(name)) ?? noSchedule(name);
   if (started !== null) {
-    await createStarted(mesh, started, call.env);
-    const { kind, id } = started;
-    const status = await (kind === "copy" ? fetchCopyStatus(mesh, id) : fetchSyncStatus(mesh, id));
-    const location = kind === "copy" ? `/copies/${id}` : `/syncs/${id}`;
-    return jsonResponse(status, 202, { location });
+    await createWork(mesh, started, call.env);
+    return await accepted(call, started.kind, started.id);
   }
   if (run.outcome === "queued")
     return jsonResponse({ schedule: name, run }, 202, { location: `/schedules/${name}` });
   throw new Problem(409, `run_${run.outcome}`, `"${name}" was not started: ${run.detail}`);
 });
-
-function meshOf(call: Call): Mesh {
-  return (call.executionCtx as ExecutionContext).exports;
-}
-
-function registry(call: Call) {
-  return meshOf(call).Registry.getByName("registry");
-}
 
 function scheduleName(call: Call): string {
   const name = call.req.param("name") ?? "";

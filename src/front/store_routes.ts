@@ -1,7 +1,7 @@
 // The routes of stores: GET /stores, POST and DELETE /stores/{name}/check, POST /probe. The front mounts them
 // behind its token check. They hold no state: the registry keeps the results of checks.
 
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { type CheckResult, checkStore } from "../diagnose/check.ts";
 import { checkAnswer, checkTable, resolveCheck } from "../diagnose/check_answer.ts";
 import {
@@ -12,9 +12,11 @@ import {
   probeTable,
 } from "../diagnose/probe_answer.ts";
 import type { Env } from "../env.ts";
+import { meshOf } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
+import { registryOf } from "../mesh.ts";
 import { runProbe } from "../probe.ts";
 import { describeReceiver, readReceiver } from "../registry/webhook.ts";
 import { S3Error } from "../s3/errors.ts";
@@ -24,12 +26,10 @@ import { configurationOf, describeChecks } from "../store/facts.ts";
 import { type StoreEntry, describeStore, isLoopback, readStores } from "../store/stores.ts";
 import { type TurnsAt, NoTurnError, withTurns } from "../throttle/shares.ts";
 
-type Call = Context<{ Bindings: Env }>;
-
 export const storeRoutes = new Hono<{ Bindings: Env }>();
 
 storeRoutes.get("/stores", async (call) => {
-  const checks = await registry(call).listChecks();
+  const checks = await registryOf(meshOf(call)).listChecks();
   const describe = (entry: StoreEntry) => ({
     ...describeStore(entry),
     ...(entry.ok ? { checked: describeChecks(entry.store, checks) } : {}),
@@ -53,13 +53,13 @@ storeRoutes.post("/stores/:name/check", async (call) => {
         configuration: configurationOf(store),
         facts: result.facts,
       };
-      await registry(call).keepCheck({ ...seen, ok: result.ok, checkedAtMs: Date.now() });
+      await registryOf(meshOf(call)).keepCheck({ ...seen, ok: result.ok, checkedAtMs: Date.now() });
     }
     return result;
   };
   // The check runs beside copies and syncs and shares the store's cap with them.
   const job = `check ${crypto.randomUUID()}`;
-  const checking = withTurns(async (requests) => await registry(call).share(job, requests), check);
+  const checking = withTurns(async (requests) => await registryOf(meshOf(call)).share(job, requests), check);
   // The check cleans up and its result is kept even if the client disconnects.
   (call.executionCtx as ExecutionContext).waitUntil(checking.catch(() => undefined));
   const found = await checking.catch((error: unknown) => {
@@ -75,7 +75,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
 storeRoutes.delete("/stores/:name/check", async (call) => {
   const name = call.req.param("name");
   const bucket = call.req.query("bucket") ?? null;
-  if (await registry(call).forgetChecks(name, bucket)) return new Response(null, { status: 204 });
+  if (await registryOf(meshOf(call)).forgetChecks(name, bucket)) return new Response(null, { status: 204 });
   const what = bucket === null ? `store "${name}"` : `bucket "${bucket}" of store "${name}"`;
   throw new Problem(
     404,
@@ -95,7 +95,7 @@ storeRoutes.post("/probe", async (call) => {
     );
   const { sizesMib = DEFAULT_SIZES_MIB, lanes = DEFAULT_LANES } = request;
   const isLocal = isLoopback(new URL(call.req.url).hostname);
-  const probe = runProbe(call.env, (call.executionCtx as ExecutionContext).exports, {
+  const probe = runProbe(call.env, meshOf(call), {
     ...request,
     sizesMib,
     lanes,
@@ -111,7 +111,3 @@ storeRoutes.post("/probe", async (call) => {
   const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
   return wantsText ? new Response(probeTable(answer)) : jsonResponse(answer);
 });
-
-function registry(call: Call) {
-  return (call.executionCtx as ExecutionContext).exports.Registry.getByName("registry");
-}

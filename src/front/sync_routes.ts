@@ -1,46 +1,34 @@
 // The routes of syncs: POST /syncs and everything under it. The front mounts them behind its token check.
 // They hold no state: the registry admits a sync, and the sync itself answers for its state.
 
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import type { Env } from "../env.ts";
-import { createSync, fetchSyncStatus } from "./start.ts";
+import { accepted, answeredBy, keyReused, meshOf, readPage, replayed } from "./call.ts";
+import { createWork } from "./start.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
-import { idempotencyKey, readBody, readLimit } from "../http/request.ts";
+import { readBody, readIdempotency } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
-import { isId } from "../id.ts";
-import type { Mesh } from "../mesh.ts";
+import { registryOf } from "../mesh.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/job.ts";
 import { destinationIdentity, parseSyncRequest, resolveSync } from "../sync/spec.ts";
-
-type Call = Context<{ Bindings: Env }>;
 
 export const syncRoutes = new Hono<{ Bindings: Env }>();
 
 syncRoutes.post("/syncs", async (call) => {
   const request = parseSyncRequest(await readBody(call.req.raw));
   const spec = resolveSync(request, call.env);
-  const key = idempotencyKey(call.req.raw);
   const mesh = meshOf(call);
-  const admission = await mesh.Registry.getByName("registry").admitSync(
-    spec,
-    destinationIdentity(spec, call.env),
-    key === null ? null : { key, digest: JSON.stringify(request) },
-  );
+  const idempotency = readIdempotency(call.req.raw, request);
+  const admission = await registryOf(mesh).admitSync(spec, destinationIdentity(spec, call.env), idempotency);
   switch (admission.kind) {
     case "new":
-      await createSync(mesh, admission.sync, call.env);
-      return accepted(admission.sync.id, await fetchSyncStatus(mesh, admission.sync.id));
+      await createWork(mesh, { kind: "sync", ...admission.sync }, call.env);
+      return await accepted(call, "sync", admission.sync.id);
     case "known":
-      return accepted(admission.id, await fetchSyncStatus(mesh, admission.id), {
-        "idempotency-replayed": "true",
-      });
+      return await replayed(call, "sync", admission.id);
     case "key_reused":
-      throw new Problem(
-        422,
-        "idempotency_key_reused",
-        `The Idempotency-Key "${key}" was used with another body`,
-      );
+      throw keyReused(call);
     case "rival":
       throw new Problem(
         409,
@@ -52,19 +40,9 @@ syncRoutes.post("/syncs", async (call) => {
 });
 
 syncRoutes.get("/syncs", async (call) => {
-  const phase = call.req.query("phase") ?? null;
-  if (phase !== null && !PHASES.has(phase)) {
-    const allowed = [...PHASES].join(", ");
-    throw new Problem(400, "invalid_request", `"phase" must be one of ${allowed}, not "${phase}"`);
-  }
-  const cursor = call.req.query("cursor") ?? null;
-  if (cursor !== null && !isId(cursor)) {
-    const message = `"cursor" must be the "next" of an earlier page, not "${cursor}"`;
-    throw new Problem(400, "invalid_request", message);
-  }
-  const page = await meshOf(call)
-    .Registry.getByName("registry")
-    .listSyncs(phase, cursor, readLimit(new URL(call.req.url).searchParams));
+  const phases = SYNC_PHASES satisfies readonly (SyncJob["phase"] | "admitted")[];
+  const { phase, before, limit } = readPage(call, phases);
+  const page = await registryOf(meshOf(call)).listSyncs(phase, before, limit);
   const syncs = page.syncs.map(({ source, destination, ...rest }) => ({
     ...rest,
     source: formatPrefix(source),
@@ -77,28 +55,11 @@ syncRoutes.get("/syncs", async (call) => {
 syncRoutes.on(
   ["GET"],
   ["/syncs/:id", "/syncs/:id/report", "/syncs/:id/events", "/syncs/:id/progress"],
-  toSync,
+  answeredBy("sync"),
 );
 
 syncRoutes.on(
   ["POST"],
   ["/syncs/:id/pause", "/syncs/:id/resume", "/syncs/:id/cancel", "/syncs/:id/retry"],
-  toSync,
+  answeredBy("sync"),
 );
-
-function accepted(id: string, body: unknown, headers: Record<string, string> = {}): Response {
-  return jsonResponse(body, 202, { location: `/syncs/${id}`, ...headers });
-}
-
-async function toSync(call: Call): Promise<Response> {
-  const id = call.req.param("id") ?? "";
-  // Calling a Durable Object by any name would create it.
-  if (!isId(id)) throw new Problem(404, "sync_not_found", `There is no sync "${id}"`);
-  return await meshOf(call).Sync.getByName(id).fetch(call.req.raw);
-}
-
-function meshOf(call: Call): Mesh {
-  return (call.executionCtx as ExecutionContext).exports;
-}
-
-const PHASES: ReadonlySet<string> = new Set(SYNC_PHASES satisfies readonly (SyncJob["phase"] | "admitted")[]);

@@ -26,10 +26,16 @@ export async function readBody(request: Request): Promise<unknown> {
   }
 }
 
-/** The header Idempotency-Key; null when there is none. @throws {Problem} 400 */
-export function idempotencyKey(request: Request): string | null {
+/**
+ * The header Idempotency-Key with a digest of the body; null when there is none.
+ *
+ * @param body as parsed: one key with two bodies is a mistake of the client
+ * @throws {Problem} 400
+ */
+export function readIdempotency(request: Request, body: unknown): { key: string; digest: string } | null {
   const key = request.headers.get("idempotency-key");
-  if (key === null || /^[\x21-\x7e]{1,255}$/.test(key)) return key;
+  if (key === null) return null;
+  if (/^[\x21-\x7e]{1,255}$/.test(key)) return { key, digest: JSON.stringify(body) };
   throw new Problem(400, "invalid_request", "Idempotency-Key must have 1 to 255 printable ASCII characters");
 }
 

@@ -10,7 +10,7 @@
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE } from "../env.ts";
 import { Problem } from "../http/problem.ts";
-import type { Mesh } from "../mesh.ts";
+import { type Mesh, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
 import type { Proof } from "../object/proof.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
@@ -77,7 +77,7 @@ export class LargeCopies {
         continue;
       }
       const name = `sync ${id} ${row.seq}`; // with spaces, which no client's Idempotency-Key has
-      const admission = await this.#mesh.Registry.getByName("registry").admit(resolved.copy, {
+      const admission = await registryOf(this.#mesh).admit(resolved.copy, {
         key: name,
         digest: name,
       });

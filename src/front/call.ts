@@ -1,0 +1,69 @@
+// What the routes of copies, syncs, schedules and stores share: how a list is asked for, how work that was
+// admitted is answered, and how a call reaches the object that answers it.
+
+import type { Context } from "hono";
+import type { Env } from "../env.ts";
+import { jsonResponse, Problem } from "../http/problem.ts";
+import { readLimit } from "../http/request.ts";
+import { isId } from "../id.ts";
+import type { Mesh } from "../mesh.ts";
+import { type WorkKind, fetchStatus, objectsOf } from "./start.ts";
+
+export type Call = Context<{ Bindings: Env }>;
+
+const PATHS = { copy: "/copies", sync: "/syncs" } as const;
+
+export function meshOf(call: Call): Mesh {
+  return (call.executionCtx as ExecutionContext).exports;
+}
+
+/** Which rows of a list are asked for. @throws {Problem} 400 */
+export function readPage(
+  call: Call,
+  phases: readonly string[],
+): { phase: string | null; before: string | null; limit: number } {
+  const query = new URL(call.req.url).searchParams;
+  const phase = query.get("phase");
+  if (phase !== null && !phases.includes(phase)) {
+    const message = `"phase" must be one of ${phases.join(", ")}, not "${phase}"`;
+    throw new Problem(400, "invalid_request", message);
+  }
+  const before = query.get("cursor");
+  if (before !== null && !isId(before)) {
+    const message = `"cursor" must be the "next" of an earlier page, not "${before}"`;
+    throw new Problem(400, "invalid_request", message);
+  }
+  return { phase, before, limit: readLimit(query) };
+}
+
+/** The answer to what was admitted: its status, and where to ask for it again. */
+export async function accepted(
+  call: Call,
+  kind: WorkKind,
+  id: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const status = await fetchStatus(meshOf(call), kind, id);
+  return jsonResponse(status, 202, { location: `${PATHS[kind]}/${id}`, ...headers });
+}
+
+/** The answer to a request that came again under its Idempotency-Key. */
+export async function replayed(call: Call, kind: WorkKind, id: string): Promise<Response> {
+  return await accepted(call, kind, id, { "idempotency-replayed": "true" });
+}
+
+export function keyReused(call: Call): Problem {
+  const key = call.req.header("idempotency-key");
+  const message = `The Idempotency-Key "${key}" was used with another body`;
+  return new Problem(422, "idempotency_key_reused", message);
+}
+
+/** A handler that lets the copy or sync itself answer, from its own storage. */
+export function answeredBy(kind: WorkKind): (call: Call) => Promise<Response> {
+  return async (call) => {
+    const id = call.req.param("id") ?? "";
+    // Calling a Durable Object by any name would create it.
+    if (!isId(id)) throw new Problem(404, `${kind}_not_found`, `There is no ${kind} "${id}"`);
+    return await objectsOf(meshOf(call), kind).getByName(id).fetch(call.req.raw);
+  };
+}
