@@ -178,13 +178,13 @@ export class Coordinator extends DurableObject<Env> {
   async claim(claim: PartClaim): Promise<PartGrant> {
     const now = Date.now();
     if (this.#record.find() === null) return { kind: "stop" };
-    const { grant, lookInMs } = this.#dispatch.claim(claim, { now, random: Math.random });
+    const { grant, alarmInMs } = this.#dispatch.claim(claim, { now, random: Math.random });
     // Without a share nothing of a capped store can be granted; the alarm asks for one.
     const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
     // The last part is in, the last one in flight has settled, parts are lost, or the phase has changed: that
     // need not wait for the watch.
-    if (lookInMs !== null || unshared)
-      await this.ctx.storage.setAlarm(now + (unshared ? 0 : (lookInMs ?? 0)));
+    if (alarmInMs !== null || unshared)
+      await this.ctx.storage.setAlarm(now + (unshared ? 0 : (alarmInMs ?? 0)));
     this.#audience.changed();
     return grant;
   }

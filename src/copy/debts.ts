@@ -1,20 +1,20 @@
-// What an ended copy still owes the destination: an upload that could not be aborted, because the store was
-// down or said no. Kept in the coordinator's SQLite, shown in the status, tried again for days. The store
-// bills for every part of an unfinished upload until it is gone.
+// What an ended copy still owes the destination, such as an upload that could not be aborted because the
+// store was down or refused. Debts are kept in the coordinator's SQLite, shown in the status, and tried again
+// for days: the store bills every part of an unfinished upload until it is gone.
 //
-// What it needs: the coordinator's storage; undo.ts does what a debt asks for. Invariant: a debt goes only
-// when the store itself shows that it is paid; one that is given up stays in sight, and `resume` tries it
+// What it needs: the coordinator's storage. undo.ts does what a debt asks for. Invariant: a debt goes only
+// when the store itself shows that it is paid. A debt that was given up stays visible, and `resume` tries it
 // again.
 
 import type { Aborting } from "./phase.ts";
 import type { Failure } from "../s3/failure.ts";
 
 type Debt =
-  /** An upload that is to be aborted. */
+  /** An upload that must be aborted. */
   | { readonly kind: "upload"; readonly uploadId: string }
   /** An unanswered CreateMultipartUpload, sent then, may have made an upload. */
   | { readonly kind: "stray"; readonly sentAtMs: number }
-  /** An unanswered PutObject may have made the object; it bears this copy ID. */
+  /** An unanswered PutObject may have made the object; it carries this copy ID. */
   | { readonly kind: "object"; readonly copyId: string };
 
 export interface OwedDebt {
@@ -34,12 +34,12 @@ const MAX_RETRY_MS = 3600_000;
 /** Stores that expire unfinished uploads by themselves do so after a week at most (R2's default). */
 const GIVEN_UP_AFTER_MS = 7 * 24 * 3600_000;
 
-/** What an abort that is broken off leaves undone. */
+/** What an abort leaves undone when it is given up. */
 export function debtsOf({ upload, strayAtMs, object }: Aborting): Debt[] {
   const debts: Debt[] = [];
   if (strayAtMs !== null) debts.push({ kind: "stray", sentAtMs: strayAtMs });
   if (upload?.kind === "parts") debts.push({ kind: "upload", uploadId: upload.uploadId });
-  // Without a copy ID nobody can tell the object from another's: nothing can be done about it.
+  // Without a copy ID the object cannot be told from another writer's, so nothing can be done about it.
   const copyId = object?.copyId ?? null;
   if (upload?.kind === "whole" && copyId !== null) debts.push({ kind: "object", copyId });
   return debts;
@@ -109,7 +109,7 @@ export class Debts {
     return Number(this.#sql.exec("SELECT count(*) AS n FROM debts").one()["n"]);
   }
 
-  /** The time of the next try, or null when there is none to come. */
+  /** The time of the next try, or null when there is none. */
   nextTryMs(): number | null {
     const next = this.#sql.exec("SELECT min(next_try_ms) AS next FROM debts").one()["next"];
     return next === null || next === undefined ? null : Number(next);

@@ -1,12 +1,10 @@
-// Who copies which part, and when: takes in what a lane reports, and grants it new parts. The coordinator's
-// other half; it writes to the record and talks to nobody, so a whole copy can be simulated with it.
+// Which lane copies which part, and when: it takes a lane's reports and grants it new parts. It is the
+// coordinator's other half. It writes to the record and calls nobody, so a whole copy can be simulated with
+// it.
 //
-// How many parts may run is the least of what the request wants (`concurrency`), what the stores have shown
-// that they take (throttle/governor.ts), what the caps of the configuration leave to this copy
-// (throttle/shares.ts), and one at a time while a store does not answer at all (throttle/health.ts). A lane
-// that gets less than it can take is told when to come again, each at another moment.
+// How many parts may run: "How fast a job goes" in throttle/governor.ts.
 //
-// Invariant: a claim is one transaction. What it grants is leased before the lane hears of it.
+// Invariant: a claim is one transaction. What it grants is leased before the lane receives it.
 
 import { nextStep } from "./job.ts";
 import { type Prepared, type Upload, isEnded, workOf } from "./phase.ts";
@@ -26,23 +24,21 @@ import type { StoreShares } from "../throttle/shares.ts";
 import { partLimitMs } from "../work/limits.ts";
 import type { PartClaim, PartGrant, PartTask } from "../work/part_task.ts";
 
-/**
- * A lane calls at least this often by itself (lane.ts); telling it to wait longer would make it look dead.
- */
+/** A lane calls at least this often by itself (lane.ts); a longer wait would make it look dead. */
 const LONGEST_PAUSE_MS = 20_000;
 
-/** Those who wait for streams to grow come this close after one another. */
+/** Lanes that wait for streams to grow ask this close after one another. */
 const SHORTEST_PAUSE_MS = 50;
 
-/** At the end of a copy, when all parts are handed out, it is looked for slow ones this often. */
+/** At the end of a copy, when all parts are handed out, slow parts are looked for this often. */
 export const TAIL_MS = 2_000;
 
-/** A part is slow that takes so many times what the middle one took, and at least this long. */
+/** A part is slow if it takes this many times as long as the median, and at least LEAST_SLOW_MS. */
 const SLOW = 3;
 
 const LEAST_SLOW_MS = 10_000;
 
-/** Finished parts that say what is usual. */
+/** Finished parts that are needed to know the median. */
 const LEAST_KNOWN = 4;
 
 /** The fraction of a copy's parts that may be sent twice because they are slow. */
@@ -57,7 +53,7 @@ export class Dispatch {
   readonly #record: CopyRecord;
   readonly #shares: StoreShares;
   /**
-   * The stores of a copy as they are configured; null: not any more, which whoever asks them will find out.
+   * The stores of a copy as configured. Null if no longer configured: the next request to it reports that.
    */
   readonly #storesOf: (copy: Copy) => { source: Store | null; destination: Store | null };
   readonly governor: Governor;
@@ -77,9 +73,9 @@ export class Dispatch {
   /**
    * Takes a lane's reports and gives it new parts, in one transaction.
    *
-   * @returns `lookInMs`: when the copy has something to do that need not wait until it looks by itself
+   * @returns `alarmInMs`: when the copy has something to do that must not wait for its next alarm
    */
-  claim(claim: PartClaim, chances: Chances): { grant: PartGrant; lookInMs: number | null } {
+  claim(claim: PartClaim, chances: Chances): { grant: PartGrant; alarmInMs: number | null } {
     const { now, random } = chances;
     return this.#record.transaction(() => {
       const { parts, lanes } = this.#record;
@@ -98,14 +94,14 @@ export class Dispatch {
       const counts = this.#record.counts(copy.job);
       const next = nextStep(copy.job, counts, now).do;
       const news = newsOf(copy.job.phase, this.#record.debts.count());
-      // A part has come through twice at once: the attempt that was second is cancelled.
+      // A part was sent twice and one attempt has won: the other must be cancelled.
       const isBeaten = claim.finished.length > 0 && parts.flights.beaten().length > 0;
       const due = (next !== "tendLanes" && next !== "rest") || news !== copy.reported || isBeaten;
-      if (due && (claim.finished.length > 0 || counts.lost > 0)) return { grant, lookInMs: 0 };
+      if (due && (claim.finished.length > 0 || counts.lost > 0)) return { grant, alarmInMs: 0 };
       // The last part is handed out: it may be slow.
       const atTail =
         grant.kind === "work" && grant.tasks.length > 0 && parts.waiting(counts.total).count === 0;
-      return { grant, lookInMs: atTail ? TAIL_MS : null };
+      return { grant, alarmInMs: atTail ? TAIL_MS : null };
     });
   }
 
@@ -120,8 +116,8 @@ export class Dispatch {
   }
 
   /**
-   * The copy's own requests, as HEAD and Create, count as the parts do: a store that is busy for one is for
-   * the other.
+   * The copy's own requests, such as HEAD and Create, count like those of its parts: a store that is busy for
+   * one is busy for the other.
    */
   refused(failure: Failure, now: number): void {
     const { inFlight } = this.#record.parts.totals();
@@ -140,7 +136,7 @@ export class Dispatch {
     }
   }
 
-  /** A part has failed for good. What can the copy do without? If nothing, it ends. */
+  /** A part has failed for good. Can the copy go on another way? If not, it ends. */
   #partFailed(failure: Failure): void {
     const { job } = this.#record.load();
     if (job.phase !== "uploading") return;
@@ -155,8 +151,8 @@ export class Dispatch {
     } else if (object.via === "server" && failure.code !== "source_changed" && saysNo(failure)) {
       this.#record.applyEvent({ type: "streamInstead" }, "stream_instead", failure.message);
     } else if (failure.code === "BadDigest" && object.proof.contentMd5 !== null) {
-      // Three times other bytes than the source's ETag says: perhaps that ETag is no MD5. Our own digest will
-      // tell.
+      // Three times the bytes did not match the source's ETag: perhaps that ETag is no MD5. A digest of the
+      // mesh's own will show.
       const proof = {
         ...object.proof,
         etag: "not-comparable" as const,
@@ -206,9 +202,9 @@ export class Dispatch {
   }
 
   /**
-   * Nothing is left to hand out: the parts that take far longer than others do are sent once more, over a new
-   * connection. A few of them only, and not while a store is unwell or asks for less: it is no slow
-   * connection then.
+   * Nothing is left to hand out, so parts that take far longer than the others are sent a second time, over a
+   * new connection. Only a few, and not while a store fails or asks for fewer requests: then it is not the
+   * connection that is slow.
    */
   #race(
     copy: Copy,
@@ -227,7 +223,7 @@ export class Dispatch {
     return leased;
   }
 
-  /** Parts that another lane may send once more now, the slowest first. */
+  /** Parts that another lane may send a second time now, the slowest first. */
   slowParts({ job }: Copy, lane: number, now: number): number[] {
     if (job.phase !== "uploading" || job.upload.kind !== "parts" || job.object.via !== "stream") return [];
     const { flights } = this.#record.parts;
@@ -259,7 +255,7 @@ export class Dispatch {
     this.governor.settleDown(inFlight, now);
     const pace = health.pace();
     if (pace.kind === "trial") {
-      // A store that is down is asked by one part at a time, lest all of them find out each for itself.
+      // One part at a time tries a store that is down; otherwise each part would find out for itself.
       const trials = pace.trialAtMs <= now ? 1 : 0;
       return { streams: trials - inFlight, isGrowing: false, readyMs: () => pace.trialAtMs };
     }
@@ -281,13 +277,13 @@ export class Dispatch {
     return Math.min(LONGEST_PAUSE_MS, lanePauseMs(readyMs - now, Math.max(0, sleepers), random()));
   }
 
-  /** A turn at both stores for each of so many parts; fewer when there are no more. */
+  /** Books a request at both stores for each of `count` parts; fewer when the caps leave no more. */
   #book(copy: Copy, count: number, now: number): PartPaces[] {
     const stores = this.#storesOf(copy);
     const inside = copy.job.phase === "uploading" && copy.job.object.via === "server";
-    // In the order in which they are sent. Copied inside the service a part is one request, to the
-    // destination; of a service that does not heed the condition on the source it is asked afterwards what
-    // the source is.
+    // In the order in which they are sent. A part copied inside the service is one request, to the
+    // destination. A service that ignores the condition on the source gets one more: a HEAD of the source
+    // afterwards.
     const asked: readonly StoreSide[] = !inside
       ? ["source", "destination"]
       : stores.source?.profile.conditionalCopy === false
@@ -315,8 +311,8 @@ export class Dispatch {
   #taskMaker({ id, spec }: Copy, object: Prepared, upload: Upload, lane: number) {
     const { plan } = object;
     const target = targetOf(object, upload);
-    // A stream that is watched is known to stall long before its time is over, and may be slow as long as it
-    // moves.
+    // The part copier watches a stream with digests for stalls. Such a stream needs no learned limit: it may
+    // be slow as long as it moves.
     const slowestMsPerMib = object.proof.digests.length > 0 ? null : this.#record.parts.slowestMsPerMib();
     return ({ partNumber, attempt, failedAttempts, heldEtag }: Leased, pace: PartPaces): PartTask => ({
       copyId: id,
@@ -338,7 +334,7 @@ export class Dispatch {
     });
   }
 
-  /** Of an object that is sent whole no list of parts tells: when its lane has died it is sent again. */
+  /** No list of parts shows an object that is sent whole: when its lane has died, it is sent again. */
   freeWhole({ job }: Copy, now: number): void {
     if (job.phase === "uploading" && job.upload.kind === "whole")
       this.#record.parts.settleLost([], false, now);
@@ -350,7 +346,8 @@ type PartPaces = Readonly<Record<StoreSide, Pace | null>>;
 const UNPACED: PartPaces = { source: null, destination: null };
 
 /**
- * Where the lanes' bytes go: a part of the upload, or the one PutObject with its attributes and conditions.
+ * Where the lanes send the bytes: a part of the upload, or the one PutObject with its attributes and
+ * conditions.
  */
 function targetOf({ headers, proof, onlyIfAbsent }: Prepared, upload: Upload): PartTask["target"] {
   if (upload.kind === "parts") return { kind: "part", uploadId: upload.uploadId };

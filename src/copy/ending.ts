@@ -1,4 +1,4 @@
-// How a copy ends when it cannot, or shall not, go on: which upload must go first, and what comes after it.
+// How a copy ends when it cannot or must not go on: which upload must go first, and what comes after it.
 // Pure; job.ts decides when.
 
 import {
@@ -23,20 +23,21 @@ import {
 } from "../s3/retry.ts";
 
 /**
- * A source that changes for ever, or a store that loses every upload, ends the copy after this many new
- * beginnings.
+ * A copy starts over at most this many times, even if its source keeps changing or its store loses every
+ * upload.
  */
 const MAX_RESTARTS = 3;
 
 /**
- * Tries of ending an upload before the copy ends without: about a quarter of a minute. The rest is debts.ts.
+ * Attempts to end an upload before the copy ends without that, which takes about 15 seconds. debts.ts does
+ * the rest.
  */
 const MAX_ABORT_ATTEMPTS = 5;
 
-/** Ends a copy whose destination object does not exist: whatever upload there is goes first. */
+/** Ends a copy whose destination object does not exist: its upload, if there is one, goes first. */
 export function end(job: Working, ending: Ending): Job {
   const object = objectOf(job);
-  // Nothing was begun, or the object is whole and there: there is no upload to abort.
+  // Nothing was started, or the object exists and is complete: there is no upload to abort.
   if (job.phase === "queued" || job.phase === "sizing" || job.phase === "verifying")
     return endAs({ object, ending });
   const strayAtMs = job.phase === "creating" ? job.sentAtMs : null;
@@ -44,8 +45,8 @@ export function end(job: Working, ending: Ending): Job {
 }
 
 /**
- * An upload that the store has lost, or that AWS says to begin anew (409 after a write that raced with
- * Complete), and by option a source that has changed, begin the copy again a few times.
+ * Some failures start the copy over, a few times: the store has lost the upload; AWS asks for a new upload
+ * (409 after a write that raced with Complete); or the source has changed and the request allows it.
  */
 export function afterFailure({ restarts, ifSourceChanges }: Prepared, failure: Failure): Ending {
   const curable =
@@ -86,7 +87,8 @@ export function stepFailed(job: Job, event: { failure: Failure; now: number; ran
     if (failedAttempts >= MAX_ABORT_ATTEMPTS) return endAs(job);
     return { ...job, retry: { failedAttempts, notBeforeMs: now + abortBackoffMs(failedAttempts, random) } };
   }
-  // The object may be there: until that is known the copy can only look again, and then ask a person to.
+  // The object may exist. Until that is known, the copy can only look again, and finally ask a person to
+  // look.
   if (job.phase === "completing" && job.call.sent) {
     const call =
       failure.operation === "CompleteMultipartUpload" ? { sent: true as const, failure } : job.call;
@@ -101,7 +103,8 @@ export function stepFailed(job: Job, event: { failure: Failure; now: number; ran
 }
 
 /**
- * No try is left: is a person asked, or is it the end? Work is not thrown away because a store is in trouble.
+ * No attempt is left: is a person asked, or does the copy end? Work is not thrown away because a store is in
+ * trouble.
  */
 export function giveUp(job: Working, failure: Failure): Job {
   if (verdictOf(failure) === "blocked" || (hasWork(job) && isStoreTrouble(failure))) {
@@ -114,7 +117,8 @@ export function giveUp(job: Working, failure: Failure): Job {
 }
 
 /**
- * A store that is down when a copy begins ends it soon; once there is work to lose, its return is waited for.
+ * A store that is down when a copy starts ends it soon. Once there is work to lose, the copy waits for the
+ * store to come back.
  */
 export function attemptsFor(job: Working | Aborting, failure: Failure): number {
   return hasWork(job) && isOutage(failure) ? MAX_OUTAGE_ATTEMPTS : MAX_ATTEMPTS;
@@ -124,9 +128,7 @@ function hasWork({ phase }: Working | Aborting): boolean {
   return phase === "uploading" || phase === "completing" || phase === "verifying";
 }
 
-/**
- * The copy was cancelled when its object was there already, and nobody is to wait for what would prove it.
- */
+/** The copy was cancelled when its object already existed. Nobody should have to wait for the proof. */
 function unverified(object: Prepared, failure: Failure): Job {
   const message = `The object is at the destination, complete but not verified: ${failure.message}`;
   return { phase: "failed", object, failure: { ...failure, message } };

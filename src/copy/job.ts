@@ -1,20 +1,23 @@
-// A copy as data: its phase, what exists in that phase, what to do next and what an answer changes.
+// A copy as data: its phase, what exists in that phase, what to do next, and what an answer changes.
 //
 //   (queued →) sizing → creating → uploading → completing → verifying → completed
 //   from any of them aborting → failed | cancelled; paused and blocked keep the work and go on from there.
 //   An object that fits one part skips creating and completing: its one PutObject is both.
 //
-// Pure: nextStep() decides, apply() records; the coordinator does what nextStep() says and saves what apply()
-// returns. Any step may run twice and any answer may come late: an event that no longer fits the phase
-// changes nothing. The parts are not in here (there may be 10,000): they are rows, of which only the counts
-// matter.
+// Pure: nextStep() decides and apply() changes. The coordinator does what nextStep() says and saves what
+// apply() returns. Any step may run twice and any answer may come late: an event that no longer fits the
+// phase changes nothing. The parts are not in here (there may be 10,000): they are rows, and only their
+// counts matter.
 //
-// The abort rules. An upload is aborted only when no part is in flight, or a late part would be left behind
-// and paid for. An upload whose CompleteMultipartUpload was sent is never aborted and never completed again
-// before its outcome is known: the object is looked for first, under our copy ID. An upload that an
-// unanswered Create may have made is looked for and aborted before the next one is made, and before the copy
-// ends. What cannot be undone now, because the store is down or says no, is owed: the copy ends, and the debt
-// is paid later (debts.ts).
+// The abort rules:
+// - An upload is aborted only when no part is in flight. Otherwise a late part would be left behind and
+//   billed.
+// - An upload whose CompleteMultipartUpload was sent is neither aborted nor completed again before its
+//   outcome is known. The object is looked for first, by its copy ID.
+// - An upload that an unanswered Create may have made is looked for and aborted before the next one is made,
+//   and before the copy ends.
+// - What cannot be undone now, because the store is down or refuses, is owed: the copy ends, and the debt is
+//   paid later (debts.ts).
 
 import { afterFailure, attemptsFor, endAs, end, giveUp, stepFailed } from "./ending.ts";
 import {
@@ -61,7 +64,7 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
       if (job.source === "unchecked") return { do: "recheckSource", object: job.object };
       if (parts.lost > 0 && job.upload.kind === "parts")
         return { do: "findParts", uploadId: job.upload.uploadId };
-      // Attempts that another one has beaten are ended first: they would still change what the store has.
+      // Beaten attempts end first: they could still change what the store has.
       return parts.done < parts.total || (job.upload.kind === "parts" && parts.inFlight > 0)
         ? { do: "tendLanes" }
         : { do: "checkParts", object: job.object, upload: job.upload };
@@ -75,7 +78,7 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
       if (parts.inFlight > 0) return { do: "settleParts" };
       if (job.strayAtMs !== null) return { do: "sweep", sinceMs: job.strayAtMs };
       if (job.upload?.kind === "parts") return { do: "abort", uploadId: job.upload.uploadId };
-      // A single PutObject cannot be aborted: its answer may be lost and the object there all the same.
+      // A single PutObject cannot be aborted: the object may exist although the answer was lost.
       return job.object === null
         ? { do: "rest", untilMs: null }
         : { do: "findObject", object: job.object, uploadId: null };
@@ -113,7 +116,7 @@ export function apply(job: Job, event: Event): Job {
         : { phase: "creating", object: event.object, sentAtMs: null, retry: FRESH };
     case "conflict":
       if (isEnded(job) || job.phase === "aborting" || job.phase === "verifying") return job;
-      if (job.phase === "completing" && job.call.sent) return job; // the object may be our own
+      if (job.phase === "completing" && job.call.sent) return job; // it may be this copy's own object
       return end(job, event.skip ? { phase: "skipped" } : { phase: "failed", failure: event.failure });
     case "headerDropped": {
       if (job.phase !== "creating" && job.phase !== "uploading") return job;
@@ -138,7 +141,7 @@ export function apply(job: Job, event: Event): Job {
     case "created": {
       const upload: Upload = { kind: "parts", uploadId: event.uploadId };
       if (job.phase === "creating") return begin(job.object, upload);
-      // Cancelled while Create was under way: what it made is aborted with the rest.
+      // Cancelled while Create was under way: the upload it made is aborted with the rest.
       return job.phase === "aborting" && job.upload === null ? { ...job, upload, strayAtMs: null } : job;
     }
     case "sourceSame":
@@ -196,8 +199,8 @@ export function apply(job: Job, event: Event): Job {
       return stepFailed(job, event);
     case "partFailed":
       if (job.phase !== "uploading") return job;
-      // A part that was given up for its store's sake is as good as it was; so is one that lacks a
-      // permission.
+      // A part that was given up because its store is in trouble, or because a permission is missing, loses
+      // nothing by waiting.
       return verdictOf(event.failure) === "blocked" || isOutage(event.failure)
         ? { phase: "blocked", resume: job, failure: event.failure }
         : end(job, afterFailure(job.object, event.failure));
@@ -211,7 +214,7 @@ function begin(object: Prepared, upload: Upload): Job {
 function pause(job: Job): Job {
   if (job.phase === "blocked" || job.phase === "paused" || isEnded(job)) return job;
   if (job.phase !== "aborting") return { phase: "paused", resume: job };
-  // An abort goes to its end; only what begins after it can wait.
+  // An abort always finishes; only what starts after it can wait.
   return restarting(job, "paused");
 }
 
@@ -230,8 +233,8 @@ function resume(job: Job): Job {
 function cancel(job: Job): Job {
   const work = workOf(job);
   if (isEnded(work)) return work;
-  // Whether there is an object is not known yet, or it is there and whole: then there is nothing left to
-  // cancel.
+  // Either nobody knows yet whether the object exists, or it exists and is complete. Then there is nothing
+  // left to cancel.
   if ((work.phase === "completing" && work.call.sent) || work.phase === "verifying")
     return work.wish === "cancel" && job === work ? work : { ...work, wish: "cancel", retry: FRESH };
   if (work.phase !== "aborting") return end(work, { phase: "cancelled" });
@@ -255,13 +258,13 @@ function partsRefused(job: Job, event: { failure: Failure; now: number; random: 
 
 function objectAbsent(job: Job, { uploadGone }: { uploadGone: boolean }): Job {
   if (job.phase === "aborting") {
-    // Late news of a Complete: the upload of this copy is aborted all the same.
+    // The outcome of a Complete, learned late: the upload of this copy is aborted anyway.
     return job.upload?.kind === "parts" || job.strayAtMs !== null ? job : endAs(job);
   }
   if (job.phase !== "completing" || !job.call.sent) return job;
   if (job.wish === "cancel") return end(job, { phase: "cancelled" });
   const failure = job.call.failure ?? NO_ANSWER;
-  // Somebody else's object came first: If-None-Match held.
+  // Another writer's object came first: If-None-Match was honoured.
   if (failure.code === "PreconditionFailed" && job.object.ifExists === "skip")
     return end(job, { phase: "skipped" });
   const unsent = { ...job, call: { sent: false as const } };

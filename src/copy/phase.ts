@@ -1,47 +1,52 @@
-// A copy as data: the phases, what exists in each, the steps between them and the events that change them,
-// and how to read them. job.ts holds the rules. All of it is plain JSON, since a job rests in SQLite between
-// two alarms.
+// A copy as data: the phases, what exists in each, the steps between them, the events that change them, and
+// how to read them. job.ts holds the rules. All of it is plain JSON, since a job rests in SQLite between two
+// alarms.
 
 import type { Plan } from "./plan.ts";
 import type { Proof, ProofPlan } from "../object/proof.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { Retry } from "../s3/retry.ts";
 
-/** The source as it was found by HEAD, and how it is copied. The plan is fixed for the life of the upload. */
+/** The source as HEAD showed it, and how it is copied. The plan is fixed for the life of the upload. */
 export interface Prepared {
   readonly sourceEtag: string;
   readonly plan: Plan;
   readonly via: Via;
-  /** Random, in the destination's metadata: tells our object from any other. Null: not wanted. */
+  /** Random, in the destination's metadata: it identifies this copy's object. Null: not wanted. */
   readonly copyId: string | null;
   /** Request headers of Create or PutObject: the object's attributes. */
   readonly headers: Readonly<Record<string, string>>;
   readonly proof: ProofPlan;
-  /** How often all parts were sent again because they did not add up to the source's own word. */
+  /** How often all parts were sent again because they did not match the checksum or ETag of the source. */
   readonly timesRedone: number;
-  /** How often Complete was refused because of the parts: a store that always does is not asked for ever. */
+  /**
+   * How often Complete was refused because of the parts. It is counted so that the copy ends at a store that
+   * always refuses.
+   */
   readonly timesRefused: number;
-  /** How often the copy began again because its upload was lost or its source had changed. */
+  /** How often the copy started over because its upload was lost or its source had changed. */
   readonly restarts: number;
-  /** What an object that is at the destination already means. */
+  /** What to do if the destination already has an object of this key. */
   readonly ifExists: "overwrite" | "skip" | "fail";
   readonly ifSourceChanges: "fail" | "restart";
-  /** PutObject carries `If-None-Match: *`: the destination itself sees to it that nothing is overwritten. */
+  /** PutObject carries `If-None-Match: *`: the destination itself makes sure that nothing is overwritten. */
   readonly onlyIfAbsent: boolean;
 }
 
-/** `stream`: the bytes pass through part copiers. `server`: one service has both sides and copies itself. */
+/**
+ * `stream`: the bytes pass through part copiers. `server`: one service has both sides and copies by itself.
+ */
 export type Via = "stream" | "server";
 
 export type Upload = { readonly kind: "whole" } | { readonly kind: "parts"; readonly uploadId: string };
 
 /**
- * CompleteMultipartUpload may have happened once it was sent, whatever came back; `sent` is on disk before
- * the request goes out. `failure` is what came back, if anything did.
+ * Once CompleteMultipartUpload was sent, it may have happened, whatever the answer was. `sent` is on disk
+ * before the request goes out. `failure` is the answer, if there was one.
  */
 type CompleteCall = { readonly sent: false } | { readonly sent: true; readonly failure: Failure | null };
 
-/** What a copy comes to after its upload is gone. `restart`: it begins again from the source's HEAD. */
+/** How a copy ends after its upload is gone. `restart`: it starts over with a HEAD of the source. */
 export type Ending =
   | { readonly phase: "cancelled" }
   | { readonly phase: "failed"; readonly failure: Failure }
@@ -54,7 +59,7 @@ export type Ending =
     };
 
 export type Working =
-  /** Another copy to the same destination goes first: the one `behind` names, once that is known. */
+  /** Another copy to the same destination goes first. `behind` is its ID, once that is known. */
   | { readonly phase: "queued"; readonly behind: string | null; readonly retry: Retry }
   // `stream`: copying inside the service was refused before.
   | {
@@ -66,7 +71,7 @@ export type Working =
   | {
       readonly phase: "creating";
       readonly object: Prepared;
-      /** When a CreateMultipartUpload was sent that may have made an upload: its answer is not known. */
+      /** When a CreateMultipartUpload was sent whose answer is unknown: it may have made an upload. */
       readonly sentAtMs: number | null;
       readonly retry: Retry;
     }
@@ -75,8 +80,8 @@ export type Working =
       readonly object: Prepared;
       readonly upload: Upload;
       /**
-       * `unchecked`: the copy has rested, perhaps for days; whether its source is still the same is asked
-       * first.
+       * `unchecked`: the copy was paused or blocked, perhaps for days. It asks first whether its source is
+       * still the same.
        */
       readonly source: "same" | "unchecked";
       readonly retry: Retry;
@@ -87,8 +92,8 @@ export type Working =
       readonly uploadId: string;
       readonly call: CompleteCall;
       /**
-       * `cancel`: the copy was cancelled while the outcome was unknown; it is aborted if the object is not
-       * there.
+       * `cancel`: the copy was cancelled while the outcome was unknown. It is aborted if the object does not
+       * exist.
        */
       readonly wish: "finish" | "cancel";
       readonly retry: Retry;
@@ -98,8 +103,7 @@ export type Working =
       readonly object: Prepared;
       readonly etag: string | null;
       /**
-       * `cancel`: the object is there and cannot be cancelled, but if it cannot be verified now, the copy
-       * ends.
+       * `cancel`: the object exists and cannot be cancelled, but if it cannot be verified now, the copy ends.
        */
       readonly wish: "finish" | "cancel";
       readonly retry: Retry;
@@ -109,7 +113,7 @@ export type Aborting = {
   readonly phase: "aborting";
   readonly object: Prepared | null;
   readonly upload: Upload | null;
-  /** As in `creating`: an upload that nobody knows may have been made since then. */
+  /** As in `creating`: since then an upload may have been made whose ID is unknown. */
   readonly strayAtMs: number | null;
   readonly ending: Ending;
   readonly retry: Retry;
@@ -120,7 +124,7 @@ type Ended =
   | { readonly phase: "failed"; readonly object: Prepared | null; readonly failure: Failure }
   | { readonly phase: "cancelled"; readonly object: Prepared | null };
 
-/** `skipped`: there was an object at the destination, and the request said to leave it. */
+/** `skipped`: the destination had an object, and the request said to leave it. */
 type Result =
   { readonly kind: "copied"; readonly etag: string; readonly proof: Proof } | { readonly kind: "skipped" };
 
@@ -135,12 +139,12 @@ export interface PartCounts {
   readonly total: number;
   readonly done: number;
   readonly inFlight: number;
-  /** The lane that had them died: whether they are at the store is to be looked up. */
+  /** The lane that had them died. ListParts must show whether they are at the store. */
   readonly lost: number;
 }
 
 /**
- * What the coordinator is to do; `tendLanes` and `rest` end the alarm, the others are followed by another
+ * What the coordinator does next. `tendLanes` and `rest` end the alarm; the others are followed by another
  * step.
  */
 export type Step =
@@ -160,34 +164,35 @@ export type Step =
   | { readonly do: "rest"; readonly untilMs: number | null };
 
 export type Event =
-  /** The destination is this copy's own now. */
+  /** No other copy writes the destination any more: this one may start. */
   | { readonly type: "isNext" }
-  /** It is not yet; look again then. */
+  /** Another copy still writes the destination; ask again then. */
   | { readonly type: "notYet"; readonly behind: string; readonly recheckAtMs: number }
-  /** Perhaps it is now. */
+  /** The copy ahead may have ended. */
   | { readonly type: "recheckQueue" }
   | { readonly type: "sized"; readonly object: Prepared }
-  /** The destination has an object of that name already. */
+  /** The destination already has an object of this key. */
   | { readonly type: "conflict"; readonly failure: Failure; readonly skip: boolean }
   /** The store refused an attribute: the copy goes on without it. */
   | { readonly type: "headerDropped"; readonly header: string }
   | { readonly type: "createSending"; readonly now: number }
   | { readonly type: "created"; readonly uploadId: string }
-  /** There is no upload of an unanswered CreateMultipartUpload, or none any more. */
+  /** An unanswered CreateMultipartUpload has left no upload, or what it left was aborted. */
   | { readonly type: "swept" }
   | { readonly type: "sourceSame" }
-  /** What had become of the parts of a dead lane is in the table. */
+  /** The table shows what became of the parts of a dead lane. */
   | { readonly type: "partsFound" }
   | { readonly type: "partsChecked" }
   /**
-   * What arrived does not add up to the source's word: all parts are sent again, watched by other digests.
+   * What arrived does not match the source's own checksum or ETag: all parts are sent again, with other
+   * digests.
    */
   | { readonly type: "sentAgain"; readonly proof: ProofPlan }
   /** The service does not copy by itself. */
   | { readonly type: "streamInstead" }
   | { readonly type: "completeSending" }
   | { readonly type: "completed"; readonly etag: string | null }
-  /** The store refused Complete because of its parts; they have been put right in the table. */
+  /** The store refused Complete because of its parts. The table has been corrected. */
   | {
       readonly type: "partsRefused";
       readonly failure: Failure;
@@ -197,7 +202,7 @@ export type Event =
   | { readonly type: "objectFound"; readonly etag: string }
   /** `uploadGone`: the store no longer knows the upload, so no Complete can succeed any more. */
   | { readonly type: "objectAbsent"; readonly uploadGone: boolean }
-  /** The store answered Complete with a refusal that leaves no doubt: no object was made. */
+  /** The store refused Complete in a way that leaves no doubt: no object was made. */
   | {
       readonly type: "completeRefused";
       readonly failure: Failure;
@@ -218,7 +223,7 @@ export function isEnded(job: Job): job is Ended {
   return job.phase === "completed" || job.phase === "failed" || job.phase === "cancelled";
 }
 
-/** The phase that a person waits through: what a paused or blocked copy will go on with. */
+/** What a paused or blocked copy goes on with; the job itself otherwise. */
 export function workOf(job: Job): Working | Aborting | Ended {
   return job.phase === "paused" || job.phase === "blocked" ? job.resume : job;
 }

@@ -1,7 +1,8 @@
-// The first step of a copy: what is the source, what will the destination take, how is it cut, and how will
-// it be proved? All of it is settled here, before anything is created at the destination.
+// The first step of a copy: what the source is, what the destination takes, how the object is cut, and how
+// the copy will be proved. All of it is decided here, before anything is created at the destination.
 //
-// What it needs: both stores. It only reads. What cannot work is refused here, naming the limit.
+// What it needs: both stores. It only reads. A copy that cannot work is refused here, and the error names the
+// limit.
 
 import type { Prepared, Via } from "./phase.ts";
 import { type Plan, type PlanLimits, keepBoundaries, planCopy } from "./plan.ts";
@@ -31,15 +32,15 @@ interface PrepareRequest {
   readonly source: S3;
   readonly destination: S3;
   readonly via: "auto" | "stream";
-  /** The ceiling of a part that passes through us. */
+  /** The largest part that passes through the mesh. */
   readonly limits: PlanLimits;
   readonly copyId: string;
   readonly restarts: number;
 }
 
 /**
- * Part size of a copy inside a service, where no body limit of ours applies and a request costs more than
- * bytes.
+ * Part size of a copy inside a service. The mesh's body limit does not apply there, and requests cost more
+ * than bytes.
  */
 const SERVER_PART_BYTES = 512 * MIB;
 
@@ -73,7 +74,7 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
     request.via === "auto" && spec.via === "auto" && canCopyInside(source.store, destination.store);
   const served = inside ? await cut(request, "server", { headers, etag, sizeBytes }) : null;
   const isAble = served !== null && served.ok && canServe(destination.store.profile, served.plan);
-  // A strict copy that the service could not prove goes through us, where the bytes can be watched.
+  // A strict copy that the service could not prove is streamed, where the mesh sees the bytes.
   const useServer = isAble && (spec.verify !== "strict" || canProve(served.proof));
   const chosen = useServer ? served : await cut(request, "stream", { headers, etag, sizeBytes });
   if (!chosen.ok) return { kind: "refused", failure: chosen.failure };
@@ -88,7 +89,9 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
   return await describe(request, { headers, etag, plan, proof, via: useServer ? "server" : "stream" });
 }
 
-/** Is the operation that would copy it known there? One that is not would be refused, and a request lost. */
+/**
+ * Does the service support the operation that would copy the object? Otherwise the request would be wasted.
+ */
 function canServe({ copyObject, uploadPartCopy }: Profile, plan: Plan): boolean {
   return plan.kind === "whole" ? copyObject : uploadPartCopy;
 }
@@ -120,7 +123,7 @@ async function cut(
     maxParts: profile.maxParts,
   };
   const own = spec.verify === "off" ? null : await findBoundaries(source, spec, { headers, etag, sizeBytes });
-  // A part size that the request names is used, and is as good as the source's own if it is the same.
+  // A part size in the request is used. It serves as well as the source's own if it is the same.
   const boundaries = spec.partSizeBytes === null || own?.partSizeBytes === spec.partSizeBytes ? own : null;
   const kept = boundaries === null ? null : keepBoundaries(sizeBytes, boundaries, planLimits);
   const requested =
@@ -146,14 +149,14 @@ async function cut(
   return { ok: true, plan: planned.plan, proof };
 }
 
-/** An object that one CopyObject takes is copied whole; a larger one in large parts. */
+/** An object that fits one CopyObject is copied whole, a larger one in large parts. */
 function serverPartBytes(sizeBytes: number, maxParts: number, ceiling: number, maxPutBytes: number): number {
   if (sizeBytes <= Math.min(maxPutBytes, ceiling)) return Math.min(maxPutBytes, ceiling);
   const leastBytes = Math.ceil(sizeBytes / maxParts / MIB) * MIB;
   return Math.min(ceiling, Math.max(SERVER_PART_BYTES, leastBytes));
 }
 
-/** The source's own part size, as it tells it or as its ETag's count of parts lets one guess. */
+/** The source's own part size, as HEAD reports it, or as the part count in its ETag suggests. */
 async function findBoundaries(
   source: S3,
   spec: CopySpec,
@@ -164,8 +167,8 @@ async function findBoundaries(
   const first = await partBytes(source, spec, { partNumber: 1, partCount, sizeBytes });
   if (first !== null) {
     if (Math.ceil(sizeBytes / first) !== partCount) return null; // parts of unequal size
-    // The last part and one in the middle tell most unequal uploads; what they miss, the ETag of the parts
-    // tells in the end.
+    // The last part and one in the middle expose most uploads of unequal parts. What they miss, the ETag of
+    // the finished object shows.
     for (const partNumber of new Set([partCount, Math.ceil(partCount / 2)])) {
       const expected = partNumber === partCount ? sizeBytes - (partCount - 1) * first : first;
       const told =
@@ -179,8 +182,8 @@ async function findBoundaries(
 }
 
 /**
- * The size of one part by `HEAD ?partNumber`, believed only with 206, the right total and the right count of
- * parts.
+ * The size of one part by `HEAD ?partNumber`. It counts only with status 206, the right total and the right
+ * number of parts.
  */
 async function partBytes(
   source: S3,
@@ -262,7 +265,7 @@ async function describe(
   return { kind: "ready", object, warnings };
 }
 
-/** The source's tags, or the request's, or why they are lost. */
+/** The source's tags or the request's, or why they are not copied. */
 async function readTags(
   source: S3,
   { tags, source: address }: CopySpec,
@@ -275,8 +278,8 @@ async function readTags(
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("source");
-    // No permission, or no tags at this store; other refusals are as good as these, since the object itself
-    // was read.
+    // No permission, or the store has no tags. Any other refusal is treated alike: the object itself was
+    // readable.
     if (tags === "require" || !saysNo(failure)) throw error;
     return `The source's tags could not be read and are not copied (${failure.code})`;
   }
@@ -286,7 +289,7 @@ function refused(code: string, message: string, operation: string): Preparation 
   return { kind: "refused", failure: meshFailure(code, message, operation) };
 }
 
-/** What the timeline says of it. */
+/** A plan in one line for the timeline. */
 export function describePlan({ plan, via, proof }: Prepared): string {
   const parts = plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${plan.partSizeBytes} bytes`;
   const watched = proof.digests.length === 0 ? "" : `, watched by ${proof.digests.join(" and ")}`;

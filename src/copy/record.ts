@@ -2,8 +2,8 @@
 // warnings, the debts, and how the stores have answered lately.
 //
 // Invariant: a change of the job is one transaction with everything that belongs to it. Reads go to storage
-// each time, so nothing can be stale after an await; only the parts under way are known in memory, which a
-// rollback clears.
+// each time, so nothing can be stale after an await. Only the parts under way are cached in memory, and a
+// rollback clears that cache.
 
 import { Debts, debtsOf } from "./debts.ts";
 import { apply, newJob } from "./job.ts";
@@ -29,7 +29,7 @@ export interface Copy {
   readonly reported: string | null;
 }
 
-/** What the registry is told of, as one word. */
+/** What the registry is told, as one word. */
 export function newsOf(phase: string, debts: number): string {
   return `${phase}/${debts}`;
 }
@@ -53,7 +53,7 @@ export class CopyRecord {
     this.tally = new Tally(this.#sql);
   }
 
-  /** Stores a new copy. A copy that is there already stays as it is. */
+  /** Stores a new copy. An existing copy stays as it is. */
   begin(id: string, spec: CopySpec, createdAtMs: number): void {
     this.transaction(() => {
       this.#createTables();
@@ -71,7 +71,7 @@ export class CopyRecord {
 
   /** The copy, or null in an object that was never given one. */
   find(): Copy | null {
-    // Whoever asks for an id that never was must not leave an object with empty tables behind.
+    // A request for an ID that does not exist must not leave an object with empty tables behind.
     const made = this.#sql
       .exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'copy'")
       .toArray();
@@ -120,9 +120,9 @@ export class CopyRecord {
       if (event.type === "stepFailed") this.tally.add(event.failure);
       if (label !== null) this.timeline.add(now, label, detail);
       if (job.phase !== copy.job.phase) this.timeline.add(now, `phase_${job.phase}`);
-      // A copy that begins again makes a new plan and a new upload.
+      // A copy that starts over makes a new plan and a new upload.
       if (job.phase === "sizing" && copy.job.phase === "aborting") this.parts.clear();
-      // What an abort that is broken off leaves behind is owed from now on.
+      // What an abort leaves behind when it is given up is owed from now on.
       if (copy.job.phase === "aborting" && event.type === "stepFailed" && job.phase !== "aborting") {
         for (const debt of debtsOf(copy.job)) this.debts.add(debt, event.failure, now, event.random);
       }
@@ -136,7 +136,7 @@ export class CopyRecord {
     });
   }
 
-  /** The parts of lanes that have been silent for too long are lost. @returns those lanes */
+  /** Marks the parts of lanes that have been silent too long as lost. @returns those lanes */
   releaseSilent(now: number): number[] {
     const silent = this.lanes.takeSilent(now);
     for (const lane of silent) this.parts.loseLane(lane);
@@ -154,7 +154,7 @@ export class CopyRecord {
   }
 
   saveHealths(healths: Healths): void {
-    // Most reports change nothing in it: no row is written for them.
+    // Most reports change nothing here, so no row is written for them.
     const text = JSON.stringify(healths);
     this.#sql.exec("UPDATE copy SET healths = ?1 WHERE healths <> ?1", text);
   }
@@ -204,7 +204,7 @@ export class CopyRecord {
   }
 }
 
-/** How often what failed in one copy, by the public code of the failure. For the metrics. */
+/** How often each kind of failure occurred in one copy, by public code. For the metrics. */
 class Tally {
   readonly #sql: SqlStorage;
 
@@ -213,8 +213,8 @@ class Tally {
   }
 
   add(failure: Failure): void {
-    // Made when it is first needed: most copies meet no failure, and those of an older deploy have no such
-    // table.
+    // The table is created when it is first needed: most copies meet no failure, and copies of an older
+    // deployment have no such table.
     this.#sql.exec("CREATE TABLE IF NOT EXISTS failed (code TEXT PRIMARY KEY, times INTEGER NOT NULL)");
     this.#sql.exec(
       "INSERT INTO failed VALUES (?, 1) ON CONFLICT (code) DO UPDATE SET times = times + 1",

@@ -1,8 +1,9 @@
-// Requests for copies, parsed into types once at the door. One zod schema per body gives the validation, the
-// type and the documentation; what needs the configuration (does the store exist, may it be written) is
+// Requests for copies, parsed into types once, at the door. One zod schema per body gives the validation, the
+// type and the documentation. What needs the configuration (does the store exist, may it be written) is
 // checked right after, so that nothing is created for a request that cannot work.
 //
-// Pure but for the env it is handed. Errors are Problems that name the field, the value and what is allowed.
+// Pure, except for the env it is given. Errors are Problems that name the field, the value and what is
+// allowed.
 
 import { z } from "zod";
 import { checkPartSize } from "./plan.ts";
@@ -16,31 +17,32 @@ import type { StoreFacts } from "../store/facts.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
 import { type Store, isSameService, styleOf } from "../store/stores.ts";
 
-/** A copy as it was asked for, with every default filled in; what the coordinator keeps. */
+/** A copy as it was requested, with every default filled in; what the coordinator keeps. */
 export interface CopySpec extends ObjectOptions {
   readonly source: ObjectRef;
   readonly destination: ObjectRef;
   /** Null: chosen when the size is known. */
   readonly partSizeBytes: number | null;
   readonly lanes: number;
-  /** Most part copies in flight, over all lanes. */
+  /** Most transfers in flight, over all lanes. */
   readonly concurrency: number;
   readonly ifExists: "overwrite" | "skip" | "fail";
   /** What to do while another copy writes the same object. */
   readonly ifBusy: "fail" | "queue";
   /** `restart`: copy the new object instead, a few times at most. */
   readonly ifSourceChanges: "fail" | "restart";
-  /** `server`: let the service copy by itself where one credential reaches both sides. */
+  /** `stream`: never let the service copy by itself, even where one credential reaches both sides. */
   readonly via: "auto" | "stream";
-  /** Where its lanes and it itself run; null: as the destination store says. */
+  /** Where the copy and its lanes run; null: as the destination store says. */
   readonly location: Location | null;
   /**
-   * What checks had seen of its buckets when it was admitted (store/facts.ts); it goes by that to its end.
+   * What checks had found out about its buckets when it was admitted (store/facts.ts). The copy uses that to
+   * its end.
    */
   readonly known?: readonly StoreFacts[];
 }
 
-/** A copy that has an id and may not have a coordinator yet. */
+/** A copy that has an ID and may not have a coordinator yet. */
 export interface Admitted {
   readonly id: string;
   readonly spec: CopySpec;

@@ -1,4 +1,4 @@
-// The status of a copy as the API shows it: what is in storage, in words for people and programs. Pure.
+// The status of a copy as the API shows it: what is in storage, for people and programs. Pure.
 
 import type { OwedDebt } from "./debts.ts";
 import { type Job, isEnded, objectOf, workOf } from "./phase.ts";
@@ -82,7 +82,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
   };
 }
 
-/** A page of the part table; parts that were never handed out have no row yet and are shown as pending. */
+/** A page of the part table. Parts that were never handed out have no row yet and are shown as pending. */
 export function partsPage(
   plan: Plan | null,
   rows: readonly PartRow[],
@@ -111,7 +111,7 @@ export function partsPage(
   return { parts, next: last < total ? String(last) : null };
 }
 
-/** What may be left at the destination, and when it is tried again to be rid of it. */
+/** What may be left at the destination, and when its removal is tried again. */
 function describeDebt({
   debt,
   sinceMs,
@@ -147,14 +147,14 @@ function failureOf(job: Job): Record<string, unknown> {
 
 function rateOf({ job, totals, recentBytes, startedAtMs, endedAtMs, now }: StatusInput, plan: Plan | null) {
   if (startedAtMs === null || totals.doneBytes === 0) return { bytesPerSecond: null, etaSeconds: null };
-  // An ended copy shows its average, a running one what it does now.
+  // An ended copy shows its average, a running one its rate of the last seconds.
   const elapsedMs = Math.max(1, (endedAtMs ?? now) - startedAtMs);
   const bytesPerSecond =
     endedAtMs === null
       ? Math.round((recentBytes * 1000) / Math.min(RATE_WINDOW_MS, elapsedMs))
       : Math.round((totals.doneBytes * 1000) / elapsedMs);
   const leftBytes = plan === null || isEnded(job) ? 0 : plan.sizeBytes - totals.doneBytes;
-  // Before one full part is through, a tiny last part would make the forecast of hours.
+  // Before one full part is done, a tiny last part would forecast hours.
   const tooEarly = leftBytes > 0 && plan?.kind === "parts" && totals.doneBytes < plan.partSizeBytes;
   const etaSeconds = bytesPerSecond === 0 || tooEarly ? null : Math.ceil(leftBytes / bytesPerSecond);
   return { bytesPerSecond, etaSeconds };

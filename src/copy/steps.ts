@@ -1,7 +1,7 @@
 // The steps of a copy that talk to the stores, in the order in which a copy takes them. Each does one thing,
-// records what came of it, and may run twice. The coordinator runs them, one at a time.
+// records the result, and may run twice. The coordinator runs them, one at a time.
 //
-// What they need: the record of the copy and the env with both stores.
+// What they need: the record of the copy, and the env with both stores.
 
 import { type Prepared, type Step, type Upload, workOf } from "./phase.ts";
 import { unitCount } from "./plan.ts";
@@ -41,7 +41,7 @@ export class Steps {
 
   /**
    * @param turnsAt what requests to a store wait for, where it has a cap
-   * @param hear is told of every refusal of a store, also of those that a step can do with
+   * @param hear receives every refusal of a store, including those that a step tolerates
    */
   constructor(record: CopyRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
     this.#record = record;
@@ -50,7 +50,7 @@ export class Steps {
     this.#hear = hear;
   }
 
-  /** Takes one step. A store's failure is recorded; anything else is thrown on. */
+  /** Takes one step. A store's failure is recorded; any other error is rethrown. */
   async take(step: StoreStep): Promise<void> {
     try {
       switch (step.do) {
@@ -77,13 +77,14 @@ export class Steps {
       }
     } catch (error) {
       const failure = failureOf(error, SOURCE_STEPS.has(step.do) ? "source" : "destination");
-      // Not the store's doing: this event has come to its end, and the next one takes the step again.
+      // The platform's limit is not the store's fault: this event has no calls left, and the next one repeats
+      // the step.
       if (failure.code === "platform_limit") throw error;
       this.#failed(failure);
     }
   }
 
-  /** Tries to pay what is due of the debts. */
+  /** Tries to pay the debts that are due. */
   async payDebts(): Promise<void> {
     const { spec } = this.#record.load();
     const { debts, timeline } = this.#record;
@@ -132,7 +133,7 @@ export class Steps {
   }
 
   // 2. The upload, with every attribute: Complete cannot add any. Its ID is on disk before any part is handed
-  // out.
+  //    out.
   async #createUpload({ headers }: Prepared): Promise<void> {
     const { spec } = this.#record.load();
     const destination = this.#destination();
@@ -148,7 +149,7 @@ export class Steps {
     }
   }
 
-  // 2b. A Create without an answer may have made an upload that nobody knows: it is aborted before the next
+  // 2b. An unanswered Create may have made an upload whose ID is unknown. It is aborted before the next one
   // is made.
   async #sweep(sinceMs: number): Promise<void> {
     const { spec } = this.#record.load();
@@ -180,10 +181,10 @@ export class Steps {
     }
   }
 
-  // 3. Parts are copied by the lanes (coordinator.ts).
+  // 3. The lanes copy the parts (coordinator.ts).
 
-  // 3a. The copy has rested, and every part would be refused if the source has changed meanwhile: so it is
-  // asked once.
+  // 3a. The copy was paused or blocked. If the source has changed meanwhile, every part would be refused, so
+  // one HEAD asks first.
   async #recheckSource({ sourceEtag, plan }: Prepared): Promise<void> {
     const { spec } = this.#record.load();
     const { headers } = await headObject(this.#source(), spec.source);
@@ -198,7 +199,8 @@ export class Steps {
     this.#failed({ ...meshFailure("source_changed", message, "HeadObject"), side: "source" });
   }
 
-  // 3b. A lane has died. What it brought to the store is not sent again; the store itself tells what that is.
+  // 3b. A lane has died. Parts that it brought to the store are not sent again; ListParts shows which these
+  // are.
   async #findParts(uploadId: string): Promise<void> {
     const { spec, job } = this.#record.load();
     const work = workOf(job);
@@ -213,8 +215,7 @@ export class Steps {
     });
   }
 
-  // 4. All parts are reported: does the store have them, and do they add up to what the source says of
-  // itself?
+  // 4. All parts are reported. Does the store have them, and do they match the source's checksum or ETag?
   async #checkParts(object: Prepared, upload: Upload): Promise<void> {
     if (upload.kind === "parts") {
       const lost = await this.#reconcileParts(upload.uploadId);
@@ -234,18 +235,19 @@ export class Steps {
     }
     const mismatch = await mismatchWithSource(object, this.#record.parts);
     if (mismatch === null && upload.kind === "parts" && this.#isUnprovable(object)) {
-      // What was there under this name is still there: better now than when the object has appeared.
+      // The key still holds its previous object. Failing now is better than after the new one has replaced
+      // it.
       return this.#failed(meshFailure("proof_impossible", NO_PROOF, "checkParts"));
     }
     if (mismatch === null) {
       this.#record.applyEvent({ type: "partsChecked" }, "parts_checked");
       return;
     }
-    // Once more, with digests of every part: either it was an accident, or the source's word is no MD5 after
-    // all.
+    // Send all parts once more, with digests of each: either it was an accident, or the source's ETag is no
+    // MD5.
     if (object.timesRedone > 0) return this.#failed(meshFailure("checksum_mismatch", mismatch, "checkParts"));
-    // A PutObject has made an object already, and one that sends only where nothing is would be refused for
-    // its sake.
+    // A PutObject has already made an object, and a PutObject with If-None-Match would be refused because of
+    // it.
     if (made !== null) await this.#removeObject(made, "corrupt");
     const digests = [...new Set([...object.proof.digests, "md5" as const])];
     this.#record.transaction(() => {
@@ -256,12 +258,12 @@ export class Steps {
   }
 
   // 5. The object appears, whole or not at all. "Sent" is on disk first: from then on the outcome may be
-  // unknown.
+  //    unknown.
   async #complete({ ifExists }: Prepared, uploadId: string): Promise<void> {
     const { spec } = this.#record.load();
     const destination = this.#destination();
     const conditional = ifExists !== "overwrite" && destination.store.profile.conditionalComplete;
-    // Asked for also where the condition is sent: there are stores that take it and do not heed it.
+    // The HEAD is sent even where Complete carries the condition: some stores accept it and ignore it.
     if (ifExists !== "overwrite" && (await objectExists(destination, spec.destination))) {
       const failure = meshFailure(
         "destination_exists",
@@ -273,7 +275,7 @@ export class Steps {
     }
     const { job } = this.#record.applyEvent({ type: "completeSending" }, "complete_sent");
     const work = workOf(job);
-    // Cancelled while we looked for another's object: what is not on disk as sent must not be sent.
+    // Cancelled during the HEAD: a Complete that is not on disk as sent must not be sent.
     if (work.phase !== "completing" || !work.call.sent) return;
     await this.#record.onDisk();
     try {
@@ -303,7 +305,8 @@ export class Steps {
     }
   }
 
-  // 6. After an unknown outcome: an object that bears our copy ID and size is ours, any other proves nothing.
+  // 6. After an unknown outcome: an object with this copy's ID and size is this copy's. Any other proves
+  //    nothing.
   async #findObject(object: Prepared, uploadId: string | null): Promise<void> {
     const { spec, job } = this.#record.load();
     const destination = this.#destination();
@@ -312,7 +315,7 @@ export class Steps {
       const etag = headers.get("etag");
       if (etag !== null && (await this.#isOurs(headers, object))) {
         this.#record.transaction(() => {
-          // Nobody has reported the one PutObject that made it.
+          // The one PutObject that made the object was never reported.
           if (object.plan.kind === "whole")
             this.#record.parts.finishWhole(etag, object.plan.sizeBytes, Date.now());
           this.#record.applyEvent({ type: "objectFound", etag }, "object_found");
@@ -321,7 +324,7 @@ export class Steps {
       }
     } catch (error) {
       const failure = failureOf(error, "destination");
-      // A store that refuses to show the object of a PutObject it has refused as well holds none.
+      // A store that refuses to show the object refused its PutObject as well, so there is none.
       const absent = failure.status === 404 || (job.phase === "aborting" && saysNo(failure));
       if (!absent) throw error;
     }
@@ -330,7 +333,7 @@ export class Steps {
     this.#record.applyEvent({ type: "objectAbsent", uploadGone });
   }
 
-  // 7. The proof, from what the destination itself says.
+  // 7. The proof, from what the destination itself reports.
   async #verify(object: Prepared, completedEtag: string | null): Promise<void> {
     const { spec } = this.#record.load();
     const { headers } = await headObject(this.#destination(), spec.destination).catch((error: unknown) => {
@@ -370,15 +373,14 @@ export class Steps {
     this.#record.applyEvent({ type: "verified", etag, proof: proved.proof }, "verified", proved.proof);
   }
 
-  // 8. The end without an object. The coordinator has seen to it that no part is in flight.
+  // 8. The end without an object. The coordinator has made sure that no part is in flight.
   async #abort(uploadId: string): Promise<void> {
     await endUpload(this.#destination(), this.#record.load().spec.destination, uploadId);
     this.#record.applyEvent({ type: "aborted" }, "upload_aborted");
   }
 
   /**
-   * Strict, and the parts' ETags turned out to be no MD5s: then only a checksum of the whole object can prove
-   * it.
+   * Strict, and the parts' ETags turned out not to be MD5s: only a checksum of the whole object can prove it.
    */
   #isUnprovable({ proof }: Prepared): boolean {
     const { spec } = this.#record.load();
@@ -388,8 +390,8 @@ export class Steps {
   }
 
   /**
-   * An object of ours that is wrong, or that nobody wanted without a proof, must not be found as if it were
-   * right.
+   * Deletes this copy's object if it is wrong, or unproved when the request demands a proof. Nobody must find
+   * it and take it for right.
    */
   async #removeObject(etag: string, why: "corrupt" | "unproved"): Promise<void> {
     const { spec } = this.#record.load();
@@ -403,15 +405,15 @@ export class Steps {
     }
   }
 
-  /** The store refuses a part. @returns false when nothing tells which */
+  /** The store refuses a part. @returns false when nothing shows which one */
   async #putPartsRight(uploadId: string): Promise<boolean> {
     if ((await this.#reconcileParts(uploadId)) !== null) return true;
     return this.#record.transaction(() => this.#record.parts.reopenRaced()) > 0;
   }
 
   /**
-   * Sets the part table right by ListParts. @returns how many parts are to be sent again, null if it cannot
-   * be told
+   * Corrects the part table by ListParts. @returns how many parts must be sent again, null if the store
+   * cannot list them
    */
   async #reconcileParts(uploadId: string): Promise<number | null> {
     const listed = await this.#listParts(this.#record.load().spec.destination, uploadId);
@@ -419,7 +421,7 @@ export class Steps {
   }
 
   /**
-   * What the store has of an upload; null from a store that does not tell (501, 403): then the table is the
+   * What the store has of an upload. Null where the store cannot list parts (501, 403): then the table is the
    * truth.
    */
   async #listParts(address: ObjectAddress, uploadId: string): Promise<ListedPart[] | null> {
@@ -433,12 +435,12 @@ export class Steps {
   }
 
   /**
-   * Is it the object that this copy made? The copy ID says so; without one, only an ETag that nobody else can
-   * have.
+   * Is it the object that this copy made? The copy ID says so; without one, only an ETag that no other object
+   * can have.
    *
-   * @param answered the ETag that the store itself gave when it made the object, whatever it is made of: the
-   *   object must still have it. `unsaid`: it said that it made the object, and no ETag (Ceph does so). Null:
-   *   nothing is known.
+   * @param answered the ETag that the store returned when it made the object, whatever it means: the object
+   *   must still have it. `unsaid`: the store reported success without an ETag (Ceph does). Null: nothing is
+   *   known.
    */
   async #isOurs(
     headers: Headers,
@@ -455,14 +457,14 @@ export class Steps {
       const predicted = await predictedEtag(parts, "parts");
       return predicted === null ? answered === "unsaid" : predicted === etag;
     }
-    // Of a PutObject whose answer was lost no ETag is known; the MD5 of the source's bytes is as good.
+    // If the answer to PutObject was lost, its ETag is unknown. The MD5 of the source's bytes serves as well.
     const expected = proof.etag === "kept" ? sourceEtag : "";
     return bareEtag(parts.finished()[0]?.etag ?? expected).toLowerCase() === etag;
   }
 
   /**
-   * The ETag that PutObject answered; null after several attempts, of which any may have been the last to
-   * land.
+   * The ETag that PutObject returned. Null after several attempts: any of them may have been the last to
+   * reach the store.
    */
   #etagOfOnlyAttempt(): string | null {
     const { parts } = this.#record;
@@ -498,8 +500,8 @@ function chance(): { now: number; random: number } {
 }
 
 /**
- * Goes on without a header that the store refused. @returns false when there is none to leave out, or the
- * caller wants all
+ * Goes on without a header that the store refused. @returns false when there is none to drop, or when the
+ * request allows no loss
  */
 export function dropHeader(record: CopyRecord, headers: Prepared["headers"], failure: Failure): boolean {
   if (!saysNo(failure) || record.load().spec.ifLossy === "fail") return false;

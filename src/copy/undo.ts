@@ -1,6 +1,6 @@
-// Takes back at the destination what a copy has begun there. Every function here may be called twice, and
-// returns only when the store itself shows that nothing is left, or cannot show it and says that it has done
-// so.
+// Takes back at the destination what a copy has started there. Every function here may be called twice. It
+// returns only when the store shows that nothing is left, or when the store has confirmed it and cannot show
+// it.
 //
 // What it needs: the destination. It knows nothing of the copy's state; steps.ts does.
 
@@ -13,13 +13,13 @@ import { saysNo } from "../s3/retry.ts";
 import { abortMultipartUpload, headObject, listParts, listUploadsOfKey } from "../s3/s3.ts";
 
 /**
- * A store's times are whole seconds and its clock is not ours; more would risk an upload that another tool
- * has begun.
+ * A store's times are whole seconds, and its clock differs from the mesh's. A larger tolerance would risk
+ * uploads that another tool has started.
  */
 const CLOCK_TOLERANCE_MS = 2_000;
 
 /**
- * Aborts an upload. The caller has seen to it that no part is in flight; one that lands all the same is found
+ * Aborts an upload. The caller has made sure that no part is in flight; a part that arrives anyway is found
  * here.
  *
  * @throws {S3Error} `upload_still_there` when the store still lists parts after the abort: abort again
@@ -34,8 +34,8 @@ export async function endUpload(destination: S3, address: ObjectAddress, uploadI
 }
 
 /**
- * Does the store still know an upload? `empty`: it does, and has no part of it, as some stores answer for a
- * while after an abort. `unknown`: the store cannot list parts (501, 403).
+ * Does the store still know an upload? `empty`: it does, but lists no part, as some stores answer for a while
+ * after an abort. `unknown`: the store cannot list parts (501, 403).
  *
  * @throws {S3Error}
  */
@@ -57,9 +57,10 @@ export async function lookForUpload(
 
 /**
  * The uploads that an unanswered CreateMultipartUpload may have made. Only uploads of this very key that
- * began since it was sent, and before this copy ended, can be ours; S3 has no other mark of an upload.
+ * started since it was sent, and before this copy ended, can be its own; nothing else identifies an upload in
+ * S3.
  *
- * @param span.endedAtMs another copy may have begun since; null while this one goes on
+ * @param span.endedAtMs another copy may have started since; null while this one goes on
  * @returns their upload IDs
  * @throws {S3Error} also when the store cannot list its uploads
  */
@@ -68,7 +69,7 @@ export async function findStrays(
   address: ObjectAddress,
   { sentAtMs, endedAtMs }: { sentAtMs: number; endedAtMs: number | null },
 ): Promise<string[]> {
-  // A store tells whole seconds: of the second in which the copy ended nothing is known.
+  // A store reports whole seconds, so an upload of the second in which the copy ended may be another copy's.
   const untilMs = endedAtMs === null ? Infinity : Math.floor(endedAtMs / 1000) * 1000;
   const uploads = await listUploadsOfKey(destination, address);
   return uploads
@@ -77,7 +78,7 @@ export async function findStrays(
 }
 
 /**
- * Deletes the object that bears a copy ID; any other is left alone.
+ * Deletes the object that carries a copy ID; any other is left alone.
  *
  * @returns whether there was one
  * @throws {S3Error}

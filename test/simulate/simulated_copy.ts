@@ -248,8 +248,8 @@ export class SimulatedCopy {
       wanted: PARTS_PER_LANE - lane.running.length,
     };
     this.#objectRequests += 1;
-    const { grant, lookInMs } = this.#dispatch.claim(claim, { now: this.#now, random: this.#random });
-    if (lookInMs !== null && this.#now + lookInMs < this.#alarmMs) this.#alarmAt(this.#now + lookInMs);
+    const { grant, alarmInMs } = this.#dispatch.claim(claim, { now: this.#now, random: this.#random });
+    if (alarmInMs !== null && this.#now + alarmInMs < this.#alarmMs) this.#alarmAt(this.#now + alarmInMs);
     if (grant.kind === "work") {
       for (const task of grant.tasks) this.#start(number, lane, task);
       const idle = lane.running.length === 0;
