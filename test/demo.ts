@@ -1,7 +1,7 @@
 // `npm run demo`: one real multipart copy between two local stores, from nothing to compared bytes, in one
 // command.
 //
-// 1. Starts the mesh of `npm run dev` on a free port, its state in a temporary folder.
+// 1. Starts the mesh of `npm run dev` on a port of its own, its state in a temporary folder.
 // 2. Puts 128 MiB and some bytes, random ones, into the store `east` over S3, in parts.
 // 3. Asks for the copy over HTTP with the form that curl would send, and shows its progress.
 // 4. Reads the copy back from the store `west` over S3 and compares sizes and SHA-256 digests.
@@ -12,15 +12,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsClient } from "aws4fetch";
 import { type CopyView, copyLine, formatBytes } from "../src/view/progress.ts";
-import {
-  type LocalStore,
-  LocalMesh,
-  S3_PATH,
-  curlTour,
-  freePort,
-  localStores,
-  stopSignal,
-} from "./mesh/local_mesh.ts";
+import { type LocalStore, LocalMesh, S3_PATH, curlTour, localStores, stopSignal } from "./mesh/local_mesh.ts";
+import { claimPort } from "./store/ports.ts";
 
 /** A status, as far as the demo looks into it. */
 interface CopyStatus extends CopyView {
@@ -55,7 +48,8 @@ const destination = `${west.name}:${west.bucket}/${KEY}`;
 async function main(signal: AbortSignal): Promise<void> {
   console.log("Starting the mesh and two local stores");
   const apiToken = randomBytes(16).toString("hex");
-  const mesh = await LocalMesh.start({ port: await freePort(), apiToken }, signal);
+  const { port } = await claimPort();
+  const mesh = await LocalMesh.start({ port, apiToken }, signal);
   const ended = AbortSignal.any([signal, mesh.died]);
   try {
     const put = await putRandomObject(mesh.origin, ended);

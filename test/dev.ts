@@ -7,7 +7,8 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { LocalMesh, curlTour, isPortFree, localStores, stopSignal } from "./mesh/local_mesh.ts";
+import { LocalMesh, curlTour, localStores, stopSignal } from "./mesh/local_mesh.ts";
+import { claim } from "./store/ports.ts";
 
 const API_TOKEN = "local";
 const DEFAULT_PORT = 8787;
@@ -44,7 +45,7 @@ async function choosePort(): Promise<number> {
   }
   const first = asked === undefined ? DEFAULT_PORT : Number(asked);
   let port = first;
-  while (!(await isPortFree(port))) {
+  while ((await claim(port)) === null) {
     port += 1;
     if (port === first + PORTS_TRIED) throw new Error(`Ports ${first} to ${port - 1} are all in use`);
   }

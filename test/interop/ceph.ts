@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { freePort } from "../mesh/local_mesh.ts";
+import { type ClaimedPort, claimPort } from "../store/ports.ts";
 import { Daemon } from "./daemon.ts";
 
 export const CEPH_PROGRAMS = [
@@ -29,6 +29,9 @@ export const CEPH_CREDENTIALS = { accessKeyId: "interop", secretAccessKey: "inte
 const GATEWAYS = ["steady", "mortal"] as const;
 type GatewayName = (typeof GATEWAYS)[number];
 
+/** Who listens, the monitor by two versions of its protocol. The ports are claimed as long as the cluster lives. */
+type PortUser = GatewayName | "monitor" | "oldMonitor";
+
 /** All that a gateway needs to be started, also in another process. */
 export interface GatewayPlace {
   readonly directory: string;
@@ -43,18 +46,25 @@ const run = promisify(execFile);
 export class Ceph {
   readonly #directory: string;
   readonly #daemons: Daemon[] = [];
+  readonly #ports: Readonly<Record<PortUser, ClaimedPort>>;
   readonly places: Readonly<Record<GatewayName, GatewayPlace>>;
 
-  private constructor(directory: string, ports: Record<GatewayName, number>) {
+  private constructor(directory: string, ports: Readonly<Record<PortUser, ClaimedPort>>) {
     this.#directory = directory;
-    const place = (name: GatewayName): GatewayPlace => ({ directory, name, port: ports[name] });
+    this.#ports = ports;
+    const place = (name: GatewayName): GatewayPlace => ({ directory, name, port: ports[name].port });
     this.places = { steady: place("steady"), mortal: place("mortal") };
   }
 
   /** Starts the cluster and its steady gateway, and makes the user. */
   static async start(): Promise<Ceph> {
     const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-ceph-"));
-    const ceph = new Ceph(directory, { steady: await freePort(), mortal: await freePort() });
+    const ceph = new Ceph(directory, {
+      steady: await claimPort(),
+      mortal: await claimPort(),
+      monitor: await claimPort(),
+      oldMonitor: await claimPort(),
+    });
     try {
       await ceph.#start();
       return ceph;
@@ -66,13 +76,15 @@ export class Ceph {
 
   async stop(): Promise<void> {
     for (const daemon of this.#daemons.toReversed()) await daemon.stop();
+    for (const port of Object.values(this.#ports)) port.release();
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 
   async #start(): Promise<void> {
     const directory = this.#directory;
     const fsid = randomUUID();
-    const address = `[v2:127.0.0.1:${await freePort()},v1:127.0.0.1:${await freePort()}]`;
+    const { monitor: v2, oldMonitor: v1 } = this.#ports;
+    const address = `[v2:127.0.0.1:${v2.port},v1:127.0.0.1:${v1.port}]`;
     for (const name of ["run", "mon", "osd", "rgw"]) mkdirSync(join(directory, name));
     writeFileSync(join(directory, "ceph.conf"), configuration(directory, fsid, address, this.places));
     const keyring = join(directory, "keyring");

@@ -5,21 +5,24 @@
 // host, which is what the store is asked for.
 
 import { once } from "node:events";
-import { type AddressInfo, type Server, type Socket, connect, createServer } from "node:net";
+import { type Server, type Socket, connect, createServer } from "node:net";
+import { type ClaimedPort, claimPort } from "../store/ports.ts";
 import type { StoreAccess } from "./stores.ts";
 
 export class Line {
   readonly #target: URL;
+  /** Held also while the line is cut. */
+  readonly #near: ClaimedPort;
   readonly #sockets = new Set<Socket>();
   readonly #uploadIds = new Set<string>();
   #server: Server;
-  #port = 0;
   #passedBytes = 0;
   #holdAtBytes = Infinity;
   #held: (() => void) | null = null;
 
-  private constructor(store: StoreAccess) {
+  private constructor(store: StoreAccess, near: ClaimedPort) {
     this.#target = new URL(store.endpoint);
+    this.#near = near;
     this.#server = this.#createServer();
   }
 
@@ -29,7 +32,7 @@ export class Line {
   }
 
   static async to(store: StoreAccess): Promise<Line> {
-    const line = new Line(store);
+    const line = new Line(store, await claimPort());
     await line.#listen();
     return line;
   }
@@ -37,7 +40,7 @@ export class Line {
   /** The store's endpoint at the end of this line. */
   get endpoint(): string {
     const path = this.#target.pathname === "/" ? "" : this.#target.pathname;
-    return `http://127.0.0.1:${this.#port}${path}`;
+    return `http://127.0.0.1:${this.#near.port}${path}`;
   }
 
   /** The IDs of the uploads that were spoken of since it was last told to hold. */
@@ -77,12 +80,12 @@ export class Line {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#server.listening) await this.cut();
+    this.#near.release();
   }
 
   async #listen(): Promise<void> {
-    this.#server.listen(this.#port, "127.0.0.1");
+    this.#server.listen(this.#near.port, "127.0.0.1");
     await once(this.#server, "listening");
-    this.#port = (this.#server.address() as AddressInfo).port;
   }
 
   #createServer(): Server {

@@ -8,8 +8,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, inject } from "vitest";
-import { freePort } from "../mesh/local_mesh.ts";
 import { MEMORY } from "../mesh/mesh.ts";
+import { claimPort } from "../store/ports.ts";
 import { startGateway } from "./ceph.ts";
 import type { Daemon } from "./daemon.ts";
 import { Line } from "./line.ts";
@@ -34,7 +34,9 @@ export async function makeMortal(store: StoreAccess): Promise<MortalStore> {
   }
   if (store.name === "r2") {
     const directory = mkdtempSync(join(MEMORY, "bucket-brigade-r2-"));
-    const place = { directory, port: await freePort(), bucket: store.bucket };
+    const { port, release } = await claimPort();
+    afterAll(release);
+    const place = { directory, port, bucket: store.bucket };
     const access = { ...localR2Store(place), facts: store.facts };
     const mortal = await mortalDaemon(access, async () => await startLocalR2(place));
     afterAll(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));

@@ -9,8 +9,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { freePort } from "../mesh/local_mesh.ts";
 import { MEMORY } from "../mesh/mesh.ts";
+import { claimPort } from "../store/ports.ts";
 import { CEPH_CREDENTIALS, Ceph, type GatewayPlace } from "./ceph.ts";
 import { curl } from "./clients.ts";
 import { Daemon } from "./daemon.ts";
@@ -94,9 +94,14 @@ async function openOwn(own: OwnStore): Promise<Opened> {
 
 async function openLocalR2(): Promise<Opened> {
   const directory = mkdtempSync(join(MEMORY, "bucket-brigade-r2-"));
-  const place = { directory, port: await freePort(), bucket: BUCKET };
+  const { port, release } = await claimPort();
+  const place = { directory, port, bucket: BUCKET };
   const daemon = await startLocalR2(place);
-  return { store: localR2Store(place), mortalGateway: null, close: () => end(daemon, directory) };
+  const close = async () => {
+    await end(daemon, directory);
+    release();
+  };
+  return { store: localR2Store(place), mortalGateway: null, close };
 }
 
 async function openTestStore(): Promise<Opened> {

@@ -12,7 +12,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -222,22 +221,6 @@ export function localStores(): { east: LocalStore; west: LocalStore } {
   return { east: find("east"), west: find("west") };
 }
 
-/** Whether nobody listens on a port of the loopback addresses. */
-export async function isPortFree(port: number): Promise<boolean> {
-  return (await canListen(port, "127.0.0.1")) && (await canListen(port, "::1"));
-}
-
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("Cannot find a free port");
-  return address.port;
-}
-
 /**
  * What to type against a mesh that `npm run dev` serves, as paragraphs of a heading and commands for sh, bash
  * or zsh. Every command may be pasted as it is, in this order.
@@ -300,21 +283,6 @@ curl -H "$auth" -X DELETE $mesh/schedules/minutely`,
 function signedCurl({ accessKeyId, secretAccessKey }: LocalStore): string {
   const payload = '-H "x-amz-content-sha256: UNSIGNED-PAYLOAD"';
   return `curl --aws-sigv4 aws:amz:auto:s3 --user ${accessKeyId}:${secretAccessKey} ${payload}`;
-}
-
-async function canListen(port: number, host: string): Promise<boolean> {
-  const server = createServer().listen(port, host);
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    // A machine without IPv6 has no ::1 to be taken.
-    return (
-      error instanceof Error && "code" in error && error.code !== "EADDRINUSE" && error.code !== "EACCES"
-    );
-  }
-  server.close();
-  await once(server, "close");
-  return true;
 }
 
 function secretsFile(origin: string, apiToken: string): string {

@@ -15,7 +15,6 @@
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { plainAttributes, type Attributes, type Encryption, type Tag } from "./attributes.ts";
@@ -34,6 +33,7 @@ import { handle, type Host } from "./http.ts";
 import { Journal, type Peaks, type RequestFilter, type RequestRecord } from "./journal.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
 import { RateLimit } from "./pacing.ts";
+import { type ClaimedPort, claimPort } from "./ports.ts";
 import { checkBucketName, checkKey, type Operation } from "./routing.ts";
 import type { Credentials } from "./sigv4.ts";
 import { Bucket, type BucketOptions, type StoredObject, type Upload } from "./state.ts";
@@ -79,6 +79,17 @@ const defaultCredentials: Credentials = {
 /** A client remembers what a store cannot do by its address: no other store of this process is met there. */
 const portsUsed = new Set<number>();
 
+async function claimUnused(): Promise<ClaimedPort> {
+  for (;;) {
+    const claimed = await claimPort();
+    if (!portsUsed.has(claimed.port)) {
+      portsUsed.add(claimed.port);
+      return claimed;
+    }
+    claimed.release();
+  }
+}
+
 /** Starts a store on loopback. */
 export async function startStore(options: StoreOptions = {}): Promise<TestStore> {
   const store = new TestStore(options);
@@ -98,6 +109,8 @@ export class TestStore {
   readonly #ownsDirectory: boolean;
   readonly #address: string;
   #port: number;
+  /** Held also while the store is down, so that it comes back to it. */
+  #claim: ClaimedPort | undefined;
   #server: Server | undefined;
 
   constructor(options: StoreOptions) {
@@ -147,8 +160,12 @@ export class TestStore {
     this.#host.credentials = credentials;
   }
 
-  /** Listens; on the same port again after `stop` or an outage. */
+  /** Listens; on the same port again after an outage. */
   async start(): Promise<void> {
+    if (this.#port === 0) {
+      this.#claim = await claimUnused();
+      this.#port = this.#claim.port;
+    }
     const answer = (expects: boolean) => (request: IncomingMessage, response: ServerResponse) =>
       void handle(this.#host, request, response, expects);
     const server = createServer(
@@ -163,20 +180,10 @@ export class TestStore {
       answer(false),
     );
     server.on("checkContinue", answer(true));
-    const listen = async () => {
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(this.#port, this.#address, resolve);
-      });
-      return (server.address() as AddressInfo).port;
-    };
-    let port = await listen();
-    while (this.#port === 0 && portsUsed.has(port)) {
-      await new Promise((resolve) => server.close(resolve));
-      port = await listen();
-    }
-    portsUsed.add(port);
-    this.#port = port;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#port, this.#address, resolve);
+    });
     this.#server = server;
   }
 
@@ -199,6 +206,7 @@ export class TestStore {
   /** Stops for good and removes what was stored on disk. */
   async stop(): Promise<void> {
     await this.pause();
+    this.#claim?.release();
     if (this.#ownsDirectory) rmSync(this.#directory, { recursive: true, force: true });
   }
 

@@ -1,25 +1,15 @@
 // Stores that throttle, or are down: for a while, or from the start. What they cannot answer now is asked for
 // again, not sooner than they say, not by everybody at once, and not for ever.
 
-import { createServer } from "node:net";
 import { expect, test } from "vitest";
 import { storeSecret } from "../../mesh/mesh.ts";
+import { claimPort } from "../../store/ports.ts";
 import type { RequestRecord } from "../../store/store.ts";
 import { acknowledgeUnread } from "../fidelity/unread_parts.ts";
 import { PART, openWorld } from "../world.ts";
 
-/** A port at which nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === "string") throw new Error("no port was given");
-  return address.port;
-}
-const endpoint = `http://127.0.0.1:${await closedPort()}`;
+/** Where nobody listens. */
+const endpoint = `http://127.0.0.1:${(await claimPort()).port}`;
 
 const {
   mesh,
