@@ -35,13 +35,13 @@ import { type SyncRow, MAX_FAILURES, SyncRecord } from "./sync/record.ts";
 import type { SyncSpec } from "./sync/spec.ts";
 import { FAILURES_SHOWN, syncStatus } from "./sync/status.ts";
 import { SyncSteps } from "./sync/steps.ts";
-import { Governor } from "./throttle/governor.ts";
+import { type Throttling, Governor } from "./throttle/governor.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
 import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
 import { type WorkCounters, newsFor, PUSH_MS } from "./view/news.ts";
 import { type SyncView, syncLine, syncResult } from "./view/progress.ts";
-import type { BatchClaim, BatchGrant, BatchReport, BatchTask } from "./work/batch_task.ts";
+import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
 
 /** How often a sync looks after its lanes while they work. */
 const WATCH_MS = 10_000;
@@ -67,19 +67,18 @@ const REPORT_BACKLOG_BYTES = 4 * REPORT_PART_BYTES;
 export class Sync extends DurableObject<Env> {
   readonly #record = new SyncRecord(this.ctx.storage);
   // In memory only: what was learnt of the stores' pace is learnt anew, and shares are asked for again.
-  readonly #governor = new Governor("requests", Date.now());
   readonly #shares = new StoreShares(async (requests) => await this.#askShares(requests), {
     columns: () => this.#record.load().spec.concurrency,
     quietUntilMs: this.#record.find() === null ? 0 : Date.now() + FORGOTTEN_MS,
   });
-  readonly #gate = new BatchGate(this.#governor, this.#shares);
+  readonly #gate = new BatchGate(new Governor("requests", Date.now()), this.#shares);
   // Parsed once: another configuration is another deployment, which begins with empty memory.
   readonly #stores = new Map<string, Store | null>();
   readonly #steps = new SyncSteps(
     this.#record,
     this.env,
     (store) => this.#shares.turnsAt(store),
-    (failure) => this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now()),
+    (failure) => this.#note(this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now())),
   );
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
   readonly #waiting = new Waiting();
@@ -231,7 +230,7 @@ export class Sync extends DurableObject<Env> {
   #settle(claim: BatchClaim, now: number): void {
     const { spec } = this.#record.load();
     const { leased } = this.#record.batches.totals();
-    for (const report of claim.finished) this.#hear(report, leased, now);
+    for (const report of claim.finished) this.#note(this.#gate.reported(report, leased, now));
     const settled = this.#record.batches
       .takeReports(claim)
       .map(({ objects, outcomes }) =>
@@ -252,12 +251,8 @@ export class Sync extends DurableObject<Env> {
     }
   }
 
-  #hear({ outcomes, durationMs }: BatchReport, before: number, now: number): void {
-    if (outcomes === null) return;
-    const streams = { before, left: before - 1 };
-    this.#governor.answered(outcomes.filter(({ kind }) => kind !== "left").length, durationMs, now);
-    for (const outcome of outcomes)
-      if (outcome.kind === "failed") this.#governor.failed(outcome.failure, streams, now);
+  #note(begun: readonly Throttling[]): void {
+    for (const { event, detail } of begun) this.#record.timeline.add(Date.now(), event, detail);
   }
 
   #grant({ lane, wanted }: BatchClaim, now: number): BatchGrant {

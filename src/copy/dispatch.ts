@@ -121,7 +121,12 @@ export class Dispatch {
    */
   refused(failure: Failure, now: number): void {
     const { inFlight } = this.#record.parts.totals();
-    this.governor.failed(failure, { before: inFlight + 1, left: inFlight }, now);
+    this.#tellGovernor(failure, { before: inFlight + 1, left: inFlight }, now);
+  }
+
+  #tellGovernor(failure: Failure, streams: { before: number; left: number }, now: number): void {
+    const begun = this.governor.failed(failure, streams, now);
+    if (begun !== null) this.#record.timeline.add(now, begun.event, begun.detail);
   }
 
   #hear({ finished }: PartClaim, inFlight: number, now: number): void {
@@ -130,7 +135,7 @@ export class Dispatch {
       if (result.ok || result.failure.code === "cancelled") continue;
       const { failure } = result;
       this.#record.tally.add(failure);
-      this.governor.failed(failure, streams, now);
+      this.#tellGovernor(failure, streams, now);
       const detail = `part ${partNumber}, attempt ${attempt}: ${failure.message}`;
       this.#record.timeline.add(now, "part_failed", detail);
     }

@@ -8,13 +8,14 @@ import {
   type Governor,
   type PaceView,
   type StoreSide,
+  type Throttling,
   lanePauseMs,
   STORE_SIDES,
 } from "../throttle/governor.ts";
 import { type Allowance, slower } from "../throttle/sender.ts";
 import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
-import type { BatchPace, BatchTask, ObjectWork } from "../work/batch_task.ts";
+import type { BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
 
 /**
  * Objects per second that a batch moves at least, where it is held back: fewer batches then, that go faster.
@@ -38,8 +39,19 @@ export class BatchGate {
   }
 
   /** The sync's own requests, as its lists, count as the objects do. @param running batches under way */
-  refused(failure: Failure, running: number, now: number): void {
-    this.#governor.failed(failure, { before: running + 1, left: running }, now);
+  refused(failure: Failure, running: number, now: number): Throttling[] {
+    const begun = this.#governor.failed(failure, { before: running + 1, left: running }, now);
+    return begun === null ? [] : [begun];
+  }
+
+  /** A lane has reported a batch. @param running batches under way, this one among them */
+  reported({ outcomes, durationMs }: BatchReport, running: number, now: number): Throttling[] {
+    if (outcomes === null) return [];
+    this.#governor.answered(outcomes.filter(({ kind }) => kind !== "left").length, durationMs, now);
+    const streams = { before: running, left: running - 1 };
+    return outcomes.flatMap((outcome) =>
+      outcome.kind === "failed" ? (this.#governor.failed(outcome.failure, streams, now) ?? []) : [],
+    );
   }
 
   /** Batches that may run at once. @param most that the request allows @param running that run now */

@@ -47,6 +47,13 @@ const MAX_HOLD_MS = 5 * 60_000;
 /** The window over which the rate of requests is measured. */
 const METER_MS = 4_000;
 
+/** A store asks for fewer requests, which it had not lately: an entry of the job's timeline. */
+export interface Throttling {
+  readonly event: `throttled_by_${StoreSide}`;
+  /** What the store said, and how the job goes on. */
+  readonly detail: string;
+}
+
 interface Direction {
   readonly streams: Flow;
   readonly requests: Flow;
@@ -86,11 +93,21 @@ export class Governor {
     while ((this.#meter[0]?.atMs ?? now) < now - METER_MS) this.#meter.shift();
   }
 
-  /** A request has failed. @param streams under way when it failed, and those that still are */
-  failed(failure: Failure, streams: { readonly before: number; readonly left: number }, now: number): void {
+  /**
+   * A request has failed.
+   *
+   * @param streams under way when it failed, and those that still are
+   * @returns what begins with it; null if the store is known as busy already, or did not ask for less
+   */
+  failed(
+    failure: Failure,
+    streams: { readonly before: number; readonly left: number },
+    now: number,
+  ): Throttling | null {
     const { side, retryAfterMs } = failure;
     const refused = verdictOf(failure) === "throttle";
-    if (side === "mesh" || !(refused || failure.code === "timeout")) return;
+    if (side === "mesh" || !(refused || failure.code === "timeout")) return null;
+    const wasBusy = this.busySides(now).includes(side);
     const direction = this.#directions[side];
     const weight = refused ? 1 : 0.5;
     const holdUntilMs = Math.max(direction.holdUntilMs, now + Math.min(retryAfterMs ?? 0, MAX_HOLD_MS));
@@ -111,6 +128,18 @@ export class Governor {
     this.#directions = { ...this.#directions, [side]: changed };
     // Without this, a job with nothing under way but the refused request would forget the refusal too soon.
     this.#busyAtMs = Math.max(this.#busyAtMs, now, holdUntilMs);
+    if (wasBusy) return null;
+    return { event: `throttled_by_${side}`, detail: `${failure.message}; ${this.#outlook(changed, now)}` };
+  }
+
+  /** How the job goes on at a side that has just asked for less. */
+  #outlook({ streams, requests, holdUntilMs }: Direction, now: number): string {
+    const fromMs = Math.max(now, holdUntilMs);
+    const most =
+      this.#governs === "streams"
+        ? `at most ${Math.floor(valueAt(streams, fromMs))} at once`
+        : `at most ${Math.floor(valueAt(requests, fromMs))} requests per second`;
+    return fromMs > now ? `nothing for ${Math.ceil((fromMs - now) / 1000)} s, then ${most}` : `${most} now`;
   }
 
   /** Streams that may run now; none while a store has asked for silence. */

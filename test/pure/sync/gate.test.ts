@@ -6,6 +6,7 @@ import type { ObjectWork } from "../../../src/work/batch_task.ts";
 import { Sender } from "../../../src/throttle/sender.ts";
 import { StoreShares } from "../../../src/throttle/shares.ts";
 import { findStore } from "../../../src/store/stores.ts";
+import { failure } from "../samples.ts";
 
 const secret = (fields: Record<string, unknown>) =>
   JSON.stringify({ region: "auto", accessKeyId: "id", secretAccessKey: "secret", ...fields });
@@ -92,4 +93,22 @@ test("a sender begins nothing more when what is booked is sent, but always somet
   await unforeseen.turn?.();
   expect(unforeseen.isSpent).toBe(true);
   expect(new Sender(null)).toMatchObject({ turn: undefined, isSpent: false });
+});
+
+const CAPPED = { source: store("east"), destination: store("capped") };
+
+test("a store that begins to ask for fewer requests is news once, whether a list or a batch has heard it", async () => {
+  const throttled = failure("SlowDown", 503, { side: "source" });
+  const outcomes = Array.from({ length: 2 }, () => ({ kind: "failed" as const, failure: throttled }));
+  const report = { batch: 1, attempt: 1, outcomes, durationMs: 1000 };
+  const news = [
+    { event: "throttled_by_source", detail: expect.stringContaining("requests per second now") as string },
+  ];
+  const batches = await gate(CAPPED);
+  expect(batches.reported(report, 3, NOW)).toEqual(news);
+  expect(batches.refused(throttled, 3, NOW)).toEqual([]);
+  const lists = await gate(CAPPED);
+  expect(lists.refused(throttled, 3, NOW)).toEqual(news);
+  expect(lists.reported(report, 3, NOW)).toEqual([]);
+  expect(lists.reported({ ...report, outcomes: null }, 3, NOW)).toEqual([]);
 });

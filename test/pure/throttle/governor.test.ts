@@ -42,6 +42,24 @@ describe("the streams of a copy", () => {
     expect(governor.streams(NOW + 9000)).toBeLessThanOrEqual(100);
   });
 
+  test("are told when a store begins to ask for fewer, once, with its own words and what follows", () => {
+    const governor = copy();
+    const at = (failed: Failure, now: number) => governor.failed(failed, of(30), now);
+    expect(at(failure("InternalError"), NOW)).toBeNull();
+    expect(at(SLOW_DOWN, NOW + 2000)).toEqual({
+      event: "throttled_by_destination",
+      detail: `${SLOW_DOWN.message}; at most 15 at once now`,
+    });
+    // It is known as busy for ten seconds after it last said so.
+    expect(at(SLOW_DOWN, NOW + 11_999)).toBeNull();
+    expect(at(AT_SOURCE, NOW + 12_000)?.event).toBe("throttled_by_source");
+    expect(at({ ...SLOW_DOWN, retryAfterMs: 60_000 }, NOW + 21_000)).toBeNull();
+    expect(at(SLOW_DOWN, NOW + 80_999)).toBeNull();
+    expect(at({ ...SLOW_DOWN, retryAfterMs: 6_500 }, NOW + 90_999)?.detail).toMatch(
+      /; nothing for 7 s, then at most \d+ at once$/,
+    );
+  });
+
   test("start slowly again after a rest", () => {
     const governor = copy();
     governor.settleDown(1000, NOW + 10_000);
