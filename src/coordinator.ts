@@ -24,7 +24,7 @@ import { copyStatus, partsPage, RATE_WINDOW_MS } from "./copy/status.ts";
 import { Steps } from "./copy/steps.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
-import { readCount } from "./http/request.ts";
+import { readCount, readWait } from "./http/request.ts";
 import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { PartWatch } from "./parts/changes.ts";
@@ -48,8 +48,6 @@ const REPORT_RETRY_MS = 5_000;
 
 /** A queued copy is told when its turn has come; it looks by itself in case that word was lost. */
 const QUEUE_RECHECK_MS = 30_000;
-
-const MAX_WAIT_SECONDS = 300;
 
 export class Coordinator extends DurableObject<Env> {
   readonly #record = new CopyRecord(this.ctx.storage);
@@ -106,9 +104,7 @@ export class Coordinator extends DurableObject<Env> {
         await this.ctx.storage.setAlarm(Date.now());
         this.#audience.changed();
       } else {
-        await this.#waitForEnd(
-          readCount(url.searchParams, "wait", { fallback: 0, min: 0, max: MAX_WAIT_SECONDS }),
-        );
+        await this.#waitForEnd(readWait(url.searchParams));
       }
       return this.#answerStatus();
     } catch (error) {

@@ -144,7 +144,8 @@ const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compa
   POST   /syncs/{id}/cancel       also pause, resume, retry (the failed keys alone)
   PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
   GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
-  POST   /probe                   -d store=… -d bucket=…: what this account allows (takes minutes); also as text
+  POST   /probe                   -d store=… -d bucket=…: measures what this account lets pass; also /probe/cancel
+  GET    /probe?wait=300          what was measured; with -H "Accept: text/plain" as a table
   GET    /stores                  the configured stores and what checks of them have seen
   POST   /stores/{name}/check     -d bucket=…: does it work, what can it do; with -H "Accept: text/plain" as a table
   DELETE /stores/{name}/check     forgets what was seen; ?bucket= for one bucket

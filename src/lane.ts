@@ -5,24 +5,27 @@
 // (https://developers.cloudflare.com/workers/platform/limits/, 2026-11). An alarm is a fresh top-level event,
 // so each lane brings five parts in flight and one connection to spare. A copy's parallelism is lanes × 5.
 //
-// Protocol: its owner, the coordinator of a copy or a sync, wakes a lane; its alarm claims work from the
+// Protocol: its owner, the coordinator of a copy, a sync or the probe, wakes a lane; its alarm claims work from the
 // owner (the same call reports finished work): parts, of which PartCopier copies each, or batches of small
-// objects, which ObjectCopier copies one by one. It ends when the owner says `rest` or `stop`. It claims
+// objects, which ObjectCopier copies one by one, or measurements, which ProbeWorker makes. It ends when the owner says `rest` or `stop`. It claims
 // nothing new after ten minutes, since an alarm may run for fifteen, and goes on in the next alarm.
 //
 // Invariant: at most PARTS_PER_LANE parts or batches run at once, and so as many transfers. A lane keeps
 // nothing worth keeping: if it dies, its owner notices its silence and hands its work to another.
 
 import { DurableObject } from "cloudflare:workers";
+import type { ProbeAttempt, ProbeReport, ProbeTask } from "./diagnose/probe_task.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { callObjectCopier } from "./object_copier.ts";
 import { callCopier } from "./part_copier.ts";
+import { runProbeTask } from "./probe.ts";
 import type { BatchAttempt, BatchReport, BatchTask } from "./work/batch_task.ts";
 import type { Claim, Grant } from "./work/claim.ts";
 import type { PartAttempt, PartReport, PartTask } from "./work/part_task.ts";
 
-type Assignment =
-  { readonly copyId: string; readonly lane: number } | { readonly syncId: string; readonly lane: number };
+type Assignment = { readonly lane: number } & (
+  { readonly copyId: string } | { readonly syncId: string } | { readonly probeId: string }
+);
 
 /** Whom a lane works for: what its work is called, how it is claimed, and who does it. */
 interface Owner<Task, Report, Running> {
@@ -92,7 +95,9 @@ export class Lane extends DurableObject<Env> {
       const nextAlarmMs =
         "copyId" in assignment
           ? await this.#pump(lane, this.#copy(assignment.copyId), stop)
-          : await this.#pump(lane, this.#sync(assignment.syncId), stop);
+          : "syncId" in assignment
+            ? await this.#pump(lane, this.#sync(assignment.syncId), stop)
+            : await this.#pump(lane, this.#probe(assignment.probeId), stop);
       if (this.#wokenWhileRunning) await this.ctx.storage.setAlarm(Date.now());
       else if (nextAlarmMs !== null) await this.ctx.storage.setAlarm(nextAlarmMs);
       else await this.ctx.storage.deleteAll();
@@ -176,6 +181,22 @@ export class Lane extends DurableObject<Env> {
       isSpent: ({ outcomes }) =>
         outcomes?.some((outcome) => outcome.kind === "failed" && outcome.failure.code === "platform_limit") ??
         false,
+    };
+  }
+
+  #probe(probeId: string): Owner<ProbeTask, ProbeReport, ProbeAttempt> {
+    const { Probe, ProbeWorker } = this.ctx.exports;
+    return {
+      nameOf: ({ name, attempt }) => `${name}/${attempt}`,
+      runningOf: ({ name, attempt }) => ({ name, attempt }),
+      claim: async (claim) => await Probe.getByName("probe").claim(probeId, claim),
+      run: async (task, signal) => ({
+        name: task.name,
+        attempt: task.attempt,
+        outcome: await runProbeTask(this.env, ProbeWorker, task, signal),
+      }),
+      // Where the platform gave no more is what was asked.
+      isSpent: () => false,
     };
   }
 }

@@ -1,195 +1,342 @@
-// The probe: measures on one's own account what no document tells: how large a body may leave a Worker and a
-// Durable Object, how many bodies are in flight in one event and in several lanes, how fast one stream is,
-// and whether lanes land on different machines.
+// The probe: measures on one's own account what no document says: how large a body may leave a Worker and a
+// Durable Object, how many bodies one lane has in flight, into how many isolates lanes fall, how fast one
+// stream is, and whether the platform hands on a store's answers unchanged.
 //
-// What it needs: a store and a bucket to send zeros to, as parts of an upload that is aborted in the end; the
-// classes ProbeWorker and Probe. It is asked by the front and takes minutes on an account.
+// It measures the way that copies go. Probe is a Durable Object, one of a mesh, that does for its lanes what
+// a coordinator does: its alarm creates the upload and wakes lanes (lane.ts, the very ones that copy), which
+// claim their tasks and call ProbeWorker as they call PartCopier: from their alarm, through ctx.exports.
 //
-// How bodies in flight are counted: each is begun and held back. The runtime asks for the first bytes of a
-// body when its request has a connection, and not before; so those asked for are those in flight.
+// How bodies in flight are counted: each is begun by a call of its own and held back. The runtime asks for
+// the first bytes of a body when its request has a connection, and not before; so those asked for are those
+// in flight.
 //
-// Invariant: the upload is aborted whatever happens. Nothing becomes an object.
+// Invariants: the state is on disk before each step (diagnose/probe_job.ts decides), so whoever asked may go
+// away and the mesh may die; the upload is aborted and the objects are deleted whatever happens.
 
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
-import type { Measured, Sent, Started } from "./diagnose/probe_answer.ts";
+import {
+  type Held,
+  type ReadRange,
+  abortAllOf,
+  deleteAllOf,
+  hold,
+  readKey,
+  readRange,
+  s3Of,
+  sendZeros,
+} from "./diagnose/measure.ts";
+import {
+  type Ending,
+  type ProbeJob,
+  type ProbeSpec,
+  beginProbe,
+  cleaned,
+  createFailed,
+  created,
+  ending,
+  objectKeysOf,
+  prefixOf,
+  PROBE_LIMIT_MS,
+  retryInMs,
+  uploadKeyOf,
+} from "./diagnose/probe_job.ts";
+import { type ProbeAnswer, probeAnswer } from "./diagnose/probe_answer.ts";
+import type {
+  Counted,
+  ProbeAttempt,
+  ProbeOutcome,
+  ProbeReport,
+  ProbeTarget,
+  ProbeTask,
+  Sent,
+} from "./diagnose/probe_task.ts";
+import { busyLanes, isMeasured, lanesToWake, releaseSilent, takeClaim } from "./diagnose/probe_tasks.ts";
 import type { Env } from "./env.ts";
+import { Problem } from "./http/problem.ts";
+import { makeId } from "./id.ts";
+import { log } from "./log.ts";
 import { S3Error } from "./s3/errors.ts";
-import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
-import { abortMultipartUpload, createMultipartUpload, uploadPart } from "./s3/s3.ts";
-import { findStore } from "./store/stores.ts";
+import { verdictOf } from "./s3/retry.ts";
+import { abortMultipartUpload, createMultipartUpload } from "./s3/s3.ts";
+import { placeOfWork } from "./store/stores.ts";
+import { Waiting } from "./view/audience.ts";
+import { callWithCancel, runWithCancel } from "./work/cancel.ts";
+import type { Claim, Grant } from "./work/claim.ts";
 
-const MIB = 2 ** 20;
+/** How often the probe looks after its lanes. */
+const WATCH_MS = 10_000;
 
-const CHUNK = new Uint8Array(256 * 1024);
+const SETTLE_MS = 1_000;
 
-const KEY = ".bucket-brigade/probe";
-
-const SEND_LIMIT_MS = 10 * 60_000;
-
-/** Bodies begun at once, far more than any event is said to have in flight. */
-const ASKED = 30;
-
-/** No body has begun for so long: what has not waits for another to end. */
-const STEADY_MS = 2_000;
-
-const HELD_BYTES = 1024;
-
-interface Target {
-  readonly store: string;
-  readonly address: ObjectAddress;
-  readonly uploadId: string;
-  /** Then there is no machine of Cloudflare's to ask for. */
-  readonly isLocal: boolean;
-}
-
-/** A Worker without state, as PartCopier is. */
+/** A Worker without state, as PartCopier is. Both methods end early when `cancel` does. */
 export class ProbeWorker extends WorkerEntrypoint<Env> {
-  async send(target: Target, sizeMib: number): Promise<Sent> {
-    return await sendZeros(s3Of(this.env, target.store), target, sizeMib);
+  async send(target: ProbeTarget, sizeMib: number, cancel: ReadableStream): Promise<Sent> {
+    return await runWithCancel(cancel, async (signal) => await sendZeros(this.env, target, sizeMib, signal));
+  }
+
+  async hold(
+    target: ProbeTarget,
+    body: { partNumber: number; untilMs: number },
+    cancel: ReadableStream,
+  ): Promise<{ held: Held; isolate: string }> {
+    const held = await runWithCancel(cancel, async (signal) => await hold(this.env, target, body, signal));
+    return { held, isolate: isolateId() };
+  }
+
+  /** A range of an object, pinned to an ETag, as a part copy reads it. */
+  async read(target: ProbeTarget, key: string, etag: string): Promise<ReadRange> {
+    return await readRange(s3Of(this.env, target.store), { bucket: target.bucket, key }, etag);
   }
 }
 
-/** A Durable Object, as Lane is: one alarm, which is an event of its own. */
+/** The one probe of a mesh: the last one, until another begins. */
 export class Probe extends DurableObject<Env> {
-  async send(target: Target, sizeMib: number): Promise<Sent> {
-    return await sendZeros(s3Of(this.env, target.store), target, sizeMib);
+  readonly #waiting = new Waiting();
+
+  /** Starts a probe, unless one runs: two would measure each other. */
+  async start(spec: ProbeSpec): Promise<{ kind: "started" | "running"; probe: ProbeAnswer }> {
+    const now = Date.now();
+    const before = this.#find();
+    if (before !== null && before.state.phase !== "ended")
+      return { kind: "running", probe: probeAnswer(before, now) };
+    await this.ctx.storage.setAlarm(now);
+    const job = beginProbe(makeId(now, crypto.getRandomValues(new Uint8Array(10))), spec, now);
+    this.#save(job);
+    return { kind: "started", probe: probeAnswer(job, now) };
   }
 
-  async begin(target: Target): Promise<void> {
-    this.ctx.storage.kv.put("target", target);
+  /** Waits for the end of the probe, at most so long. @returns null when none was ever started */
+  async status(waitSeconds: number): Promise<ProbeAnswer | null> {
+    if (waitSeconds > 0 && this.#find()?.state.phase !== "ended") await this.#waiting.wait(waitSeconds);
+    const job = this.#find();
+    return job === null ? null : probeAnswer(job, Date.now());
+  }
+
+  async cancel(): Promise<ProbeAnswer | null> {
+    if (this.#find() === null) return null;
+    this.#update((job) => ending(job, { outcome: "cancelled" }));
     await this.ctx.storage.setAlarm(Date.now());
+    return await this.status(0);
   }
 
-  /** What the alarm has counted, or null while it does; asked for once, after which nothing is kept. */
-  async take(): Promise<Started | null> {
-    const started = this.ctx.storage.kv.get<Started>("started") ?? null;
-    if (started !== null) await this.ctx.storage.deleteAll();
-    return started;
+  /** A lane's reports, and what it is to do next. */
+  async claim(probeId: string, claim: Claim<ProbeReport, ProbeAttempt>): Promise<Grant<ProbeTask>> {
+    const before = this.#find();
+    // A lane may outlive its probe.
+    if (before?.id !== probeId) return { kind: "stop" };
+    const { job, grant } = takeClaim(before, claim, Date.now());
+    this.#save(job);
+    // Other lanes may have something to do now, or it is over: neither waits for the watch.
+    if (claim.finished.length > 0) await this.ctx.storage.setAlarm(Date.now());
+    return grant;
   }
 
   override async alarm(): Promise<void> {
-    const target = this.ctx.storage.kv.get<Target>("target");
-    if (target === undefined) return;
-    this.ctx.storage.kv.put("started", await countStarted(s3Of(this.env, target.store), target));
-  }
-}
-
-/** Runs the whole probe. @throws {S3Error} when no upload can be made */
-export async function runProbe(
-  env: Env,
-  exports: Cloudflare.Exports,
-  request: { store: string; bucket: string; sizesMib: readonly number[]; lanes: number; isLocal: boolean },
-): Promise<Measured> {
-  const s3 = s3Of(env, request.store);
-  const address = { bucket: request.bucket, key: KEY };
-  const { uploadId } = await createMultipartUpload(s3, address, {});
-  const target: Target = { store: request.store, address, uploadId, isLocal: request.isLocal };
-  try {
-    const byWorker = await rising(
-      request.sizesMib,
-      async (size) => await exports.ProbeWorker.send(target, size),
-    );
-    const object = exports.Probe.getByName(`${uploadId} body`);
-    const byObject = await rising(request.sizesMib, async (size) => await object.send(target, size));
-    const oneEvent = await countStarted(s3, target);
-    const names = Array.from({ length: request.lanes }, (_, lane) => `${uploadId} lane ${lane + 1}`);
-    const lanes = names.map((name) => exports.Probe.getByName(name));
-    await Promise.all(lanes.map(async (lane) => await lane.begin(target)));
-    return {
-      byWorker,
-      byObject,
-      oneEvent,
-      lanes: await Promise.all(lanes.map(async (lane) => await resultOf(lane))),
-    };
-  } finally {
-    await abortMultipartUpload(s3, address, uploadId);
-  }
-}
-
-const LOOK_EVERY_MS = 250;
-
-const LANE_LIMIT_MS = 120_000;
-
-async function resultOf(lane: { take(): Promise<Started | null> }): Promise<Started> {
-  const untilMs = Date.now() + LANE_LIMIT_MS;
-  while (Date.now() < untilMs) {
-    const started = await lane.take();
-    if (started !== null) return started;
-    await scheduler.wait(LOOK_EVERY_MS);
-  }
-  return { streams: 0, asked: ASKED, machine: null };
-}
-
-/** Each size until one does not pass. */
-async function rising(
-  sizesMib: readonly number[],
-  send: (sizeMib: number) => Promise<Sent>,
-): Promise<Sent[]> {
-  const sent: Sent[] = [];
-  for (const sizeMib of sizesMib.toSorted((a, b) => a - b)) {
-    sent.push(
-      await send(sizeMib).catch((error: unknown) => ({
-        ok: false as const,
-        sizeMib,
-        message: String(error),
-      })),
-    );
-    if (sent.at(-1)?.ok === false) break;
-  }
-  return sent;
-}
-
-async function sendZeros(s3: S3, { address, uploadId }: Target, sizeMib: number): Promise<Sent> {
-  const { readable, writable } = new FixedLengthStream(sizeMib * MIB);
-  const startedAtMs = Date.now();
-  const writing = (async () => {
-    const writer = writable.getWriter();
-    for (let left = sizeMib * MIB; left > 0; left -= CHUNK.length) {
-      await writer.write(CHUNK.subarray(0, Math.min(left, CHUNK.length)));
+    // First of all: an alarm that has fired is used up, and a probe without one would sleep for ever.
+    await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
+    try {
+      const nextAlarmMs = await this.#advance();
+      if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
+      else await this.ctx.storage.setAlarm(nextAlarmMs);
+    } catch (error) {
+      // Not a store's failure but ours or the platform's: the alarm set above goes on from what is stored.
+      log("error", "probe_crashed", { probeId: this.#find()?.id ?? "", detail: String(error) });
+      const message = `a step of the probe failed: ${String(error)}`;
+      this.#update((job) => cleaned(ending(job, { outcome: "failed", message }), [message], Date.now()));
     }
-    await writer.close();
-  })();
-  writing.catch(() => undefined); // the request fails with the same cause
-  try {
-    const signal = AbortSignal.timeout(SEND_LIMIT_MS);
-    await uploadPart(s3, address, { uploadId, partNumber: 1, body: readable, signal });
-    return { ok: true, sizeMib, durationMs: Date.now() - startedAtMs };
-  } catch (error) {
-    if (!(error instanceof S3Error)) throw error;
-    return { ok: false, sizeMib, message: error.message };
+  }
+
+  /** One step after the other. @returns when to go on, or null for never */
+  async #advance(): Promise<number | null> {
+    for (;;) {
+      const job = this.#find();
+      if (job === null) return null;
+      const { state } = job;
+      switch (state.phase) {
+        case "creating":
+          await this.#create(job);
+          break;
+        case "measuring":
+          if (await this.#measure()) break;
+          return Date.now() + WATCH_MS;
+        case "cleaning":
+          if (await this.#isSettled()) {
+            await this.#cleanUp();
+            break;
+          }
+          return Date.now() + SETTLE_MS;
+        case "ended":
+          this.#waiting.wake();
+          return null;
+      }
+      const { state: after } = this.#find() ?? job;
+      if ((after.phase === "creating" || after.phase === "cleaning") && after.failedAttempts > 0)
+        return Date.now() + retryInMs(after.failedAttempts);
+    }
+  }
+
+  async #create(job: ProbeJob): Promise<void> {
+    const { state, spec } = job;
+    if (state.phase !== "creating") return;
+    const address = { bucket: spec.bucket, key: uploadKeyOf(job) };
+    try {
+      const s3 = s3Of(this.env, spec.store);
+      // On disk before the call: an answer that is lost leaves an upload, and its key is of this probe alone.
+      this.#update((now) =>
+        now.state.phase === "creating" ? { ...now, state: { ...state, isTried: true } } : now,
+      );
+      if (state.isTried) await abortAllOf(s3, address);
+      const { uploadId } = await createMultipartUpload(s3, address, {});
+      this.#update((now) => created(now, uploadId));
+    } catch (error) {
+      if (!(error instanceof S3Error) && !(error instanceof Problem)) throw error;
+      const mayPass =
+        error instanceof S3Error && ["retry", "throttle"].includes(verdictOf(error.toFailure("destination")));
+      this.#update((now) => createFailed(now, error.message, mayPass));
+    }
+  }
+
+  /** @returns whether it is over */
+  async #measure(): Promise<boolean> {
+    const now = Date.now();
+    const job = this.#update((each) => releaseSilent(each, now));
+    const end: Ending | null =
+      now - job.startedAtMs > PROBE_LIMIT_MS
+        ? { outcome: "failed", message: `not done after ${PROBE_LIMIT_MS / 60_000} minutes` }
+        : isMeasured(job)
+          ? { outcome: "completed" }
+          : null;
+    if (end !== null) {
+      this.#update((each) => ending(each, end));
+      return true;
+    }
+    // A lane that is awake already goes round once more; one that cannot be woken is tried by the next watch.
+    await Promise.allSettled(
+      lanesToWake(job).map((lane) => this.#lane(job, lane).wake({ probeId: job.id, lane })),
+    );
+    return false;
+  }
+
+  /** Nothing is aborted while a part is in flight: it would land afterwards and stay. */
+  async #isSettled(): Promise<boolean> {
+    const job = this.#update((each) => releaseSilent(each, Date.now()));
+    const lanes = busyLanes(job);
+    await Promise.allSettled(lanes.map((lane) => this.#lane(job, lane).stop()));
+    return lanes.length === 0;
+  }
+
+  async #cleanUp(): Promise<void> {
+    const job = this.#find();
+    if (job?.state.phase !== "cleaning") return;
+    const { spec, state } = job;
+    const address = { bucket: spec.bucket, key: uploadKeyOf(job) };
+    const leftovers: string[] = [];
+    const attempt = async (what: string, step: () => Promise<void>) => {
+      try {
+        await step();
+      } catch (error) {
+        if (!(error instanceof S3Error) && !(error instanceof Problem)) throw error;
+        leftovers.push(`${what}: ${error.message}`);
+      }
+    };
+    const { uploadId } = state;
+    if (uploadId !== null)
+      await attempt(`upload ${uploadId} of ${address.key}`, async () => {
+        await abortMultipartUpload(s3Of(this.env, spec.store), address, uploadId);
+      });
+    await attempt(`uploads of ${address.key}`, async () => {
+      await abortAllOf(s3Of(this.env, spec.store), address);
+    });
+    // Objects are put after the upload was created, and not before.
+    if (uploadId !== null)
+      await attempt(`objects under ${prefixOf(job)}`, async () => {
+        await deleteAllOf(s3Of(this.env, spec.store), spec.bucket, objectKeysOf(job));
+      });
+    this.#update((each) => cleaned(each, leftovers, Date.now()));
+  }
+
+  #lane({ id, spec }: ProbeJob, lane: number) {
+    const place = placeOfWork({ destination: spec }, this.env);
+    return this.ctx.exports.Lane.getByName(`${id}/${lane}`, place);
+  }
+
+  #find(): ProbeJob | null {
+    return this.ctx.storage.kv.get<ProbeJob>("job") ?? null;
+  }
+
+  #save(job: ProbeJob): void {
+    this.ctx.storage.kv.put("job", job);
+  }
+
+  /** Of the job as it is now: a lane or a person may have changed it while something was awaited. */
+  #update(change: (job: ProbeJob) => ProbeJob): ProbeJob {
+    const before = this.#find();
+    if (before === null) throw new Error("There is no probe");
+    const after = change(before);
+    if (after !== before) this.#save(after);
+    return after;
   }
 }
 
-/** Begins many bodies, holds them back, and counts those that the runtime has begun to send. */
-async function countStarted(s3: S3, { address, uploadId, isLocal }: Target): Promise<Started> {
-  const stop = new AbortController();
-  let streams = 0;
-  let lastAtMs = Date.now();
-  const calls = Array.from({ length: ASKED }, async (_, index) => {
-    const { readable, writable } = new FixedLengthStream(HELD_BYTES);
-    const writer = writable.getWriter();
-    // A write ends when its bytes are taken; the rest of the body never comes.
-    writer.write(new Uint8Array(1)).then(
-      () => {
-        streams += 1;
-        lastAtMs = Date.now();
-      },
-      () => undefined,
-    );
-    await uploadPart(s3, address, {
-      uploadId,
-      partNumber: 2 + index,
-      body: readable,
-      signal: stop.signal,
-    }).catch(
-      () => undefined, // it is aborted here, which is its end
-    );
-  });
-  while (Date.now() - lastAtMs < STEADY_MS) await scheduler.wait(LOOK_EVERY_MS);
-  const counted = streams;
-  stop.abort();
-  await Promise.all(calls);
-  return { streams: counted, asked: ASKED, machine: isLocal ? null : await machineOf() };
+/** The lane's side: a result in every case. `signal` cancels it. */
+export async function runProbeTask(
+  env: Env,
+  worker: Pick<ProbeWorker, "send" | "hold" | "read">,
+  { target, work }: ProbeTask,
+  signal: AbortSignal,
+): Promise<ProbeOutcome> {
+  try {
+    switch (work.kind) {
+      case "send": {
+        const { sizeMib } = work;
+        const sent =
+          work.from === "lane"
+            ? await sendZeros(env, target, sizeMib, signal)
+            : await callWithCancel(signal, async (cancel) => await worker.send(target, sizeMib, cancel));
+        return { kind: "sent", sent };
+      }
+      case "read":
+        return { kind: "read", read: await readKey(env, worker, target, work.name) };
+      case "count":
+        return { kind: "counted", counted: await countHeld(worker, target, work, signal) };
+    }
+  } catch (error) {
+    return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Begins many bodies at once, a call for each, and counts those in flight when the time is over. */
+async function countHeld(
+  worker: Pick<ProbeWorker, "hold">,
+  target: ProbeTarget,
+  work: Extract<ProbeTask["work"], { kind: "count" }>,
+  signal: AbortSignal,
+): Promise<Counted> {
+  const { streams: asked, firstPartNumber, untilMs, asksMachine } = work;
+  const answers = await Promise.all(
+    Array.from({ length: asked }, async (_, index) => {
+      const body = { partNumber: firstPartNumber + index, untilMs };
+      return await callWithCancel(signal, async (cancel) => await worker.hold(target, body, cancel));
+    }),
+  );
+  const refused = answers.flatMap(({ held }) => (held.state === "refused" ? [held.message] : []));
+  return {
+    streams: answers.filter(({ held }) => held.state === "held").length,
+    asked,
+    isolate: isolateId(),
+    copierIsolates: [...new Set(answers.map(({ isolate }) => isolate))],
+    machine: asksMachine ? await machineOf() : null,
+    refusal: refused[0] ?? null,
+  };
+}
+
+// Made when it is first asked for: the platform gives no random numbers while a module is loaded.
+let isolate: string | null = null;
+
+/** Another one in each isolate. */
+function isolateId(): string {
+  isolate ??= crypto.randomUUID();
+  return isolate;
 }
 
 /** `fl` names the machine and `colo` the data centre, as Cloudflare's own trace tells them. */
@@ -204,8 +351,4 @@ async function machineOf(): Promise<string | null> {
   } catch {
     return null; // nobody to ask, as on a machine without the internet
   }
-}
-
-function s3Of(env: Env, store: string): S3 {
-  return connect(findStore(env, store), "bucket-brigade probe");
 }

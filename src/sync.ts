@@ -19,7 +19,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
-import { readCount } from "./http/request.ts";
+import { readWait } from "./http/request.ts";
 import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { optionsOf } from "./object/options.ts";
@@ -52,8 +52,6 @@ const CROWDED_MS = 500;
 const SETTLE_MS = 500;
 
 const REPORT_RETRY_MS = 5_000;
-
-const MAX_WAIT_SECONDS = 300;
 
 /** One alarm lists for this long, then the next one goes on: an alarm has a limit of time and of CPU. */
 const ALARM_LIMIT_MS = 60_000;
@@ -138,9 +136,7 @@ export class Sync extends DurableObject<Env> {
           await this.ctx.storage.setAlarm(Date.now());
           break;
         default:
-          await this.#waitForEnd(
-            readCount(url.searchParams, "wait", { fallback: 0, min: 0, max: MAX_WAIT_SECONDS }),
-          );
+          await this.#waitForEnd(readWait(url.searchParams));
       }
       if (request.method === "POST") this.#audience.changed();
       return jsonResponse(this.#status());

@@ -1,17 +1,30 @@
-// The request and the answer of a probe of the account: what was measured, and the settings that are safe
-// with it. Pure.
+// The probe of an account as it is asked for and as it is answered: what was measured, each held against what
+// the design assumes, and what to change where that does not hold. Pure.
 
 import { z } from "zod";
-import { PARTS_PER_LANE } from "../env.ts";
-import { Count } from "../http/fields.ts";
+import { MAX_LANES, planLimits, widthOf } from "../env.ts";
+import { Count, MIB } from "../http/fields.ts";
+import { Problem } from "../http/problem.ts";
+import { checkBucket } from "../store/address.ts";
+import {
+  type ProbeAdvice,
+  type ProbeFinding,
+  type Holds,
+  distinct,
+  probeAdvice,
+  probeFindings,
+  USUAL_STREAMS,
+} from "./probe_findings.ts";
+import type { ProbeJob, ProbeSpec } from "./probe_job.ts";
+import type { Counted, KeyRead, Sent } from "./probe_task.ts";
+import { ASKED_PER_LANE } from "./probe_tasks.ts";
 
-/** The platform's documented maximum of requests of one event that wait for response headers. */
-const DOCUMENTED_CONNECTIONS = 6;
+const MAX_PROBE_LANES = Math.min(100, MAX_LANES);
 
 export const ProbeRequestSchema = z.strictObject({
   store: z.string().min(1),
   bucket: z.string().min(1),
-  /** Body sizes to try, in MiB, ascending. */
+  /** Sizes of bodies to try, MiB. */
   sizesMib: z
     .array(
       z
@@ -22,111 +35,155 @@ export const ProbeRequestSchema = z.strictObject({
     .min(1)
     .max(8)
     .optional(),
-  lanes: Count(20).optional(),
+  lanes: Count(MAX_PROBE_LANES).optional(),
 });
 
-export const DEFAULT_SIZES_MIB: readonly number[] = [90, 110, 210, 520];
+const DEFAULT_SIZES_MIB: readonly number[] = [90, 110, 210, 520];
 
-export const DEFAULT_LANES = 4;
-
-export type Sent =
-  | { readonly ok: true; readonly sizeMib: number; readonly durationMs: number }
-  | { readonly ok: false; readonly sizeMib: number; readonly message: string };
-
-export interface Started {
-  /** Bodies that the runtime had begun to send while none had ended. */
-  readonly streams: number;
-  readonly asked: number;
-  /** Machine and data centre from Cloudflare's own trace. Null where it cannot be asked. */
-  readonly machine: string | null;
-}
-
-export interface Measured {
-  /** Bodies sent by a stateless Worker, as part copies are, and by a Durable Object. */
-  readonly byWorker: readonly Sent[];
-  readonly byObject: readonly Sent[];
-  /** In one event of a request, and in one alarm of each lane. */
-  readonly oneEvent: Started;
-  readonly lanes: readonly Started[];
-}
-
-interface ProbeAnswer extends Measured {
-  readonly isLocal: boolean;
-  readonly megabytesPerSecond: number | null;
-  readonly machines: number | null;
-  readonly advice: {
-    readonly MAX_PART_MIB: number | null;
-    readonly streamsPerLane: number;
-    readonly LANES: number;
+/** @throws {Problem} when the store or the bucket cannot be probed */
+export function resolveProbe(
+  request: z.infer<typeof ProbeRequestSchema>,
+  env: Readonly<Record<string, unknown>>,
+  isLocal: boolean,
+): ProbeSpec {
+  const store = checkBucket("bucket", request, env);
+  if (store.readOnly === true)
+    throw new Problem(
+      403,
+      "store_read_only",
+      `Cannot send anything to store "${store.name}": it is set readOnly`,
+    );
+  const configuredLanes = widthOf({}, [], env).lanes;
+  const { maxConcurrency = Infinity } = store;
+  if (maxConcurrency < ASKED_PER_LANE)
+    throw new Problem(
+      409,
+      "store_capped",
+      `Store "${store.name}" allows ${maxConcurrency} transfers at once ("maxConcurrency"), and one lane is tried ` +
+        `with ${ASKED_PER_LANE}: probe another store, or raise it for the time of the probe`,
+    );
+  const most = Math.floor(maxConcurrency / ASKED_PER_LANE);
+  return {
+    store: store.name,
+    bucket: request.bucket,
+    sizesMib: [...new Set(request.sizesMib ?? DEFAULT_SIZES_MIB)].toSorted((a, b) => a - b),
+    lanes: Math.min(most, MAX_PROBE_LANES, request.lanes ?? configuredLanes),
+    isLocal,
+    maxPartMib: planLimits(env).maxPartBytes / MIB,
+    configuredLanes,
   };
+}
+
+export interface ProbeAnswer {
+  readonly id: string;
+  readonly phase: "creating" | "measuring" | "cleaning" | "completed" | "failed" | "cancelled";
+  readonly store: string;
+  readonly bucket: string;
+  readonly isLocal: boolean;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  /** What the lanes are at. */
+  readonly doing: readonly string[];
+  readonly failure: string | null;
+  readonly leftovers: readonly string[];
+  readonly byCopier: readonly Sent[];
+  readonly byLane: readonly Sent[];
+  readonly keys: readonly KeyRead[];
+  readonly lanes: readonly Counted[];
+  readonly megabytesPerSecond: number | null;
+  readonly isolates: number | null;
+  readonly machines: number | null;
+  readonly findings: readonly ProbeFinding[];
+  readonly advice: ProbeAdvice;
   readonly notes: readonly string[];
 }
 
-/** @param isLocal the mesh answers at a loopback address */
-export function probeAnswer(measured: Measured, isLocal: boolean): ProbeAnswer {
-  const { byWorker, byObject, oneEvent, lanes } = measured;
-  const passed = byWorker.flatMap((sent) => (sent.ok ? [sent] : []));
+export function probeAnswer(job: ProbeJob, now: number): ProbeAnswer {
+  const { id, spec, state, measured, startedAtMs } = job;
+  const lanes = measured.lanes.filter((counted) => counted !== null);
+  const passed = measured.byCopier.flatMap((sent) => (sent.ok ? [sent] : []));
   const largest = passed.at(-1) ?? null;
-  const known = lanes.map(({ machine }) => machine).filter((machine) => machine !== null);
-  const leastStreams = Math.min(...lanes.map(({ streams }) => streams));
-  const perLane = Math.max(1, Math.min(PARTS_PER_LANE, leastStreams));
-  const notes: string[] = [];
-  if (isLocal)
-    notes.push("This mesh runs on your own machine: none of these numbers says anything about Cloudflare");
-  const refused = byWorker.find((sent) => !sent.ok);
-  if (refused !== undefined && !refused.ok)
-    notes.push(`A Worker could not send a body of ${refused.sizeMib} MiB: ${refused.message}`);
-  const objectRefused = byObject.find((sent) => !sent.ok);
-  if (objectRefused !== undefined && !objectRefused.ok && (largest?.sizeMib ?? 0) >= objectRefused.sizeMib)
-    notes.push(
-      `A Durable Object may send less than a Worker: ${objectRefused.sizeMib} MiB is refused. Part copies are sent by Workers`,
-    );
-  if (leastStreams < PARTS_PER_LANE)
-    notes.push(
-      `A lane had ${leastStreams} bodies in flight, but ${PARTS_PER_LANE} are assumed: use more lanes`,
-    );
-  if (oneEvent.streams > DOCUMENTED_CONNECTIONS && !isLocal)
-    notes.push(
-      `One event had ${oneEvent.streams} bodies in flight: more than the ${DOCUMENTED_CONNECTIONS} that are documented`,
-    );
-  const machines = known.length === 0 ? null : new Set(known).size;
-  if (machines === 1 && lanes.length > 1)
-    notes.push("All lanes ran on one machine: more lanes may not be faster");
+  const seconds = (largest?.durationMs ?? 0) / 1000;
+  const isOver = state.phase === "ended";
+  const end = state.phase === "ended" || state.phase === "cleaning" ? state.ending : null;
   return {
-    ...measured,
-    isLocal,
+    id,
+    phase: isOver ? state.ending.outcome : state.phase,
+    store: spec.store,
+    bucket: spec.bucket,
+    isLocal: spec.isLocal,
+    startedAt: new Date(startedAtMs).toISOString(),
+    endedAt: isOver ? new Date(state.endedAtMs).toISOString() : null,
+    doing: job.given.map(({ name }) => name),
+    failure: end?.outcome === "failed" ? end.message : null,
+    leftovers: isOver ? state.leftovers : [],
+    byCopier: measured.byCopier,
+    byLane: measured.byLane,
+    keys: measured.keys,
+    lanes,
     megabytesPerSecond:
-      largest === null ? null : (largest.sizeMib * 2 ** 20) / 1e3 / Math.max(1, largest.durationMs),
-    machines,
-    advice: {
-      // A little below the largest size that passed: a part of exactly that size would leave no margin.
-      MAX_PART_MIB: largest === null ? null : Math.max(5, Math.floor(largest.sizeMib * 0.95)),
-      streamsPerLane: perLane,
-      LANES: Math.ceil(40 / perLane),
-    },
-    notes,
+      largest === null ? null : (largest.sizeMib * 2 ** 20) / 1e6 / Math.max(0.001, seconds),
+    isolates: distinct(lanes.map(({ isolate }) => isolate)),
+    machines: distinct(lanes.map(({ machine }) => machine)),
+    findings: probeFindings(job, lanes, largest?.sizeMib ?? null),
+    advice: probeAdvice(lanes, largest?.sizeMib ?? null),
+    notes: notesOf(job, now),
   };
 }
 
-/** The answer to `curl -H "Accept: text/plain"`. */
-export function probeTable(answer: ProbeAnswer): string {
-  const { byWorker, byObject, oneEvent, lanes, machines, megabytesPerSecond, advice, notes } = answer;
+function notesOf({ spec, startedAtMs, state }: ProbeJob, now: number): string[] {
+  const notes: string[] = [];
+  if (spec.isLocal)
+    notes.push("This mesh runs on your own machine: none of these numbers says anything about Cloudflare");
+  if (state.phase !== "ended")
+    notes.push(
+      `It has run for ${Math.round((now - startedAtMs) / 1000)} s; GET /probe?wait=300 answers when it has ended`,
+    );
+  return notes;
+}
+
+const MARKS: Readonly<Record<Holds, string>> = {
+  yes: "ok",
+  slower: "SLOWER",
+  no: "BROKEN",
+  unknown: "-",
+};
+
+/** For `curl -H "Accept: text/plain"`. */
+export function probeTable(view: ProbeAnswer): string {
+  const { store, bucket, phase, failure, leftovers, findings, advice, megabytesPerSecond, doing, notes } =
+    view;
   const rate = megabytesPerSecond === null ? "unknown" : `${megabytesPerSecond.toFixed(1)} MB/s`;
-  return (
-    [
-      "A body sent by a Worker:",
-      ...sentLines(byWorker),
-      "A body sent by a Durable Object:",
-      ...sentLines(byObject),
-      `One stream: ${rate}`,
-      `In flight at once in one event: ${oneEvent.streams} of ${oneEvent.asked}`,
-      `In flight at once in ${lanes.length} lanes: ${lanes.map(({ streams }) => streams).join(", ")}`,
-      `Machines that the lanes ran on: ${machines ?? "unknown"}`,
-      "",
-      `Safe: MAX_PART_MIB = ${advice.MAX_PART_MIB ?? "unknown"}, ${advice.streamsPerLane} streams a lane, LANES = ${advice.LANES} for 40 streams`,
-      ...notes.map((note) => `- ${note}`),
-    ].join("\n") + "\n"
-  );
+  const lines = [
+    `Probe through ${store}:${bucket}: ${phase}${doing.length === 0 ? "" : ` (${doing.join(", ")})`}`,
+    ...(failure === null ? [] : [failure]),
+    "",
+    "A body sent by a part copy:",
+    ...sentLines(view.byCopier),
+    "A body sent by a Durable Object:",
+    ...sentLines(view.byLane),
+    `One stream: ${rate}`,
+    "",
+    ...findings.flatMap(({ question, assumed, found, holds, change }) => [
+      `${MARKS[holds].padEnd(6)}  ${question}`,
+      `        found:   ${found}`,
+      `        assumed: ${assumed}`,
+      ...(change === null ? [] : [`        to do:   ${change}`]),
+    ]),
+    "",
+    `Safe: MAX_PART_MIB = ${text(advice.MAX_PART_MIB)}, ${text(advice.streamsPerLane)} streams a lane, ` +
+      `LANES = ${text(advice.LANES)} for ${USUAL_STREAMS} streams, ` +
+      `at most ${text(advice.lanesWithDigests)} lanes for a copy with digests`,
+    ...notes.map((note) => `- ${note}`),
+    ...(leftovers.length === 0
+      ? []
+      : ["", "Could not be taken away:", ...leftovers.map((each) => `  ${each}`)]),
+  ];
+  return lines.join("\n") + "\n";
+}
+
+function text(value: number | null): string {
+  return value === null ? "unknown" : String(value);
 }
 
 function sentLines(list: readonly Sent[]): string[] {

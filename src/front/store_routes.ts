@@ -4,24 +4,15 @@
 import { Hono } from "hono";
 import { type CheckResult, checkStore } from "../diagnose/check.ts";
 import { checkAnswer, checkTable, resolveCheck } from "../diagnose/check_answer.ts";
-import {
-  DEFAULT_LANES,
-  DEFAULT_SIZES_MIB,
-  probeAnswer,
-  ProbeRequestSchema,
-  probeTable,
-} from "../diagnose/probe_answer.ts";
+import { type ProbeAnswer, ProbeRequestSchema, probeTable, resolveProbe } from "../diagnose/probe_answer.ts";
 import type { Env } from "../env.ts";
-import { meshOf } from "./call.ts";
+import { type Call, meshOf } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
-import { readBody } from "../http/request.ts";
+import { readBody, readWait } from "../http/request.ts";
 import { registryOf } from "../mesh.ts";
-import { runProbe } from "../probe.ts";
 import { describeReceiver, readReceiver } from "../registry/webhook.ts";
-import { S3Error } from "../s3/errors.ts";
 import { connect } from "../s3/request.ts";
-import { checkBucket } from "../store/address.ts";
 import { configurationOf, describeChecks } from "../store/facts.ts";
 import { type StoreEntry, describeStore, isLoopback, readStores } from "../store/stores.ts";
 import { type TurnsAt, NoTurnError, withTurns } from "../throttle/shares.ts";
@@ -86,28 +77,47 @@ storeRoutes.delete("/stores/:name/check", async (call) => {
 
 storeRoutes.post("/probe", async (call) => {
   const request = parseWith(ProbeRequestSchema, await readBody(call.req.raw));
-  const store = checkBucket("bucket", request, call.env);
-  if (store.readOnly === true)
-    throw new Problem(
-      403,
-      "store_read_only",
-      `Cannot send anything to store "${store.name}": it is set readOnly`,
-    );
-  const { sizesMib = DEFAULT_SIZES_MIB, lanes = DEFAULT_LANES } = request;
   const isLocal = isLoopback(new URL(call.req.url).hostname);
-  const probe = runProbe(call.env, meshOf(call), {
-    ...request,
-    sizesMib,
-    lanes,
-    isLocal,
-  });
-  // The probe aborts its upload even if the client disconnects.
-  (call.executionCtx as ExecutionContext).waitUntil(probe.catch(() => undefined));
-  const measured = await probe.catch((error: unknown) => {
-    if (!(error instanceof S3Error)) throw error;
-    throw new Problem(502, "store_refused", `${error.message}; POST /stores/${store.name}/check says more`);
-  });
-  const answer = probeAnswer(measured, isLocal);
-  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
-  return wantsText ? new Response(probeTable(answer)) : jsonResponse(answer);
+  const { kind, probe } = await theProbe(call).start(resolveProbe(request, call.env, isLocal));
+  if (kind === "started") return answerProbe(call, probe, 202, { location: "/probe" });
+  throw new Problem(
+    409,
+    "probe_running",
+    `Probe ${probe.id} runs since ${probe.startedAt}, and two would measure each other: ` +
+      "GET /probe?wait=300 answers when it has ended, POST /probe/cancel ends it",
+  );
 });
+
+storeRoutes.get("/probe", async (call) => {
+  const waitSeconds = readWait(new URL(call.req.url).searchParams);
+  return answerProbe(call, (await theProbe(call).status(waitSeconds)) ?? noProbe());
+});
+
+storeRoutes.post("/probe/cancel", async (call) =>
+  answerProbe(call, (await theProbe(call).cancel()) ?? noProbe()),
+);
+
+function answerProbe(
+  call: Call,
+  probe: ProbeAnswer,
+  status = 200,
+  headers: Record<string, string> = {},
+): Response {
+  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
+  return wantsText
+    ? new Response(probeTable(probe), { status, headers })
+    : jsonResponse(probe, status, headers);
+}
+
+function noProbe(): never {
+  throw new Problem(
+    404,
+    "probe_not_found",
+    "No probe was ever started: POST /probe with -d store=… -d bucket=…",
+  );
+}
+
+/** One of a mesh: two at once would measure each other. */
+function theProbe(call: Call) {
+  return meshOf(call).Probe.getByName("probe");
+}

@@ -63,6 +63,13 @@ export function readCount(
   );
 }
 
+const MAX_WAIT_SECONDS = 300;
+
+/** `?wait=` in seconds, 0 without it. @throws {Problem} 400 */
+export function readWait(query: URLSearchParams): number {
+  return readCount(query, "wait", { fallback: 0, min: 0, max: MAX_WAIT_SECONDS });
+}
+
 /** `?name` and `?name=true` mean the same. @throws {Problem} 400 */
 export function readSwitch(query: URLSearchParams, name: string): boolean {
   const text = query.get(name) ?? "false";

@@ -340,17 +340,57 @@ const Sent = z.union([
   z.strictObject({ ok: z.literal(false), sizeMib: Whole, message: z.string() }),
 ]);
 
-const StartedBodies = z.strictObject({ streams: Whole, asked: Whole, machine: z.string().nullable() });
+const Counted = z.strictObject({
+  streams: Whole.describe("in flight at once, each in a call of its own"),
+  asked: Whole,
+  isolate: z.string().describe("random, one for each isolate; empty: not counted"),
+  copierIsolates: z.array(z.string()).describe("that its calls were answered from"),
+  machine: z.string().nullable(),
+  refusal: z.string().nullable().describe("why a body was refused before the time was over"),
+});
 
-export const Probed = z.strictObject({
-  byWorker: z.array(Sent),
-  byObject: z.array(Sent),
-  oneEvent: StartedBodies,
-  lanes: z.array(StartedBodies),
+export const Probe = z.strictObject({
+  id: Id,
+  phase: z.enum(["creating", "measuring", "cleaning", "completed", "failed", "cancelled"]),
+  store: z.string(),
+  bucket: z.string(),
   isLocal: z.boolean().describe("true: none of this says anything about the platform"),
+  startedAt: Time,
+  endedAt: MaybeTime,
+  doing: z.array(z.string()).describe("what the lanes are at"),
+  failure: z.string().nullable(),
+  leftovers: z.array(z.string()).describe("what could not be taken away"),
+  byCopier: z.array(Sent).describe("bodies sent as parts are"),
+  byLane: z.array(Sent).describe("bodies sent by a Durable Object"),
+  keys: z.array(
+    z.strictObject({
+      name: z.string(),
+      isUnchanged: z.boolean(),
+      isCurrent: z.boolean().nullable().describe("after it was replaced"),
+      detail: z.string(),
+    }),
+  ),
+  lanes: z.array(Counted),
   megabytesPerSecond: z.number().nullable().describe("of one stream"),
+  isolates: z.int().nullable(),
   machines: z.int().nullable(),
-  advice: z.strictObject({ MAX_PART_MIB: z.int().nullable(), streamsPerLane: Whole, LANES: Whole }),
+  findings: z.array(
+    z.strictObject({
+      question: z.string(),
+      assumed: z.string().describe("by the design"),
+      found: z.string(),
+      holds: z
+        .enum(["yes", "slower", "no", "unknown"])
+        .describe("slower: copies are right and take longer; no: copies fail until it is changed"),
+      change: z.string().nullable().describe("what to do"),
+    }),
+  ),
+  advice: z.strictObject({
+    MAX_PART_MIB: z.int().nullable(),
+    streamsPerLane: z.int().nullable(),
+    LANES: z.int().nullable(),
+    lanesWithDigests: z.int().nullable(),
+  }),
   notes: z.array(z.string()),
 });
 

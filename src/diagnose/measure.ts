@@ -1,0 +1,219 @@
+// What the probe measures, each by the requests that a copy makes: one body sent, one body begun and held
+// back, one key put, read and replaced; and the end of what that has left at the store.
+//
+// What it needs: a store, and the upload and the folder of one probe. It holds nothing.
+
+import type { Env } from "../env.ts";
+import { deleteObjects } from "../s3/delete.ts";
+import { S3Error } from "../s3/errors.ts";
+import { type ObjectAddress, type S3, connect, timeoutError } from "../s3/request.ts";
+import { verdictOf } from "../s3/retry.ts";
+import {
+  abortMultipartUpload,
+  getObject,
+  headObject,
+  listUploadsOfKey,
+  putObject,
+  uploadPart,
+} from "../s3/s3.ts";
+import { findStore } from "../store/stores.ts";
+import type { KeyRead, ProbeTarget, Sent } from "./probe_task.ts";
+
+const MIB = 2 ** 20;
+
+/** Less than what an alarm has left that claims for ten of its fifteen minutes. */
+const SEND_LIMIT_MS = 4 * 60_000;
+
+const CALL_LIMIT_MS = 60_000;
+
+const CHUNK = new Uint8Array(256 * 1024);
+
+const HELD_BYTES = 1024;
+
+/** The second object is longer than the first, so that a stale answer shows in its length too. */
+const OBJECT_BYTES = [4096, 4099] as const;
+
+const RANGE = { offset: 1000, length: 1000 };
+
+/** What had become of one body when the time was over. */
+export type Held =
+  { readonly state: "held" | "waiting" } | { readonly state: "refused"; readonly message: string };
+
+/** As far as a range is judged. */
+export interface ReadRange {
+  readonly status: number;
+  readonly contentRange: string | null;
+  readonly bytes: Uint8Array;
+}
+
+/** One body of zeros into part 1 of the upload. */
+export async function sendZeros(
+  env: Env,
+  { store, bucket, uploadKey: key, uploadId }: ProbeTarget,
+  sizeMib: number,
+  cancelled: AbortSignal,
+): Promise<Sent> {
+  const { readable, writable } = new FixedLengthStream(sizeMib * MIB);
+  const startedAtMs = Date.now();
+  const writing = (async () => {
+    const writer = writable.getWriter();
+    for (let left = sizeMib * MIB; left > 0; left -= CHUNK.length) {
+      await writer.write(CHUNK.subarray(0, Math.min(left, CHUNK.length)));
+    }
+    await writer.close();
+  })();
+  writing.catch(() => undefined); // the request fails with the same cause
+  try {
+    await within(SEND_LIMIT_MS, cancelled, async (signal) => {
+      const part = { uploadId, partNumber: 1, body: readable, signal };
+      await uploadPart(s3Of(env, store), { bucket, key }, part);
+    });
+    return { ok: true, sizeMib, durationMs: Date.now() - startedAtMs };
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    return { ok: false, sizeMib, message: error.message };
+  }
+}
+
+/** Begins one body, holds it back, and says whether it was in flight when the time was over. */
+export async function hold(
+  env: Env,
+  { store, bucket, uploadKey: key, uploadId }: ProbeTarget,
+  { partNumber, untilMs }: { partNumber: number; untilMs: number },
+  cancelled: AbortSignal,
+): Promise<Held> {
+  const { readable, writable } = new FixedLengthStream(HELD_BYTES);
+  const over = new AbortController();
+  const stop = AbortSignal.any([over.signal, cancelled]);
+  let isBegun = false;
+  // A write ends when its bytes are taken; the rest of the body never comes.
+  writable
+    .getWriter()
+    .write(new Uint8Array(1))
+    .then(
+      () => (isBegun = true),
+      () => undefined,
+    );
+  let state: "held" | "waiting" = "waiting";
+  const timer = setTimeout(
+    () => {
+      if (isBegun) state = "held";
+      over.abort();
+    },
+    Math.max(0, untilMs - Date.now()),
+  );
+  try {
+    await uploadPart(
+      s3Of(env, store),
+      { bucket, key },
+      { uploadId, partNumber, body: readable, signal: stop },
+    );
+    return { state: "refused", message: "the store answered before it had the body" };
+  } catch (error) {
+    if (stop.aborted) return { state };
+    return { state: "refused", message: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A range of an object, pinned to an ETag, as a part copy reads it. */
+export async function readRange(s3: S3, address: ObjectAddress, etag: string): Promise<ReadRange> {
+  return await within(CALL_LIMIT_MS, null, async (signal) => {
+    const response = await getObject(s3, address, { range: RANGE, ifMatch: etag, signal });
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    return { status: response.status, contentRange: response.headers.get("content-range"), bytes };
+  });
+}
+
+/** Puts an object, reads it as a copy does, replaces it, and reads it again. */
+export async function readKey(
+  env: Env,
+  reader: { read(target: ProbeTarget, key: string, etag: string): Promise<ReadRange> },
+  target: ProbeTarget,
+  name: string,
+): Promise<KeyRead> {
+  const s3 = s3Of(env, target.store);
+  const address = { bucket: target.bucket, key: target.prefix + name };
+  const look = async (fill: number, sizeBytes: number): Promise<string | null> => {
+    const body = new Uint8Array(sizeBytes).fill(fill);
+    const { etag } = await within(
+      CALL_LIMIT_MS,
+      null,
+      async (signal) =>
+        await putObject(s3, address, { body, headers: { "cache-control": "public, max-age=3600" }, signal }),
+    );
+    try {
+      return differenceOf(await headObject(s3, address), await reader.read(target, address.key, etag), {
+        etag,
+        sizeBytes,
+        fill,
+      });
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      return error.message;
+    }
+  };
+  const first = await look(1, OBJECT_BYTES[0]);
+  if (first !== null) return { name, isUnchanged: false, isCurrent: null, detail: first };
+  const second = await look(2, OBJECT_BYTES[1]);
+  const detail = second ?? `HEAD, a ranged GET with If-Match, and both again after it was replaced`;
+  return { name, isUnchanged: true, isCurrent: second === null, detail };
+}
+
+/** @returns what of the answers is not as it was put; null: nothing */
+function differenceOf(
+  { headers }: { headers: Headers },
+  range: ReadRange,
+  put: { etag: string; sizeBytes: number; fill: number },
+): string | null {
+  const length = headers.get("content-length");
+  if (length !== String(put.sizeBytes)) return `HEAD says ${length ?? "no length"} of ${put.sizeBytes} bytes`;
+  if (headers.get("etag") !== put.etag)
+    return `HEAD says ETag ${headers.get("etag")}, and ${put.etag} was put`;
+  const expected = `bytes ${RANGE.offset}-${RANGE.offset + RANGE.length - 1}/${put.sizeBytes}`;
+  if (range.status !== 206 || range.contentRange !== expected)
+    return `a range was answered with ${range.status} ${range.contentRange ?? ""}`.trim();
+  if (range.bytes.length !== RANGE.length || range.bytes.some((byte) => byte !== put.fill))
+    return "the bytes are not those that were put";
+  return null;
+}
+
+/** Aborts whatever upload of that key the store lists. Some stores list none (R2's local stand-in). */
+export async function abortAllOf(s3: S3, address: ObjectAddress): Promise<void> {
+  let uploads;
+  try {
+    uploads = await listUploadsOfKey(s3, address);
+  } catch (error) {
+    if (error instanceof S3Error && verdictOf(error.toFailure("destination")) === "fatal") return;
+    throw error;
+  }
+  for (const { uploadId } of uploads) await abortMultipartUpload(s3, address, uploadId);
+}
+
+/** @throws {S3Error} for the first that is refused */
+export async function deleteAllOf(s3: S3, bucket: string, keys: readonly string[]): Promise<void> {
+  const { refused } = await deleteObjects(s3, bucket, keys);
+  const [first] = refused;
+  if (first === undefined) return;
+  throw new S3Error("DeleteObjects", { bucket, key: first.key }, { code: first.code, detail: first.message });
+}
+
+/** Runs a call under a limit, without a timer that outlives it. */
+async function within<T>(
+  limitMs: number,
+  cancelled: AbortSignal | null,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const overdue = new AbortController();
+  const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);
+  try {
+    return await call(cancelled === null ? overdue.signal : AbortSignal.any([overdue.signal, cancelled]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function s3Of(env: Env, store: string): S3 {
+  return connect(findStore(env, store), "bucket-brigade probe");
+}

@@ -1,0 +1,239 @@
+// What a probe has measured, held against what the design assumes: for each question what was found, whether
+// the assumption holds, and what to change where it does not. Pure.
+
+import { MAX_LANES, PARTS_PER_LANE } from "../env.ts";
+import type { ProbeJob } from "./probe_job.ts";
+import type { Counted, KeyRead } from "./probe_task.ts";
+
+/** What the platform documents as the most that one event has in flight while it waits for headers. */
+const DOCUMENTED_CONNECTIONS = 6;
+
+/** Streams that a copy of the design's own example runs at once. */
+export const USUAL_STREAMS = 40;
+
+/** Of the 128 MiB of an isolate, what streams may have. */
+const ISOLATE_BUDGET_MIB = 100;
+
+/**
+ * What one stream takes while its digest is computed, its buffer included; measured as the growth of an
+ * isolate from 40 to 200 streams with MD5 (`npm run bench -- streams`).
+ */
+const DIGEST_STREAM_MIB = 0.75;
+
+/**
+ * Whether an assumption holds. `slower`: copies are right and take longer; `no`: copies fail or go wrong until
+ * it is changed; `unknown`: it could not be measured.
+ */
+export type Holds = "yes" | "slower" | "no" | "unknown";
+
+export interface ProbeFinding {
+  readonly question: string;
+  readonly assumed: string;
+  readonly found: string;
+  readonly holds: Holds;
+  /** What to do; null: nothing. */
+  readonly change: string | null;
+}
+
+/** @param lanes those that were counted */
+export function probeFindings(
+  job: ProbeJob,
+  lanes: readonly Counted[],
+  largestMib: number | null,
+): ProbeFinding[] {
+  return [
+    bodyFinding(job, largestMib),
+    laneBodyFinding(job),
+    streamsFinding(job, lanes),
+    isolatesFinding(job, lanes),
+    machinesFinding(lanes),
+    ...keyFindings(job.measured.keys),
+  ];
+}
+
+/** The values that are safe with what was measured; null: not known. */
+export interface ProbeAdvice {
+  readonly MAX_PART_MIB: number | null;
+  readonly streamsPerLane: number | null;
+  readonly LANES: number | null;
+  readonly lanesWithDigests: number | null;
+}
+
+export function probeAdvice(lanes: readonly Counted[], largestMib: number | null): ProbeAdvice {
+  return {
+    MAX_PART_MIB: largestMib === null ? null : safeMibOf(largestMib),
+    streamsPerLane: streamsPerLane(lanes),
+    LANES: lanesFor(USUAL_STREAMS, lanes),
+    lanesWithDigests: lanesWithDigests(lanes),
+  };
+}
+
+/** A part of the size that just passes has no margin for a changed limit. S3 takes none below 5 MiB. */
+function safeMibOf(largestMib: number): number {
+  return Math.max(5, Math.floor(largestMib * 0.95));
+}
+
+function bodyFinding({ spec, measured }: ProbeJob, largestMib: number | null): ProbeFinding {
+  const question = "How large a body may a part copy send?";
+  const assumed = `MAX_PART_MIB, ${spec.maxPartMib} MiB`;
+  const refused = measured.byCopier.find((sent) => !sent.ok);
+  const words = [
+    ...(largestMib === null ? [] : [`${largestMib} MiB passed`]),
+    ...(refused === undefined || refused.ok ? [] : [`${refused.sizeMib} MiB did not: ${refused.message}`]),
+  ];
+  const found = words.join("; ") || "not measured";
+  const safeMib = Math.floor((largestMib ?? 0) * 0.95);
+  if (refused !== undefined && refused.sizeMib <= spec.maxPartMib) {
+    const change =
+      safeMib >= 5
+        ? `set MAX_PART_MIB = "${safeMib}" in wrangler.toml and deploy: larger parts fail`
+        : "no body passed: POST /stores/{name}/check says whether the store takes parts at all";
+    return { question, assumed, found, holds: "no", change };
+  }
+  if (largestMib === null || largestMib < spec.maxPartMib) {
+    const change =
+      measured.byCopier.length === 0 ? null : `try a size from ${spec.maxPartMib} MiB on with "sizesMib"`;
+    return { question, assumed, found, holds: "unknown", change };
+  }
+  const change =
+    safeMib > spec.maxPartMib
+      ? `MAX_PART_MIB may be up to ${safeMib}, for objects above ${sizeText(spec.maxPartMib * 10_000)}`
+      : null;
+  return { question, assumed, found, holds: "yes", change };
+}
+
+function laneBodyFinding({ measured: { byLane } }: ProbeJob): ProbeFinding {
+  const passed = byLane.flatMap((sent) => (sent.ok ? [sent.sizeMib] : []));
+  const refused = byLane.find((sent) => !sent.ok);
+  const words = [
+    ...(passed.length === 0 ? [] : [`${Math.max(...passed)} MiB passed`]),
+    ...(refused === undefined || refused.ok ? [] : [`${refused.sizeMib} MiB did not: ${refused.message}`]),
+  ];
+  return {
+    question: "How large a body may a Durable Object send itself?",
+    assumed: "perhaps less: parts are sent by Workers without state, and nothing rests on it",
+    found: words.join("; ") || "not measured",
+    holds: byLane.length === 0 ? "unknown" : "yes",
+    change: null,
+  };
+}
+
+function streamsFinding({ spec }: ProbeJob, lanes: readonly Counted[]): ProbeFinding {
+  const question = `How many bodies has each of ${spec.lanes} lanes in flight at once?`;
+  const assumed = `${PARTS_PER_LANE} at least, of ${DOCUMENTED_CONNECTIONS} that are documented`;
+  if (lanes.length < spec.lanes) {
+    return { question, assumed, found: "not measured", holds: "unknown", change: null };
+  }
+  const found = lanes.map(({ streams }) => streams).join(", ");
+  const refusal = lanes.find(({ refusal: message }) => message !== null)?.refusal ?? null;
+  const least = Math.min(...lanes.map(({ streams }) => streams));
+  if (least >= PARTS_PER_LANE) return { question, assumed, found, holds: "yes", change: null };
+  if (refusal !== null) {
+    const change = "the store, not the platform, bounds them: see its limits, or probe another store";
+    return { question, assumed, found: `${found} (${refusal})`, holds: "unknown", change };
+  }
+  const wanted = lanesFor(spec.configuredLanes * PARTS_PER_LANE, lanes);
+  const change =
+    wanted === null
+      ? "a lane had nothing in flight: lanes share their connections here, and more of them bring nothing"
+      : `set LANES = "${wanted}" for as many streams as ${spec.configuredLanes} lanes are meant to have`;
+  return { question, assumed, found, holds: "slower", change };
+}
+
+function isolatesFinding({ spec }: ProbeJob, lanes: readonly Counted[]): ProbeFinding {
+  const question = `Into how many isolates do ${spec.lanes} lanes fall?`;
+  const assumed = `any number: ${spec.configuredLanes} lanes (LANES) with digests fit into the 128 MiB of one`;
+  const most = lanesWithDigests(lanes);
+  const crowd = largestGroup(lanes.map(({ isolate }) => isolate));
+  if (most === null || crowd === null)
+    return { question, assumed, found: "not measured", holds: "unknown", change: null };
+  const isolates = distinct(lanes.map(({ isolate }) => isolate));
+  const ownCalls = lanes.every(({ isolate, copierIsolates }) =>
+    copierIsolates.every((one) => one === isolate),
+  );
+  const found =
+    `${isolates}, at most ${crowd} lanes in one; a lane's part copies run ` +
+    (ownCalls ? "in its own isolate" : "in other isolates too");
+  if (most >= spec.configuredLanes) {
+    const change = `a copy whose digests are computed may have up to ${most} lanes`;
+    return { question, assumed, found, holds: "yes", change };
+  }
+  const change = `give copies whose digests are computed at most ${most} lanes, and use more than one copy`;
+  return { question, assumed, found, holds: "no", change };
+}
+
+function machinesFinding(lanes: readonly Counted[]): ProbeFinding {
+  const question = "On how many machines do they run?";
+  const assumed = "more than one: then more lanes are faster";
+  const machines = distinct(lanes.map(({ machine }) => machine));
+  if (machines === null)
+    return { question, assumed, found: "cannot be asked here", holds: "unknown", change: null };
+  const found = String(machines);
+  if (machines > 1 || lanes.length === 1)
+    return { question, assumed, found, holds: machines > 1 ? "yes" : "unknown", change: null };
+  const change =
+    "compare the rate of a copy with LANES and with twice as many: if it is the same, spare them";
+  return { question, assumed, found, holds: "slower", change };
+}
+
+/** A key with an extension that the edge caches by default, against one without. */
+function keyFindings(keys: readonly KeyRead[]): ProbeFinding[] {
+  const cacheable = keys.find(({ name }) => name.endsWith(".zip"));
+  const plain = keys.find(({ name }) => !name.endsWith(".zip"));
+  const isAlsoPlain = plain?.isUnchanged === false || plain?.isCurrent === false;
+  const change = isAlsoPlain
+    ? "other keys fare no better: POST /stores/{name}/check says what the store does"
+    : "a cache stands between: give the store a DNS-only name, or a Cache Rule that bypasses it";
+  const unknown = { found: "not measured", holds: "unknown", change: null } as const;
+  const unchanged = {
+    question: 'Is a key that ends in ".zip" read unchanged?',
+    assumed: "yes: requests ask the edge not to cache",
+  };
+  const current = { question: "Is it read as it is now, once replaced?", assumed: "yes, at once" };
+  if (cacheable === undefined) return [unchanged, current].map((each) => ({ ...each, ...unknown }));
+  const { isUnchanged, isCurrent, detail } = cacheable;
+  return [
+    isUnchanged
+      ? { ...unchanged, found: `yes: ${detail}`, holds: "yes", change: null }
+      : { ...unchanged, found: `no: ${detail}`, holds: "no", change },
+    isCurrent === null
+      ? { ...current, ...unknown }
+      : isCurrent
+        ? { ...current, found: "yes", holds: "yes", change: null }
+        : { ...current, found: `no: ${detail}`, holds: "no", change },
+  ];
+}
+
+function streamsPerLane(lanes: readonly Counted[]): number | null {
+  const least = Math.min(...lanes.map(({ streams }) => streams));
+  return lanes.length === 0 || least === 0 ? null : Math.min(PARTS_PER_LANE, least);
+}
+
+function lanesFor(streams: number, lanes: readonly Counted[]): number | null {
+  const perLane = streamsPerLane(lanes);
+  return perLane === null ? null : Math.min(MAX_LANES, Math.ceil(streams / perLane));
+}
+
+/** Lanes of one copy whose streams, as they fell into isolates here, stay below the memory of each. */
+function lanesWithDigests(lanes: readonly Counted[]): number | null {
+  const crowd = largestGroup(lanes.map(({ isolate }) => isolate));
+  if (crowd === null) return null;
+  const lanesInOne = ISOLATE_BUDGET_MIB / (DIGEST_STREAM_MIB * PARTS_PER_LANE);
+  return Math.min(MAX_LANES, Math.floor((lanesInOne * lanes.length) / crowd));
+}
+
+function largestGroup(values: readonly string[]): number | null {
+  const counts = new Map<string, number>();
+  for (const value of values) if (value !== "") counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts.size === 0 ? null : Math.max(...counts.values());
+}
+
+/** Null: none is known. */
+export function distinct(values: readonly (string | null)[]): number | null {
+  const known = new Set(values.filter((value) => value !== null && value !== ""));
+  return known.size === 0 ? null : known.size;
+}
+
+function sizeText(mib: number): string {
+  return `${(mib / 1024).toFixed(0)} GiB`;
+}
