@@ -1,17 +1,19 @@
-// What a claim asks of a copy's part table many times, in memory beside the rows in the coordinator's SQLite:
-// the parts that are handed out and not done, a few per lane, and the sums over those that are done.
+// What a claim asks of a copy's part table many times, cached in memory beside the rows in the coordinator's
+// SQLite: the parts that are handed out and not done (a few per lane), and the sums over those that are done.
 //
-// Why in memory: an index that finds the open ones among 10,000, and a row of totals, would be written thrice
-// for each part, three of five rows, and rows written are what is paid for.
+// Why in memory: an index that finds the open parts among 10,000, and a row of totals, would each be written
+// three times per part. That would be three of five rows written, and rows written are billed.
 //
-// What it needs: the table of rows.ts. Invariant: every change of a row of `parts` goes through here, and
-// what it returned is what is known; who rolls a transaction back calls forget(), and the table is read
-// again.
+// What it needs: the table of rows.ts. Invariant: every change of a row of `parts` goes through here, and the
+// cache holds what the change returned. The caller that rolls back a transaction calls forget(); the table is
+// then read again.
 
 import { MIB } from "../http/fields.ts";
 import { type OpenPart, type PartRow, openPartOf, partRowOf } from "./rows.ts";
 
-/** Sums over the parts that are done; the slowest is of all that ever were, and null before the first. */
+/**
+ * Sums over the parts that are done. The slowest is over all that were ever done, and null before the first.
+ */
 interface Done {
   readonly count: number;
   readonly bytes: number;
@@ -31,7 +33,7 @@ export class PartCache {
     this.#sql = sql;
   }
 
-  /** What is known is no longer what the table holds. */
+  /** The cache no longer matches the table. */
   forget(): void {
     this.#known = null;
   }
@@ -41,7 +43,7 @@ export class PartCache {
     return this.#read().open.get(partNumber);
   }
 
-  /** All of them, in no order. */
+  /** All open parts, in no order. */
   all(): OpenPart[] {
     return [...this.#read().open.values()];
   }
@@ -50,17 +52,17 @@ export class PartCache {
     return this.#read().done;
   }
 
-  /** Those in one state, in no order. */
+  /** The open parts in one state, in no order. */
   inState(state: OpenPart["state"]): OpenPart[] {
     return this.all().filter((part) => part.state === state);
   }
 
-  /** Those that one lane alone is sending. */
+  /** The parts that this lane alone is sending. */
   ofLane(lane: number): OpenPart[] {
     return this.inState("leased").filter((part) => part.lane === lane && !part.isRaced);
   }
 
-  /** A part that is handed out for the first time. */
+  /** Adds a part that is handed out for the first time. */
   add(part: { partNumber: number; attempt: number; lane: number; length: number }, now: number): void {
     const rows = this.#sql.exec(
       `INSERT INTO parts (part_number, state, attempt, failed_attempts, lane, leased_at_ms, not_before_ms, length)
@@ -74,7 +76,7 @@ export class PartCache {
     this.#opened(rows.one());
   }
 
-  /** A row for a part that nobody has, if there is none. */
+  /** Adds a row for a part that was never handed out, if there is none. */
   addPending(partNumber: number, length: number): void {
     const rows = this.#sql.exec(
       `INSERT OR IGNORE INTO parts (part_number, state, attempt, failed_attempts, not_before_ms, length)
@@ -88,14 +90,14 @@ export class PartCache {
   /**
    * Changes the row of one part.
    *
-   * @param change what stands after SET, with a `?` for each of `values`
+   * @param change what follows SET, with a `?` for each of `values`
    * @throws {Error} when there is no such row
    */
   update(partNumber: number, change: string, ...values: (string | number | null)[]): PartRow {
     const query = `UPDATE parts SET ${change} WHERE part_number = ? RETURNING *`;
     const row = this.#sql.exec(query, ...values, partNumber).one();
     const part = partRowOf(row);
-    // What is not known yet will be read with this change in it.
+    // If nothing is cached yet, the change is read later with the rest.
     const wasOpen = this.#known?.open.has(partNumber) ?? false;
     if (part.state === "done") {
       if (wasOpen) this.#closed(part);

@@ -1,8 +1,8 @@
-// What becomes of each part of a copy, for those who watch it: all of it once, then what has changed.
+// What happens to each part of a copy, for those who watch it: everything once, then what has changed.
 //
-// What it needs: the part table. It reads the open rows, which are few, and those that have left them since
-// it last looked; a part gets from "never handed out" to "done" only past the highest row that was seen. So
-// 10,000 finished parts are read once for each viewer, and not again.
+// What it needs: the part table. It reads the open rows, which are few, and those that were open when it last
+// read and no longer are. A part can go from "never handed out" to "done" unseen only above the highest row
+// seen so far. So 10,000 finished parts are read once per viewer and not again.
 
 import type { PartsMessage, PartWord } from "../http/vocabulary.ts";
 import { type PartRow, partState } from "./rows.ts";
@@ -15,7 +15,7 @@ export class PartWatch {
   readonly #total: () => number;
   #seen = { total: 0, highest: 0, open: new Map<number, string>() };
 
-  /** @param total parts of the present plan; 0 while there is none */
+  /** @param total parts of the current plan; 0 while there is none */
   constructor(parts: PartTable, total: () => number) {
     this.#parts = parts;
     this.#total = total;
@@ -34,7 +34,7 @@ export class PartWatch {
     const present = this.#parts.open();
     const added = this.#parts.page(highest, ALL);
     const newHighest = added.at(-1)?.partNumber ?? highest;
-    // The table was emptied for a new plan, or there is a plan at last.
+    // The table was emptied for a new plan, or a plan has appeared.
     if (total !== this.#total() || (highest > 0 && this.#parts.page(highest - 1, 1).length === 0)) {
       return this.whole();
     }

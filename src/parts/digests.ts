@@ -1,5 +1,5 @@
-// What the parts of a copy prove together: their ETags beside the MD5s of the bytes that passed, and the ETag
-// and the checksum that the whole object must have. It asks no store. Pure.
+// What the parts of a copy prove together: their ETags compared with the MD5s of the bytes that passed, and
+// the ETag and checksum that the whole object must have. It asks no store. Pure.
 
 import { combineCrcs } from "../object/checksum.ts";
 import type { Checksum, ProofPlan } from "../object/proof.ts";
@@ -17,17 +17,17 @@ export function areAllMd5(
 }
 
 interface Digested {
-  /** Bare and in lower case, as the store gave it. */
+  /** Without quotes and in lower case, as the store returned it. */
   readonly etag: string;
   /** Of the bytes that passed. */
   readonly md5: string | undefined;
-  /** The ETag of an attempt before, which was not the MD5 of the same bytes. */
+  /** The ETag of an earlier attempt, which was not the MD5 of the same bytes. */
   readonly refused: string | null;
 }
 
 /**
- * Which parts' ETags are not the MD5s of the bytes that passed; `opaque`: because this store's are no MD5s at
- * all.
+ * Which parts' ETags are not the MD5s of the bytes that passed. `opaque`: because this store's part ETags are
+ * not MD5s at all.
  */
 export function compareDigests<Part extends Digested>(
   parts: readonly Part[],
@@ -42,13 +42,13 @@ export function compareDigests<Part extends Digested>(
   return { differing, opaque };
 }
 
-/** What of the part table counts here. */
+/** The part of the part table that is needed here. */
 interface Finished {
   finished(): readonly { readonly etag: string; readonly length: number; readonly digests: PartDigests }[];
   hasOpaqueEtags(): boolean;
 }
 
-/** What of the source is known. */
+/** What is known about the source. */
 interface Expected {
   readonly proof: ProofPlan;
   readonly sourceEtag: string;
@@ -56,9 +56,7 @@ interface Expected {
   readonly timesRedone: number;
 }
 
-/**
- * Why the parts do not add up to the source's own ETag or checksum, or null. Known before the object appears.
- */
+/** Why the parts do not match the source's own ETag or checksum, or null. Known before the object appears. */
 export async function mismatchWithSource(object: Expected, parts: Finished): Promise<string | null> {
   const { proof, sourceEtag, plan } = object;
   const ours = combinedChecksum(object, parts);
@@ -77,14 +75,14 @@ export async function mismatchWithSource(object: Expected, parts: Finished): Pro
     : `The parts make the ETag ${predicted}; the source's is ${expected}`;
 }
 
-/** The ETag that the stored parts make by S3's rule; null where part ETags are no MD5s. */
+/** The ETag that the stored parts make by S3's rule; null where part ETags are not MD5s. */
 export async function predictedEtag(parts: Finished, kind: "whole" | "parts"): Promise<string | null> {
   const etags = parts.finished().map(({ etag }) => bareEtag(etag).toLowerCase());
   if (parts.hasOpaqueEtags() || !etags.every((etag) => isMd5Etag(etag) && !etag.includes("-"))) return null;
   return kind === "whole" ? (etags[0] ?? null) : await multipartEtag(etags, md5Hex);
 }
 
-/** The CRC of all bytes that passed, in the first algorithm that was asked for. */
+/** The CRC of all bytes that passed, in the first algorithm of the plan. */
 export function combinedChecksum({ proof }: Pick<Expected, "proof">, parts: Finished): Checksum | null {
   for (const algorithm of proof.digests) {
     if (algorithm === "md5") continue;

@@ -1,5 +1,5 @@
-// The attempts under way of those parts that are sent twice, in the coordinator's SQLite beside the part
-// table: the slowest parts of the end of a copy, each of which a second lane tries on a new connection
+// The attempts under way of parts that are sent twice, in the coordinator's SQLite beside the part table.
+// These are the slowest parts at the end of a copy: a second lane tries each on a new connection
 // (copy/dispatch.ts).
 //
 // Invariant: a row is an attempt that a lane may still be sending. The rows of a part that is done are beaten
@@ -32,7 +32,7 @@ export class FlightTable {
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS flights (
         part_number INTEGER NOT NULL, attempt INTEGER NOT NULL, lane INTEGER NOT NULL,
-        lost_at_ms INTEGER,               -- since when another attempt has won; null: the race is open
+        lost_at_ms INTEGER,               -- when another attempt won; null: the race is open
         PRIMARY KEY (part_number, attempt)
       );
     `);
@@ -42,7 +42,7 @@ export class FlightTable {
     this.#sql.exec("INSERT INTO flights VALUES (?, ?, ?, NULL)", partNumber, attempt, lane);
   }
 
-  /** Parts under way on other lanes that nobody has sent twice yet, since when, and how long they are. */
+  /** Parts under way on other lanes that were not sent twice yet: since when, and how long they are. */
   running(besidesLane: number): { partNumber: number; length: number; sinceMs: number }[] {
     return this.#open
       .inState("leased")
@@ -50,7 +50,7 @@ export class FlightTable {
       .map(({ partNumber, length, leasedAtMs }) => ({ partNumber, length, sinceMs: leasedAtMs ?? 0 }));
   }
 
-  /** How long the middle one of the finished parts took for a byte, and how many there are. */
+  /** The median time per byte of the finished parts, and how many there are. */
   medianPace(): { msPerByte: number; count: number } {
     const count = Number(
       this.#sql.exec("SELECT count(duration_ms) AS n FROM parts WHERE state = 'done'").one()["n"],
@@ -93,7 +93,7 @@ export class FlightTable {
     return taken.toArray().length > 0;
   }
 
-  /** Is anybody still sending this part? */
+  /** Is any attempt of this part still under way? */
   has(partNumber: number): boolean {
     return this.#sql.exec("SELECT 1 FROM flights WHERE part_number = ?", partNumber).toArray().length > 0;
   }
@@ -115,14 +115,14 @@ export class FlightTable {
     );
   }
 
-  /** The beaten attempts, which are to be cancelled. */
+  /** The beaten attempts, which must be cancelled. */
   beaten(): Flight[] {
     return this.#flights("lost_at_ms IS NOT NULL");
   }
 
   /**
-   * Beaten attempts that have not ended in time are dead. Whether they stored the part, ListParts shows before
-   * completion.
+   * Forgets beaten attempts that have not ended in time: they are dead. Before completion ListParts shows
+   * whether they stored the part.
    */
   forgetDead(now: number): void {
     this.#sql.exec("DELETE FROM flights WHERE lost_at_ms <= ?", now - BEATEN_PATIENCE_MS);

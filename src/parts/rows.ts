@@ -1,4 +1,4 @@
-// What the part table of a copy tells and is told (table.ts keeps it).
+// The rows of a copy's part table and what they mean (table.ts keeps them).
 
 import type { HealthBook } from "../throttle/health.ts";
 
@@ -6,14 +6,14 @@ export interface Leased {
   readonly partNumber: number;
   readonly attempt: number;
   readonly failedAttempts: number;
-  /** The store has this part already, under this ETag; only the digest of its bytes is wanted. */
+  /** The store already has this part, under this ETag; only the digest of its bytes is wanted. */
   readonly heldEtag: string | null;
 }
 
 export interface PartTotals {
   readonly done: number;
   readonly inFlight: number;
-  /** Their lane died; whether the store has them is to be looked up. */
+  /** Their lane died. ListParts must show whether the store has them. */
   readonly lost: number;
   readonly doneBytes: number;
   readonly attempts: number;
@@ -25,7 +25,7 @@ export interface PartRow {
   readonly state: "pending" | "leased" | "lost" | "done";
   readonly attempt: number;
   readonly failedAttempts: number;
-  /** How often its bytes did not arrive as they should. */
+  /** How often it arrived wrong or not at all. */
   readonly resends: number;
   readonly lane: number | null;
   readonly etag: string | null;
@@ -44,7 +44,7 @@ export interface OpenPart extends PartRow {
   readonly notBeforeMs: number;
   /** pending, leased: the store has the part, its digests are wanted. */
   readonly heldEtag: string | null;
-  /** Of its failed attempts those that were no trouble of a store's. */
+  /** How many of its failed attempts were not caused by a store in trouble. */
   readonly ownFailures: number;
 }
 
@@ -71,7 +71,7 @@ export function partRowOf(row: Readonly<Record<string, unknown>>): PartRow {
   };
 }
 
-/** The open part that a row is; none when it is done. */
+/** The open part that a row holds; none when it is done. */
 export function openPartOf(row: Readonly<Record<string, unknown>>): OpenPart[] {
   const { state, ...part } = partRowOf(row);
   if (state === "done") return [];
@@ -88,21 +88,21 @@ export function openPartOf(row: Readonly<Record<string, unknown>>): OpenPart[] {
   ];
 }
 
-/** `totals` has one row. There is no index, and no sum of what is done: cache.ts knows them. */
+/** `totals` has one row. There is no index and no sum over the parts that are done: cache.ts keeps those. */
 export const PART_TABLES = `
       CREATE TABLE IF NOT EXISTS parts (
         part_number INTEGER PRIMARY KEY,
         state TEXT NOT NULL,              -- pending | leased | lost | done
         attempt INTEGER NOT NULL,         -- the current one; rises over all uploads of this copy
-        resends INTEGER NOT NULL DEFAULT 0, -- how often its bytes did not arrive as they should
+        resends INTEGER NOT NULL DEFAULT 0, -- how often it arrived wrong or not at all
         failed_attempts INTEGER NOT NULL,
-        own_failures INTEGER NOT NULL DEFAULT 0, -- of these, those that were no trouble of a store's
+        own_failures INTEGER NOT NULL DEFAULT 0, -- how many of these were not caused by a store in trouble
         lane INTEGER,                     -- of the current or last attempt
         leased_at_ms INTEGER,
         raced INTEGER NOT NULL DEFAULT 0, -- 1: sent twice at once; its attempts under way are flights
         not_before_ms INTEGER NOT NULL,   -- pending: backoff until then
         length INTEGER NOT NULL,          -- bytes
-        etag TEXT,                        -- done: as the store gave it
+        etag TEXT,                        -- done: as the store returned it
         digests TEXT,                     -- done: PartDigests of the bytes that passed
         held_etag TEXT,                   -- pending, leased: the store has the part, its digests are wanted
         refused_etag TEXT,                -- of an attempt whose ETag was not the MD5 of its bytes
@@ -114,7 +114,7 @@ export const PART_TABLES = `
         attempts INTEGER NOT NULL,        -- of the uploads before this one
         failed_attempts INTEGER NOT NULL,
         attempt_base INTEGER NOT NULL,    -- the highest attempt of the uploads before this one
-        opaque_etags INTEGER NOT NULL,    -- 1: this store's part ETags are known to be no MD5s
+        opaque_etags INTEGER NOT NULL,    -- 1: this store's part ETags are known not to be MD5s
         raced INTEGER NOT NULL            -- parts that were sent twice at once
       );
       INSERT OR IGNORE INTO totals VALUES (1, 0, 0, 0, 0, 0);

@@ -1,12 +1,14 @@
 // The part table of one copy: a row for each part that was ever handed out, in the coordinator's SQLite.
 //
-// Invariants: a part has one current attempt; only that attempt's report counts. A part that is `leased`
-// belongs to a lane that either names it as running in each of its calls or has not called for LANE_LEASE_MS,
-// after which the part is free again: `lost` until ListParts has told whether the dead lane brought it to the
-// store, else `pending`. A part that is `done` stays so until the store itself says that it does not have it.
+// Invariants:
+// - A part has one current attempt, and only the report of that attempt counts.
+// - A part that is `leased` belongs to a lane that either names it as running in each of its calls or has not
+//   called for LANE_LEASE_MS. After that the part is free again: it is `lost` until ListParts has shown
+//   whether the dead lane brought it to the store, else `pending`.
+// - A part that is `done` stays so until the store itself says that it does not have it.
 //
 // Parts above the highest row were never handed out and need no row: 10,000 parts are 10,000 inserts and
-// 10,000 updates, no more. Which are open, and how many are done, is known in memory (cache.ts).
+// 10,000 updates, no more. cache.ts knows which are open and how many are done.
 
 import { PartCache } from "./cache.ts";
 import { compareDigests } from "./digests.ts";
@@ -25,7 +27,7 @@ import { backoffMs, isStoreTrouble, MAX_ATTEMPTS, verdictOf } from "../s3/retry.
 import type { ListedPart } from "../s3/xml.ts";
 import type { PartClaim, PartDigests, PartReport } from "../work/part_task.ts";
 
-/** A part that was done is sent again so often, because ListParts or its digest says so, and no more. */
+/** How often a part that was done is sent again because ListParts or its digest demands it. */
 const MAX_RESENDS = 2;
 
 export class PartTable {
@@ -39,7 +41,7 @@ export class PartTable {
     this.flights = new FlightTable(sql, this.#cache);
   }
 
-  /** A transaction was rolled back: what is known in memory may not be what the table holds. */
+  /** A transaction was rolled back: the cache may no longer match the table. */
   forgetCache(): void {
     this.#cache.forget();
   }
@@ -69,15 +71,16 @@ export class PartTable {
   }
 
   /**
-   * Records what a lane reports.
+   * Takes in what a lane reports.
    *
-   * @param context.health of the stores; takes in every report
+   * @param context.health of the stores; counts every report
    * @returns the failure that ends the copy, if a part has failed for good
    */
   takeReports({ lane, finished, running }: PartClaim, context: ReportContext): Failure | null {
     let final: Failure | null = null;
     for (const report of finished) final = this.#recordReport(report, context) ?? final;
-    // What this lane was given and neither runs nor reports was lost with an earlier event of it.
+    // A part that this lane was given, and neither runs nor reports, was lost with an earlier event of the
+    // lane.
     const alive = new Map(running.map(({ partNumber, attempt }) => [partNumber, attempt]));
     for (const { partNumber, attempt } of this.#cache.ofLane(lane))
       if (alive.get(partNumber) !== attempt) this.#lose(partNumber);
@@ -120,12 +123,12 @@ export class PartTable {
     return leased;
   }
 
-  /** How long the slowest finished part took for each MiB; null before the first. */
+  /** How long the slowest finished part took per MiB; null before the first. */
   slowestMsPerMib(): number | null {
     return this.#cache.done().slowestMsPerMib;
   }
 
-  /** Is there a part that nobody has and that is not done? And when may the first of them be tried? */
+  /** How many parts are neither done nor with a lane, and when the first of them may be tried. */
   waiting(partCount: number): { count: number; earliestMs: number } {
     const pending = this.#cache.inState("pending");
     const fresh = partCount - this.#highest();
@@ -136,7 +139,7 @@ export class PartTable {
     return { count: pending.length + fresh, earliestMs };
   }
 
-  /** A lane has died: what it had is lost until it is known whether the store has it. */
+  /** A lane has died: its parts are lost until it is known whether the store has them. */
   loseLane(lane: number): void {
     for (const { partNumber } of this.#cache.ofLane(lane)) this.#lose(partNumber);
     for (const { partNumber, attempt } of this.flights.ofLane(lane)) this.#loseFlight(partNumber, attempt);
@@ -154,8 +157,9 @@ export class PartTable {
   }
 
   /**
-   * The store refuses a part and does not tell which: those that raced are sent once more, alone. @returns
-   * how many
+   * The store refuses a part and does not say which: those that were sent twice are sent once more, alone.
+   *
+   * @returns how many
    */
   reopenRaced(): number {
     const rows = this.#sql.exec("SELECT part_number FROM parts WHERE state = 'done' AND raced = 1").toArray();
@@ -164,10 +168,10 @@ export class PartTable {
   }
 
   /**
-   * What has become of the parts of dead lanes: those that the store lists are not sent again. Where digests
-   * are wanted, the source is read once more for them, and nothing is sent.
+   * Settles the parts of dead lanes: those that the store lists are not sent again. Where digests are wanted,
+   * the source is read again for them, and nothing is sent.
    *
-   * @param listed by ListParts; empty where the store has none to tell
+   * @param listed by ListParts; empty where the store cannot list parts
    * @returns how many the store has
    */
   settleLost(listed: readonly ListedPart[], wantsDigests: boolean, now: number): number {
@@ -189,14 +193,14 @@ export class PartTable {
     return found;
   }
 
-  /** The object that one PutObject was to make is there, though no report of it came. */
+  /** The object of a single PutObject exists, although no report of it came. */
   finishWhole(etag: string, length: number, now: number): void {
     if (this.totals().done > 0) return;
     this.#cache.addPending(1, length);
     this.#done(1, { etag, digests: {}, durationMs: null }, now);
   }
 
-  /** A person has mended what was wrong: earlier failures no longer count. */
+  /** A person has fixed what was wrong: earlier failures no longer count. */
   forgive(): void {
     for (const { partNumber } of [...this.#cache.inState("pending"), ...this.#cache.inState("lost")])
       this.#cache.update(partNumber, "failed_attempts = 0, own_failures = 0, not_before_ms = 0");
@@ -212,10 +216,10 @@ export class PartTable {
   }
 
   /**
-   * Sets the table right by what the store says that it holds. A part that is missing there, or has another
-   * length, is to be sent again. Where a part had several attempts, the one that landed last is what the
-   * store has: its ETag replaces ours. A list that goes on leaving a part out is not believed for ever:
-   * Complete will tell.
+   * Corrects the table by what the store lists. A part that is missing there, or has another length, must be
+   * sent again. Where a part had several attempts, the store has the one that arrived last, so its ETag
+   * replaces the recorded one. A part that the list keeps omitting is sent again only MAX_RESENDS times; then
+   * Complete decides.
    *
    * @returns how many parts must be sent again
    */
@@ -287,8 +291,8 @@ export class PartTable {
     if (isRaced && this.flights.has(partNumber)) return null;
     const { failure } = result;
     if (failure.code === "cancelled" || failure.code === "platform_limit") {
-      // The event ended, not the part: that is no attempt of it. Only if no event gets anywhere, for long, is
-      // it final.
+      // The event ended, not the part, so this is no attempt of it. It is final only if no event has got
+      // anywhere for long.
       this.#cache.update(partNumber, "state = 'pending'");
       if (failure.code === "cancelled") return null;
       const stuck = health.isHopeless(failure.side, now);
@@ -296,7 +300,7 @@ export class PartTable {
       return stuck ? failure : null;
     }
     const failedAttempts = part.failedAttempts + 1;
-    // What a store in trouble refuses to everybody says nothing of this part.
+    // A store in trouble refuses everybody, which says nothing about this part.
     const isOwn = !isStoreTrouble(failure);
     const ownFailures = part.ownFailures + (isOwn ? 1 : 0);
     this.#cache.update(
@@ -317,8 +321,8 @@ export class PartTable {
   }
 
   /**
-   * A beaten attempt has stored its part as well. Where the two ETags differ, nobody knows which of the two the
-   * store holds now, so the part is sent again.
+   * A beaten attempt has stored its part as well. Where the two ETags differ, nobody knows which of the two
+   * the store holds now, so the part is sent again.
    */
   #landedLate(partNumber: number, etag: string): void {
     const [part] = this.page(partNumber - 1, 1);
@@ -326,7 +330,7 @@ export class PartTable {
     if (bareEtag(part.etag) !== bareEtag(etag)) this.#reopen(partNumber);
   }
 
-  /** Bytes that differ from their stated digest three times are no accident of the line. */
+  /** Bytes that differ from their stated digest three times are no accident on the way. */
   #refusedTooOften(partNumber: number): boolean {
     return this.#cache.update(partNumber, "resends = resends + 1").resends > MAX_RESENDS;
   }
@@ -341,11 +345,12 @@ export class PartTable {
   }
 
   /**
-   * Compares the parts' ETags with the MD5s of the bytes that passed, and opens those again that differ.
+   * Compares the parts' ETags with the MD5s of the bytes that passed, and reopens the parts where they
+   * differ.
    *
-   * A store whose part ETags are no MD5s must not be called corrupt. It betrays itself by their shape, by an
-   * upload of which no part fits, or by giving the same bytes another ETag at the second attempt; then
-   * nothing is compared any more, and nothing is claimed.
+   * A store whose part ETags are not MD5s must not be called corrupt. It is recognised by the shape of its
+   * ETags, by an upload in which no part matches, or by another ETag for the same bytes at the second
+   * attempt. Then nothing is compared any more, and nothing is claimed.
    */
   checkDigests(): { kind: "reopened"; count: number } | { kind: "failed"; failure: Failure } | null {
     if (this.hasOpaqueEtags()) return null;
@@ -394,7 +399,7 @@ export class PartTable {
       }));
   }
 
-  /** All finished parts are to be sent again. */
+  /** All finished parts must be sent again. */
   reopenAll(): void {
     this.#cache.updateAll(
       "state = 'pending', etag = NULL, digests = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0, raced = 0",
@@ -403,7 +408,7 @@ export class PartTable {
 
   /** The upload is gone, and a new plan begins. */
   clear(): void {
-    // A late report of the old upload must not fit an attempt of the new one.
+    // A late report of the old upload must not match an attempt of the new one.
     this.#sql.exec("UPDATE totals SET attempts = ?", this.#attempts());
     this.#sql.exec(
       "UPDATE totals SET attempt_base = (SELECT coalesce(max(attempt), attempt_base) FROM parts)",
@@ -421,7 +426,7 @@ export class PartTable {
     );
   }
 
-  /** All attempts there were: a part's numbers tell its own, so no row is written to count them. */
+  /** All attempts so far. They follow from the parts' attempt numbers, so no row is written to count them. */
   #attempts(): number {
     const query =
       "SELECT attempts + (SELECT coalesce(sum(attempt - attempt_base), 0) FROM parts) AS n FROM totals";

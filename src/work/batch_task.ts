@@ -21,8 +21,8 @@ export interface ObjectWork {
   readonly etag: string | null;
   readonly failedAttempts: number;
   /**
-   * `copy`: at once. `look`: ask the destination first whether it has the object already. `tell`: only ask.
-   * `find`: an attempt of this run may have copied it and its answer was lost, so look first.
+   * `copy`: copy at once. `look`: first ask the destination whether it already has the object. `tell`: only
+   * ask. `find`: an attempt of this run may have copied it and its answer was lost, so ask first.
    */
   readonly first: "copy" | "look" | "tell" | "find";
 }
@@ -32,13 +32,13 @@ export interface BatchTask {
   readonly syncId: string;
   readonly lane: number;
   readonly batch: number;
-  /** From 1; a report of an older attempt is recognised by it. */
+  /** From 1; it identifies the report of an older attempt. */
   readonly attempt: number;
   readonly source: { readonly store: string; readonly bucket: string };
   readonly destination: { readonly store: string; readonly bucket: string };
-  /** `compare`: by what an object at the destination is known to be the source's. */
+  /** `compare`: how to recognise that the destination's object equals the source's. */
   readonly options: ObjectOptions & { readonly compare: CompareMode };
-  /** What checks have seen of its buckets, as the sync took it up. */
+  /** What checks had found out about its buckets when the sync was admitted. */
   readonly known?: readonly StoreFacts[];
   readonly objects: readonly ObjectWork[];
   /** Null: as fast as it can. */
@@ -46,9 +46,9 @@ export interface BatchTask {
 }
 
 /**
- * How fast a batch may send its requests, and until when it may begin another object. `one`: both sides are
- * one capped store, of which the batch is one sender: it sends to either side by turns, so two paces would be
- * used by halves.
+ * How fast a batch may send its requests, and until when it may start another object. `one`: both sides are
+ * one capped store. The batch alternates between the two sides, so with a pace for each it would use only
+ * half of both.
  */
 export type BatchPace = { readonly untilMs: number } & (
   | { readonly kind: "each"; readonly source: Allowance | null; readonly destination: Allowance | null }
@@ -63,18 +63,18 @@ export type ObjectOutcome =
       readonly sizeBytes: number;
       readonly warnings: readonly string[];
     }
-  /** The destination has this very object already. */
+  /** The destination already has this very object. */
   | { readonly kind: "same"; readonly etag: string; readonly proof: EqualityProof }
   | { readonly kind: "differs" }
   | { readonly kind: "failed"; readonly failure: Failure }
-  /** Not begun: the batch ended before its turn came. */
+  /** Not started: the batch ended first. */
   | { readonly kind: "left" };
 
 export interface BatchReport {
   readonly batch: number;
   readonly attempt: number;
   /**
-   * One for each object of the batch, in its order; null when the call itself broke, so that nothing is
+   * One for each object of the batch, in its order. Null when the call itself broke, so that nothing is
    * known.
    */
   readonly outcomes: readonly ObjectOutcome[] | null;

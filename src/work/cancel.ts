@@ -1,6 +1,6 @@
-// Cancelling a call to another entrypoint of this Worker. An AbortSignal cannot travel, and a call that is
-// dropped may leave its streams running; so each call brings a stream that says nothing, and whose end means
-// "stop".
+// Cancelling a call to another entrypoint of this Worker. An AbortSignal cannot cross the call, and a call
+// that is dropped may leave its streams running. So each call passes a stream that carries no data; its end
+// means "stop".
 //
 // Invariant: the callee's signal fires when the caller aborts and when the caller dies.
 

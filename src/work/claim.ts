@@ -1,11 +1,11 @@
-// What a lane and the owner of its work, the coordinator of a copy or a sync, say to each other: one call
-// reports what is finished and asks for more. Parts and batches of small objects go by the same protocol.
+// What passes between a lane and the owner of its work, the coordinator of a copy or a sync: one call reports
+// what is finished and asks for more. Parts and batches of small objects use the same protocol.
 
-/** What is finished, what still runs, how much more the lane can take. */
+/** What is finished, what still runs, and how much more the lane can take. */
 export interface Claim<Report, Running> {
   readonly lane: number;
   readonly finished: readonly Report[];
-  /** The whole truth: what is leased to this lane and not in here was lost, with the event that ran it. */
+  /** The complete list: what is leased to this lane and not in here was lost with the event that ran it. */
   readonly running: readonly Running[];
   readonly wanted: number;
 }

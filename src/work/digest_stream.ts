@@ -1,14 +1,14 @@
-// Digests of bytes on their way: a stream in, the same stream out with its length known, the digests when it
-// has ended.
+// Digests of bytes on their way: a stream goes in, and the same stream comes out with its length known. The
+// digests follow when it has ended.
 //
-// It is the cheapest way measured in workerd: reads of a caller's buffer (BYOB) in lock step with the writes,
-// and native digests. tee() would cost several times the CPU and memory that an isolate does not have, a
-// JavaScript TransformStream ten times, and both lose what fetch needs to send a Content-Length. Without
-// digests the body is handed on as it is, and no JavaScript touches a byte, unless its length has to be
-// counted.
+// This is the cheapest way measured in workerd: reads into the caller's buffer (BYOB) in lock step with the
+// writes, and native digests. tee() would cost several times the CPU, and more memory than an isolate has; a
+// JavaScript TransformStream would cost ten times the CPU. Both lose what fetch needs to send a
+// Content-Length. Without digests the body is handed on as it is and no JavaScript touches a byte, unless its
+// length has to be counted.
 //
-// Memory: one buffer, whatever the part's length. A stream that moves nothing for IDLE_LIMIT_MS is let go
-// with a StallError that tells which end it waited for.
+// Memory: one buffer, whatever the part's length. A stream that moves nothing for IDLE_LIMIT_MS is abandoned
+// with a StallError that says which end it waited for.
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -19,12 +19,12 @@ import type { PartDigests } from "./part_task.ts";
 
 const BUFFER_BYTES = 512 * 1024;
 
-/** What is sent in place of a body. */
+/** What is sent as the body. */
 export interface Passing {
   readonly body: ReadableStream | Uint8Array;
   /** Settles when all bytes have passed; fails when either stream does. */
   readonly digests: Promise<PartDigests>;
-  /** Does every buffer pass through here? The runtime alone tells nothing of what it moves. */
+  /** Does every buffer pass through here? If not, the runtime moves the bytes and does not show them. */
   readonly watched: boolean;
 }
 
@@ -40,7 +40,7 @@ export class StallError extends Error {
   }
 }
 
-/** The body has come to its end, or gone past it, at another length than it was to have. */
+/** The body ended short of its stated length, or went past it. */
 export class LengthError extends Error {
   override readonly name = "LengthError";
 
@@ -54,11 +54,11 @@ export class LengthError extends Error {
 }
 
 /**
- * A body whose length the runtime knows, and of which no digest is wanted, is moved by the runtime alone. Any
- * other goes through a FixedLengthStream: it would be sent chunked otherwise, which S3 refuses (501 or 411).
+ * The runtime alone moves a body whose length it knows and of which no digest is wanted. Any other body goes
+ * through a FixedLengthStream: it would otherwise be sent chunked, which S3 refuses (501 or 411).
  *
  * @param length the exact number of bytes: fewer or more make both streams fail
- * @param sized the body came with a Content-Length, which is enforced by the runtime
+ * @param sized the body came with a Content-Length, which the runtime enforces
  */
 export function digestWhileStreaming(
   body: ReadableStream | Uint8Array,
@@ -71,7 +71,7 @@ export function digestWhileStreaming(
   }
   const { readable, writable } = new FixedLengthStream(length);
   const pumped = pump(body, writable, length, digesters);
-  // The sender of `readable` fails with the same cause and is the one who is waited for.
+  // The request that sends `readable` fails with the same cause; its caller waits for that one.
   pumped.catch(() => undefined);
   return { body: readable, digests: pumped, watched: true };
 }
@@ -146,17 +146,17 @@ async function pump(
     return await finish(digesters, []);
   } catch (error) {
     const ended = Promise.allSettled([writer.abort(error), reader.cancel(error)]);
-    // A stream that stalls may not even end: the caller aborts both requests.
+    // A stream that stalls may never end: the caller aborts both requests.
     if (!(error instanceof StallError)) await ended;
     throw error;
   }
 }
 
-/** Waits for a step of one of the two streams, but not for ever. @throws {StallError} */
+/** Waits for a step of one of the two streams, but not indefinitely. @throws {StallError} */
 async function orStall<T>(step: Promise<T>, side: "source" | "destination", movedBytes: number): Promise<T> {
   const stalled = Promise.withResolvers<never>();
   const timer = setTimeout(() => stalled.reject(new StallError(side, movedBytes)), IDLE_LIMIT_MS);
-  step.catch(() => undefined); // when it fails after its time, nobody waits for it any more
+  step.catch(() => undefined); // if it fails after its time, nobody waits for it any more
   try {
     return await Promise.race([step, stalled.promise]);
   } finally {

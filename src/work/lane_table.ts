@@ -1,12 +1,12 @@
-// The lanes of one owner, a copy or a sync, that are expected to call, in its SQLite. A lane counts from the
-// moment it is woken, and is forgotten when it is told that there is nothing more to do.
+// The lanes of one owner, a copy or a sync, that are expected to call, in the owner's SQLite. A lane is
+// listed from the moment it is woken, and is forgotten when it is told that there is nothing more to do.
 
 /** A lane calls at least every 20 s; one that has been silent for this long is dead. */
 export const LANE_LEASE_MS = 90_000;
 
 /**
- * A call is noted only if the one noted before is older: a row for each of ten thousand calls would be paid
- * for.
+ * A call is recorded only if the last recorded one is older than this: a row for each of ten thousand calls
+ * would be billed.
  */
 const NOTED_EVERY_MS = 10_000;
 
@@ -43,7 +43,7 @@ export class LaneTable {
     return this.#lanes("SELECT lane FROM lanes ORDER BY lane");
   }
 
-  /** Forgets the lanes that have been silent for too long. @returns those lanes */
+  /** Forgets the lanes that have been silent too long. @returns those lanes */
   takeSilent(now: number): number[] {
     const silent = this.#lanes(
       "SELECT lane FROM lanes WHERE seen_at_ms < ? ORDER BY lane",

@@ -1,32 +1,32 @@
-// How long one part may take, and the watchdog that keeps the limits of the steps of one call.
+// How long one part may take, and the watchdog that enforces the limits of the steps of one call.
 //
-// Where the runtime alone moves a part's bytes nobody sees them move, so a part that has stopped is known by
-// its time only: many times what the slowest part before it took. Where digests are computed every buffer is
-// seen, and a stream that moves nothing is let go much sooner (digest_stream.ts).
+// Where the runtime alone moves a part's bytes, nobody sees them move. A part that has stopped is then
+// recognised only by its time: many times what the slowest part before it took. Where digests are computed,
+// every buffer is seen, and a stream that moves nothing is abandoned much sooner (digest_stream.ts).
 
 import { timeoutError } from "../s3/request.ts";
 
-/** A copy that moves less than this is stalled, whatever was seen before. */
+/** A transfer slower than this is stalled, whatever was seen before. */
 const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
 
 /** For the answers at both ends, whatever the length. */
 const BASE_LIMIT_MS = 60_000;
 
-/** Below the 15 minutes that the platform keeps a pending call alive. */
+/** Below the 15 minutes for which the platform keeps a pending call alive. */
 const MAX_LIMIT_MS = 12 * 60_000;
 
-/** No part that was once answered within seconds is given up before this. */
+/** No part is given up before this, even if others took only seconds. */
 const LEAST_LIMIT_MS = 30_000;
 
 const SLACK = 4;
 
-/** Streams that show their bytes: no byte for so long is a stall. */
+/** Where bytes are seen: no byte for this long is a stall. */
 export const IDLE_LIMIT_MS = 30_000;
 
-/** A store that has all bytes of a part answers within this. */
+/** A store that has received all bytes of a part answers within this. */
 export const ANSWER_LIMIT_MS = 60_000;
 
-/** The time for this many bytes where nothing is known of how fast the stores are. */
+/** The time for this many bytes while nothing is known about the speed of the stores. */
 export function transferLimitMs(sizeBytes: number): number {
   return Math.ceil(Math.min(MAX_LIMIT_MS, BASE_LIMIT_MS + (sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000));
 }
@@ -45,7 +45,7 @@ export function partLimitMs(length: number, slowestMsPerMib: number | null, fail
 
 const CHECK_EVERY_MS = 1_000;
 
-/** Made once: an abort without a reason makes an exception with its stack. */
+/** Made once: an abort without a reason creates an exception with its stack. */
 const OVER = new DOMException("the step has ended", "AbortError");
 
 interface Step {
@@ -55,12 +55,12 @@ interface Step {
 }
 
 /**
- * The time limits of steps that follow one another in one call, and its cancelling, with one timer and one
- * listener for all of them: a small object takes about a millisecond of CPU, of which a timer and a combined
- * signal of its own would be a tenth.
+ * The time limits of the successive steps of one call, and its cancellation, with one timer and one listener
+ * for all of them. A small object takes about a millisecond of CPU, of which a timer and a combined signal of
+ * its own would be a tenth.
  *
- * Invariant: the signal of a step fires when its time is over, when the call is cancelled, and at its end, so
- * that a body that was not read to its end holds no connection. There is one step at a time.
+ * Invariant: the signal of a step fires when its time is over, when the call is cancelled, and when the step
+ * ends. So a body that was not read to its end keeps no connection open. There is one step at a time.
  */
 export class Watchdog {
   readonly #cancelled: AbortSignal;
@@ -86,7 +86,9 @@ export class Watchdog {
     }
   }
 
-  /** After the last step. A timer that went on would keep its event, and be billed for it. */
+  /**
+   * Call this after the last step. A timer left running would keep its event alive, and the event is billed.
+   */
   stop(): void {
     clearInterval(this.#timer);
     this.#cancelled.removeEventListener("abort", this.#cancel);

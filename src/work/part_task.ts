@@ -1,5 +1,5 @@
-// What passes between coordinator, lane and part copier: plain data, so that it survives RPC and a deploy
-// that lets two versions meet. Callees return results and never call back.
+// What passes between coordinator, lane and part copier: plain data, so that it survives RPC and a deployment
+// in which two versions meet. Callees return results and never call back.
 
 import type { Digest } from "../object/proof.ts";
 import type { Failure } from "../s3/failure.ts";
@@ -8,12 +8,12 @@ import type { StoreFacts } from "../store/facts.ts";
 import type { Pace } from "../throttle/sender.ts";
 import type { Claim, Grant } from "./claim.ts";
 
-/** Everything that one part copy needs but the credentials, which each Worker reads from its own env. */
+/** Everything that one part copy needs, except the credentials, which each Worker reads from its own env. */
 export interface PartTask {
   readonly copyId: string;
   readonly lane: number;
   readonly partNumber: number;
-  /** From 1; a report of an older attempt is recognised by it. */
+  /** From 1; it identifies the report of an older attempt. */
   readonly attempt: number;
   readonly source: ObjectRef;
   readonly destination: ObjectRef;
@@ -29,11 +29,11 @@ export interface PartTask {
   readonly limitMs: number;
   readonly digests: readonly Digest[];
   /**
-   * The destination has the part, under this ETag, from an attempt whose digests were lost: only they are
-   * wanted.
+   * The destination has the part, under this ETag, from an attempt whose digests were lost: only the digests
+   * are wanted.
    */
   readonly heldEtag: string | null;
-  /** What checks have seen of its buckets, as the copy took it up. */
+  /** What checks had found out about its buckets when the copy was admitted. */
   readonly known?: readonly StoreFacts[];
   /** When its requests may go out, at stores whose requests per second are capped; null: at once. */
   readonly pace: { readonly source: Pace | null; readonly destination: Pace | null };
@@ -52,7 +52,7 @@ export type PartResult =
   | {
       readonly ok: true;
       readonly etag: string;
-      /** The store says that it encrypted the bytes with a key, so the ETag is no MD5 of them. */
+      /** The store says that it encrypted the bytes with a key, so the ETag is not their MD5. */
       readonly encryptedWithKey: boolean;
       readonly digests: PartDigests;
       readonly durationMs: number;
