@@ -19,7 +19,7 @@ import { authorize } from "./front/auth.ts";
 import { meshOf } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
-import { openApi } from "./front/openapi.ts";
+import { openApi, usage } from "./front/openapi.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { createWork } from "./front/start.ts";
 import { storeRoutes } from "./front/store_routes.ts";
@@ -57,7 +57,9 @@ app.use(async (call, next) => {
 
 app.get("/", async (call) => {
   const isBrowser = /\btext\/html\b/.test(call.req.header("accept") ?? "");
-  return isBrowser ? await dashboardResponse() : new Response(USAGE, { headers: { vary: "accept" } });
+  return isBrowser
+    ? await dashboardResponse()
+    : new Response(usage(routeNames()), { headers: { vary: "accept" } });
 });
 
 app.get("/healthz", () => new Response("ok\n"));
@@ -125,29 +127,3 @@ function routeNames(): string[] {
   const routes = app.routes.filter(({ method }) => method !== "ALL");
   return routes.map(({ method, path }) => `${method} ${path}`);
 }
-
-const USAGE = `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.
-
-  POST   /copies                  start: -d source=store:bucket/key -d destination=store:bucket/key
-  GET    /copies?phase=&limit=&cursor=
-  GET    /copies?orphans          copies that may have left an upload behind; aborting it is retried for a week
-  GET    /copies/{id}?wait=30     status; with wait, answers when the copy ends or needs you, or after that many seconds
-  GET    /copies/{id}/progress    curl -N: a live bar until the end
-  GET    /copies/{id}/events      Server-Sent Events; with ?parts, each part too
-  GET    /copies/{id}/parts       the part table
-  POST   /copies/{id}/cancel      also pause, resume
-  POST   /syncs                   start: -d source=store:bucket/prefix -d destination=store:bucket/prefix
-  GET    /syncs?phase=&limit=&cursor=
-  GET    /syncs/{id}?wait=30      status, as of a copy
-  GET    /syncs/{id}/progress     also events, as of a copy
-  GET    /syncs/{id}/report       NDJSON, a line per key
-  POST   /syncs/{id}/cancel       also pause, resume, retry (the failed keys alone)
-  PUT    /schedules/{name}        -d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'
-  GET    /schedules               also /schedules/{name}; DELETE /schedules/{name}; POST /schedules/{name}/run
-  POST   /probe                   -d store=… -d bucket=…: measures what this account lets pass; also /probe/cancel
-  GET    /probe?wait=300          what was measured; with -H "Accept: text/plain" as a table
-  GET    /stores                  the configured stores and what checks of them have seen
-  POST   /stores/{name}/check     -d bucket=…: does it work, what can it do; with -H "Accept: text/plain" as a table
-  DELETE /stores/{name}/check     forgets what was seen; ?bucket= for one bucket
-  GET    /healthz                 liveness, without a token
-`;

@@ -13,7 +13,7 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
     const [method = "", path = ""] = route.split(" ");
-    const operations = (paths[path.replaceAll(/:(\w+)/g, "{$1}")] ??= {});
+    const operations = (paths[inBraces(path)] ??= {});
     operations[method.toLowerCase()] = describe(route, method, path);
   }
   return {
@@ -32,6 +32,27 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
       schemas: { ...schemasOf(REQUESTS, "input"), ...schemasOf(answers, "output") },
     },
   };
+}
+
+/** The same in a few lines for a terminal. */
+export function usage(routes: readonly string[]): string {
+  const rows = routes.map((route) => {
+    const [method = "", path = ""] = route.split(" ");
+    const { summary = "", parameters = [], example } = OPERATIONS[route] ?? {};
+    const fields = parameters.filter((parameter) => parameter.in === "query").map(({ name }) => `${name}=`);
+    const query = fields.length === 0 ? "" : `?${fields.join("&")}`;
+    return { call: `${method.padEnd(6)} ${inBraces(path)}${query}`, summary, example };
+  });
+  const width = Math.max(...rows.map(({ call }) => call.length));
+  const lines = rows.flatMap(({ call, summary, example }) => [
+    `  ${call.padEnd(width)}  ${summary}`,
+    ...(example === undefined ? [] : [`  ${" ".repeat(width)}  ${example}`]),
+  ]);
+  return `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.\n\n${lines.join("\n")}\n`;
+}
+
+function inBraces(path: string): string {
+  return path.replaceAll(/:(\w+)/g, "{$1}");
 }
 
 function describe(route: string, method: string, path: string): Record<string, unknown> {

@@ -27,6 +27,8 @@ export interface Answer {
 
 interface Operation {
   readonly summary: string;
+  /** What curl sends. */
+  readonly example?: string;
   readonly tag: "Copies" | "Syncs" | "Schedules" | "Mesh";
   readonly open?: true;
   readonly parameters?: readonly Parameter[];
@@ -148,7 +150,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: text("ok", "text/plain") },
   },
   "GET /openapi.json": {
-    summary: "This document",
+    summary: "This API as OpenAPI 3.1",
     tag: "Mesh",
     open: true,
     answers: { 200: json("OpenAPI 3.1") },
@@ -167,6 +169,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /stores/:name/check": {
     summary:
       "Asks a store whether it works and what it can do; writes under a prefix of its own and cleans up. Later work uses the result",
+    example: "-d bucket=…",
     tag: "Mesh",
     body: "CheckRequest",
     answers: { 200: json("What was seen; as a table for Accept: text/plain", "Check") },
@@ -185,6 +188,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "POST /probe": {
     summary: "Starts measuring what this account allows: bodies, streams, lanes; takes minutes",
+    example: "-d store=… -d bucket=…",
     tag: "Mesh",
     body: "ProbeRequest",
     answers: { 202: json("It runs; as a table for Accept: text/plain", "Probe") },
@@ -210,6 +214,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "POST /copies": {
     summary: "Starts a copy of one object",
+    example: "-d source=store:bucket/key -d destination=store:bucket/key",
     tag: "Copies",
     parameters: [IDEMPOTENCY_KEY],
     body: "CopyRequest",
@@ -268,6 +273,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /copies/:id/cancel": copyVerb("Ends it and aborts the upload"),
   "POST /syncs": {
     summary: "Starts a sync of a prefix",
+    example: "-d source=store:bucket/prefix -d destination=store:bucket/prefix",
     tag: "Syncs",
     parameters: [IDEMPOTENCY_KEY],
     body: "SyncRequest",
@@ -336,6 +342,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "PUT /schedules/:name": {
     summary: "Creates or replaces a schedule",
+    example: `-d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'`,
     tag: "Schedules",
     body: "ScheduleRequest",
     answers: { 200: json("Replaced", "Schedule"), 201: json("Created", "Schedule") },

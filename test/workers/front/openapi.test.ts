@@ -53,6 +53,18 @@ test("it has every route that the app has, each with a summary, its parameters a
   }
 });
 
+test("GET / lists for curl every call with its summary, in the words of /openapi.json", async () => {
+  const { text } = await mesh.call("GET", "/", { headers: { authorization: "" } });
+  const lines = text.split("\n");
+  for (const { path, method, operation } of described) {
+    const call = `  ${method.toUpperCase().padEnd(6)} ${path}`;
+    const line = lines.find(
+      (candidate) => candidate.startsWith(call) && /^[ ?]/.test(candidate.slice(call.length)),
+    );
+    expect(line, call).toContain(operation.summary);
+  }
+});
+
 test("it describes no route that the app has not", () => {
   const routes = described.map(
     ({ path, method }) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`,
