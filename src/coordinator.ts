@@ -123,6 +123,7 @@ export class Coordinator extends DurableObject<Env> {
     return copyStatus({
       ...copy,
       totals: this.#record.parts.totals(),
+      attempts: this.#record.parts.attempts(),
       recentBytes: this.#record.parts.bytesSince(now - RATE_WINDOW_MS),
       warnings: this.#record.warnings(),
       debts: this.#record.debts.all(),
@@ -378,12 +379,12 @@ export class Coordinator extends DurableObject<Env> {
 
   #counters(): WorkCounters {
     const { parts, tally, lanes } = this.#record;
-    const { doneBytes, done, attempts, inFlight } = parts.totals();
+    const { doneBytes, done, inFlight } = parts.totals();
     return {
       kind: "copy",
       bytes: doneBytes,
       parts: done,
-      partAttempts: attempts,
+      partAttempts: parts.attempts(),
       failures: tally.all(),
       partsInFlight: inFlight,
       lanes: lanes.live().length,

@@ -16,6 +16,8 @@ export interface StatusInput {
   readonly spec: CopySpec;
   readonly job: Job;
   readonly totals: PartTotals;
+  /** How often any part was sent. */
+  readonly attempts: number;
   /** Bytes finished in the last RATE_WINDOW_MS. */
   readonly recentBytes: number;
   readonly createdAtMs: number;
@@ -68,7 +70,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     concurrency,
     location: input.location,
     ...(work.phase === "uploading" ? { pace: input.pace } : {}),
-    attempts: totals.attempts,
+    attempts: input.attempts,
     via: objectOf(job)?.via ?? null,
     ...resultOf(job),
     warnings: input.warnings,

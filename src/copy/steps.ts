@@ -468,7 +468,7 @@ export class Steps {
    */
   #etagOfOnlyAttempt(): string | null {
     const { parts } = this.#record;
-    return parts.totals().attempts === 1 ? (parts.finished()[0]?.etag ?? null) : null;
+    return parts.attempts() === 1 ? (parts.finished()[0]?.etag ?? null) : null;
   }
 
   #failed(failure: Failure): void {

@@ -20,6 +20,7 @@ import { PartMap, measure } from "./map.js";
 
 /** @typedef {import("./calls.ts").CopyStatus} CopyStatus */
 /** @typedef {import("./calls.ts").TimelineEntry} TimelineEntry */
+/** @typedef {Pick<CopyStatus, "failure" | "warnings" | "orphans">} Troubles */
 /** @typedef {import("../http/vocabulary.ts").PartsMessage} PartsMessage */
 
 /** @type {readonly string[]} */
@@ -136,18 +137,8 @@ export async function followWork({ path, query, read, readMore }, page, signal) 
 function copyPage(path) {
   const head = workHead(path);
   const bar = h("progress", { "aria-label": "Bytes copied" });
-  const facts = terms([
-    "Copied",
-    "Rate",
-    "Time left",
-    "Parts",
-    "Failed attempts",
-    "Lanes",
-    "Pace",
-    "Proof",
-    "ETag",
-  ]);
-  const places = terms(["Source", "Destination", "Requested", "Started", "Ended"]);
+  const facts = copyFacts();
+  const details = copyDetails();
   const map = new PartMap();
   const chart = new RateChart();
   let total = 0;
@@ -159,7 +150,7 @@ function copyPage(path) {
         "div",
         { class: "panels" },
         h("section", { class: "panel" }, h("h2", {}, "Progress"), bar, facts.node),
-        h("section", { class: "panel" }, h("h2", {}, "Details"), places.node),
+        h("section", { class: "panel" }, h("h2", {}, "Details"), details.node),
         map.node,
         chart.node,
         head.timelineNode,
@@ -167,8 +158,8 @@ function copyPage(path) {
     ],
     /** @param {import("./calls.ts").Untimed<CopyStatus>} status */
     status(status) {
-      const { phase, source, destination, bytes, parts, rate } = status;
-      head.show(status, `${source.key.split("/").at(-1)}`);
+      const { phase, bytes, parts, rate } = status;
+      head.show(status, `${status.source.key.split("/").at(-1)}`);
       head.buttons(buttonsFor(status, path, head.acted));
       const isEnded = ENDED.includes(phase);
       if (bytes.total === null && !isEnded) bar.removeAttribute("value");
@@ -176,26 +167,8 @@ function copyPage(path) {
         bar.max = Math.max(1, bytes.total ?? 1);
         bar.value = bytes.total === 0 && phase === "completed" ? 1 : bytes.done;
       }
-      facts.set(
-        "Copied",
-        `${formatBytes(bytes.done)} of ${bytes.total === null ? "unknown size" : formatBytes(bytes.total)}`,
-      );
-      facts.set("Rate", rate.bytesPerSecond === null ? "" : `${formatBytes(rate.bytesPerSecond)}/s`);
-      facts.set("Time left", isEnded || rate.etaSeconds === null ? "" : formatSeconds(rate.etaSeconds));
-      facts.set("Pace", paceWords(status.pace));
-      facts.set(
-        "Parts",
-        parts.total === null ? "" : `${parts.done} of ${parts.total} done, ${parts.inFlight} in flight`,
-      );
-      facts.set("Failed attempts", String(parts.failedAttempts));
-      facts.set("Lanes", `${status.lanes}, up to ${status.concurrency} parts at once`);
-      facts.set("Proof", status.proof ?? (status.skipped === true ? "none: it was skipped" : ""));
-      facts.set("ETag", status.etag ?? "");
-      places.set("Source", formatObject(source));
-      places.set("Destination", formatObject(destination));
-      places.set("Requested", formatTime(status.createdAt));
-      places.set("Started", formatTime(status.startedAt));
-      places.set("Ended", formatTime(status.endedAt));
+      facts.show(status);
+      details.show(status);
       map.setFailed(phase === "failed" || phase === "blocked");
       if (!isEnded) chart.add(rate.bytesPerSecond);
       else if (!isQuiet) announce(`The copy ${endWords(phase)}`);
@@ -213,6 +186,46 @@ function copyPage(path) {
     close: () => {
       map.close();
       chart.close();
+    },
+  };
+}
+
+/** How far the copy is, and what it comes to. */
+function copyFacts() {
+  const names = ["Copied", "Rate", "Time left", "Parts", "Failed attempts", "Lanes", "Pace", "Proof", "ETag"];
+  const { node, set } = terms(names);
+  return {
+    node,
+    /** @param {import("./calls.ts").Untimed<CopyStatus>} status */
+    show({ phase, bytes, parts, rate, lanes, concurrency, pace, proof, skipped, etag }) {
+      const isEnded = ENDED.includes(phase);
+      const size = bytes.total === null ? "unknown size" : formatBytes(bytes.total);
+      set("Copied", `${formatBytes(bytes.done)} of ${size}`);
+      set("Rate", rate.bytesPerSecond === null ? "" : `${formatBytes(rate.bytesPerSecond)}/s`);
+      set("Time left", isEnded || rate.etaSeconds === null ? "" : formatSeconds(rate.etaSeconds));
+      set("Pace", paceWords(pace));
+      const ofParts = `${parts.done} of ${parts.total} done, ${parts.inFlight} in flight`;
+      set("Parts", parts.total === null ? "" : ofParts);
+      set("Failed attempts", String(parts.failedAttempts));
+      set("Lanes", `${lanes}, up to ${concurrency} parts at once`);
+      set("Proof", proof ?? (skipped === true ? "none: it was skipped" : ""));
+      set("ETag", etag ?? "");
+    },
+  };
+}
+
+/** What the copy was asked for, and when. */
+function copyDetails() {
+  const { node, set } = terms(["Source", "Destination", "Requested", "Started", "Ended"]);
+  return {
+    node,
+    /** @param {import("./calls.ts").Untimed<CopyStatus>} status */
+    show({ source, destination, createdAt, startedAt, endedAt }) {
+      set("Source", formatObject(source));
+      set("Destination", formatObject(destination));
+      set("Requested", formatTime(createdAt));
+      set("Started", formatTime(startedAt));
+      set("Ended", formatTime(endedAt));
     },
   };
 }
@@ -246,18 +259,15 @@ export function workHead(path) {
   const phase = h("span");
   const state = h("span", { class: "quiet" });
   const actions = h("div", { class: "actions" });
-  const failure = h("div", { class: "failure", hidden: true });
-  const warnings = h("ul", { hidden: true, "aria-label": "Warnings" });
-  const list = h("ol", { class: "timeline", tabindex: "0", "aria-label": "Timeline" });
-  /** @type {Set<string>} */
-  const known = new Set();
-  let shown = "";
+  const troubles = troublesPanel();
+  const timeline = timelinePanel();
   let shownButtons = "";
   /** @type {(() => void) | null} */
   let act = null;
   return {
-    nodes: [title, h("p", {}, phase, " ", state), actions, failure, warnings],
-    timelineNode: h("section", { class: "panel wide" }, h("h2", {}, "Timeline"), list),
+    nodes: [title, h("p", {}, phase, " ", state), actions, ...troubles.nodes],
+    timelineNode: timeline.node,
+    timeline: timeline.add,
     /** An action has changed the work, so what is shown is stale. */
     acted: () => act?.(),
     onAct: /** @param {() => void} then */ (then) => {
@@ -265,31 +275,13 @@ export function workHead(path) {
     },
     state: /** @param {string} text */ (text) => setText(state, text),
     /**
-     * @param {Pick<CopyStatus, "failure" | "warnings" | "orphans"> & { phase: string }} status
+     * @param {Troubles & { phase: string }} status
      * @param {string} name
      */
     show(status, name) {
-      const { failure: reason, warnings: texts, orphans = [] } = status;
       setText(title, name === "" ? path : name);
       setPhase(phase, status.phase);
-      const text = JSON.stringify([reason, texts, orphans]);
-      if (text === shown) return;
-      shown = text;
-      failure.hidden = reason === undefined && orphans.length === 0;
-      failure.replaceChildren();
-      if (reason !== undefined) failure.append(...failureNodes(reason));
-      for (const orphan of orphans) {
-        const id = orphan.uploadId === undefined ? "" : ` ${orphan.uploadId}`;
-        failure.append(
-          h(
-            "p",
-            {},
-            `May be left at the destination: ${orphan.kind.replaceAll("_", " ")}${id}. ${orphan.failure.message}`,
-          ),
-        );
-      }
-      warnings.hidden = texts.length === 0;
-      warnings.replaceChildren(...texts.map((warning) => h("li", {}, warning)));
+      troubles.show(status);
     },
     /** @param {{ name: string, make: () => HTMLElement }[]} buttons */
     buttons(buttons) {
@@ -300,8 +292,44 @@ export function workHead(path) {
       actions.replaceChildren(...buttons.map(({ make }) => make()));
       if (hadFocus) (actions.querySelector("button") ?? byId("main")).focus();
     },
+  };
+}
+
+/** Why it failed or waits, what it may have left behind, and its warnings. */
+function troublesPanel() {
+  const failure = h("div", { class: "failure", hidden: true });
+  const warnings = h("ul", { hidden: true, "aria-label": "Warnings" });
+  let shown = "";
+  return {
+    nodes: [failure, warnings],
+    /** @param {Troubles} status */
+    show({ failure: reason, warnings: texts, orphans = [] }) {
+      const text = JSON.stringify([reason, texts, orphans]);
+      if (text === shown) return;
+      shown = text;
+      failure.hidden = reason === undefined && orphans.length === 0;
+      failure.replaceChildren();
+      if (reason !== undefined) failure.append(...failureNodes(reason));
+      for (const orphan of orphans) {
+        const id = orphan.uploadId === undefined ? "" : ` ${orphan.uploadId}`;
+        const left = `May be left at the destination: ${orphan.kind.replaceAll("_", " ")}${id}.`;
+        failure.append(h("p", {}, `${left} ${orphan.failure.message}`));
+      }
+      warnings.hidden = texts.length === 0;
+      warnings.replaceChildren(...texts.map((warning) => h("li", {}, warning)));
+    },
+  };
+}
+
+/** What happened, the newest first; an entry that comes again is shown once. */
+function timelinePanel() {
+  const list = h("ol", { class: "timeline", tabindex: "0", "aria-label": "Timeline" });
+  /** @type {Set<string>} */
+  const known = new Set();
+  return {
+    node: h("section", { class: "panel wide" }, h("h2", {}, "Timeline"), list),
     /** @param {readonly TimelineEntry[]} entries */
-    timeline(entries) {
+    add(entries) {
       for (const { at, event, detail } of entries) {
         const key = `${at} ${event} ${detail ?? ""}`;
         if (known.has(key)) continue;

@@ -44,25 +44,9 @@ export async function showSync(main, signal, id) {
 function syncPage(path, signal) {
   const head = workHead(path);
   const bar = h("progress", { "aria-label": "Keys decided" });
-  const sums = terms(["Listed", "Copied", "Skipped", "Failed", "Under way", "Deleted", "Rate", "Pace"]);
-  const places = terms(["Source", "Destination", "Compare", "Report", "Requested", "Ended"]);
-  const failures = keyedTable(
-    "Failed keys",
-    [
-      { title: "Key", cell: ({ key }) => key },
-      { title: "Why", cell: ({ code, message }) => `${code}: ${message}` },
-      { title: "Attempts", cell: ({ attempts }) => String(attempts) },
-    ],
-    /** @param {SyncStatus["failures"][number]} failure */ (failure) => failure.key,
-  );
-  const more = h("p", { class: "quiet" });
-  const failed = h(
-    "section",
-    { class: "panel wide", hidden: true },
-    h("h2", {}, "Failed keys"),
-    more,
-    failures.node,
-  );
+  const sums = syncSums();
+  const details = syncDetails();
+  const failed = failedPanel(path);
   const plan = planPanel();
   let isQuiet = false;
   return {
@@ -72,30 +56,63 @@ function syncPage(path, signal) {
         "div",
         { class: "panels" },
         h("section", { class: "panel" }, h("h2", {}, "Progress"), bar, sums.node),
-        h("section", { class: "panel" }, h("h2", {}, "Details"), places.node),
+        h("section", { class: "panel" }, h("h2", {}, "Details"), details.node),
         plan.node,
-        failed,
+        failed.node,
         head.timelineNode,
       ),
     ],
     /** @param {import("./calls.ts").Untimed<SyncStatus>} status */
     status(status) {
-      const { phase, dryRun, objects, bytes, deletes, rate } = status;
+      const { phase, dryRun, objects } = status;
+      const isEnded = ENDED.includes(phase);
       head.show(status, `${dryRun ? "Dry run: " : ""}${status.source} → ${status.destination}`);
       head.buttons(buttonsFor(status, path, head.acted));
       bar.max = Math.max(1, objects.listed);
-      bar.value = objects.listed === 0 && ENDED.includes(phase) ? 1 : objects.listed - objects.underWay;
-      sums.set("Listed", `${objects.listed} keys, ${formatBytes(bytes.listed)}`);
-      sums.set(
+      bar.value = objects.listed === 0 && isEnded ? 1 : objects.listed - objects.underWay;
+      sums.show(status);
+      details.show(status);
+      failed.show(status);
+      if (isEnded && !isQuiet) {
+        announce(`The sync ${endWords(phase)}`);
+        if (dryRun) void plan.load(path, signal).catch((error) => signal.aborted || showError(error));
+      }
+      isQuiet = isEnded;
+    },
+    timeline: head.timeline,
+    parts: () => {},
+    state: head.state,
+    onAct: head.onAct,
+  };
+}
+
+/** What has become of the keys, or in a dry run what would become of them. */
+function syncSums() {
+  const { node, set } = terms([
+    "Listed",
+    "Copied",
+    "Skipped",
+    "Failed",
+    "Under way",
+    "Deleted",
+    "Rate",
+    "Pace",
+  ]);
+  return {
+    node,
+    /** @param {import("./calls.ts").Untimed<SyncStatus>} status */
+    show({ dryRun, objects, bytes, deletes, rate, skippedBy, pace }) {
+      set("Listed", `${objects.listed} keys, ${formatBytes(bytes.listed)}`);
+      set(
         "Copied",
         dryRun
           ? `would copy ${objects.wouldCopy} keys, ${formatBytes(bytes.wouldCopy)}`
           : `${objects.copied} keys, ${formatBytes(bytes.copied)}`,
       );
-      sums.set("Skipped", `${objects.skipped}${reasons(status.skippedBy)}`);
-      sums.set("Failed", String(objects.failed + deletes.failed));
-      sums.set("Under way", String(objects.underWay));
-      sums.set(
+      set("Skipped", `${objects.skipped}${reasons(skippedBy)}`);
+      set("Failed", String(objects.failed + deletes.failed));
+      set("Under way", String(objects.underWay));
+      set(
         "Deleted",
         dryRun
           ? deletes.refused
@@ -103,38 +120,69 @@ function syncPage(path, signal) {
             : `would delete ${deletes.wouldDelete} of ${deletes.destinationObjects} keys`
           : `${deletes.deleted}${deletes.refused ? "; deleting was refused, a warning says why" : ""}`,
       );
-      sums.set(
+      set(
         "Rate",
         dryRun || rate.objectsPerSecond === null
           ? ""
           : `${rate.objectsPerSecond} keys/s, ${formatBytes(rate.bytesPerSecond)}/s`,
       );
-      const perSecond = status.pace?.requestsPerSecond ?? null;
+      const perSecond = pace?.requestsPerSecond ?? null;
       const requests = perSecond === null ? "" : `, ${perSecond} requests/s`;
-      sums.set("Pace", `${paceWords(status.pace)}${requests}`);
-      places.set("Source", status.source);
-      places.set("Destination", status.destination);
-      places.set("Compare", status.options.compare);
-      places.set("Report", status.report.storedAt);
-      places.set("Requested", formatTime(status.createdAt));
-      places.set("Ended", formatTime(status.endedAt));
-      failed.hidden = status.failures.length === 0;
-      failures.show(status.failures);
-      const failedKeys = objects.failed + deletes.failed;
-      more.textContent =
-        status.failures.length < failedKeys
-          ? `${status.failures.length} of ${failedKeys}; GET ${path}/report has all.`
-          : "";
-      if (ENDED.includes(phase) && !isQuiet) {
-        announce(`The sync ${endWords(phase)}`);
-        if (dryRun) void plan.load(path, signal).catch((error) => signal.aborted || showError(error));
-      }
-      isQuiet = ENDED.includes(phase);
+      set("Pace", `${paceWords(pace)}${requests}`);
     },
-    timeline: head.timeline,
-    parts: () => {},
-    state: head.state,
-    onAct: head.onAct,
+  };
+}
+
+/** What the sync was asked for, and when. */
+function syncDetails() {
+  const { node, set } = terms(["Source", "Destination", "Compare", "Report", "Requested", "Ended"]);
+  return {
+    node,
+    /** @param {import("./calls.ts").Untimed<SyncStatus>} status */
+    show({ source, destination, options, report, createdAt, endedAt }) {
+      set("Source", source);
+      set("Destination", destination);
+      set("Compare", options.compare);
+      set("Report", report.storedAt);
+      set("Requested", formatTime(createdAt));
+      set("Ended", formatTime(endedAt));
+    },
+  };
+}
+
+/**
+ * Keys that failed, the first of them where there are many.
+ *
+ * @param {string} path of the sync
+ */
+function failedPanel(path) {
+  const table = keyedTable(
+    "Failed keys",
+    [
+      { title: "Key", cell: ({ key }) => key },
+      { title: "Why", cell: ({ code, message }) => `${code}: ${message}` },
+      { title: "Attempts", cell: ({ attempts }) => String(attempts) },
+    ],
+    /** @param {SyncStatus["failures"][number]} failure */ (failure) => failure.key,
+  );
+  const more = h("p", { class: "quiet" });
+  const node = h(
+    "section",
+    { class: "panel wide", hidden: true },
+    h("h2", {}, "Failed keys"),
+    more,
+    table.node,
+  );
+  return {
+    node,
+    /** @param {import("./calls.ts").Untimed<SyncStatus>} status */
+    show({ failures, objects, deletes }) {
+      node.hidden = failures.length === 0;
+      table.show(failures);
+      const all = objects.failed + deletes.failed;
+      more.textContent =
+        failures.length < all ? `${failures.length} of ${all}; GET ${path}/report has all.` : "";
+    },
   };
 }
 

@@ -75,22 +75,32 @@ class StoreCheck {
   async run(writes: boolean): Promise<CheckResult> {
     const findings = this.#findings;
     const questions = this.#questions;
+    // 1. Does anything answer, are the credentials valid, is it the right region, what time is it there?
     const reached = await this.#reach();
+    // 2. Does it list? Step 1 is repeated where only the list has found out the region or the clock.
     const listed = reached && (await this.#list());
-    // Ask again if the list has revealed the region or the clock.
     if (listed && this.#findings.outcomeOf("bucket") === null) await this.#reach();
     if (reached && writes) {
+      // 3. What a check that died has left goes first.
       await this.#takeAway(CHECK_PREFIX, (key) => this.#isLeftover(key));
+      // 4. Can it be written to and read? Without that nothing more can be asked.
       if (await questions.putAndRead()) {
+        // 5. Does it honour conditions?
         await questions.conditions();
+        // 6. Which attributes does it keep?
         await questions.attributes();
+        // 7. Which checksums does it report?
         await questions.checksums();
+        // 8. Does it copy an object itself?
         await questions.copyInside();
+        // 9. Does a multipart upload work, with everything that a copy may ask of one?
         await questions.multipart();
       }
     } else if (listed) {
+      // 4. A source that must not be written to: what there is is read.
       await questions.readOnly();
     }
+    // 10. Everything away again.
     const leftovers = reached && writes ? await this.#cleanUp() : [];
     const needed = [...NEEDED].filter((check) => writes || !["put", "multipart"].includes(check));
     return {
@@ -103,7 +113,6 @@ class StoreCheck {
     };
   }
 
-  // 1. Does anything answer, are the credentials valid, is it the right region, what time is it there?
   async #reach(): Promise<boolean> {
     const { name, region } = this.#s3.store;
     try {
@@ -154,7 +163,7 @@ class StoreCheck {
     }
   }
 
-  // 9. Delete everything, then look whether anything is left.
+  /** Deletes everything. @returns the keys that are left */
   async #cleanUp(): Promise<string[]> {
     for (const { key, uploadId } of this.#questions.uploads) {
       await this.#findings.attempt("abort", async () => {

@@ -33,6 +33,11 @@ const CALL_LIMIT_MS = 60_000;
 
 const FIRST_PART_BYTES = 5 * 2 ** 20;
 
+interface UploadedParts {
+  readonly uploadId: string;
+  readonly parts: readonly { readonly partNumber: number; readonly etag: string }[];
+}
+
 export class Questions {
   readonly #s3: S3;
   readonly #bucket: string;
@@ -50,7 +55,7 @@ export class Questions {
     this.#findings = findings;
   }
 
-  // 2. A source that must not be written to: read an object that exists.
+  /** A source that must not be written to: read an object that exists. */
   async readOnly(): Promise<void> {
     const page = await listObjectsV2(this.#s3, this.#bucket, { prefix: "", maxKeys: 100 });
     const object = page.objects.find(({ sizeBytes }) => sizeBytes > 1);
@@ -63,7 +68,7 @@ export class Questions {
     await this.#checksumMode(object.key, "HEAD accepts the request but reports none for this object");
   }
 
-  // 3. A key with every character that signing gets wrong, and one whose path a URL parser would change.
+  /** A key with every character that signing gets wrong, and one whose path a URL parser would change. */
   async putAndRead(): Promise<boolean> {
     const key = `${this.#prefix}é +~*'()!&=@:/a..b`;
     const body = new TextEncoder().encode("0123456789");
@@ -176,7 +181,7 @@ export class Questions {
     });
   }
 
-  // 4. Conditions. A 412 means that the condition is honoured; a success is the dangerous answer.
+  /** A 412 means that the condition is honoured; a success is the dangerous answer. */
   async conditions(): Promise<void> {
     await this.#findings.attempt(
       "if-none-match on PutObject",
@@ -207,7 +212,7 @@ export class Questions {
     });
   }
 
-  // 5. Attributes that not every store accepts: sent, then looked for.
+  /** Attributes that not every store accepts: sent, then looked for. */
   async attributes(): Promise<void> {
     await this.#findings.attempt("tags", async () => {
       const key = `${this.#prefix}tags`;
@@ -259,8 +264,7 @@ export class Questions {
     }
   }
 
-  // 6. The checksums that HEAD reports of an upload without one. Whether it reports the same of a multipart
-  // upload is seen later.
+  /** The checksums that HEAD reports of an upload without one; those of an upload in parts: #complete(). */
   async checksums(): Promise<void> {
     this.#told = await this.#checksumMode(
       `${this.#prefix}once`,
@@ -291,7 +295,7 @@ export class Questions {
     return await send(this.#s3, "HeadObject", address, { method: "HEAD", headers });
   }
 
-  // 7. The store's own copy.
+  /** The store's own copy. */
   async copyInside(): Promise<void> {
     // Sent as a copy would send it: without tags a store refuses the whole copy if tags are mentioned.
     const s3 = { ...this.#s3, store: withFacts(this.#s3.store, this.#findings.facts) };
@@ -315,11 +319,26 @@ export class Questions {
     );
   }
 
-  // 8. A multipart upload, with every question that can be asked of one.
+  /** A multipart upload, with every question that can be asked of one. */
   async multipart(): Promise<void> {
     const address = { bucket: this.#bucket, key: `${this.#prefix}parts` };
     const bodies = [new Uint8Array(FIRST_PART_BYTES), new Uint8Array(1)];
     const md5s = await Promise.all(bodies.map(async (body) => await md5Hex(body)));
+    const upload = await this.#uploadInParts(address, bodies, md5s);
+    if (upload === null) return;
+    await this.#listings(address, upload.uploadId);
+    if (!(await this.#complete(address, upload, md5s))) return;
+    await this.#partSizes(address);
+    await this.#copyPartInside(address);
+    await this.#conditionalComplete(address.key);
+  }
+
+  /** @returns null when the store takes no upload in parts */
+  async #uploadInParts(
+    address: ObjectAddress,
+    bodies: readonly Uint8Array[],
+    md5s: readonly string[],
+  ): Promise<UploadedParts | null> {
     const parts: { partNumber: number; etag: string }[] = [];
     let uploadId = "";
     const works = await this.#findings.attempt("multipart", async () => {
@@ -343,7 +362,10 @@ export class Questions {
         `a part's ETag is ${this.#findings.facts.md5PartEtag ? "the MD5 of its bytes" : "the store's own"}`,
       ];
     });
-    if (!works) return;
+    return works ? { uploadId, parts } : null;
+  }
+
+  async #listings(address: ObjectAddress, uploadId: string): Promise<void> {
     await this.#findings.attempt("list parts", async () => {
       const listed = await listParts(this.#s3, address, uploadId);
       return listed.length === 2
@@ -356,7 +378,15 @@ export class Questions {
         ? ["yes", "by their key"]
         : ["no", "the upload is not listed"];
     });
-    const completed = await this.#findings.attempt("complete", async () => {
+  }
+
+  /** @returns whether there is an object now */
+  async #complete(
+    address: ObjectAddress,
+    { uploadId, parts }: UploadedParts,
+    md5s: readonly string[],
+  ): Promise<boolean> {
+    return await this.#findings.attempt("complete", async () => {
       await completeMultipartUpload(this.#s3, address, uploadId, { parts, onlyIfAbsent: false });
       const { facts } = this.#findings;
       const asks = facts.checksumMode === true;
@@ -370,13 +400,18 @@ export class Questions {
       const told = alsoInParts.length === 0 ? "" : `, and HEAD reports its ${alsoInParts.join(", ")}`;
       return ["yes", `the ETag is ${isByRule ? "made by S3's rule" : "the store's own"}${told}`];
     });
-    if (!completed) return;
+  }
+
+  async #partSizes(address: ObjectAddress): Promise<void> {
     await this.#findings.attempt("part sizes by HEAD", async () => {
       const { status, headers } = await headObject(this.#s3, address, { partNumber: 1 });
       return status === 206 && headers.get("content-length") === String(FIRST_PART_BYTES)
         ? ["yes", "the part boundaries of a source can be kept, and with them its ETag"]
         : ["ignored", "partNumber is ignored: part boundaries are guessed"];
     });
+  }
+
+  async #copyPartInside(address: ObjectAddress): Promise<void> {
     await this.#findings.attempt(
       "server-side part copy",
       async () => {
@@ -396,7 +431,6 @@ export class Questions {
       },
       "uploadPartCopy",
     );
-    await this.#conditionalComplete(address.key);
   }
 
   async #conditionalComplete(key: string): Promise<void> {

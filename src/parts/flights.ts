@@ -17,7 +17,7 @@ interface Flight {
 }
 
 /** A beaten attempt that has not ended this long after its cancellation has died with its lane. */
-export const BEATEN_PATIENCE_MS = 15_000;
+const BEATEN_PATIENCE_MS = 15_000;
 
 export class FlightTable {
   readonly #sql: SqlStorage;

@@ -16,7 +16,6 @@ export interface PartTotals {
   /** Their lane died. ListParts must show whether the store has them. */
   readonly lost: number;
   readonly doneBytes: number;
-  readonly attempts: number;
   readonly failedAttempts: number;
 }
 

@@ -55,7 +55,6 @@ export class PartTable {
   totals(): PartTotals {
     const { failed_attempts: failedAttempts } = this.#sql.exec("SELECT failed_attempts FROM totals").one();
     const done = this.#cache.done();
-    const attempts = () => this.#attempts();
     const open = this.#cache.all();
     const inFlight = open.filter(({ state, isRaced }) => state === "leased" && !isRaced).length;
     return {
@@ -63,11 +62,15 @@ export class PartTable {
       inFlight: inFlight + this.flights.count(),
       lost: open.filter(({ state }) => state === "lost").length,
       doneBytes: done.bytes,
-      get attempts() {
-        return attempts();
-      },
       failedAttempts: Number(failedAttempts),
     };
+  }
+
+  /** All attempts so far. They follow from the parts' attempt numbers, so no row is written to count them. */
+  attempts(): number {
+    const query =
+      "SELECT attempts + (SELECT coalesce(sum(attempt - attempt_base), 0) FROM parts) AS n FROM totals";
+    return Number(this.#sql.exec(query).one()["n"]);
   }
 
   /**
@@ -409,7 +412,7 @@ export class PartTable {
   /** The upload is gone, and a new plan begins. */
   clear(): void {
     // A late report of the old upload must not match an attempt of the new one.
-    this.#sql.exec("UPDATE totals SET attempts = ?", this.#attempts());
+    this.#sql.exec("UPDATE totals SET attempts = ?", this.attempts());
     this.#sql.exec(
       "UPDATE totals SET attempt_base = (SELECT coalesce(max(attempt), attempt_base) FROM parts)",
     );
@@ -424,13 +427,6 @@ export class PartTable {
       `state = 'pending', etag = NULL, held_etag = NULL, done_at_ms = NULL, not_before_ms = 0,
          resends = resends + 1`,
     );
-  }
-
-  /** All attempts so far. They follow from the parts' attempt numbers, so no row is written to count them. */
-  #attempts(): number {
-    const query =
-      "SELECT attempts + (SELECT coalesce(sum(attempt - attempt_base), 0) FROM parts) AS n FROM totals";
-    return Number(this.#sql.exec(query).one()["n"]);
   }
 
   #attemptBase(): number {

@@ -20,7 +20,7 @@ export function base64OfHex(hex: string): string {
   return btoa(String.fromCharCode(...bytesOfHex(hex)));
 }
 
-export function bytesOfHex(hex: string): Uint8Array {
+function bytesOfHex(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 

@@ -161,7 +161,7 @@ test("a dry run shows what would be copied and deleted, and is then done", async
   const form = page.locator("form").nth(1);
   await form.getByLabel("Source", { exact: true }).fill("east:photos/trip/");
   await form.getByLabel("Destination", { exact: true }).fill("west:backup/trip/");
-  await form.getByLabel("Delete what only").check();
+  await form.getByLabel("Delete keys that only").check();
   await form.getByRole("button", { name: "Start sync" }).click();
   await untilPhase(page, "completed");
   const plan = page.getByRole("region", { name: "What would be done" });

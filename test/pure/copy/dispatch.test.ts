@@ -1,7 +1,6 @@
 // Who copies which part: lanes that draw their work, and slow parts that are sent twice.
 import { beforeEach, describe, expect, test } from "vitest";
 import { Dispatch } from "../../../src/copy/dispatch.ts";
-import { BEATEN_PATIENCE_MS } from "../../../src/parts/flights.ts";
 import { nextStep } from "../../../src/copy/job.ts";
 import { MIB } from "../../../src/http/fields.ts";
 import type { PartRow } from "../../../src/parts/rows.ts";
@@ -165,9 +164,9 @@ describe("a part that takes far longer than the others", () => {
   test("waits no longer than fifteen seconds for a beaten attempt that does not end", () => {
     const again = race();
     claim(3, 5, [done(again)]);
-    record.parts.flights.forgetDead(now + BEATEN_PATIENCE_MS - 1);
+    record.parts.flights.forgetDead(now + 14_999);
     expect(record.parts.totals().inFlight).toBe(1);
-    record.parts.flights.forgetDead(now + BEATEN_PATIENCE_MS);
+    record.parts.flights.forgetDead(now + 15_000);
     expect(record.parts.totals().inFlight).toBe(0);
   });
 

@@ -2,7 +2,6 @@
 import { describe, expect, test } from "vitest";
 import { parseCopyRequest, resolveCopy } from "../../../src/copy/spec.ts";
 import { MAX_LANES, PARTS_PER_LANE, planLimits } from "../../../src/env.ts";
-import { formatObject, parseObjectText } from "../../../src/store/address.ts";
 import { MIB } from "../../../src/http/fields.ts";
 import { Problem } from "../../../src/http/problem.ts";
 
@@ -159,27 +158,6 @@ describe("parseCopyRequest()", () => {
     expect(parseCopyRequest({ ...REQUEST, tags: { [key]: "v".repeat(256) } }).tags).toEqual({
       [key]: "v".repeat(256),
     });
-  });
-});
-
-describe("parseObjectText()", () => {
-  test.each([
-    ["s:b/k", "s", "b", "k"],
-    ["s:b//k", "s", "b", "/k"],
-    ["s:b/a:b/c", "s", "b", "a:b/c"],
-    ["s:b/ a\n", "s", "b", " a\n"],
-    ["s:b/../x", "s", "b", "../x"],
-  ])("%j: everything after the first slash is the key", (text, store, bucket, key) => {
-    expect(parseObjectText(text)).toEqual({ store, bucket, key });
-    expect(formatObject({ store, bucket, key })).toBe(text);
-  });
-
-  test.each(["", "s", "s:", "s:b", "s:b/", ":b/k", "s:/k", "s/b:k", "s://b/k"])("%j is none", (text) => {
-    expect(parseObjectText(text)).toBeNull();
-  });
-
-  test("formatObject() names the version", () => {
-    expect(formatObject({ store: "s", bucket: "b", key: "k", versionId: "v" })).toBe("s:b/k (version v)");
   });
 });
 

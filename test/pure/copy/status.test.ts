@@ -15,7 +15,8 @@ function status(job: Job, changes: Partial<StatusInput> = {}): Record<string, un
     id: "id-1",
     spec: SPEC,
     job,
-    totals: { done: 2, inFlight: 1, lost: 0, doneBytes: 10 * MIB, attempts: 4, failedAttempts: 1 },
+    totals: { done: 2, inFlight: 1, lost: 0, doneBytes: 10 * MIB, failedAttempts: 1 },
+    attempts: 4,
     recentBytes: 10 * MIB,
     createdAtMs: START - 1000,
     startedAtMs: START,
@@ -147,7 +148,7 @@ describe("copyStatus()", () => {
     [
       "a copy without a finished part",
       WORKING.uploading,
-      { totals: { done: 0, inFlight: 1, lost: 0, doneBytes: 0, attempts: 1, failedAttempts: 0 } },
+      { totals: { done: 0, inFlight: 1, lost: 0, doneBytes: 0, failedAttempts: 0 }, attempts: 1 },
       null,
       null,
     ],

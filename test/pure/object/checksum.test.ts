@@ -1,9 +1,7 @@
-// CRCs of parts, combined, are the CRC of the whole; MD5s of parts make S3's multipart ETag.
-import { createHash } from "node:crypto";
+// CRCs of parts, combined, are the CRC of the whole.
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { combineCrcs } from "../../../src/object/checksum.ts";
-import { base64OfHex, bytesOfHex, bytesToHex, hexOfBase64, multipartEtag } from "../../../src/s3/digest.ts";
 import { type ChecksumAlgorithm, CHECKSUMS } from "../../../src/store/profiles.ts";
 import { seeded } from "../samples.ts";
 
@@ -25,7 +23,6 @@ const CRC: Readonly<Record<ChecksumAlgorithm, (bytes: Uint8Array) => string>> = 
 };
 const CHECK = { crc32: "cbf43926", crc32c: "e3069283", crc64nvme: "ae8b14860a799888" } as const;
 const OF_NOTHING = { crc32: "00000000", crc32c: "00000000", crc64nvme: "0000000000000000" } as const;
-const md5 = async (bytes: Uint8Array) => createHash("md5").update(bytes).digest("hex");
 const ascii = (text: string) => new TextEncoder().encode(text);
 
 function combine(algorithm: ChecksumAlgorithm, parts: readonly Uint8Array[]): string {
@@ -91,47 +88,4 @@ const equalParts = (count: number) =>
 test("combineCrcs() of 10,000 parts is that of its two halves", () => {
   const half = { crc: combineCrcs("crc64nvme", equalParts(5000)), length: 5000 * 2 ** 26 };
   expect(combineCrcs("crc64nvme", equalParts(10_000))).toBe(combineCrcs("crc64nvme", [half, half]));
-});
-
-describe("multipartEtag()", () => {
-  test("is the MD5 of the parts' raw MD5s, and their number", async () => {
-    const md5s = ["bce6bf66aeb76c7040fdd5f4eccb78e6", "8165449fc15bbf43d3b674595cbcc406"];
-    expect(await multipartEtag(md5s, md5)).toBe("f77dc0eecdebcd774a2a22cb393ad2ff-2");
-  });
-
-  test("counts also a single part", async () => {
-    const one = await md5(ascii("x"));
-    expect(await multipartEtag([one], md5)).toBe(`${await md5(bytesOfHex(one))}-1`);
-  });
-
-  test("takes 10,000 parts", async () => {
-    const etag = await multipartEtag(Array<string>(10_000).fill("bce6bf66aeb76c7040fdd5f4eccb78e6"), md5);
-    expect(etag).toMatch(/^[0-9a-f]{32}-10000$/);
-  });
-});
-
-describe("hex and base64", () => {
-  test.each([
-    ["NjowIA==", "363a3020"],
-    ["rosUhgp5mIg=", CHECK.crc64nvme],
-    ["AAAAAA==", "00000000"],
-    ["", ""],
-  ])("%j is %j", (base64, hex) => {
-    expect(hexOfBase64(base64)).toBe(hex);
-    expect(base64OfHex(hex)).toBe(base64);
-  });
-
-  test("crc32 of hello is what S3 shows for it", () => {
-    expect(base64OfHex(CRC.crc32(ascii("hello\n")))).toBe("NjowIA==");
-  });
-
-  test.each(["NjowIA==-5", "not base64!", "é"])("hexOfBase64(%j) is null", (text) => {
-    expect(hexOfBase64(text)).toBeNull();
-  });
-
-  test("bytes survive the way to hex and back", () => {
-    const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
-    expect(bytesOfHex(bytesToHex(bytes))).toEqual(bytes);
-    expect(hexOfBase64(base64OfHex(bytesToHex(bytes)))).toBe(bytesToHex(bytes));
-  });
 });

@@ -66,7 +66,8 @@ describe("a lease", () => {
     expect(numbers(lease(1, 2))).toEqual([1, 2]);
     expect(numbers(lease(2, 2))).toEqual([3]);
     expect(lease(3, 2)).toEqual([]);
-    expect(parts.totals()).toMatchObject({ inFlight: 3, lost: 0, attempts: 3 });
+    expect(parts.totals()).toMatchObject({ inFlight: 3, lost: 0 });
+    expect(parts.attempts()).toBe(3);
   });
 
   test("gives a part that has failed before a new one, under its next attempt, and not before its backoff", () => {
@@ -120,6 +121,7 @@ describe("what is known in memory of the open parts", () => {
     parts.loseLane(1);
     expect(new PartTable(sql).open()).toEqual(parts.open());
     expect(new PartTable(sql).totals()).toEqual(parts.totals());
+    expect(new PartTable(sql).attempts()).toBe(parts.attempts());
     expect(new PartTable(sql).slowestMsPerMib()).toBe(parts.slowestMsPerMib());
     expect(parts.open().map(({ partNumber, state }) => [partNumber, state])).toEqual([
       [2, "pending"],

@@ -1,6 +1,6 @@
-// Two spellings of one bucket have one identity, and two buckets have two.
+// Two spellings of one bucket have one identity, and two buckets have two; an object as one text.
 import { describe, expect, test } from "vitest";
-import { overlap, bucketIdentity } from "../../../src/store/address.ts";
+import { bucketIdentity, formatObject, overlap, parseObjectText } from "../../../src/store/address.ts";
 import { findStore } from "../../../src/store/stores.ts";
 
 function identityOf(endpoint: string, bucket = "data"): string {
@@ -49,4 +49,25 @@ test.each([
   ["a/", "ab/", false],
 ])("the prefixes %j and %j overlap: %j", (left, right, expected) => {
   expect(overlap(left, right)).toBe(expected);
+});
+
+describe("parseObjectText()", () => {
+  test.each([
+    ["s:b/k", "s", "b", "k"],
+    ["s:b//k", "s", "b", "/k"],
+    ["s:b/a:b/c", "s", "b", "a:b/c"],
+    ["s:b/ a\n", "s", "b", " a\n"],
+    ["s:b/../x", "s", "b", "../x"],
+  ])("%j: everything after the first slash is the key", (text, store, bucket, key) => {
+    expect(parseObjectText(text)).toEqual({ store, bucket, key });
+    expect(formatObject({ store, bucket, key })).toBe(text);
+  });
+
+  test.each(["", "s", "s:", "s:b", "s:b/", ":b/k", "s:/k", "s/b:k", "s://b/k"])("%j is none", (text) => {
+    expect(parseObjectText(text)).toBeNull();
+  });
+
+  test("formatObject() names the version", () => {
+    expect(formatObject({ store: "s", bucket: "b", key: "k", versionId: "v" })).toBe("s:b/k (version v)");
+  });
 });
