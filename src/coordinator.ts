@@ -1,18 +1,20 @@
 // Coordinator: a Durable Object, one per copy of one object. It holds the upload ID and the part ETag table,
 // decides what is done next, and is the status endpoint. No byte of the object passes through it.
 //
-// What it needs: the STORE_<NAME> secrets; the classes Lane and Registry beside it.
+// What it needs: the STORE_<NAME> secrets; the classes Lane and Registry.
 //
 // How a copy runs. create() stores the request and sets the alarm. Each alarm takes steps until there is
-// nothing to do but wait: copy/job.ts decides the step, it is done, copy/job.ts says what the answer changes,
-// one transaction saves it. While parts are under way the lanes call claim(): they report what is finished
-// and get new parts in the same call (copy/dispatch.ts). The steps that talk to stores are in copy/steps.ts,
-// what they change is kept by copy/record.ts.
+// nothing to do but wait: copy/job.ts decides the step, it is carried out, copy/job.ts says what the answer
+// changes, and one transaction saves it. While parts are under way the lanes call claim(): they report what
+// is finished and get new parts in the same call (copy/dispatch.ts). The steps that talk to stores are in
+// copy/steps.ts; copy/record.ts keeps what they change.
 //
-// Invariants: the next alarm is set before anything else is done; what a call depends on (the upload ID,
-// "Complete was sent") is on disk before the call; every step may run twice. Steps run in the alarm only, one
-// at a time. Nothing is held in memory that storage does not have, but for those who wait for an answer, who
-// ask again, and for what was learnt of the stores' pace and shares, which is learnt and asked for anew.
+// Invariants:
+// - The next alarm is set before anything else is done.
+// - What a call depends on (the upload ID, "Complete was sent") is on disk before the call.
+// - Every step may run twice. Steps run in the alarm only, one at a time.
+// - Memory holds only what can be lost: waiting requests (they retry), and what was learned about the stores'
+//   pace and the shares (it is learned again).
 
 import { DurableObject } from "cloudflare:workers";
 import { Dispatch, TAIL_MS } from "./copy/dispatch.ts";
@@ -39,14 +41,17 @@ import { type WorkCounters, newsFor, PUSH_MS } from "./view/news.ts";
 import { type CopyView, copyLine, copyResult } from "./view/progress.ts";
 import type { PartClaim, PartGrant } from "./work/part_task.ts";
 
-/** How often the coordinator looks after its lanes while they work. */
+/** How often the coordinator checks its lanes while they work. */
 const WATCH_MS = 10_000;
 
 const SETTLE_MS = 1_000;
 
 const REPORT_RETRY_MS = 5_000;
 
-/** A queued copy is told when its turn has come; it looks by itself in case that word was lost. */
+/**
+ * The registry tells a queued copy when it is next. The copy also asks at this interval, in case that call
+ * was lost.
+ */
 const QUEUE_RECHECK_MS = 30_000;
 
 export class Coordinator extends DurableObject<Env> {
@@ -63,10 +68,10 @@ export class Coordinator extends DurableObject<Env> {
     (failure) => this.#dispatch.refused(failure, Date.now()),
   );
   readonly #waiting = new Waiting();
-  // Parsed once: another configuration is another deployment, which begins with empty memory.
+  // Parsed once: another configuration is another deployment, which starts with empty memory.
   readonly #stores = new Map<string, Store | null>();
   readonly #audience = new Audience(this.#stage());
-  // In memory only: counters that are pushed once more are not counted twice.
+  // In memory only: counters that are pushed twice are not counted twice.
   #pushedMs = 0;
 
   /** Stores a new copy and starts it; a repeated call changes nothing. */
@@ -88,7 +93,7 @@ export class Coordinator extends DurableObject<Env> {
   // --- The status endpoint ----------------------------------------------------------------------
 
   /**
-   * `GET /copies/{id}`, `GET …/parts|events|progress`, `POST …/pause|resume|cancel`; the front has checked
+   * `GET /copies/{id}`, `GET …/parts|events|progress`, `POST …/pause|resume|cancel`. The front has checked
    * the token.
    */
   override async fetch(request: Request): Promise<Response> {
@@ -153,7 +158,7 @@ export class Coordinator extends DurableObject<Env> {
     return jsonResponse(partsPage(plan, this.#record.parts.page(after, limit), after, limit));
   }
 
-  /** The registry's word that the copy before this one at the same destination has ended. */
+  /** Called by the registry: the copy ahead of this one at the same destination has ended. */
   async recheckQueue(): Promise<void> {
     if (this.#record.find() === null) return;
     this.#record.applyEvent({ type: "recheckQueue" });
@@ -161,7 +166,8 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   /**
-   * An end is one when the registry knows it, too: whoever has waited for it may write the same object next.
+   * A copy counts as ended only when the registry knows it too: a client that waits for the end may copy to
+   * the same object next.
    */
   async #waitForEnd(waitSeconds: number): Promise<void> {
     const copy = this.#record.load();
@@ -176,10 +182,10 @@ export class Coordinator extends DurableObject<Env> {
     const now = Date.now();
     if (this.#record.find() === null) return { kind: "stop" };
     const { grant, alarmInMs } = this.#dispatch.claim(claim, { now, random: Math.random });
-    // Without a share nothing of a capped store can be granted; the alarm asks for one.
+    // Without a share, nothing can be granted at a capped store; the alarm asks for one.
     const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
-    // The last part is in, the last one in flight has settled, parts are lost, or the phase has changed: that
-    // need not wait for the watch.
+    // The last part is done, the last one in flight has settled, parts are lost, or the phase has changed:
+    // that must not wait for the watch.
     if (alarmInMs !== null || unshared)
       await this.ctx.storage.setAlarm(now + (unshared ? 0 : (alarmInMs ?? 0)));
     this.#audience.changed();
@@ -189,7 +195,7 @@ export class Coordinator extends DurableObject<Env> {
   // --- The alarm --------------------------------------------------------------------------------
 
   override async alarm(): Promise<void> {
-    // First of all: an alarm that has fired is used up, and a copy without one would sleep for ever.
+    // The next alarm first, and no rethrow below: mesh.ts says why.
     await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
     if (this.#record.find() === null) return this.ctx.storage.deleteAlarm();
     try {
@@ -197,8 +203,6 @@ export class Coordinator extends DurableObject<Env> {
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
       else await this.ctx.storage.setAlarm(nextAlarmMs);
     } catch (error) {
-      // Not a store's failure but ours or the platform's (an overloaded object, a depth limit): the alarm set
-      // above goes on from what is stored. The platform's own six retries are not used up that way.
       const detail = error instanceof Error ? error.message : String(error);
       const event = isPlatformLimit(error) ? "yielded" : "step_crashed";
       log("error", event, { copyId: this.#record.load().id, detail });
@@ -237,7 +241,8 @@ export class Coordinator extends DurableObject<Env> {
         default:
           await this.#steps.take(step);
       }
-      // Nothing is awaited between this look and the alarm's setting, so no report can slip in between.
+      // Nothing is awaited between this check and setting the alarm, so no report can arrive unnoticed in
+      // between.
       const after = this.#record.load().job;
       const next = nextStep(after, this.#record.counts(after), Date.now()).do;
       if (step.do === "tendLanes" && next === "tendLanes") return Date.now() + this.#watchMs();
@@ -249,14 +254,12 @@ export class Coordinator extends DurableObject<Env> {
     const { parts } = this.#record;
     if (parts.flights.beaten().length > 0) return SETTLE_MS;
     const plan = objectOf(this.#record.load().job)?.plan;
-    // Of the last parts one may be slow, and is then sent once more.
+    // One of the last parts may be slow, and is then sent a second time.
     if (plan !== undefined && parts.waiting(unitCount(plan)).count === 0) return TAIL_MS;
     return this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS;
   }
 
-  /**
-   * Asks for what the caps of the stores leave to this copy, and gives it back when nothing is left to do.
-   */
+  /** Asks for this copy's share of the stores' caps, and gives it back when nothing is left to do. */
   async #tendShares(): Promise<void> {
     if (!this.#shares.isNeeded) return;
     const { job, spec } = this.#record.load();
@@ -288,7 +291,7 @@ export class Coordinator extends DurableObject<Env> {
     return store;
   }
 
-  /** Lanes that are wanted and asleep are woken; parts of lanes that died are handed out again. */
+  /** Wakes lanes that are wanted and asleep, and frees the parts of lanes that have died. */
   async #tendLanes(job: Job): Promise<void> {
     const object = objectOf(job);
     if (object === null) return;
@@ -304,7 +307,7 @@ export class Coordinator extends DurableObject<Env> {
       const most = Math.min(spec.lanes, Math.ceil(spec.concurrency / PARTS_PER_LANE)) - awake.size;
       const wanted = Math.min(most, Math.ceil(parts.waiting(unitCount(object.plan)).count / PARTS_PER_LANE));
       const asleep: number[] = [];
-      // All parts are out, and one is slow: somebody must be awake to try it once more.
+      // All parts are handed out and one is slow: a lane must be awake to send it a second time.
       const slow =
         parts.waiting(unitCount(object.plan)).count === 0 &&
         this.#dispatch.slowParts(copy, 0, now).length > 0;
@@ -328,14 +331,14 @@ export class Coordinator extends DurableObject<Env> {
     }
   }
 
-  /** Nothing is aborted while a part is in flight: it would land afterwards and stay. */
+  /** Nothing is aborted while a part is in flight: the part would be stored afterwards and stay. */
   async #settleParts(): Promise<void> {
     const { id } = this.#record.load();
     this.#record.releaseSilent(Date.now());
     await Promise.all(this.#record.lanes.live().map((lane) => this.#lane(id, lane).stop()));
   }
 
-  /** Is it this copy's turn to write the destination? Copies to one object go one after the other. */
+  /** Is this copy next to write its destination? Copies to one object run one after the other. */
   async #checkQueue(): Promise<void> {
     const { id, job } = this.#record.load();
     const behind = await registryOf(this.ctx.exports).whoIsAhead(id);
@@ -352,7 +355,7 @@ export class Coordinator extends DurableObject<Env> {
     return newsOf(job.phase, this.#record.debts.count());
   }
 
-  /** Tells the registry of a new phase, and of what is owed. @returns whether it knows the present state */
+  /** Tells the registry about a new phase and about debts. @returns whether it knows the current state */
   async #report(): Promise<boolean> {
     const copy = this.#record.load();
     const { id, job, reported, endedAtMs } = copy;
@@ -369,7 +372,7 @@ export class Coordinator extends DurableObject<Env> {
         news: newsFor("copy", job.phase, this.#status()),
       });
     } catch (error) {
-      // The copy does not wait for its index; the next step or alarm tells again.
+      // The copy does not wait for the registry; the next step or alarm tells it again.
       log("error", "report_failed", { copyId: id, detail: String(error) });
       return false;
     }
@@ -401,7 +404,8 @@ export class Coordinator extends DurableObject<Env> {
 }
 
 /**
- * Will this copy do anything by itself? One that has ended, or waits for a person, is news to whoever waits.
+ * Will this copy do nothing more by itself? A client that waits is answered when the copy has ended or waits
+ * for a person.
  */
 function isAtRest(job: Job): boolean {
   return isEnded(job) || job.phase === "blocked";
@@ -413,7 +417,7 @@ function restOf(job: Job): ReturnType<Stage["state"]> {
   return job.phase === "paused" || job.phase === "queued" ? "waiting" : "working";
 }
 
-/** The first of some times; null stands for never. */
+/** The earliest of some times; null stands for never. */
 function earliest(...timesMs: readonly (number | null)[]): number | null {
   const known = timesMs.filter((ms) => ms !== null);
   return known.length === 0 ? null : Math.min(...known);

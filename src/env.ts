@@ -1,8 +1,9 @@
-// The Worker's environment and its variables. Stores are STORE_<NAME> secrets whose names are the operator's
-// choice, so the env is read by name at run time (here and in store/stores.ts) and typed as what it is:
+// The Worker's environment and its variables. Stores are STORE_<NAME> secrets, and the operator chooses the
+// names. So the env is read by name at run time (here and in store/stores.ts) and typed as what it is:
 // unknown values.
 //
-// Each variable is read by one function, which names the variable and what is allowed when its value is bad.
+// Each variable is read by one function. If its value is bad, the error names the variable and what is
+// allowed.
 
 import { MIB } from "./http/fields.ts";
 import { Problem } from "./http/problem.ts";
@@ -17,7 +18,7 @@ export const PARTS_PER_LANE = 5;
 
 export const MAX_LANES = 250;
 
-/** MAX_PART_MIB as bytes. @throws {Problem} 503 when the variable is no such number. */
+/** MAX_PART_MIB in bytes. @throws {Problem} 503 when the variable is not a number in that range */
 export function planLimits(env: Readonly<Record<string, unknown>>): { readonly maxPartBytes: number } {
   return { maxPartBytes: countVariable(env, "MAX_PART_MIB", 95, 5, 5 * 1024) * MIB };
 }
@@ -25,8 +26,9 @@ export function planLimits(env: Readonly<Record<string, unknown>>): { readonly m
 const DAY_MS = 24 * 3_600_000;
 
 /**
- * How long what has ended is kept. An Idempotency-Key is kept 7 days, and its copy no shorter. @throws
- * {Problem} 503
+ * How long ended jobs are kept. An Idempotency-Key is kept 7 days, and its copy at least as long.
+ *
+ * @throws {Problem} 503
  */
 export function retentionMs(env: Readonly<Record<string, unknown>>): number {
   return countVariable(env, "RETENTION_DAYS", 30, 7, 3650) * DAY_MS;

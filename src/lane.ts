@@ -1,17 +1,18 @@
 // Lane: a Durable Object that does nothing but run its alarm, and in it up to five part copies at a time.
 //
-// Why lanes. The platform lets one top-level event have six connections that wait for response headers,
-// shared with every Worker it calls, and an UploadPart waits for its headers during its whole upload
-// (https://developers.cloudflare.com/workers/platform/limits/, 2026-11). An alarm is a fresh top-level event,
-// so each lane brings five parts in flight and one connection to spare. A copy's parallelism is lanes × 5.
+// Why lanes. The platform lets one top-level event have six connections that wait for response headers. It
+// shares them with every Worker it calls, and an UploadPart waits for its headers during its whole upload
+// (https://developers.cloudflare.com/workers/platform/limits/, 2026-11). An alarm is a new top-level event,
+// so each lane adds five parts in flight and keeps one connection spare. A copy's parallelism is lanes × 5.
 //
-// Protocol: its owner, the coordinator of a copy, a sync or the probe, wakes a lane; its alarm claims work from the
-// owner (the same call reports finished work): parts, of which PartCopier copies each, or batches of small
-// objects, which ObjectCopier copies one by one, or measurements, which ProbeWorker makes. It ends when the owner says `rest` or `stop`. It claims
-// nothing new after ten minutes, since an alarm may run for fifteen, and goes on in the next alarm.
+// Protocol. The owner (the coordinator of a copy, a sync, or the probe) wakes a lane. The lane's alarm claims
+// work from the owner, and the same call reports finished work. The work is parts, which PartCopier copies
+// one each; batches of small objects, which ObjectCopier copies one by one; or measurements, which
+// ProbeWorker makes. The alarm ends when the owner says `rest` or `stop`. After ten minutes it claims nothing
+// new, since an alarm may run for fifteen; the next alarm goes on.
 //
 // Invariant: at most PARTS_PER_LANE parts or batches run at once, and so as many transfers. A lane keeps
-// nothing worth keeping: if it dies, its owner notices its silence and hands its work to another.
+// nothing that matters: if it dies, its owner notices its silence and hands its work to another.
 
 import { DurableObject } from "cloudflare:workers";
 import type { ProbeAttempt, ProbeReport, ProbeTask } from "./diagnose/probe_task.ts";
@@ -27,42 +28,42 @@ type Assignment = { readonly lane: number } & (
   { readonly copyId: string } | { readonly syncId: string } | { readonly probeId: string }
 );
 
-/** Whom a lane works for: what its work is called, how it is claimed, and who does it. */
+/** Whom a lane works for: how its tasks are named, how they are claimed, and what runs them. */
 interface Owner<Task, Report, Running> {
   nameOf(task: Task): string;
-  /** By what the owner knows a task that runs. */
+  /** What the owner recognises a running task by. */
   runningOf(task: Task): Running;
   claim(claim: Claim<Report, Running>): Promise<Grant<Task>>;
   run(task: Task, signal: AbortSignal): Promise<Report>;
-  /** Did the platform give this event no more? */
+  /** Did the platform refuse this event any more calls? */
   isSpent(report: Report): boolean;
 }
 
 const STOP_CLAIMING_AFTER_MS = 10 * 60_000;
 
-/** The coordinator takes a lane that is silent for 90 s for dead. */
+/** The coordinator counts a lane as dead after 90 s of silence. */
 const HEARTBEAT_MS = 20_000;
 
 /**
- * The spare alarm waits until a running one has ended, which sets its own; so it matters only if this event
- * dies.
+ * The spare alarm fires only after the running one has ended, which sets its own. So it matters only if this
+ * event dies.
  */
 const REVIVE_AFTER_MS = 5_000;
 
 const CLAIM_TRIES = 6;
 
-/** Before the event that follows one which met a limit of the platform. */
+/** The pause before the next event after one that met a limit of the platform. */
 const BREATH_MS = 1_000;
 
 export class Lane extends DurableObject<Env> {
-  // In memory only: what it stops are calls of the running event, which die with the memory.
+  // In memory only: it stops calls of the running event, which die with the memory.
   #stop: AbortController | null = null;
-  // In memory only: a running event that dies is followed by its spare alarm, which is as good as a wake.
+  // In memory only: if the running event dies, its spare alarm follows, which serves as well as a wake.
   #wokenWhileRunning = false;
-  // What runs, by its name. In memory only, as #stop.
+  // What runs, by name. In memory only, like #stop.
   readonly #running = new Map<string, AbortController>();
 
-  /** Starts the lane; a lane that runs goes round once more before it ends. */
+  /** Starts the lane. A lane that is running claims once more before it ends. */
   async wake(assignment: Assignment): Promise<void> {
     if (this.#stop !== null) {
       this.#wokenWhileRunning = true;
@@ -85,7 +86,7 @@ export class Lane extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     const assignment = this.ctx.storage.kv.get<Assignment>("assignment");
     if (assignment === undefined) return;
-    // First of all: an alarm that has fired is used up, and a lane without one would sleep for ever.
+    // The next alarm first: mesh.ts says why.
     await this.ctx.storage.setAlarm(Date.now() + REVIVE_AFTER_MS);
     const stop = new AbortController();
     this.#stop = stop;
@@ -120,7 +121,7 @@ export class Lane extends DurableObject<Env> {
     let changed = Promise.withResolvers<void>();
     for (;;) {
       changed = Promise.withResolvers();
-      // An event that the platform gives no more to has no more to do than one that has run for long.
+      // An event to which the platform gives no more calls stops claiming, like one that has run for long.
       const tired = spent || Date.now() - startedAtMs > STOP_CLAIMING_AFTER_MS;
       const reporting = finished;
       finished = [];
@@ -195,7 +196,7 @@ export class Lane extends DurableObject<Env> {
         attempt: task.attempt,
         outcome: await runProbeTask(this.env, ProbeWorker, task, signal),
       }),
-      // Where the platform gave no more is what was asked.
+      // Meeting the platform's limit is what the probe wants to see.
       isSpent: () => false,
     };
   }
@@ -206,9 +207,9 @@ function nameOf(number: number, attempt: number): string {
 }
 
 /**
- * One claim, tried again when the owner was evicted or overloaded: reports are not given up for that. A
- * repeated claim is harmless: reports are known by their attempt, and a grant whose answer was lost is taken
- * back because the next claim does not name it as running.
+ * One claim, repeated if the owner was evicted or overloaded: reports are not given up for that. A repeated
+ * claim is harmless. Reports are identified by their attempt, and a grant whose answer was lost is taken back
+ * because the next claim does not name it as running.
  */
 async function persistently<T>(claim: () => Promise<T>): Promise<T> {
   for (let failed = 0; ;) {

@@ -1,9 +1,16 @@
 // This Worker's own classes, as they call each other through `ctx.exports`, without bindings. front.ts lists
 // them.
+//
+// How every alarm() starts: an alarm that has fired is used up, and an object without one sleeps until it is
+// called. So the next alarm is set before anything else.
+//
+// How the alarms of jobs end (copy, sync, probe): an error that is no store's failure but a fault of the mesh
+// or the platform (an overloaded object, a depth limit) is logged and not rethrown. The alarm that is already
+// set goes on from what is stored, and the platform's own six retries are not used up.
 
 export type Mesh = Cloudflare.Exports;
 
-/** The one registry. */
+/** The only registry. */
 export function registryOf(mesh: Mesh): ReturnType<Mesh["Registry"]["getByName"]> {
   return mesh.Registry.getByName("registry");
 }

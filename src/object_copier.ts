@@ -1,16 +1,17 @@
-// ObjectCopier: copies small objects whole, a batch of them per call, one after the other: a signed GET whose
-// body is the body of a signed PUT, or inside one service a HEAD and a CopyObject. The lane that calls it
-// runs five such calls at once.
+// ObjectCopier: copies small objects whole, a batch of them per call, one after the other. The body of a
+// signed GET becomes the body of a signed PUT, or inside one service a HEAD and a CopyObject do it. The lane
+// that calls it runs five such calls at once.
 //
-// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as
+// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and returns every outcome as
 // data.
 //
-// One GET is one version of the object, with its attributes beside its bytes, so two requests copy it: no
-// HEAD is needed before, and what the PUT answers is the proof. The ETag of the listing is asked for first;
+// Two requests copy an object. One GET is one version of the object, its attributes and its bytes, so no HEAD
+// is needed before, and the answer to the PUT is the proof. The GET asks for the ETag of the listing first;
 // an object that has changed since is copied as it is now.
 //
 // Invariant: `copied` means that the store acknowledged exactly the bytes of one version of the source. A
-// batch that is cancelled, or meets a store that wants fewer requests, leaves its rest untouched and says so.
+// batch that is cancelled, or meets a store that asks for fewer requests, leaves the rest untouched and
+// reports it as `left`.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Env, planLimits } from "./env.ts";
@@ -43,14 +44,14 @@ import { callWithCancel, runWithCancel } from "./work/cancel.ts";
 import { bodyOf, digestWhileStreaming } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
 
-/** A call may stay pending for 15 minutes: after this long no object of the batch is begun any more. */
+/** A call may stay pending for 15 minutes. After this long, the batch starts no further object. */
 const BATCH_LIMIT_MS = 5 * 60_000;
 
-/** A source's ETag that looks like an MD5 and is refused this often is none. */
+/** If a store refuses a source's ETag as Content-MD5 this often, the ETag is no MD5. */
 const MD5_TRIES = 2;
 
 export class ObjectCopier extends WorkerEntrypoint<Env> {
-  /** @param cancel ends when the batch is to stop @returns one outcome per object, in their order */
+  /** @param cancel ends when the batch must stop @returns one outcome per object, in their order */
   async copyObjects(task: BatchTask, cancel: ReadableStream): Promise<ObjectOutcome[]> {
     return await runWithCancel(cancel, async (signal) => await copyBatch(this.env, task, signal));
   }
@@ -76,8 +77,8 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   const outcomes: ObjectOutcome[] = [];
   const watchdog = new Watchdog(cancelled);
   const untilMs = task.pace?.untilMs ?? Infinity;
-  // One pace for the whole batch, whatever the number of requests that an object takes. Those that nobody has
-  // foreseen (tags, a second try) use up what is booked for the others, which are left then.
+  // One pace for the whole batch, whatever the number of requests per object. Requests that were not foreseen
+  // (tags, a second try) use up those booked for the objects at the end, which are then left.
   const { source, destination } = sendersOf(task.pace);
   const turns = { source: source.turn, destination: destination.turn };
   try {
@@ -92,7 +93,7 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
       }
       const outcome = await outcomeOf(env, task, work, { watchdog, turns });
       outcomes.push(outcome.kind === "failed" && cancelled.aborted ? { kind: "left" } : outcome);
-      // A store that is overloaded, or refuses us altogether, is not asked for the next one.
+      // A store that is overloaded, or refuses the credentials, gets no request for the next object.
       if (outcome.kind === "failed") goesOn = ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
     }
   } finally {
@@ -136,7 +137,7 @@ class ObjectCopy {
   readonly #watchdog: Watchdog;
   readonly #dropped = new Set<string>();
   readonly #warnings: string[] = [];
-  /** Of the bytes of a try whose ETag was not this: the store is asked to check it the next time. */
+  /** The MD5 of the bytes of a try whose ETag differed from it: the next try asks the store to check it. */
   #ownMd5: string | null = null;
   /** `server`: the service copies by itself. Falls back to `stream` when it refuses. */
   #via: "stream" | "server";
@@ -172,16 +173,16 @@ class ObjectCopy {
     }
   }
 
-  /** Does the destination hold this object? Null: it is not there, or nothing proves it. */
+  /** Does the destination hold this object? Null: it is not there, or nothing proves that it is the same. */
   async #findAtDestination(): Promise<ObjectOutcome | null> {
     const { etag, sizeBytes, first } = this.#work;
-    // A copy that this run may have made is recognised by what it has written, whatever the request compares.
+    // A copy that this run may have made is recognised by the mark it wrote, whatever the request compares.
     const mode = first === "find" ? "auto" : this.#options.compare;
     const stores = { source: this.#source.store.profile, destination: this.#destination.store.profile };
     const headers = await headIfAny(this.#destination, this.#to);
     if (headers === null) return null;
     const held = objectHead(headers);
-    // What the listing tells of the source is mostly enough; its checksums and encryption cost a HEAD.
+    // The listing usually says enough about the source. Its checksums and encryption would cost a HEAD.
     const listed = { etag, sizeBytes, isEncryptedWithKey: false, checksums: [], mark: null };
     let comparison = compareHeads(mode, stores, listed, held);
     const mayGain =
@@ -237,9 +238,9 @@ class ObjectCopy {
   }
 
   /**
-   * One HEAD and one CopyObject: the attributes are set anew, as everywhere, so they must be known. `again`:
-   * the service refused an attribute, or will not copy this object by itself, or the object has changed; then
-   * it goes through us.
+   * One HEAD and one CopyObject. The HEAD is needed because the request sets all attributes itself. `again`:
+   * the service refused an attribute, refused to copy this object by itself, or the object has changed; then
+   * the object is streamed.
    */
   async #copyInside(signal: AbortSignal): Promise<ObjectOutcome | "again"> {
     const response = await headObject(this.#source, this.#from).catch(failedAt("source"));
@@ -270,7 +271,7 @@ class ObjectCopy {
     return "again";
   }
 
-  /** What the source's answer to GET or HEAD says that there is to copy, and how that can be proved. */
+  /** What the source's answer to GET or HEAD says there is to copy, and how that can be proved. */
   #plan(answer: { status: number; headers: Headers }): { etag: string; sizeBytes: number; plan: ProofPlan } {
     const etag = answer.headers.get("etag");
     const sizeBytes = this.#sizeOf(answer, etag);
@@ -283,7 +284,7 @@ class ObjectCopy {
     return this.#options.verify !== "strict" || canProve(plan);
   }
 
-  /** The outcome of bytes that the store has acknowledged. */
+  /** The outcome for bytes that the store has acknowledged. */
   #concludeProof(
     stored: Stored,
     seen: { plan: ProofPlan; etag: string; sizeBytes: number; partsMatch: boolean; operation: string },
@@ -308,7 +309,7 @@ class ObjectCopy {
     return { kind: "copied", etag: stored.etag, proof: proved.proof, sizeBytes, warnings };
   }
 
-  /** The object as it was listed, or, if it has changed since, as it is now. */
+  /** The object as it was listed, or as it is now if it has changed since. */
   async #get(signal: AbortSignal): Promise<Response> {
     const get = async (ifMatch: string | null) =>
       await getObject(this.#source, this.#from, { range: null, ifMatch, signal });
@@ -386,7 +387,7 @@ class ObjectCopy {
     );
   }
 
-  /** Tags cost a request, so `preserve` asks only where the answer to GET says that there are any. */
+  /** Tags cost a request, so `preserve` asks only where the answer to GET says that there are some. */
   async #tags(source: Headers): Promise<"none" | readonly (readonly [string, string])[]> {
     const { tags } = this.#options;
     if (tags === "none") return "none";
@@ -411,7 +412,7 @@ class ObjectCopy {
       if (!(error instanceof S3Error)) throw error;
       const failure = error.toFailure("destination");
       if (this.#drop(headers, failure)) return "again" as const;
-      // One pump moves both streams, so when it breaks there is no telling which side let go.
+      // One pump moves both streams. When it breaks, nobody can say which side closed.
       const broken = error.code === "network" && this.#work.sizeBytes > 0;
       throw broken ? new FailureError({ ...failure, side: "mesh", code: "stream_broken" }) : error;
     }

@@ -1,8 +1,9 @@
 // PartCopier: copies one byte range from the source into one part of the destination's upload (or a small
-// object whole), streaming: a signed GET whose body is the body of a signed PUT. No byte is held longer than
-// it takes to pass it on, and no JavaScript touches one unless a digest is wanted (work/digest_stream.ts).
+// object whole) by streaming: the body of a signed GET becomes the body of a signed PUT. No byte is held
+// longer than it takes to pass it on, and JavaScript touches bytes only if a digest is wanted
+// (work/digest_stream.ts).
 //
-// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and answers every outcome as
+// What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and returns every outcome as
 // data.
 //
 // A stateless Worker sends the bytes, not the lane that asks for them: the platform limits the size of
@@ -10,10 +11,11 @@
 // (https://developers.cloudflare.com/durable-objects/platform/limits/, 2026-11).
 //
 // Invariant: a result `ok` means that the store acknowledged exactly the bytes of this range of the source
-// with this ETag. Source answers are distrusted: status, Content-Range, Content-Length and ETag must all fit
-// the request.
+// with this ETag. Source answers are not trusted: status, Content-Range, Content-Length and ETag must all
+// match the request.
 //
-// Cancelling (work/cancel.ts): both requests are aborted here, and the result is `cancelled` only after that.
+// Cancelling (work/cancel.ts): both requests are aborted here, and only then is the result `cancelled`
+// returned.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
@@ -43,8 +45,8 @@ import type { PartResult, PartTask } from "./work/part_task.ts";
 
 export class PartCopier extends WorkerEntrypoint<Env> {
   /**
-   * Copies one part. @param cancel ends when the copy is to stop; a stream, since an AbortSignal cannot
-   * travel
+   * Copies one part. @param cancel ends when the copy must stop; a stream, since an AbortSignal cannot cross
+   * the call
    */
   async copyPart(task: PartTask, cancel: ReadableStream): Promise<PartResult> {
     try {
@@ -55,7 +57,7 @@ export class PartCopier extends WorkerEntrypoint<Env> {
   }
 }
 
-/** The lane's side of the call above: a result in every case. `signal` cancels the part. */
+/** The lane's side of the call above; it always returns a result. `signal` cancels the part. */
 export async function callCopier(
   copier: { copyPart(task: PartTask, cancel: ReadableStream): Promise<PartResult> },
   task: PartTask,
@@ -109,7 +111,7 @@ async function copyThrough(
   { source, destination, task, startedAtMs }: Sides,
   stop: AbortSignal,
 ): Promise<PartResult> {
-  // Ends the source's stream when the destination has answered early: an unread body would hold its
+  // Ends the source's stream when the destination has answered early: an unread body would keep its
   // connection.
   const sourceDone = new AbortController();
   const { length } = task;
@@ -124,7 +126,7 @@ async function copyThrough(
     }
     passing = digestWhileStreaming(body, { length, sized, digests: task.digests });
     const watch = watchStalls(passing);
-    // The store's answer first: a refusal that comes early breaks the stream, and is what went wrong.
+    // The store's answer first: an early refusal breaks the stream, and the refusal is the actual cause.
     const stored = await send(destination, task, passing.body, AbortSignal.any([stop, watch.signal])).finally(
       watch.end,
     );
@@ -132,7 +134,7 @@ async function copyThrough(
     return { ok: true, ...stored, digests, durationMs: Date.now() - startedAtMs };
   } catch (error) {
     sourceDone.abort();
-    // A body of the wrong length breaks the request that it is sent in: that is the source's doing.
+    // A body of the wrong length breaks the request that sends it, but the fault is the source's.
     const misfit = passing === null ? null : await lengthErrorOf(passing);
     const failure =
       misfit === null ? partFailure(error, task) : misfitOf(task, null, "wrong_length", misfit.message);
@@ -150,8 +152,7 @@ async function lengthErrorOf({ digests }: Passing): Promise<LengthError | null> 
 }
 
 /**
- * Ends a request whose bytes do not move any more, or whose answer does not come although all of them are
- * sent.
+ * Ends a request whose bytes have stopped moving, or whose answer does not come although all bytes are sent.
  */
 function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end: () => void } {
   const stalled = new AbortController();
@@ -174,8 +175,8 @@ function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end:
 }
 
 /**
- * The destination has the part, and what its bytes add up to was lost with the lane: they are read, and not
- * sent.
+ * The destination has the part, but the digests of its bytes were lost with the lane. The bytes are read and
+ * not sent.
  */
 async function digestHeld(
   { source, task, startedAtMs }: Sides,
@@ -200,7 +201,10 @@ async function digestHeld(
   }
 }
 
-/** The source's answer to the GET of this part. @throws {FailureError} when it is not the bytes asked for */
+/**
+ * The source's answer to the GET of this part. @throws {FailureError} when it is not the bytes that were
+ * requested
+ */
 async function openSource(source: S3, task: PartTask, signal: AbortSignal): Promise<Response> {
   const { target, offset, length } = task;
   const late = new AbortController();
@@ -273,7 +277,7 @@ async function copyInside(
     if (error instanceof FailureError) return { ok: false, failure: error.failure };
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("destination");
-    // 412: the source's ETag no longer fits, or there is an object at the destination that must not be.
+    // 412: either the source's ETag no longer matches, or the destination has an object although it must not.
     if (error.status === 412 && !(await isOccupied(destination, task)))
       return { ok: false, failure: { ...failure, side: "source", code: "source_changed" } };
     return { ok: false, failure };
@@ -281,8 +285,8 @@ async function copyInside(
 }
 
 /**
- * May the destination's own condition have failed? The answer to CopyObject does not say which of the two
- * did.
+ * May it be the destination's own condition that failed? The answer to CopyObject does not say which of the
+ * two did.
  */
 async function isOccupied(destination: S3, { target, destination: address }: PartTask): Promise<boolean> {
   if (target.kind !== "whole" || target.headers["if-none-match"] === undefined) return false;
@@ -292,12 +296,12 @@ async function isOccupied(destination: S3, { target, destination: address }: Par
 function sourceFailure(error: unknown): Failure {
   if (!(error instanceof S3Error)) throw error;
   const failure = error.toFailure("source");
-  // If-Match or the range no longer fits: the object was replaced since it was sized.
+  // If-Match or the range no longer matches: the object was replaced since it was sized.
   const changed = error.status === 412 || error.status === 416;
   return changed ? { ...failure, code: "source_changed" } : failure;
 }
 
-// One pump moves both streams, so when it breaks there is no telling which side let go, unless it was
+// One pump moves both streams. When it breaks, nobody can say which side closed, unless the stream was
 // watched.
 function streamFailure(error: S3Error, task: PartTask): Failure {
   if (error.cause instanceof StallError)
@@ -320,7 +324,7 @@ function misfitOf(task: PartTask, response: Response | null, code: string, detai
   };
 }
 
-/** Why an answer to the GET is not the bytes asked for, or null when it is. */
+/** Why an answer to the GET is not the bytes that were requested, or null when it is. */
 function checkAnswer(response: Response, task: PartTask): Failure | null {
   const misfit = (code: string, detail: string) => misfitOf(task, response, code, detail);
   const etag = response.headers.get("etag");
@@ -349,5 +353,8 @@ function checkAnswer(response: Response, task: PartTask): Failure | null {
     range.totalBytes === task.objectBytes;
   if (fits) return null;
   const asked = `bytes ${task.offset}-${task.offset + task.length - 1}/${task.objectBytes}`;
-  return misfit("wrong_range", `asked for ${asked}, got "${response.headers.get("content-range")}"`);
+  return misfit(
+    "wrong_range",
+    `${asked} were requested, but the answer has "${response.headers.get("content-range")}"`,
+  );
 }

@@ -1,17 +1,17 @@
-// The probe: measures on one's own account what no document says: how large a body may leave a Worker and a
-// Durable Object, how many bodies one lane has in flight, into how many isolates lanes fall, how fast one
-// stream is, and whether the platform hands on a store's answers unchanged.
+// The probe: it measures on one's own account what no document says: how large a body may leave a Worker and
+// a Durable Object, how many bodies one lane has in flight, across how many isolates lanes are spread, how
+// fast one stream is, and whether the platform passes on a store's answers unchanged.
 //
-// It measures the way that copies go. Probe is a Durable Object, one of a mesh, that does for its lanes what
-// a coordinator does: its alarm creates the upload and wakes lanes (lane.ts, the very ones that copy), which
-// claim their tasks and call ProbeWorker as they call PartCopier: from their alarm, through ctx.exports.
+// It measures along the path of copies. Probe is a Durable Object, one per mesh, that does for its lanes what
+// a coordinator does: its alarm creates the upload and wakes lanes (lane.ts, the same class that copies).
+// They claim their tasks and call ProbeWorker as they call PartCopier: from their alarm, through ctx.exports.
 //
-// How bodies in flight are counted: each is begun by a call of its own and held back. The runtime asks for
-// the first bytes of a body when its request has a connection, and not before; so those asked for are those
-// in flight.
+// How bodies in flight are counted: each is started by a call of its own and held back. The runtime asks for
+// the first bytes of a body only when its request has a connection. So the bodies that were asked for are
+// those in flight.
 //
-// Invariants: the state is on disk before each step (diagnose/probe_job.ts decides), so whoever asked may go
-// away and the mesh may die; the upload is aborted and the objects are deleted whatever happens.
+// Invariants: the state is on disk before each step (diagnose/probe_job.ts decides), so the client may
+// disconnect and the mesh may die. The upload is aborted and the objects are deleted whatever happens.
 
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import {
@@ -63,12 +63,12 @@ import { Waiting } from "./view/audience.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
 import type { Claim, Grant } from "./work/claim.ts";
 
-/** How often the probe looks after its lanes. */
+/** How often the probe checks its lanes. */
 const WATCH_MS = 10_000;
 
 const SETTLE_MS = 1_000;
 
-/** A Worker without state, as PartCopier is. Both methods end early when `cancel` does. */
+/** A stateless Worker, like PartCopier. Its methods end early when `cancel` does. */
 export class ProbeWorker extends WorkerEntrypoint<Env> {
   async send(target: ProbeTarget, sizeMib: number, cancel: ReadableStream): Promise<Sent> {
     return await runWithCancel(cancel, async (signal) => await sendZeros(this.env, target, sizeMib, signal));
@@ -89,7 +89,7 @@ export class ProbeWorker extends WorkerEntrypoint<Env> {
   }
 }
 
-/** The one probe of a mesh: the last one, until another begins. */
+/** The only probe of a mesh: the last one, until another starts. */
 export class Probe extends DurableObject<Env> {
   readonly #waiting = new Waiting();
 
@@ -105,7 +105,7 @@ export class Probe extends DurableObject<Env> {
     return { kind: "started", probe: probeAnswer(job, now) };
   }
 
-  /** Waits for the end of the probe, at most so long. @returns null when none was ever started */
+  /** Waits for the end of the probe, at most this long. @returns null when none was ever started */
   async status(waitSeconds: number): Promise<ProbeAnswer | null> {
     if (waitSeconds > 0 && this.#find()?.state.phase !== "ended") await this.#waiting.wait(waitSeconds);
     const job = this.#find();
@@ -119,34 +119,33 @@ export class Probe extends DurableObject<Env> {
     return await this.status(0);
   }
 
-  /** A lane's reports, and what it is to do next. */
+  /** Takes a lane's reports and gives it its next tasks. */
   async claim(probeId: string, claim: Claim<ProbeReport, ProbeAttempt>): Promise<Grant<ProbeTask>> {
     const before = this.#find();
     // A lane may outlive its probe.
     if (before?.id !== probeId) return { kind: "stop" };
     const { job, grant } = takeClaim(before, claim, Date.now());
     this.#save(job);
-    // Other lanes may have something to do now, or it is over: neither waits for the watch.
+    // Other lanes may have something to do now, or the probe is over: neither waits for the watch.
     if (claim.finished.length > 0) await this.ctx.storage.setAlarm(Date.now());
     return grant;
   }
 
   override async alarm(): Promise<void> {
-    // First of all: an alarm that has fired is used up, and a probe without one would sleep for ever.
+    // The next alarm first, and no rethrow below: mesh.ts says why.
     await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
     try {
       const nextAlarmMs = await this.#advance();
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
       else await this.ctx.storage.setAlarm(nextAlarmMs);
     } catch (error) {
-      // Not a store's failure but ours or the platform's: the alarm set above goes on from what is stored.
       log("error", "probe_crashed", { probeId: this.#find()?.id ?? "", detail: String(error) });
       const message = `a step of the probe failed: ${String(error)}`;
       this.#update((job) => cleaned(ending(job, { outcome: "failed", message }), [message], Date.now()));
     }
   }
 
-  /** One step after the other. @returns when to go on, or null for never */
+  /** Takes steps until there is nothing to do but wait. @returns when to go on, or null for never */
   async #advance(): Promise<number | null> {
     for (;;) {
       const job = this.#find();
@@ -181,7 +180,8 @@ export class Probe extends DurableObject<Env> {
     const address = { bucket: spec.bucket, key: uploadKeyOf(job) };
     try {
       const s3 = s3Of(this.env, spec.store);
-      // On disk before the call: an answer that is lost leaves an upload, and its key is of this probe alone.
+      // On disk before the call: a lost answer leaves an upload, which is found by its key, used by this
+      // probe alone.
       this.#update((now) =>
         now.state.phase === "creating" ? { ...now, state: { ...state, isTried: true } } : now,
       );
@@ -210,14 +210,14 @@ export class Probe extends DurableObject<Env> {
       this.#update((each) => ending(each, end));
       return true;
     }
-    // A lane that is awake already goes round once more; one that cannot be woken is tried by the next watch.
+    // A lane that is awake claims once more. One that cannot be woken now is tried again by the next watch.
     await Promise.allSettled(
       lanesToWake(job).map((lane) => this.#lane(job, lane).wake({ probeId: job.id, lane })),
     );
     return false;
   }
 
-  /** Nothing is aborted while a part is in flight: it would land afterwards and stay. */
+  /** Nothing is aborted while a part is in flight: the part would be stored afterwards and stay. */
   async #isSettled(): Promise<boolean> {
     const job = this.#update((each) => releaseSilent(each, Date.now()));
     const lanes = busyLanes(job);
@@ -247,7 +247,7 @@ export class Probe extends DurableObject<Env> {
     await attempt(`uploads of ${address.key}`, async () => {
       await abortAllOf(s3Of(this.env, spec.store), address);
     });
-    // Objects are put after the upload was created, and not before.
+    // Objects are put only after the upload was created.
     if (uploadId !== null)
       await attempt(`objects under ${prefixOf(job)}`, async () => {
         await deleteAllOf(s3Of(this.env, spec.store), spec.bucket, objectKeysOf(job));
@@ -268,7 +268,7 @@ export class Probe extends DurableObject<Env> {
     this.ctx.storage.kv.put("job", job);
   }
 
-  /** Of the job as it is now: a lane or a person may have changed it while something was awaited. */
+  /** Changes the job as it is now: a lane or a person may have changed it while something was awaited. */
   #update(change: (job: ProbeJob) => ProbeJob): ProbeJob {
     const before = this.#find();
     if (before === null) throw new Error("There is no probe");
@@ -278,7 +278,7 @@ export class Probe extends DurableObject<Env> {
   }
 }
 
-/** The lane's side: a result in every case. `signal` cancels it. */
+/** The lane's side; it always returns a result. `signal` cancels the task. */
 export async function runProbeTask(
   env: Env,
   worker: Pick<ProbeWorker, "send" | "hold" | "read">,
@@ -305,7 +305,7 @@ export async function runProbeTask(
   }
 }
 
-/** Begins many bodies at once, a call for each, and counts those in flight when the time is over. */
+/** Starts many bodies at once, a call for each, and counts those in flight when the time is over. */
 async function countHeld(
   worker: Pick<ProbeWorker, "hold">,
   target: ProbeTarget,
@@ -330,16 +330,16 @@ async function countHeld(
   };
 }
 
-// Made when it is first asked for: the platform gives no random numbers while a module is loaded.
+// Made when it is first needed: the platform gives no random numbers while a module is loaded.
 let isolate: string | null = null;
 
-/** Another one in each isolate. */
+/** Different in each isolate. */
 function isolateId(): string {
   isolate ??= crypto.randomUUID();
   return isolate;
 }
 
-/** `fl` names the machine and `colo` the data centre, as Cloudflare's own trace tells them. */
+/** `fl` names the machine and `colo` the data centre, as Cloudflare's own trace reports them. */
 async function machineOf(): Promise<string | null> {
   try {
     const response = await fetch("https://www.cloudflare.com/cdn-cgi/trace", {
@@ -349,6 +349,6 @@ async function machineOf(): Promise<string | null> {
     const machine = /^fl=(.*)$/m.exec(text)?.[1];
     return machine === undefined ? null : `${machine} ${/^colo=(.*)$/m.exec(text)?.[1] ?? ""}`.trim();
   } catch {
-    return null; // nobody to ask, as on a machine without the internet
+    return null; // no answer, as on a machine without the internet
   }
 }

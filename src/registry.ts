@@ -407,8 +407,7 @@ export class Registry extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     const now = Date.now();
     const due = this.#outbox.nextTryMs();
-    // Set the next alarm before anything else: this one is used up, and if the event dies nothing would wake
-    // the object for what is due.
+    // The next alarm first: mesh.ts says why.
     if (due !== null) await this.#wakeBy(Math.max(due, now + DELIVERY_GRACE_MS));
     const tell = this.#outbox.deliverDue(readReceiver(this.env), now, (outcome, takeOut) =>
       this.ctx.storage.transactionSync(() => {

@@ -1,20 +1,21 @@
 // Sync: a Durable Object, one per run over a prefix. It lists both sides, decides key by key, hands batches
-// of small objects to lanes, has large ones copied by coordinators, deletes where it may, and writes the
-// report. It is the status endpoint of its run. No byte of an object passes through it.
+// of small objects to lanes, has coordinators copy large ones, deletes where it may, and writes the report.
+// It is the status endpoint of its run. No byte of an object passes through it.
 //
-// What it needs: the STORE_<NAME> secrets; the classes Lane, ObjectCopier, Coordinator and Registry beside
-// it.
+// What it needs: the STORE_<NAME> secrets; the classes Lane, ObjectCopier, Coordinator and Registry.
 //
 // How a sync runs. create() stores the request and sets the alarm. Each alarm takes steps until there is
-// nothing to do but wait: sync/job.ts decides the step, sync/steps.ts does it. The next page is listed only
-// when the window of decided work has room, so the state stays small however many keys there are. While
+// nothing to do but wait: sync/job.ts decides the step, sync/steps.ts carries it out. The next page is listed
+// only when the window of decided work has room, so the state stays small however many keys there are. While
 // batches are under way the lanes call claim(): they report what is finished and get new batches in the same
 // call.
 //
-// Invariants: the next alarm is set before anything else is done; every step may run twice; a key that is
-// listed is counted and reported once (sync/record.ts). Steps run in the alarm only, one at a time. Nothing
-// is held in memory that storage does not have, but for pages not yet decided and those who wait for an
-// answer.
+// Invariants:
+// - The next alarm is set before anything else is done.
+// - Every step may run twice. Steps run in the alarm only, one at a time.
+// - Each listed key is counted and reported once (sync/record.ts).
+// - Memory holds only what can be lost: pages that are not decided yet (they are listed again), waiting
+//   requests (they retry), and what was learned about the stores' pace and the shares (it is learned again).
 
 import { DurableObject } from "cloudflare:workers";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
@@ -43,34 +44,33 @@ import { type WorkCounters, newsFor, PUSH_MS } from "./view/news.ts";
 import { type SyncView, syncLine, syncResult } from "./view/progress.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
 
-/** How often a sync looks after its lanes while they work. */
+/** How often a sync checks its lanes while they work. */
 const WATCH_MS = 10_000;
 
-/** A lane that found every allowed batch in flight asks again after this long. */
+/** How long a lane waits that finds every allowed batch in flight. */
 const CROWDED_MS = 500;
 
 const SETTLE_MS = 500;
 
 const REPORT_RETRY_MS = 5_000;
 
-/** One alarm lists for this long, then the next one goes on: an alarm has a limit of time and of CPU. */
+/** One alarm works for this long, then the next one goes on: an alarm has a limit of time and of CPU. */
 const ALARM_LIMIT_MS = 60_000;
 
-/** How often a large copy is asked how it fares: soon at first, then seldom. */
+/** How often the status of large copies is polled: soon at first, then less often. */
 const POLL_MS = { first: 500, growth: 1.5, most: 10_000 };
 
-/** More of the report than this waiting for its store holds the work up. */
+/** If more of the report than this waits for its store, no new batches are handed out. */
 const REPORT_BACKLOG_BYTES = 4 * REPORT_PART_BYTES;
 
 export class Sync extends DurableObject<Env> {
   readonly #record = new SyncRecord(this.ctx.storage);
-  // In memory only: what was learnt of the stores' pace is learnt anew, and shares are asked for again.
   readonly #shares = new StoreShares(async (requests) => await this.#askShares(requests), {
     columns: () => this.#record.load().spec.concurrency,
     quietUntilMs: this.#record.find() === null ? 0 : Date.now() + FORGOTTEN_MS,
   });
   readonly #gate = new BatchGate(new Governor("requests", Date.now()), this.#shares);
-  // Parsed once: another configuration is another deployment, which begins with empty memory.
+  // Parsed once: another configuration is another deployment, which starts with empty memory.
   readonly #stores = new Map<string, Store | null>();
   readonly #steps = new SyncSteps(
     this.#record,
@@ -81,7 +81,7 @@ export class Sync extends DurableObject<Env> {
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
   readonly #waiting = new Waiting();
   readonly #audience = new Audience(this.#stage());
-  // In memory only: counters that are pushed once more are not counted twice.
+  // In memory only: counters that are pushed twice are not counted twice.
   #pushedMs = 0;
   // Lanes that work and could take more. In memory only: they ask by themselves after a while.
   readonly #hungry = new Set<number>();
@@ -111,7 +111,7 @@ export class Sync extends DurableObject<Env> {
   // --- The status endpoint ----------------------------------------------------------------------
 
   /**
-   * `GET /syncs/{id}`, `GET …/report|events|progress`, `POST …/pause|resume|cancel|retry`; the front has
+   * `GET /syncs/{id}`, `GET …/report|events|progress`, `POST …/pause|resume|cancel|retry`. The front has
    * checked the token.
    */
   override async fetch(request: Request): Promise<Response> {
@@ -179,7 +179,7 @@ export class Sync extends DurableObject<Env> {
     };
   }
 
-  /** Takes up again what has failed. A repeated call, while that goes on, changes nothing. */
+  /** Retries the keys that have failed. A repeated call, while that goes on, changes nothing. */
   #retry(): void {
     const { phase } = this.#record.load().job;
     if (phase === "finished_with_errors") {
@@ -215,8 +215,8 @@ export class Sync extends DurableObject<Env> {
       const next = nextStep(this.#record.load().job, this.#record.counts(), now).do;
       return { grant: granted, turned: claim.finished.length > 0 && next !== "rest" };
     });
-    // The window has room, or all is done: that need not wait for the watch. A running alarm looks by itself.
-    // Without a share nothing of a capped store can be granted; the alarm asks for one.
+    // The window has room, or all is done: that must not wait for the watch. A running alarm sees it without
+    // this. Without a share, nothing can be granted at a capped store; the alarm asks for one.
     const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
     if ((turned || unshared) && !this.#advancing) await this.ctx.storage.setAlarm(now);
     this.#audience.changed();
@@ -297,7 +297,7 @@ export class Sync extends DurableObject<Env> {
   // --- The alarm --------------------------------------------------------------------------------
 
   override async alarm(): Promise<void> {
-    // First of all: an alarm that has fired is used up, and a sync without one would sleep for ever.
+    // The next alarm first, and no rethrow below: mesh.ts says why.
     await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
     if (this.#record.find() === null) return this.ctx.storage.deleteAlarm();
     this.#advancing = true;
@@ -306,7 +306,6 @@ export class Sync extends DurableObject<Env> {
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
       else await this.ctx.storage.setAlarm(nextAlarmMs);
     } catch (error) {
-      // Not a store's failure but ours or the platform's: the alarm set above goes on from what is stored.
       const detail = error instanceof Error ? error.message : String(error);
       log("error", "step_crashed", { syncId: this.#record.load().id, detail });
       this.#record.timeline.add(Date.now(), "step_crashed", detail);
@@ -323,7 +322,8 @@ export class Sync extends DurableObject<Env> {
       await this.#tendShares();
       await this.#tendLanes();
       await this.#tendLarge();
-      // Nothing is awaited between this look and the alarm's setting, so no claim can slip in between.
+      // Nothing is awaited between this check and setting the alarm, so no claim can arrive unnoticed in
+      // between.
       const row = this.#record.load();
       if (isAtRest(row.job)) this.#waiting.wake();
       this.#audience.changed();
@@ -351,9 +351,7 @@ export class Sync extends DurableObject<Env> {
     return known.length === 0 ? null : Math.min(...known);
   }
 
-  /**
-   * Asks for what the caps of the stores leave to this sync, and gives it back when nothing is left to do.
-   */
+  /** Asks for this sync's share of the stores' caps, and gives it back when nothing is left to do. */
   async #tendShares(): Promise<void> {
     if (!this.#shares.isNeeded) return;
     const { job, spec } = this.#record.load();
@@ -382,7 +380,7 @@ export class Sync extends DurableObject<Env> {
     return store;
   }
 
-  /** Lanes that are wanted and asleep are woken; batches of lanes that died are handed out again. */
+  /** Wakes lanes that are wanted and asleep, and frees the batches of lanes that have died. */
   async #tendLanes(): Promise<void> {
     const { id, spec, job } = this.#record.load();
     const { batches, lanes, large, timeline } = this.#record;
@@ -432,7 +430,7 @@ export class Sync extends DurableObject<Env> {
     if (news || Date.now() >= this.#pollAtMs) this.#pollAtMs = Date.now() + this.#pollMs;
   }
 
-  /** What runs is told to stop; its reports say what became of it. */
+  /** Stops everything that runs. The lanes' reports say what happened to it. */
   async #settleAll(): Promise<void> {
     const { id } = this.#record.load();
     await Promise.all(this.#record.lanes.live().map(async (lane) => await this.#lane(id, lane).stop()));
@@ -440,7 +438,7 @@ export class Sync extends DurableObject<Env> {
     await this.#large.poll();
   }
 
-  /** Tells the registry of a new phase. @returns whether it knows the present one */
+  /** Tells the registry about a new phase. @returns whether it knows the current one */
   async #reportPhase(): Promise<boolean> {
     const { id, job, reported, endedAtMs } = this.#record.load();
     const pushes = isHandingOut(job) && Date.now() - this.#pushedMs >= PUSH_MS;
@@ -454,7 +452,7 @@ export class Sync extends DurableObject<Env> {
         news: newsFor("sync", job.phase, this.#status()),
       });
     } catch (error) {
-      // The sync does not wait for its index; the next step or alarm tells again.
+      // The sync does not wait for the registry; the next step or alarm tells it again.
       log("error", "report_failed", { syncId: id, detail: String(error) });
       return false;
     }
@@ -487,7 +485,8 @@ export class Sync extends DurableObject<Env> {
 }
 
 /**
- * Will this sync do anything by itself? One that has ended, or waits for a person, is news to whoever waits.
+ * Will this sync do nothing more by itself? A client that waits is answered when the sync has ended or waits
+ * for a person.
  */
 function isAtRest(job: SyncJob): boolean {
   return isSyncEnded(job) || job.phase === "blocked";
