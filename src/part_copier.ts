@@ -35,7 +35,7 @@ import {
   uploadPartCopy,
 } from "./s3/s3.ts";
 import { parseContentRange } from "./s3/url.ts";
-import type { ObjectRef } from "./store/address.ts";
+import { type ObjectRef, isSameObject } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { turnsOf } from "./throttle/sender.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
@@ -265,9 +265,13 @@ async function copyInside(
             range: { offset, length },
             signal,
           });
-    const change = await changeAfterCopy(source, task.source, task.sourceEtag).catch((error: unknown) => {
-      throw new FailureError(sourceFailure(error));
-    });
+    // A copy over its own source has changed it by now.
+    const overItself = isSameObject([source.store, task.source], [destination.store, task.destination]);
+    const change = overItself
+      ? null
+      : await changeAfterCopy(source, task.source, task.sourceEtag).catch((error: unknown) => {
+          throw new FailureError(sourceFailure(error));
+        });
     if (change !== null) {
       if (target.kind === "whole") await removeExactly(destination, task.destination, stored.etag);
       return { ok: false, failure: misfitOf(task, null, "source_changed", change) };

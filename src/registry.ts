@@ -28,7 +28,8 @@ import { minuteOf } from "./schedule/cron.ts";
 import { type RunView, type ScheduleView, type Started, Schedules } from "./schedule/schedules.ts";
 import type { DueWork, Schedule } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
-import { findStore, placeOfWork, readStores, serviceOf } from "./store/stores.ts";
+import { bucketIdentity } from "./store/address.ts";
+import { findStore, placeOfWork, readStores } from "./store/stores.ts";
 import type { AdmittedSync, SyncSpec } from "./sync/spec.ts";
 import { type Amounts, type Caps, type ShareRequest, capsOf, ShareTable } from "./throttle/share_table.ts";
 import type { JobNews } from "./view/news.ts";
@@ -144,7 +145,7 @@ export class Registry extends DurableObject<Env> {
 
   /** One name per object, whatever its store is called in the configuration. */
   #objectNameOf({ destination: { store, bucket, key } }: CopySpec): string {
-    return `${serviceOf(findStore(this.env, store))}/${bucket}/${key}`;
+    return `${bucketIdentity(findStore(this.env, store), bucket)}/${key}`;
   }
 
   /**

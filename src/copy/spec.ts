@@ -12,10 +12,16 @@ import { Count, parseWith, Size } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { s3Url, UnaddressableKeyError } from "../s3/url.ts";
-import { type ObjectRef, checkBucket, formatObject, ObjectRefSchema } from "../store/address.ts";
+import {
+  type ObjectRef,
+  checkBucket,
+  formatObject,
+  isSameObject,
+  ObjectRefSchema,
+} from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
-import { type Store, isSameService, styleOf } from "../store/stores.ts";
+import { type Store, styleOf } from "../store/stores.ts";
 
 /** A copy as it was requested, with every default filled in; what the coordinator keeps. */
 export interface CopySpec extends ObjectOptions {
@@ -94,14 +100,15 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     );
   }
   if (
-    isSameService(sourceStore, destinationStore) &&
-    source.bucket === destination.bucket &&
-    source.key === destination.key
+    isSameObject([sourceStore, source], [destinationStore, destination]) &&
+    source.versionId === undefined &&
+    !changesAttributes(request)
   ) {
     throw new Problem(
       400,
       "same_object",
-      `Source and destination are the same object, ${formatObject(source)}: nothing to copy`,
+      `Source and destination are the same object, ${formatObject(source)}: nothing to copy. Name a "versionId" of ` +
+        `the source to restore it, or set "metadata", "attributes", "tags" or "storageClass" to change them`,
     );
   }
   const { minPartBytes } = destinationStore.profile;
@@ -121,6 +128,17 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     via: request.via ?? "auto",
     location: request.location ?? null,
   };
+}
+
+/** An object may be copied over itself to change what it is besides its bytes. */
+function changesAttributes({ metadata, attributes, tags, storageClass }: CopyRequest): boolean {
+  return (
+    metadata === "replace" ||
+    storageClass !== undefined ||
+    tags === "none" ||
+    typeof tags === "object" ||
+    Object.keys(attributes ?? {}).length > 0
+  );
 }
 
 function checkObject(

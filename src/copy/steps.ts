@@ -28,6 +28,7 @@ import {
   objectExists,
 } from "../s3/s3.ts";
 import type { ListedPart } from "../s3/xml.ts";
+import { isSameObject } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 
@@ -90,7 +91,7 @@ export class Steps {
     const { debts, timeline } = this.#record;
     for (const owed of debts.due(Date.now())) {
       try {
-        const detail = await payDebt(this.#destination(), spec.destination, owed);
+        const detail = await payDebt(this.#destination(), spec.destination, owed, this.#ownPart());
         this.#record.transaction(() => {
           debts.paid(owed);
           timeline.add(Date.now(), "orphan_gone", detail);
@@ -396,13 +397,21 @@ export class Steps {
   async #removeObject(etag: string, why: "corrupt" | "unproved"): Promise<void> {
     const { spec } = this.#record.load();
     try {
-      await removeExactly(this.#destination(), spec.destination, etag);
-      this.#record.timeline.add(Date.now(), `${why}_object_deleted`);
+      if ((await removeExactly(this.#destination(), spec.destination, etag, this.#ownPart())) === "removed")
+        this.#record.timeline.add(Date.now(), `${why}_object_deleted`);
+      else this.#record.warn(`The destination object is ${why} and was kept: it is the source's own key`);
     } catch (error) {
       const failure = failureOf(error, "destination");
       if (!saysNo(failure)) throw error;
       this.#record.warn(`The destination object is ${why} and could not be deleted: ${failure.message}`);
     }
+  }
+
+  /** What may be deleted at the destination: a copy over its own source made a version of it, at most. */
+  #ownPart(): "object" | "version" {
+    const { spec } = this.#record.load();
+    const from = [this.#source().store, spec.source] as const;
+    return isSameObject(from, [this.#destination().store, spec.destination]) ? "version" : "object";
   }
 
   /** The store refuses a part. @returns false when nothing shows which one */

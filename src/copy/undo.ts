@@ -83,24 +83,35 @@ export async function findStrays(
  * @returns whether there was one
  * @throws {S3Error}
  */
-async function removeOurs(destination: S3, address: ObjectAddress, copyId: string): Promise<boolean> {
+async function removeOurs(
+  destination: S3,
+  address: ObjectAddress,
+  copyId: string,
+  what: "object" | "version",
+): Promise<boolean> {
   try {
     const { headers } = await headObject(destination, address);
     const etag = headers.get("etag");
     if (headers.get(COPY_ID_HEADER) !== copyId || etag === null) return false;
-    await removeExactly(destination, address, etag);
-    return true;
+    return (await removeExactly(destination, address, etag, what)) === "removed";
   } catch (error) {
     if (error instanceof S3Error && error.status === 404) return false;
     throw error;
   }
 }
 
-/** Does what a debt asks for. @returns what was found, for people @throws {S3Error} when it is still owed */
+/**
+ * Does what a debt asks for.
+ *
+ * @param what may be deleted, see removeExactly()
+ * @returns what was found, for people
+ * @throws {S3Error} when it is still owed
+ */
 export async function payDebt(
   destination: S3,
   address: ObjectAddress,
   { debt, sinceMs }: OwedDebt,
+  what: "object" | "version",
 ): Promise<string> {
   switch (debt.kind) {
     case "upload":
@@ -113,8 +124,8 @@ export async function payDebt(
       return `${strays.length} unfinished uploads have been aborted`;
     }
     case "object":
-      return (await removeOurs(destination, address, debt.copyId))
+      return (await removeOurs(destination, address, debt.copyId, what))
         ? "the object of an unanswered PutObject has been deleted"
-        : "no object was made";
+        : "no object is left that may be deleted";
   }
 }

@@ -7,6 +7,7 @@
 import { bareEtag } from "./digest.ts";
 import { S3Error } from "./errors.ts";
 import type { ObjectAddress, S3 } from "./request.ts";
+import { saysNo } from "./retry.ts";
 import { deleteObject, headObject } from "./s3.ts";
 
 /**
@@ -32,15 +33,45 @@ export async function changeAfterCopy(
   return `its ETag was ${etag} when the copy began and is ${now ?? "gone"} now`;
 }
 
-/** Deletes the object that has this ETag and leaves any other alone. @throws {S3Error} */
-export async function removeExactly(destination: S3, address: ObjectAddress, etag: string): Promise<void> {
+/**
+ * Deletes the object that has this ETag and leaves any other alone. Where the store names its version, only
+ * that version is deleted, so that the one before it is current again.
+ *
+ * @param what `version`: a copy over its own source, whose object goes only as a version of its own
+ * @returns `kept` when it is there and has no version that can be deleted; else nothing of it is left
+ * @throws {S3Error}
+ */
+export async function removeExactly(
+  destination: S3,
+  address: ObjectAddress,
+  etag: string,
+  what: "object" | "version" = "object",
+): Promise<"removed" | "kept"> {
   try {
     // HEAD first: some stores accept the condition and delete whatever is there (Ceph, local R2).
     const { headers } = await headObject(destination, address);
-    if (bareEtag(headers.get("etag") ?? "") === bareEtag(etag)) await removeIf(destination, address, etag);
+    if (bareEtag(headers.get("etag") ?? "") !== bareEtag(etag)) return "removed";
+    const versionId = headers.get("x-amz-version-id");
+    // "null" is the one object of a bucket without versions, and may be all that there is.
+    const isVersion = versionId !== null && versionId !== "null";
+    if (isVersion && (await removeVersion(destination, { ...address, versionId }))) return "removed";
+    if (what === "version") return "kept";
+    await removeIf(destination, address, etag);
   } catch (error) {
-    const isGone = error instanceof S3Error && (error.status === 404 || error.status === 412); // gone, or another object
+    const isGone = error instanceof S3Error && (error.status === 404 || error.status === 412); // or another object
     if (!isGone) throw error;
+  }
+  return "removed";
+}
+
+/** @returns whether the store deletes versions for this key pair: some name versions and delete none */
+async function removeVersion(destination: S3, address: ObjectAddress): Promise<boolean> {
+  try {
+    await deleteObject(destination, address, { ifMatch: null });
+    return true;
+  } catch (error) {
+    if (error instanceof S3Error && saysNo(error.toFailure("destination"))) return false;
+    throw error;
   }
 }
 

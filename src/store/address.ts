@@ -28,6 +28,14 @@ export function overlap(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a);
 }
 
+/** Whether two addresses name one object, whatever its stores are called. Versions make no difference. */
+export function isSameObject(
+  [a, from]: readonly [Store, Pick<ObjectRef, "bucket" | "key">],
+  [b, to]: readonly [Store, Pick<ObjectRef, "bucket" | "key">],
+): boolean {
+  return from.key === to.key && bucketIdentity(a, from.bucket) === bucketIdentity(b, to.bucket);
+}
+
 /** One object at one store. */
 export interface ObjectRef {
   readonly store: string;

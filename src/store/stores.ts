@@ -129,7 +129,7 @@ export function isSameService(a: Store, b: Store): boolean {
 }
 
 /** One name for a service, however many configured stores lead to it. */
-export function serviceOf({ endpoint }: Store): string {
+function serviceOf({ endpoint }: Store): string {
   return new URL(endpoint).host;
 }
 

@@ -208,7 +208,11 @@ describe("resolveCopy()", () => {
     ],
     [
       { destination: "twin:source/a" },
-      [400, "same_object", "Source and destination are the same object, east:source/a: nothing to copy"],
+      [
+        400,
+        "same_object",
+        'Source and destination are the same object, east:source/a: nothing to copy. Name a "versionId" of the source to restore it, or set "metadata", "attributes", "tags" or "storageClass" to change them',
+      ],
     ],
     [
       { source: "east:b?d/a" },

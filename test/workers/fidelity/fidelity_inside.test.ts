@@ -160,6 +160,44 @@ test("a version is copied as that version", async () => {
   expect(both.bytes("destination", "v").toString()).toBe("first");
 });
 
+const own = { store: "both", bucket: "versions", key: "" };
+
+test.for([
+  ["one CopyObject", "server", 3],
+  ["parts", "server", 2 * PART + 1],
+  ["one PutObject", "stream", 3],
+  ["parts", "stream", 2 * PART + 1],
+] as const)("case 110: an older version goes back onto its own key in %s by %s", async ([how, via, size]) => {
+  both.createBucket("versions", { versioning: true });
+  const key = `${how} ${via}`;
+  const old = both.putGenerated("versions", key, { size, seed: "old", computeEtag: true });
+  const bytes = both.bytes("versions", key);
+  both.putGenerated("versions", key, { size, seed: "new", computeEtag: true });
+  const status = await mesh.copy({
+    source: { ...own, key, versionId: old.versionId },
+    destination: { ...own, key },
+    ...(via === "stream" ? { via } : {}),
+    ...(size > PART ? { partSize: PART } : {}),
+  });
+  expect(status).toMatchObject({ phase: "completed", via });
+  expect(both.bytes("versions", key).equals(bytes)).toBe(true);
+  expect(both.count("DeleteObject")).toBe(0);
+});
+
+test("case 110: an object is copied over itself to change its metadata, and stays", async () => {
+  both.put("source", "self", "the same bytes", FULL);
+  const to = { store: "alias", bucket: "source", key: "self" };
+  const status = await mesh.copy({
+    source: { ...to, store: "both" },
+    destination: to,
+    attributes: { cacheControl: "no-cache" },
+  });
+  expect(status).toMatchObject({ phase: "completed", proof: "etag" });
+  expect(both.bytes("source", "self").toString()).toBe("the same bytes");
+  expect(both.get("source", "self")?.attributes.headers).toMatchObject({ "cache-control": "no-cache" });
+  expect(both.count("DeleteObject")).toBe(0);
+});
+
 test("two credentials, or via stream, move the bytes through us", async () => {
   shared.put("source", "two", "two");
   const status = await mesh.copy(request("two", "shared", "guest"));

@@ -79,7 +79,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       400,
       "same_object",
-      "Source and destination are the same object, east:source/a: nothing to copy",
+      'Source and destination are the same object, east:source/a: nothing to copy. Name a "versionId" of the source to restore it, or set "metadata", "attributes", "tags" or "storageClass" to change them',
     ],
   },
   {
@@ -88,7 +88,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       400,
       "same_object",
-      "Source and destination are the same object, east:source/a: nothing to copy",
+      'Source and destination are the same object, east:source/a: nothing to copy. Name a "versionId" of the source to restore it, or set "metadata", "attributes", "tags" or "storageClass" to change them',
     ],
   },
   {
