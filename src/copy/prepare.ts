@@ -57,7 +57,7 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
       "HeadObject",
     );
   }
-  const archived = archiveOf(headers);
+  const archived = archiveOf(headers, source.store.provider);
   if (archived !== null) return refused("source_archived", archived, "HeadObject");
   const exists =
     spec.ifExists !== "overwrite" &&

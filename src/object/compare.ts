@@ -139,17 +139,32 @@ function bareEtag(etag: string | null): string {
   return (etag ?? "").replace(/^W\//, "").replace(/^"(.*)"$/, "$1");
 }
 
-/**
- * Whether the object must be restored before it can be read. `GLACIER_IR` can be read at once, and so can
- * everything at Google, whose ARCHIVE is only a price (https://cloud.google.com/storage/docs/storage-classes,
- * 2026-11).
- */
+/** Whether an object of a listing must be restored before it can be read. */
 export function needsRestore(object: ListedObject, provider: Provider): boolean {
-  const name = object.storageClass?.trim().toUpperCase() ?? "";
-  return provider !== "gcs" && ARCHIVED.has(name) && !object.isRestored;
+  return isArchiveClass(object.storageClass, provider) && !object.isRestored;
 }
 
-const ARCHIVED: ReadonlySet<string> = new Set([
+/** Why an archived object cannot be read now, by its HEAD; null if it can. */
+export function archiveOf(headers: Headers, provider: Provider): string | null {
+  const storageClass = headers.get("x-amz-storage-class");
+  // Of an object that INTELLIGENT_TIERING has archived.
+  const status = headers.get("x-amz-archive-status");
+  const restore = headers.get("x-amz-restore") ?? "";
+  const isArchived = isArchiveClass(storageClass, provider) || status !== null;
+  if (!isArchived || restore.includes('ongoing-request="false"')) return null;
+  const state = restore.includes('ongoing-request="true"') ? "is being restored" : "is archived";
+  return `The source ${state} (${storageClass ?? status}): restore it, then resume this copy`;
+}
+
+/**
+ * `GLACIER_IR` can be read at once, and so can everything at Google, whose ARCHIVE is only a price
+ * (https://cloud.google.com/storage/docs/storage-classes, 2026-11).
+ */
+function isArchiveClass(storageClass: string | null, provider: Provider): boolean {
+  return provider !== "gcs" && ARCHIVE_CLASSES.has(storageClass?.trim().toUpperCase() ?? "");
+}
+
+const ARCHIVE_CLASSES: ReadonlySet<string> = new Set([
   "GLACIER", // AWS, Scaleway, IBM, OVH
   "DEEP_ARCHIVE", // AWS, Tencent
   "ACCELERATED", // IBM
@@ -158,14 +173,3 @@ const ARCHIVED: ReadonlySet<string> = new Set([
   "DEEPCOLDARCHIVE",
   "COLD_ARCHIVE",
 ]);
-
-/** Why an archived object cannot be read now, or null if it can. */
-export function archiveOf(headers: Headers): string | null {
-  const storageClass = headers.get("x-amz-storage-class") ?? "";
-  const frozen =
-    storageClass === "GLACIER" || storageClass === "DEEP_ARCHIVE" || headers.has("x-amz-archive-status");
-  const restore = headers.get("x-amz-restore") ?? "";
-  if (!frozen || restore.includes('ongoing-request="false"')) return null;
-  const state = restore.includes('ongoing-request="true"') ? "is being restored" : "is archived";
-  return `The source ${state} (${storageClass || headers.get("x-amz-archive-status")}): restore it, then resume this copy`;
-}
