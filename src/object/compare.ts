@@ -17,6 +17,7 @@
 
 import type { CompareMode } from "../http/vocabulary.ts";
 import type { Checksum } from "./proof.ts";
+import { bareEtag } from "../s3/digest.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import type { Profile, Provider } from "../store/profiles.ts";
 
@@ -92,22 +93,18 @@ export function compareHeads(
   const encrypted = source.isEncryptedWithKey || destination.isEncryptedWithKey;
   const isEqual = !encrypted && isEqualByEtag(stores, source.etag, destination.etag);
   // In checksum mode a multipart ETag does not count: it is a checksum of checksums.
-  if (isEqual && (mode !== "checksum" || MD5.test(bareEtag(source.etag)))) {
+  if (isEqual && (mode !== "checksum" || MD5.test(bareEtag(source.etag ?? "")))) {
     return { kind: "equal", proof: "etag" };
   }
   if (mode === "auto" || mode === "checksum") {
     const comparison = compareChecksums(source.checksums, destination.checksums);
     if (comparison !== null) return comparison;
   }
-  if (mode !== "checksum" && source.etag !== null && destination.mark === sourceEtagMark(source.etag)) {
+  const etag = bareEtag(source.etag ?? "");
+  if (mode !== "checksum" && etag !== "" && destination.mark === etag) {
     return { kind: "equal", proof: "record" };
   }
   return { kind: "different", reason: "unproved" };
-}
-
-/** The mark's value: the ETag as it is compared, without quotes and without the "W/" of a weak one. */
-export function sourceEtagMark(etag: string): string {
-  return bareEtag(etag);
 }
 
 function compareChecksums(
@@ -129,14 +126,10 @@ const MD5 = /^[0-9a-f]{32}$/i;
 const MULTIPART = /^[0-9a-f]{32}-[0-9]+$/i;
 
 function isEqualByEtag(stores: Stores, source: string | null, destination: string | null): boolean {
-  const left = bareEtag(source).toLowerCase();
-  if (source !== destination && left !== bareEtag(destination).toLowerCase()) return false;
+  const left = bareEtag(source ?? "").toLowerCase();
+  if (left !== bareEtag(destination ?? "").toLowerCase()) return false;
   if (MD5.test(left)) return stores.source.md5Etag && stores.destination.md5Etag;
   return MULTIPART.test(left) && stores.source.md5MultipartEtag && stores.destination.md5MultipartEtag;
-}
-
-function bareEtag(etag: string | null): string {
-  return (etag ?? "").replace(/^W\//, "").replace(/^"(.*)"$/, "$1");
 }
 
 /** Whether an object of a listing must be restored before it can be read. */

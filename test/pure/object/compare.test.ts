@@ -1,12 +1,7 @@
 // Equal, different, or worth a HEAD: by mode, and by what ETags, marks and checksums can prove.
 import { describe, expect, test } from "vitest";
-import {
-  type ObjectHead,
-  compareHeads,
-  compareListed,
-  needsRestore,
-  sourceEtagMark,
-} from "../../../src/object/compare.ts";
+import { type ObjectHead, compareHeads, compareListed, needsRestore } from "../../../src/object/compare.ts";
+import { COPY_ID_HEADER, copyMark, markedSourceEtag } from "../../../src/object/attributes.ts";
 import { type CompareMode, COMPARE_MODES } from "../../../src/http/vocabulary.ts";
 import type { ListedObject } from "../../../src/s3/listing_xml.ts";
 
@@ -27,6 +22,9 @@ const object = (changes: Partial<ListedObject> = {}): ListedObject => ({
   isRestored: false,
   ...changes,
 });
+
+/** As a copy writes it and a sync reads it back. */
+const markOf = (etag: string) => markedSourceEtag(new Headers({ [COPY_ID_HEADER]: copyMark("id", etag) }));
 
 const head = (changes: Partial<ObjectHead> = {}): ObjectHead => ({
   etag: A,
@@ -126,14 +124,14 @@ describe("compareHeads()", () => {
   });
 
   test.each(["auto", "etag"] as const)("%s: the mark of the source's ETag is equality", (mode) => {
-    for (const etag of [A, MULTIPART, '"opaque"']) {
-      const destination = head({ etag: '"other"', mark: sourceEtagMark(etag) });
+    for (const etag of [A, MULTIPART, '"opaque"', "bare", 'W/"weak"', "&quot;escaped&quot;"]) {
+      const destination = head({ etag: '"other"', mark: markOf(etag) });
       expect(decide(mode, head({ etag }), destination)).toEqual({ kind: "equal", proof: "record" });
     }
   });
 
   test("the mark of another source ETag proves nothing", () => {
-    const destination = head({ etag: '"other"', mark: sourceEtagMark(B) });
+    const destination = head({ etag: '"other"', mark: markOf(B) });
     expect(decide("auto", head(), destination)).toEqual({ kind: "different", reason: "unproved" });
     expect(decide("auto", head({ etag: null }), head({ etag: null, mark: "" }))).toEqual({
       kind: "different",
@@ -141,13 +139,16 @@ describe("compareHeads()", () => {
     });
   });
 
-  test("a mark is the ETag without quotes, so that a header carries it unchanged", () => {
-    expect([A, 'W/"x"', "bare"].map(sourceEtagMark)).toEqual([A.slice(1, -1), "x", "bare"]);
+  test("an empty ETag and an empty mark prove nothing", () => {
+    expect(decide("auto", head({ etag: '""' }), head({ etag: '"other"', mark: "" }))).toEqual({
+      kind: "different",
+      reason: "unproved",
+    });
   });
 
   test("full-object checksums of one algorithm decide both ways, against any mark", () => {
     const source = head({ etag: '"s"', checksums: crc("01020304") });
-    const mark = sourceEtagMark('"s"');
+    const mark = markOf('"s"');
     for (const mode of ["auto", "checksum"] as const) {
       const same = head({ etag: '"d"', checksums: crc("01020304") });
       expect(decide(mode, source, same)).toEqual({ kind: "equal", proof: "checksum" });
@@ -163,7 +164,7 @@ describe("compareHeads()", () => {
   });
 
   test("checksum: the mark does not count, an MD5 does, a multipart ETag does not", () => {
-    const marked = head({ etag: '"d"', mark: sourceEtagMark(A) });
+    const marked = head({ etag: '"d"', mark: markOf(A) });
     expect(decide("checksum", head(), marked)).toEqual({ kind: "different", reason: "unproved" });
     expect(decide("checksum", head(), head())).toEqual({ kind: "equal", proof: "etag" });
     const multipart = head({ etag: MULTIPART });
@@ -177,7 +178,7 @@ describe("compareHeads()", () => {
       expect(decide(mode, head(), encrypted)).toEqual({ kind: "different", reason: "unproved" });
       expect(decide(mode, encrypted, head())).toEqual({ kind: "different", reason: "unproved" });
     }
-    expect(decide("auto", head(), { ...encrypted, mark: sourceEtagMark(A) })).toMatchObject({
+    expect(decide("auto", head(), { ...encrypted, mark: markOf(A) })).toMatchObject({
       proof: "record",
     });
   });
