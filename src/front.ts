@@ -19,7 +19,9 @@ import { authorize } from "./front/auth.ts";
 import { meshOf } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
+import { docsResponse } from "./front/docs.ts";
 import { openApi, usage } from "./front/openapi.ts";
+import { isBrowser } from "./front/page.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { createWork } from "./front/start.ts";
 import { storeRoutes } from "./front/store_routes.ts";
@@ -56,15 +58,17 @@ app.use(async (call, next) => {
 });
 
 app.get("/", async (call) => {
-  const isBrowser = /\btext\/html\b/.test(call.req.header("accept") ?? "");
-  return isBrowser
-    ? await dashboardResponse()
-    : new Response(usage(routeNames()), { headers: { vary: "accept" } });
+  if (isBrowser(call.req.raw)) return await dashboardResponse();
+  return new Response(usage(routeNames()), { headers: { vary: "accept" } });
 });
 
 app.get("/healthz", () => new Response("ok\n"));
 
 app.get("/openapi.json", () => jsonResponse((description ??= openApi(routeNames()))));
+
+app.get("/docs", async (call) => await docsResponse(call.req.raw, null));
+
+app.get("/docs/:page", async (call) => await docsResponse(call.req.raw, call.req.param("page")));
 
 app.use(async (call, next) => {
   await authorize(call.req.raw, call.env);

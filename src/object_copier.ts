@@ -23,7 +23,7 @@ import { type ProofPlan, canProve, concludeProof, planProof } from "./object/pro
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
 import { failedAt, FailureError, failureOf, meshError, S3Error } from "./s3/errors.ts";
-import type { Failure } from "./s3/failure.ts";
+import { type Failure, answerFailure } from "./s3/failure.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
 import { keyVerdictOf } from "./s3/retry.ts";
 import {
@@ -224,7 +224,7 @@ class ObjectCopy {
     if (stored === "again") return stored;
     const { md5 } = await digesting.digests.catch((error: unknown) => {
       const message = `More than ${sizeBytes} bytes arrived (${String(error)})`;
-      throw meshError("wrong_length", message, "GetObject");
+      throw new FailureError(answerFailure("source", "wrong_length", message, "GetObject"));
     });
     const landed = bareEtag(stored.etag).toLowerCase();
     const doubt = md5 !== undefined && md5 !== landed && !stored.encryptedWithKey && isMd5Etag(landed);
@@ -326,10 +326,13 @@ class ObjectCopy {
     const sizeBytes = announced === null ? this.#work.sizeBytes : Number(announced);
     const { etag: listed } = this.#work;
     const unchanged = listed === null || (etag !== null && bareEtag(etag) === bareEtag(listed));
-    if (status !== 200) throw meshError("bad_answer", `Status ${status} for a whole object`, "GetObject");
+    if (status !== 200) {
+      const message = `Status ${status} for a whole object`;
+      throw new FailureError(answerFailure("source", "bad_answer", message, "GetObject"));
+    }
     if (unchanged && sizeBytes !== this.#work.sizeBytes) {
       const message = `${this.#work.sizeBytes} bytes were listed, but ${announced} are announced`;
-      throw meshError("wrong_length", message, "GetObject");
+      throw new FailureError(answerFailure("source", "wrong_length", message, "GetObject"));
     }
     if (!unchanged && (announced === null || sizeBytes > this.#maxBytes)) {
       const message = `The object has changed since it was listed, from ${this.#work.sizeBytes} to ${announced ?? "an unknown number of"} bytes`;

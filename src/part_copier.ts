@@ -22,7 +22,7 @@ import type { Env } from "./env.ts";
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag } from "./s3/digest.ts";
 import { FailureError, failureOf, S3Error } from "./s3/errors.ts";
-import { type Failure, meshFailure } from "./s3/failure.ts";
+import { type Failure, answerFailure, meshFailure } from "./s3/failure.ts";
 import { type S3, connect, timeoutError } from "./s3/request.ts";
 import { isPlatformLimit } from "./s3/retry.ts";
 import {
@@ -309,28 +309,26 @@ function sourceFailure(error: unknown): Failure {
 // watched.
 function streamFailure(error: S3Error, task: PartTask): Failure {
   if (error.cause instanceof StallError)
-    return { ...error.toFailure(error.cause.side), code: "timeout", message: error.message };
+    return answerFailure(error.cause.side, "timeout", error.message, error.operation);
   const failure = error.toFailure("destination");
   return error.code === "network" && task.length > 0
     ? { ...failure, side: "mesh", code: "stream_broken" }
     : failure;
 }
 
-function misfitOf(task: PartTask, response: Response | null, code: string, detail: string): Failure {
+type Misfit = Parameters<typeof answerFailure>[1];
+
+function misfitOf(task: PartTask, response: Response | null, code: Misfit, detail: string): Failure {
   return {
-    side: "source",
-    code,
-    message: `GetObject of part ${task.partNumber}: ${detail}`,
-    operation: "GetObject",
+    ...answerFailure("source", code, `GetObject of part ${task.partNumber}: ${detail}`, "GetObject"),
     status: response?.status ?? null,
     requestId: response?.headers.get("x-amz-request-id") ?? null,
-    retryAfterMs: null,
   };
 }
 
 /** Why an answer to the GET is not the bytes that were requested, or null when it is. */
 function checkAnswer(response: Response, task: PartTask): Failure | null {
-  const misfit = (code: string, detail: string) => misfitOf(task, response, code, detail);
+  const misfit = (code: Misfit, detail: string) => misfitOf(task, response, code, detail);
   const etag = response.headers.get("etag");
   if (etag === null || bareEtag(etag) !== bareEtag(task.sourceEtag)) {
     return misfit("source_changed", `its ETag was ${task.sourceEtag} when the copy began and is ${etag} now`);

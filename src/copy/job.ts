@@ -31,10 +31,11 @@ import {
   isEnded,
   workOf,
 } from "./phase.ts";
-import { type Failure, meshFailure } from "../s3/failure.ts";
+import { type Failure, answerFailure } from "../s3/failure.ts";
 import { backoffMs, FRESH, isOutage, MAX_ATTEMPTS, verdictOf } from "../s3/retry.ts";
 
-const NO_ANSWER = meshFailure(
+const NO_ANSWER = answerFailure(
+  "destination",
   "network",
   "CompleteMultipartUpload was sent, its answer was lost and the object did not appear",
   "CompleteMultipartUpload",

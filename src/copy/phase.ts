@@ -3,7 +3,8 @@
 // alarms.
 
 import type { Plan } from "./plan.ts";
-import type { Proof, ProofPlan } from "../object/proof.ts";
+import type { Proof } from "../http/vocabulary.ts";
+import type { ProofPlan } from "../object/proof.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { Retry } from "../s3/retry.ts";
 

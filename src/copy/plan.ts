@@ -29,10 +29,12 @@ export type Plan =
       readonly partCount: number;
     };
 
-type PlanRefusal = {
-  readonly code: "part_size_too_small" | "part_size_too_large" | "object_too_large";
+interface PartSizeRefusal {
+  readonly code: "part_size_too_small" | "part_size_too_large";
   readonly message: string;
-};
+}
+
+type PlanRefusal = PartSizeRefusal | { readonly code: "object_too_large"; readonly message: string };
 
 export interface PlanLimits {
   /** Ceiling of one request body, from MAX_PART_MIB. */
@@ -103,7 +105,7 @@ export function keepBoundaries(
 export function checkPartSize(
   partBytes: number,
   { maxPartBytes, minPartBytes = MIN_PART_BYTES }: PlanLimits,
-): PlanRefusal | null {
+): PartSizeRefusal | null {
   if (partBytes < minPartBytes) {
     return {
       code: "part_size_too_small",

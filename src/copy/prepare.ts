@@ -7,6 +7,7 @@
 import type { Prepared, Via } from "./phase.ts";
 import { type Plan, type PlanLimits, keepBoundaries, planCopy } from "./plan.ts";
 import type { CopySpec } from "./spec.ts";
+import type { FailureCode } from "../http/codes.ts";
 import { MIB } from "../http/fields.ts";
 import { attributeHeaders, COPY_ID_HEADER, copyMark } from "../object/attributes.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
@@ -285,7 +286,7 @@ async function readTags(
   }
 }
 
-function refused(code: string, message: string, operation: string): Preparation {
+function refused(code: FailureCode, message: string, operation: string): Preparation {
   return { kind: "refused", failure: meshFailure(code, message, operation) };
 }
 

@@ -339,7 +339,9 @@ export class Steps {
     const { spec } = this.#record.load();
     const { headers } = await headObject(this.#destination(), spec.destination).catch((error: unknown) => {
       const failure = failureOf(error, "destination");
-      throw failure.status === 404 ? new FailureError({ ...failure, code: "object_not_visible" }) : error;
+      throw failure.side !== "mesh" && failure.status === 404
+        ? new FailureError({ ...failure, code: "object_not_visible" })
+        : error;
     });
     const etag = headers.get("etag");
     const answered = object.plan.kind === "parts" ? (completedEtag ?? "unsaid") : this.#etagOfOnlyAttempt();

@@ -1,5 +1,4 @@
-// The dashboard as it is served: one page, assembled from the files in dashboard/. Its policy allows its own
-// script and style and requests to this mesh, and nothing else.
+// The dashboard as it is served: one page, assembled from the files in dashboard/.
 //
 // For readers and the type checker the scripts are modules. Here they become one script, in the order of
 // their dependencies. Each gets a scope of its own that returns only its exports.
@@ -15,48 +14,27 @@ import page from "../dashboard/page.html";
 import stores from "../dashboard/stores.js";
 import style from "../dashboard/style.css";
 import sync from "../dashboard/sync.js";
+import { pageHeaders } from "./page.ts";
 
 interface Dashboard {
   readonly html: string;
-  readonly policy: string;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 let dashboard: Promise<Dashboard> | null = null;
 
 export async function dashboardResponse(): Promise<Response> {
   dashboard ??= assemble();
-  const { html, policy } = await dashboard;
-  return new Response(html, {
-    headers: {
-      "content-type": "text/html; charset=utf-8",
-      "cache-control": "no-cache",
-      "content-security-policy": policy,
-      "permissions-policy": "camera=(), geolocation=(), microphone=()",
-      "referrer-policy": "no-referrer",
-      vary: "accept",
-      "x-content-type-options": "nosniff",
-      "x-frame-options": "DENY",
-    },
-  });
+  const { html, headers } = await dashboard;
+  return new Response(html, { headers });
 }
 
 async function assemble(): Promise<Dashboard> {
   const script = [dom, api, map, chart, copy, lists, stores, sync, app].map(inScope).join("\n");
   // Functions as replacements, because replace() would interpret a "$&" in a string.
   const html = page.replace("/* style */", () => style).replace("/* script */", () => script);
-  const policy = [
-    "default-src 'none'",
-    `script-src '${await hashOf(contentOf(html, "script"))}'`,
-    `style-src '${await hashOf(contentOf(html, "style"))}'`,
-    "img-src data:",
-    "connect-src 'self'",
-    "form-action 'none'",
-    "base-uri 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
-  ];
-  return { html, policy: policy.join("; ") };
+  const inline = { script: contentOf(html, "script"), style: contentOf(html, "style") };
+  return { html, headers: await pageHeaders(inline) };
 }
 
 function inScope(source: string): string {
@@ -70,10 +48,4 @@ function contentOf(html: string, tag: "script" | "style"): string {
   const content = new RegExp(`<${tag}[^>]*>([^]*)</${tag}>`).exec(html)?.[1];
   if (content === undefined) throw new Error(`The page has no <${tag}>`);
   return content;
-}
-
-/** In the form that a Content-Security-Policy takes. */
-async function hashOf(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;
 }

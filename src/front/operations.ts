@@ -5,6 +5,7 @@ import type * as answers from "../view/answers.ts";
 import { CopyRequestSchema } from "../copy/spec.ts";
 import { CheckRequestSchema } from "../diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
+import type { ProblemCode } from "../http/codes.ts";
 import { COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
 import { ScheduleSchema } from "../schedule/spec.ts";
 import { SyncRequestSchema } from "../sync/spec.ts";
@@ -25,6 +26,8 @@ export interface Answer {
   readonly schemas: readonly AnswerName[];
 }
 
+type Problems = Readonly<Record<number, readonly ProblemCode[]>>;
+
 interface Operation {
   readonly summary: string;
   /** What curl sends. */
@@ -35,7 +38,7 @@ interface Operation {
   readonly body?: keyof typeof REQUESTS;
   readonly answers: Readonly<Record<number, Answer | null>>;
   /** Problem codes beyond COMMON_PROBLEMS and WRITE_PROBLEMS. */
-  readonly problems?: Readonly<Record<number, readonly string[]>>;
+  readonly problems?: Problems;
 }
 
 export const REQUESTS = {
@@ -102,6 +105,8 @@ const EVENTS = text(
   "text/event-stream",
 );
 
+const DOCUMENT = text("Markdown; a page for a browser", "text/markdown; charset=utf-8");
+
 const SEEN = null;
 
 const START_PROBLEMS = {
@@ -148,6 +153,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Mesh",
     open: true,
     answers: { 200: text("ok", "text/plain") },
+  },
+  "GET /docs": {
+    summary: "The documents of this version: which pages there are",
+    tag: "Mesh",
+    open: true,
+    answers: { 200: DOCUMENT },
+  },
+  "GET /docs/:page": {
+    summary: "A page of the documents of this version",
+    tag: "Mesh",
+    open: true,
+    answers: { 200: DOCUMENT },
+    problems: { 404: ["no_such_page"] },
   },
   "GET /openapi.json": {
     summary: "This API as OpenAPI 3.1",
@@ -369,14 +387,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 };
 
 /** Possible answers to every call that needs a token. */
-export const COMMON_PROBLEMS: Readonly<Record<number, readonly string[]>> = {
+export const COMMON_PROBLEMS: Problems = {
   401: ["token_missing", "token_wrong"],
   500: ["internal_error"],
   503: ["api_token_unset"],
 };
 
 /** Further possible answers to every call that changes something. */
-export const WRITE_PROBLEMS: Readonly<Record<number, readonly string[]>> = {
+export const WRITE_PROBLEMS: Problems = {
   403: ["token_read_only"],
   413: ["body_too_large"],
 };

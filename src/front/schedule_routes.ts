@@ -47,7 +47,8 @@ scheduleRoutes.post("/schedules/:name/run", async (call) => {
   }
   if (run.outcome === "queued")
     return jsonResponse({ schedule: name, run }, 202, { location: `/schedules/${name}` });
-  throw new Problem(409, `run_${run.outcome}`, `"${name}" was not started: ${run.detail}`);
+  const code = run.outcome === "refused" ? "run_refused" : "run_skipped";
+  throw new Problem(409, code, `"${name}" was not started: ${run.detail}`);
 });
 
 function scheduleName(call: Call): string {

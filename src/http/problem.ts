@@ -1,13 +1,36 @@
 // Errors of the HTTP API: RFC 9457 problem details with a stable `code`. A Problem names the wrong value and
 // says what is allowed and what to do. It never contains a secret or a stack.
 
+import type { PROBLEM_STATUS, ProblemCode } from "./codes.ts";
+
+/** Explains a code: relative to the mesh that answers, as RFC 9457 allows. */
+export function typeOf(code: ProblemCode): string {
+  return `/docs/api#code-${code}`;
+}
+
+/** The status is the one that codes.ts has for the code. */
+type ProblemArguments = {
+  [Status in ProblemStatus]: [
+    status: Status,
+    code: CodeOf<Status>,
+    detail: string,
+    headers?: Readonly<Record<string, string>>,
+  ];
+}[ProblemStatus];
+
+type ProblemStatus = (typeof PROBLEM_STATUS)[ProblemCode];
+
+type CodeOf<Status extends ProblemStatus> = {
+  [Code in ProblemCode]: (typeof PROBLEM_STATUS)[Code] extends Status ? Code : never;
+}[ProblemCode];
+
 export class Problem extends Error {
   override readonly name = "Problem";
-  readonly status: number;
-  readonly code: string;
+  readonly status: ProblemStatus;
+  readonly code: ProblemCode;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, code: string, detail: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(...[status, code, detail, headers = {}]: ProblemArguments) {
     super(detail);
     this.status = status;
     this.code = code;
@@ -15,8 +38,9 @@ export class Problem extends Error {
   }
 
   toResponse(): Response {
-    const title = TITLES[this.status] ?? "Error";
-    const body = { type: "about:blank", title, status: this.status, code: this.code, detail: this.message };
+    const title = TITLES[this.status];
+    const { status, code, message: detail } = this;
+    const body = { type: typeOf(code), title, status, code, detail };
     return new Response(prettyJson(body), {
       status: this.status,
       headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...this.headers },
@@ -24,12 +48,11 @@ export class Problem extends Error {
   }
 }
 
-const TITLES: Readonly<Record<number, string>> = {
+const TITLES: Readonly<Record<ProblemStatus, string>> = {
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",
   404: "Not Found",
-  405: "Method Not Allowed",
   409: "Conflict",
   413: "Content Too Large",
   422: "Unprocessable Content",

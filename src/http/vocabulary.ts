@@ -1,4 +1,5 @@
-// The words that the API and the dashboard share: phases, compare modes, and the content of a `parts` event.
+// The words that the API and the dashboard share: phases, proofs, compare modes, what a report says of a key,
+// and the content of a `parts` event. The codes of errors are in codes.ts.
 //
 // It imports nothing, because the dashboard is type-checked against view/answers.ts without the types of
 // Workers. That these phases are the jobs' own is checked where a status is built.
@@ -38,6 +39,60 @@ export const SYNC_PHASES = [
 ] as const;
 
 export type SyncPhase = (typeof SYNC_PHASES)[number];
+
+/**
+ * How a copy knows that the destination is the source; object/proof.ts chooses.
+ *
+ * `etag`: both ETags are the same MD5 of the content. `content-md5`: the destination has checked the one
+ * PutObject against the source's MD5. `checksum`: full-object CRCs of both sides are equal. `part-md5`: each
+ * part's MD5, computed while streaming, is the ETag that the destination gave the part. `length`: ranges
+ * pinned by the source's ETag, every byte counted, nothing better to be had.
+ */
+export const PROOFS = ["etag", "content-md5", "checksum", "part-md5", "length"] as const;
+
+export type Proof = (typeof PROOFS)[number];
+
+/** By what two objects that are there are known to be equal. */
+export const EQUALITY_PROOFS = ["size", "size+mtime", "etag", "record", "checksum"] as const;
+
+export type EqualityProof = (typeof EQUALITY_PROOFS)[number];
+
+/** What a sync has done with a key. */
+export const KEY_ACTIONS = [
+  "copied",
+  "skipped",
+  "failed",
+  "deleted",
+  "delete_failed",
+  "would_copy",
+  "would_delete",
+] as const;
+
+/** Why a sync has skipped a key. */
+export const SKIP_REASONS = [
+  "equal",
+  "excluded",
+  "not_included",
+  "too_small",
+  "too_large",
+  "too_old",
+  "too_new",
+  "storage_class",
+  "archived",
+  "sync_report",
+  "failed",
+  "cancelled",
+] as const;
+
+export type SkipReason = (typeof SKIP_REASONS)[number];
+
+/** Why a dry run would copy a key. */
+export const COPY_REASONS = ["absent", "size", "mtime", "checksum", "unproved", "changed"] as const;
+
+export type CopyReason = (typeof COPY_REASONS)[number];
+
+/** Why a key was deleted, or would be. */
+export const DELETE_REASON = "not_at_source";
 
 /**
  * How a sync decides that an object at the destination is the same as the source's. The rules are in

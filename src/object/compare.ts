@@ -15,16 +15,14 @@
 //
 // Invariant: "equal" always names its proof, "different" its reason.
 
-import type { CompareMode } from "../http/vocabulary.ts";
+import type { CompareMode, CopyReason, EqualityProof } from "../http/vocabulary.ts";
 import type { Checksum } from "./proof.ts";
 import { bareEtag } from "../s3/digest.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import type { Profile, Provider } from "../store/profiles.ts";
 
-export type EqualityProof = "size" | "size+mtime" | "etag" | "record" | "checksum";
-
 /** `unproved`: nothing proves that they are equal. */
-type DifferenceReason = "absent" | "size" | "mtime" | "checksum" | "unproved";
+type DifferenceReason = Exclude<CopyReason, "changed">;
 
 type Comparison =
   | { readonly kind: "equal"; readonly proof: EqualityProof }

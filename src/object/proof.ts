@@ -6,18 +6,9 @@
 // known to be what they seem. A mismatch is claimed only if two values of one kind, computed from the same
 // bytes, differ.
 
+import type { Proof } from "../http/vocabulary.ts";
 import { bareEtag, isMd5Etag, partCountOf } from "../s3/digest.ts";
 import type { ChecksumAlgorithm, Profile } from "../store/profiles.ts";
-
-/**
- * - `etag`: both ETags are the same MD5 of the content.
- * - `content-md5`: the destination has checked the one PutObject against the source's MD5.
- * - `checksum`: the full-object CRCs of both sides are equal.
- * - `part-md5`: each part's MD5, computed while streaming, is the ETag that the destination gave the part.
- * - `length`: the ranges were pinned by the source's ETag and every byte was counted. Nothing better is
- *   available.
- */
-export type Proof = "etag" | "content-md5" | "checksum" | "part-md5" | "length";
 
 export type Digest = "md5" | ChecksumAlgorithm;
 

@@ -1,8 +1,9 @@
 // The errors that carry a Failure. Requests and steps throw them; the caller that decides about them turns
 // them back into data.
 
+import type { FailureCode } from "../http/codes.ts";
 import { Problem } from "../http/problem.ts";
-import { type Failure, type Side, meshFailure } from "./failure.ts";
+import { type Failure, type StoreSide, meshFailure } from "./failure.ts";
 import { UnaddressableKeyError } from "./url.ts";
 
 /** A failure that is already classified where it was found. */
@@ -16,12 +17,12 @@ export class FailureError extends Error {
 }
 
 /** A failure that is no store's refusal: an answer is wrong, or the request cannot be met. */
-export function meshError(code: string, message: string, operation: string): FailureError {
+export function meshError(code: FailureCode, message: string, operation: string): FailureError {
   return new FailureError(meshFailure(code, message, operation));
 }
 
 /** For the catch() of a request in a step that talks to both stores: marks which side refused. */
-export function failedAt(side: Side): (error: unknown) => never {
+export function failedAt(side: StoreSide): (error: unknown) => never {
   return (error) => {
     throw error instanceof S3Error ? new FailureError(error.toFailure(side)) : error;
   };
@@ -32,7 +33,7 @@ export function failedAt(side: Side): (error: unknown) => never {
  *
  * @param side of the store that refused, if the error does not say
  */
-export function failureOf(error: unknown, side: Side): Failure {
+export function failureOf(error: unknown, side: StoreSide): Failure {
   if (error instanceof FailureError) return error.failure;
   if (error instanceof S3Error) return error.toFailure(side);
   // The store's secret was removed or damaged while the work ran.
@@ -86,12 +87,12 @@ export class S3Error extends Error {
     this.retryAfterMs = answer.retryAfterMs ?? null;
   }
 
-  toFailure(side: Side): Failure {
-    const { message, operation, status, requestId, retryAfterMs } = this;
-    const whose = this.code === "platform_limit" ? "mesh" : side;
+  toFailure(side: StoreSide): Failure {
+    const { code, message, operation, status, requestId, retryAfterMs } = this;
+    const described = { message, operation, status, requestId, retryAfterMs };
+    if (code === "platform_limit") return { side: "mesh", code, ...described };
     // An archived source can be read once a person has restored it.
-    const isArchived = side === "source" && this.code === "InvalidObjectState";
-    const code = isArchived ? "source_archived" : this.code;
-    return { side: whose, code, message, operation, status, requestId, retryAfterMs };
+    const isArchived = side === "source" && code === "InvalidObjectState";
+    return { side, code: isArchived ? "source_archived" : code, ...described };
   }
 }

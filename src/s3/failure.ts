@@ -2,12 +2,13 @@
 //
 // retry.ts decides what to do about a failure; view/failure.ts has its words for the API.
 
-export type Side = "source" | "destination" | "mesh";
+import type { AnswerCode, FailureCode } from "../http/codes.ts";
 
-export interface Failure {
-  readonly side: Side;
-  /** S3's own code (`NoSuchKey`), or one of the mesh's in snake_case (`source_changed`, `network`). */
-  readonly code: string;
+export type StoreSide = "source" | "destination";
+
+export type Side = StoreSide | "mesh";
+
+interface Description {
   /** For people: what was being done, to what, and what the store answered. Never contains a secret. */
   readonly message: string;
   /** The S3 operation by its API name. */
@@ -18,6 +19,23 @@ export interface Failure {
   readonly retryAfterMs: number | null;
 }
 
-export function meshFailure(code: string, message: string, operation: string): Failure {
+export type MeshFailure = Description & { readonly side: "mesh"; readonly code: FailureCode };
+
+/** `code`: S3's own (`NoSuchKey`), or our word for an answer that is none (`network`, `source_changed`). */
+export type StoreFailure = Description & { readonly side: StoreSide; readonly code: string };
+
+export type Failure = MeshFailure | StoreFailure;
+
+export function meshFailure(code: FailureCode, message: string, operation: string): MeshFailure {
   return { side: "mesh", code, message, operation, status: null, requestId: null, retryAfterMs: null };
+}
+
+/** A failure of one store that was not read off a refusal: an answer that cannot be, or none. */
+export function answerFailure(
+  side: StoreSide,
+  code: AnswerCode | "source_changed" | "stream_broken",
+  message: string,
+  operation: string,
+): StoreFailure {
+  return { side, code, message, operation, status: null, requestId: null, retryAfterMs: null };
 }

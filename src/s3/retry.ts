@@ -6,6 +6,7 @@
 // named beside the rows. Backoff is AWS's "full jitter"
 // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 
+import type { OwnCode } from "../http/codes.ts";
 import type { Failure } from "./failure.ts";
 
 /** Every new phase starts with it. */
@@ -20,43 +21,56 @@ export const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
  */
 export type Verdict = "retry" | "throttle" | "blocked" | "fatal";
 
-const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
-  // The mesh's own codes.
+/** The verdicts on the mesh's own codes; the compiler checks that each has one. */
+const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   network: "retry", // no answer, or one that broke off
   stream_broken: "retry", // source or destination dropped a part in mid-stream
   copier_died: "retry",
   timeout: "retry",
   cancelled: "retry", // the lane was told to stop: the part itself is fine
-  short_body: "retry",
   missing_etag: "retry",
   range_ignored: "fatal",
   wrong_range: "retry",
   wrong_length: "retry",
+  wrong_region: "retry", // the region has been taken from the answer
+  bad_answer: "retry",
+  head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
+  object_not_visible: "retry", // a HEAD right after Complete, at a store that is not yet consistent
+  upload_still_there: "retry", // parts landed after an abort
+  unsorted_listing: "fatal", // what a merge has concluded by then is void, and asking again would hide it
+  unreadable_key: "fatal",
+  platform_limit: "retry", // the event has used up what the platform gives one: a fresh event goes on
   source_changed: "fatal",
   source_without_etag: "fatal",
   source_archived: "blocked", // a person must restore it; then the copy continues
   part_corrupt: "fatal", // after three attempts the ETag is still not the MD5 of the bytes sent
   checksum_mismatch: "fatal",
+  verification_failed: "fatal",
   proof_impossible: "fatal",
   attribute_lost: "fatal",
   destination_exists: "fatal",
   metadata_too_large: "fatal",
   key_too_long: "fatal",
-  invalid_key: "fatal",
-  unknown_store: "fatal",
-  store_misconfigured: "blocked",
-  misconfigured: "blocked",
+  empty_key: "fatal",
+  object_too_large: "fatal",
+  too_many_failures: "fatal",
   copy_blocked: "blocked", // a large object of a sync
+  invalid_key: "fatal",
+  invalid_bucket: "fatal",
+  same_object: "fatal",
+  unknown_store: "fatal",
   part_size_too_small: "fatal",
   part_size_too_large: "fatal",
-  object_too_large: "fatal",
-  verification_failed: "fatal",
-  object_not_visible: "retry", // a HEAD right after Complete, on a store that is not consistent yet
-  upload_still_there: "retry", // parts landed after an abort
-  bad_answer: "retry",
-  head_refused: "retry", // a HEAD refused without a reason, although a GET may read the object
-  platform_limit: "retry", // the event has used up its limits: a new event continues
-  // Throttling, whatever the status.
+  store_read_only: "blocked",
+  bucket_not_allowed: "blocked",
+  store_misconfigured: "blocked",
+  misconfigured: "blocked",
+  internal_error: "fatal",
+};
+
+/** Of S3's codes, those whose status would say otherwise, or says nothing. */
+export const S3_VERDICTS: Readonly<Record<string, Verdict>> = {
+  // Throttling, whatever its status.
   SlowDown: "throttle",
   SlowDownRead: "throttle", // MinIO
   SlowDownWrite: "throttle", // MinIO
@@ -79,7 +93,6 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   OperationAborted: "retry",
   ConditionalRequestConflict: "retry",
   RequestTimeTooSkewed: "retry", // the answer has given the clock
-  wrong_region: "retry", // the answer has given the region
   // Credentials and permissions: a person corrects them without touching the copy.
   ExpiredToken: "blocked",
   ExpiredRequest: "blocked", // R2
@@ -93,9 +106,10 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = {
   InvalidObjectState: "blocked", // archived, found by a server-side copy
   // No retry helps, although the status suggests one.
   NotImplemented: "fatal",
-  unsorted_listing: "fatal", // what the merge has concluded is void, and a retry would hide that
   XMinioStorageFull: "fatal",
 };
+
+const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = { ...OWN_VERDICTS, ...S3_VERDICTS };
 
 /** The verdict on a failure. A code in the table decides; otherwise the class of the status does. */
 export function verdictOf(failure: Failure): Verdict {

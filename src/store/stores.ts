@@ -33,7 +33,7 @@ const EncryptionSchema = z.discriminatedUnion("kind", [
 /** How a store encrypts the objects written to it. A `customer` key is needed for reading, too. */
 export type Encryption = z.infer<typeof EncryptionSchema>;
 
-const StoreSchema = z.strictObject({
+export const StoreSchema = z.strictObject({
   endpoint: z.string(),
   region: z.string().min(1),
   accessKeyId: z.string().min(1),

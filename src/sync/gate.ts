@@ -2,12 +2,11 @@
 // request wants, of what the stores have shown that they take (throttle/governor.ts), and of what the caps of
 // the configuration leave to this sync (throttle/shares.ts). Decides; talks to nobody.
 
-import type { Failure } from "../s3/failure.ts";
+import type { Failure, StoreSide } from "../s3/failure.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
 import {
   type Governor,
   type PaceView,
-  type StoreSide,
   type Throttling,
   lanePauseMs,
   STORE_SIDES,

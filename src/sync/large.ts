@@ -9,10 +9,11 @@
 
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE } from "../env.ts";
+import type { FailureCode } from "../http/codes.ts";
 import { Problem } from "../http/problem.ts";
+import type { Proof } from "../http/vocabulary.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
-import type { Proof } from "../object/proof.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { placeOfWork } from "../store/stores.ts";
 import { isHandingOut } from "./job.ts";
@@ -36,7 +37,7 @@ interface CopyStatus {
   readonly etag?: string;
   readonly proof?: Proof;
   readonly warnings: readonly string[];
-  readonly failure?: { readonly code: string; readonly message: string; readonly operation: string };
+  readonly failure?: { readonly code: FailureCode; readonly message: string; readonly operation: string };
 }
 
 /**
@@ -216,6 +217,6 @@ function entryOf(work: ObjectWork, status: CopyStatus): Entry | null {
 }
 
 function failureOf({ failure }: CopyStatus): Failure {
-  const { code = "failed", message = "The copy failed", operation = "copy" } = failure ?? {};
+  const { code = "internal_error", message = "The copy failed", operation = "copy" } = failure ?? {};
   return meshFailure(code, message, operation);
 }

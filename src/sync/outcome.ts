@@ -3,8 +3,7 @@
 //
 // Invariant: every object that goes in comes out exactly once: as an entry, in `again` or in `large`.
 
-import type { EqualityProof } from "../object/compare.ts";
-import type { Proof } from "../object/proof.ts";
+import type { CopyReason, EqualityProof, Proof, SkipReason } from "../http/vocabulary.ts";
 import type { Failure } from "../s3/failure.ts";
 import { backoffMs, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
 import type { Entry } from "./report.ts";
@@ -113,13 +112,13 @@ function foundCopy(work: ObjectWork, { etag, proof }: { etag: string; proof: Equ
 /** @param proof by what the two are known to be equal */
 export function skipped(
   { key, sizeBytes, etag }: ObjectWork,
-  reason: string,
-  proof: string | null = null,
+  reason: SkipReason,
+  proof: EqualityProof | null = null,
 ): Entry {
   return { action: "skipped", key, reason, sizeBytes, etag, proof };
 }
 
-export function wouldCopy({ key, sizeBytes, etag }: ObjectWork, reason: string): Entry {
+export function wouldCopy({ key, sizeBytes, etag }: ObjectWork, reason: CopyReason): Entry {
   return { action: "would_copy", key, reason, sizeBytes, etag };
 }
 

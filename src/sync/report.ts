@@ -4,7 +4,13 @@
 // key that was listed gets exactly one entry: listed = copied + skipped + failed + would copy + what is still
 // under way.
 
-import type { Proof } from "../object/proof.ts";
+import {
+  type CopyReason,
+  type EqualityProof,
+  type Proof,
+  type SkipReason,
+  DELETE_REASON,
+} from "../http/vocabulary.ts";
 import type { Failure } from "../s3/failure.ts";
 import { publicCode } from "../view/failure.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
@@ -25,10 +31,9 @@ export type Entry =
     })
   | (Key & {
       readonly action: "skipped";
-      readonly reason: string;
+      readonly reason: SkipReason;
       readonly etag: string | null;
-      /** By what it is known to be equal. */
-      readonly proof: string | null;
+      readonly proof: EqualityProof | null;
     })
   | (Key & {
       readonly action: "failed";
@@ -37,7 +42,7 @@ export type Entry =
       /** What a retry takes up again. */
       readonly work: ObjectWork;
     })
-  | (Key & { readonly action: "would_copy"; readonly reason: string; readonly etag: string | null })
+  | (Key & { readonly action: "would_copy"; readonly reason: CopyReason; readonly etag: string | null })
   | (Key & { readonly action: "deleted" | "would_delete" })
   | (Key & { readonly action: "delete_failed"; readonly failure: Failure });
 
@@ -142,7 +147,7 @@ function lineOf(entry: Entry): Record<string, unknown> {
       return { key, action, ...reasonOf(entry.failure), size };
     case "deleted":
     case "would_delete":
-      return { key, action, reason: "not_at_source", size };
+      return { key, action, reason: DELETE_REASON, size };
   }
 }
 

@@ -8,7 +8,7 @@ import { type Cursor, Walk } from "../listing/walk.ts";
 import { log } from "../log.ts";
 import { deleteObjects } from "../s3/delete.ts";
 import { type S3Error, failureOf } from "../s3/errors.ts";
-import { type Failure, meshFailure } from "../s3/failure.ts";
+import type { Failure, StoreSide } from "../s3/failure.ts";
 import { type S3, connect } from "../s3/request.ts";
 import { getObject, putObject } from "../s3/s3.ts";
 import { findKnownStore } from "../store/facts.ts";
@@ -20,7 +20,6 @@ import { skipped } from "./outcome.ts";
 import type { SyncRecord } from "./record.ts";
 import { type Entry, addTo, reportKey } from "./report.ts";
 import { type SyncSpec, filterOf } from "./spec.ts";
-import type { StoreSide } from "../throttle/governor.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
@@ -183,8 +182,13 @@ export class SyncSteps {
         if (refusal === undefined) return { ...extra, action: "deleted" };
         const { code, message } = refusal;
         const failure: Failure = {
-          ...meshFailure(code, `The store refused to delete it: ${code}: ${message}`, "DeleteObjects"),
           side: "destination",
+          code,
+          message: `The store refused to delete it: ${code}: ${message}`,
+          operation: "DeleteObjects",
+          status: null,
+          requestId: null,
+          retryAfterMs: null,
         };
         this.#hear(failure);
         return { ...extra, action: "delete_failed", failure };

@@ -24,11 +24,9 @@
 // Pure: the clock and randomness are arguments. The state is in memory only: a job that loses it starts
 // slowly again.
 
-import type { Failure } from "../s3/failure.ts";
+import type { Failure, StoreSide } from "../s3/failure.ts";
 import { verdictOf } from "../s3/retry.ts";
 import { type Flow, afterRefusal, FREE, reaches, startingAt, valueAt } from "./flow.ts";
-
-export type StoreSide = "source" | "destination";
 
 export const STORE_SIDES: readonly StoreSide[] = ["source", "destination"];
 

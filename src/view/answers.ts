@@ -5,7 +5,18 @@
 // imports nothing that needs the types of Workers.
 
 import { z } from "zod";
-import { COMPARE_MODES, COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
+import { type ProblemCode, FAILURE_CODES, PROBLEM_STATUS } from "../http/codes.ts";
+import {
+  COMPARE_MODES,
+  COPY_PHASES,
+  COPY_REASONS,
+  DELETE_REASON,
+  EQUALITY_PROOFS,
+  KEY_ACTIONS,
+  PROOFS,
+  SKIP_REASONS,
+  SYNC_PHASES,
+} from "../http/vocabulary.ts";
 import { LOCATIONS } from "../store/location.ts";
 import { FactsSchema, ProfileSchema, PROVIDERS } from "../store/profiles.ts";
 
@@ -36,12 +47,12 @@ const ObjectRef = z.strictObject({
 const Prefix = z.strictObject({ store: z.string(), bucket: z.string(), prefix: z.string() });
 
 const Failure = z.strictObject({
-  code: z.string().describe("stable"),
+  code: z.enum(FAILURE_CODES).describe("stable; docs/api explains it"),
   message: z.string().describe("for people, with the store's own words"),
   operation: z.string().describe("the S3 operation"),
   status: z.int().nullable(),
   requestId: z.string().nullable(),
-  storeCode: z.string().optional().describe("the store's own code"),
+  storeCode: z.string().optional().describe("the store's own code, or our word for its answer"),
 });
 
 const TimelineEntry = z.strictObject({ at: Time, event: z.string(), detail: z.string().optional() });
@@ -108,7 +119,7 @@ export const CopyStatus = z.strictObject({
   pace: Pace.optional(),
   attempts: Whole,
   via: z.enum(["stream", "server"]).nullable(),
-  proof: z.enum(["etag", "content-md5", "checksum", "part-md5", "length"]).optional(),
+  proof: z.enum(PROOFS).optional(),
   etag: z.string().optional(),
   skipped: z.literal(true).optional().describe("the destination already had an object with this key"),
   warnings: z.array(z.string()),
@@ -173,7 +184,7 @@ export const SyncStatus = z.strictObject({
   dryRun: z.boolean(),
   objects: Sums.extend({ underWay: z.int() }).describe("each listed key is in exactly one of the others"),
   bytes: Sums,
-  skippedBy: z.record(z.string(), Whole),
+  skippedBy: z.partialRecord(z.enum(SKIP_REASONS), Whole),
   deletes: z.strictObject({
     destinationObjects: Whole,
     extra: Whole,
@@ -192,7 +203,9 @@ export const SyncStatus = z.strictObject({
     ),
   }).optional(),
   failures: z
-    .array(z.strictObject({ key: z.string(), code: z.string(), message: z.string(), attempts: Whole }))
+    .array(
+      z.strictObject({ key: z.string(), code: z.enum(FAILURE_CODES), message: z.string(), attempts: Whole }),
+    )
     .describe("the first of them; the report has all"),
   warnings: z.array(z.string()),
   failure: Failure.optional(),
@@ -226,11 +239,20 @@ export const SyncList = z.strictObject({
 });
 
 /** A line of a sync's report. */
-export const ReportLine = z.looseObject({
+export const ReportLine = z.strictObject({
   key: z.string(),
-  reason: z.string().optional(),
-  action: z.enum(["copied", "skipped", "failed", "deleted", "delete_failed", "would_copy", "would_delete"]),
+  action: z.enum(KEY_ACTIONS),
+  reason: z
+    .enum([...FAILURE_CODES, ...SKIP_REASONS, ...COPY_REASONS, DELETE_REASON])
+    .optional()
+    .describe("every action but `copied` has one"),
+  message: z.string().optional(),
   size: Bytes,
+  bytes: Bytes.optional(),
+  proof: z.enum([...PROOFS, ...EQUALITY_PROOFS]).optional(),
+  etag: z.string().nullable().optional(),
+  attempts: Whole.optional(),
+  warnings: z.array(z.string()).optional(),
 });
 
 const Run = z.strictObject({
@@ -394,11 +416,16 @@ export const Probe = z.strictObject({
   notes: z.array(z.string()),
 });
 
+const PROBLEM_CODES = Object.keys(PROBLEM_STATUS) as ProblemCode[];
+
 /** RFC 9457. */
 export const ProblemBody = z.strictObject({
-  type: z.literal("about:blank"),
+  type: z
+    .string()
+    .regex(/^\/docs\/api#code-[a-z_]+$/)
+    .describe("the page that explains the code"),
   title: z.string(),
   status: z.int(),
-  code: z.string().describe("stable"),
+  code: z.enum(PROBLEM_CODES).describe("stable"),
   detail: z.string().describe("for people: the value, what is allowed, what to do"),
 });

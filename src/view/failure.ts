@@ -1,16 +1,21 @@
 // A failure as the API shows it: a stable code for programs, and the store's own words for people. Pure.
 
+import type { FailureCode } from "../http/codes.ts";
 import type { Failure } from "../s3/failure.ts";
 import { verdictOf } from "../s3/retry.ts";
 
 /** The stable code of a failure: the mesh's own codes as they are, S3's by side and kind. */
-export function publicCode(failure: Failure): string {
+export function publicCode(failure: Failure): FailureCode {
+  if (failure.side === "mesh") return failure.code;
   const { side, code, status } = failure;
-  if (side === "mesh" || code.startsWith("source_")) return code;
   switch (code) {
+    case "source_changed":
+    case "source_archived":
+    case "stream_broken":
     case "destination_exists":
-    case "PreconditionFailed": // the only condition sent there is that nothing exists
-      return `${side}_exists`;
+      return code;
+    case "PreconditionFailed": // the source must have its ETag, the destination must have nothing
+      return side === "source" ? "source_changed" : "destination_exists";
     case "NoSuchBucket":
       return `${side}_bucket_not_found`;
     case "NoSuchKey":

@@ -2,9 +2,8 @@
 // part_task.ts. A batch has a lease and an attempt number, as a part has.
 
 import type { CompareMode } from "../http/vocabulary.ts";
-import type { EqualityProof } from "../object/compare.ts";
+import type { EqualityProof, Proof } from "../http/vocabulary.ts";
 import type { ObjectOptions } from "../object/options.ts";
-import type { Proof } from "../object/proof.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import type { Allowance } from "../throttle/sender.ts";

@@ -1,6 +1,8 @@
 // The mesh as curl sees it: calls over HTTP with the full token, and the statuses that they answer.
 
 import { setTimeout } from "node:timers/promises";
+import type { z } from "zod";
+import * as answers from "../../src/view/answers.ts";
 
 export const TOKEN = "test-token";
 export const READ_TOKEN = "test-read-token";
@@ -68,16 +70,7 @@ export interface SyncStatus {
 }
 
 /** A line of a sync's report. */
-export interface ReportLine {
-  readonly key: string;
-  readonly action: string;
-  readonly reason?: string;
-  readonly size: number;
-  readonly proof?: string;
-  readonly etag?: string;
-  readonly attempts?: number;
-  readonly warnings?: readonly string[];
-}
+export type ReportLine = z.infer<typeof answers.ReportLine>;
 
 /**
  * How long until the state is asked for again: what changes at once is seen at once, a long wait costs
@@ -180,7 +173,7 @@ export class MeshClient {
     return text
       .split("\n")
       .slice(0, -1)
-      .map((line) => JSON.parse(line) as ReportLine);
+      .map((line) => answers.ReportLine.parse(JSON.parse(line)));
   }
 }
 

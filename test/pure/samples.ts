@@ -43,8 +43,12 @@ export function prepared(changes: Partial<Prepared> = {}): Prepared {
 }
 
 /** What the destination answered; `status` null: nothing at all. */
-export function failure(code: string, status: number | null = null, changes: Partial<Failure> = {}): Failure {
-  return {
+export function failure(
+  code: string,
+  status: number | null = null,
+  changes: Partial<Omit<Failure, "code">> = {},
+): Failure {
+  const made = {
     side: "destination",
     code,
     message: `the store answered ${code}`,
@@ -54,6 +58,7 @@ export function failure(code: string, status: number | null = null, changes: Par
     retryAfterMs: null,
     ...changes,
   };
+  return made as Failure;
 }
 
 export const OUTAGE = failure("network");

@@ -350,7 +350,7 @@ describe("a Complete of unknown outcome", () => {
     expect(job).toMatchObject({
       ending: {
         phase: "failed",
-        failure: { side: "mesh", code: "network", operation: "CompleteMultipartUpload" },
+        failure: { side: "destination", code: "network", operation: "CompleteMultipartUpload" },
       },
     });
   });

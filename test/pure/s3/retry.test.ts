@@ -1,6 +1,5 @@
 // What each answer of a store asks for, and how long to wait.
 import { describe, expect, test } from "vitest";
-import { meshFailure } from "../../../src/s3/failure.ts";
 import {
   type Verdict,
   backoffMs,
@@ -98,7 +97,7 @@ describe("verdictOf()", () => {
     ["bad_answer", "retry"],
     ["missing_etag", "retry"],
   ])("our own %s: %s", (code, verdict) => {
-    expect(verdictOf(meshFailure(code, "", "plan"))).toBe(verdict);
+    expect(verdictOf(failure(code, null, { side: "mesh" }))).toBe(verdict);
   });
 });
 

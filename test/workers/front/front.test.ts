@@ -76,7 +76,7 @@ test("a problem has the shape of RFC 9457 with a code, and is not cached", async
   expect(answer.headers.get("content-type")).toBe("application/problem+json");
   expect(answer.headers.get("cache-control")).toBe("no-store");
   expect(answer.body).toEqual({
-    type: "about:blank",
+    type: "/docs/api#code-copy_not_found",
     title: "Not Found",
     status: 404,
     code: "copy_not_found",

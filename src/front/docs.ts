@@ -1,0 +1,79 @@
+// The documents of the version that runs: GET /docs and GET /docs/{page}, without a token. Markdown for curl, a
+// page for a browser. They are the files of docs/, which the bundle holds as text.
+
+import api from "../docs/api.md";
+import operate from "../docs/operate.md";
+import proof from "../docs/proof.md";
+import security from "../docs/security.md";
+import stores from "../docs/stores.md";
+import sync from "../docs/sync.md";
+import style from "../dashboard/style.css";
+import { Problem } from "../http/problem.ts";
+import { escapeHtml, htmlOf } from "./markdown.ts";
+import { isBrowser, pageHeaders } from "./page.ts";
+
+/** In the order in which one reads them. */
+const PAGES: ReadonlyMap<string, string> = new Map(
+  Object.entries({ api, stores, sync, proof, operate, security }),
+);
+
+/** @throws {Problem} 404 */
+export async function docsResponse(request: Request, name: string | null): Promise<Response> {
+  // In a page as it lies in the repository, and as curl gets it, links end so.
+  const markdown = name === null ? INDEX : PAGES.get(name.replace(/\.md$/, ""));
+  if (markdown === undefined) {
+    const names = [...PAGES.keys()].join(", ");
+    throw new Problem(404, "no_such_page", `There is no page ${JSON.stringify(name)}; there are: ${names}`);
+  }
+  if (isBrowser(request)) return new Response(pageOf(markdown), { headers: await pageHeaders(INLINE) });
+  return new Response(markdown, {
+    headers: { "content-type": "text/markdown; charset=utf-8", "cache-control": "no-cache", vary: "accept" },
+  });
+}
+
+const INLINE = { script: null, style };
+
+/** Each page by its title and its first sentence, which says what question it answers. */
+const INDEX = [
+  "# Bucket Brigade",
+  "What stands here is true of the version that answers; a test compares the pages with the code.",
+  ...Array.from(PAGES, ([name, page]) => `- [${titleOf(page)}](${name}.md): ${leadOf(page)}`),
+  "",
+].join("\n\n");
+
+function titleOf(markdown: string): string {
+  return /^# (.*)$/m.exec(markdown)?.[1] ?? "Bucket Brigade";
+}
+
+function leadOf(markdown: string): string {
+  return (markdown.split("\n\n")[1] ?? "").replaceAll("\n", " ").trim();
+}
+
+function pageOf(markdown: string): string {
+  const links = Array.from(
+    PAGES,
+    ([name, page]) => `<a href="/docs/${name}">${escapeHtml(titleOf(page))}</a>`,
+  );
+  return `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <meta name="color-scheme" content="light dark" />
+    <title>${escapeHtml(titleOf(markdown))} – Bucket Brigade</title>
+    <link rel="icon" href="data:," />
+    <style>${style}</style>
+  </head>
+  <body>
+    <a class="skip" href="#main">Skip to content</a>
+    <header>
+      <a class="brand" href="/">Bucket Brigade</a>
+      <nav aria-label="Pages">${links.join("\n")}</nav>
+    </header>
+    <main id="main" tabindex="-1" class="prose">
+${htmlOf(markdown)}
+    </main>
+  </body>
+</html>
+`;
+}

@@ -1,0 +1,77 @@
+// A page of docs/ as HTML for a browser. Pure.
+//
+// Invariant: no markup comes out but what the renderer makes: HTML in a page is shown as text. A link to a page
+// of docs/ leads to the same page of this mesh, and a link to another file of the repository, which a mesh does
+// not serve, becomes its path. Each row of a table whose first column is "code" has an anchor: `code-` and the
+// code.
+
+import { type Tokens, Marked } from "marked";
+
+/** The HTML inside <main>. */
+export function htmlOf(markdown: string): string {
+  return marked.parse(markdown, { async: false });
+}
+
+/** The anchor of a heading, by the rule that GitHub has for them. */
+export function slugOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}_ -]/gu, "")
+    .replaceAll(" ", "-");
+}
+
+/** The anchor of a row; null: it has none. */
+export function rowAnchor(
+  header: readonly Tokens.TableCell[],
+  row: readonly Tokens.TableCell[],
+): string | null {
+  if (header[0]?.text !== "code") return null;
+  const code = /^`([a-z_]+)`$/.exec(row[0]?.text ?? "")?.[1];
+  return code === undefined ? null : `code-${code}`;
+}
+
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
+}
+
+const marked = new Marked({
+  renderer: {
+    html: ({ text }) => escapeHtml(text),
+    image: ({ text }) => escapeHtml(text),
+    heading({ tokens, text, depth }) {
+      return `<h${depth} id="${slugOf(text)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
+    },
+    link({ href, tokens }) {
+      const inner = this.parser.parseInline(tokens);
+      const address = addressOf(href);
+      if (address !== null) return `<a href="${escapeHtml(address)}">${inner}</a>`;
+      return `${inner} (<code>${escapeHtml(pathOf(href))}</code>)`;
+    },
+    table({ header, rows }) {
+      const cells = (tag: "th" | "td", row: readonly Tokens.TableCell[]) =>
+        row.map(({ tokens }) => `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`).join("");
+      const lines = rows.map((row) => {
+        const anchor = rowAnchor(header, row);
+        return `<tr${anchor === null ? "" : ` id="${anchor}"`}>${cells("td", row)}</tr>\n`;
+      });
+      const head = `<thead><tr>${cells("th", header)}</tr></thead>`;
+      return `<div class="scroll"><table>${head}<tbody>\n${lines.join("")}</tbody></table></div>\n`;
+    },
+  },
+});
+
+/** Where a link leads in a browser; null: to a file that a mesh does not serve. */
+function addressOf(href: string): string | null {
+  const page = /^([a-z]+)\.md(#.*)?$/.exec(href);
+  if (page !== null) return `/docs/${page[1]}${page[2] ?? ""}`;
+  return /^(?:#|https:)/.test(href) ? href : null;
+}
+
+/** From the root of the repository. */
+function pathOf(href: string): string {
+  return new URL(href, "file:///src/docs/").pathname.slice(1);
+}

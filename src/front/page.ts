@@ -1,0 +1,46 @@
+// An HTML page as it is sent: with a policy that lets it run its own script, use its own style, talk to this
+// mesh, and nothing else. Scripts and styles are named by their digests, so whatever else gets into a page
+// does nothing.
+
+/** What a page holds inside its <script> and its <style>, as it is sent. */
+interface Inline {
+  /** Null: it has none, and none can run. */
+  readonly script: string | null;
+  readonly style: string;
+}
+
+export async function pageHeaders({ script, style }: Inline): Promise<Record<string, string>> {
+  const policy = [
+    "default-src 'none'",
+    `script-src ${script === null ? "'none'" : `'${await digestOf(script)}'`}`,
+    `style-src '${await digestOf(style)}'`,
+    "img-src data:",
+    `connect-src ${script === null ? "'none'" : "'self'"}`,
+    "form-action 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ];
+  return {
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-cache",
+    "content-security-policy": policy.join("; "),
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "no-referrer",
+    vary: "accept",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+  };
+}
+
+/** Does the caller want a page rather than text? */
+export function isBrowser(request: Request): boolean {
+  return /\btext\/html\b/.test(request.headers.get("accept") ?? "");
+}
+
+/** As a Content-Security-Policy names it. */
+async function digestOf(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;
+}

@@ -1,0 +1,134 @@
+// The stable codes of the API: of a refused request (`code` of a problem), and of what a copy, a sync or one
+// of its keys failed for (`failure.code`, `reason`). Nothing else can be thrown: the types of Problem and
+// Failure are made of these tables, and docs/api.md explains each of them, which a test checks.
+//
+// It imports nothing, as vocabulary.ts does.
+
+/** Codes of refused requests, each with its HTTP status. */
+export const PROBLEM_STATUS = {
+  invalid_request: 400,
+  invalid_json: 400,
+  invalid_bucket: 400,
+  invalid_key: 400,
+  same_object: 400,
+  overlapping_prefixes: 400,
+  unknown_store: 400,
+  part_size_too_small: 400,
+  part_size_too_large: 400,
+  token_missing: 401,
+  token_wrong: 401,
+  token_read_only: 403,
+  store_read_only: 403,
+  bucket_not_allowed: 403,
+  no_such_route: 404,
+  no_such_page: 404,
+  copy_not_found: 404,
+  sync_not_found: 404,
+  schedule_not_found: 404,
+  check_not_found: 404,
+  probe_not_found: 404,
+  destination_busy: 409,
+  destination_in_use: 409,
+  nothing_to_retry: 409,
+  run_skipped: 409,
+  run_refused: 409,
+  probe_running: 409,
+  store_capped: 409,
+  body_too_large: 413,
+  idempotency_key_reused: 422,
+  internal_error: 500,
+  api_token_unset: 503,
+  store_misconfigured: 503,
+  misconfigured: 503,
+  store_busy: 503,
+} as const;
+
+export type ProblemCode = keyof typeof PROBLEM_STATUS;
+
+/** Failures that are no answer of a store, beside those by which a request may be refused as well. */
+export const MESH_FAILURES = [
+  "source_changed",
+  "source_archived",
+  "source_without_etag",
+  "destination_exists",
+  "object_too_large",
+  "empty_key",
+  "key_too_long",
+  "metadata_too_large",
+  "attribute_lost",
+  "proof_impossible",
+  "part_corrupt",
+  "checksum_mismatch",
+  "verification_failed",
+  "stream_broken",
+  "copier_died",
+  "platform_limit",
+  "cancelled",
+  "copy_blocked",
+  "too_many_failures",
+] as const;
+
+/** Codes of problems that a failure may bear too: what was configured or asked for has become wrong. */
+export const SHARED_FAILURES = [
+  "invalid_bucket",
+  "invalid_key",
+  "same_object",
+  "unknown_store",
+  "part_size_too_small",
+  "part_size_too_large",
+  "store_read_only",
+  "bucket_not_allowed",
+  "store_misconfigured",
+  "misconfigured",
+  "internal_error",
+] as const satisfies readonly ProblemCode[];
+
+/** What a store's answer, or its silence, amounts to; the code has the side before it: `source_not_found`. */
+export const STORE_FAILURES = [
+  "not_found",
+  "bucket_not_found",
+  "access_denied",
+  "credentials_refused",
+  "unreachable",
+  "throttled",
+  "error",
+] as const;
+
+const SIDES = ["source", "destination"] as const;
+
+type StoreFailure = `${(typeof SIDES)[number]}_${(typeof STORE_FAILURES)[number]}`;
+
+/** What a mesh-side failure may be called: any code that docs/api.md explains. */
+export type FailureCode = (typeof MESH_FAILURES)[number] | StoreFailure | ProblemCode;
+
+/** Every code that `failure.code` or `reason` can show. */
+export const FAILURE_CODES: readonly FailureCode[] = [
+  ...MESH_FAILURES,
+  ...SHARED_FAILURES,
+  ...SIDES.flatMap((side) => STORE_FAILURES.map((kind): StoreFailure => `${side}_${kind}`)),
+];
+
+/**
+ * Our words for what is wrong with a store's answer, or for none; beside S3's own codes they stand as
+ * `storeCode`.
+ */
+export const ANSWER_CODES = [
+  "network",
+  "timeout",
+  "bad_answer",
+  "missing_etag",
+  "range_ignored",
+  "wrong_range",
+  "wrong_length",
+  "wrong_region",
+  "head_refused",
+  "object_not_visible",
+  "upload_still_there",
+  "unsorted_listing",
+  "unreadable_key",
+] as const;
+
+export type AnswerCode = (typeof ANSWER_CODES)[number];
+
+/** What a failure can be called before a side is put to it. */
+export type OwnCode = (typeof MESH_FAILURES)[number] | (typeof SHARED_FAILURES)[number] | AnswerCode;

@@ -1,0 +1,167 @@
+// Each table of fields in the documents holds what its schema has, and nothing else: the fields themselves, the fields
+// inside them, the words that they take, and whether they are required.
+import { describe, expect, test } from "vitest";
+import type { z } from "zod";
+import { CopyRequestSchema } from "../../../src/copy/spec.ts";
+import { CheckRequestSchema } from "../../../src/diagnose/check_answer.ts";
+import { ProbeRequestSchema } from "../../../src/diagnose/probe_answer.ts";
+import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/codes.ts";
+import { COPY_PHASES, SYNC_PHASES } from "../../../src/http/vocabulary.ts";
+import { ScheduleSchema } from "../../../src/schedule/spec.ts";
+import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
+import { StoreSchema } from "../../../src/store/stores.ts";
+import { SyncRequestSchema } from "../../../src/sync/spec.ts";
+import * as answers from "../../../src/view/answers.ts";
+import { Page, type Table, codesIn, fieldsOf, namesOf, wordsOf } from "./page.ts";
+
+/** Of lists, the log and the timeline; and beginnings of codes and secrets. */
+const OTHER_WORDS = [
+  "next",
+  "copyId",
+  "syncId",
+  "throttled_by_source",
+  "throttled_by_destination",
+  "http_",
+  "whsec_",
+];
+
+const api = new Page("src/docs/api.md");
+const stores = new Page("src/docs/stores.md");
+const sync = new Page("src/docs/sync.md");
+const proof = new Page("src/docs/proof.md");
+const operate = new Page("src/docs/operate.md");
+
+interface Described {
+  readonly page: Page;
+  readonly table: Table;
+  readonly schema: z.ZodType;
+}
+
+const requests: [name: string, described: Described][] = [
+  ["a copy", { page: api, table: api.table("fields-of-a-copy", "field"), schema: CopyRequestSchema }],
+  ["a sync", { page: sync, table: sync.table("fields", "field"), schema: SyncRequestSchema }],
+  ["a schedule", { page: sync, table: sync.table("schedules", "field"), schema: ScheduleSchema }],
+  ["a check", { page: stores, table: stores.table("check", "field"), schema: CheckRequestSchema }],
+  ["a probe", { page: operate, table: operate.table("probe", "field"), schema: ProbeRequestSchema }],
+  ["a store", { page: stores, table: stores.table("fields", "field"), schema: StoreSchema }],
+];
+
+const { stores: StoreList, notify } = answers.Stores.shape;
+
+const shown: [name: string, described: Described][] = [
+  ["a copy", { page: api, table: api.table("status-of-a-copy", "field"), schema: answers.CopyStatus }],
+  ["a sync", { page: sync, table: sync.table("status-of-a-sync", "field"), schema: answers.SyncStatus }],
+  ["a line of a report", { page: sync, table: sync.table("report", "field"), schema: answers.ReportLine }],
+  ["a check", { page: stores, table: stores.table("check", "answer"), schema: answers.Check }],
+  ["a probe", { page: operate, table: operate.table("probe", "answer"), schema: answers.Probe }],
+  [
+    "a store",
+    { page: stores, table: stores.table("what-get-stores-shows", "field"), schema: StoreList.element },
+  ],
+  [
+    "a run",
+    {
+      page: sync,
+      table: sync.table("schedules", "field of a run"),
+      schema: answers.Schedule.shape.runs.element,
+    },
+  ],
+  ["the profile of a store", { page: stores, table: stores.table("profile", "fact"), schema: ProfileSchema }],
+];
+
+describe("the table of a request has its fields, their words, and what is required:", () => {
+  test.each(requests)("%s", (_name, described) => {
+    expectFields(described, "input");
+    const fields = fieldsOf(described.schema, "input");
+    for (const [cell = "", , byDefault] of described.table.rows) {
+      const isRequired = fields.get(codesIn(cell)[0] ?? "")?.isRequired;
+      expect([cell, byDefault === "required"]).toEqual([cell, isRequired]);
+    }
+  });
+});
+
+describe("the table of an answer has its fields, and those inside them:", () => {
+  test.each(shown)("%s", (_name, described) => {
+    expectFields(described, "output");
+  });
+});
+
+/** Lists that have no table: a sentence names their fields. */
+const inProse: [name: string, page: Page, slug: string, schema: z.ZodType][] = [
+  ["a row of the copies", api, "status-of-a-copy", answers.CopyList.shape.copies.element],
+  ["a row of the parts", api, "status-of-a-copy", answers.PartsPage.shape.parts.element],
+  ["a row of the syncs", sync, "status-of-a-sync", answers.SyncList.shape.syncs.element],
+  ["a schedule", sync, "schedules", answers.Schedule],
+  ["a run that waits", sync, "schedules", answers.QueuedRun],
+  ["the receiver of webhooks", stores, "what-get-stores-shows", notify],
+];
+
+test.each(inProse)("the fields of %s are named", (_name, page, slug, schema) => {
+  const named = codesIn(page.section(slug).text);
+  expect([...fieldsOf(schema, "output").keys()].filter((field) => !named.includes(field))).toEqual([]);
+});
+
+test("the facts that a check can see are marked so", () => {
+  const marked = stores.table("profile", "fact").rows.filter(([, , seen]) => seen === "seen");
+  expect(namesOf({ header: [], rows: marked }).toSorted()).toEqual([...FACTS].toSorted());
+});
+
+test("no field, word or code is named that there is not", () => {
+  const answered = [...shown.map(([, { schema }]) => schema), ...inProse.map(([, , , schema]) => schema)];
+  const known = new Set([
+    ...requests.flatMap(([, { schema }]) => [...wordsOf(schema, "input")]),
+    ...answered.flatMap((schema) => [...wordsOf(schema, "output")]),
+    ...Object.keys(PROBLEM_STATUS),
+    ...FAILURE_CODES,
+    ...ANSWER_CODES,
+    ...COPY_PHASES,
+    ...SYNC_PHASES,
+    ...OTHER_WORDS,
+  ]);
+  // Words that only a name of ours has the form of: camelCase and snake_case.
+  const named = [api, stores, sync, operate, proof]
+    .flatMap(({ markdown }) => codesIn(markdown))
+    .filter(
+      (code) => /^[a-z][a-z0-9]*(?:[A-Z_][A-Za-z0-9_]*)+$/.test(code) && !code.startsWith("bucket_brigade_"),
+    );
+  expect(named.length).toBeGreaterThan(200);
+  expect([...new Set(named)].filter((name) => !known.has(name) && !/^http_\d+$/.test(name))).toEqual([]);
+});
+
+/**
+ * A word of the schema may stand in its row, in a section that the row links to, in the row before, where it says "The
+ * same", or in the text around the table.
+ */
+function expectFields({ page, table, schema }: Described, io: "input" | "output"): void {
+  const fields = fieldsOf(schema, io);
+  expect(namesOf(table).toSorted()).toEqual([...fields.keys()].toSorted());
+  const prose = page.tokens.filter(({ type }) => type === "paragraph").map(({ raw }) => raw);
+  const around = codesIn(prose.join("\n"));
+  for (const [index, row] of table.rows.entries()) {
+    const name = codesIn(row[0] ?? "")[0] ?? "";
+    const { inner = [], values = [] } = fields.get(name) ?? {};
+    const isSame = row[1]?.startsWith("The same") ?? false;
+    const text = [...row, ...(isSame ? (table.rows[index - 1] ?? []) : [])].join(" ");
+    const named = [...codesIn(text), ...around, ...linkedFrom(page, text).flatMap(codesIn)];
+    const words = [...inner, ...values].filter((word) => word !== "true" && word !== "false");
+    const missing = words.filter(
+      (word) => !named.some((code) => code === word || code.includes(`"${word}"`)),
+    );
+    expect([name, missing]).toEqual([name, []]);
+  }
+}
+
+function linkedFrom(page: Page, text: string): string[] {
+  const pages: Readonly<Record<string, Page>> = {
+    "": page,
+    "api.md": api,
+    "proof.md": proof,
+  };
+  const links = [...text.matchAll(/\]\(([a-z]*(?:\.md)?)(?:#([a-z-]+))?\)/g)];
+  const asCopy = text.includes("As for a copy") ? [api.section("fields-of-a-copy").text] : [];
+  const linked = links.flatMap(([, file = "", slug]) => {
+    const target = pages[file];
+    return slug === undefined ? (target?.markdown ?? []) : (target?.section(slug).text ?? []);
+  });
+  return [...linked, ...asCopy];
+}
