@@ -264,11 +264,11 @@ export class Dispatch {
       const trials = pace.trialAtMs <= now ? 1 : 0;
       return { streams: trials - inFlight, isGrowing: false, readyMs: () => pace.trialAtMs };
     }
-    const learnt = this.governor.streams(now);
+    const learned = this.governor.streams(now);
     const shared = this.#shares.concurrency(this.#stores(copy), now);
-    const isGrowing = learnt < Math.min(concurrency, shared);
+    const isGrowing = learned < Math.min(concurrency, shared);
     return {
-      streams: Math.min(concurrency, learnt, shared) - inFlight,
+      streams: Math.min(concurrency, learned, shared) - inFlight,
       isGrowing,
       readyMs: ({ random }) =>
         isGrowing ? this.governor.turnMs({ inFlight, most: concurrency, random: random() }, now) : now,

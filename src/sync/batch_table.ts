@@ -1,10 +1,11 @@
 // The window of a sync: batches of small objects that are decided and not done, in its SQLite.
 //
-// Invariants: a batch has one current attempt; only that attempt's report counts. A batch that is leased
-// belongs to a lane that names it as running in each of its calls, or has been silent for too long, after
-// which the batch is free again; what became of its objects is not known then, so they are looked for at the
-// destination before they are copied again. A row is a whole batch, and is gone when the batch is done: the
-// table is as small as the window.
+// Invariants:
+// - A batch has one current attempt, and only the report of that attempt counts.
+// - A batch that is leased belongs to a lane that either names it as running in each of its calls or has been
+//   silent too long. After that the batch is free again. Nobody knows then which of its objects were copied,
+//   so they are looked for at the destination before they are copied again.
+// - A row is a whole batch, and is deleted when the batch is done: the table is as small as the window.
 
 import type { BatchClaim, ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
 
@@ -35,7 +36,7 @@ export class BatchTable {
         batch INTEGER PRIMARY KEY AUTOINCREMENT,
         lane INTEGER,                     -- null: pending
         attempt INTEGER NOT NULL,         -- the current one, from 1; 0: never handed out
-        doubtful INTEGER NOT NULL,        -- 1: an attempt was lost, so its objects may be there
+        doubtful INTEGER NOT NULL,        -- 1: an attempt was lost, so its objects may be at the destination
         not_before_ms INTEGER NOT NULL,
         count INTEGER NOT NULL,
         objects TEXT NOT NULL             -- ObjectWork[]
@@ -69,7 +70,7 @@ export class BatchTable {
     return { objects, pending, leased, earliestMs };
   }
 
-  /** Takes out what a lane has finished, and frees what it has lost. */
+  /** Removes the batches that a lane has finished, and frees those it has lost. */
   takeReports({
     lane,
     finished,
@@ -118,12 +119,12 @@ export class BatchTable {
       });
   }
 
-  /** Frees what a dead lane had. */
+  /** Frees the batches of a dead lane. */
   releaseLane(lane: number): void {
     this.#free("lane = ?", lane);
   }
 
-  /** Takes out everything that nobody has. */
+  /** Removes and returns all objects that are with no lane. */
   takePending(): ObjectWork[] {
     const rows = this.#sql.exec("SELECT objects FROM batches WHERE lane IS NULL ORDER BY batch").toArray();
     this.#sql.exec("DELETE FROM batches WHERE lane IS NULL");
@@ -135,7 +136,10 @@ export class BatchTable {
   }
 }
 
-/** As they were handed out. What is only asked for can be asked again; any other may be there already. */
+/**
+ * As they were handed out. After a lost attempt, an object that was to be copied may be at the destination,
+ * so it is looked for first; one that was only to be asked about is asked about again.
+ */
 function objectsOf(row: Readonly<Record<string, unknown>>): ObjectWork[] {
   const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
   if (Number(row["doubtful"]) !== 1) return objects;

@@ -1,8 +1,9 @@
-// What becomes of each name that a walk has found: an entry of the report at once, or work for the window.
+// What happens to each name that a walk has found: an entry of the report at once, or work for the window.
 // Pure.
 //
-// Invariant: every source object comes out exactly once, as an entry, as small or as large; every destination
-// object that has no source object, and takes part, is extra. Reports of syncs take no part on either side.
+// Invariant: every source object comes out exactly once, as an entry, as small or as large. Every destination
+// object without a source object is extra, unless a filter excludes it. Reports of syncs are ignored on both
+// sides.
 
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
 import { destinationKey } from "../listing/prefix.ts";
@@ -115,7 +116,7 @@ function sumOf(objects: readonly ListedObject[]): Sum {
   return { objects: objects.length, bytes: objects.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) };
 }
 
-/** Batches of few enough objects that every lane gets some of a page, and of bounded bytes. */
+/** Batches small enough that every lane gets some of a page, and of bounded bytes. */
 export function batchesOf(objects: readonly ObjectWork[], concurrency: number): ObjectWork[][] {
   const count = Math.max(1, Math.min(BATCH_OBJECTS, Math.ceil(objects.length / concurrency)));
   const batches: ObjectWork[][] = [];
@@ -133,7 +134,7 @@ export function batchesOf(objects: readonly ObjectWork[], concurrency: number): 
   return batches;
 }
 
-/** So many that a claim costs little beside them. */
+/** So many that a claim costs little in comparison. */
 const BATCH_OBJECTS = 32;
 
 const BATCH_BYTES = 32 * 2 ** 20;

@@ -1,15 +1,16 @@
-// May the keys that only the destination has be deleted? Pure: all that the rules need is counted before the
-// first one is deleted.
+// May the keys that only the destination has be deleted? Pure: everything that the rules need is counted
+// before the first key is deleted.
 //
-// The rules exist because a sync that deletes is the fastest way to lose a backup: a source that is empty by
-// mistake (an unmounted disk, a mistyped prefix) or half listed looks like one whose objects were removed.
+// The rules exist because a sync that deletes is the fastest way to lose a backup. A source that is empty by
+// mistake (an unmounted disk, a mistyped prefix), or listed only in part, looks like one whose objects were
+// removed.
 
 import type { Failure } from "../s3/failure.ts";
 import type { Counters } from "./report.ts";
 
 /**
- * The most keys that one run may delete, as a number or as a fraction of the destination's keys. Requests are
- * stored with these words.
+ * The most keys that one run may delete, as a number or as a fraction of the destination's keys. Stored
+ * requests spell a fraction `share`.
  */
 export type MaxDeletes =
   { readonly kind: "count"; readonly count: number } | { readonly kind: "share"; readonly share: number };
@@ -18,7 +19,7 @@ export interface DeleteRules {
   readonly delete: boolean;
   readonly allowEmptySource: boolean;
   readonly maxDeletes: MaxDeletes;
-  /** What is said of it is what the run itself would do. */
+  /** The refusal says what the run itself would do. */
   readonly dryRun: boolean;
 }
 
@@ -33,7 +34,7 @@ type DeleteDecision =
 
 export const DEFAULT_MAX_DELETES: MaxDeletes = { kind: "share", share: 0.1 };
 
-/** DeleteObjects takes 1,000 keys by the book; R2 has been seen to fail above 700. */
+/** DeleteObjects takes 1,000 keys by its documentation; R2 has been seen to fail above 700. */
 export const KEYS_PER_DELETE = 500;
 
 export function judgeDeletes(
@@ -58,8 +59,8 @@ export function judgeDeletes(
 }
 
 /**
- * Above this many nothing will be deleted, so that no more need be kept in mind. Null: not known before the
- * end.
+ * With more extra keys than this, nothing will be deleted, so the plan need not be kept. Null: not known
+ * before the end.
  */
 export function keepAtMost(maxDeletes: MaxDeletes): number | null {
   return maxDeletes.kind === "count" ? maxDeletes.count : null;

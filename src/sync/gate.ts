@@ -1,6 +1,5 @@
-// How many batches of small objects may run, and how fast each sends its requests: the least of what the
-// request wants, of what the stores have shown that they take (throttle/governor.ts), and of what the caps of
-// the configuration leave to this sync (throttle/shares.ts). Decides; talks to nobody.
+// How many batches of small objects may run, and how fast each sends its requests. It decides and calls
+// nobody. See "How fast a job goes" in throttle/governor.ts.
 
 import type { Failure, StoreSide } from "../s3/failure.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
@@ -17,7 +16,8 @@ import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
 import type { BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
 
 /**
- * Objects per second that a batch moves at least, where it is held back: fewer batches then, that go faster.
+ * Where a sync is held back, each batch still moves at least this many objects per second: there are fewer
+ * batches instead of slower ones.
  */
 const LEAST_PER_BATCH = 4;
 
@@ -37,13 +37,16 @@ export class BatchGate {
     this.#shares = shares;
   }
 
-  /** The sync's own requests, as its lists, count as the objects do. @param running batches under way */
+  /**
+   * The sync's own requests, such as its lists, count like those of its objects. @param running batches under
+   * way
+   */
   refused(failure: Failure, running: number, now: number): Throttling[] {
     const begun = this.#governor.failed(failure, { before: running + 1, left: running }, now);
     return begun === null ? [] : [begun];
   }
 
-  /** A lane has reported a batch. @param running batches under way, this one among them */
+  /** A lane has reported a batch. @param running batches under way, including this one */
   reported({ outcomes, durationMs }: BatchReport, running: number, now: number): Throttling[] {
     if (outcomes === null) return [];
     this.#governor.answered(outcomes.filter(({ kind }) => kind !== "left").length, durationMs, now);
@@ -71,27 +74,29 @@ export class BatchGate {
     };
   }
 
-  /** May a batch begin now, as far as caps of requests per second go? */
+  /** May a batch start now, as far as caps of requests per second go? */
   isOpen(sides: Sides, now: number): boolean {
     return this.#shares.isOpen(storesOf(sides), now);
   }
 
   /**
-   * The pace of a batch that begins now; null: as fast as it can. It is open. @param width batches at once
+   * The pace of a batch that starts now; null: as fast as it can. The caller has checked isOpen().
+   *
+   * @param width batches at once
    */
   paceOf(
     batch: { readonly objects: readonly ObjectWork[]; readonly options: Asking },
     sides: Sides,
     { width, now, random }: { width: number; now: number; random: number },
   ): BatchPace | null {
-    const learnt = this.#learntPace(width, now, random);
+    const learned = this.#learnedPace(width, now, random);
     const untilMs = now + BOOK_AHEAD_MS + LONGEST_BOOKING_MS;
     const { source, destination } = sides;
     const foreseen = requestsOf(batch, sides);
     if (source !== null && source.name === destination?.name) {
       const [booked] = this.#book([{ store: source, requests: foreseen.source + foreseen.destination }], now);
       if (booked !== undefined && booked !== null) {
-        const both = slower(learnt, booked);
+        const both = slower(learned, booked);
         return both === null ? null : { kind: "one", both, untilMs };
       }
     }
@@ -101,12 +106,12 @@ export class BatchGate {
     });
     const booked = this.#book(known, now);
     const paceAt = (wanted: StoreSide) =>
-      slower(learnt, booked[known.findIndex(({ side }) => side === wanted)] ?? null);
+      slower(learned, booked[known.findIndex(({ side }) => side === wanted)] ?? null);
     const paces = { source: paceAt("source"), destination: paceAt("destination") };
     return paces.source === null && paces.destination === null ? null : { kind: "each", ...paces, untilMs };
   }
 
-  /** As much of it as one booking may hold. */
+  /** Books as many of the requests as one booking may hold. */
   #book(wanted: readonly Requests[], now: number): (Allowance | null)[] {
     const gapMs = this.#shares.gapMs(wanted.map(({ store }) => store));
     const most = gapMs === 0 ? Infinity : Math.max(1, Math.floor(LONGEST_BOOKING_MS / gapMs));
@@ -115,7 +120,7 @@ export class BatchGate {
     return paces.map((pace, index) => pace && { ...pace, requests: tasks[index]?.requests ?? 0 });
   }
 
-  /** How long a lane that got nothing is to wait. @param lanes that wait with it */
+  /** How long a lane that got nothing waits. @param lanes that wait with it */
   pauseMs(
     { most, running, lanes, readyMs }: { most: number; running: number; lanes: number; readyMs: number },
     sides: Sides,
@@ -127,14 +132,14 @@ export class BatchGate {
     return Math.min(LONGEST_PAUSE_MS, lanePauseMs(waitMs, lanes, random()));
   }
 
-  #learntPace(width: number, now: number, random: number): Allowance | null {
+  #learnedPace(width: number, now: number, random: number): Allowance | null {
     const perSecond = this.#perSecond(now);
     if (perSecond === Infinity) return null;
     const gapMs = (width * 1000) / perSecond;
     return { startAtMs: now + random * gapMs, gapMs, requests: Infinity };
   }
 
-  /** Each object is one request to either side at least. */
+  /** Objects per second: each object is at least one request to either side. */
   #perSecond(now: number): number {
     return Math.min(...STORE_SIDES.map((side) => this.#governor.requestsPerSecond(side, now)));
   }
@@ -144,19 +149,20 @@ function storesOf({ source, destination }: Sides): Store[] {
   return [source, destination].filter((store) => store !== null);
 }
 
-/** What of a sync's options costs requests. */
+/** The options of a sync that cost requests. */
 type Asking = Pick<BatchTask["options"], "tags" | "compare">;
 
-/** What a batch asks of its stores when nothing unforeseen happens (object_copier.ts sends it). */
+/** The requests of a batch to its stores if nothing unforeseen happens (object_copier.ts sends them). */
 export function requestsOf(
   { objects, options }: { readonly objects: readonly ObjectWork[]; readonly options: Asking },
   { source, destination }: Sides,
 ): Record<StoreSide, number> {
   const inside = source !== null && destination !== null && canCopyInside(source, destination);
-  // A service that does not heed the condition on the source is asked once more what the source is.
+  // A service that ignores the condition on the source gets one more request: a HEAD of the source
+  // afterwards.
   const rechecks = inside && !source.profile.conditionalCopy ? 1 : 0;
   const tags = options.tags === "require" ? 1 : 0;
-  // Checksums and encryption, which no listing tells, are asked of the source where the destination has some.
+  // No listing shows checksums and encryption. Where the destination has some, the source is asked for them.
   const compares = options.compare === "auto" || options.compare === "checksum" ? 1 : 0;
   const sum = { source: 0, destination: 0 };
   for (const { first } of objects) {
@@ -168,8 +174,8 @@ export function requestsOf(
   return sum;
 }
 
-/** How fast its small objects may go at this moment, and who holds them back. */
+/** How fast its small objects may go now, and which stores hold them back. */
 export interface SyncPaceView extends PaceView {
-  /** Null: nobody has asked for fewer. */
+  /** Null: no store has asked for fewer. */
   readonly requestsPerSecond: number | null;
 }

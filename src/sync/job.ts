@@ -1,16 +1,15 @@
-// A sync as data: its phase, what exists in that phase, what to do next and what an answer changes.
+// A sync as data: its phase, what exists in that phase, what to do next, and what an answer changes.
 //
 //   listing → copying → deleting → reporting → completed | finished_with_errors | failed | cancelled
 //   `listing` lists both sides, decides and copies at once; `copying` waits for what is still under way;
 //   `stopping` comes before `reporting` when a run ends early; paused and blocked keep everything and go on.
 //
-// Pure: nextStep() decides, apply() records; the sync does what nextStep() says and saves what apply()
+// Pure: nextStep() decides and apply() changes. The sync does what nextStep() says and saves what apply()
 // returns. Any step may run twice and any answer may come late: an event that no longer fits the phase
 // changes nothing. The keys are not in here, only the cursor that says how far both listings are decided.
 //
-// The rule of deletion: `deleting` is reached only from `copying`, and `copying` with a clean listing only
-// when both listings have come to their end. A listing that failed still lets the keys it gave be copied, and
-// nothing be deleted.
+// The rule of deletion: `deleting` is reached only from `copying`, and only if both listings were read to
+// their end. After a listing that failed, the keys it returned are still copied, and nothing is deleted.
 
 import type { Cursor } from "../listing/walk.ts";
 import type { Failure } from "../s3/failure.ts";
@@ -26,9 +25,9 @@ type SyncWorking =
   | { readonly phase: "listing"; readonly cursor: Cursor; readonly retry: Retry }
   | {
       readonly phase: "copying";
-      /** What broke the listing off; null: both sides were listed to their end. */
+      /** What ended the listing early; null: both sides were listed to their end. */
       readonly failure: Failure | null;
-      /** Failed keys of a round before are still to be taken up again. */
+      /** Failed keys of an earlier round still have to be retried. */
       readonly requeue: boolean;
       readonly retry: Retry;
     }
@@ -42,13 +41,13 @@ export type SyncJob =
   | { readonly phase: "reporting"; readonly ending: SyncEnding; readonly retry: Retry }
   | SyncEnding;
 
-/** What of the record a decision needs. */
+/** What a decision needs of the record. */
 export interface SyncCounts {
   /** The window takes another page of decisions. */
   readonly hasRoom: boolean;
   /** Batches and large copies that are decided and not done. */
   readonly underWay: number;
-  /** Those of them that somebody works on at this moment. */
+  /** Those of them that a lane or a coordinator is working on now. */
   readonly running: number;
   readonly deletions: number;
   readonly reportBytes: number;
@@ -63,12 +62,12 @@ export type SyncStep =
   /** Everything listed is done: may the extra keys be deleted? */
   | { readonly do: "judgeDeletes" }
   | { readonly do: "delete" }
-  /** What runs is told to stop, then waited for. */
+  /** What runs is stopped and waited for. */
   | { readonly do: "settle" }
-  /** What nobody has begun is given up, each key with its line. */
+  /** What was never started is given up, each key with its line. */
   | { readonly do: "abandon" }
   | { readonly do: "end" }
-  /** Lanes and large copies are looked after; then wait. Null: until somebody calls. */
+  /** The lanes and large copies are checked, then the sync waits. Null: until a call comes. */
   | { readonly do: "rest"; readonly untilMs: number | null };
 
 export type SyncEvent =
@@ -114,7 +113,7 @@ export function isSyncEnded(job: SyncJob): job is SyncEnding {
   );
 }
 
-/** Are batches handed out, and new large copies begun? */
+/** Are batches handed out, and new large copies started? */
 export function isHandingOut({ phase }: SyncJob): boolean {
   return phase === "listing" || phase === "copying";
 }
@@ -216,7 +215,7 @@ function stepFailed(job: SyncJob, event: Extract<SyncEvent, { type: "stepFailed"
     const notBeforeMs = now + backoffMs(failure, failedAttempts, random);
     return { ...job, retry: { failedAttempts, notBeforeMs } };
   }
-  // What is listed is copied all the same; nothing is deleted.
+  // What is listed is copied anyway; nothing is deleted.
   if (job.phase === "listing" && step === "list")
     return { phase: "copying", failure, requeue: false, retry: FRESH };
   return job.phase === "reporting"

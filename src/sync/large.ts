@@ -1,11 +1,11 @@
-// The large objects of a sync: each becomes a copy with its own coordinator, a few at once. Begins them,
-// looks how they end, and pauses, resumes and cancels them with their sync.
+// The large objects of a sync: each becomes a copy with its own coordinator, a few at once. This file starts
+// them, polls how they end, and pauses, resumes and cancels them with their sync.
 //
-// What it needs: the classes Registry and Coordinator beside it.
+// What it needs: the classes Registry and Coordinator.
 //
-// Invariant: every call may be made twice. A copy is asked for under a name that stands for its row, so that
-// a sync that dies after asking finds the same copy again. How a copy ended is asked, not told: nothing that
-// is lost can lose it.
+// Invariant: every call may be made twice. A copy is requested under a name that stands for its row, so a
+// sync that dies after the request finds the same copy again. The sync polls how a copy ended and is not
+// notified, so no lost message can matter.
 
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE } from "../env.ts";
@@ -24,13 +24,13 @@ import type { Entry } from "./report.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
-/** Objects above this are copied by a coordinator of their own. */
+/** Objects above this size are copied by a coordinator of their own. */
 export const SMALL_OBJECT_BYTES = 8 * 2 ** 20;
 
-/** Copies of large objects at once; the small ones keep a share of the connections. */
+/** Copies of large objects at once; the rest of the connections is left to the small ones. */
 const MAX_LARGE_AT_ONCE = 3;
 
-/** What of a copy's status is needed here. */
+/** The part of a copy's status that is needed here. */
 interface CopyStatus {
   readonly phase: string;
   readonly size: number | null;
@@ -48,7 +48,7 @@ function largeConcurrency({ concurrency }: SyncSpec): number {
   return Math.max(1, Math.floor(concurrency / (MAX_LARGE_AT_ONCE + 1)));
 }
 
-/** Transfers that are left for small objects beside so many large copies. */
+/** Transfers that are left for small objects beside this many large copies. */
 export function smallConcurrency(spec: SyncSpec, largeRunning: number): number {
   return Math.max(0, spec.concurrency - largeRunning * largeConcurrency(spec));
 }
@@ -64,7 +64,7 @@ export class LargeCopies {
     this.#env = env;
   }
 
-  /** Begins as many as may run. */
+  /** Starts as many as may run. */
   async begin(): Promise<void> {
     for (;;) {
       const { id, spec, job } = this.#record.load();
@@ -88,26 +88,26 @@ export class LargeCopies {
       this.#record.large.begun(row.seq, copyId);
       if (admission.kind === "new") {
         const { createdAtMs } = admission.copy;
-        // If this fails the registry does it in a few seconds.
+        // If this fails, the registry does it in a few seconds.
         const coordinator = this.#mesh.Coordinator.getByName(copyId, placeOfWork(resolved.copy, this.#env));
         await coordinator.create(copyId, resolved.copy, createdAtMs);
       }
     }
   }
 
-  /** Looks how the running ones fare. @returns whether one has ended */
+  /** Polls the running ones. @returns whether one has ended */
   async poll(): Promise<boolean> {
     let ended = false;
     for (const row of this.#record.large.running()) {
       const { copyId, work } = row;
       if (copyId === null) continue;
       const response = await this.#call(copyId, "GET", "");
-      if (!response.ok) continue; // admitted and not created yet: the registry sees to it
+      if (!response.ok) continue; // admitted and not created yet: the registry takes care of it
       const status: CopyStatus = await response.json();
       if (status.phase === "blocked") {
         const { code = "" } = status.failure ?? {};
         if (code === "source_archived" || code.endsWith("_access_denied")) {
-          // It would wait for a person, whom one key of many is not worth.
+          // The copy would wait for a person, and one key of many is not worth that.
           await this.#call(copyId, "POST", "/cancel");
           const entry =
             code === "source_archived"
@@ -125,7 +125,7 @@ export class LargeCopies {
     return ended;
   }
 
-  /** Pauses the running ones with their sync, and lets them go on with it. */
+  /** Pauses the running ones with their sync, and resumes them with it. */
   async follow(): Promise<void> {
     const { phase } = this.#record.load().job;
     const hold = phase === "paused" || phase === "blocked";
@@ -149,7 +149,7 @@ export class LargeCopies {
     const { code = "blocked", message = "A large copy needs a person", operation = "copy" } = failure ?? {};
     this.#record.transaction(() => {
       this.#record.large.markPaused(seq, true);
-      // The code of any failure that waits for a person; the text says which one it is.
+      // One code for every failure that waits for a person; the text says which one it is.
       const waiting = meshFailure("copy_blocked", `${message} (${code})`, operation);
       this.#record.applyEvent({ type: "runFailed", failure: waiting }, "copy_blocked", message);
     });

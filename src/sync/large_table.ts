@@ -1,17 +1,17 @@
-// The large objects of a sync that are decided and not done: each becomes a copy with a coordinator of its
-// own. In the sync's SQLite.
+// The large objects of a sync that are decided and not done, in the sync's SQLite. Each becomes a copy with a
+// coordinator of its own.
 //
-// Invariant: a row is there until its copy has ended and its entry is written. Its sequence number names the
-// copy for ever, so asking for the same copy twice makes one.
+// Invariant: a row exists until its copy has ended and its entry is written. Its sequence number names the
+// copy and is never used again, so requesting the same copy twice makes one.
 
 import type { ObjectWork } from "../work/batch_task.ts";
 
 export interface LargeRow {
   readonly seq: number;
   readonly work: ObjectWork;
-  /** Null: its copy is not begun. */
+  /** Null: its copy was not started yet. */
   readonly copyId: string | null;
-  /** Its copy was told to pause with the sync. */
+  /** Its copy was paused with the sync. */
   readonly paused: boolean;
 }
 
@@ -58,7 +58,7 @@ export class LargeTable {
     this.#sql.exec("UPDATE large SET paused = ? WHERE seq = ?", paused ? 1 : 0, seq);
   }
 
-  /** @returns whether it was there: an end that is told twice counts once */
+  /** @returns whether it was there: an end that is seen twice counts once */
   take(seq: number): boolean {
     return this.#sql.exec("DELETE FROM large WHERE seq = ?", seq).rowsWritten > 0;
   }

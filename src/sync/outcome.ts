@@ -1,5 +1,5 @@
-// What the answers of the object copier, and the ends of large copies, come to: entries of the report,
-// objects to try again, objects that need a copy of their own, and failures that concern the whole run. Pure.
+// Turns the answers of the object copier, and the ends of large copies, into entries of the report, objects
+// to try again, objects that need a copy of their own, and failures that concern the whole run. Pure.
 //
 // Invariant: every object that goes in comes out exactly once: as an entry, in `again` or in `large`.
 
@@ -23,7 +23,7 @@ interface SettleOptions {
   readonly random: number;
 }
 
-/** S3's codes for what no other key will fare better with. */
+/** Codes of failures that every other key would meet as well. */
 const RUN_WIDE: ReadonlySet<string> = new Set([
   "NoSuchBucket",
   "InvalidAccessKeyId",
@@ -76,7 +76,7 @@ export function settle(
 type SettledFailure =
   | { readonly kind: "entry"; readonly entry: Entry }
   | { readonly kind: "again"; readonly work: ObjectWork; readonly notBeforeMs: number }
-  /** The object stays as it is: it is the run that cannot go on. */
+  /** The object stays as it is: the run cannot go on. */
   | { readonly kind: "run"; readonly work: ObjectWork };
 
 export function settleFailure(
@@ -103,13 +103,13 @@ export function copied(
   return { action: "copied", key, sizeBytes, etag, proof, attempts: failedAttempts + 1, warnings };
 }
 
-/** A copy of this run whose answer was lost. More than the comparison shows is not known of it. */
+/** A copy of this run whose answer was lost. Only what the comparison shows is known about it. */
 function foundCopy(work: ObjectWork, { etag, proof }: { etag: string; proof: EqualityProof }): Entry {
   const proved = proof === "etag" || proof === "checksum" ? proof : "length";
   return copied(work, { etag, proof: proved, sizeBytes: work.sizeBytes, warnings: [] });
 }
 
-/** @param proof by what the two are known to be equal */
+/** @param proof how the two are known to be equal */
 export function skipped(
   { key, sizeBytes, etag }: ObjectWork,
   reason: SkipReason,

@@ -1,10 +1,10 @@
 // The record of one sync in its SQLite: the request, the job, the sums, the window of work, the failures, the
-// deletions that are planned, and what of the report is not stored yet.
+// planned deletions, and the part of the report that is not stored yet.
 //
-// Invariant: a change is one transaction with everything that belongs to it, the sums and the report's lines
-// above all. Reads go to storage each time, so nothing can be stale after an await. No table has a row per
-// key: a batch of objects is a row, 500 planned deletions are one, a stored part of the report is one. Only
-// failures stand alone, and a run with too many of them ends.
+// Invariant: a change is one transaction with everything that belongs to it, above all the sums and the
+// report's lines. Reads go to storage each time, so nothing can be stale after an await. No table has a row
+// per key: a batch of objects is a row, 500 planned deletions are one, a stored part of the report is one.
+// Only failures have a row each, and a run with too many of them ends.
 
 import { FIRST_CURSOR } from "../listing/walk.ts";
 import type { Failure } from "../s3/failure.ts";
@@ -32,7 +32,7 @@ export interface SyncRow {
   readonly reported: string | null;
 }
 
-/** A key at the destination that the source has not got. */
+/** A key at the destination that is not at the source. */
 interface Extra {
   readonly key: string;
   readonly sizeBytes: number;
@@ -44,10 +44,10 @@ export interface FailedKey {
   readonly attempts: number;
 }
 
-/** A failed copy, or a failed deletion, as it is taken up again. */
+/** A failed copy or a failed deletion, as a retry needs it. */
 type FailedWork = { readonly copy: ObjectWork } | { readonly delete: Extra };
 
-/** More failures than this are no longer single keys' own. */
+/** With more failures than this, the cause is not the single keys. */
 export const MAX_FAILURES = 10_000;
 
 /** Large objects that wait beside the small ones; each is a row. */
@@ -75,7 +75,7 @@ export class SyncRecord {
     this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));
   }
 
-  /** Stores a new sync. One that is there already stays as it is. */
+  /** Stores a new sync. An existing sync stays as it is. */
   begin(id: string, spec: SyncSpec, createdAtMs: number): void {
     this.transaction(() => {
       this.#createTables();
@@ -93,7 +93,7 @@ export class SyncRecord {
 
   /** The sync, or null in an object that was never given one. */
   find(): SyncRow | null {
-    // Whoever asks for an id that never was must not leave an object with empty tables behind.
+    // A request for an ID that does not exist must not leave an object with empty tables behind.
     const made = this.#sql
       .exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sync'")
       .toArray();
@@ -137,7 +137,7 @@ export class SyncRecord {
     });
   }
 
-  /** Writes entries into the report, the sums and, if they failed, among the failures. */
+  /** Adds entries to the report, to the sums and, if they failed, to the failures. */
   enter(entries: readonly Entry[], change: (counters: Counters) => Counters = (counters) => counters): void {
     this.transaction(() => {
       const { counters } = this.load();
@@ -164,8 +164,8 @@ export class SyncRecord {
       running: batches.leased + large.running,
       deletions: Number(this.#sql.exec("SELECT count(*) AS n FROM deletions").one()["n"]),
       reportBytes: this.report.waitingBytes(),
-      // A dry run was asked what the run itself would do: that it would not delete is its answer, no error of
-      // its own.
+      // A dry run reports what the run itself would do. That the run would not delete is part of its answer
+      // and no error.
       errors: this.failures() + (spec.dryRun ? 0 : this.warnings().refused),
     };
   }
@@ -176,7 +176,7 @@ export class SyncRecord {
     return Number(this.#sql.exec("SELECT count(*) AS n FROM failures").one()["n"]);
   }
 
-  /** The first of them, for the status. */
+  /** The first failures, for the status. */
   someFailures(limit: number): FailedKey[] {
     return this.#sql
       .exec("SELECT key, failure, attempts FROM failures ORDER BY rowid LIMIT ?", limit)
@@ -188,14 +188,14 @@ export class SyncRecord {
       }));
   }
 
-  /** From now on failures belong to a new round: those of the rounds before are taken up again. */
+  /** From now on failures belong to a new round; those of earlier rounds are retried. */
   newRound(): void {
     this.#sql.exec("UPDATE sync SET round = round + 1");
     this.#sql.exec("DELETE FROM warnings WHERE refused = 1");
   }
 
   /**
-   * Takes failed keys of earlier rounds out, as if they had not been tried.
+   * Takes out failed keys of earlier rounds, as if they had not been tried.
    *
    * @returns the objects to copy, and whether there are more
    */
@@ -229,7 +229,7 @@ export class SyncRecord {
 
   // --- Deletions --------------------------------------------------------------------------------
 
-  /** Plans deletions; nothing is deleted before all of them are counted. */
+  /** Plans deletions. Nothing is deleted before all of them are counted. */
   addDeletions(extras: readonly Extra[]): void {
     let chunk: Extra[] = [];
     let characters = 0;
@@ -264,7 +264,7 @@ export class SyncRecord {
 
   // --- The rest ---------------------------------------------------------------------------------
 
-  /** @param refused something that was asked for was not done: the run does not end as completed */
+  /** @param refused something that the request wants was not done: the run does not end as completed */
   warn(text: string, refused = false): void {
     this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?, ?)", text, refused ? 1 : 0);
   }

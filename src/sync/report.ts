@@ -1,8 +1,7 @@
-// What a sync tells of each key: a line of NDJSON, and the sums. Pure.
+// What a sync reports about each key: a line of NDJSON, and the sums. Pure.
 //
-// Invariant: a key's line and its place in the sums come from one entry, so the two cannot disagree; and a
-// key that was listed gets exactly one entry: listed = copied + skipped + failed + would copy + what is still
-// under way.
+// Invariant: a key's line and its count in the sums come from one entry, so the two cannot disagree. A key
+// that was listed gets exactly one entry: listed = copied + skipped + failed + would copy + still under way.
 
 import {
   type CopyReason,
@@ -33,13 +32,14 @@ export type Entry =
       readonly action: "skipped";
       readonly reason: SkipReason;
       readonly etag: string | null;
+      /** How the two are known to be equal. */
       readonly proof: EqualityProof | null;
     })
   | (Key & {
       readonly action: "failed";
       readonly failure: Failure;
       readonly attempts: number;
-      /** What a retry takes up again. */
+      /** What a retry needs. */
       readonly work: ObjectWork;
     })
   | (Key & { readonly action: "would_copy"; readonly reason: CopyReason; readonly etag: string | null })
@@ -58,7 +58,7 @@ export interface Counters {
   readonly skipped: Sum;
   readonly failed: Sum;
   readonly wouldCopy: Sum;
-  /** Keys of the destination, and those of them that the source has not got. */
+  /** Keys of the destination, and those of them that are not at the source. */
   readonly destination: Sum;
   readonly extra: Sum;
   readonly deleted: Sum;
@@ -160,10 +160,10 @@ export function reportKey(prefix: string, syncId: string, part: number): string 
   return `${prefix}${syncId}/report-${String(part).padStart(6, "0")}.ndjson`;
 }
 
-/** Is it a part of any sync's report? Such a key is copied and deleted by none. */
+/** Is it a part of any sync's report? No sync copies or deletes such a key. */
 export function isReportKey(key: string): boolean {
   return key.includes(REPORT_PREFIX) && /\/[0-9a-z]{26}\/report-\d{6,}\.ndjson$/.test(key);
 }
 
-/** Where reports go when the request names no other place; every sync leaves keys under it alone. */
+/** Where reports go when the request names no other prefix; every sync leaves the keys under it alone. */
 export const REPORT_PREFIX = ".bucket-brigade/syncs/";

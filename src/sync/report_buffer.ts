@@ -1,11 +1,11 @@
-// The part of a sync's report that is not yet at its store, and the list of the parts that are; in the sync's
+// The part of a sync's report that is not yet at its store, and the list of the parts that are, in the sync's
 // SQLite.
 //
-// Invariants: a line is in exactly one place, here or in one stored part. A part is fixed (its number and its
-// lines) on disk before it is sent, so that sending it twice writes the same object twice.
+// Invariants: a line is in exactly one place, here or in one stored part. A part is fixed on disk (its number
+// and its lines) before it is sent, so sending it twice writes the same object twice.
 //
-// The lines of a batch are few, and each row written is paid for: they grow the newest row while it is short.
-// That row is a new one as soon as the old one is in a part.
+// The lines of a batch are few, and each row written is billed. So they are appended to the newest row while
+// it is short and in no part.
 
 interface FixedPart {
   readonly part: number;
@@ -19,10 +19,10 @@ export interface StoredPart {
   readonly bytes: number;
 }
 
-/** A row may have 2 MB in all. Characters may take three bytes. */
+/** A row may have 2 MB in all. A character may take three bytes. */
 const MAX_ROW_CHARACTERS = 500_000;
 
-/** A row that grows is written anew each time, so it may not grow for long. */
+/** A row that grows is rewritten each time, so it must not grow for long. */
 const MAX_GROWN_CHARACTERS = 32_768;
 
 export class ReportBuffer {
@@ -37,7 +37,7 @@ export class ReportBuffer {
       CREATE TABLE IF NOT EXISTS report_lines (seq INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS report_parts (
         part INTEGER PRIMARY KEY,
-        last_seq INTEGER NOT NULL,        -- its lines are those up to here that no part before has
+        last_seq INTEGER NOT NULL,        -- its lines are those up to here that no earlier part has
         etag TEXT,                        -- null: fixed, not known to be stored
         bytes INTEGER
       );
@@ -55,7 +55,7 @@ export class ReportBuffer {
     }
   }
 
-  /** Adds lines to the newest row. @returns whether it could: that row is short, and in no part yet */
+  /** Appends lines to the newest row. @returns whether it could: that row is short, and in no part yet */
   #grow(lines: string): boolean {
     return (
       this.#sql.exec(

@@ -1,8 +1,9 @@
-// Requests for syncs, parsed into types once at the door, as copy/spec.ts does it for copies; and the guards
+// Requests for syncs, parsed into types once, at the door, as copy/spec.ts does for copies. Also the guards
 // that need only the configuration: a sync into itself, or into or out of its own subtree, is refused before
 // anything is listed.
 //
-// Pure but for the env it is handed. Errors are Problems that name the field, the value and what is allowed.
+// Pure, except for the env it is given. Errors are Problems that name the field, the value and what is
+// allowed.
 
 import { z } from "zod";
 import { MAX_LANES, PARTS_PER_LANE, widthOf } from "../env.ts";
@@ -19,7 +20,7 @@ import { type Location, LocationSchema } from "../store/location.ts";
 import { type MaxDeletes, DEFAULT_MAX_DELETES, parseMaxDeletes } from "./deletes.ts";
 import { REPORT_PREFIX } from "./report.ts";
 
-/** A sync as it was asked for, with every default filled in; what its object keeps. */
+/** A sync as it was requested, with every default filled in; what its object keeps. */
 export interface SyncSpec extends ObjectOptions {
   readonly source: PrefixRef;
   readonly destination: PrefixRef;
@@ -41,9 +42,9 @@ export interface SyncSpec extends ObjectOptions {
   readonly concurrency: number;
   /** The report's parts are objects under this prefix. */
   readonly report: PrefixRef;
-  /** Where its lanes and it itself run; null: as the destination store says. */
+  /** Where the sync and its lanes run; null: as the destination store says. */
   readonly location: Location | null;
-  /** As of a copy; the copies of its large objects go by it as well. */
+  /** As in a copy. The copies of its large objects use it as well. */
   readonly known?: readonly StoreFacts[];
 }
 
@@ -58,7 +59,7 @@ const Patterns = Texts.transform((patterns, context) => {
   for (const pattern of patterns) {
     const compiled = compileGlob(pattern);
     if (compiled.ok) continue;
-    const message = `${JSON.stringify(pattern)} is no pattern: ${compiled.message} (character ${compiled.position})`;
+    const message = `${JSON.stringify(pattern)} is not a valid pattern: ${compiled.message} (character ${compiled.position})`;
     context.addIssue({ code: "custom", message });
   }
   return patterns;
@@ -172,7 +173,7 @@ export function filterOf(spec: SyncSpec, startedAtMs: number): Filter {
   };
 }
 
-/** Of a sync's destination, for telling two syncs over one prefix. */
+/** The identity of a sync's destination bucket: it shows whether two syncs write under one prefix. */
 export function destinationIdentity(
   { destination }: SyncSpec,
   env: Readonly<Record<string, unknown>>,
@@ -180,18 +181,18 @@ export function destinationIdentity(
   return bucketIdentity(checkBucket("destination", destination, env), destination.bucket);
 }
 
-/** Below it stand the reports alone, so that they can be told from the user's own keys. */
+/** Only reports are under this prefix, so they can be told from the user's own keys. */
 function reportPrefix(prefix: string): string {
   return `${prefix}${prefix === "" || prefix.endsWith("/") ? "" : "/"}${REPORT_PREFIX}`;
 }
 
 function globOf(pattern: string): Glob {
   const compiled = compileGlob(pattern);
-  if (!compiled.ok) throw new RangeError(`${JSON.stringify(pattern)} is no pattern: ${compiled.message}`);
+  if (!compiled.ok) throw new RangeError(`${JSON.stringify(pattern)} is not a valid pattern: ${compiled.message}`);
   return compiled.glob;
 }
 
-/** A sync that has an id and may not have an object yet. */
+/** A sync that has an ID and may not have an object yet. */
 export interface AdmittedSync {
   readonly id: string;
   readonly spec: SyncSpec;

@@ -1,4 +1,4 @@
-// The status of a sync as the API shows it: what is in storage, in words for people and programs. Pure.
+// The status of a sync as the API shows it: what is in storage, for people and programs. Pure.
 
 import type { SyncPhase } from "../http/vocabulary.ts";
 import { formatPrefix } from "../store/address.ts";
@@ -16,7 +16,7 @@ interface SyncStatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
   readonly warnings: readonly string[];
-  /** It was to delete, and by the rules may not. */
+  /** The request wanted deletions, and the rules forbid them. */
   readonly deletesRefused: boolean;
   readonly parts: readonly StoredPart[];
   readonly timeline: readonly TimelineEntry[];
@@ -74,7 +74,7 @@ export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
     options: {
       ...options,
       maxDeletes: describeMaxDeletes(maxDeletes),
-      // As it may be asked for: each request adds our own prefix.
+      // As a request would name it: resolveSync() appends the report prefix.
       report: { ...report, prefix: report.prefix.slice(0, -REPORT_PREFIX.length) },
     },
     createdAt: iso(input.createdAtMs),

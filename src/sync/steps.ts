@@ -1,7 +1,7 @@
 // The steps of a sync that talk to the stores: listing and deciding, storing a part of the report, deleting.
-// Each does one thing, records what came of it, and may run twice. The sync runs them, one at a time.
+// Each does one thing, records the result, and may run twice. The sync runs them, one at a time.
 //
-// What they need: the record of the sync and the env with the stores.
+// What they need: the record of the sync, and the env with the stores.
 
 import type { Env } from "../env.ts";
 import { type Cursor, Walk } from "../listing/walk.ts";
@@ -25,7 +25,7 @@ import type { ObjectWork } from "../work/batch_task.ts";
 
 const REPORT_TIMEOUT_MS = 120_000;
 
-/** Failed keys taken up again in one step. */
+/** Failed keys that one step retries. */
 const REQUEUE_KEYS = 500;
 
 type SyncStoreStep = Exclude<SyncStep, { do: "rest" | "settle" }>;
@@ -40,8 +40,8 @@ export class SyncSteps {
 
   /**
    * @param turnsAt what requests to a store wait for, where it has a cap
-   * @param hear is told of every refusal of the source or the destination, also of those that a step can do
-   * with
+   * @param hear receives every refusal of the source or the destination, including those that a step
+   *   tolerates
    */
   constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
     this.#record = record;
@@ -50,7 +50,7 @@ export class SyncSteps {
     this.#hear = hear;
   }
 
-  /** Takes one step. A store's failure is recorded; anything else is thrown on. */
+  /** Takes one step. A store's failure is recorded; any other error is rethrown. */
   async take(step: SyncStoreStep): Promise<void> {
     try {
       switch (step.do) {
@@ -83,8 +83,8 @@ export class SyncSteps {
   async #list(cursor: Cursor): Promise<void> {
     const { spec, startedAtMs } = this.#record.load();
     const walk = this.#walk ?? new Walk(spec, this.#connect("source"), this.#connect("destination"), cursor);
-    // The walk has moved on and the record has not: were the page not recorded, going on with it would lose
-    // its keys.
+    // The walk has moved on and the record has not. If the page is not recorded, going on with this walk
+    // would lose its keys.
     this.#walk = null;
     const page = await walk.next();
     const plan = planPage(page.pairs, page.known, {
@@ -95,7 +95,7 @@ export class SyncSteps {
       smallBytes: SMALL_OBJECT_BYTES,
     });
     this.#record.transaction(() => {
-      // Cancelled while we listed: these keys were never part of the run.
+      // Cancelled during the listing: these keys were never part of the run.
       if (!this.#record.applyEvent({ type: "listed", cursor: page.cursor })) return;
       this.#record.enter(plan.entries, (counters) => ({
         ...counters,
@@ -132,7 +132,7 @@ export class SyncSteps {
     });
   }
 
-  // 3. Failed keys of the rounds before, back into the window.
+  // 3. Failed keys of earlier rounds, back into the window.
   #requeue(): void {
     this.#record.transaction(() => {
       const { objects, more } = this.#record.takeFailures(REQUEUE_KEYS);
@@ -142,7 +142,7 @@ export class SyncSteps {
     });
   }
 
-  // 4. Every listed key is done. May the extra ones go?
+  // 4. Every listed key is done. May the extra ones be deleted?
   #judgeDeletes(): void {
     this.#record.transaction(() => {
       const { spec, counters, job } = this.#record.load();
@@ -157,8 +157,8 @@ export class SyncSteps {
     });
   }
 
-  // 5. One planned deletion of up to 500 keys. Deleting a key that is gone already succeeds, so it may run
-  // twice.
+  // 5. One planned deletion of up to 500 keys. Deleting a key that is already gone succeeds, so it may run
+  //    twice.
   async #delete(): Promise<void> {
     const { spec } = this.#record.load();
     const planned = this.#record.firstDeletion();
@@ -201,7 +201,7 @@ export class SyncSteps {
     });
   }
 
-  // 6. The end before the end: what nobody has begun gets its line and its place in the sums.
+  // 6. Before the end: what was never started gets its line and is counted.
   #abandon(): void {
     this.#record.transaction(() => {
       const { job } = this.#record.load();
@@ -219,7 +219,8 @@ export class SyncSteps {
   /** The whole report as one stream: the stored parts in order, then what is not stored yet. */
   readReport(): ReadableStream {
     const { id, spec } = this.#record.load();
-    // Taken together, before the first byte: a line that moves into a part meanwhile is not sent twice.
+    // Both are read together, before the first byte: a line that moves into a part meanwhile is not sent
+    // twice.
     const parts = this.#record.report.parts();
     const tail = new TextEncoder().encode(this.#record.report.tail());
     const store = this.#connect("report");
@@ -235,7 +236,7 @@ export class SyncSteps {
       if (tail.length > 0) await writer.write(tail);
       await writer.close();
     };
-    // A part that cannot be read breaks the answer off, which the client sees; half a report must not look
+    // If a part cannot be read, the answer breaks off and the client sees that: half a report must not look
     // whole.
     pump().catch(async (error: unknown) => {
       log("error", "report_broken", { syncId: id, detail: String(error) });
@@ -258,7 +259,7 @@ export class SyncSteps {
   }
 }
 
-/** The report may lie in a store that the sync neither reads nor writes otherwise. */
+/** The side that the report's store is on; null if the sync uses that store for the report alone. */
 function reportSide({ source, destination, report }: SyncSpec): StoreSide | null {
   if (report.store === destination.store) return "destination";
   return report.store === source.store ? "source" : null;
