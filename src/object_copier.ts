@@ -415,7 +415,7 @@ class ObjectCopy {
       if (!(error instanceof S3Error)) throw error;
       const failure = error.toFailure("destination");
       if (this.#drop(headers, failure)) return "again" as const;
-      // One pump moves both streams. When it breaks, nobody can say which side closed.
+      // One pump moves both streams. When it breaks, it does not show which side closed.
       const broken = error.code === "network" && this.#work.sizeBytes > 0;
       throw broken ? new FailureError({ ...failure, side: "mesh", code: "stream_broken" }) : error;
     }

@@ -305,7 +305,7 @@ function sourceFailure(error: unknown): Failure {
   return changed ? { ...failure, code: "source_changed" } : failure;
 }
 
-// One pump moves both streams. When it breaks, nobody can say which side closed, unless the stream was
+// One pump moves both streams. When it breaks, it does not show which side closed, unless the stream was
 // watched.
 function streamFailure(error: S3Error, task: PartTask): Failure {
   if (error.cause instanceof StallError)

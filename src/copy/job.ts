@@ -234,7 +234,7 @@ function resume(job: Job): Job {
 function cancel(job: Job): Job {
   const work = workOf(job);
   if (isEnded(work)) return work;
-  // Either nobody knows yet whether the object exists, or it exists and is complete. Then there is nothing
+  // Either it is not known yet whether the object exists, or it exists and is complete. Then there is nothing
   // left to cancel.
   if ((work.phase === "completing" && work.call.sent) || work.phase === "verifying")
     return work.wish === "cancel" && job === work ? work : { ...work, wish: "cancel", retry: FRESH };

@@ -172,9 +172,9 @@ async function findBoundaries(
     // the finished object shows.
     for (const partNumber of new Set([partCount, Math.ceil(partCount / 2)])) {
       const expected = partNumber === partCount ? sizeBytes - (partCount - 1) * first : first;
-      const told =
+      const reported =
         partNumber === 1 ? first : await partBytes(source, spec, { partNumber, partCount, sizeBytes });
-      if (told !== expected) return null;
+      if (reported !== expected) return null;
     }
     return { partSizeBytes: first, partCount, how: "kept" };
   }

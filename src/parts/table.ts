@@ -324,7 +324,7 @@ export class PartTable {
   }
 
   /**
-   * A beaten attempt has stored its part as well. Where the two ETags differ, nobody knows which of the two
+   * A beaten attempt has stored its part as well. Where the two ETags differ, it is unknown which of the two
    * the store holds now, so the part is sent again.
    */
   #landedLate(partNumber: number, etag: string): void {

@@ -134,7 +134,7 @@ export function batchesOf(objects: readonly ObjectWork[], concurrency: number): 
   return batches;
 }
 
-/** So many that a claim costs little in comparison. */
+/** Enough that a claim costs little in comparison. */
 const BATCH_OBJECTS = 32;
 
 const BATCH_BYTES = 32 * 2 ** 20;

@@ -188,7 +188,8 @@ function reportPrefix(prefix: string): string {
 
 function globOf(pattern: string): Glob {
   const compiled = compileGlob(pattern);
-  if (!compiled.ok) throw new RangeError(`${JSON.stringify(pattern)} is not a valid pattern: ${compiled.message}`);
+  if (!compiled.ok)
+    throw new RangeError(`${JSON.stringify(pattern)} is not a valid pattern: ${compiled.message}`);
   return compiled.glob;
 }
 

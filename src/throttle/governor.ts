@@ -45,10 +45,10 @@ const MAX_HOLD_MS = 5 * 60_000;
 /** The window over which the rate of requests is measured. */
 const METER_MS = 4_000;
 
-/** A store asks for fewer requests, which it had not lately: an entry of the job's timeline. */
+/** A store has asked for fewer requests after a while without asking: an entry of the job's timeline. */
 export interface Throttling {
   readonly event: `throttled_by_${StoreSide}`;
-  /** What the store said, and how the job goes on. */
+  /** What the store answered, and how fast the job goes on. */
   readonly detail: string;
 }
 
@@ -95,7 +95,7 @@ export class Governor {
    * A request has failed.
    *
    * @param streams under way when it failed, and those that still are
-   * @returns what begins with it; null if the store is known as busy already, or did not ask for less
+   * @returns the entry for the timeline; null if the store was already busy, or did not ask for less
    */
   failed(
     failure: Failure,
@@ -130,7 +130,7 @@ export class Governor {
     return { event: `throttled_by_${side}`, detail: `${failure.message}; ${this.#outlook(changed, now)}` };
   }
 
-  /** How the job goes on at a side that has just asked for less. */
+  /** How fast the job goes on at a side that has just asked for less. */
   #outlook({ streams, requests, holdUntilMs }: Direction, now: number): string {
     const fromMs = Math.max(now, holdUntilMs);
     const most =

@@ -1,6 +1,6 @@
 // How long one part may take, and the watchdog that enforces the limits of the steps of one call.
 //
-// Where the runtime alone moves a part's bytes, nobody sees them move. A part that has stopped is then
+// Where the runtime alone moves a part's bytes, no code sees them move. A part that has stopped is then
 // recognised only by its time: many times what the slowest part before it took. Where digests are computed,
 // every buffer is seen, and a stream that moves nothing is abandoned much sooner (digest_stream.ts).
 
