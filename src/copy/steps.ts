@@ -3,16 +3,17 @@
 //
 // What they need: the record of the copy, and the env with both stores.
 
+import { etagOfOnlyAttempt, isOurs } from "./ours.ts";
 import { type Prepared, type Step, type Upload, workOf } from "./phase.ts";
 import { unitCount } from "./plan.ts";
 import { describePlan, prepare } from "./prepare.ts";
 import type { CopyRecord } from "./record.ts";
 import { endUpload, findStrays, lookForUpload, payDebt } from "./undo.ts";
 import { type Env, planLimits } from "../env.ts";
-import { COPY_ID_HEADER, droppable, unshownAttributes } from "../object/attributes.ts";
+import { droppable, unshownAttributes } from "../object/attributes.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
 import { concludeProof } from "../object/proof.ts";
-import { areAllMd5, combinedChecksum, mismatchWithSource, predictedEtag } from "../parts/digests.ts";
+import { areAllMd5, combinedChecksum, mismatchWithSource } from "../parts/digests.ts";
 import { removeExactly } from "../s3/conditions.ts";
 import { bareEtag } from "../s3/digest.ts";
 import { FailureError, failureOf, isRefusal } from "../s3/errors.ts";
@@ -314,7 +315,7 @@ export class Steps {
     try {
       const { headers } = await headObject(destination, spec.destination);
       const etag = headers.get("etag");
-      if (etag !== null && (await this.#isOurs(headers, object))) {
+      if (etag !== null && (await isOurs(headers, object, this.#record.parts))) {
         this.#record.transaction(() => {
           // The one PutObject that made the object was never reported.
           if (object.plan.kind === "whole")
@@ -344,8 +345,9 @@ export class Steps {
         : error;
     });
     const etag = headers.get("etag");
-    const answered = object.plan.kind === "parts" ? (completedEtag ?? "unsaid") : this.#etagOfOnlyAttempt();
-    if (etag === null || !(await this.#isOurs(headers, object, answered))) {
+    const answered =
+      object.plan.kind === "parts" ? (completedEtag ?? "unsaid") : etagOfOnlyAttempt(this.#record.parts);
+    if (etag === null || !(await isOurs(headers, object, this.#record.parts, answered))) {
       return this.#failed(
         meshFailure(
           "verification_failed",
@@ -443,43 +445,6 @@ export class Steps {
       if (failure.code !== "NoSuchUpload" && saysNo(failure)) return null;
       throw error;
     }
-  }
-
-  /**
-   * Is it the object that this copy made? The copy ID says so; without one, only an ETag that no other object
-   * can have.
-   *
-   * @param answered the ETag that the store returned when it made the object, whatever it means: the object
-   *   must still have it. `unsaid`: the store reported success without an ETag (Ceph does). Null: nothing is
-   *   known.
-   */
-  async #isOurs(
-    headers: Headers,
-    { copyId, plan, proof, sourceEtag }: Prepared,
-    answered: string | null = null,
-  ): Promise<boolean> {
-    const etag = bareEtag(headers.get("etag") ?? "").toLowerCase();
-    if (Number(headers.get("content-length")) !== plan.sizeBytes) return false;
-    if (copyId !== null && headers.get(COPY_ID_HEADER) !== copyId) return false;
-    if (answered !== null && answered !== "unsaid") return bareEtag(answered).toLowerCase() === etag;
-    if (copyId !== null) return true;
-    const { parts } = this.#record;
-    if (plan.kind === "parts") {
-      const predicted = await predictedEtag(parts, "parts");
-      return predicted === null ? answered === "unsaid" : predicted === etag;
-    }
-    // If the answer to PutObject was lost, its ETag is unknown. The MD5 of the source's bytes serves as well.
-    const expected = proof.etag === "kept" ? sourceEtag : "";
-    return bareEtag(parts.finished()[0]?.etag ?? expected).toLowerCase() === etag;
-  }
-
-  /**
-   * The ETag that PutObject returned. Null after several attempts: any of them may have been the last to
-   * reach the store.
-   */
-  #etagOfOnlyAttempt(): string | null {
-    const { parts } = this.#record;
-    return parts.attempts() === 1 ? (parts.finished()[0]?.etag ?? null) : null;
   }
 
   #failed(failure: Failure): void {

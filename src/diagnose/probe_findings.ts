@@ -21,8 +21,8 @@ const ISOLATE_BUDGET_MIB = 100;
 const DIGEST_STREAM_MIB = 0.75;
 
 /**
- * Whether an assumption holds. `slower`: copies are right and take longer; `no`: copies fail or go wrong until
- * it is changed; `unknown`: it could not be measured.
+ * Whether an assumption holds. `slower`: copies are right and take longer; `no`: copies fail or go wrong
+ * until it is changed; `unknown`: it could not be measured.
  */
 export type Holds = "yes" | "slower" | "no" | "unknown";
 

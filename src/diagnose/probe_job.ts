@@ -40,7 +40,7 @@ export type Ending =
   | { readonly outcome: "cancelled" }
   | { readonly outcome: "failed"; readonly message: string };
 
-export type ProbeState =
+type ProbeState =
   /** `isTried`: an upload may exist that nobody has the ID of. */
   | { readonly phase: "creating"; readonly isTried: boolean; readonly failedAttempts: number }
   | { readonly phase: "measuring"; readonly uploadId: string }

@@ -7,10 +7,8 @@
 //
 // Every other character is literal, including the backslash, leading dots, line breaks and doubled slashes. A
 // special character is made literal by brackets: `[*]`, `[{]`, `[[]`. A pattern matches the whole text and is
-// case-sensitive. A character is a Unicode code point.
-//
-// A key is not a file path, which is why no glob library fits: picomatch and minimatch read "\" as an escape,
-// let no "." match a line break and refuse ".." levels.
+// case-sensitive. A character is a Unicode code point. A key is not a file path, which is why no glob library
+// fits: picomatch and minimatch read "\" as an escape, let no "." match a line break and refuse "..".
 //
 // Invariant: matching one alternative takes time proportional to pattern × text at worst, so no pattern
 // hangs. That is why patterns are not turned into regular expressions. When a match fails after a star, only

@@ -58,7 +58,8 @@ export async function removeExactly(
     if (what === "version") return "kept";
     await removeIf(destination, address, etag);
   } catch (error) {
-    const isGone = error instanceof S3Error && (error.status === 404 || error.status === 412); // or another object
+    // 412: or it is another object.
+    const isGone = error instanceof S3Error && (error.status === 404 || error.status === 412);
     if (!isGone) throw error;
   }
   return "removed";

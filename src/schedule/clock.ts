@@ -1,11 +1,15 @@
 // The clock on the wall of a time zone, and the instants at which it shows a time. Pure.
 //
-// A wall time is written as the milliseconds that it would be in UTC. Where clocks go forward a wall time does not exist;
-// where they go back it comes twice. One rule covers both: its instant is the first at which the wall shows it or more.
+// A wall time is written as the milliseconds that it would be in UTC. Where clocks go forward a wall time
+// does not exist; where they go back it comes twice. One rule covers both: its instant is the first at which
+// the wall shows it or more.
 
 const HOUR_MS = 3_600_000;
 
-/** No zone is further from UTC than this, and two changes of one zone's clocks are never as near as twice this. */
+/**
+ * No zone is further from UTC than this, and two changes of one zone's clocks are never as near as twice
+ * this.
+ */
 const FARTHEST_MS = 26 * HOUR_MS;
 
 /** The wall time at an instant. @param timeZone an IANA name */
@@ -14,8 +18,9 @@ export function wallMs(instantMs: number, timeZone: string): number {
 }
 
 /**
- * The first instant at which the wall shows this time or a later one. It never falls when the wall time rises: a time
- * that clocks skip has the instant at which the gap ends, a time that comes twice has its first.
+ * The first instant at which the wall shows this time or a later one. It never falls when the wall time
+ * rises: a time that clocks skip has the instant at which the gap ends, a time that comes twice has its
+ * first.
  */
 export function instantOf(wall: number, timeZone: string): number {
   const before = offsetMs(wall - FARTHEST_MS, timeZone);
@@ -24,7 +29,10 @@ export function instantOf(wall: number, timeZone: string): number {
   return shown.length > 0 ? Math.min(...shown) : changeBetween(wall - after, wall - before, timeZone);
 }
 
-/** How far the wall has been ahead of what it shows now, within the last hours: more than 0 while hours repeat. */
+/**
+ * How far the wall has been ahead of what it shows now, within the last hours: more than 0 while hours
+ * repeat.
+ */
 export function repeatedMs(instantMs: number, timeZone: string): number {
   return Math.max(0, offsetMs(instantMs - 3 * HOUR_MS, timeZone) - offsetMs(instantMs, timeZone));
 }

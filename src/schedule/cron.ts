@@ -4,10 +4,10 @@
 // (https://developers.cloudflare.com/workers/configuration/cron-triggers/, 2026-11); this decides what is due
 // at that moment.
 //
-// Changes of clocks have one rule for each of two kinds. A rule that names hours ("30 2,14 * * *", "0 */2 * * *")
-// means times on the clock of its zone: a time that the forward change skips is due when the gap ends; a time
-// that the backward change repeats is due the first time only. A rule of all hours ("*/15 * * * *") means
-// elapsed time, and no change affects it.
+// Changes of clocks have one rule for each of two kinds. A rule that names hours ("30 2,14 * * *",
+// "0 */2 * * *") means times on the clock of its zone: a time that the forward change skips is due when the
+// gap ends; a time that the backward change repeats is due the first time only. A rule of all hours
+// ("*/15 * * * *") means elapsed time, and no change affects it.
 
 import { Cron } from "croner";
 import { instantOf, repeatedMs, wallMs } from "./clock.ts";

@@ -244,7 +244,7 @@ export class Edge {
 }
 
 /** Path and query of a request target as they stand on the wire. */
-export function pathOf(target: string): string {
+function pathOf(target: string): string {
   if (target.startsWith("/")) return target;
   const rest = target.replace(/^[a-z]+:\/\/[^/?#]*/i, "");
   return rest.startsWith("/") ? rest : `/${rest}`;

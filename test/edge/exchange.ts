@@ -39,7 +39,7 @@ export interface Passage {
 }
 
 /** What the edge lends to it. */
-export interface Surroundings {
+interface Surroundings {
   readonly cache: EdgeCache;
   readonly maxBodyBytes: number;
   readonly answerLimitMs: number;

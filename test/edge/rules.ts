@@ -10,7 +10,7 @@ export interface CacheWish {
   readonly cacheForceRevalidate?: boolean;
 }
 
-export type Coding = "gzip" | "br" | "zstd" | "deflate";
+type Coding = "gzip" | "br" | "zstd" | "deflate";
 
 /** Names and values in turn, as Node gives and takes them. */
 export type RawHeaders = readonly string[];
@@ -57,7 +57,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 export const CF_HEADER = "edge-cf";
 
 /** What the edge can unpack, and so asks every origin for, whatever the Worker has asked for. */
-export const ACCEPTED_AT_ORIGIN = "gzip, br";
+const ACCEPTED_AT_ORIGIN = "gzip, br";
 
 /** The headers of the request that the store gets. */
 export function headersToOrigin(

@@ -29,7 +29,10 @@ export const CEPH_CREDENTIALS = { accessKeyId: "interop", secretAccessKey: "inte
 const GATEWAYS = ["steady", "mortal"] as const;
 type GatewayName = (typeof GATEWAYS)[number];
 
-/** Who listens, the monitor by two versions of its protocol. The ports are claimed as long as the cluster lives. */
+/**
+ * Who listens, the monitor by two versions of its protocol. The ports are claimed as long as the cluster
+ * lives.
+ */
 type PortUser = GatewayName | "monitor" | "oldMonitor";
 
 /** All that a gateway needs to be started, also in another process. */

@@ -1,10 +1,11 @@
 /**
  * Ports for servers that are told theirs before they listen, or come back to it after they were down.
  *
- * A port that is looked for, let go and taken later may be somebody else's by then. Most often it is an outgoing
- * connection's: for those the kernel takes any free port of its ephemeral range, as it does for `listen(0)`. So these
- * ports lie outside that range, where only who names a port gets it, and among the processes of this project the number
- * is claimed: by a UDP socket, which the kernel gives to one process alone and takes back when that process ends.
+ * A port that is looked for, let go and taken later may be somebody else's by then. Most often it is an
+ * outgoing connection's: for those the kernel takes any free port of its ephemeral range, as it does for
+ * `listen(0)`. So these ports lie outside that range, where only who names a port gets it, and among the
+ * processes of this project the number is claimed: by a UDP socket, which the kernel gives to one process
+ * alone and takes back when that process ends.
  *
  * Nobody listens on a claimed port until its owner does: it is also a port at which connections are refused.
  */

@@ -220,7 +220,7 @@ function isReference(node: Node, parents: readonly Node[]): boolean {
   const parent = parents.at(-1);
   if (parent === undefined || parent.type.startsWith("TS")) return false;
   if (parent["computed"] === true) return true;
-  return parent["property"] !== node && (parent["key"] !== node || parent["shorthand"] === true);
+  return parent["property"] !== node && parent["key"] !== node;
 }
 
 function walk(

@@ -143,7 +143,8 @@ describe("in a time zone", () => {
     ]);
   });
 
-  // Case 108. Berlin: on 2027-03-28 the clock goes from 02:00 to 03:00 (01:00Z), on 2027-10-31 from 03:00 to 02:00.
+  // Case 108. Berlin: on 2027-03-28 the clock goes from 02:00 to 03:00 (01:00Z), on 2027-10-31 from 03:00 to
+  // 02:00.
   const spring = "2027-03-27T23:00";
   const autumn = "2027-10-30T22:00";
   test.each([

@@ -434,7 +434,6 @@ export class Simulation {
     if (whim !== null) throw new Refusal({ ...whim, side });
     effect();
     this.#mayCrash();
-    // Done, and the answer lost.
     if (this.#chance(0.05)) throw new Refusal(failure("network", null, { side }));
     if (this.#chance(0.02)) throw new Refusal(failure("InternalError", 500, { side }));
     if (this.#chance(0.05)) this.#person();

@@ -1,5 +1,5 @@
-// POST /probe: what it measures is what the store sees, and nothing of it stays, whoever goes away meanwhile. Here it
-// runs on one machine, and says so.
+// POST /probe: what it measures is what the store sees, and nothing of it stays, whoever goes away meanwhile.
+// Here it runs on one machine, and says so.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
