@@ -1,5 +1,5 @@
-// The documents of the version that runs: GET /docs and GET /docs/{page}, without a token. Markdown for curl, a
-// page for a browser. They are the files of docs/, which the bundle holds as text.
+// The documents of the version that runs: GET /docs and GET /docs/{page}, without a token. Markdown for curl,
+// a page for a browser. They are the files of docs/, which the bundle holds as text.
 
 import api from "../docs/api.md";
 import operate from "../docs/operate.md";

@@ -1,9 +1,9 @@
 // A page of docs/ as HTML for a browser. Pure.
 //
-// Invariant: no markup comes out but what the renderer makes: HTML in a page is shown as text. A link to a page
-// of docs/ leads to the same page of this mesh, and a link to another file of the repository, which a mesh does
-// not serve, becomes its path. Each row of a table whose first column is "code" has an anchor: `code-` and the
-// code.
+// Invariant: no markup comes out but what the renderer makes: HTML in a page is shown as text. A link to a
+// page of docs/ leads to the same page of this mesh, and a link to another file of the repository, which a
+// mesh does not serve, becomes its path. Each row of a table whose first column is "code" has an anchor:
+// `code-` and the code.
 
 import { type Tokens, Marked } from "marked";
 
@@ -21,10 +21,7 @@ export function slugOf(heading: string): string {
 }
 
 /** The anchor of a row; null: it has none. */
-export function rowAnchor(
-  header: readonly Tokens.TableCell[],
-  row: readonly Tokens.TableCell[],
-): string | null {
+function rowAnchor(header: readonly Tokens.TableCell[], row: readonly Tokens.TableCell[]): string | null {
   if (header[0]?.text !== "code") return null;
   const code = /^`([a-z_]+)`$/.exec(row[0]?.text ?? "")?.[1];
   return code === undefined ? null : `code-${code}`;

@@ -46,7 +46,7 @@ export const PROBLEM_STATUS = {
 export type ProblemCode = keyof typeof PROBLEM_STATUS;
 
 /** Failures that are no answer of a store, beside those by which a request may be refused as well. */
-export const MESH_FAILURES = [
+const MESH_FAILURES = [
   "source_changed",
   "source_archived",
   "source_without_etag",
@@ -69,7 +69,7 @@ export const MESH_FAILURES = [
 ] as const;
 
 /** Codes of problems that a failure may bear too: what was configured or asked for has become wrong. */
-export const SHARED_FAILURES = [
+const SHARED_FAILURES = [
   "invalid_bucket",
   "invalid_key",
   "same_object",
@@ -84,7 +84,7 @@ export const SHARED_FAILURES = [
 ] as const satisfies readonly ProblemCode[];
 
 /** What a store's answer, or its silence, amounts to; the code has the side before it: `source_not_found`. */
-export const STORE_FAILURES = [
+const STORE_FAILURES = [
   "not_found",
   "bucket_not_found",
   "access_denied",

@@ -19,10 +19,10 @@ interface Description {
   readonly retryAfterMs: number | null;
 }
 
-export type MeshFailure = Description & { readonly side: "mesh"; readonly code: FailureCode };
+type MeshFailure = Description & { readonly side: "mesh"; readonly code: FailureCode };
 
 /** `code`: S3's own (`NoSuchKey`), or our word for an answer that is none (`network`, `source_changed`). */
-export type StoreFailure = Description & { readonly side: StoreSide; readonly code: string };
+type StoreFailure = Description & { readonly side: StoreSide; readonly code: string };
 
 export type Failure = MeshFailure | StoreFailure;
 

@@ -10,11 +10,15 @@ import type { Source } from "./source.ts";
  * From the roof down: each file of the root of `src/` and each of its rooms (`copy/`) on one floor. A file
  * imports from its own room and from the floors below.
  */
-export type Floors = readonly (readonly string[])[];
+type Floors = readonly (readonly string[])[];
+
+/** The map of the code, for people. */
+const MAP = "src/README.md";
 
 export function importsGoDown(tree: Tree, floors: Floors): string[] {
   const floorOf = new Map(floors.flatMap((floor, down) => floor.map((place) => [place, down] as const)));
-  const places = new Set(modulesIn(tree, "src/").map(([path]) => placeOf(path)));
+  const files = [...tree.keys()].filter((path) => path.startsWith("src/") && path !== MAP);
+  const places = new Set(files.map(placeOf));
   const homeless = [...places].filter((place) => !floorOf.has(place));
   const empty = [...floorOf.keys()].filter((place) => !places.has(place));
   const upward = edgesOf(tree).filter(({ from, to }) => {
@@ -113,19 +117,25 @@ export function pureModulesArePure(tree: Tree, pure: readonly string[]): string[
  * file.
  *
  * @param entrypoints modules that something outside loads by name
+ * @param witnesses tests that hold all of `src/` against something else
  */
-export function exportsAreUsed(tree: Tree, entrypoints: readonly string[]): string[] {
+export function exportsAreUsed(
+  tree: Tree,
+  { entrypoints, witnesses }: { entrypoints: readonly string[]; witnesses: readonly string[] },
+): string[] {
   const users = Map.groupBy(
     edgesOf(tree, "").flatMap(({ from, to, names }) => names.map((name) => ({ from, of: `${to} ${name}` }))),
     ({ of }) => of,
   );
   const usersOf = (path: string, name: string) =>
     [...(users.get(`${path} ${name}`) ?? []), ...(users.get(`${path} *`) ?? [])].map(({ from }) => from);
+  const isUser = (user: string, path: string) =>
+    countsAsUser(user, path) || witnesses.some((start) => user.startsWith(start));
   return [...sourcesOf(tree)]
     .filter(([path]) => !entrypoints.includes(path))
     .flatMap(([path, { exports }]) =>
       exports
-        .filter(({ name }) => !usersOf(path, name).some((user) => countsAsUser(user, path)))
+        .filter(({ name }) => !usersOf(path, name).some((user) => isUser(user, path)))
         .map(({ name, line }) => {
           const by = usersOf(path, name).join(", ");
           return `${path}:${line} exports ${name}, which ${by === "" ? "nobody" : `only ${by}`} imports`;
@@ -142,7 +152,7 @@ function countsAsUser(user: string, path: string): boolean {
 export function filesAreImported(tree: Tree, entrypoints: readonly string[]): string[] {
   const imported = new Set(edgesOf(tree).map(({ to }) => to));
   return [...tree.keys()]
-    .filter((path) => path.startsWith("src/") && !path.endsWith(".md") && !imported.has(path))
+    .filter((path) => path.startsWith("src/") && path !== MAP && !imported.has(path))
     .filter((path) => !entrypoints.includes(path))
     .map((path) => `${path} is imported by nobody in src`);
 }

@@ -1,5 +1,5 @@
-// Each table of fields in the documents holds what its schema has, and nothing else: the fields themselves, the fields
-// inside them, the words that they take, and whether they are required.
+// Each table of fields in the documents holds what its schema has, and nothing else: the fields themselves,
+// the fields inside them, the words that they take, and whether they are required.
 import { describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { CopyRequestSchema } from "../../../src/copy/spec.ts";
@@ -129,8 +129,8 @@ test("no field, word or code is named that there is not", () => {
 });
 
 /**
- * A word of the schema may stand in its row, in a section that the row links to, in the row before, where it says "The
- * same", or in the text around the table.
+ * A word of the schema may stand in its row, in a section that the row links to, in the row before, where it
+ * says "The same", or in the text around the table.
  */
 function expectFields({ page, table, schema }: Described, io: "input" | "output"): void {
   const fields = fieldsOf(schema, io);

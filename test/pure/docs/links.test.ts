@@ -1,5 +1,5 @@
-// No link in a document leads nowhere, no anchor stands twice, and what a mesh serves of src/docs leads only to what it
-// serves.
+// No link in a document leads nowhere, no anchor stands twice, and what a mesh serves of src/docs leads only
+// to what it serves.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { type Token, type Tokens, lexer, walkTokens } from "marked";

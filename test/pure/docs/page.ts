@@ -1,5 +1,5 @@
-// A document as the tests read it: its sections, their tables, and the `code` in a text; and what a schema has
-// for fields, in the words that a table would have.
+// A document as the tests read it: its sections, their tables, and the `code` in a text; and what a schema
+// has for fields, in the words that a table would have.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-export interface Section {
+interface Section {
   readonly slug: string;
   readonly text: string;
   readonly tables: readonly Table[];
@@ -100,7 +100,7 @@ interface JsonSchema {
   readonly enum?: readonly string[];
 }
 
-export interface Field {
+interface Field {
   readonly isRequired: boolean;
   /** Of the field's own object, or of the objects in its array. */
   readonly inner: readonly string[];

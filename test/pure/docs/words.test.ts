@@ -1,5 +1,5 @@
-// Each table of routes, codes, phases, reasons, providers, proofs, variables and webhooks in the documents holds what
-// the code has, and nothing else.
+// Each table of routes, codes, phases, reasons, providers, proofs, variables and webhooks in the documents
+// holds what the code has, and nothing else.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
