@@ -3,6 +3,7 @@
 // too, on a few made-up files that break it.
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { mapIsTrue } from "../tidy/map.ts";
 import * as rules from "../tidy/rules.ts";
 import { readTree, type Tree } from "../tidy/tree.ts";
 
@@ -100,6 +101,7 @@ const RULES: Readonly<Record<string, (tree: Tree) => string[]>> = {
   "tests stand where their file stands": (tree) => rules.testsMirrorSources(tree, OF_OTHERS),
   "comments are at most 110 columns wide": (tree) => rules.commentsAreNarrow(tree, 110),
   "the README has at most 130 lines": (tree) => rules.readmeIsShort(tree, 130),
+  "the map of the code is true": (tree) => mapIsTrue(tree, FLOORS),
 };
 
 const TREE = readTree(ROOT);
@@ -365,5 +367,41 @@ describe("a rule fails on", () => {
     expect(rules.readmeIsShort(made({ "README.md": "a\n".repeat(131) }), 130)).toEqual([
       "README.md has 131 lines, of 130",
     ]);
+  });
+
+  test("a map that is not of this code", () => {
+    const map = [
+      "| floor | where | what |",
+      "| --- | --- | --- |",
+      "| 2 | `copy/` | a copy |",
+      "| 2 | `s3/` | on the wrong floor |",
+      "| 1 | `store/` | not there |",
+      "",
+      "`copy/job.ts`: `nextStep()`, `lastStep()`.",
+      "`copy/steps.ts` is gone.",
+      "",
+      "## Dependencies",
+      "",
+      "| `zod` | schemas |",
+      "| `hono` | |",
+      "| `left-pad` | pads |",
+    ];
+    const files = {
+      "src/README.md": map.join("\n"),
+      "src/copy/job.ts": "export function nextStep() {}\n",
+      "src/s3/url.ts": "export function lastStep() {}\n",
+      "package.json": '{"dependencies": {"zod": "1.0.0", "hono": "1.0.0"}}',
+    };
+    expect(mapIsTrue(made(files), [["copy/"], ["s3/"]])).toEqual([
+      "src/README.md has no row for s3/ on floor 1",
+      "src/README.md shows s3/ on floor 2, where it does not stand",
+      "src/README.md shows store/ on floor 1, where it does not stand",
+      "src/README.md names store/, which does not exist",
+      "src/README.md names copy/steps.ts, which does not exist",
+      "src/README.md names lastStep(), which none of copy/job.ts, copy/steps.ts declares",
+      "src/README.md gives no reason for hono",
+      "src/README.md gives a reason for left-pad, which is not used",
+    ]);
+    expect(mapIsTrue(made({}), [])).toEqual(["src/README.md does not exist"]);
   });
 });

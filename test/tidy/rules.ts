@@ -10,7 +10,7 @@ import type { Source } from "./source.ts";
  * From the roof down: each file of the root of `src/` and each of its rooms (`copy/`) on one floor. A file
  * imports from its own room and from the floors below.
  */
-type Floors = readonly (readonly string[])[];
+export type Floors = readonly (readonly string[])[];
 
 /** The map of the code, for people. */
 const MAP = "src/README.md";
