@@ -24,17 +24,10 @@ import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
 import { failedAt, FailureError, failureOf, meshError, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure } from "./s3/failure.ts";
+import { getObject, headObject } from "./s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
 import { keyVerdictOf } from "./s3/retry.ts";
-import {
-  type Stored,
-  copyObject,
-  getObject,
-  getObjectTagging,
-  headObject,
-  isEncryptedWithKey,
-  putObject,
-} from "./s3/s3.ts";
+import { type Stored, copyObject, getObjectTagging, isEncryptedWithKey, putObject } from "./s3/s3.ts";
 import type { BucketRef } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { canCopyInside } from "./store/stores.ts";

@@ -23,17 +23,10 @@ import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag } from "./s3/digest.ts";
 import { FailureError, failureOf, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure, meshFailure } from "./s3/failure.ts";
+import { getObject, objectExists } from "./s3/read.ts";
 import { type S3, connect, timeoutError } from "./s3/request.ts";
 import { isPlatformLimit } from "./s3/retry.ts";
-import {
-  type Stored,
-  copyObject,
-  getObject,
-  objectExists,
-  putObject,
-  uploadPart,
-  uploadPartCopy,
-} from "./s3/s3.ts";
+import { type Stored, copyObject, putObject, uploadPart, uploadPartCopy } from "./s3/s3.ts";
 import { parseContentRange } from "./s3/url.ts";
 import { type ObjectRef, isSameObject } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
@@ -212,6 +205,7 @@ async function openSource(source: S3, task: PartTask, signal: AbortSignal): Prom
   const response = await getObject(source, task.source, {
     range: target.kind === "whole" ? null : { offset, length },
     ifMatch: task.sourceEtag,
+    acceptEncoding: task.acceptEncoding ?? null,
     signal: AbortSignal.any([signal, late.signal]),
   })
     .catch((error: unknown) => {

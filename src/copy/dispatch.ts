@@ -327,6 +327,7 @@ export class Dispatch {
       source: spec.source,
       destination: spec.destination,
       sourceEtag: object.sourceEtag,
+      acceptEncoding: object.acceptEncoding,
       objectBytes: plan.sizeBytes,
       ...partRange(plan, partNumber),
       via: object.via,

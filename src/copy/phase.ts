@@ -11,6 +11,8 @@ import type { Retry } from "../s3/retry.ts";
 /** The source as HEAD showed it, and how it is copied. The plan is fixed for the life of the upload. */
 export interface Prepared {
   readonly sourceEtag: string;
+  /** As headObject() returned it; undefined: nothing special. */
+  readonly acceptEncoding?: string;
   readonly plan: Plan;
   readonly via: Via;
   /** Random, in the destination's metadata: it identifies this copy's object. Null: not wanted. */
@@ -20,10 +22,7 @@ export interface Prepared {
   readonly proof: ProofPlan;
   /** How often all parts were sent again because they did not match the checksum or ETag of the source. */
   readonly timesRedone: number;
-  /**
-   * How often Complete was refused because of the parts. It is counted so that the copy ends at a store that
-   * always refuses.
-   */
+  /** How often Complete was refused because of the parts; a store that always refuses ends the copy. */
   readonly timesRefused: number;
   /** How often the copy started over because its upload was lost or its source had changed. */
   readonly restarts: number;

@@ -16,9 +16,10 @@ import { type ProofPlan, canProve, guessPartBytes, planProof } from "../object/p
 import { partCountOf } from "../s3/digest.ts";
 import { failedAt, S3Error } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
+import { headObject, objectExists } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
-import { getObjectTagging, headObject, isEncryptedWithKey, objectExists } from "../s3/s3.ts";
+import { getObjectTagging, isEncryptedWithKey } from "../s3/s3.ts";
 import { parseContentRange } from "../s3/url.ts";
 import type { Profile } from "../store/profiles.ts";
 import { canCopyInside } from "../store/stores.ts";
@@ -48,7 +49,7 @@ const SERVER_PART_BYTES = 512 * MIB;
 /** @throws {S3Error} of the source @throws {FailureError} of the destination */
 export async function prepare(request: PrepareRequest): Promise<Preparation> {
   const { spec, source, destination } = request;
-  const { headers } = await headObject(source, spec.source);
+  const { headers, acceptEncoding } = await headObject(source, spec.source);
   const etag = headers.get("etag");
   const sizeBytes = Number(headers.get("content-length") ?? Number.NaN);
   if (etag === null || !Number.isSafeInteger(sizeBytes)) {
@@ -87,7 +88,8 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
       "plan",
     );
   }
-  return await describe(request, { headers, etag, plan, proof, via: useServer ? "server" : "stream" });
+  const via = useServer ? "server" : "stream";
+  return await describe(request, { headers, etag, acceptEncoding, plan, proof, via });
 }
 
 /**
@@ -208,14 +210,16 @@ async function partBytes(
 
 async function describe(
   { spec, source, destination, copyId, restarts }: PrepareRequest,
-  {
-    headers,
-    etag,
-    plan,
-    proof,
-    via,
-  }: { headers: Headers; etag: string; plan: Plan; proof: ProofPlan; via: Via },
+  found: {
+    headers: Headers;
+    etag: string;
+    acceptEncoding: string | null;
+    plan: Plan;
+    proof: ProofPlan;
+    via: Via;
+  },
 ): Promise<Preparation> {
+  const { headers, etag, acceptEncoding, plan, proof, via } = found;
   const { profile, encryption } = destination.store;
   const warnings: string[] = [];
   const tags = await readTags(source, spec);
@@ -251,6 +255,7 @@ async function describe(
     return refused("attribute_lost", warnings.join("; "), "plan");
   const object: Prepared = {
     sourceEtag: etag,
+    ...(acceptEncoding === null ? {} : { acceptEncoding }),
     plan,
     via,
     copyId: attributes.headers[COPY_ID_HEADER] ?? null,

@@ -18,16 +18,10 @@ import { removeExactly } from "../s3/conditions.ts";
 import { bareEtag } from "../s3/digest.ts";
 import { FailureError, failureOf, isRefusal } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
+import { headObject, objectExists } from "../s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
-import {
-  completeMultipartUpload,
-  createMultipartUpload,
-  headObject,
-  isEncryptedWithKey,
-  listParts,
-  objectExists,
-} from "../s3/s3.ts";
+import { completeMultipartUpload, createMultipartUpload, isEncryptedWithKey, listParts } from "../s3/s3.ts";
 import type { ListedPart } from "../s3/xml.ts";
 import { isSameObject } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";

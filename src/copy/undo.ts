@@ -8,9 +8,10 @@ import type { OwedDebt } from "./debts.ts";
 import { COPY_ID_HEADER } from "../object/attributes.ts";
 import { removeExactly } from "../s3/conditions.ts";
 import { S3Error } from "../s3/errors.ts";
+import { headObject } from "../s3/read.ts";
 import type { ObjectAddress, S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
-import { abortMultipartUpload, headObject, listParts, listUploadsOfKey } from "../s3/s3.ts";
+import { abortMultipartUpload, listParts, listUploadsOfKey } from "../s3/s3.ts";
 
 /**
  * A store's times are whole seconds, and its clock differs from the mesh's. A larger tolerance would risk

@@ -6,16 +6,10 @@
 import type { Env } from "../env.ts";
 import { deleteObjects } from "../s3/delete.ts";
 import { S3Error } from "../s3/errors.ts";
+import { getObject, headObject } from "../s3/read.ts";
 import { type ObjectAddress, type S3, connect, timeoutError } from "../s3/request.ts";
 import { verdictOf } from "../s3/retry.ts";
-import {
-  abortMultipartUpload,
-  getObject,
-  headObject,
-  listUploadsOfKey,
-  putObject,
-  uploadPart,
-} from "../s3/s3.ts";
+import { abortMultipartUpload, listUploadsOfKey, putObject, uploadPart } from "../s3/s3.ts";
 import { findStore } from "../store/stores.ts";
 import type { KeyRead, ProbeTarget, Sent } from "./probe_task.ts";
 

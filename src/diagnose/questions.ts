@@ -9,6 +9,7 @@ import { fullObjectChecksums } from "../object/checksum.ts";
 import { bareEtag, base64OfHex, md5Hex, multipartEtag } from "../s3/digest.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjectsV2 } from "../s3/list.ts";
+import { getObject, headObject } from "../s3/read.ts";
 import { type ObjectAddress, type S3, send } from "../s3/request.ts";
 import {
   type Stored,
@@ -16,9 +17,7 @@ import {
   copyObject,
   createMultipartUpload,
   customerKeyHeaders,
-  getObject,
   getObjectTagging,
-  headObject,
   listParts,
   listUploadsOfKey,
   putObject,

@@ -26,8 +26,8 @@ import { type FirstNameIn, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
 import { type TrackRange, Track, Permits } from "./track.ts";
 import { S3Error } from "../s3/errors.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
+import { headObject } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
-import { headObject } from "../s3/s3.ts";
 import { MAX_KEY_BYTES } from "../s3/url.ts";
 import type { PrefixRef } from "../store/address.ts";
 

@@ -6,9 +6,10 @@
 
 import { bareEtag } from "./digest.ts";
 import { S3Error } from "./errors.ts";
+import { headObject } from "./read.ts";
 import type { ObjectAddress, S3 } from "./request.ts";
 import { saysNo } from "./retry.ts";
-import { deleteObject, headObject } from "./s3.ts";
+import { deleteObject } from "./s3.ts";
 
 /**
  * Checks, after a server-side copy, whether the source is still the object that was meant.

@@ -52,6 +52,8 @@ interface S3Request {
    */
   readonly signal?: AbortSignal;
   readonly limitMs?: number;
+  /** Default: `identity`. What brings an object's bytes as they are stored is up to read.ts. */
+  readonly acceptEncoding?: string | undefined;
   /** A stream can be sent once. Bytes can be sent again after a correction of region or clock. */
   readonly body?: ReadableStream | Uint8Array;
 }
@@ -175,7 +177,7 @@ async function sendSigned(
   s3: S3,
   operation: string,
   address: RequestAddress,
-  { method, query = {}, headers = {}, body }: S3Request,
+  { method, query = {}, headers = {}, body, acceptEncoding = "identity" }: S3Request,
   signal: AbortSignal,
 ): Promise<Response> {
   const { store, userAgent } = s3;
@@ -213,9 +215,8 @@ async function sendSigned(
     const { headers: outgoing } = await signer.sign();
     // The bytes as stored: workerd would otherwise undo gzip and leave headers that no longer match. Added
     // after signing, because Google's front end rewrites Accept-Encoding, which breaks a signature that
-    // covers it. Google also decompresses stored gzip unless the client accepts gzip
-    // (https://cloud.google.com/storage/docs/transcoding).
-    outgoing.set("accept-encoding", store.provider === "gcs" ? "gzip" : "identity");
+    // covers it.
+    outgoing.set("accept-encoding", acceptEncoding);
     for (const [name, value] of Object.entries(unsigned)) outgoing.set(name, value);
     return await fetch(url, {
       method,

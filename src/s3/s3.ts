@@ -1,4 +1,5 @@
-// The S3 operations that the mesh uses, one function each, by their API names.
+// The S3 operations that the mesh uses, one function each, by their API names. HeadObject and GetObject are
+// in read.ts.
 //
 // What it needs: a Store and a User-Agent (request.ts signs and sends). It knows nothing of copies.
 //
@@ -7,16 +8,7 @@
 
 import { base64OfHex, md5Hex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
-import {
-  type ObjectAddress,
-  type RequestAddress,
-  type S3,
-  CALL_LIMIT_MS,
-  heard,
-  readText,
-  send,
-  timeoutError,
-} from "./request.ts";
+import { type ObjectAddress, type RequestAddress, type S3, heard, readText, send } from "./request.ts";
 import { encodeRfc3986, rangeHeader } from "./url.ts";
 import {
   type ListedPart,
@@ -31,122 +23,6 @@ import {
   parseTagging,
 } from "./xml.ts";
 import type { Encryption } from "../store/stores.ts";
-
-// Stores that refused `x-amz-checksum-mode` although their profile allows it. Losing this costs one more
-// HEAD.
-const withoutChecksumMode = new Set<string>();
-
-/**
- * Size, ETag and attributes of an object or, with `partNumber`, of one part of it (which only a 206
- * confirms).
- *
- * A HEAD has no body, so a refusal has no code. A GET of one byte asks for the reason: its error document
- * says whether the key, the bucket, the permission or the region is at fault.
- *
- * @throws {S3Error}
- */
-export async function headObject(
-  s3: S3,
-  address: ObjectAddress,
-  { partNumber }: { partNumber?: number } = {},
-): Promise<{ status: number; headers: Headers }> {
-  const operation = "HeadObject";
-  const query = { ...versionQuery(address), ...(partNumber === undefined ? {} : { partNumber }) };
-  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
-  const asksChecksum = s3.store.profile.checksumMode && !withoutChecksumMode.has(s3.store.endpoint);
-  if (asksChecksum) headers["x-amz-checksum-mode"] = "ENABLED";
-  const head = () => send(s3, operation, address, { method: "HEAD", query, headers });
-  try {
-    return await head();
-  } catch (error) {
-    if (!(error instanceof S3Error) || error.status === null) throw error;
-    if (asksChecksum && (error.status === 400 || error.status === 501)) {
-      // Perhaps the store refuses only the header; if so, it is not sent again.
-      delete headers["x-amz-checksum-mode"];
-      const answer = await head().catch(() => null);
-      if (answer !== null) {
-        withoutChecksumMode.add(s3.store.endpoint);
-        return answer;
-      }
-    }
-    // A store that fails or throttles gets no further request to ask for its reason.
-    if (error.status >= 500 || error.status === 429) throw error;
-    await reasonByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
-    try {
-      return await head(); // the GET has revealed the region or the clock
-    } catch (again) {
-      if (!(again instanceof S3Error) || again.status === null || again.status >= 500) throw again;
-      // HEAD and GET need the same permission, so the meaning of this refusal is unknown.
-      throw new S3Error(operation, address, {
-        code: again.status === 404 ? again.code : "head_refused",
-        detail: `the store answered ${again.status} to HEAD but accepts GET`,
-        status: again.status,
-        requestId: again.requestId,
-      });
-    }
-  }
-}
-
-/**
- * Asks for one byte, to get the reason that a HEAD cannot give. @throws {S3Error} with the store's own code
- */
-async function reasonByGet(
-  s3: S3,
-  address: ObjectAddress,
-  request: { query: Record<string, string | number>; headers: Record<string, string> },
-): Promise<void> {
-  // A store that ignores the range sends the whole object, of which nothing is read.
-  const unread = new AbortController();
-  const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
-  try {
-    await send(s3, "HeadObject", address, { method: "GET", ...request, signal: unread.signal });
-  } catch (error) {
-    // An empty object has no first byte. It exists and may be read, which was the question.
-    if (!(error instanceof S3Error) || error.status !== 416) throw error;
-  } finally {
-    clearTimeout(timer);
-    unread.abort();
-  }
-}
-
-/** Whether an object has this key. @throws {S3Error} if the store does not say */
-export async function objectExists(s3: S3, address: ObjectAddress): Promise<boolean> {
-  try {
-    await headObject(s3, address);
-    return true;
-  } catch (error) {
-    if (error instanceof S3Error && error.status === 404) return false;
-    throw error;
-  }
-}
-
-/**
- * A GET of `range`, or of the whole object if that is null. The answer may be any success: the caller checks
- * status, Content-Range and ETag, and reads or cancels the body.
- *
- * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null: no
- * condition
- * @throws {S3Error}
- */
-export async function getObject(
-  s3: S3,
-  address: ObjectAddress,
-  {
-    range,
-    ifMatch,
-    signal,
-  }: { range: { offset: number; length: number } | null; ifMatch: string | null; signal: AbortSignal },
-): Promise<Response> {
-  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
-  if (ifMatch !== null) headers["if-match"] = ifMatch;
-  if (range !== null) headers["range"] = rangeHeader(range.offset, range.length);
-  return await send(s3, "GetObject", address, {
-    method: "GET",
-    query: versionQuery(address),
-    headers,
-    signal,
-  });
-}
 
 /** An object's tags in the store's order. @throws {S3Error} */
 export async function getObjectTagging(
@@ -476,6 +352,6 @@ export function badAnswer(operation: string, address: RequestAddress, text: stri
   });
 }
 
-function versionQuery(address: ObjectAddress): Record<string, string> {
+export function versionQuery(address: ObjectAddress): Record<string, string> {
   return address.versionId === undefined ? {} : { versionId: address.versionId };
 }

@@ -18,6 +18,10 @@ export interface PartTask {
   readonly source: ObjectRef;
   readonly destination: ObjectRef;
   readonly sourceEtag: string;
+  /**
+   * What the source is to be told so that it sends the bytes as they are stored; undefined: nothing special.
+   */
+  readonly acceptEncoding?: string | undefined;
   readonly objectBytes: number;
   readonly offset: number;
   readonly length: number;

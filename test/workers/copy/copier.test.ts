@@ -60,9 +60,11 @@ test.for(wrongOnce.slice(3))(
   async ([name, effect]) => {
     const key = `small, ${name}`;
     east.putGenerated("source", key, { size: PART, seed: name, computeEtag: true });
-    const rule = east.fault({ operation: "GetObject" }, effect, { times: 1 });
+    // An answer without a length is asked for once more, with another Accept-Encoding.
+    const times = effect.kind === "truncate" && effect.how === "cut" ? 1 : 2;
+    const rule = east.fault({ operation: "GetObject" }, effect, { times });
     const status = await mesh.copy(copyOf(key));
-    expect(rule.hits).toBe(1);
+    expect(rule.hits).toBe(times);
     expect(status.phase).toBe("completed");
     if (effect.kind !== "oversize") expect(status.parts.failedAttempts).toBe(1);
     expectEqualBytes(key);
@@ -111,7 +113,7 @@ test("a source that sends no Content-Length is sent on with one", async () => {
 test("a source that ends a body of no declared length too early is named for it, not the destination", async () => {
   east.put("source", "ends early", Buffer.alloc(100_000, "x"));
   const effect = { kind: "truncate", missingBytes: 100, how: "clean" } as const;
-  east.fault({ operation: "GetObject" }, effect, { times: 1 });
+  east.fault({ operation: "GetObject" }, effect, { times: 2 });
   const status = await mesh.copy(copyOf("ends early"));
   expect(status).toMatchObject({ phase: "completed", parts: { failedAttempts: 1 } });
   const failed = status.timeline.find(({ event }) => event === "part_failed");

@@ -246,8 +246,9 @@ test("a front end that rewrites Accept-Encoding breaks no signature, and is aske
   const status = await mesh.copy({ ...request("gcs", "google", "google"), via: "stream" });
   expect(status).toMatchObject({ phase: "completed" });
   expectSameBytes(google, google, "gcs");
-  const codings = new Set(mesh.edge.records.map(({ acceptEncoding }) => acceptEncoding));
-  expect(codings).toEqual(new Set(["gzip"]));
+  const reads = mesh.edge.records.filter(({ method }) => method === "GET" || method === "HEAD");
+  const codings = reads.filter(({ url }) => !url.includes("?")).map(({ acceptEncoding }) => acceptEncoding);
+  expect(new Set(codings)).toEqual(new Set(["gzip"]));
   const signed = google
     .requests()
     .map(({ headers }) => /SignedHeaders=([^,]*)/.exec(headers["authorization"] ?? "")?.[1]);

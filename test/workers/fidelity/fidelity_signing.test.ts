@@ -1,4 +1,4 @@
-// What src/s3/s3.ts puts on the wire, in Node: `fetch` is replaced by one that parses its URL by the same
+// What src/s3 puts on the wire, in Node: `fetch` is replaced by one that parses its URL by the same
 // rules and then sends exactly that request line, so that thousands of keys and published signatures can be
 // tried in no time.
 
@@ -9,8 +9,9 @@ import { seededRandom } from "./fidelity.ts";
 
 // The module is written for the types of Workers, which these tests do not have.
 const path = new URL("../../../src/s3/s3.ts", import.meta.url).href;
+const reads = new URL("../../../src/s3/read.ts", import.meta.url).href;
 const requests = new URL("../../../src/s3/request.ts", import.meta.url).href;
-const s3 = { ...(await import(path)), ...(await import(requests)) } as {
+const s3 = { ...(await import(path)), ...(await import(reads)), ...(await import(requests)) } as {
   connect(store: object, userAgent: string): unknown;
   putObject(s3: unknown, address: Address, request: object): Promise<{ etag: string }>;
   getObject(s3: unknown, address: Address, request: object): Promise<Response>;

@@ -1,0 +1,246 @@
+// HeadObject and GetObject: an object's size, attributes and bytes, as they are stored.
+//
+// What it needs: a Store and a User-Agent (request.ts signs and sends).
+//
+// An intermediary may stand between, and Cloudflare's own network always does. It decompresses an object that
+// is stored with a Content-Encoding for a client that does not accept it, and may compress one that is not
+// for a client that does. Neither has a Content-Length then, in an answer to HEAD as well as to GET. So an
+// answer without a length is asked for again with another Accept-Encoding, and the one that has a length has
+// the bytes as they are stored (rclone#8137 and #8531, of R2;
+// https://developers.cloudflare.com/cache/reference/, etag-headers and range-requests, 2026-11).
+//
+// Invariant: the Content-Length of a HEAD's answer is that of the stored object, or there is none.
+
+import { bareEtag } from "./digest.ts";
+import { S3Error } from "./errors.ts";
+import { listObjectsV2 } from "./list.ts";
+import { CALL_LIMIT_MS, type ObjectAddress, type S3, send, timeoutError } from "./request.ts";
+import { customerKeyHeaders, versionQuery } from "./s3.ts";
+import { parseContentRange, rangeHeader } from "./url.ts";
+import type { Store } from "../store/stores.ts";
+
+/**
+ * Google decompresses stored gzip unless gzip is accepted
+ * (https://cloud.google.com/storage/docs/transcoding).
+ */
+function usualEncoding({ provider }: Store): string {
+  return provider === "gcs" ? "gzip" : "identity";
+}
+
+/** What to try where the usual one brings no length. */
+function otherEncoding(store: Store): string {
+  return usualEncoding(store) === "identity" ? "gzip, br" : "identity";
+}
+
+// Stores that refused `x-amz-checksum-mode` although their profile allows it. Losing this costs one more
+// HEAD.
+const withoutChecksumMode = new Set<string>();
+
+interface Head {
+  readonly status: number;
+  readonly headers: Headers;
+}
+
+/** `acceptEncoding`: what a GET must send so that the bytes are those of this size; null: nothing special. */
+interface SizedHead extends Head {
+  readonly acceptEncoding: string | null;
+}
+
+/**
+ * Size, ETag and attributes of an object or, with `partNumber`, of one part of it (which only a 206
+ * confirms). There is no Content-Length if nothing tells the size.
+ *
+ * A HEAD has no body, so a refusal has no code. A GET of one byte asks for the reason: its error document
+ * says whether the key, the bucket, the permission or the region is at fault.
+ *
+ * @throws {S3Error}
+ */
+export async function headObject(
+  s3: S3,
+  address: ObjectAddress,
+  { partNumber }: { partNumber?: number } = {},
+): Promise<SizedHead> {
+  const query: Query = { ...versionQuery(address), ...(partNumber === undefined ? {} : { partNumber }) };
+  const first = await headOrReason(s3, address, query);
+  if (partNumber !== undefined || hasLength(first.headers)) return { ...first, acceptEncoding: null };
+  const acceptEncoding = otherEncoding(s3.store);
+  const second = await headOrReason(s3, address, query, acceptEncoding);
+  if (hasLength(second.headers)) return { ...second, acceptEncoding };
+  const found = (await sizeByRange(s3, address)) ?? (await sizeByListing(s3, address, first.headers));
+  return { ...(found === null ? first : sizedBy(first, found)), acceptEncoding: null };
+}
+
+type Query = Record<string, string | number>;
+
+function hasLength(headers: Headers): boolean {
+  return /^\d+$/.test(headers.get("content-length") ?? "");
+}
+
+async function headOrReason(
+  s3: S3,
+  address: ObjectAddress,
+  query: Query,
+  acceptEncoding = usualEncoding(s3.store),
+): Promise<Head> {
+  const operation = "HeadObject";
+  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
+  const asksChecksum = s3.store.profile.checksumMode && !withoutChecksumMode.has(s3.store.endpoint);
+  if (asksChecksum) headers["x-amz-checksum-mode"] = "ENABLED";
+  const head = async (): Promise<Head> => {
+    const request = { method: "HEAD", query, headers, acceptEncoding };
+    const { status, headers: told } = await send(s3, operation, address, request);
+    return { status, headers: told };
+  };
+  try {
+    return await head();
+  } catch (error) {
+    if (!(error instanceof S3Error) || error.status === null) throw error;
+    if (asksChecksum && (error.status === 400 || error.status === 501)) {
+      // Perhaps the store refuses only the header; if so, it is not sent again.
+      delete headers["x-amz-checksum-mode"];
+      const answer = await head().catch(() => null);
+      if (answer !== null) {
+        withoutChecksumMode.add(s3.store.endpoint);
+        return answer;
+      }
+    }
+    // A store that fails or throttles gets no further request to ask for its reason.
+    if (error.status >= 500 || error.status === 429) throw error;
+    await reasonByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
+    try {
+      return await head(); // the GET has revealed the region or the clock
+    } catch (again) {
+      if (!(again instanceof S3Error) || again.status === null || again.status >= 500) throw again;
+      // HEAD and GET need the same permission, so the meaning of this refusal is unknown.
+      throw new S3Error(operation, address, {
+        code: again.status === 404 ? again.code : "head_refused",
+        detail: `the store answered ${again.status} to HEAD but accepts GET`,
+        status: again.status,
+        requestId: again.requestId,
+      });
+    }
+  }
+}
+
+/**
+ * Asks for one byte, to get the reason that a HEAD cannot give. @throws {S3Error} with the store's own code
+ */
+async function reasonByGet(
+  s3: S3,
+  address: ObjectAddress,
+  request: { query: Record<string, string | number>; headers: Record<string, string> },
+): Promise<void> {
+  // A store that ignores the range sends the whole object, of which nothing is read.
+  const unread = new AbortController();
+  const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
+  try {
+    await send(s3, "HeadObject", address, { method: "GET", ...request, signal: unread.signal });
+  } catch (error) {
+    // An empty object has no first byte. It exists and may be read, which was the question.
+    if (!(error instanceof S3Error) || error.status !== 416) throw error;
+  } finally {
+    clearTimeout(timer);
+    unread.abort();
+  }
+}
+
+/** What tells an object's size where HEAD does not. The headers are those of the object. */
+interface FoundSize {
+  readonly sizeBytes: number;
+  readonly headers: Headers;
+}
+
+/** A range is never decompressed on its way, and names the size of the whole. @throws {S3Error} */
+async function sizeByRange(s3: S3, address: ObjectAddress): Promise<FoundSize | null> {
+  const unread = new AbortController();
+  const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
+  try {
+    const range = { offset: 0, length: 1 };
+    const { status, headers } = await getObject(s3, address, { range, ifMatch: null, signal: unread.signal });
+    const told = parseContentRange(headers.get("content-range"));
+    return status === 206 && told !== null ? { sizeBytes: told.totalBytes, headers } : null;
+  } catch (error) {
+    return notFoundOut(error);
+  } finally {
+    clearTimeout(timer);
+    unread.abort();
+  }
+}
+
+/** Believed only of the object that HEAD has shown, by its ETag. @throws {S3Error} */
+async function sizeByListing(s3: S3, address: ObjectAddress, head: Headers): Promise<FoundSize | null> {
+  const etag = bareEtag(head.get("etag") ?? "");
+  if (etag === "" || address.versionId !== undefined) return null;
+  try {
+    const { objects } = await listObjectsV2(s3, address.bucket, { prefix: address.key, maxKeys: 1 });
+    const listed = objects.find(({ key }) => key === address.key);
+    if (listed?.etag == null || bareEtag(listed.etag) !== etag) return null;
+    return { sizeBytes: listed.sizeBytes, headers: new Headers({ etag: listed.etag }) };
+  } catch (error) {
+    return notFoundOut(error);
+  }
+}
+
+/** A refusal leaves the size unknown. @throws {S3Error} of a store in trouble, which may tell it later */
+function notFoundOut(error: unknown): null {
+  if (error instanceof S3Error && error.status !== null && error.status < 500 && error.status !== 429)
+    return null;
+  throw error;
+}
+
+/** The HEAD's answer with the size, and with what was found beside it: a strong ETag, a Content-Encoding. */
+function sizedBy({ status, headers: first }: Head, { sizeBytes, headers: found }: FoundSize): Head {
+  const headers = new Headers(first);
+  for (const [name, value] of found) headers.set(name, value);
+  headers.delete("content-range");
+  headers.set("content-length", String(sizeBytes));
+  return { status, headers };
+}
+
+/** Whether an object has this key. @throws {S3Error} if the store does not say */
+export async function objectExists(s3: S3, address: ObjectAddress): Promise<boolean> {
+  try {
+    await headOrReason(s3, address, versionQuery(address));
+    return true;
+  } catch (error) {
+    if (error instanceof S3Error && error.status === 404) return false;
+    throw error;
+  }
+}
+
+/**
+ * A GET of `range`, or of the whole object if that is null. The answer may be any success: the caller checks
+ * status, Content-Range and ETag, and reads or cancels the body.
+ *
+ * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null: no
+ * condition
+ * @param acceptEncoding as headObject() returned it; undefined: if the whole object comes without a length,
+ * the answer to another one is taken if it has a length
+ * @throws {S3Error}
+ */
+export async function getObject(
+  s3: S3,
+  address: ObjectAddress,
+  request: {
+    range: { offset: number; length: number } | null;
+    ifMatch: string | null;
+    acceptEncoding?: string | null;
+    signal: AbortSignal;
+  },
+): Promise<Response> {
+  const { range, ifMatch, acceptEncoding, signal } = request;
+  const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
+  if (ifMatch !== null) headers["if-match"] = ifMatch;
+  if (range !== null) headers["range"] = rangeHeader(range.offset, range.length);
+  const query = versionQuery(address);
+  const get = (encoding: string) =>
+    send(s3, "GetObject", address, { method: "GET", query, headers, signal, acceptEncoding: encoding });
+  const response = await get(acceptEncoding ?? usualEncoding(s3.store));
+  const isPlain = range !== null || acceptEncoding != null || hasLength(response.headers);
+  if (isPlain) return response;
+  // Unread bodies wait at the stores: nothing is lost by looking at the other answer first.
+  const other = await get(otherEncoding(s3.store)).catch(() => null);
+  const [chosen, left] = other !== null && hasLength(other.headers) ? [other, response] : [response, other];
+  await left?.body?.cancel();
+  return chosen;
+}
