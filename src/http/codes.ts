@@ -96,7 +96,7 @@ const STORE_FAILURES = [
 
 const SIDES = ["source", "destination"] as const;
 
-type StoreFailure = `${(typeof SIDES)[number]}_${(typeof STORE_FAILURES)[number]}`;
+type StoreFailure = `${(typeof SIDES)[number]}_${(typeof STORE_FAILURES)[number]}` | "destination_full";
 
 /** What a mesh-side failure may be called: any code that docs/api.md explains. */
 export type FailureCode = (typeof MESH_FAILURES)[number] | StoreFailure | ProblemCode;
@@ -106,6 +106,7 @@ export const FAILURE_CODES: readonly FailureCode[] = [
   ...MESH_FAILURES,
   ...SHARED_FAILURES,
   ...SIDES.flatMap((side) => STORE_FAILURES.map((kind): StoreFailure => `${side}_${kind}`)),
+  "destination_full",
 ];
 
 /**

@@ -106,7 +106,6 @@ export const S3_VERDICTS: Readonly<Record<string, Verdict>> = {
   InvalidObjectState: "blocked", // archived, found by a server-side copy
   // No retry helps, although the status suggests one.
   NotImplemented: "fatal",
-  XMinioStorageFull: "fatal",
 };
 
 const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = { ...OWN_VERDICTS, ...S3_VERDICTS };
@@ -115,10 +114,11 @@ const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = { ...OWN_VERDICTS, ..
 export function verdictOf(failure: Failure): Verdict {
   const byCode = VERDICT_BY_CODE[failure.code];
   if (byCode !== undefined) return byCode;
+  if (isFull(failure)) return "blocked";
   const { status } = failure;
   if (status === null) return "retry";
   if (status === 429 || status === 503) return "throttle";
-  if (status === 408 || (status >= 500 && status !== 501 && status !== 507)) return "retry";
+  if (status === 408 || (status >= 500 && status !== 501)) return "retry";
   if (status === 401 || status === 403) return "blocked";
   return "fatal";
 }
@@ -130,9 +130,20 @@ export function verdictOf(failure: Failure): Verdict {
  */
 export function saysNo(failure: Failure): boolean {
   const verdict = verdictOf(failure);
-  return (
-    verdict === "fatal" || (verdict === "blocked" && !CREDENTIALS.has(failure.code) && isForbidden(failure))
-  );
+  if (verdict === "blocked")
+    return !CREDENTIALS.has(failure.code) && !isFull(failure) && isForbidden(failure);
+  return verdict === "fatal";
+}
+
+/**
+ * Whether the store has no room: a disk, a quota of a user or a bucket. Stores say so with 403, 400 and 507,
+ * and none of it is about rights. A person makes room, and the work goes on. The codes are those of Ceph and
+ * Versity (`QuotaExceeded`), NooBaa (`ObjectQuotaExceeded`), MinIO (`XMinioAdminBucketQuotaExceeded`,
+ * `XMinioStorageFull`) and FSx (`InsufficientCapacity`).
+ */
+export function isFull({ code, status }: Failure): boolean {
+  if (status === 429 || status === 503) return false; // a quota of requests
+  return status === 507 || /(QuotaExceeded|StorageFull|InsufficientCapacity)$/.test(code);
 }
 
 /** The verdict on one key of many: what is forbidden is forbidden for that key, and the others continue. */

@@ -2,7 +2,7 @@
 
 import type { FailureCode } from "../http/codes.ts";
 import type { Failure } from "../s3/failure.ts";
-import { verdictOf } from "../s3/retry.ts";
+import { isFull, verdictOf } from "../s3/retry.ts";
 
 /** The stable code of a failure: the mesh's own codes as they are, S3's by side and kind. */
 export function publicCode(failure: Failure): FailureCode {
@@ -32,6 +32,7 @@ export function publicCode(failure: Failure): FailureCode {
     case "timeout":
       return `${side}_unreachable`;
   }
+  if (side === "destination" && isFull(failure)) return "destination_full";
   if (status === 404) return `${side}_not_found`;
   if (status === 403) return `${side}_access_denied`;
   return verdictOf(failure) === "throttle" ? `${side}_throttled` : `${side}_error`;

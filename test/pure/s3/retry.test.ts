@@ -62,7 +62,10 @@ describe("verdictOf()", () => {
     [411, "MissingContentLength", "fatal"],
     [412, "PreconditionFailed unknown", "fatal"],
     [413, "EntityTooLarge unknown", "fatal"],
-    [507, "XMinioStorageFull unknown", "fatal"],
+    [507, "XMinioStorageFull InsufficientCapacity unknown", "blocked"],
+    [403, "QuotaExceeded ObjectQuotaExceeded", "blocked"],
+    [400, "XMinioAdminBucketQuotaExceeded", "blocked"],
+    [503, "RequestQuotaExceeded", "throttle"],
     [416, "InvalidRange unknown", "fatal"],
     [200, "range_ignored", "fatal"],
     [206, "wrong_range wrong_length", "retry"],
@@ -134,6 +137,8 @@ describe("saysNo(): the store will not do this, and the copy may do without", ()
     ["timeout", null],
     ["store_misconfigured", null],
     ["source_archived", null],
+    ["QuotaExceeded", 403],
+    ["XMinioStorageFull", 507],
   ])("%s %s: no, it would another time or with other credentials", (code, status) => {
     expect(saysNo(failure(code, status))).toBe(false);
   });

@@ -69,6 +69,24 @@ test("a key that fails does not stop the run, and retry copies only what has fai
   expect([again.status, again.body.code]).toEqual([409, "nothing_to_retry"]);
 });
 
+test("case 109: a full destination stops the run at its first answers; with room it goes on", async () => {
+  fill(200);
+  west.fault(
+    { operation: "PutObject", where: () => west.objects("destination").length >= 20 },
+    { kind: "answer", code: "QuotaExceeded", status: 403, message: "no room" },
+  );
+  const id = await mesh.startSync(request());
+  const blocked = await mesh.untilSync(id, ({ phase }) => phase === "blocked");
+  expect(blocked).toMatchObject({
+    phase: "blocked",
+    failure: { code: "destination_full", storeCode: "QuotaExceeded" },
+  });
+  expect(east.count("GetObject")).toBeLessThan(100);
+  west.clearFaults();
+  await mesh.call("POST", `/syncs/${id}/resume`);
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 200, failed: 0 } });
+});
+
 test("a key that fails again in the retry is a failure again, once", async () => {
   fill(3);
   west.fault({ operation: "PutObject", key: "p/1" }, { kind: "answer", code: "AccessDenied" });
