@@ -1,9 +1,9 @@
 // The front: the Worker's `fetch` (HTTP API) and `scheduled` (Cron). Start reading here.
 //
 //   POST /copies ─→ front ─→ Registry.admit() ─→ Coordinator.create() ─→ 202
-//                           Coordinator alarm: HEAD, plan, CreateMultipartUpload, wake lanes
-//                           Lane alarm: claim() ⇄ Coordinator;  PartCopier: GET range ─→ UploadPart
-//                           Coordinator alarm: CompleteMultipartUpload, HEAD, proof
+//                              Coordinator alarm: HEAD, plan, CreateMultipartUpload, wake lanes
+//                              Lane alarm: claim() ⇄ Coordinator;  PartCopier: GET range ─→ UploadPart
+//                              Coordinator alarm: CompleteMultipartUpload, HEAD, proof
 //
 // What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB,
 // LANES and RETENTION_DAYS.

@@ -1,8 +1,9 @@
 // Lists the keys of a prefix, one page per call, on stores of every dialect.
 //
 //   for (let cursor: ListCursor | null = null; ; cursor = page.next) {
-//  const page = await listPage(s3, { bucket, prefix, afterKey: null, untilKey: null }, cursor);
-// …page.objects… if (page.next === null) break; // the only sign of a complete listing
+//     const page = await listPage(s3, { bucket, prefix, afterKey: null, untilKey: null }, cursor);
+//     …page.objects…
+//     if (page.next === null) break; // the only sign of a complete listing
 //   }
 //
 // What it needs: a Store and a User-Agent. Its only state is which endpoints lack ListObjectsV2. The cursor

@@ -1,10 +1,10 @@
-// `npm run bench`: what the mesh takes, beside what else there is, one measure after the other. With names
-// only those: `npm run bench -- large small`. `--quick` takes less of everything, for a look; `--rounds 3` is
-// how often.
+// `npm run bench`: what the mesh costs, beside other tools, one benchmark after the other. With names, only
+// those: `npm run bench -- large small`. `--quick` does less of everything, for a first impression; `--rounds
+// 3` sets the number of rounds.
 //
-// Rounds are interleaved, and the median and the spread are printed: a time alone means little on a shared
-// machine. Each measure ends with lines for machines: `RESULT {"name", "value", "unit", "ratio"?,
-// "against"?}`. A tool that is not installed is said to be absent.
+// Rounds are interleaved, and the median and the spread are printed, because a single time means little on a
+// shared machine. Each benchmark ends with lines for machines: `RESULT {"name", "value", "unit", "ratio"?,
+// "against"?}`. A tool that is not installed is reported as absent.
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";

@@ -1,9 +1,8 @@
-// A contest of the benches: the mesh and other people's tools do one and the same work in turn, several
-// rounds long, and each run is one measure: wall time, CPU time of all processes of the contestant, the most
-// memory that they held at once, and what the stores were asked for. A time alone means little on a shared
-// machine; contestants of one round have met the same machine.
+// A contest: the mesh and other tools do the same work in turn, for several rounds. Each run measures wall
+// time, the CPU time of all processes of the contestant, their peak memory, and the requests to the stores. A
+// single time means little on a shared machine; the contestants of one round run under the same conditions.
 //
-// What it needs: Linux (/proc), bash, and the tools on the PATH; who looks for one that is missing gets null.
+// What it needs: Linux (/proc), bash, and the tools on the PATH. A missing tool is null.
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +18,7 @@ export interface Run {
   readonly peakMib: number;
 }
 
-/** A run, and what it has asked of the stores. */
+/** A run, and the requests that it sent to the stores. */
 export interface Measured extends Run {
   readonly requests: Requests;
 }
@@ -29,7 +28,7 @@ export interface Contestant {
   run(): Promise<Run>;
 }
 
-/** Every contestant once per round, in their order. */
+/** Runs every contestant once per round, in order. */
 export async function compete(
   contestants: readonly Contestant[],
   { rounds, stores }: { readonly rounds: number; readonly stores: readonly Store[] },
@@ -55,7 +54,7 @@ function difference(after: Requests, before: Requests): Requests {
   );
 }
 
-/** Requests of the middle one of some runs: of one operation, or of all. */
+/** Requests of the median run, of one operation or of all. */
 export function medianRequests(runs: readonly Measured[], operation?: string): number {
   const of = ({ requests }: Measured) =>
     operation === undefined
@@ -64,7 +63,7 @@ export function medianRequests(runs: readonly Measured[], operation?: string): n
   return median(runs.map(of));
 }
 
-/** The line that machines read; `ratio` is value over that of `against`. */
+/** The line for machines. `ratio` is the value divided by that of `against`. */
 export function result(fields: {
   name: string;
   value: number;
@@ -81,9 +80,7 @@ export function medianOf(runs: readonly Run[] | undefined, of: (run: Run) => num
   return median((runs ?? []).map(of));
 }
 
-/**
- * Has this machine the tool? Says so when it has not, since a contestant who is absent must be seen to be.
- */
+/** Whether this machine has the tool. Prints it if not, so that nobody overlooks an absent contestant. */
 export function hasTool(name: string): boolean {
   const found = spawnSync("bash", ["-c", 'command -v "$0"', name]).status === 0;
   if (!found) console.log(`ABSENT ${name}: not installed, so not measured`);
@@ -100,7 +97,7 @@ export async function measureMesh({ pid }: BareMesh, work: () => Promise<unknown
   return { seconds, cpuSeconds: cpuSecondsOf(pid) - before, peakMib: peakMibOf(pid) };
 }
 
-/** A copy or a sync from its start to its end. @throws when it does not complete */
+/** A copy or a sync from its start to its end. @throws if it does not complete */
 export async function complete(
   mesh: BareMesh,
   path: "/copies",
@@ -130,8 +127,8 @@ const SAMPLE_MS = 100;
 /**
  * What a shell script and all its children take. Their memory is sampled, so a short peak may be missed.
  *
- * @param env all that the tools may see, beside PATH and HOME: settings that stand in the environment are not
- * the bench's
+ * @param env everything that the tools may see, beside PATH and HOME: settings in the environment are not the
+ * bench's
  */
 export async function measureTool(
   script: string,
@@ -170,7 +167,7 @@ export async function measureTool(
   return { seconds, cpuSeconds, peakMib: peakKib / 1024 };
 }
 
-/** Resident memory of a process and all that descend from it. */
+/** Resident memory of a process and all its descendants. */
 function residentKibBelow(root: number): number {
   const children = new Map<number, number[]>();
   const resident = new Map<number, number>();
@@ -201,7 +198,7 @@ function statusOf(entry: string): string | null {
   }
 }
 
-/** S3 remotes of rclone, told by its environment. */
+/** S3 remotes for rclone, set by its environment. */
 export function rcloneRemotes(stores: Readonly<Record<string, Store>>): Record<string, string> {
   const env: Record<string, string> = { RCLONE_CONFIG: "/dev/null" };
   for (const [name, { endpoint, region, credentials }] of Object.entries(stores)) {

@@ -1,12 +1,12 @@
-// `npm run bench -- large`: one large object from store to store, beside what else there is.
+// `npm run bench -- large`: one large object from store to store, beside other tools.
 //
-// Two test stores run in processes of their own: the source makes its bytes, the destination swallows them.
-// Contestants copy the object with the same part size and the same number of parts in flight: the mesh under
-// every digest; `curl` piped into `curl` by presigned URLs, which is what this machine can do; `rclone
-// copyto` between two remotes; `aws s3 cp` from one into another through a pipe. The tools are run once more
-// as they are by default.
+// Two test stores run in processes of their own: the source generates its bytes, the destination discards
+// them. Contestants copy the object with the same part size and the same number of parts in flight: the mesh
+// with each digest; `curl` piped into `curl` by presigned URLs, which is the limit of this machine; `rclone
+// copyto` between two remotes; `aws s3 cp` from one store into the other through a pipe. Each tool also runs
+// with its defaults.
 //
-// CPU and memory are those of the contestant alone (workerd, or all processes of the tool), not of the
+// CPU and memory are those of the contestant alone (workerd, or all processes of the tool), without the
 // stores.
 
 import { spawnSync } from "node:child_process";
@@ -101,7 +101,7 @@ interface Sides {
   readonly destination: Store;
 }
 
-/** Each in a process of its own, as the tools are: what another copy has left in memory is not this one's. */
+/** Each in a process of its own, as the tools are, so that it does not inherit the memory of another copy. */
 function meshCopies(startMesh: () => Promise<BareMesh>, { partBytes, parallel }: LargeOptions): Contestant[] {
   const width = { partSize: partBytes, lanes: Math.ceil(parallel / 5), concurrency: parallel };
   const contestant = (name: string, store: string, request: Record<string, unknown>): Contestant => ({
@@ -129,7 +129,7 @@ function meshCopies(startMesh: () => Promise<BareMesh>, { partBytes, parallel }:
   ];
 }
 
-/** `curl -r <range> <presigned GET> | curl -T - <presigned PUT>`, as many at once. */
+/** `curl -r <range> <presigned GET> | curl -T - <presigned PUT>`, this many at once. */
 function curlPipe(sides: Sides & LargeOptions & { directory: string }): Contestant {
   const { source, destination, directory, sizeBytes, partBytes, parallel } = sides;
   return {
@@ -160,7 +160,7 @@ async function presign({ credentials, region }: Store, method: string, url: stri
   return (await client.sign(url, { method, aws: { signQuery: true } })).url;
 }
 
-/** Spared what it can do without: it does not look for the bucket and asks no HEAD after the upload. */
+/** Without what it can skip: it does not look for the bucket and sends no HEAD after the upload. */
 function rcloneCopies({ source, destination, partBytes, parallel }: Sides & LargeOptions): Contestant[] {
   const env = rcloneRemotes({ EAST: source, WEST: destination });
   const least = ["--s3-no-check-bucket", "--s3-no-head", "--ignore-checksum", "--ignore-times"];

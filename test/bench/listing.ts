@@ -1,11 +1,12 @@
-// `npm run bench -- listing`: what a sync of very many keys costs that has nothing to do, beside rclone.
+// `npm run bench -- listing`: what a sync of very many keys costs when there is nothing to copy, beside
+// rclone.
 //
-// Two stores that list and keep nothing (listing_store.ts) run in processes of their own and hold the same
-// keys. Each contestant lists both and compares: the mesh, which writes a report with a line per key as well,
-// and `rclone copy --size-only` with and without --fast-list, of which the faster counts. Once at a store
-// that answers at once, which shows the work, and once at one that answers each page after a delay, which
-// shows the waiting: stores take 50 to 200 ms for a page. Listings are pages and probes; what else the stores
-// are asked for is the report.
+// Two stores that only list (listing_store.ts) run in processes of their own and have the same keys. Each
+// contestant lists both and compares: the mesh, which also writes a report with a line per key, and `rclone
+// copy --size-only` with and without --fast-list, of which the faster counts. Each does it once at a store
+// that answers immediately, which shows the work, and once at a store that delays each page, which shows the
+// waiting: real stores take 50 to 200 ms for a page. Listings are pages and probes; all other requests are
+// for the report.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,13 +1,13 @@
-// A store that has a bucket of any number of keys and keeps none of them: what it lists it works out, so that
-// a bench of listings measures who lists. A process of its own:
+// A store with a bucket of any number of keys that keeps none of them: it computes what it lists, so that a
+// bench of listings measures the client. A process of its own:
 //
 //     node test/bench/listing_store.ts --keys 1000000 --delay-ms 100
 //
-// Prints one JSON line with its endpoint once it listens, and runs until interrupted. Every bucket holds,
-// under every prefix `p/`, the same keys in UTF-8 byte order: a hundred folders with equally many keys. It
-// lists them by ListObjectsV2 (prefix, delimiter, start-after, tokens), takes any object and throws it away,
-// and knows no other operation. A parent with a channel to this process gets, for each message that it sends,
-// how often what was asked. Signatures are not checked: that is not what is measured.
+// Prints one JSON line with its endpoint once it listens, and runs until interrupted. Every bucket has, under
+// every prefix `p/`, the same keys in UTF-8 byte order: a hundred folders with equally many keys. It lists
+// them by ListObjectsV2 (prefix, delimiter, start-after, tokens), accepts any object and discards it, and
+// knows no other operation. A parent with a channel to this process gets, for each message it sends, how
+// often each operation was requested. Signatures are not checked: they are not what is measured.
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -32,7 +32,7 @@ function keyAt(index: number): string {
   return `${PREFIX}${folder}/${String(index).padStart(9, "0")}`;
 }
 
-/** Index of the first key for which `isBehind` holds; it holds for all keys after that one. */
+/** Index of the first key for which `isBehind` holds. It holds for all keys after that one. */
 function firstWhere(isBehind: (key: string) => boolean): number {
   let [low, high] = [0, KEYS];
   while (low < high) {
@@ -61,7 +61,7 @@ function listing(query: URLSearchParams): string {
   let count = 0;
   let last = "";
   let index = firstWhere((key) => compareKeys(key, prefix) >= 0 && compareKeys(key, after) > 0);
-  // A token that is a common prefix stands behind everything under it.
+  // A token that is a common prefix comes after everything under it.
   if (delimiter !== "" && after.endsWith(delimiter)) index = behind(after);
   while (count < max && index < KEYS) {
     const key = keyAt(index);
@@ -87,7 +87,7 @@ function listing(query: URLSearchParams): string {
   );
 }
 
-/** Index of the first key behind all that begin with `text`. */
+/** Index of the first key after all those that begin with `text`. */
 function behind(text: string): number {
   return firstWhere((key) => compareKeys(key, text) > 0 && !key.startsWith(text));
 }

@@ -1,4 +1,4 @@
-// What the benches share: stores in processes of their own, CPU time and memory of a process by /proc,
+// What the benches share: stores in processes of their own, CPU time and memory of a process from /proc,
 // medians. Linux.
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -14,7 +14,7 @@ export interface Store {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
-/** How often each operation was asked for, and as `refused` what a limited rate has turned away. */
+/** How often each operation was requested, and as `refused` what a limited rate has turned away. */
 export type Requests = Readonly<Record<string, number>>;
 
 /** Ticks of /proc/<pid>/stat per second: fixed at 100 by Linux's interface to user space. */
@@ -35,7 +35,7 @@ export async function startStore(options: readonly string[], program = "store/se
   return { process: child, endpoint, region, credentials };
 }
 
-/** What the stores were asked for so far, all together. */
+/** The requests to the stores so far, in total. */
 export async function requestsOf(stores: readonly Store[]): Promise<Requests> {
   const sums: Record<string, number> = {};
   for (const { process: child } of new Set(stores)) {
@@ -56,7 +56,7 @@ export function storeSecret(
 
 export function cpuSecondsOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // proc(5): the name, in parentheses, may hold anything; utime and stime are fields 14 and 15.
+  // proc(5): the name, in parentheses, may contain anything; utime and stime are fields 14 and 15.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }

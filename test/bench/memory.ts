@@ -1,7 +1,8 @@
-// `npm run bench -- memory`: what workerd holds while 40 parts are on their way, by the size of a part.
+// `npm run bench -- memory`: what workerd holds in memory while 40 parts are in flight, by part size.
 //
-// Each size has a mesh of its own, since memory that a process has had it keeps. With and without digests:
-// without them the runtime alone moves the bytes, with them every buffer passes through digest_stream.ts.
+// Each size gets a mesh of its own, because a process keeps the memory that it has once had. Each runs with
+// and without digests: without, the runtime alone moves the bytes; with them, every buffer passes through
+// digest_stream.ts.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

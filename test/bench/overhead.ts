@@ -1,7 +1,7 @@
 // `npm run bench -- overhead`: what a part costs beside its bytes.
 //
-// 10,000 parts of a kilobyte go between two stores that answer at once: what workerd takes is the cost of
-// requests, claims and rows. What of it is the coordinator's own is measured on paper (simulated_copy.ts):
+// 10,000 parts of a kilobyte go between two stores that answer immediately, so what workerd takes is the cost
+// of requests, claims and rows. The coordinator's own share of it is measured on paper (simulated_copy.ts):
 // the same code, in this process, over SQLite in memory, with lanes and stores that take no time.
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -65,13 +65,13 @@ export async function benchOverhead(): Promise<void> {
   }
 }
 
-/** The second of two runs: the first warms the compiler up. */
+/** The second of two runs: the first warms up the compiler. */
 function onPaper(): { cpuMs: number; rows: number } {
   simulate();
   return simulate();
 }
 
-/** The simulator's own time is in it. */
+/** Includes the simulator's own time. */
 function simulate(): { cpuMs: number; rows: number } {
   const before = process.cpuUsage();
   const { parts, rowsWritten } = new SimulatedCopy(

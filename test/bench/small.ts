@@ -1,14 +1,14 @@
 // `npm run bench -- small` and `inside`: what many small objects cost, beside rclone and the AWS CLI.
 //
-// `small`: two test stores in processes of their own; the source makes its bytes (1 to 64 KiB an object), the
-// destination swallows them and answers with their MD5. `inside`: one store with both buckets, which copies
-// by itself, and the only case in which `aws s3 sync` can take part: it copies between two buckets of one
-// endpoint.
+// `small`: two test stores in processes of their own; the source generates its bytes (1 to 64 KiB per
+// object), the destination discards them and answers with their MD5. `inside`: one store with both buckets,
+// which copies server-side. Only there can `aws s3 sync` take part, because it copies between two buckets of
+// one endpoint.
 //
 // Each contestant copies the whole prefix to a new one: the mesh with its default lanes, and `rclone copy`
-// with several values of --transfers, of which the best counts. rclone is spared what it can do without: it
-// does not look for the bucket, asks no HEAD after an upload and keeps no modification time. A second run of
-// the mesh, with nothing to do, is measured too.
+// with several values of --transfers, of which the best counts. rclone runs without what it can skip: it does
+// not look for the bucket, sends no HEAD after an upload and keeps no modification time. A second run of the
+// mesh, with nothing to copy, is measured too.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -94,7 +94,7 @@ interface Sides {
 }
 
 function rcloneCopies({ source, destination }: Sides): Contestant[] {
-  // One remote where it is one service: between two rclone would not copy inside.
+  // One remote if it is one service: between two, rclone would not copy server-side.
   const to = source === destination ? "EAST" : "WEST";
   const least = ["--s3-no-check-bucket", "--s3-no-head", "--no-update-modtime", "--fast-list", "--checksum"];
   return TRANSFERS.map((transfers) => {
@@ -153,7 +153,7 @@ function report(where: string, runs: ReadonlyMap<string, readonly Measured[]>, c
   const best = Math.max(...rivals.map(([, list]) => median(list.map(rate))));
   for (const [name, list] of runs) {
     const value = medianOf(list, rate);
-    // Finding nothing to do is another work than copying: it has no ratio.
+    // Finding nothing to copy is different work from copying, so it has no ratio.
     const compared =
       name === AGAIN || rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone" };
     if (!name.startsWith("rclone"))

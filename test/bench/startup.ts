@@ -1,10 +1,10 @@
 // `npm run bench -- startup`: how long it takes from nothing to the first answer, and how large the script
 // is.
 //
-// workerd is started anew for each try, with the mesh in it and, in turn, with a Worker that has the same
-// Durable Object classes and nothing in them: the difference is what our script costs, which is what
-// Cloudflare limits. What is timed is from the start of the process to the answer of GET /healthz; CPU time
-// is that of the whole process, as a mean, since the system tells it in hundredths of a second.
+// For each attempt workerd is started with the mesh and, in turn, with a Worker that has the same Durable
+// Object classes and nothing in them. The difference is what our script costs, which is what Cloudflare
+// limits. The time is measured from the start of the process to the answer of GET /healthz. CPU time is that
+// of the whole process, as a mean, because the system reports it in hundredths of a second.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ export async function benchStartup(starts: number): Promise<void> {
     const empty = emptyBundle(join(directory, "empty"));
     const ours: Start[] = [];
     const others: Start[] = [];
-    // The first of each reads workerd itself from the disk.
+    // The first start of each reads workerd itself from the disk.
     for (const path of [empty, mesh]) await start(path);
     for (let round = 0; round < starts; round++) {
       others.push(await start(empty));

@@ -1,10 +1,10 @@
 // `npm run bench -- streams`: many parts in flight at stores that are far away, beside the ideal.
 //
-// 1,229 parts, as in the demonstration that this project began with, between two stores that keep each answer
-// back for 50 ms and move so many bytes per second on one connection and no more. What a store grants one
-// stream is a small part of what this machine moves, so the time should be that of a part times the waves
-// that the concurrency leaves. The time of a part is measured: a few parts, one after the other. One stream
-// for the whole object is that time × 1,229; nobody need wait for it.
+// 1,229 parts, as in the demonstration that this project started from, go between two stores that delay each
+// answer by 50 ms and limit the bytes per second of one connection. What a store grants one stream is a small
+// part of what this machine can move, so the ideal time is that of a part times the number of waves at the
+// given concurrency. The time of a part is measured on a few parts, one after the other. One stream for the
+// whole object takes that time × 1,229, which is not waited for.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,7 +19,7 @@ const PART_BYTES = 1024 * KIB;
 const PARTS = 1229;
 const LONE_PARTS = 2;
 const DELAY_MS = 50;
-/** 1,000 streams of these are under a third of what curl moves between these stores. */
+/** 1,000 streams at this rate are less than a third of what curl moves between these stores. */
 const STREAM_BYTES_PER_SECOND = 80_000;
 const CONCURRENCIES = [40, 200, 1000];
 
@@ -100,7 +100,7 @@ function report(times: ReadonlyMap<number, readonly number[]>, loneSeconds: numb
   });
   console.log();
   for (const { concurrency, ideal, value } of rows) {
-    // The ratio is that of speeds: 1 is as fast as can be.
+    // The ratio is one of speeds: 1 is the best possible.
     result({ name: `streams: ${concurrency}`, value, unit: "s", ratio: ideal / value, against: "the ideal" });
   }
 }

@@ -1,10 +1,10 @@
-// `npm run bench -- throttled`: a store that answers SlowDown above so many requests per second, beside the
-// ideal.
+// `npm run bench -- throttled`: a store that answers SlowDown above a number of requests per second, beside
+// the ideal.
 //
-// Small objects are copied to a store that takes fewer PutObjects per second than the mesh could send. The
-// ideal is the number of objects over that rate. What is refused is counted from the tenth second on: before,
-// the mesh has to find out. Twice: told nothing, and with the same rate as `maxRequestsPerSecond` in the
-// store's configuration.
+// Small objects are copied to a store that accepts fewer PutObjects per second than the mesh could send. The
+// ideal is the number of objects divided by that rate. Refusals count from the tenth second on, because
+// before that the mesh has to find the rate. It runs twice: without being told, and with the same rate as
+// `maxRequestsPerSecond` in the store's configuration.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,9 +1,9 @@
-// `npm run chaos -- --runs 20 --seed 1 --jobs 2`: runs of the mesh in real workerd through seeded faults,
-// each judged at its end by somebody who is not the mesh. Prints a line for each run and a table; exits 1 on
-// any violation. A seed is a run: `--runs 1 --seed S` plays it again and tells its whole story.
+// `npm run chaos -- --runs 20 --seed 1 --jobs 2`: runs the mesh in real workerd through seeded faults. At its
+// end each run is judged by code that does not trust the mesh. Prints a line per run and a table; exits 1 on
+// any violation. A seed is a run: `--runs 1 --seed S` plays it again and prints its whole story.
 //
-// Each job is a process of its own, since a run is judged by the requests that its own two stores see, in one
-// thread.
+// Each job is a process of its own, because a run is judged by the requests that its own two stores see, in
+// one thread.
 
 import { fork } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -22,23 +22,21 @@ const { values } = parseArgs({
     runs: { type: "string", default: "20" },
     seed: { type: "string", default: "1" },
     jobs: { type: "string", default: "2" },
-    /**
-     * A directory for the stories of violated runs: real processes never meet twice in quite the same way.
-     */
+    /** A directory for the stories of violated runs: two real runs are never quite the same. */
     stories: { type: "string" },
-    /** Of a job: where bundle and bytes are. */
+    /** For a job: where bundle and bytes are. */
     directory: { type: "string" },
   },
 });
 
-/** What a job answers. */
+/** The result of a job. */
 interface Told {
   readonly result: RunResult;
   readonly story: string;
 }
 
 async function main(): Promise<void> {
-  // Copies are made of many small writes, and a disk takes its time.
+  // A copy makes many small writes, and a disk is slow.
   const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   const directory = mkdtempSync(join(memory, "bucket-brigade-chaos-"));
   try {
@@ -82,7 +80,7 @@ async function runAll(seeds: readonly number[], directory: string): Promise<RunR
   return results.toSorted((a, b) => a.seed - b.seed);
 }
 
-/** One run in a process of its own: what a run leaves behind in memory cannot touch the next one. */
+/** One run in a process of its own, so that what it leaves in memory cannot affect the next one. */
 async function runElsewhere(seed: number, directory: string): Promise<Told> {
   const child = fork(import.meta.filename, ["--seed", String(seed), "--directory", directory]);
   const { promise, resolve, reject } = Promise.withResolvers<Told>();

@@ -1,4 +1,4 @@
-// Choices that come from a seed alone: the n-th choice of a seed is the same in every run. Pure.
+// Choices that depend on a seed alone: the n-th choice of a seed is the same in every run. Pure.
 
 import { seeded } from "../pure/samples.ts";
 
@@ -29,7 +29,7 @@ export class Dice {
     return item;
   }
 
-  /** One of the items, each as likely as its weight says. */
+  /** One of the items, with probabilities given by the weights. */
   weighted<T>(items: readonly (readonly [weight: number, item: T])[]): T {
     const total = items.reduce((sum, [weight]) => sum + weight, 0);
     let left = this.#next() * total;

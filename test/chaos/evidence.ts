@@ -1,5 +1,5 @@
-// What is known of a run when it is over, as plain data: from the stores' own books and journals, from the
-// mesh's answers to its users, from the plan. The judge needs nothing else.
+// Everything known of a run when it is over, as plain data: from the stores' contents and journals, from the
+// mesh's answers to its users, and from the plan. The judge needs nothing else.
 
 import type { Status } from "../mesh/mesh.ts";
 import type { FaultKind } from "./faults.ts";
@@ -8,9 +8,9 @@ import type { CopyPlan, RunPlan, StoreName } from "./plan.ts";
 export interface Evidence {
   readonly plan: RunPlan;
   readonly copies: readonly CopyEvidence[];
-  /** Unfinished uploads that the destination holds. */
+  /** Unfinished uploads at the destination. */
   readonly uploadsLeft: readonly { readonly id: string; readonly key: string }[];
-  /** Requests that nobody has ended: a body that is neither read nor cancelled. */
+  /** Requests that have not ended: a body that is neither read nor cancelled. */
   readonly openRequests: readonly string[];
   /** Errors inside the stores. */
   readonly storeFailures: readonly string[];
@@ -18,33 +18,33 @@ export interface Evidence {
   readonly listed: readonly { readonly id: string; readonly phase: string }[];
   /** When the mesh or one of its objects was killed. */
   readonly deaths: readonly number[];
-  /** What could not be found out, e.g. because the mesh did not answer. */
+  /** What could not be found out, for example because the mesh did not answer. */
   readonly troubles: readonly string[];
 }
 
 export interface CopyEvidence {
   readonly plan: CopyPlan;
-  /** The ids that POST answered with, one for each time it was sent. */
+  /** The ids in the answers to POST, one for each time it was sent. */
   readonly ids: readonly string[];
   readonly status: FinalStatus;
   readonly requests: readonly SeenRequest[];
-  /** The source's bytes from the beginning on, each from its time. */
+  /** The source's bytes over time, each version with the time from which it was there. */
   readonly sources: readonly Version[];
-  /** Objects under the destination's key that others wrote; what was there before has time 0. */
+  /** Objects that others wrote under the destination's key. One that was there before has time 0. */
   readonly foreign: readonly Version[];
   /** What an independent reader finds under the destination's key. */
   readonly found: FoundObject | null;
-  /** Parts that the mesh has said to be done, when it was first seen to say so. */
+  /** Parts that the mesh has reported as done, and when it was first seen to do so. */
   readonly seenDone: readonly {
     readonly partNumber: number;
     readonly attempt: number;
     readonly at: number;
   }[];
-  /** Cancels that were answered: when sent. */
+  /** Cancels that were answered, and when they were sent. */
   readonly cancels: readonly { readonly answeredAt: number; readonly phase: string }[];
 }
 
-/** A status and what the chaos suite reads of it beside. */
+/** A status, with the further fields that the chaos suite reads. */
 export interface FinalStatus extends Status {
   readonly skipped?: boolean;
   readonly endedAt?: string | null;
@@ -74,12 +74,12 @@ export interface FoundObject {
 export interface SeenRequest {
   readonly store: StoreName;
   readonly bucket: string;
-  /** Of a list of uploads: its prefix. */
+  /** For a list of uploads: its prefix. */
   readonly key: string;
   readonly operation: string;
   readonly uploadId: string | null;
   readonly partNumber: number | null;
-  /** The copy and the lane that sent it; no lane: the coordinator. */
+  /** The copy and the lane that sent it. Without a lane: the coordinator. */
   readonly copy: string | null;
   readonly lane: string | null;
   readonly status: number | null;
@@ -92,6 +92,6 @@ export interface SeenRequest {
   /** The ETag that its source must have. */
   readonly ifMatch: string | null;
   readonly hasContentMd5: boolean;
-  /** Faults that were meant for it. */
+  /** Faults that were meant to hit it. */
   readonly faults: readonly FaultKind[];
 }

@@ -1,19 +1,18 @@
-// The menu of faults: what each does to which requests of which store, how often, and whether a copy may
-// rightly fail of it. Data; run.ts sets the chosen ones up, and what they need done to the world is done by
-// it.
+// The menu of faults: which requests of which store each one hits, what it does to them, how often, and
+// whether a copy may fail because of it. Data. run.ts sets up the chosen ones and does what they do to the
+// world.
 //
-// A fault that is not `deadly` must be survived: a copy that fails although nothing deadly has hit it is a
-// violation.
+// A copy must survive every fault that is not `deadly`: failing without a deadly fault is a violation.
 
 import type { Effect, Operation, RequestRecord } from "../store/store.ts";
 import type { StoreName } from "./plan.ts";
 
-/** What a fault can have done to the world beside spoiling one answer. */
+/** What a fault can do to the world, beyond one bad answer. */
 export interface World {
   readonly name: StoreName;
-  /** Puts another object, bytes and all, in the place of the source. */
+  /** Replaces the source by another object with other bytes. */
   replaceSource(key: string): void;
-  /** Somebody else writes an object under the destination's key. */
+  /** Writes an object under the destination's key, as another user would. */
   writeForeign(key: string): void;
   /** The store loses an unfinished upload with all its parts. */
   forgetUpload(uploadId: string): void;
@@ -29,13 +28,13 @@ interface Fault {
   readonly means: string;
   readonly store: StoreName;
   readonly operations: readonly Operation[];
-  /** Least and most requests that it hits. */
+  /** The least and the most requests that it hits. */
   readonly times: readonly [least: number, most: number];
   readonly weight: number;
   readonly deadly: boolean;
   /** It may strike long after the first such request. */
   readonly late: boolean;
-  /** It takes a minute and more, and is planned for few runs. */
+  /** It takes a minute or more, so few runs have it. */
   readonly long: boolean;
   /** @param roll in [0, 1), the same for each request that is hit */
   readonly effect: (roll: number, world: World) => Effect;
@@ -82,7 +81,7 @@ const page = (status: number): Effect => ({
   close: status === 502,
 });
 const lost: Effect = { kind: "drop", stage: "before-answer" };
-/** An effect that lies in what it has the world do; the request itself is answered as it would be. */
+/** An effect on the world alone: the request itself is answered normally. */
 const once = (action: (request: RequestRecord) => void): Effect => ({
   kind: "run",
   stage: "before-body",

@@ -1,8 +1,9 @@
-// The rules that every run must keep, checked against what is known of it. Pure; it believes the stores'
-// books and journals, and holds what the mesh says against them.
+// The rules that every run must keep, checked against the evidence. Pure. It believes the stores' contents
+// and journals, and checks the mesh's claims against them.
 //
-// A rule says what must never be, whatever has struck. Where a fault makes a bad ending right (a source that
-// was replaced, a byte that nobody can have noticed) the rule asks for that fault in the book of strikes.
+// A rule says what must never happen, whatever has struck. Where a fault justifies a bad ending (a source
+// that was replaced, a byte whose change cannot be noticed), the rule looks for that fault in the record of
+// strikes.
 
 import type { CopyEvidence, Evidence, SeenRequest, Version } from "./evidence.ts";
 import { type FaultKind, faultOf } from "./faults.ts";
@@ -33,14 +34,14 @@ export type Rule =
 
 export interface Violation {
   readonly rule: Rule;
-  /** The copy's key; null: of the run. */
+  /** The copy's key. Null: the whole run. */
   readonly key: string | null;
   readonly detail: string;
 }
 
 const ENDED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 const COPY_ID = "bucket-brigade-copy";
-/** What the mesh notes when it sends finished parts again. */
+/** Events by which the mesh records that it sends finished parts again. */
 const RESENT_EVENTS: ReadonlySet<string> = new Set([
   "parts_missing",
   "parts_corrupt",
@@ -55,9 +56,9 @@ const DOUBTS: ReadonlySet<FaultKind> = new Set([
   "body-flipped-byte",
 ]);
 
-/** By then a lane has reported a part that was answered, and the coordinator has it on disk. */
+/** By then a lane has reported an answered part, and the coordinator has stored it. */
 const REPORTED_MS = 3_000;
-/** For so long requests of an object that was killed may still be answered to nobody. */
+/** For this long, requests of a killed object may still be answered. */
 const SETTLING_MS = 1_000;
 
 export function judge(evidence: Evidence): Violation[] {
@@ -102,8 +103,8 @@ function judgeWorld(evidence: Evidence, report: Report): void {
 }
 
 /**
- * An upload whose ID nobody may have been told, at a store that does not list uploads: all one can do is say
- * so.
+ * An upload whose ID the mesh may never have received, at a store that does not list uploads. All it can do
+ * is warn.
  */
 export function isAnnouncedStray(
   { requests, status }: CopyEvidence,
@@ -111,7 +112,7 @@ export function isAnnouncedStray(
   id: string,
 ): boolean {
   const canList = !(plan.stores.west.options.without ?? []).includes("listMultipartUploads");
-  // Once a part has been sent to it, its ID was known.
+  // Once a part was sent to it, its ID was known.
   const known = requests.some(({ operation, uploadId }) => operation === "UploadPart" && uploadId === id);
   return !canList && !known && status.warnings.some((text) => /may have left an upload/.test(text));
 }
@@ -134,7 +135,7 @@ function judgeCompleted(copy: CopyEvidence, evidence: Evidence, report: Report):
   judgeNumbers(copy, report);
   judgeProof(copy, evidence, report);
   if (written === null) return report("true status", "completed, but the store has executed no write of it");
-  // Somebody has replaced the object since: only their bytes can be looked at.
+  // Another user has replaced the object since, so only their bytes can be checked.
   if (foreign !== undefined && foreign.at > written) return expectForeign(copy, foreign, report);
   if (found === null) return report("right bytes", "there is no object at the destination");
   const pinned = pinnedVersion(copy);
@@ -167,7 +168,7 @@ function judgeNumbers({ status }: CopyEvidence, report: Report): void {
     report("true status", `completed with ${bytes.done} of ${bytes.total} bytes, size ${size}`);
 }
 
-/** Could this proof be had at all from these stores? */
+/** Whether these stores allow this proof at all. */
 function judgeProof({ status, requests, plan }: CopyEvidence, evidence: Evidence, report: Report): void {
   const { east, west } = evidence.plan.stores;
   const kms = (west.fields["encryption"] as { kind?: string } | undefined)?.kind === "aws:kms";
@@ -188,12 +189,12 @@ function judgeProof({ status, requests, plan }: CopyEvidence, evidence: Evidence
     report("honest proof", `verify is off and the proof ${proof}`);
 }
 
-/** A byte was inverted where this copy's proof does not reach. */
+/** A byte was changed where this copy's proof does not reach. */
 function isUnnoticeable(copy: CopyEvidence, { stores }: RunPlan): boolean {
   const { proof } = copy.status;
   if (struckBy(copy, "body-flipped-byte")) return proof === "length";
-  // Without a checksum of the source's own, one of what passed tells of the way from the mesh to the
-  // destination alone.
+  // Without a checksum from the source, a checksum of the bytes that passed covers only the way from the mesh
+  // to the destination.
   const { automaticChecksum = "none" } = stores[copy.plan.from].options;
   const ownWord =
     proof === "etag" || proof === "content-md5" || (proof === "checksum" && automaticChecksum !== "none");
@@ -211,7 +212,7 @@ function judgeSkipped(copy: CopyEvidence, report: Report): void {
 
 const REMOVALS: ReadonlySet<string> = new Set(["checksum_mismatch", "proof_impossible"]);
 
-/** A copy that has failed or was cancelled: why, and is nothing of it to be seen? */
+/** A copy that has failed or was cancelled: is the reason right, and has it left nothing behind? */
 function judgeUnmade(copy: CopyEvidence, plan: RunPlan, report: Report): void {
   const { status, found, foreign } = copy;
   if (isUnknowable(copy, plan)) return;
@@ -223,8 +224,8 @@ function judgeUnmade(copy: CopyEvidence, plan: RunPlan, report: Report): void {
     else if (found !== null) report("nothing of an ended copy visible", `${found.sizeBytes} bytes`);
     return;
   }
-  // Its object was there: it may only have gone because nobody wanted it any more, because it was corrupt, or
-  // because nothing proved what had to be proved.
+  // Its object was there. Then it may be gone only because it was no longer wanted, because it was corrupt,
+  // or because a required proof failed.
   if (found !== null)
     report("nothing of an ended copy visible", `its own object: ${status.failure?.message ?? ""}`);
   else if (status.phase !== "cancelled" && !REMOVALS.has(status.failure?.code ?? ""))
@@ -243,8 +244,8 @@ function metOutage({ requests, status }: CopyEvidence, plan: RunPlan): boolean {
 }
 
 /**
- * The last answer was lost, and neither a mark nor the ETag can tell the object from another's: nobody can
- * know.
+ * The last answer was lost, and neither a mark nor the ETag distinguishes the object from another's: nobody
+ * can know.
  */
 function isUnknowable({ plan, requests }: CopyEvidence, { stores }: RunPlan): boolean {
   const opaque = stores.west.options.etags === "opaque";
@@ -279,7 +280,7 @@ function expectForeign({ found }: CopyEvidence, { digest, etag }: Version, repor
     );
 }
 
-/** What was there before the copy began is only replaced when the request says so. */
+/** An object that was there before the copy started is replaced only if the request allows it. */
 function judgeWrites(copy: CopyEvidence, evidence: Evidence, report: Report): void {
   const { plan, foreign, sources } = copy;
   const guarded =
@@ -287,8 +288,8 @@ function judgeWrites(copy: CopyEvidence, evidence: Evidence, report: Report): vo
       ?.conditionalPut === true;
   for (const write of ownWrites(copy)) {
     const at = write.workedAt ?? 0;
-    // Without conditions at the store, what appears between the look and the write is lost, and no client can
-    // help it.
+    // Without conditions at the store, an object that appears between the check and the write is lost, and no
+    // client can prevent it.
     const there = foreign.some((version) => (guarded ? version.at < at : version.at === 0));
     if (plan.request.ifExists !== "overwrite" && there)
       report(
@@ -331,7 +332,10 @@ function judgeCalls(copy: CopyEvidence, report: Report): void {
   }
 }
 
-/** Was the outcome of a Complete known before the next call? By its own answer, or by a look at the key. */
+/**
+ * Whether the outcome of a Complete was known before the next call, from its own answer or from looking at
+ * the key.
+ */
 function isDecided(complete: SeenRequest, next: SeenRequest, calls: readonly SeenRequest[]): boolean {
   const endedAt = complete.endedAt ?? Infinity;
   if (endedAt > next.startedAt) return false;
@@ -351,11 +355,14 @@ function isDecided(complete: SeenRequest, next: SeenRequest, calls: readonly See
   );
 }
 
-/** Parts that the coordinator had as done are not sent again, unless the store has lost or refused them. */
+/**
+ * Parts that the coordinator had recorded as done are not sent again, unless the store has lost or refused
+ * them.
+ */
 function judgeResends(copy: CopyEvidence, { plan, deaths }: Evidence, report: Report): void {
   const sends = partSends(copy);
   const noted = copy.status.timeline.some(({ event }) => RESENT_EVENTS.has(event));
-  // Stores whose ETags turn out to be no MD5s raise doubts by themselves.
+  // Stores whose ETags turn out not to be MD5s raise doubts by themselves.
   const sourceOptions = plan.stores[copy.plan.from].options;
   const opaque =
     plan.stores.west.options.etags === "opaque" ||
@@ -382,8 +389,8 @@ function judgeResends(copy: CopyEvidence, { plan, deaths }: Evidence, report: Re
 }
 
 /**
- * A part that was answered for, whose report nobody's death can have lost, and that was sent again all the
- * same. A source that sends more than it announced makes a part doubtful that the store has taken.
+ * A part that was answered, whose report no death can have lost, and that was sent again anyway. A source
+ * that sends more than it announced makes a part doubtful even if the store has taken it.
  */
 function sentAgainForNothing(copy: CopyEvidence, deaths: readonly number[]): SeenRequest | undefined {
   if (struckBy(copy, "source-long-body")) return undefined;
@@ -400,7 +407,7 @@ function sentAgainForNothing(copy: CopyEvidence, deaths: readonly number[]): See
   );
 }
 
-/** How many parts were sent although the store had them already. */
+/** How many parts were sent although the store already had them. */
 export function partsResent(copy: CopyEvidence): number {
   const sends = partSends(copy);
   return sends.filter((send) =>
@@ -424,7 +431,7 @@ function isWrite(operation: string): boolean {
   return operation === "CompleteMultipartUpload" || operation === "PutObject" || operation === "CopyObject";
 }
 
-/** Writes of this copy that have put an object under the key. */
+/** Writes of this copy that put an object under the key. */
 function ownWrites({ requests }: CopyEvidence): SeenRequest[] {
   return requests.filter(
     ({ bucket, operation, workedAt }) => bucket === "destination" && isWrite(operation) && workedAt !== null,
@@ -432,8 +439,7 @@ function ownWrites({ requests }: CopyEvidence): SeenRequest[] {
 }
 
 /**
- * The version of the source that the copy was bound to when its object was made; null where no read was
- * bound.
+ * The version of the source that the copy was pinned to when its object was made. Null if no read was pinned.
  */
 function pinnedVersion(copy: CopyEvidence): Version | null {
   const made = Math.max(...ownWrites(copy).map(({ startedAt }) => startedAt));

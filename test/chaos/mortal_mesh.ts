@@ -1,10 +1,9 @@
-// A mesh that dies and comes back: workerd is killed by SIGKILL and started again on the state that is on
-// disk, single Durable Objects are aborted or evicted, and whoever calls it tries again as a patient client
-// would.
+// A mesh that dies and comes back. workerd is killed by SIGKILL and started again on the state on disk,
+// single Durable Objects are aborted or evicted, and a caller retries as a patient client would.
 //
-// What it needs: a bundle made ready by `makeMortal`. workerd's own eviction waits for running work, which
-// waits for the stores, which are in this process; an object that rests loses its memory by an abort just as
-// by an eviction.
+// What it needs: a bundle prepared by `makeMortal`. workerd's own eviction waits for running work, which
+// waits for the stores, which are in this process. An idle object loses its memory by an abort just as by an
+// eviction.
 
 import { copyFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -12,20 +11,20 @@ import { setTimeout } from "node:timers/promises";
 import { type ObjectClass, abortObject, makeAbortable } from "../mesh/abortable.ts";
 import { type Answer, Mesh, type MeshOptions, textsBeside } from "../mesh/mesh.ts";
 
-/** Puts a copy of a bundle into a directory. */
+/** Copies a bundle into a directory. */
 export function makeMortal(bundlePath: string, directory: string): void {
   copyFileSync(bundlePath, join(directory, BUNDLE));
   for (const path of textsBeside(bundlePath)) copyFileSync(path, join(directory, basename(path)));
 }
 
-/** The modules of such a directory: the bundle, and what makes its objects abortable. */
+/** The modules in such a directory: the bundle, and the module that makes its objects abortable. */
 export function mortalBundle(directory: string): Pick<MeshOptions, "bundlePath" | "modulePaths"> {
   return makeAbortable(join(directory, BUNDLE));
 }
 
 const BUNDLE = "front.js";
 
-/** How long a client goes on asking a mesh that does not answer. */
+/** How long a client retries a mesh that does not answer. */
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 100;
 
@@ -47,7 +46,7 @@ export class MortalMesh {
     return new MortalMesh(options, await Mesh.start(options));
   }
 
-  /** Kills workerd now and starts it again. A mesh that is dead already stays so. */
+  /** Kills workerd now and starts it again. Does nothing if the mesh is already dead. */
   kill(): void {
     if (this.#dead) return;
     this.#dead = true;
@@ -72,7 +71,7 @@ export class MortalMesh {
     if (!this.#dead) await abortObject(this.#mesh, className, name);
   }
 
-  /** One call, tried again while the mesh is dead or answers 5xx. @throws Error when it stays so */
+  /** One call, retried while the mesh is dead or answers 5xx. @throws Error if it stays so */
   async call<T>(
     method: string,
     path: string,

@@ -1,29 +1,29 @@
-// What will happen in one run, all of it chosen by the seed: the stores' dialects, the copies, the faults,
-// the blows to the mesh and what its users do. Pure: the same seed is the same plan.
+// Everything that will happen in one run, chosen by the seed: the stores' dialects, the copies, the faults,
+// the blows to the mesh and the actions of its users. Pure: the same seed gives the same plan.
 //
 // Moments are counted in requests, never in time: "at the 17th request that the stores see" is the same
-// moment on a slow machine, a second after the start is not.
+// moment on a slow machine, "a second after the start" is not.
 
 import type { StoreOptions } from "../store/store.ts";
 import { Dice } from "./dice.ts";
 import { FAULTS, type FaultKind } from "./faults.ts";
 
 const MIB = 2 ** 20;
-/** The smallest part size that the mesh takes: most parts for the least bytes. */
+/** The smallest part size that the mesh accepts: the most parts for the fewest bytes. */
 export const PART_BYTES = 5 * MIB;
 
 export type StoreName = "east" | "west";
 
 export interface RunPlan {
   readonly seed: number;
-  /** After this long the faults end, whatever has become of the copies. */
+  /** After this long the faults end, whatever the state of the copies. */
   readonly faultySeconds: number;
   readonly stores: Readonly<Record<StoreName, StorePlan>>;
   readonly copies: readonly CopyPlan[];
   readonly faults: readonly PlannedFault[];
   readonly blows: readonly Blow[];
   readonly deeds: readonly Deed[];
-  /** The mesh is hit while it takes a copy in. */
+  /** The mesh is hit while it accepts a copy. */
   readonly atPost: {
     readonly copy: number;
     readonly kind: "kill" | "abort";
@@ -39,14 +39,14 @@ interface StorePlan {
 
 export interface CopyPlan {
   readonly key: string;
-  /** Where the source is: `west` makes it a copy within one service. */
+  /** Where the source is. `west` makes it a copy within one service. */
   readonly from: StoreName;
   readonly sizeBytes: number;
-  /** The source was itself uploaded in parts of this size; null: it was not. */
+  /** The source was itself uploaded in parts of this size. Null: it was not. */
   readonly sourcePartBytes: number | null;
-  /** An object of that name is at the destination before. */
+  /** The destination already has an object with this key. */
   readonly occupied: boolean;
-  /** The body of POST /copies but for source and destination. */
+  /** The body of POST /copies, without source and destination. */
   readonly request: CopyOptions;
   /** POST is sent twice at once, with one Idempotency-Key. */
   readonly postedTwice: boolean;
@@ -67,16 +67,16 @@ interface CopyOptions {
 
 export interface PlannedFault {
   readonly kind: FaultKind;
-  /** Requests of the fault's operations that pass first. */
+  /** How many requests of the fault's operations pass first. */
   readonly after: number;
   readonly times: number;
-  /** In [0, 1): whatever else the fault has to choose. */
+  /** In [0, 1): decides whatever else the fault has to choose. */
   readonly roll: number;
 }
 
 type Moment = "before-body" | "in-body" | "before-work" | "before-answer";
 
-/** Something that hits the mesh itself while a store has one of its requests in hand. */
+/** Hits the mesh itself while a store is handling one of its requests. */
 export type Blow = { readonly atRequest: number; readonly moment: Moment } & (
   { readonly kind: "kill" } | { readonly kind: "abort" | "evict"; readonly target: Target }
 );
@@ -86,16 +86,16 @@ export type Target =
   | { readonly class: "Lane"; readonly copy: number; readonly lane: number }
   | { readonly class: "Registry" };
 
-/** Something that a user does. */
+/** An action of a user. */
 export interface Deed {
   readonly atRequest: number;
   readonly copy: number;
   readonly what: "pause" | "resume" | "cancel" | "post-again";
-  /** Sent so often at once. */
+  /** How often it is sent at once. */
   readonly times: 1 | 2;
 }
 
-/** Bytes of all the sources of a run together; more would only make it longer. */
+/** The bytes of all sources of a run together. More would only make it longer. */
 const MOST_BYTES = 90 * MIB;
 
 export function planRun(seed: number): RunPlan {
@@ -140,7 +140,7 @@ function planSource(dice: Dice, seed: number): StorePlan {
       headPartNumber: dice.chance(0.3) ? "ignored" : "honoured",
       without: dice.chance(0.2) ? ["tagging"] : [],
     },
-    // A store that is not known for it may still have opaque ETags: then the copy must find out by itself.
+    // A store may have opaque ETags although its profile does not say so: then the copy must find out.
     fields: opaque && dice.chance(0.5) ? { profile: { md5Etag: false, md5MultipartEtag: false } } : {},
   };
 }
@@ -248,7 +248,7 @@ function planCopy(dice: Dice, key: string, sizeBytes: number): CopyPlan {
       ifSourceChanges: dice.chance(0.4) ? "restart" : "fail",
       lanes,
       concurrency: dice.whole(1, lanes * 5),
-      // Without the mark an empty object cannot be told from any other.
+      // Without the mark an empty object cannot be distinguished from any other.
       markCopy: sizeBytes === 0 || dice.chance(0.9),
       metadata,
       ...(sets ? { attributes: replaced } : {}),
@@ -269,7 +269,7 @@ export function sourceAttributes(key: string): {
   return { contentType: `application/x-${key}`, metadata: { origin: "east", "with-dash": key } };
 }
 
-/** Requests of a copy without a fault, both stores together. */
+/** Requests of a copy without faults, at both stores together. */
 function expectedRequests({ sizeBytes, request }: CopyPlan): number {
   const parts = Math.ceil(sizeBytes / request.partSize);
   return parts > 1 ? 2 * parts + 6 : 5;
@@ -286,7 +286,7 @@ function planFaults(
   const canList = !(stores.west.options.without ?? []).includes("listMultipartUploads");
   const menu = Object.entries(FAULTS).filter(
     ([kind, { long }]) =>
-      // An upload whose Create was not answered can be found by a list of uploads only.
+      // An upload whose Create was not answered can be found only by listing uploads.
       (isLong || !long) && (canList || kind !== "create-lost"),
   ) as [FaultKind, (typeof FAULTS)[FaultKind]][];
   const weights = menu.map(([kind, { weight }]) => [weight, kind] as const);

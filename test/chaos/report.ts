@@ -1,10 +1,10 @@
-// What the chaos suite prints: a line for each run, the story of one, and the table of all. Pure.
+// The output of the chaos suite: a line per run, the story of one, and the table of all. Pure.
 
 import type { Violation } from "./judge.ts";
 import type { RunResult } from "./run.ts";
 import type { StoryLine } from "./stage.ts";
 
-/** One run in one line, and its violations below. */
+/** One run in one line, followed by its violations. */
 export function lineOf(result: RunResult): string {
   const { seed, endings, faults, kills, aborts, evictions, partsSent, partsResent, violations } = result;
   const struck = Object.entries(faults).map(([kind, count]) => (count === 1 ? kind : `${kind}×${count}`));

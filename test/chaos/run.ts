@@ -1,8 +1,8 @@
 // One run: a mesh in real workerd with its state on disk, two stores, the copies of the plan, everything that
-// strikes them, then calm, then the ends. What is known at the end goes to the judge.
+// strikes them, then calm, then the endings. The evidence goes to the judge.
 //
-// Invariant: after the faults have stopped every copy gets the same bounded time to end, whatever has
-// happened to it; a copy that is paused or blocked is resumed, as a person would.
+// Invariant: after the faults have stopped, every copy gets the same limited time to end, whatever has
+// happened to it. A paused or blocked copy is resumed, as a person would do.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ export interface RunResult {
   readonly partsSent: number;
   readonly partsResent: number;
   readonly orphansLeft: number;
-  /** Of them: ones of a store that does not list uploads, and the status warns of it. */
+  /** The strays at a store that does not list uploads, of which the status warns. */
   readonly announcedStrays: number;
   readonly durationMs: number;
 }
@@ -40,7 +40,7 @@ interface Run {
 
 const LOOK_MS = 250;
 /**
- * Spare alarms take up to a minute and a half, an abort's backoff up to twice the time that the faults have
+ * Spare alarms take up to 90 seconds, and the backoff of an abort up to twice the time that the faults have
  * lasted.
  */
 const TIME_TO_END_MS = 150_000;
@@ -224,7 +224,7 @@ class Users {
     }
   }
 
-  /** The status at the very end, once the copy's ledger is empty. */
+  /** The status at the very end, once the copy has nothing left to clean up. */
   async lastStatus(copy: number): Promise<FinalStatus | null> {
     const id = this.idOf(copy);
     if (id === null) return null;
@@ -236,7 +236,7 @@ class Users {
     }
   }
 
-  /** The mesh's own list, once it agrees with the statuses or has had the time to. */
+  /** The mesh's own list, once it agrees with the statuses or has had time to. */
   async list(): Promise<{ id: string; phase: string }[]> {
     for (const until = performance.now() + TIME_TO_SETTLE_MS; ;) {
       const answer = await this.#ask<{ copies: { id: string; phase: string }[] }>("GET", "/copies");
@@ -281,7 +281,7 @@ async function gather(
     openRequests: stores.flatMap((store) =>
       store
         .openRequests()
-        // A store that reads no more does not see either that the other side has hung up.
+        // A store that has stopped reading does not notice that the other side has closed, either.
         .filter((request) => !stage.faultsOf(request).includes("stalled-for-ever"))
         .map(({ method, url, operation }) => `${operation ?? method} ${url}`),
     ),

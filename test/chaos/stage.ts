@@ -1,9 +1,9 @@
-// The stage of one run: both stores with their objects, the planned faults and blows set up to strike, and a
-// book of what has struck which request.
+// The stage of one run: both stores with their objects, the planned faults and blows ready to strike, and a
+// record of what has struck which request.
 //
-// Invariant: requests are counted over both stores in the order of their arrival, and whatever is planned "at
-// request n" strikes the first request from the n-th on that it fits. After calm() nothing strikes any more
-// and both stores are in good health.
+// Invariant: requests are counted over both stores in the order of their arrival. A strike planned "at
+// request n" hits the first request from the n-th on that it fits. After calm() nothing strikes any more and
+// both stores work normally.
 
 import { createHash } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
@@ -28,14 +28,14 @@ export interface StoryLine {
 }
 
 const NAMES: readonly StoreName[] = ["east", "west"];
-/** After a request: whoever sent it has gone on, and probably rests. */
+/** After a request: its sender has continued, and is probably idle. */
 const RESTING_MS = 150;
 const IN: readonly Operation[] = ["UploadPart", "PutObject"];
 
 export class Stage {
   readonly stores: Readonly<Record<StoreName, TestStore>>;
   readonly story: StoryLine[] = [];
-  /** Called at each arrival of a request, with its number. */
+  /** Called when a request arrives, with its number. */
   onRequest: (count: number) => void = () => {};
   /** Aborts and evictions that were carried out. */
   readonly blows = { aborts: 0, evictions: 0 };
@@ -56,7 +56,7 @@ export class Stage {
     this.stores = stores;
   }
 
-  /** Starts the stores and puts the objects that are there in the beginning. */
+  /** Starts the stores and puts the objects that are there at the start. */
   static async open(plan: RunPlan, directory: string): Promise<Stage> {
     const { east, west } = plan.stores;
     const stage = new Stage(plan, {
@@ -76,10 +76,10 @@ export class Stage {
     this.story.push({ at: performance.now() - this.#startedAt, text });
   }
 
-  /** Lets the plan strike. @param idOf the id of a copy, once it is known */
+  /** Arms the plan. @param idOf the id of a copy, once it is known */
   arm(mesh: MortalMesh, idOf: (copy: number) => string | null): void {
     for (const name of NAMES) {
-      // First of all rules: the others ask for the number.
+      // Before all other rules, which ask for the number.
       const where = (request: RequestRecord) => {
         this.#numbers.set(request, ++this.#count);
         this.onRequest(this.#count);
@@ -91,7 +91,7 @@ export class Stage {
     for (const blow of this.#plan.blows) {
       this.#armBlow(blow, () => {
         const struck = this.#strike(blow, mesh, idOf);
-        // An abort holds its request until it is done; an eviction comes when the request is over.
+        // An abort holds its request until it is done. An eviction comes when the request is over.
         return blow.kind === "evict" ? undefined : struck;
       });
     }
@@ -143,7 +143,7 @@ export class Stage {
     this.tell(`${blow.kind} of ${blow.target.class} ${name}`);
     if (blow.kind === "evict") {
       this.blows.evictions += 1;
-      // Not while the store holds a request of it, but once it may rest.
+      // Not while the store holds a request of the object, but once it may be idle.
       await setTimeout(RESTING_MS);
     } else {
       this.blows.aborts += 1;
@@ -152,7 +152,7 @@ export class Stage {
     await mesh.abort(blow.target.class, name);
   }
 
-  /** Hits the mesh while a POST is under way. */
+  /** Hits the mesh while a POST is in progress. */
   async hitAtPost(copy: number, mesh: MortalMesh): Promise<void> {
     const { atPost } = this.#plan;
     if (atPost?.copy !== copy) return;
@@ -212,7 +212,7 @@ export class Stage {
     const copy = this.#plan.copies.find((candidate) => candidate.key === key);
     const versions = this.#sources.get(key);
     if (copy === undefined || versions === undefined) return;
-    // Now and then it is shorter as well.
+    // Now and then it is shorter, too.
     const sizeBytes = Math.max(0, copy.sizeBytes - (copy.postedTwice ? 1 : 0));
     this.tell(`source ${key} is replaced`);
     this.#putSource(copy, `${this.#plan.seed}/${key}/${versions.length}`, sizeBytes);
@@ -263,7 +263,7 @@ export class Stage {
     };
   }
 
-  /** Requests at both stores in the order of their arrival; of one key, or of all. */
+  /** Requests at both stores in the order of their arrival, of one key or of all. */
   requests(key: string | null = null): SeenRequest[] {
     const seen: SeenRequest[] = [];
     for (const name of NAMES) {
@@ -303,7 +303,7 @@ export class Stage {
     return at - this.#startedAt;
   }
 
-  /** The faults that have struck a request. */
+  /** The faults that have hit a request. */
   faultsOf(record: RequestRecord): readonly FaultKind[] {
     return this.#hits.get(record) ?? [];
   }
@@ -317,7 +317,7 @@ export class Stage {
   }
 }
 
-/** The Durable Object's own name; null while the copy has no id. */
+/** The Durable Object's own name. Null while the copy has no id. */
 function nameOf(target: Target, idOf: (copy: number) => string | null): string | null {
   if (target.class === "Registry") return "registry";
   const id = idOf(target.copy);

@@ -1,10 +1,10 @@
-// A bundle whose Durable Objects can be aborted from outside, whatever they are doing: an abort must come
-// from inside the object (`ctx.abort()`), and workerd's eviction waits until it has nothing to do. So the
-// bundle's classes are wrapped, each with a method that aborts it and one that tells its instances apart,
+// A bundle whose Durable Objects can be aborted from outside, whatever they are doing. An abort must come
+// from inside the object (`ctx.abort()`), and workerd's eviction waits until the object is idle. So each of
+// the bundle's classes is wrapped, with one method that aborts it and one that identifies the instance,
 // behind a route that production does not have.
 //
-// What it needs: the built bundle, beside which the wrapping module is put. It changes nothing else of the
-// bundle.
+// What it needs: the built bundle, beside which the wrapping module is written. Nothing else of the bundle
+// changes.
 
 import { writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -39,7 +39,7 @@ export default {
 };
 `;
 
-/** Puts the wrapping module beside a bundle. @returns the modules of a mesh whose objects can be aborted */
+/** Writes the wrapping module beside a bundle. @returns the modules of a mesh whose objects can be aborted */
 export function makeAbortable(bundlePath: string): Required<Pick<MeshOptions, "bundlePath" | "modulePaths">> {
   // Two test files may run at once, each in its own process.
   const path = join(dirname(bundlePath), `abortable_front_${process.pid}.js`);
@@ -47,20 +47,18 @@ export function makeAbortable(bundlePath: string): Required<Pick<MeshOptions, "b
   return { bundlePath: path, modulePaths: [bundlePath] };
 }
 
-/** An object that is busy starting up is not waited for: what it was doing is done soon enough. */
+/** An object that is busy starting up is not waited for: it will soon have finished. */
 const ABORT_MS = 1_000;
 
 export type ObjectClass = "Coordinator" | "Lane" | "Registry" | "Sync";
 
-/**
- * Aborts a Durable Object of an abortable mesh, whatever it is doing. Its death may come before the answer.
- */
+/** Aborts a Durable Object of an abortable mesh, whatever it is doing. It may die before it answers. */
 export async function abortObject(mesh: Mesh, className: ObjectClass, name: string): Promise<void> {
   const call = mesh.call("DELETE", pathOf(className, name)).catch(() => undefined);
   await Promise.race([call, setTimeout(ABORT_MS)]);
 }
 
-/** Differs before and after the object was gone from memory. */
+/** Identifies the instance: it changes when the object has left memory and come back. */
 export async function instanceOf(mesh: Mesh, className: ObjectClass, name: string): Promise<string> {
   const answer = await mesh.call("GET", pathOf(className, name));
   if (answer.status !== 200)

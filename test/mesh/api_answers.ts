@@ -1,11 +1,11 @@
-// Every answer that a test sees, held against the API's own description: the schema of its body, and for a
-// problem its code. So /openapi.json is true of whatever the tests do.
+// Checks every answer that a test sees against the API's own description: the schema of its body, and the
+// code of a problem. So /openapi.json is true of everything the tests do.
 
 import * as answers from "../../src/view/answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, WRITE_PROBLEMS } from "../../src/front/operations.ts";
 import type { Answer } from "./mesh_client.ts";
 
-/** @throws Error when the answer is not as it is described */
+/** @throws Error if the answer does not match its description */
 export function checkAnswer(
   method: string,
   path: string,

@@ -1,7 +1,7 @@
-// The mesh for measuring: workerd alone, and a client that looks at no answer more than it must.
+// The mesh for benches: workerd alone, and a client that does no more with an answer than it must.
 //
-// What it needs: the bundle that wrangler builds. Durable Objects keep their SQLite in memory, where the
-// system has a folder there.
+// What it needs: the bundle that wrangler builds. Durable Objects keep their SQLite in memory, if the system
+// has a folder for that.
 
 import { MeshClient, TOKEN } from "./mesh_client.ts";
 import { Workerd } from "./workerd.ts";
@@ -16,7 +16,10 @@ export class BareMesh extends MeshClient {
     this.pid = workerd.pid;
   }
 
-  /** @param bundlePath as buildBundle() answers it @param bindings secrets and variables beside API_TOKEN */
+  /**
+   * @param bundlePath as returned by buildBundle()
+   * @param bindings secrets and variables beside API_TOKEN
+   */
   static async start(bundlePath: string, bindings: Readonly<Record<string, string>>): Promise<BareMesh> {
     return new BareMesh(await Workerd.start({ bundlePath, bindings: { API_TOKEN: TOKEN, ...bindings } }));
   }

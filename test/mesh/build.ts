@@ -1,5 +1,5 @@
-// Vitest global setup of the project `workers`: builds the bundle that wrangler would deploy, once for the
-// whole run, so that what the tests load is what production loads.
+// Vitest global setup of the project `workers`: builds the bundle that wrangler would deploy, once per run,
+// so that the tests load what production loads.
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

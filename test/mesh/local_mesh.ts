@@ -1,13 +1,14 @@
 // The local mesh that `npm run dev` and `npm run demo` start: `wrangler dev --env local`, which serves the
-// Worker and, on the same port, two R2 buckets over S3. Copies between them go over real HTTP with real
-// signatures; no account.
+// Worker and, on the same port, two R2 buckets over S3. Copies between them use real HTTP and real
+// signatures, without an account.
 //
 // What it needs: [env.local] of wrangler.toml, which names the buckets and their credentials. The secrets
 // reach wrangler through an env file in a temporary folder, so none is ever written into the repository.
 //
-// Invariant: no process and no temporary folder stays behind, also when this process is killed. wrangler
-// starts children (workerd, esbuild) that outlive it when it is killed, hence a process group of its own.
-// That also keeps a terminal's Ctrl-C from it: whoever uses a LocalMesh heeds stopSignal() and calls stop().
+// Invariant: no process and no temporary folder is left behind, even if this process is killed. wrangler
+// starts children (workerd, esbuild) that outlive it when it is killed, so it gets a process group of its
+// own. Therefore a terminal's Ctrl-C does not reach it: the user of a LocalMesh must watch stopSignal() and
+// call stop().
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +20,7 @@ import { stripVTControlCharacters } from "node:util";
 import { hireUndertaker } from "./undertaker.ts";
 
 export interface LocalStore {
-  /** As objects are named in requests: `east:source/key`. */
+  /** As requests name objects: `east:source/key`. */
   readonly name: string;
   readonly bucket: string;
   readonly accessKeyId: string;
@@ -29,25 +30,25 @@ export interface LocalStore {
 interface LocalMeshOptions {
   readonly port: number;
   readonly apiToken: string;
-  /** Where objects and Durable Objects are kept; default: gone with the mesh. */
+  /** Where objects and Durable Objects are kept. Default: deleted with the mesh. */
   readonly stateDirectory?: string;
-  /** Each line that wrangler writes once the mesh is up. */
+  /** Called for each line that wrangler writes once the mesh is up. */
   readonly onLine?: (line: string) => void;
 }
 
-/** Where wrangler serves its local R2 buckets over S3, below its own origin. */
+/** The path, on its own origin, under which wrangler serves its local R2 buckets over S3. */
 export const S3_PATH = "/cdn-cgi/local/r2/s3";
 
 const ROOT = join(import.meta.dirname, "../..");
 const START_LIMIT_MS = 90_000;
-/** wrangler takes about a second and a half to end its children. */
+/** wrangler takes about 1.5 seconds to end its children. */
 const END_LIMIT_MS = 8_000;
 const TAIL_LINES = 25;
 const PARENT_CHECK_MS = 250;
 
 export class LocalMesh {
   readonly origin: string;
-  /** Aborted when wrangler ends by itself; the reason says how, with the end of its log. */
+  /** Aborted if wrangler ends by itself. The reason says how, with the end of its log. */
   readonly died: AbortSignal;
   readonly #wrangler: ChildProcess;
   readonly #directory: string;
@@ -82,7 +83,7 @@ export class LocalMesh {
     const died = new AbortController();
     this.died = died.signal;
     this.#wrangler.once("error", (error) => died.abort(error));
-    // "close" comes after the last line was read, unless a child that outlives wrangler holds the pipe open.
+    // "close" comes after the last line was read, unless a child that outlives wrangler keeps the pipe open.
     this.#wrangler.once("exit", (code, signal) => {
       this.#killGroup();
       this.#wrangler.once("close", () =>
@@ -100,8 +101,8 @@ export class LocalMesh {
   }
 
   /**
-   * @param signal ends the start as well
-   * @throws when the mesh does not come up, with the end of wrangler's log
+   * @param signal ends the start, too
+   * @throws if the mesh does not come up, with the end of wrangler's log
    */
   static async start(options: LocalMeshOptions, signal: AbortSignal): Promise<LocalMesh> {
     const mesh = new LocalMesh(options);
@@ -124,12 +125,12 @@ export class LocalMesh {
     const { exitCode, signalCode, pid } = this.#wrangler;
     if (pid !== undefined && exitCode === null && signalCode === null) {
       const ended = once(this.#wrangler, "exit");
-      // To wrangler alone at first: it ends its children in order.
+      // First to wrangler alone, which ends its children in order.
       this.#wrangler.kill("SIGTERM");
       await Promise.race([ended, delay(END_LIMIT_MS, undefined, { ref: false })]);
     }
     this.#killGroup();
-    // Its processes may write for another moment, into a folder that is being removed.
+    // Its processes may still write for a moment into the folder that is being removed.
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     this.#undertaker.kill("SIGKILL");
   }
@@ -139,7 +140,7 @@ export class LocalMesh {
     const ended = AbortSignal.any([signal, this.died, late]);
     while (!ended.aborted) {
       try {
-        // Not /healthz: another mesh on this port would answer that as well.
+        // Not /healthz: another mesh on this port would answer that too.
         const response = await fetch(`${this.origin}/stores`, {
           headers: { authorization: `Bearer ${apiToken}` },
           signal: AbortSignal.any([ended, AbortSignal.timeout(5_000)]),
@@ -150,7 +151,7 @@ export class LocalMesh {
           return;
         }
       } catch {
-        // Not listening yet; wrangler's end is seen by the loop's condition.
+        // Not listening yet. The loop's condition notices when wrangler ends.
       }
       await delay(100);
     }
@@ -169,7 +170,7 @@ export class LocalMesh {
     return `wrangler has ended (${how})\n${this.logTail()}`;
   }
 
-  /** The last lines that wrangler wrote, as the end of an error message. */
+  /** The last lines that wrangler wrote, for the end of an error message. */
   logTail(): string {
     return `The end of wrangler's log:\n${this.#tail.map((line) => `  | ${line}`).join("\n")}`;
   }
@@ -180,22 +181,22 @@ export class LocalMesh {
     try {
       process.kill(-pid, "SIGKILL");
     } catch {
-      // ESRCH: nobody of the group is left, which is what was wanted.
+      // ESRCH: no process of the group is left, which was the purpose.
     }
   }
 }
 
 /**
- * Aborted when this process is told to end: by Ctrl-C, a signal, or the end of whoever started it or reads
- * its output.
+ * Aborted when this process is told to end: by Ctrl-C, by a signal, or because its parent or the reader of
+ * its output has ended.
  */
 export function stopSignal(): AbortSignal {
   const stopped = new AbortController();
   const stop = (how: string) => stopped.abort(new Error(`Stopped by ${how}`));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
   process.stdout.on("error", () => stop("a closed output"));
-  // npm hands a signal on to the shell that it runs a script in, and the shell dies of it without a word to
-  // us.
+  // npm passes a signal to the shell that runs the script, and that shell dies without informing this
+  // process.
   if (process.env["npm_lifecycle_event"] !== undefined) {
     const shell = process.ppid;
     setInterval(() => process.ppid !== shell && stop("the end of npm"), PARENT_CHECK_MS).unref();
@@ -222,8 +223,8 @@ export function localStores(): { east: LocalStore; west: LocalStore } {
 }
 
 /**
- * What to type against a mesh that `npm run dev` serves, as paragraphs of a heading and commands for sh, bash
- * or zsh. Every command may be pasted as it is, in this order.
+ * The commands to type against a mesh that `npm run dev` serves, as paragraphs of a heading and commands for
+ * sh, bash or zsh. Each command can be pasted as it is, in this order.
  */
 export function curlTour(origin: string, apiToken: string): { heading: string; commands: string }[] {
   const { east, west } = localStores();
@@ -279,7 +280,8 @@ curl -H "$auth" -X DELETE $mesh/schedules/minutely`,
   ];
 }
 
-// curl signs; that the body is not part of the signature it leaves to be said, and the store insists on it.
+// curl signs, but it must be told that the signature does not cover the body, and the store insists on that
+// header.
 function signedCurl({ accessKeyId, secretAccessKey }: LocalStore): string {
   const payload = '-H "x-amz-content-sha256: UNSIGNED-PAYLOAD"';
   return `curl --aws-sigv4 aws:amz:auto:s3 --user ${accessKeyId}:${secretAccessKey} ${payload}`;
@@ -307,9 +309,9 @@ function quietEnvironment(directory: string): NodeJS.ProcessEnv {
     WRANGLER_SEND_METRICS: "false",
     WRANGLER_HIDE_BANNER: "true",
     WRANGLER_LOG_PATH: join(directory, "logs"),
-    // Two meshes at once are two, not one known to the other.
+    // Two meshes at once must not find each other.
     WRANGLER_REGISTRY_PATH: join(directory, "registry"),
-    // No look-up of request.cf on the network, and no error where there is none.
+    // No network request to look up request.cf, and no error without a network.
     CLOUDFLARE_CF_FETCH_ENABLED: "false",
   };
 }

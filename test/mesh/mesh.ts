@@ -1,8 +1,8 @@
 // The mesh under test: the built bundle in real workerd, with its stores configured as secrets. Calls go in
-// over HTTP as curl's would, and the bytes go over real loopback HTTP to the test stores, through the
+// over HTTP as curl's would, and the bytes travel over real loopback HTTP to the test stores, through the
 // stand-in for Cloudflare's network.
 //
-// Invariant: every answer is as the API describes itself, and no answer and no log tells a secret.
+// Invariant: every answer matches the API's description, and no answer and no log contains a secret.
 
 import { readFileSync } from "node:fs";
 import { Edge, type EdgeOptions } from "../edge/edge.ts";
@@ -25,19 +25,19 @@ export interface MeshOptions extends Omit<WorkerdOptions, "bindings" | "proxyPor
   readonly stores?: Readonly<Record<string, TestStore>>;
   /** Fields of STORE_<NAME> beside endpoint and credentials. */
   readonly storeFields?: Readonly<Record<string, Record<string, unknown>>>;
-  /** Bindings that win over the default ones; null removes one. */
+  /** Bindings that override the default ones. Null removes one. */
   readonly bindings?: Readonly<Record<string, string | null>>;
-  /** What stands between it and the stores; null: nothing does. */
+  /** What stands between the mesh and the stores. Null: nothing. */
   readonly edge?: EdgeOptions | null;
 }
 
-/** What STORE_<NAME> holds for a test store. */
+/** The value of STORE_<NAME> for a test store. */
 export function storeSecret(store: TestStore, fields: Readonly<Record<string, unknown>> = {}): string {
   const { endpoint, region, credentials } = store;
   return JSON.stringify({ endpoint, region, ...credentials, ...fields });
 }
 
-/** Each waits for some seconds. */
+/** Each attempt waits for some seconds. */
 const EVICTION_TRIES = 5;
 
 export class Mesh extends MeshClient {
@@ -75,28 +75,24 @@ export class Mesh extends MeshClient {
     }
   }
 
-  /**
-   * Kills workerd as a power cut would. What is left to do is stop(), and a new start on the same directory.
-   */
+  /** Kills workerd as a power cut would. Afterwards call stop() and start a new one on the same directory. */
   kill(): void {
     this.#workerd.kill();
   }
 
-  /** The stand-in for Cloudflare's network. @throws Error when it was switched off */
+  /** The stand-in for Cloudflare's network. @throws Error if it was switched off */
   get edge(): Edge {
     if (this.#edge === null) throw new Error("Nothing stands between this mesh and its stores");
     return this.#edge;
   }
 
-  /** What workerd holds in memory at this moment. */
+  /** What workerd holds in memory now. */
   residentBytes(): number {
     const status = readFileSync(`/proc/${this.#workerd.pid}/status`, "utf8");
     return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
   }
 
-  /**
-   * Evicts a Durable Object from memory once it has nothing to do, which on a busy machine may take a while.
-   */
+  /** Evicts a Durable Object from memory once it is idle, which may take a while on a busy machine. */
   async evict(className: string, name: string): Promise<void> {
     for (let tries = 1; ; tries++) {
       const result = await this.#workerd.evict(className, name);
@@ -105,14 +101,14 @@ export class Mesh extends MeshClient {
     }
   }
 
-  /** @throws Error when a secret of the configuration stands in the log */
+  /** @throws Error if the log contains a secret of the configuration */
   async stop(): Promise<void> {
     await this.#workerd.stop();
     await this.#edge?.stop();
     for (const line of this.logged) this.#checkSecrets("The log", line);
   }
 
-  /** A call whose answer is as the API describes itself, and without a secret. */
+  /** A call. Fails unless the answer matches the API's description and contains no secret. */
   override async call<T = Record<string, unknown>>(
     method: string,
     path: string,
@@ -129,14 +125,14 @@ export class Mesh extends MeshClient {
       throw new Error(`${where} tells a secret: ${text}`);
   }
 
-  /** @throws Error when the handler of the Cron Trigger throws */
+  /** @throws Error if the handler of the Cron Trigger throws */
   async fireCron(at: Date): Promise<void> {
     const outcome = await this.#workerd.fireCron(at, "* * * * *");
     if (outcome !== "ok") throw new Error(`The Cron Trigger of ${at.toISOString()} ended with: ${outcome}`);
   }
 }
 
-/** What must never be read anywhere: tokens, and what signs. */
+/** Values that must never be readable anywhere: tokens, and whatever signs. */
 function secretsOf(bindings: Readonly<Record<string, string>>): string[] {
   const found: string[] = [];
   for (const [name, value] of Object.entries(bindings)) {

@@ -1,4 +1,4 @@
-// The mesh as curl sees it: calls over HTTP with the full token, and the statuses that they answer.
+// The mesh as curl sees it: calls over HTTP with the full token, and the statuses that they return.
 
 import { setTimeout } from "node:timers/promises";
 import type { z } from "zod";
@@ -15,7 +15,7 @@ export interface Answer<T = Record<string, unknown>> {
   readonly body: T;
 }
 
-/** A status, as far as tests look into it. */
+/** The fields of a status that tests read. */
 export interface Status {
   readonly id: string;
   readonly phase: string;
@@ -38,7 +38,7 @@ export interface Status {
   readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
 }
 
-/** A status of a sync, as far as tests look into it. */
+/** The fields of a sync's status that tests read. */
 export interface SyncStatus {
   readonly id: string;
   readonly phase: string;
@@ -72,10 +72,7 @@ export interface SyncStatus {
 /** A line of a sync's report. */
 export type ReportLine = z.infer<typeof answers.ReportLine>;
 
-/**
- * How long until the state is asked for again: what changes at once is seen at once, a long wait costs
- * little.
- */
+/** The waits between two polls: a quick change is seen quickly, and a long wait costs little. */
 const FIRST_POLL_MS = 10;
 const LAST_POLL_MS = 100;
 
@@ -122,12 +119,12 @@ export class MeshClient {
     return (await this.call<Status>("GET", `/copies/${id}`)).body;
   }
 
-  /** The status at the end of a copy, or when it waits for a person. */
+  /** The status of a copy when it has ended or waits for a person. */
   async ended(id: string): Promise<Status> {
     return (await this.call<Status>("GET", `/copies/${id}?wait=50`)).body;
   }
 
-  /** Asks for the status until `predicate` holds. */
+  /** Polls the status until `predicate` holds. */
   async until(id: string, predicate: (status: Status) => boolean): Promise<Status> {
     return await poll(async () => await this.status(id), predicate);
   }
@@ -158,7 +155,7 @@ export class MeshClient {
     return (await this.call<SyncStatus>("GET", `/syncs/${id}?wait=50`)).body;
   }
 
-  /** Asks for a sync's status until `predicate` holds. */
+  /** Polls a sync's status until `predicate` holds. */
   async untilSync(id: string, predicate: (status: SyncStatus) => boolean): Promise<SyncStatus> {
     return await poll(async () => await this.syncStatus(id), predicate);
   }

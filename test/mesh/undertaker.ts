@@ -1,12 +1,12 @@
-// Sees to the end of a process group when this process ends without doing so itself, killed for example: then
-// the pipe between them closes.
+// Ends a process group if this process ends without doing so, for example because it is killed: then the pipe
+// between them closes.
 
 import { type ChildProcess, spawn } from "node:child_process";
 
 /**
- * @param groupId the leader's process id; killed with all of its group
+ * @param groupId the leader's process id; its whole group is killed
  * @param directory removed afterwards
- * @returns the undertaker, which is dismissed by SIGKILL
+ * @returns the undertaker, which SIGKILL dismisses
  */
 export function hireUndertaker(groupId: number | undefined, directory: string): ChildProcess {
   const script = 'read -r _; kill -9 "-$0"; sleep 1; rm -rf "$1"';

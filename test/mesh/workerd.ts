@@ -1,11 +1,9 @@
-// One workerd with the mesh in it, and nothing else of ours or others: what a request costs here is what the
-// mesh costs.
+// One workerd with the mesh in it and nothing else, so that what a request costs here is what the mesh costs.
 //
-// What it needs: the bundle that wrangler builds, and the workerd that wrangler brings. Compatibility date,
-// flags and classes are those of wrangler.toml, so the Worker runs under the same rules here and in
-// production. Durable Objects keep their SQLite in a directory, alarms are workerd's own. A second Worker, on
-// a port of its own, does what Cloudflare does from outside: it fires the Cron Trigger and evicts Durable
-// Objects.
+// What it needs: the bundle that wrangler builds, and the workerd that wrangler installs. Compatibility date,
+// flags and classes are those of wrangler.toml, so the Worker runs under the same rules as in production.
+// Durable Objects keep their SQLite in a directory, and alarms are workerd's own. A second Worker, on a port
+// of its own, does what Cloudflare does from outside: it fires the Cron Trigger and evicts Durable Objects.
 //
 // Invariant: no process and no temporary folder outlives stop(), and no process outlives this one. It knows
 // nothing of the mesh's API.
@@ -32,23 +30,20 @@ import { CF_HEADER } from "../edge/rules.ts";
 export interface WorkerdOptions {
   /** The main module. */
   readonly bundlePath: string;
-  /** Modules beside it that it imports. */
+  /** Modules that the main module imports, beside it. */
   readonly modulePaths?: readonly string[];
   /** Secrets and variables. */
   readonly bindings: Readonly<Record<string, string>>;
-  /** Where the Durable Objects are kept between two meshes; default: in memory, gone with this one. */
+  /** Where Durable Objects are kept from one mesh to the next. Default: in memory, lost with this one. */
   readonly directory?: string;
-  /**
-   * The loopback port of the proxy that all goes through what the Workers fetch; default: straight to the
-   * network.
-   */
+  /** The loopback port of a proxy for everything that the Workers fetch. Default: no proxy. */
   readonly proxyPort?: number;
 }
 
-// A copy is three small databases, and a disk takes its time.
+// A copy is three small databases, and a disk is slow.
 export const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
-// The package tells the path of the executable for this machine; it has no types.
+// The package has the path of the executable for this machine, but no types.
 const { default: WORKERD } = createRequire(import.meta.url)("workerd") as { default: string };
 const CONFIGURATION = readFileSync(join(import.meta.dirname, "../../wrangler.toml"), "utf8");
 const COMPATIBILITY_DATE = /^compatibility_date = "(.*)"/m.exec(CONFIGURATION)?.[1] ?? "";
@@ -104,7 +99,7 @@ export class Workerd {
     this.#started = started;
   }
 
-  /** @throws Error when workerd ends instead, with what it wrote */
+  /** @throws Error if workerd ends instead, with its output */
   static async start(options: WorkerdOptions): Promise<Workerd> {
     const directory = mkdtempSync(join(MEMORY, "bucket-brigade-workerd-"));
     writeFileSync(join(directory, "workerd.capnp"), configurationOf(directory, options));
@@ -127,7 +122,7 @@ export class Workerd {
     return new Workerd({ child: Object.assign(child, { pid }), ended, directory, ports, logged });
   }
 
-  /** As a power cut would. What is left to do is stop(), and a new start on the same directory. */
+  /** As a power cut would. Afterwards call stop() and start a new one on the same directory. */
   kill(): void {
     this.#started.child.kill("SIGKILL");
   }
@@ -139,7 +134,7 @@ export class Workerd {
     rmSync(directory, { recursive: true, force: true });
   }
 
-  /** Fires the Cron Trigger. @returns how the Worker's handler ended: "ok" or otherwise */
+  /** Fires the Cron Trigger. @returns how the Worker's handler ended: "ok" or another outcome */
   async fireCron(at: Date, cron: string): Promise<string> {
     return await this.#control(`/cron?${new URLSearchParams({ at: String(at.getTime()), cron })}`);
   }
@@ -154,7 +149,7 @@ export class Workerd {
   }
 }
 
-/** What a bundle imports as text: wrangler puts a digest before their names. */
+/** Files that a bundle imports as text: wrangler puts a digest in front of their names. */
 export function textsBeside(bundlePath: string): string[] {
   const directory = dirname(bundlePath);
   const names = readdirSync(directory).filter((name) => /^[0-9a-f]{40}-/.test(name));
@@ -165,13 +160,13 @@ function listOf(json: string | undefined): string[] {
   return json === undefined ? [] : (JSON.parse(json) as string[]);
 }
 
-/** A line is JSON with our line as its message, or what workerd has to say outside of Workers. */
+/** A line is JSON with a log line of the mesh as its message, or a message of workerd's own. */
 function readLogLine(line: string, logged: string[]): void {
   const { level, message } = line.startsWith("{")
     ? (JSON.parse(line) as { level: string; message: string })
     : { level: "says", message: line };
   logged.push(message);
-  // What is not a line of ours is a complaint of workerd's: whoever runs the tests should see it.
+  // A complaint of workerd's. It is printed, so that the person who runs the tests sees it.
   if (!message.startsWith("{")) console.log(`workerd ${level}: ${message}`);
 }
 
@@ -180,7 +175,7 @@ function linesOf(input: unknown): Interface {
   return createInterface({ input });
 }
 
-/** workerd tells on its control channel, in lines of JSON, on which ports it listens. */
+/** workerd reports on its control channel, in lines of JSON, on which ports it listens. */
 async function portsOf(lines: Interface): Promise<Record<Socket, string> | null> {
   const found = new Map<string, string>();
   for await (const line of lines) {
@@ -200,7 +195,7 @@ function configurationOf(directory: string, options: WorkerdOptions): string {
     ...[bundlePath, ...modulePaths].map((path) => ({ path, kind: "esModule" })),
     ...textsBeside(bundlePath).map((path) => ({ path, kind: "text" })),
   ].map(({ path, kind }) => {
-    // Cap'n Proto embeds files from beside its own.
+    // Cap'n Proto embeds files from its own folder.
     copyFileSync(path, join(directory, basename(path)));
     return `(name = ${quote(basename(path))}, ${kind} = embed ${quote(basename(path))})`;
   });
@@ -241,7 +236,7 @@ const control :Workerd.Worker = (
 `;
 }
 
-/** A proxy is told the whole URL, and beside it what a Worker wants of the cache. */
+/** A proxied request names the whole URL and, beside it, what the Worker wants of the cache. */
 function networkOf(proxyPort: number | undefined): string {
   return proxyPort === undefined
     ? 'network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))'

@@ -1,18 +1,18 @@
-// `npm run simulate`: what copies take and cost on paper, for sizes that no test can move: the real decisions
-// of the mesh (simulated_copy.ts) over simulated lanes and stores. Prints the table of RESULTS.md. The seed
-// is fixed: two runs are equal.
+// `npm run simulate`: what copies take and cost on paper, for sizes that no test can move. The real decisions
+// of the mesh (simulated_copy.ts) run over simulated lanes and stores. Prints the table of RESULTS.md. The
+// seed is fixed, so two runs are equal.
 //
-// Prices are list prices of 2026-11, beyond what is included in the plan: Workers Paid
+// Prices are list prices of 2026-11, beyond what the plan includes: Workers Paid
 // (https://developers.cloudflare.com/workers/platform/pricing/,
 // https://developers.cloudflare.com/durable-objects/platform/pricing/) and R2 as the destination
-// (https://developers.cloudflare.com/r2/pricing/). What the source asks for its bytes comes on top.
+// (https://developers.cloudflare.com/r2/pricing/). The source's charge for its bytes is extra.
 
 import { type Case, type Outcome, SimulatedCopy } from "./simulated_copy.ts";
 
 const GB = 1e9;
 const TB = 1e12;
 
-/** Dollars for a million. */
+/** Dollars per million. */
 const PRICES = {
   objectRequests: 0.15,
   objectGbSeconds: 12.5,
@@ -22,7 +22,7 @@ const PRICES = {
   classB: 0.36,
 };
 const OBJECT_GB = 0.128;
-/** CPU of a part in coordinator, lane and copier, where the bytes pass without JavaScript. */
+/** CPU of a part in coordinator, lane and copier, if the bytes pass without JavaScript. */
 const CPU_MS_PER_PART = 2;
 
 const one = (size: number, lanes: number, rate: number, failures = 0.01, deathsPerHour = 0.1): Case => ({

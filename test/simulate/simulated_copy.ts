@@ -1,9 +1,8 @@
 // One copy on paper: the real plan, job, dispatch, governor and part table, over a clock that jumps from
-// event to event, with stores and lanes that are only told how long a part takes.
+// event to event. Stores and lanes only take the time that a part is said to take.
 //
-// What it counts: time, requests to both stores, requests to Durable Objects, rows written. What it does not:
-// queues inside the stores, and the network between the lanes and the coordinator, which a claim takes
-// CLAIM_MS for.
+// It counts time, requests to both stores, requests to Durable Objects, and rows written. It does not count
+// queues inside the stores, or the network between lanes and coordinator beyond the CLAIM_MS of a claim.
 
 import { PARTS_PER_LANE } from "../../src/env.ts";
 import { Dispatch, TAIL_MS } from "../../src/copy/dispatch.ts";
@@ -23,9 +22,9 @@ export interface Case {
   readonly lanes: number;
   /** MB/s that one stream moves. */
   readonly streamMbPerSecond: number;
-  /** Of the attempts of parts. */
+  /** Of all attempts at parts. */
   readonly failureFraction: number;
-  /** Deaths of one lane in an hour of its work. */
+  /** Deaths per lane in an hour of its work. */
   readonly deathsPerHour: number;
 }
 
@@ -36,7 +35,7 @@ export interface Outcome {
   readonly storeWrites: number;
   readonly objectRequests: number;
   readonly rowsWritten: number;
-  /** Seconds that Durable Objects were in memory, all together. */
+  /** Seconds that Durable Objects were in memory, in total. */
   readonly objectSeconds: number;
   readonly raced: number;
   readonly lanesLost: number;
@@ -47,7 +46,7 @@ const CLAIM_MS = 20;
 const STORE_CALL_MS = 100;
 const WATCH_MS = 10_000;
 const HEARTBEAT_MS = 20_000;
-/** A tenth of the usual rate: what a bad path gives now and then. */
+/** A tenth of the usual rate, as a bad network path has now and then. */
 const SLOW_FRACTION = 0.002;
 const LARGEST_PART = 5 * 1024 * MIB;
 const STORES = { source: null, destination: null };
@@ -61,7 +60,7 @@ interface Running {
 interface Lane {
   running: Running[];
   diesMs: number;
-  /** Lanes that are waiting have nothing under way, and cost nothing. */
+  /** Waiting lanes have nothing in flight and cost nothing. */
   sinceMs: number;
 }
 
@@ -147,7 +146,7 @@ export class SimulatedCopy {
     });
   }
 
-  /** As the coordinator's alarm: the step that the job says, and what it comes to. */
+  /** The coordinator's alarm: the step that the job asks for, and its result. */
   #alarm(): void {
     this.#objectRequests += 1;
     for (;;) {
@@ -290,7 +289,7 @@ export class SimulatedCopy {
       if (lane.running.length === 1) this.#at(beatMs, () => this.#claim(number, lane));
   }
 
-  /** Nothing of it comes any more; the coordinator finds out by its silence. */
+  /** Nothing comes from the lane any more; the coordinator notices its silence. */
   #die(number: number, lane: Lane): void {
     this.#lost += 1;
     this.#laneSeconds += (this.#now - lane.sinceMs) / 1000;

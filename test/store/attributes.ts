@@ -211,7 +211,7 @@ export function checkReadKey(encryption: Encryption, presented: string | undefin
   }
 }
 
-/** Response headers that tell how the object is encrypted. */
+/** Response headers that say how the object is encrypted. */
 export function encryptionHeaders(encryption: Encryption): Record<string, string> {
   switch (encryption.kind) {
     case "none":

@@ -202,7 +202,7 @@ export type Verdict =
   | { readonly kind: "differs"; readonly offset: number; readonly byte: number };
 
 /**
- * Counts and throws away; with a pattern, compares as it goes and so still can serve the bytes afterwards.
+ * Counts and discards. With a pattern it compares as it goes, so it can still serve the bytes afterwards.
  *
  * @param candidates offsets in the pattern at which the bytes may belong: a part's size alone does not tell
  * whether it is a full part or the shorter last one.

@@ -98,7 +98,8 @@ export class Core {
     if (rule === undefined) return this.#depot.sink(size);
     const { verifyAgainst } = rule;
     const pattern = typeof verifyAgainst === "function" ? verifyAgainst(key) : verifyAgainst;
-    // A full part starts at (n-1)·size, the last one ends at the end; Complete finds out which it had to be.
+    // A full part starts at (n-1)·size, and the last one ends at the object's end. Complete finds out which
+    // it was.
     const candidates =
       part === undefined || pattern === undefined || size === undefined
         ? [0]

@@ -22,7 +22,7 @@ export interface FaultMatch {
 }
 
 export interface FaultSchedule {
-  /** Take effect at most this many times; default for ever. */
+  /** Take effect at most this many times; default: always. */
   readonly times?: number;
   /** Let this many matching requests pass first; default 0. */
   readonly after?: number;
@@ -43,7 +43,7 @@ export type Effect =
       readonly headers?: Readonly<Record<string, string>>;
       readonly body?: string | Buffer;
       readonly contentType?: string;
-      /** Default "before-body". "before-answer" means: the work was done all the same. */
+      /** Default "before-body". "before-answer": the work is done nevertheless. */
       readonly stage?: Stage;
       /** Close the connection after the answer instead of draining the request body. */
       readonly close?: boolean;
@@ -55,8 +55,8 @@ export type Effect =
   /** Run a test's own action, e.g. replace the source. */
   | { readonly kind: "run"; readonly action: (request: RequestRecord) => unknown; readonly stage: Stage }
   /**
-   * Once this share (0 to 1) of a body has passed: run a test's action, hold the rest until it is done, then
-   * go on or cut.
+   * Once this fraction (0 to 1) of a body has passed: run a test's action, hold the rest until it is done,
+   * then continue or cut.
    */
   | {
       readonly kind: "during";
@@ -73,14 +73,14 @@ export type Effect =
       /** Into how many pieces a second of an answer is cut; default 20. */
       readonly piecesPerSecond?: number;
     }
-  /** Pass this many bytes, then nothing any more, the connection staying open. */
+  /** Pass this many bytes, then nothing more, keeping the connection open. */
   | { readonly kind: "stall"; readonly direction: "in" | "out"; readonly afterBytes: number }
   /**
    * Leave out the last bytes of an answer: "clean" ends a chunked body, "cut" breaks a body of declared
    * length.
    */
   | { readonly kind: "truncate"; readonly missingBytes: number; readonly how: "clean" | "cut" }
-  /** Send more than was asked for, without a declared length. */
+  /** Send more than was requested, without a declared length. */
   | { readonly kind: "oversize"; readonly extraBytes: number }
   /** Shift the numbers in Content-Range; the bytes stay right. */
   | { readonly kind: "content-range"; readonly start?: number; readonly total?: number }

@@ -157,7 +157,7 @@ export async function handle(
   } catch (error) {
     answerError(host, exchange, error, response);
   } finally {
-    // Work can end after the client has gone and the record is closed; whoever waits for its effect must look
+    // Work can end after the client has gone and the record is closed; waiters for its effect must look
     // again.
     journal.changed();
   }

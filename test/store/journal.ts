@@ -113,7 +113,7 @@ export class Journal {
     return record;
   }
 
-  /** Counts the request under its operation and wakes whoever waits for it. */
+  /** Counts the request under its operation and wakes those that wait for it. */
   identify(record: RequestRecord, operation: Operation): void {
     record.operation = operation;
     this.#counts.set(operation, this.count(operation) + 1);

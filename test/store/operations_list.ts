@@ -51,7 +51,7 @@ export async function deleteBucket(core: Core, exchange: Exchange): Promise<void
 
 export async function getBucketLocation(core: Core, exchange: Exchange): Promise<void> {
   const { region } = core.bucketOf(exchange);
-  // us-east-1 is spelled as an empty element, for reasons of age.
+  // us-east-1 is spelled as an empty element, for historical reasons.
   await exchange.answerXml(document("LocationConstraint", region === "us-east-1" ? "" : region));
 }
 
@@ -73,7 +73,7 @@ export async function putBucketVersioning(core: Core, exchange: Exchange): Promi
 export interface PageRequest {
   readonly prefix: string;
   readonly delimiter: string;
-  /** Exclusive: the last key or common prefix of the page before. */
+  /** Exclusive: the last key or common prefix of the previous page. */
   readonly after: string;
   readonly max: number;
 }
@@ -175,7 +175,7 @@ function prefixElements(prefixes: readonly string[], spell: (name: string) => st
   return prefixes.map((prefix) => wrap("CommonPrefixes", element("Prefix", spell(prefix)))).join("");
 }
 
-/** Keys that have a current object: what V1 and V2 list. */
+/** Keys with a current object: what V1 and V2 list. */
 function currentKeys(bucket: Bucket): readonly string[] {
   const keys = bucket.keys();
   return bucket.versioning === "off" ? keys : keys.filter((key) => bucket.current(key) !== undefined);
@@ -265,7 +265,7 @@ export async function listObjects(core: Core, exchange: Exchange): Promise<void>
   const page = listedPage(core, bucket, { prefix, delimiter, after: marker, max }, true);
   const repeats = exchange.faults.first("repeat-marker") !== undefined;
   const truncated = repeats || page.truncated;
-  // V1 gives NextMarker only with a delimiter; without one the client goes on from the last key.
+  // V1 has NextMarker only with a delimiter; without one the client continues from the last key.
   const next = truncated && delimiter !== "" ? spell(repeats ? marker : page.last) : undefined;
   const result =
     element("Name", bucket.name) +
@@ -366,7 +366,7 @@ interface UploadPage {
   readonly lastId: string;
 }
 
-/** Uploads by key, then by age; several of one key are told apart by the upload-id marker. */
+/** Uploads by key, then by age. The upload-id marker distinguishes several uploads of one key. */
 function uploadPage(all: readonly Upload[], request: PageRequest, uploadIdMarker: string): UploadPage {
   const { prefix, delimiter, after, max } = request;
   const sorted = all

@@ -17,7 +17,7 @@ export interface StoreOptions {
   readonly credentials?: Credentials | readonly Credentials[];
   /** Buckets to create at start, in `region`. */
   readonly buckets?: readonly string[];
-  /** Where bodies are kept; default a temporary directory that `stop` removes. */
+  /** Where bodies are kept; default: a temporary directory that `stop` removes. */
   readonly directory?: string;
   /** Server time in ms since the epoch; default `Date.now`. */
   readonly clock?: () => number;
@@ -40,14 +40,14 @@ export interface StoreOptions {
   /** R2: all parts but the last have one length, the last none longer; found out at Complete. */
   readonly equalParts?: boolean;
   readonly metadataLimitBytes?: number;
-  /** Largest XML body taken, e.g. 1 MiB as Ceph RGW does. */
+  /** The largest XML body accepted, e.g. 1 MiB as Ceph RGW does. */
   readonly maxXmlBytes?: number;
   /** Answer to `Transfer-Encoding: chunked`: 411 as most do, 501 as AWS does, or take it. */
   readonly chunkedBodies?: "411" | "501" | "accept";
 
   /** "opaque": a random ETag per attempt, as with SSE-KMS; also spares hashing. */
   readonly etags?: "md5" | "opaque";
-  /** "ignored": bytes that do not fit their Content-MD5 are taken, as by servers that never look at it. */
+  /** "ignored": bytes that do not match their Content-MD5 are accepted, as by servers that never check it. */
   readonly contentMd5?: "honoured" | "ignored";
   /** "unquoted-headers": bare in headers, quoted in XML. */
   readonly etagQuotes?: "quoted" | "unquoted" | "unquoted-headers";
@@ -60,7 +60,7 @@ export interface StoreOptions {
   readonly idempotentComplete?: boolean;
   /** Spaces sent between the XML prolog and Complete's result, as AWS does to keep the connection alive. */
   readonly completeSpaces?: number;
-  /** What becomes of a part whose upload is aborted while it is being received. */
+  /** What happens to a part whose upload is aborted while it is being received. */
   readonly lateParts?: "refused" | "kept";
   /**
    * AWS computes a CRC64NVME for objects uploaded without a checksum. Slow here, hence off unless asked for.
@@ -69,7 +69,7 @@ export interface StoreOptions {
 
   readonly conditionalWrites?: "honoured" | "ignored" | "501";
   readonly conditionalReads?: "honoured" | "ignored";
-  /** "ignored": `x-amz-copy-source-if-…` is taken and not heeded, as by Ceph RGW. */
+  /** "ignored": `x-amz-copy-source-if-…` is accepted but not honoured, as by Ceph RGW. */
   readonly conditionalCopies?: "honoured" | "ignored";
   /** "ignored": HEAD with partNumber answers 200 and the whole size, as SeaweedFS did. */
   readonly headPartNumber?: "honoured" | "ignored";
@@ -81,9 +81,9 @@ export interface StoreOptions {
    * too.
    */
   readonly listingOrder?: "utf8" | "utf16" | "none";
-  /** Most keys on a page of a listing, whatever is asked for. */
+  /** The most keys on a page of a listing, whatever was requested. */
   readonly maxPageKeys?: number;
-  /** "inclusive": `marker` and `start-after` give that key once more. */
+  /** "inclusive": `marker` and `start-after` return that key once more. */
   readonly markers?: "exclusive" | "inclusive";
   /** Features that are missing: requests for them answer 501. */
   readonly without?: readonly Feature[];
@@ -110,7 +110,7 @@ export type ResolvedOptions = Required<Omit<StoreOptions, "directory" | "credent
 const MiB = 1024 * 1024;
 export const GiB = 1024 * MiB;
 
-/** Fills in AWS's behaviour for whatever is not given. */
+/** Fills in AWS's behaviour for every option that is not given. */
 export function resolveOptions(options: StoreOptions): ResolvedOptions {
   const host = options.host ?? "127.0.0.1";
   return {

@@ -32,7 +32,7 @@ export class Pacer {
 
 const pacers = new WeakMap<Socket, Map<string, Pacer>>();
 
-/** The pacer of one direction of one connection, made anew when the rate changes. */
+/** The pacer of one direction of one connection. A new one is made when the rate changes. */
 export function pacerFor(socket: Socket, direction: "in" | "out", bytesPerSecond: number): Pacer {
   const ofSocket = pacers.get(socket) ?? new Map<string, Pacer>();
   pacers.set(socket, ofSocket);

@@ -5,11 +5,10 @@
  *
  * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects
  * named `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size,
- * and `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB. `--delay-ms` keeps every answer back for
- * so long, and `--bytes-per-second` is the most that one connection moves in one direction: a store far away.
- * More than `--requests-per-second` are answered SlowDown. A parent with a channel to this process gets the
- * number of requests so far, by operation, and of those that were refused for their rate, for each message
- * that it sends.
+ * and `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB. `--delay-ms` delays every answer, and
+ * `--bytes-per-second` limits each connection in each direction, like a store far away. Requests above
+ * `--requests-per-second` are answered with SlowDown. For each message that a parent sends over its channel
+ * to this process, it gets the number of requests so far, by operation, and of those refused for their rate.
  */
 import { parseArgs } from "node:util";
 import { namedFaults } from "./named_faults.ts";
@@ -24,7 +23,7 @@ const { values } = parseArgs({
     bucket: { type: "string", multiple: true, default: [] },
     generate: { type: "string", multiple: true, default: [] },
     fill: { type: "string", multiple: true, default: [] },
-    /** Throw away what is written. */
+    /** Discard what is written. */
     swallow: { type: "boolean", default: false },
     etags: { type: "string", default: "md5" },
     faults: { type: "boolean", default: false },
@@ -64,7 +63,7 @@ const store = await startStore({
 for (const { bucket, key, size } of generated) store.putGenerated(bucket, key, { size });
 for (const { bucket, prefix, count } of fills) {
   for (let n = 0; n < count; n++) {
-    // A prime step spreads the sizes evenly; a key has a folder, as people's keys do.
+    // A prime step spreads the sizes evenly. A key has a folder, as real keys do.
     const size = 1024 + ((n * 7919) % (63 * 1024));
     const key = `${prefix}${String(n % 100).padStart(2, "0")}/${String(n).padStart(7, "0")}`;
     store.putGenerated(bucket, key, { size, computeEtag: true });
@@ -75,7 +74,7 @@ if (values["delay-ms"] !== undefined)
   store.fault({}, { kind: "delay", milliseconds: Number(values["delay-ms"]) });
 if (values["bytes-per-second"] !== undefined) {
   const bytesPerSecond = Number(values["bytes-per-second"]);
-  // Few pieces: a fast network has full buffers, and what is looked for is not the cost of small ones.
+  // Few pieces: a fast network has full buffers, and the cost of small ones is not what is measured.
   store.fault({}, { kind: "throttle", direction: "in", bytesPerSecond });
   store.fault({}, { kind: "throttle", direction: "out", bytesPerSecond, piecesPerSecond: 4 });
 }

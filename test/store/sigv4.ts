@@ -18,7 +18,7 @@ export interface Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
-  /** When the session token dies, in ms since the epoch. */
+  /** When the session token expires, in ms since the epoch. */
   readonly expiresAt?: number;
 }
 

@@ -32,7 +32,7 @@ export interface StoredObject {
   /** Empty for an object that was not uploaded in parts. */
   readonly parts: readonly PartLayout[];
   readonly checksum: Checksum | undefined;
-  /** For objects in an archive class: what `x-amz-restore` tells. */
+  /** For objects in an archive class: what `x-amz-restore` reports. */
   readonly restore: "none" | "ongoing" | "restored";
 }
 
@@ -129,7 +129,7 @@ export class Bucket {
     return this.versioning === "Enabled" ? `v${randomBytes(24).toString("base64url")}` : "null";
   }
 
-  /** Makes `version` the current one; without versioning the null version before it goes. */
+  /** Makes `version` the current one. Without versioning it replaces the null version. */
   add(version: Version): void {
     const versions = this.#versions.get(version.key);
     if (versions === undefined) {

@@ -76,7 +76,10 @@ const defaultCredentials: Credentials = {
   secretAccessKey: "test/secret+key/that=needs/no/hiding",
 };
 
-/** A client remembers what a store cannot do by its address: no other store of this process is met there. */
+/**
+ * A client remembers by its address what a store cannot do, so no other store of this process reuses the
+ * address.
+ */
 const portsUsed = new Set<number>();
 
 async function claimUnused(): Promise<ClaimedPort> {
@@ -109,7 +112,7 @@ export class TestStore {
   readonly #ownsDirectory: boolean;
   readonly #address: string;
   #port: number;
-  /** Held also while the store is down, so that it comes back to it. */
+  /** Kept while the store is down, so that it can return to the same port. */
   #claim: ClaimedPort | undefined;
   #server: Server | undefined;
 
@@ -227,7 +230,7 @@ export class TestStore {
     return this.#put(bucket, key, { kind: "memory", bytes: buffer }, attributes, true);
   }
 
-  /** Puts an object whose bytes are made when they are read: any size, no storage. */
+  /** Puts an object whose bytes are generated when they are read: any size, no storage. */
   putGenerated(bucket: string, key: string, attributes: GeneratedAttributes): StoredObject {
     const body: Body = {
       kind: "generated",

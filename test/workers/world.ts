@@ -1,15 +1,15 @@
 // The world of one test file: a mesh and the stores it knows. Opened at the top of the file, closed by hooks.
 //
-// What holds after every test is checked here for all of them: no store met a bug of its own, no request is
-// still open (an answer that nobody reads or cancels stays open), and no store keeps an unfinished upload
-// that would be paid for.
+// After every test the hooks check what must always hold: no store has run into a bug of its own, no request
+// is still open (an answer that is neither read nor cancelled stays open), and no store has an unfinished
+// upload that would cost money.
 
 import { afterAll, afterEach, expect, inject } from "vitest";
 import { Mesh, type MeshOptions } from "../mesh/mesh.ts";
 import { type StoreOptions, type TestStore, startStore } from "../store/store.ts";
 
 export const MIB = 1024 * 1024;
-/** The smallest part size that the mesh takes. */
+/** The smallest part size that the mesh accepts. */
 export const PART = 5 * MIB;
 
 /** @param stores by the name under which the mesh knows them */
