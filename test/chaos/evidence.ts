@@ -3,7 +3,8 @@
 
 import type { Status } from "../mesh/mesh.ts";
 import type { FaultKind } from "./faults.ts";
-import type { CopyPlan, RunPlan, StoreName } from "./plan.ts";
+import type { StoreName } from "./faults.ts";
+import type { CopyPlan, RunPlan } from "./plan.ts";
 
 export interface Evidence {
   readonly plan: RunPlan;

@@ -5,7 +5,8 @@
 // A copy must survive every fault that is not `deadly`: failing without a deadly fault is a violation.
 
 import type { Effect, Operation, RequestRecord } from "../store/store.ts";
-import type { StoreName } from "./plan.ts";
+
+export type StoreName = "east" | "west";
 
 /** What a fault can do to the world, beyond one bad answer. */
 export interface World {

@@ -6,13 +6,11 @@
 
 import type { StoreOptions } from "../store/store.ts";
 import { Dice } from "./dice.ts";
-import { FAULTS, type FaultKind } from "./faults.ts";
+import { FAULTS, type FaultKind, type StoreName } from "./faults.ts";
 
 const MIB = 2 ** 20;
 /** The smallest part size that the mesh accepts: the most parts for the fewest bytes. */
 export const PART_BYTES = 5 * MIB;
-
-export type StoreName = "east" | "west";
 
 export interface RunPlan {
   readonly seed: number;

@@ -9,14 +9,13 @@ import { createHash } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { type Operation, type RequestRecord, type TestStore, startStore } from "../store/store.ts";
 import type { FoundObject, SeenRequest, Version } from "./evidence.ts";
-import { type FaultKind, type World, faultOf } from "./faults.ts";
+import { type FaultKind, type StoreName, type World, faultOf } from "./faults.ts";
 import type { MortalMesh } from "./mortal_mesh.ts";
 import {
   type Blow,
   type CopyPlan,
   type PlannedFault,
   type RunPlan,
-  type StoreName,
   type Target,
   sourceAttributes,
 } from "./plan.ts";

@@ -51,8 +51,8 @@ import {
 import { Agent as TlsAgent, request as httpsRequest } from "node:https";
 import { EdgeCache } from "./cache.ts";
 import { CONNECTIONS_PER_EVENT, Connections } from "./connections.ts";
-import { Exchange, type Passage } from "./exchange.ts";
-import { CF_HEADER, type CacheWish, type EdgeError, eventOf, isAddress, isEligible } from "./rules.ts";
+import { type EdgeRecord, type Interception, type Passage, Exchange } from "./exchange.ts";
+import { CF_HEADER, type CacheWish, eventOf, isAddress, isEligible } from "./rules.ts";
 
 export interface EdgeOptions {
   /**
@@ -77,28 +77,6 @@ export interface EdgeOptions {
   readonly connectionsPerEvent?: number;
   /** The clock of the cache. */
   readonly now?: () => number;
-}
-
-export interface Interception {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-/** One request as the edge has seen it. */
-export interface EdgeRecord {
-  readonly method: string;
-  readonly url: string;
-  readonly userAgent: string | undefined;
-  /** As the Worker has sent it; the store gets the edge's own. */
-  readonly acceptEncoding: string | undefined;
-  /** `eligible`: the cache stood in its way. */
-  readonly cache: "eligible" | "dynamic" | "bypass";
-  readonly ray: string;
-  /** Of the answer, whoever has made it. */
-  status: number | null;
-  /** Set when the edge has answered in the store's place. */
-  error: EdgeError | null;
 }
 
 const MAX_BODY_BYTES = 100_000_000;

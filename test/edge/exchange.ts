@@ -8,7 +8,6 @@ import type { Transform } from "node:stream";
 import { pipeline } from "node:stream";
 import * as zlib from "node:zlib";
 import { type CachedAnswer, type EdgeCache, rangeOf } from "./cache.ts";
-import type { EdgeRecord, Interception } from "./edge.ts";
 import {
   type CacheWish,
   type EdgeError,
@@ -21,6 +20,28 @@ import {
   lifetimeMs,
   packingOf,
 } from "./rules.ts";
+
+export interface Interception {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** One request as the edge has seen it. */
+export interface EdgeRecord {
+  readonly method: string;
+  readonly url: string;
+  readonly userAgent: string | undefined;
+  /** As the Worker has sent it; the store gets the edge's own. */
+  readonly acceptEncoding: string | undefined;
+  /** `eligible`: the cache stood in its way. */
+  readonly cache: "eligible" | "dynamic" | "bypass";
+  readonly ray: string;
+  /** Of the answer, whoever has made it. */
+  status: number | null;
+  /** Set when the edge has answered in the store's place. */
+  error: EdgeError | null;
+}
 
 /** No answer to a SYN for so long is 522. */
 const CONNECT_LIMIT_MS = 19_000;

@@ -63,23 +63,29 @@ const LENGTHS = { all: 500, some: PURE, someLines: 250 };
 /** The table of a copy's rules, and one table of schemas. */
 const LONGER = { "src/copy/job.ts": 280, "src/view/answers.ts": 450 };
 
-/** What is loaded by name: by wrangler, by vitest. */
+/** What is loaded by name: by wrangler, by vitest, by the compiler, as a script, as a process of its own. */
 const ENTRYPOINTS = [
   "src/front.ts",
   "src/modules.d.ts",
+  "test/bench/bench.ts",
+  "test/bench/listing_store.ts",
+  "test/chaos/chaos.ts",
+  "test/demo.ts",
+  "test/dev.ts",
+  "test/interop/serve_r2.ts",
   "test/interop/setup.ts",
   "test/interop/table.ts",
   "test/mesh/build.ts",
+  "test/pure/workerd.d.ts",
+  "test/simulate/simulate.ts",
+  "test/store/serve.ts",
   "test/vitest.config.ts",
 ];
 
-/** Tests of what is in `test/` itself, and of the documents. */
+/** Tests of what is in `test/` itself, of the documents, and of the whole mesh between two stores. */
 const OF_OTHERS = [
-  "test/pure/chaos/",
-  "test/pure/docs/",
-  "test/pure/edge/",
-  "test/pure/test_store/",
-  "test/pure/tidy.test.ts",
+  ...["chaos/", "docs/", "edge/", "test_store/", "tidy.test.ts"].map((name) => `test/pure/${name}`),
+  ...["chaos/", "edge/", "fidelity/"].map((name) => `test/workers/${name}`),
 ];
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -170,6 +176,8 @@ describe("a rule fails on", () => {
       "src/s3/c.ts": imports("./b.ts"),
     });
     expect(rules.noCircles(files)).toEqual(["a circle: src/s3/b.ts → src/s3/c.ts → src/s3/b.ts"]);
+    const tests = made({ "test/a.ts": imports("./b.ts"), "test/b.ts": 'import type { a } from "./a.ts";\n' });
+    expect(rules.noCircles(tests)).toEqual(["a circle: test/a.ts → test/b.ts → test/a.ts"]);
     const rooms = made({ "src/s3/a.ts": imports("../store/b.ts"), "src/store/c.ts": imports("../s3/d.ts") });
     expect(rules.noCircles(rooms)).toEqual(["a circle: s3/ → store/ → s3/"]);
   });
@@ -279,11 +287,14 @@ describe("a rule fails on", () => {
       "src/README.md": "",
       "src/dashboard/page.html": "",
       "src/dashboard/style.css": "",
-      "test/pure/b.test.ts": 'import "../../src/b.ts";\n',
+      "test/pure/b.test.ts": 'import "../../src/b.ts";\nimport "./c.ts";\n',
+      "test/pure/c.ts": "",
+      "test/pure/d.ts": "",
     });
     expect(rules.filesAreImported(tree, ["src/front.ts"])).toEqual([
-      "src/b.ts is imported by nobody in src",
-      "src/dashboard/style.css is imported by nobody in src",
+      "src/b.ts is imported by nobody",
+      "src/dashboard/style.css is imported by nobody",
+      "test/pure/d.ts is imported by nobody",
     ]);
   });
 
@@ -341,10 +352,15 @@ describe("a rule fails on", () => {
       "test/pure/job.test.ts": "",
       "test/pure/copy/jobs.test.ts": "",
       "test/pure/chaos/judge.test.ts": "",
+      "test/workers/copy/anything.test.ts": "",
+      "test/workers/copies/job.test.ts": "",
+      "test/workers/job.test.ts": "",
     });
     expect(rules.testsMirrorSources(tree, ["test/pure/chaos/"])).toEqual([
       "test/pure/job.test.ts tests no file of that name in src",
       "test/pure/copy/jobs.test.ts tests no file of that name in src",
+      "test/workers/copies/job.test.ts tests no room of that name in src",
+      "test/workers/job.test.ts tests no room of that name in src",
     ]);
   });
 

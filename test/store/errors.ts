@@ -7,8 +7,6 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
  */
 
-import type { EffectOf } from "./faults.ts";
-
 const table = {
   AccessDenied: [403, "Access Denied"],
   AccessControlListNotSupported: [400, "The bucket does not allow ACLs"],
@@ -132,15 +130,4 @@ export class StoreError extends Error {
 /** Thrown when a fault or the client has ended the exchange: there is nothing left to answer. */
 export class ExchangeEnded extends Error {
   override readonly name = "ExchangeEnded";
-}
-
-/** Thrown when a fault answers instead of the operation. */
-export class FaultAnswer extends Error {
-  override readonly name = "FaultAnswer";
-  readonly effect: EffectOf<"answer">;
-
-  constructor(effect: EffectOf<"answer">) {
-    super("answered by a fault");
-    this.effect = effect;
-  }
 }

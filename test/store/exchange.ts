@@ -22,8 +22,8 @@ import {
 } from "./bodies.ts";
 import { checksumAlgorithm, checksumAlgorithms, startChecksum, type ChecksumAlgorithm } from "./checksums.ts";
 import { AwsChunkedDecoder } from "./chunked.ts";
-import { ExchangeEnded, FaultAnswer, messageOf, statusOf, StoreError } from "./errors.ts";
-import type { EffectOf, FaultPlan, Stage } from "./faults.ts";
+import { ExchangeEnded, messageOf, statusOf, StoreError } from "./errors.ts";
+import { type EffectOf, type FaultPlan, type Stage, FaultAnswer } from "./faults.ts";
 import type { Journal, RequestRecord } from "./journal.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { pacerFor, sleep } from "./pacing.ts";

@@ -290,3 +290,14 @@ export class Faults {
     );
   }
 }
+
+/** Thrown when a fault answers instead of the operation. */
+export class FaultAnswer extends Error {
+  override readonly name = "FaultAnswer";
+  readonly effect: EffectOf<"answer">;
+
+  constructor(effect: EffectOf<"answer">) {
+    super("answered by a fault");
+    this.effect = effect;
+  }
+}

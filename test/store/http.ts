@@ -10,9 +10,9 @@
 import { createSecretKey } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Core } from "./core.ts";
-import { ExchangeEnded, FaultAnswer, StoreError } from "./errors.ts";
+import { ExchangeEnded, StoreError } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
-import { FaultPlan, type Faults } from "./faults.ts";
+import { FaultAnswer, FaultPlan, type Faults } from "./faults.ts";
 import type { Journal, RequestRecord } from "./journal.ts";
 import { namedFaultsOf } from "./named_faults.ts";
 import * as list from "./operations_list.ts";

@@ -56,13 +56,14 @@ export function knowsOnly(
   );
 }
 
-/** Neither files nor rooms import each other in a circle. */
+/** Neither files nor rooms of `src/` import each other in a circle, nor files of `test/`. */
 export function noCircles(tree: Tree): string[] {
-  const files = edgesOf(tree);
-  const places = files
+  const places = edgesOf(tree)
     .map(({ from, to }) => ({ from: placeOf(from), to: placeOf(to) }))
     .filter(({ from, to }) => from !== to);
-  return [...circlesIn(files), ...circlesIn(places)].map((circle) => `a circle: ${circle.join(" → ")}`);
+  return [...circlesIn(edgesOf(tree, "")), ...circlesIn(places)].map(
+    (circle) => `a circle: ${circle.join(" → ")}`,
+  );
 }
 
 export function filesAreShort(
@@ -148,13 +149,23 @@ function countsAsUser(user: string, path: string): boolean {
   return user.startsWith(`test/pure/${placeOf(path).replace(/\.ts$/, ".")}`);
 }
 
-/** @param entrypoints files that something outside of `src/` loads by name */
+/**
+ * A file of `src/` is imported by another one there; a file of `test/` that is no test, by any.
+ *
+ * @param entrypoints files that something outside loads by name
+ */
 export function filesAreImported(tree: Tree, entrypoints: readonly string[]): string[] {
   const imported = new Set(edgesOf(tree).map(({ to }) => to));
+  const used = new Set(edgesOf(tree, "").map(({ to }) => to));
+  const unused = (path: string) =>
+    path.startsWith("src/") ? path !== MAP && !imported.has(path) : isSupport(path) && !used.has(path);
   return [...tree.keys()]
-    .filter((path) => path.startsWith("src/") && path !== MAP && !imported.has(path))
-    .filter((path) => !entrypoints.includes(path))
-    .map((path) => `${path} is imported by nobody in src`);
+    .filter((path) => unused(path) && !entrypoints.includes(path))
+    .map((path) => `${path} is imported by nobody`);
+}
+
+function isSupport(path: string): boolean {
+  return path.startsWith("test/") && isModule(path) && !path.endsWith(".test.ts");
 }
 
 /** A name has one door. @param doors the modules that hand on what others export */
@@ -197,20 +208,27 @@ export function srcIsFlat(tree: Tree, most: number): string[] {
 }
 
 /**
- * `test/pure/<room>/<file>.test.ts` tests `src/<room>/<file>.ts`; `<file>_<aspect>.test.ts` one side of it.
+ * `test/pure/<room>/<file>.test.ts` tests `src/<room>/<file>.ts`, and `<file>_<aspect>.test.ts` one side of
+ * it. `test/workers/<room>/` tests what is behind `src/<room>/`.
  *
  * @param elsewhere tests of what is not in `src/`: paths, or how they begin
  */
 export function testsMirrorSources(tree: Tree, elsewhere: readonly string[]): string[] {
   return [...tree.keys()]
     .filter((path) => !elsewhere.some((start) => path.startsWith(start)))
-    .filter((path) => {
-      const name = /^test\/pure\/(.*)\.test\.ts$/.exec(path)?.[1];
-      if (name === undefined) return false;
-      const words = name.split("_");
-      return !words.some((_, index) => tree.has(`src/${words.slice(0, index + 1).join("_")}.ts`));
-    })
-    .map((path) => `${path} tests no file of that name in src`);
+    .flatMap((path) => {
+      const [, kind, name = ""] = /^test\/(pure|workers)\/(.*)\.test\.ts$/.exec(path) ?? [];
+      if (kind === "pure" && !subjectsOf(name).some((subject) => tree.has(subject)))
+        return [`${path} tests no file of that name in src`];
+      const room = `src/${name.slice(0, name.indexOf("/") + 1)}`;
+      const isRoom = room !== "src/" && [...tree.keys()].some((other) => other.startsWith(room));
+      return kind === "workers" && !isRoom ? [`${path} tests no room of that name in src`] : [];
+    });
+}
+
+function subjectsOf(name: string): string[] {
+  const words = name.split("_");
+  return words.map((_, index) => `src/${words.slice(0, index + 1).join("_")}.ts`);
 }
 
 /** In columns as one sees them, not in bytes. */
