@@ -37,7 +37,7 @@ import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, StoreShares } from "./throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "./throttle/timetable.ts";
 import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
-import { type WorkCounters, newsFor, PUSH_MS } from "./view/news.ts";
+import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { type CopyView, copyLine, copyResult } from "./view/progress.ts";
 import type { PartClaim, PartGrant } from "./work/part_task.ts";
 
@@ -78,7 +78,7 @@ export class Coordinator extends DurableObject<Env> {
   async create(id: string, spec: Copy["spec"], createdAtMs: number): Promise<void> {
     if (this.#record.find() !== null) return;
     await this.ctx.storage.setAlarm(Date.now());
-    this.#record.begin(id, spec, createdAtMs);
+    this.#record.create(id, spec, createdAtMs);
   }
 
   /** Removes everything of a copy that has ended and owes nothing. @returns whether nothing is left */
@@ -266,7 +266,7 @@ export class Coordinator extends DurableObject<Env> {
     const { total, done, inFlight }: PartCounts = this.#record.counts(job);
     const rests = isEnded(job) || ["paused", "blocked", "queued"].includes(job.phase);
     if (rests && inFlight === 0) return await this.#shares.release();
-    this.#shares.tell(rests ? 0 : Math.max(1, Math.min(spec.concurrency, total - done)), inFlight);
+    this.#shares.setDemand(rests ? 0 : Math.max(1, Math.min(spec.concurrency, total - done)), inFlight);
     await this.#shares.refresh();
   }
 
@@ -369,7 +369,7 @@ export class Coordinator extends DurableObject<Env> {
         endedAtMs,
         orphans: this.#record.debts.count(),
         counters: this.#counters(),
-        news: newsFor("copy", job.phase, this.#status()),
+        webhook: webhookFor("copy", job.phase, this.#status()),
       });
     } catch (error) {
       // The copy does not wait for the registry; the next step or alarm tells it again.

@@ -372,7 +372,7 @@ class ObjectCopy {
       );
     }
     if (attributes.metadataBytes > profile.maxMetadataBytes) {
-      const message = `The metadata has ${attributes.metadataBytes} bytes; the destination takes ${profile.maxMetadataBytes}`;
+      const message = `The metadata has ${attributes.metadataBytes} bytes; the destination allows ${profile.maxMetadataBytes}`;
       throw meshError("metadata_too_large", message, "plan");
     }
     this.#warnings.push(...attributes.losses);

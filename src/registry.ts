@@ -241,7 +241,7 @@ export class Registry extends DurableObject<Env> {
   async #note(
     table: "copies" | "syncs",
     id: string,
-    { phase, endedAtMs, counters, news }: Omit<JobNews, "orphans">,
+    { phase, endedAtMs, counters, webhook }: Omit<JobNews, "orphans">,
     write: () => void,
   ): Promise<void> {
     const now = Date.now();
@@ -249,11 +249,11 @@ export class Registry extends DurableObject<Env> {
       const row = this.#sql.exec(`SELECT phase, schedule FROM ${table} WHERE id = ?`, id).toArray()[0];
       write();
       this.#metrics.take(id, counters);
-      // A report whose answer was lost comes again. It must not count as a second end or be announced twice.
+      // News whose answer was lost comes again. It must not count as a second end or be announced twice.
       const isNews = row?.["phase"] !== phase;
       if (isNews && endedAtMs !== null) this.#metrics.add(`${table}_ended_total`, { phase }, 1);
-      const tells = isNews && news !== null && readReceiver(this.env).state !== "off";
-      if (tells) this.#outbox.add(news, now);
+      const tells = isNews && webhook !== null && readReceiver(this.env).state !== "off";
+      if (tells) this.#outbox.add(webhook, now);
       const schedule = row?.["schedule"];
       const waited = endedAtMs !== null && typeof schedule === "string";
       const started = waited ? this.#schedules.startQueued(schedule, now) : null;

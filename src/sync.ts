@@ -40,7 +40,7 @@ import { type Throttling, Governor } from "./throttle/governor.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
 import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
-import { type WorkCounters, newsFor, PUSH_MS } from "./view/news.ts";
+import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { type SyncView, syncLine, syncResult } from "./view/progress.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
 
@@ -93,7 +93,7 @@ export class Sync extends DurableObject<Env> {
   async create(id: string, spec: SyncSpec, createdAtMs: number): Promise<void> {
     if (this.#record.find() !== null) return;
     await this.ctx.storage.setAlarm(Date.now());
-    this.#record.begin(id, spec, createdAtMs);
+    this.#record.create(id, spec, createdAtMs);
   }
 
   /**
@@ -358,7 +358,7 @@ export class Sync extends DurableObject<Env> {
     const { leased, pending } = this.#record.batches.totals();
     const rests = isSyncEnded(job) || job.phase === "paused" || job.phase === "blocked";
     if (rests && leased === 0) return await this.#shares.release();
-    this.#shares.tell(rests ? 0 : Math.max(1, Math.min(spec.concurrency, pending + leased)), leased);
+    this.#shares.setDemand(rests ? 0 : Math.max(1, Math.min(spec.concurrency, pending + leased)), leased);
     await this.#shares.refresh();
   }
 
@@ -425,7 +425,7 @@ export class Sync extends DurableObject<Env> {
       this.#pollMs = Math.min(POLL_MS.most, this.#pollMs * POLL_MS.growth);
       news = await this.#large.poll();
     }
-    await this.#large.begin();
+    await this.#large.start();
     if (news || this.#record.large.counts().running > running) this.#pollMs = POLL_MS.first;
     if (news || Date.now() >= this.#pollAtMs) this.#pollAtMs = Date.now() + this.#pollMs;
   }
@@ -449,7 +449,7 @@ export class Sync extends DurableObject<Env> {
         phase: job.phase,
         endedAtMs,
         counters: this.#counters(),
-        news: newsFor("sync", job.phase, this.#status()),
+        webhook: webhookFor("sync", job.phase, this.#status()),
       });
     } catch (error) {
       // The sync does not wait for the registry; the next step or alarm tells it again.

@@ -82,7 +82,7 @@ export class Dispatch {
       lanes.expect(claim.lane, now);
       const before = parts.totals().inFlight;
       const health = new HealthBook(this.#record.healths());
-      this.#hear(claim, before, now);
+      this.#noteFailures(claim, before, now);
       const { phase } = workOf(this.#record.load().job);
       const failure = parts.takeReports(claim, { now, random, health, isCompleting: phase !== "uploading" });
       if (claim.finished.length > 0) this.#record.saveHealths(health.healths);
@@ -129,7 +129,7 @@ export class Dispatch {
     if (begun !== null) this.#record.timeline.add(now, begun.event, begun.detail);
   }
 
-  #hear({ finished }: PartClaim, inFlight: number, now: number): void {
+  #noteFailures({ finished }: PartClaim, inFlight: number, now: number): void {
     const streams = { before: inFlight, left: inFlight - finished.length };
     for (const { partNumber, attempt, result } of finished) {
       if (result.ok || result.failure.code === "cancelled") continue;
@@ -271,7 +271,7 @@ export class Dispatch {
       streams: Math.min(concurrency, learned, shared) - inFlight,
       isGrowing,
       readyMs: ({ random }) =>
-        isGrowing ? this.governor.turnMs({ inFlight, most: concurrency, random: random() }, now) : now,
+        isGrowing ? this.governor.nextAskMs({ inFlight, most: concurrency, random: random() }, now) : now,
     };
   }
 

@@ -115,7 +115,7 @@ async function cut(
 ): Promise<Cut> {
   const { profile, encryption } = destination.store;
   if (sizeBytes > profile.maxObjectBytes) {
-    const message = `The object has ${sizeBytes} bytes; the destination (${destination.store.provider}) takes objects of at most ${profile.maxObjectBytes} bytes`;
+    const message = `The object has ${sizeBytes} bytes; the destination (${destination.store.provider}) allows objects of at most ${profile.maxObjectBytes} bytes`;
     return { ok: false, failure: meshFailure("object_too_large", message, "plan") };
   }
   const ceiling =
@@ -239,14 +239,14 @@ async function describe(
     warnings.push("The metadata is full: the destination object carries no copy ID");
   }
   if (attributes.metadataBytes > profile.maxMetadataBytes) {
-    const message = `The metadata has ${attributes.metadataBytes} bytes; the destination takes ${profile.maxMetadataBytes}`;
+    const message = `The metadata has ${attributes.metadataBytes} bytes; the destination allows ${profile.maxMetadataBytes}`;
     return refused("metadata_too_large", message, "plan");
   }
   const keyBytes = new TextEncoder().encode(spec.destination.key).length;
   if (keyBytes > profile.maxKeyBytes) {
     return refused(
       "key_too_long",
-      `The key has ${keyBytes} bytes; the destination takes ${profile.maxKeyBytes}`,
+      `The key has ${keyBytes} bytes; the destination allows ${profile.maxKeyBytes}`,
       "plan",
     );
   }

@@ -54,7 +54,7 @@ export class CopyRecord {
   }
 
   /** Stores a new copy. An existing copy stays as it is. */
-  begin(id: string, spec: CopySpec, createdAtMs: number): void {
+  create(id: string, spec: CopySpec, createdAtMs: number): void {
     this.transaction(() => {
       this.#createTables();
       const { rowsWritten } = this.#sql.exec(

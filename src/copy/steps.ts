@@ -33,17 +33,17 @@ export class Steps {
   readonly #record: CopyRecord;
   readonly #env: Env;
   readonly #turnsAt: TurnsAt;
-  readonly #hear: (failure: Failure) => void;
+  readonly #onRefusal: (failure: Failure) => void;
 
   /**
    * @param turnsAt what requests to a store wait for, where it has a cap
-   * @param hear receives every refusal of a store, including those that a step tolerates
+   * @param onRefusal receives every refusal of a store, including those that a step tolerates
    */
-  constructor(record: CopyRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
+  constructor(record: CopyRecord, env: Env, turnsAt: TurnsAt, onRefusal: (failure: Failure) => void) {
     this.#record = record;
     this.#env = env;
     this.#turnsAt = turnsAt;
-    this.#hear = hear;
+    this.#onRefusal = onRefusal;
   }
 
   /** Takes one step. A store's failure is recorded; any other error is rethrown. */
@@ -457,7 +457,7 @@ export class Steps {
     const { id, spec } = this.#record.load();
     const store = findKnownStore(this.#env, spec[side], spec.known);
     const userAgent = `bucket-brigade copy/${id} coordinator`;
-    return connect(store, userAgent, this.#turnsAt(store), (error) => this.#hear(error.toFailure(side)));
+    return connect(store, userAgent, this.#turnsAt(store), (error) => this.#onRefusal(error.toFailure(side)));
   }
 }
 

@@ -8,7 +8,7 @@
 
 import { log } from "../log.ts";
 import { type Delivery, type Notice, type Receiver, deliver } from "./webhook.ts";
-import type { News } from "../view/news.ts";
+import type { Webhook } from "../view/news.ts";
 
 type Settle = (outcome: "delivered" | "given_up", takeOut: () => void) => void;
 
@@ -53,7 +53,7 @@ export class Outbox {
     `);
   }
 
-  add({ type, at, data }: News, now: number): void {
+  add({ type, at, data }: Webhook, now: number): void {
     const id = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
     const body = JSON.stringify({ type, timestamp: at, data });
     this.#sql.exec("INSERT INTO notices VALUES (?, ?, ?, 0, ?)", id, body, now, now);

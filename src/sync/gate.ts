@@ -126,9 +126,9 @@ export class BatchGate {
     sides: Sides,
     { now, random }: { now: number; random: () => number },
   ): number {
-    const turnMs = this.#governor.turnMs({ inFlight: running, most, random: random() }, now);
+    const askMs = this.#governor.nextAskMs({ inFlight: running, most, random: random() }, now);
     const openMs = this.#shares.nextMs(storesOf(sides), now);
-    const waitMs = Math.max(readyMs, openMs, turnMs) - now;
+    const waitMs = Math.max(readyMs, openMs, askMs) - now;
     return Math.min(LONGEST_PAUSE_MS, lanePauseMs(waitMs, lanes, random()));
   }
 

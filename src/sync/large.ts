@@ -65,7 +65,7 @@ export class LargeCopies {
   }
 
   /** Starts as many as may run. */
-  async begin(): Promise<void> {
+  async start(): Promise<void> {
     for (;;) {
       const { id, spec, job } = this.#record.load();
       const { running } = this.#record.large.counts();
@@ -85,7 +85,7 @@ export class LargeCopies {
       if (admission.kind !== "new" && admission.kind !== "known")
         throw new Error(`The registry knows another "${name}"`);
       const copyId = admission.kind === "new" ? admission.copy.id : admission.id;
-      this.#record.large.begun(row.seq, copyId);
+      this.#record.large.markStarted(row.seq, copyId);
       if (admission.kind === "new") {
         const { createdAtMs } = admission.copy;
         // If this fails, the registry does it in a few seconds.

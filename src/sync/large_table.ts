@@ -50,7 +50,7 @@ export class LargeTable {
     return this.#rows("WHERE copy_id IS NOT NULL ORDER BY seq LIMIT ?", -1);
   }
 
-  begun(seq: number, copyId: string): void {
+  markStarted(seq: number, copyId: string): void {
     this.#sql.exec("UPDATE large SET copy_id = ? WHERE seq = ?", copyId, seq);
   }
 

@@ -76,7 +76,7 @@ export class SyncRecord {
   }
 
   /** Stores a new sync. An existing sync stays as it is. */
-  begin(id: string, spec: SyncSpec, createdAtMs: number): void {
+  create(id: string, spec: SyncSpec, createdAtMs: number): void {
     this.transaction(() => {
       this.#createTables();
       const { rowsWritten } = this.#sql.exec(

@@ -35,20 +35,20 @@ export class SyncSteps {
   readonly #record: SyncRecord;
   readonly #env: Env;
   readonly #turnsAt: TurnsAt;
-  readonly #hear: (failure: Failure) => void;
+  readonly #onRefusal: (failure: Failure) => void;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
   #walk: Walk | null = null;
 
   /**
    * @param turnsAt what requests to a store wait for, where it has a cap
-   * @param hear receives every refusal of the source or the destination, including those that a step
+   * @param onRefusal receives every refusal of the source or the destination, including those that a step
    *   tolerates
    */
-  constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt, hear: (failure: Failure) => void) {
+  constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt, onRefusal: (failure: Failure) => void) {
     this.#record = record;
     this.#env = env;
     this.#turnsAt = turnsAt;
-    this.#hear = hear;
+    this.#onRefusal = onRefusal;
   }
 
   /** Takes one step. A store's failure is recorded; any other error is rethrown. */
@@ -191,7 +191,7 @@ export class SyncSteps {
           requestId: null,
           retryAfterMs: null,
         };
-        this.#hear(failure);
+        this.#onRefusal(failure);
         return { ...extra, action: "delete_failed", failure };
       });
     }
@@ -255,8 +255,8 @@ export class SyncSteps {
     const { id, spec } = this.#record.load();
     const store = findKnownStore(this.#env, spec[role], spec.known);
     const side = role === "report" ? reportSide(spec) : role;
-    const hear = side === null ? undefined : (error: S3Error) => this.#hear(error.toFailure(side));
-    return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), hear);
+    const onRefusal = side === null ? undefined : (error: S3Error) => this.#onRefusal(error.toFailure(side));
+    return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), onRefusal);
   }
 }
 

@@ -159,15 +159,15 @@ export class Governor {
    * number of streams reaches a random value between what runs now and the most that is wanted. So the lanes
    * that wait come one after the other, as fast as the number grows.
    */
-  turnMs(
+  nextAskMs(
     { inFlight, most, random }: { inFlight: number; most: number; random: number },
     now: number,
   ): number {
-    const turn = inFlight + 1 + random * Math.max(0, most - inFlight - 1);
+    const wanted = inFlight + 1 + random * Math.max(0, most - inFlight - 1);
     return Math.max(
       ...STORE_SIDES.map((side) => {
         const { streams, holdUntilMs } = this.#directions[side];
-        return Math.max(holdUntilMs, reaches(streams, turn, now));
+        return Math.max(holdUntilMs, reaches(streams, wanted, now));
       }),
     );
   }
@@ -208,9 +208,9 @@ const SPREAD = 0.5;
  * @param sleepers lanes that wait with it
  */
 export function lanePauseMs(waitMs: number, sleepers: number, random: number): number {
-  const turnMs = (sleepers / POLLS_PER_SECOND) * 1000;
+  const roundMs = (sleepers / POLLS_PER_SECOND) * 1000;
   const leastMs = Math.max(LEAST_WAIT_MS, waitMs);
-  return Math.ceil(leastMs + random * Math.max(turnMs, SPREAD * leastMs));
+  return Math.ceil(leastMs + random * Math.max(roundMs, SPREAD * leastMs));
 }
 
 /** How fast a job may go now, and which stores hold it back. */

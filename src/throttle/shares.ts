@@ -63,7 +63,7 @@ export class NoTurnError extends Error {
 /** Runs a short piece of work that sends a store one request after the other, as a job beside the others. */
 export async function withTurns<T>(ask: AskShares, run: (turnsAt: TurnsAt) => Promise<T>): Promise<T> {
   const shares = new StoreShares(ask, { columns: () => 1, quietUntilMs: 0 });
-  shares.tell(1, 1);
+  shares.setDemand(1, 1);
   try {
     return await run((store) => shares.turnsAt(store));
   } finally {
@@ -117,7 +117,7 @@ export class StoreShares {
   }
 
   /** Sets what there is to do: transfers that are wanted, and those that run. */
-  tell(wanted: number, inFlight: number): void {
+  setDemand(wanted: number, inFlight: number): void {
     this.#wanted = wanted;
     this.#inFlight = inFlight;
   }
@@ -132,7 +132,7 @@ export class StoreShares {
 
   /** Gives back what the job holds. Nothing of the job may run any more. */
   async release(): Promise<void> {
-    this.tell(0, 0);
+    this.setDemand(0, 0);
     if (!this.holdsAny(this.#clock())) return;
     for (const one of this.#capped.values()) one.share = NOTHING;
     await this.#refreshOnce();

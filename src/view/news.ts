@@ -1,4 +1,4 @@
-// What a job reports to the registry: its phase, its counters for the metrics, and the event for a webhook.
+// What a job tells the registry: its phase, its counters for the metrics, and the event for a webhook.
 //
 // It sends nothing: registry/outbox.ts keeps the event until the receiver has it.
 
@@ -28,11 +28,11 @@ interface SyncCounters {
 
 export type WorkCounters = CopyCounters | SyncCounters;
 
-/** How often counters are pushed while nothing else is to be reported. */
+/** How often counters are pushed while there is no other news. */
 export const PUSH_MS = 30_000;
 
 /** The event that a webhook sends: a copy or a sync has ended, or waits for a person. */
-export interface News {
+export interface Webhook {
   readonly type: string;
   readonly at: string;
   /** The status, without its timeline. */
@@ -40,19 +40,19 @@ export interface News {
 }
 
 /** The event of a phase, or null, as for most phases. @param status of the copy or sync */
-export function newsFor(
+export function webhookFor(
   kind: "copy" | "sync",
   phase: string,
   status: Readonly<Record<string, unknown>>,
-): News | null {
-  if (!TOLD.has(phase)) return null;
+): Webhook | null {
+  if (!ANNOUNCED.has(phase)) return null;
   const { timeline: _, ...data } = status;
   return { type: `${kind}.${phase}`, at: new Date().toISOString(), data };
 }
 
-const TOLD: ReadonlySet<string> = new Set(["completed", "failed", "blocked", "finished_with_errors"]);
+const ANNOUNCED: ReadonlySet<string> = new Set(["completed", "failed", "blocked", "finished_with_errors"]);
 
-/** What a coordinator reports of its copy. */
+/** What a coordinator tells the registry about its copy. */
 export interface JobNews {
   readonly phase: string;
   readonly endedAtMs: number | null;
@@ -60,5 +60,5 @@ export interface JobNews {
   readonly orphans: number;
   readonly counters: WorkCounters;
   /** The event for a webhook, if this phase has one. */
-  readonly news: News | null;
+  readonly webhook: Webhook | null;
 }

@@ -52,7 +52,7 @@ export function uploadingCopy(
   sql: SqlStorage = memorySql(),
 ): CopyRecord {
   const record = new CopyRecord(storageOver(sql));
-  record.begin("copy-1", { ...SPEC, ...spec }, 0);
+  record.create("copy-1", { ...SPEC, ...spec }, 0);
   record.applyEvent({ type: "sized", object: prepared(object) });
   record.applyEvent({ type: "createSending", now: 0 });
   record.applyEvent({ type: "created", uploadId: "up-1" });

@@ -18,7 +18,7 @@ import {
 } from "../../../src/http/vocabulary.ts";
 import { type Verdict, S3_VERDICTS } from "../../../src/s3/retry.ts";
 import { providerOf, PROVIDERS } from "../../../src/store/profiles.ts";
-import { newsFor } from "../../../src/view/news.ts";
+import { webhookFor } from "../../../src/view/news.ts";
 import { Page, ROOT, codesIn, namesOf } from "./page.ts";
 
 const api = new Page("src/docs/api.md");
@@ -168,8 +168,8 @@ describe("the table of secrets and variables", () => {
 
 test("the types of webhooks", () => {
   const types = [
-    ...COPY_PHASES.flatMap((phase) => newsFor("copy", phase, {})?.type ?? []),
-    ...SYNC_PHASES.flatMap((phase) => newsFor("sync", phase, {})?.type ?? []),
+    ...COPY_PHASES.flatMap((phase) => webhookFor("copy", phase, {})?.type ?? []),
+    ...SYNC_PHASES.flatMap((phase) => webhookFor("sync", phase, {})?.type ?? []),
   ];
   expect(namesOf(operate.table("webhooks", "type")).toSorted()).toEqual(types.toSorted());
 });

@@ -121,7 +121,7 @@ describe("large copies", () => {
     const [first] = table.waiting(1);
     if (first === undefined) throw new Error("two were there");
     expect(first).toMatchObject({ copyId: null, paused: false, work: { key: "a" } });
-    table.begun(first.seq, "copy-1");
+    table.markStarted(first.seq, "copy-1");
     table.markPaused(first.seq, true);
     expect(table.running()).toEqual([{ ...first, copyId: "copy-1", paused: true }]);
     expect(table.counts()).toEqual({ waiting: 1, running: 1 });

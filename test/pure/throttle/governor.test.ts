@@ -140,7 +140,7 @@ describe("lanes that wait", () => {
     const governor = copy();
     const random = seeded(2);
     const moments = Array.from({ length: 250 }, () =>
-      governor.turnMs({ inFlight: 16, most: 1250, random: random() }, NOW),
+      governor.nextAskMs({ inFlight: 16, most: 1250, random: random() }, NOW),
     );
     // When so many may run, about so many have been told to come.
     for (const steps of [2, 4, 6]) {
@@ -155,7 +155,7 @@ describe("lanes that wait", () => {
     const governor = copy();
     governor.failed({ ...SLOW_DOWN, retryAfterMs: 9000 }, of(10), NOW + 2000);
     for (const random of [0, 0.5, 0.99]) {
-      expect(governor.turnMs({ inFlight: 0, most: 100, random }, NOW + 2000)).toBeGreaterThanOrEqual(
+      expect(governor.nextAskMs({ inFlight: 0, most: 100, random }, NOW + 2000)).toBeGreaterThanOrEqual(
         NOW + 11_000,
       );
     }

@@ -188,7 +188,7 @@ describe("jobs that share a store", () => {
         if (random() < 0.001) jobs = jobs.filter((_, index) => index > 0); // the oldest dies with its share
         for (const job of jobs) {
           job.inFlight = job.inFlight.filter((endMs) => endMs > now);
-          job.shares.tell(40, job.inFlight.length);
+          job.shares.setDemand(40, job.inFlight.length);
           await job.shares.refresh().catch(() => undefined);
           while (job.inFlight.length < job.shares.concurrency([EAST], now)) {
             const counts = [Math.ceil(random() * 8), Math.ceil(random() * 8)];
@@ -230,7 +230,7 @@ describe("jobs that share a store", () => {
     for (; now < NOW + 60_000; now += 25) {
       for (const [index, job] of jobs.entries()) {
         if (index === 1 && now < NOW + 20_000) continue; // the second one comes later
-        job.shares.tell(40, 0);
+        job.shares.setDemand(40, 0);
         await job.shares.refresh();
         while (job.shares.book(tasksOf([4, 4]), now) !== null) {
           if (now >= NOW + 20_000 + 4 * ASK_EVERY_MS) counts[index] = (counts[index] ?? 0) + 8;

@@ -364,7 +364,10 @@ test("metadata that is too large is refused with both sizes, and nothing is crea
   const status = await mesh.copy(request("large", "lean"));
   expect(status).toMatchObject({
     phase: "failed",
-    failure: { code: "metadata_too_large", message: "The metadata has 101 bytes; the destination takes 100" },
+    failure: {
+      code: "metadata_too_large",
+      message: "The metadata has 101 bytes; the destination allows 100",
+    },
   });
   expect(lean.count()).toBe(0);
 });

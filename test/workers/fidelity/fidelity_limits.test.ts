@@ -72,9 +72,9 @@ test.for([
 );
 
 test.for([
-  ["aws", 10_000 * 5 * GIB + 1, "the destination (aws) takes objects of at most 53687091200000 bytes"],
-  ["r2", 5 * TIB - 5 * GIB + 1, "the destination (r2) takes objects of at most 5492189429760 bytes"],
-  ["scaleway", 5e12 + 1, "the destination (scaleway) takes objects of at most 5000000000000 bytes"],
+  ["aws", 10_000 * 5 * GIB + 1, "the destination (aws) allows objects of at most 53687091200000 bytes"],
+  ["r2", 5 * TIB - 5 * GIB + 1, "the destination (r2) allows objects of at most 5492189429760 bytes"],
+  ["scaleway", 5e12 + 1, "the destination (scaleway) allows objects of at most 5000000000000 bytes"],
 ] as const)("to %s an object of %i bytes is refused, and the limit named", async ([to, size, limit]) => {
   east.putGenerated("source", "large", { size });
   const status = await mesh.copy(request(to));
@@ -113,7 +113,7 @@ test.for([
   if (phase === "completed") return;
   expect(status.failure).toMatchObject({
     code: "key_too_long",
-    message: "The key has 11 bytes; the destination takes 10",
+    message: "The key has 11 bytes; the destination allows 10",
   });
   expect(short.count()).toBe(0);
 });
