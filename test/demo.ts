@@ -15,7 +15,7 @@ import { type CopyView, copyLine, formatBytes } from "../src/view/progress.ts";
 import { type LocalStore, LocalMesh, S3_PATH, curlTour, localStores, stopSignal } from "./mesh/local_mesh.ts";
 import { claimPort } from "./store/ports.ts";
 
-/** A status, as far as the demo looks into it. */
+/** The fields of a status that the demo reads. */
 interface CopyStatus extends CopyView {
   readonly size: number | null;
 }
@@ -26,17 +26,17 @@ interface Content {
 }
 
 const MIB = 1024 * 1024;
-/** No multiple of the part size, so that the last part is a short one. */
+/** Not a multiple of the part size, so that the last part is shorter. */
 const OBJECT_BYTES = 128 * MIB + 12_345;
 const PART_SIZE = "8MiB";
 const PART_BYTES = 8 * MIB;
-/** Low enough for parts to finish one after another on a laptop's disk; more than one lane's worth. */
+/** Low enough for parts to finish one after another on a laptop's disk, and more than one lane's worth. */
 const CONCURRENCY = "6";
 const KEY = "demo.bin";
 const COPY_LIMIT_MS = 5 * 60_000;
 const POLL_MS = 100;
 const DEATH_NOTICE_MS = 500;
-/** Where nothing can be rewritten, a line is printed this often. */
+/** How often a line is printed where it cannot be rewritten. */
 const PLAIN_LINE_MS = 1_000;
 const PLAIN_WIDTH = 120;
 const ENDED = new Set(["completed", "failed", "cancelled"]);
@@ -64,7 +64,7 @@ async function main(signal: AbortSignal): Promise<void> {
     check(put, back, status);
     console.log(`Same size, same SHA-256. ${summary(status)}`);
   } catch (error) {
-    // A request notices first that wrangler has died; how it died says more.
+    // A request is the first to notice that wrangler has died; how it died is the better reason.
     await delay(DEATH_NOTICE_MS, undefined, { signal: ended }).catch(() => {});
     if (ended.aborted) throw ended.reason;
     throw new Error(`${describe(error)}\n${mesh.logTail()}`, { cause: error });
@@ -75,7 +75,10 @@ async function main(signal: AbortSignal): Promise<void> {
   for (const { commands } of curlTour("http://localhost:8787", "local").slice(0, 2)) console.log(commands);
 }
 
-/** Puts the object as tools put large ones: in parts. The copy can keep their boundaries, and so the ETag. */
+/**
+ * Puts the object in parts, as tools put large ones. The copy can keep their boundaries, and with them the
+ * ETag.
+ */
 async function putRandomObject(origin: string, signal: AbortSignal): Promise<Content> {
   const sha256 = createHash("sha256");
   const call = async (method: string, query: string, body: Uint8Array<ArrayBuffer> | string | null) => {
@@ -140,7 +143,10 @@ async function copy(origin: string, apiToken: string, signal: AbortSignal): Prom
   throw new Error(`The copy ended as ${status.phase}: ${status.failure?.message ?? "it was cancelled"}`);
 }
 
-/** One line that is rewritten on a terminal; elsewhere a line when there is news, and not too often. */
+/**
+ * On a terminal one line that is rewritten; elsewhere a new line when something has changed, and not too
+ * often.
+ */
 class Progress {
   readonly #isTerminal = process.stdout.isTTY;
   #shownAtMs = 0;
@@ -189,7 +195,7 @@ function summary({ size, parts, startedAt, endedAt, proof }: CopyStatus): string
   return `${parts.total} parts in ${seconds.toFixed(1)} s, ${rate}/s; the status claims the proof "${proof}".`;
 }
 
-/** With its causes: fetch says "fetch failed" and keeps the reason there. */
+/** Includes the causes: fetch says "fetch failed" and has the reason there. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;

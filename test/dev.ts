@@ -2,8 +2,8 @@
 // Ctrl-C.
 //
 // Prints the curl commands to try, then wrangler's log. The state (objects, copies, schedules) is kept in
-// .wrangler/dev/<port> between runs; it goes with the port because two meshes must never share a folder, and
-// because the stores' endpoints hold the port.
+// .wrangler/dev/<port> between runs. There is one per port, because two meshes must never share a folder and
+// the stores' endpoints contain the port.
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -36,7 +36,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** The port asked for, or the first free one from 8787 on. @throws when the port asked for is taken */
+/** The port given, or the first free one from 8787 on. @throws if the given port is taken */
 async function choosePort(): Promise<number> {
   const { values } = parseArgs({ options: { port: { type: "string" } } });
   const asked = values.port ?? process.env["PORT"];

@@ -1,18 +1,18 @@
 // Five projects: `pure` (no process, no network), `workers` (the built bundle in real workerd against the
-// test store over loopback HTTP), and three that need programs of others to be installed, so that `npm test`
-// does not run them: `browser` (the dashboard in a browser), `clients` (the test store judged by the AWS CLI,
-// the metrics by Prometheus' promtool) and `interop` (the mesh between stores that others have written).
+// test store over loopback HTTP), and three that need other programs and therefore are not part of `npm
+// test`: `browser` (the dashboard in a browser), `clients` (the test store judged by the AWS CLI, the metrics
+// by Prometheus' promtool) and `interop` (the mesh between stores that others have written).
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    // Most of a copy is waiting: for a backoff, for a store that is held.
+    // Most of a copy is waiting: for a backoff, or for a store that is held.
     maxWorkers: 4,
-    // Files that run in one process share its modules, which are made once: no file changes what another one
-    // sees.
+    // Files that run in one process share its modules, which are loaded once. No file changes what another
+    // one sees.
     isolate: false,
     projects: [
-      // Some try thousands of cases, and the machine may have other work.
+      // Some try thousands of cases, and the machine may be busy.
       { test: { name: "pure", include: ["test/pure/**/*.test.ts"], testTimeout: 30_000 } },
       {
         test: {

@@ -1,5 +1,5 @@
-// Debian's chromium for one test file, with a page at a mesh. What holds for every test is checked here:
-// nothing is written to the console as an error, and no request goes to another host than the mesh.
+// Debian's chromium for one test file, with a page at a mesh. Checked here for every test: nothing is written
+// to the console as an error, and no request goes to another host than the mesh.
 
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -28,7 +28,7 @@ export class Visitor {
   static async arrive(mesh: Mesh): Promise<Visitor> {
     if (!existsSync(CHROMIUM))
       throw new Error(`There is no ${CHROMIUM}: apt-get install chromium, or set CHROMIUM`);
-    // As root, which CI is, Chromium has no sandbox of its own.
+    // As root, as in CI, Chromium has no sandbox of its own.
     const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
     const visitor = new Visitor(browser, mesh);
     afterEach(async () => {
@@ -68,7 +68,7 @@ export class Visitor {
     return page;
   }
 
-  /** Complaints that a test has provoked itself. */
+  /** Allows complaints that a test provokes itself. */
   forgive(pattern: RegExp): void {
     const kept = this.#complaints.splice(0).filter((complaint) => !pattern.test(complaint));
     this.#complaints.push(...kept);
@@ -82,7 +82,7 @@ interface Violation {
 
 /** What axe-core finds wrong with a page, by rule and element. */
 export async function violations(page: Page): Promise<string[]> {
-  // Not addScriptTag: the page's policy lets no other script in.
+  // Not addScriptTag: the page's policy allows no other script.
   await page.evaluate(readFileSync(AXE, "utf8"));
   const found = await page.evaluate<Violation[]>("axe.run().then(({ violations }) => violations)");
   return found.flatMap(({ id, nodes }) =>

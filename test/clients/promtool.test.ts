@@ -1,5 +1,5 @@
-// What GET /metrics tells, judged by Prometheus' own checker: its parser, and its rules for names, types and
-// help. Needs `promtool` on the PATH and fails without it.
+// The output of GET /metrics, judged by Prometheus' own checker: its parser, and its rules for names, types
+// and help. Needs `promtool` on the PATH and fails without it.
 
 import { execFile } from "node:child_process";
 import { expect, test } from "vitest";
@@ -10,7 +10,7 @@ const {
   stores: { east, west },
 } = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } });
 
-/** What it complains of, on either output; empty when all is well. */
+/** Its complaints, on either output. Empty if there are none. */
 async function complaintsAbout(text: string): Promise<string> {
   return await new Promise((resolve, reject) => {
     const child = execFile("promtool", ["check", "metrics"], (error, stdout, stderr) => {

@@ -1,8 +1,10 @@
 // A Ceph Object Gateway on loopback from the system's packages: one monitor, one OSD that keeps its data in
 // memory, and gateways in front of them. A production S3 server that this project has not written.
 //
-// What it needs: the programs in CEPH_PROGRAMS, and the memory for what is put there. Ready in about 15
-// seconds. Invariant: everything lives in one folder and in processes that end with it.
+// What it needs: the programs in CEPH_PROGRAMS, and memory for the objects put there. It is ready in about 15
+// seconds.
+//
+// Invariant: everything is in one folder and in processes that end with it.
 
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -25,13 +27,13 @@ export const CEPH_PROGRAMS = [
 
 export const CEPH_CREDENTIALS = { accessKeyId: "interop", secretAccessKey: "interop-secret" } as const;
 
-/** Two gateways of one store: one that always runs, and one that may be killed. */
+/** Two gateways of one store: one that always runs, and one that tests may kill. */
 const GATEWAYS = ["steady", "mortal"] as const;
 type GatewayName = (typeof GATEWAYS)[number];
 
 /**
- * Who listens, the monitor by two versions of its protocol. The ports are claimed as long as the cluster
- * lives.
+ * The listeners; the monitor speaks two versions of its protocol. The ports stay claimed while the cluster
+ * runs.
  */
 type PortUser = GatewayName | "monitor" | "oldMonitor";
 

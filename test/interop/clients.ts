@@ -1,5 +1,5 @@
-// The S3 clients of others: rclone, the AWS CLI, s3cmd and curl. They put what the mesh copies, and say what
-// has become of it.
+// Other people's S3 clients: rclone, the AWS CLI, s3cmd and curl. They put what the mesh copies, and report
+// what they find at the destination.
 //
 // What it needs: the programs in CLIENT_PROGRAMS. No setting of this machine reaches them: no profile, no
 // configuration file, no bundle of certificates.
@@ -20,7 +20,7 @@ interface Outcome {
 
 const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
 
-/** Runs a client to its end, whatever that is. @throws when it cannot be started */
+/** Runs a client until it ends, with whatever result. @throws if it cannot be started */
 function run(
   program: (typeof CLIENT_PROGRAMS)[number],
   args: readonly string[],
@@ -34,18 +34,18 @@ function run(
       else if (typeof error.code === "number") resolve({ exitCode: error.code, stdout, stderr });
       else reject(error);
     });
-    // A client that ends before it has read everything says why by itself.
+    // A client that ends before it has read everything reports why itself.
     child.stdin?.on("error", () => {}).end(input);
   });
 }
 
-/** What a client printed. @throws when it failed, with its words */
+/** The output of a client. @throws if it failed, with its own words */
 function printed(what: string, { exitCode, stdout, stderr }: Outcome): string {
   if (exitCode !== 0) throw new Error(`${what} ended with ${exitCode}: ${stderr || stdout}`);
   return stdout;
 }
 
-/** A folder of its own for what a test uploads and downloads. */
+/** A folder for what a test uploads and downloads. */
 export class Workshop {
   readonly directory = mkdtempSync(join(tmpdir(), "bucket-brigade-interop-"));
 
@@ -67,7 +67,7 @@ export class Workshop {
 // --- aws ---------------------------------------------------------------------------------------------------
 
 interface AwsSettings {
-  /** Size of each part but the last; the AWS CLI knows it from its configuration file alone. */
+  /** Size of each part but the last. The AWS CLI takes it only from its configuration file. */
   readonly partSizeBytes?: number;
 }
 
@@ -92,7 +92,7 @@ export async function attemptAws(
       AWS_EC2_METADATA_DISABLED: "true",
       AWS_PAGER: "",
       AWS_MAX_ATTEMPTS: "1",
-      // Newer ones add checksums of their own, which many stores do not take.
+      // Newer versions add checksums of their own, which many stores do not accept.
       AWS_REQUEST_CHECKSUM_CALCULATION: "when_required",
       AWS_RESPONSE_CHECKSUM_VALIDATION: "when_required",
     });
@@ -109,7 +109,7 @@ export async function aws(
   return printed(`aws ${args.slice(0, 2).join(" ")}`, await attemptAws(store, args, settings));
 }
 
-/** An `s3api` command on an object of the run. @returns its JSON */
+/** Runs an `s3api` command on an object of the run. @returns its JSON */
 export async function api(
   store: StoreAccess,
   command: string,
@@ -141,7 +141,7 @@ export async function awsPut(
   await aws(store, ["s3", "cp", "--no-progress", path, url, ...args], settings);
 }
 
-/** What `aws s3api head-object` says. */
+/** The output of `aws s3api head-object`. */
 export interface Head {
   readonly etag: string;
   readonly sizeBytes: number;
@@ -153,7 +153,7 @@ export interface Head {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** @returns null when there is no such object */
+/** @returns null if there is no such object */
 export async function head(store: StoreAccess, name: string): Promise<Head | null> {
   const outcome = await attemptApi(store, "head-object", name);
   if (outcome.exitCode !== 0 && outcome.stderr.includes("(404)")) return null;
@@ -171,7 +171,7 @@ export async function head(store: StoreAccess, name: string): Promise<Head | nul
   };
 }
 
-/** What `aws s3api list-objects-v2` says of all objects of the run below a folder, by their names there. */
+/** What `aws s3api list-objects-v2` lists of the run's objects below a folder, by their names there. */
 export async function listed(
   store: StoreAccess,
   folder: string,
@@ -197,7 +197,7 @@ function parsed(text: string): Record<string, unknown> {
 
 // --- rclone ------------------------------------------------------------------------------------------------
 
-/** Runs rclone, to which every store of `stores` is a remote by its name in capitals. */
+/** Runs rclone. Every store of `stores` is a remote, named in capitals. */
 async function attemptRclone(stores: readonly StoreAccess[], args: readonly string[]): Promise<Outcome> {
   const settings: Record<string, string> = { RCLONE_CONFIG: "/dev/null", RCLONE_RETRIES: "1" };
   for (const store of stores) {
@@ -225,7 +225,7 @@ export function remote(store: StoreAccess, name: string): string {
 
 // --- s3cmd -------------------------------------------------------------------------------------------------
 
-/** s3cmd knows hosts, not endpoints: one whose S3 lies below a path is out of its reach. */
+/** s3cmd takes hosts, not endpoints, so it cannot reach a store whose S3 is below a path. */
 export function isWithinReachOfS3cmd({ endpoint }: StoreAccess): boolean {
   return new URL(endpoint).pathname === "/";
 }
@@ -255,7 +255,7 @@ export interface Reply {
 
 export interface CurlRequest {
   readonly method: string;
-  /** Of an object of the run; empty for its bucket. */
+  /** For an object of the run; empty for its bucket. */
   readonly name: string;
   /** Sorted by name and encoded, as curl signs it. */
   readonly query?: string;
@@ -263,7 +263,7 @@ export interface CurlRequest {
   readonly body?: string | Uint8Array;
 }
 
-/** As a signature wants it: everything but letters, digits, `-._~` and `/` by its bytes. */
+/** As a signature needs it: every character but letters, digits, `-._~` and `/` is percent-encoded. */
 function encodedKey(key: string): string {
   return encodeURIComponent(key)
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
@@ -292,7 +292,7 @@ export async function curl(
   return replyOf(text);
 }
 
-/** What curl has included before the body: one head, after those of the 100s if there were any. */
+/** The headers that curl prints before the body: the final ones, after those of any 100s. */
 function replyOf(text: string): Reply {
   const end = text.indexOf("\r\n\r\n");
   const rest = text.slice(end + 4);

@@ -1,6 +1,6 @@
-// The test store is what most tests of this project believe about S3. Here the same requests of the same
-// client go to it and to Ceph, and what comes back must be the same in all that the mesh relies on. Where the
-// two differ, and both may, it stands in DIFFERENCES.
+// Most tests of this project believe about S3 what the test store does. Here the same client sends the same
+// requests to the test store and to Ceph, and the answers must agree in everything that the mesh relies on.
+// Where the two may differ, DIFFERENCES has both answers.
 
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -12,7 +12,7 @@ import { MIB, stores } from "./world.ts";
 const FOLDER = "conformance/";
 const PART = "p".repeat(5 * MIB);
 
-/** One store, and what is asked of it. Every answer is told in words that do not name the store. */
+/** One store, with the questions asked of it. Every answer is put in words that do not name the store. */
 class Asked {
   readonly store: StoreAccess;
 
@@ -48,7 +48,7 @@ class Asked {
   }
 }
 
-/** Status, and S3's code where there is one. */
+/** The status, and S3's code if there is one. */
 function said({ status, text }: Reply): string {
   const code = /<Code>(\w+)<\/Code>/.exec(text)?.[1];
   return code === undefined ? String(status) : `${status} ${code}`;
@@ -58,7 +58,7 @@ function md5(text: string): Buffer {
   return createHash("md5").update(text).digest();
 }
 
-/** The names in a listing that was asked for with `encoding-type=url`. */
+/** The names in a listing that was requested with `encoding-type=url`. */
 const keysOf = ({ text }: Reply) =>
   [...text.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key]) =>
     decodeURIComponent((key ?? "").replaceAll("+", " "))
@@ -280,7 +280,7 @@ const QUESTIONS: Readonly<Record<string, Question>> = {
   },
 };
 
-/** What Ceph answers, and what the test store does as AWS does. */
+/** What Ceph answers, and what the test store answers, which does as AWS does. */
 const DIFFERENCES: Readonly<Record<string, { readonly ceph: unknown; readonly test: unknown }>> = {
   "a metadata name with an underscore comes back": { ceph: null, test: "1" },
   "deleting another object than the one meant is refused": {

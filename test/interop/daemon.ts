@@ -1,8 +1,8 @@
-// A server of the interop run as a process of its own, which can be killed as a power cut would and started
+// A server of the interop run as a process of its own, which can be killed as by a power cut and started
 // again.
 //
-// Invariant: it does not outlive this process, however that ends. It leads a process group of its own, so
-// that a terminal's Ctrl-C reaches it through stop() alone and what it has started goes with it.
+// Invariant: it does not outlive this process, however that ends. It leads a process group of its own: a
+// terminal's Ctrl-C reaches it through stop() only, and its children end with it.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ interface Command {
   readonly program: string;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** Where it keeps its things; removed if this process is killed. */
+  /** Its folder, which is removed if this process is killed. */
   readonly directory: string;
 }
 
@@ -55,7 +55,7 @@ export class Daemon {
   }
 
   /**
-   * Polls until `ask` answers true. @throws when the process ends first, or the time is over, with the end of
+   * Polls until `ask` returns true. @throws if the process ends first or the time is over, with the end of
    * its output
    */
   async until(what: string, limitMs: number, ask: () => Promise<boolean>): Promise<void> {
@@ -68,7 +68,7 @@ export class Daemon {
     }
   }
 
-  /** As a power cut would. Returns when the kernel has taken it away. */
+  /** Kills it as by a power cut. Returns when the kernel has removed it. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
   }
@@ -97,7 +97,7 @@ export class Daemon {
     try {
       if (this.#process.pid !== undefined) process.kill(-this.#process.pid, signal);
     } catch {
-      // ESRCH: nobody of the group is left, which is what was wanted.
+      // ESRCH: no process of the group is left, which was the purpose.
     }
   }
 

@@ -1,5 +1,5 @@
-// What a store can do, asked of it by a client before any test: of a store that this project does not know
-// nothing is assumed, and of those it knows conformance.test.ts says what must come out.
+// What a store can do, as a client finds out before any test. Nothing is assumed of an unknown store; for the
+// known ones conformance.test.ts has the expected results.
 
 import { type Reply, attemptApi, curl } from "./clients.ts";
 import { completeBody, uploadIdOf } from "./multipart.ts";
@@ -7,7 +7,7 @@ import { type Facts, NO_FACTS, type StoreAccess } from "./stores.ts";
 
 const MIB = 2 ** 20;
 
-/** Leaves nothing behind. @throws when the store cannot even take and give an object */
+/** Leaves nothing behind. @throws if the store cannot even store and return an object */
 export async function findFacts(store: Omit<StoreAccess, "facts">): Promise<Facts> {
   const prober = new Prober({ ...store, facts: NO_FACTS });
   try {
@@ -48,7 +48,7 @@ class Prober {
   async keepsFirst(): Promise<boolean> {
     await this.ask("PUT", "object", { headers: ["if-none-match: *"], body: "second" });
     const kept = (await this.must("GET", "object")).text === "first";
-    // A store that refuses the condition everywhere keeps it for no merit of its own.
+    // A store that refuses the condition everywhere does not honour it.
     const other = await this.ask("PUT", "other", { headers: ["if-none-match: *"], body: "third" });
     return kept && other.status === 200;
   }
@@ -59,7 +59,8 @@ class Prober {
   }
 
   /**
-   * By the AWS CLI, since curl signs two headers in the wrong order of which one's name begins the other's.
+   * By the AWS CLI, because curl signs two headers in the wrong order if the name of one begins with that of
+   * the other.
    */
   async copies(command: string, name: string, etag: string, args: readonly string[] = []): Promise<boolean> {
     this.#names.add(name);
@@ -68,7 +69,7 @@ class Prober {
     return (await attemptApi(this.#store, command, `facts/${name}`, ...source, ...args)).exitCode === 0;
   }
 
-  /** One upload in two parts, of which the last is the larger. */
+  /** One upload in two parts, of which the last is larger. */
   async uploads(
     etag: string,
   ): Promise<

@@ -1,5 +1,5 @@
-// Copies that are held in the middle, so that something can happen there: the line between the mesh and one
-// of the two stores lets a part and a bit through, and then nothing.
+// Copies held in the middle, so that something can happen there: the line between the mesh and one of the two
+// stores passes a part and a bit, and then nothing.
 
 import { randomBytes } from "node:crypto";
 import type { Mesh } from "../mesh/mesh.ts";
@@ -8,23 +8,23 @@ import type { Line } from "./line.ts";
 import { type StoreAccess, place, secretOf } from "./stores.ts";
 import { MIB, PART } from "./world.ts";
 
-/** Parts enough that one is done, one is under way and some are to come. */
+/** Enough parts that one is done, one is in flight and some are still to come. */
 const PARTS = 5;
 export const HELD_BYTES = PARTS * PART - 7;
 
-/** Puts an object of as many parts as a held copy needs. */
+/** Puts an object with as many parts as a held copy needs. */
 export async function putSource(store: StoreAccess, name: string): Promise<void> {
   const { status, text } = await curl(store, { method: "PUT", name, body: randomBytes(HELD_BYTES) });
   if (status !== 200) throw new Error(`${store.title} answered ${status} to PutObject: ${text}`);
 }
 
-/** A store, and the line that leads to it; null where none can. */
+/** A store, and the line that leads to it. Null if there can be none. */
 export interface LinedStore {
   readonly store: StoreAccess;
   readonly line: Line | null;
 }
 
-/** What the mesh must know to go over the lines: a STORE_LINE_<NAME> for each. */
+/** The mesh's configuration to use the lines: a STORE_LINE_<NAME> for each. */
 export function lineBindings(stores: readonly LinedStore[]): Record<string, string> {
   return Object.fromEntries(
     stores.flatMap(({ store, line }) =>
@@ -42,13 +42,13 @@ interface HoldRequest {
   readonly destination: LinedStore;
   readonly from: string;
   readonly to: string;
-  /** Which line is held. */
+  /** The line that is held. */
   readonly at: Line;
   /** Fields of the copy. */
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
-/** Starts a copy and holds it when one part is done and the next is under way. @returns its id */
+/** Starts a copy and holds it when one part is done and the next is in flight. @returns its id */
 export async function holdInMidCopy(mesh: Mesh, request: HoldRequest): Promise<string> {
   const { source, destination, from, to, at, fields } = request;
   const held = at.holdAfter(PART + 2 * MIB);

@@ -1,8 +1,8 @@
-// One object of 5 GiB and a byte, more than any store takes at once: put into Ceph by rclone, and copied out
-// by the mesh.
+// One object of 5 GiB and a byte, more than any store accepts at once: put into Ceph by rclone, and copied
+// out by the mesh.
 //
-// Its bytes are made when rclone reads them and compared when they arrive, so that only Ceph keeps them. It
-// keeps them in memory, which is why this is done once and not between every two stores.
+// Its bytes are generated when rclone reads them and compared when they arrive, so only Ceph stores them. It
+// stores them in memory, so this runs once and not between every two stores.
 
 import { afterAll, describe, expect } from "vitest";
 import { startStore } from "../store/store.ts";
@@ -17,7 +17,7 @@ const PATTERN = { seed: "interop", size: SIZE };
 const LIMIT_MS = 300_000;
 
 const [ceph] = stores;
-// Not at a store that is somebody's: it would be paid for.
+// Not at a user's own store, who would pay for it.
 describe.runIf(ceph.name === "ceph")("Ceph → test store", async () => {
   const maker = await startStore({ buckets: ["made"] });
   const checker = await startStore({ buckets: ["checked"] });
@@ -50,7 +50,7 @@ describe.runIf(ceph.name === "ceph")("Ceph → test store", async () => {
       const status = await mesh.until(id, ({ phase }) => ["completed", "failed", "blocked"].includes(phase));
       const seen = await head(checked, "huge");
       expectAgreement(status, seen);
-      // Both stores have computed it, each by itself.
+      // Both stores have computed it independently.
       expect(seen).toMatchObject({ sizeBytes: SIZE, etag: before?.etag });
       expect(status.proof).toBe("etag");
       expect(checker.mismatches).toEqual([]);

@@ -1,5 +1,5 @@
-// Copies within one store, which it makes by itself: no byte passes the mesh. Where it cannot, the bytes
-// pass.
+// Copies within one store, made by the store: no byte passes through the mesh. If the store cannot, the bytes
+// do pass.
 
 import { randomBytes } from "node:crypto";
 import { describe, expect } from "vitest";
@@ -49,7 +49,7 @@ describe.each(stores)("$title", (store) => {
     return copiesInside ? "by `CopyObject`" : "the bytes pass the mesh";
   });
 
-  // Local R2 copies parts, but not on condition that the source is still the same: that is no safe copy.
+  // Local R2 copies parts, but not on condition that the source is unchanged, so the copy would not be safe.
   feature("copy inside the store", title, "an object of several parts keeps its ETag", async () => {
     await awsPut(store, LARGE, "inside/source/large", { partSizeBytes: PART });
     const status = await copy("large");

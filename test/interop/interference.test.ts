@@ -1,6 +1,6 @@
-// Somebody else does something while a copy runs, or has done it before: an object that is there already or
-// appears, a source that is overwritten, a copy that is cancelled. What a client finds at the destination
-// afterwards is the verdict.
+// Another user interferes while a copy runs, or has done so before: an object exists already or appears, a
+// source is overwritten, a copy is cancelled. What a client finds at the destination afterwards is the
+// verdict.
 
 import { randomBytes } from "node:crypto";
 import { afterAll, describe, expect } from "vitest";
@@ -41,7 +41,7 @@ async function expectAbsent(store: StoreAccess, name: string): Promise<void> {
   expect((await curl(store, { method: "HEAD", name })).status).toBe(404);
 }
 
-/** The uploads whose IDs went over the line are gone, by a client who sends one more part. */
+/** The uploads whose IDs went over the line are gone, as a client confirms by sending one more part. */
 async function expectUploadsGone(
   store: StoreAccess,
   name: string,
@@ -55,7 +55,7 @@ async function expectUploadsGone(
   }
 }
 
-/** `aws s3api list-multipart-uploads` knows of none below this name. */
+/** `aws s3api list-multipart-uploads` lists none below this name. */
 async function expectNoUploadListed(store: StoreAccess, name: string): Promise<void> {
   const options = ["--bucket", store.bucket, "--prefix", store.prefix + name];
   const told = await aws(store, ["s3api", "list-multipart-uploads", ...options]);

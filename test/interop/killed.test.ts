@@ -1,5 +1,5 @@
-// A store is killed in mid-copy, by SIGKILL, and started again. The copy goes on by itself, and what was done
-// is not done again.
+// A store is killed in the middle of a copy, by SIGKILL, and started again. The copy continues by itself, and
+// finished work is not repeated.
 
 import { describe, expect } from "vitest";
 import { head } from "./clients.ts";
@@ -44,7 +44,7 @@ describe.each(pairs)("$title", ({ source, destination, title }) => {
         const id = await holdInMidCopy(mesh, { source, destination, ...names, at: line });
         await mortal.kill();
         line.release();
-        // It has been noticed: a part has failed, and others are waiting.
+        // The mesh has noticed: a part has failed, and others are waiting.
         await mesh.until(id, ({ parts }) => parts.failedAttempts > 0);
         await mortal.revive();
         const status = await mesh.ended(id);

@@ -1,8 +1,8 @@
-// A TCP line between the mesh and a store that can be held, as if the network had stopped, and cut, as if it
-// were gone. What happens "in mid-copy" thereby happens there, however fast the machine is.
+// A TCP line between the mesh and a store. It can be held, as if the network had stopped, and cut, as if it
+// were gone. So an event in the middle of a copy happens there, however fast the machine is.
 //
 // It counts what passes and looks for upload IDs in it. It changes nothing: the signatures name this line's
-// host, which is what the store is asked for.
+// host, and the store accepts that host.
 
 import { once } from "node:events";
 import { type Server, type Socket, connect, createServer } from "node:net";
@@ -11,7 +11,7 @@ import type { StoreAccess } from "./stores.ts";
 
 export class Line {
   readonly #target: URL;
-  /** Held also while the line is cut. */
+  /** Kept even while the line is cut. */
   readonly #near: ClaimedPort;
   readonly #sockets = new Set<Socket>();
   readonly #uploadIds = new Set<string>();
@@ -26,7 +26,7 @@ export class Line {
     this.#server = this.#createServer();
   }
 
-  /** Can the mesh be led over a line to this store? Not where TLS names the host. */
+  /** Whether the mesh can use a line to this store. It cannot if TLS names the host. */
   static reaches({ endpoint }: StoreAccess): boolean {
     return endpoint.startsWith("http://");
   }
@@ -43,13 +43,14 @@ export class Line {
     return `http://127.0.0.1:${this.#near.port}${path}`;
   }
 
-  /** The IDs of the uploads that were spoken of since it was last told to hold. */
+  /** The IDs of the uploads seen since it was last told to hold. */
   get uploadIds(): readonly string[] {
     return [...this.#uploadIds];
   }
 
   /**
-   * Lets that many bytes pass, either way, and then holds everything. @returns what is resolved once it holds
+   * Passes that many bytes, in either direction, and then holds everything. @returns a promise that resolves
+   * once it holds
    */
   holdAfter(bytes: number): Promise<void> {
     this.#holdAtBytes = this.#passedBytes + bytes;
@@ -112,8 +113,8 @@ export class Line {
         this.#held = null;
       }
     });
-    // A broken connection is broken for both ends; one that was closed is closed once the other has all that
-    // came.
+    // A broken connection is broken for both ends. A closed one is closed once the other end has everything
+    // that came.
     from.once("error", () => to.destroy());
     from.once("close", () => {
       this.#sockets.delete(from);

@@ -1,10 +1,10 @@
-// Local R2 as a daemon: what serve_r2.ts serves, started, waited for and named as a store.
+// Local R2 as a daemon: serve_r2.ts, started, waited for and described as a store.
 
 import { join } from "node:path";
 import { Daemon } from "./daemon.ts";
 import type { StoreAccess } from "./stores.ts";
 
-/** One folder, one port: started again on the same ones it is the same store. */
+/** One folder and one port: started again on them, it is the same store. */
 interface LocalR2Place {
   readonly directory: string;
   readonly port: number;
@@ -27,7 +27,7 @@ export async function startLocalR2({ directory, port, bucket }: LocalR2Place): P
   });
   try {
     await daemon.until("answering", START_LIMIT_MS, () =>
-      // Unsigned, so refused: then it is there.
+      // An unsigned request is refused, which shows that it is there.
       fetch(endpointOf(port)).then(
         ({ status }) => status >= 400,
         () => false,

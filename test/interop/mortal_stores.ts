@@ -1,9 +1,9 @@
-// Stores that may be killed in mid-copy and started again with what they had, beside those that everybody
-// uses.
+// Stores that may be killed in the middle of a copy and started again with what they had, beside those that
+// all tests share.
 //
-// Ceph: a second gateway of the same cluster. Local R2: a workerd of its own, its objects in a folder. The
-// test store keeps its index in memory: its connections are cut and refused instead. Of a store that somebody
-// else runs only the line to it can be cut.
+// Ceph: a second gateway of the same cluster. Local R2: a workerd of its own, with its objects in a folder.
+// The test store keeps its index in memory, so its connections are cut and refused instead. Of a user's own
+// store only the line to it can be cut.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -18,9 +18,7 @@ import type { StoreAccess } from "./stores.ts";
 
 export interface MortalStore {
   readonly store: StoreAccess;
-  /**
-   * Between the mesh and the store; null where TLS forbids one, and then nothing can be done to this store.
-   */
+  /** Between the mesh and the store. Null if TLS forbids a line, and then the store cannot be interrupted. */
   readonly line: Line | null;
   kill(): Promise<void>;
   revive(): Promise<void>;

@@ -1,5 +1,5 @@
-// Objects that other clients have put are copied between every two stores, and read back by those clients:
-// the bytes, the ETag, what is known of an object besides, and what the status claims as its proof.
+// Objects that other clients have put are copied between every two stores and read back by those clients: the
+// bytes, the ETag, the attributes, and the proof that the status claims.
 
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -56,7 +56,7 @@ const DESCRIPTION = {
   cacheControl: "public, max-age=60",
 } as const;
 const METADATA = { owner: "ada", "a-name.with_all": "a value, with = and +" } as const;
-/** Ceph keeps a name with `_` as one with `-`. */
+/** Ceph stores a name with `_` as one with `-`. */
 const METADATA_OF_CEPH = { owner: "ada", "a-name.with-all": "a value, with = and +" } as const;
 // prettier-ignore
 const DESCRIPTION_ARGS = [
@@ -69,7 +69,7 @@ const TAGS = [
   { Key: "team", Value: "a b" },
 ];
 
-/** Names that S3 allows and tools get wrong, which a file can have as well. */
+/** Names that S3 allows and tools get wrong, and that a file can have, too. */
 const FILE_KEYS = [
   "plain",
   "two words",
@@ -85,9 +85,9 @@ const FILE_KEYS = [
   "back\\slash",
   "tab\there",
 ] as const;
-/** Names that no file has. */
+/** Names that no file can have. */
 const OTHER_KEYS = ["folder/", "folder//x", "/leading"] as const;
-/** Names that a server which takes the path for a URL, as local R2 does, does not get to see. */
+/** Names that a server which parses the path as a URL, as local R2 does, never sees. */
 const DOTTED_KEYS = ["a/../b", "./a"] as const;
 
 const seesDots = ({ name }: StoreAccess) => name !== "r2";
@@ -97,10 +97,10 @@ function keysBetween(source: StoreAccess, destination: StoreAccess): string[] {
   return [...FILE_KEYS, ...OTHER_KEYS, ...dotted];
 }
 
-/** Local R2 packs what is packed once more when it is read, by whatever client. */
+/** When local R2 returns an object that is gzipped, it gzips it once more, for any client. */
 const packsAgain = ({ name }: StoreAccess) => name === "r2";
 
-/** How clients put an object in equal parts, of sizes that can be guessed, and of one that nobody uses. */
+/** How clients put an object in equal parts, with sizes that can be guessed and one that nobody uses. */
 const EQUAL_PARTS = {
   "by-aws": (store: StoreAccess, name: string) => awsPut(store, LARGE, name, { partSizeBytes: PART }),
   "by-rclone": async (store: StoreAccess, name: string) => {
@@ -114,7 +114,7 @@ const EQUAL_PARTS = {
 type Uploader = keyof typeof EQUAL_PARTS;
 
 /**
- * Local R2 does not know its parts again by ETags as rclone writes them, with quotes as numbered entities.
+ * Local R2 does not recognise its parts by ETags as rclone writes them, with the quotes as numeric entities.
  */
 function uploadersOf(store: StoreAccess): Uploader[] {
   return (Object.keys(EQUAL_PARTS) as Uploader[]).filter(
@@ -124,7 +124,7 @@ function uploadersOf(store: StoreAccess): Uploader[] {
   );
 }
 
-/** Sizes that no tool would choose, the last but one larger than the first where the store allows it. */
+/** Sizes that no tool would choose, the last but one larger than the first if the store allows it. */
 function oddPartsOf({ facts }: StoreAccess): number[] {
   return facts.unequalParts ? [PART + 1, 6 * MIB, PART + 77, 3] : [PART + 77, PART + 77, PART - 1];
 }
@@ -203,7 +203,7 @@ describe.each(pairs)("$title", (pair) => {
 
   beforeAll(async () => {
     const copies = names.map(async (name) => {
-      // As parts, which the whole of it would otherwise be too small for.
+      // In parts, although it would fit in one.
       const inParts = name === "odd" ? { partSize: PART } : {};
       statuses.set(name, await mesh.copy({ ...copyOf(pair, SEEDS + name, folder + name), ...inParts }));
     });
@@ -241,7 +241,7 @@ describe.each(pairs)("$title", (pair) => {
       const [original, copied] = etags(name);
       return original === copied;
     });
-    // Where the store does not tell the size of a part, one of 7 MiB is as good as one of 8.
+    // If the store does not report the size of a part, 7 MiB is as good a guess as 8.
     expect(kept).toEqual(uploaders.filter((name) => source.facts.tellsParts || name !== "by-s3cmd"));
     return kept.length === uploaders.length ? "ETag kept" : "ETag kept if the part size is a usual one";
   });

@@ -1,5 +1,5 @@
-// A store of the user's own in the interop run: a real account, or a server of any make. Named by two
-// variables of the environment, used below a prefix that nothing else uses, and left as it was found.
+// A store of the user's own in the interop run: a real account, or any server. Two environment variables name
+// it. It is used only below a prefix of this run, and left as it was found.
 
 import { randomBytes } from "node:crypto";
 import { attemptAws, aws } from "./clients.ts";
@@ -8,10 +8,10 @@ import type { StoreAccess } from "./stores.ts";
 
 export type OwnStore = Omit<StoreAccess, "facts">;
 
-/** What a StoreAccess has fields of its own for. */
+/** The settings that a StoreAccess has fields of its own for. */
 const ACCESS: ReadonlySet<string> = new Set(["endpoint", "region", "accessKeyId", "secretAccessKey"]);
 
-/** @returns null when none is named @throws when what is named cannot be used, without showing a secret */
+/** @returns null if none is named @throws if the one named cannot be used, without showing a secret */
 export function ownStore(env: NodeJS.ProcessEnv): OwnStore | null {
   const { INTEROP_STORE: secret, INTEROP_BUCKET: location } = env;
   if (secret === undefined && location === undefined) return null;
@@ -41,7 +41,7 @@ export function ownStore(env: NodeJS.ProcessEnv): OwnStore | null {
   };
 }
 
-/** Takes away all that the run has put there: objects, and uploads that were begun. */
+/** Deletes everything that the run has put there: objects and unfinished uploads. */
 export async function clearOwnStore(store: StoreAccess): Promise<void> {
   await aws(store, ["s3", "rm", "--recursive", "--quiet", `s3://${store.bucket}/${store.prefix}`]);
   const options = ["--bucket", store.bucket, "--prefix", store.prefix];

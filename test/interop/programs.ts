@@ -1,12 +1,12 @@
-// The programs that the interop run needs, looked for before anything is started. Run by itself it says what
-// is missing and exits 1: `npm run interop` begins with that.
+// The programs that the interop run needs, checked before anything is started. Run by itself it prints what
+// is missing and exits 1: `npm run interop` starts with that.
 
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { CEPH_PROGRAMS } from "./ceph.ts";
 import { CLIENT_PROGRAMS } from "./clients.ts";
 
-/** Debian's packages of those that are not called like their package. */
+/** Debian's packages of the programs whose names differ from their package's. */
 const PACKAGES: Readonly<Record<string, string>> = {
   aws: "awscli",
   ceph: "ceph-common",
@@ -16,10 +16,10 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "radosgw-admin": "radosgw",
 };
 
-/** Programs that judge what the mesh tells. */
+/** Programs that judge the output of the mesh. */
 const JUDGES = ["promtool"];
 
-/** Which programs are not on the PATH, and how to get them; null when all are. */
+/** The programs that are not on the PATH, and how to get them. Null if there are none. */
 export function missingPrograms(needs: { readonly ceph: boolean }): string | null {
   const missing = [...CLIENT_PROGRAMS, ...JUDGES, ...(needs.ceph ? CEPH_PROGRAMS : [])].filter(
     (name) => !isThere(name),

@@ -1,4 +1,4 @@
-// A schedule that is due copies, between every two stores, without anybody asking.
+// A schedule that is due starts a copy between every two stores, without a request.
 
 import { describe, expect } from "vitest";
 import { curl } from "./clients.ts";

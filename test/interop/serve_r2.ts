@@ -1,8 +1,8 @@
-// R2 as workerd serves it locally, on its own: one bucket over S3, without the mesh beside it.
+// R2 as workerd serves it locally, on its own: one bucket over S3, without the mesh.
 //
 //     node test/interop/serve_r2.ts --port 9000 --directory /tmp/r2 --bucket interop
 //
-// Runs until it is killed; started again on the same folder it has what it had.
+// Runs until it is killed. Started again on the same folder it has the same objects.
 
 import { parseArgs } from "node:util";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";

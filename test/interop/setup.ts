@@ -1,10 +1,9 @@
-// Vitest global setup of the project `interop`: starts the stores, finds out what they can do, and takes all
-// down again.
+// Vitest global setup of the project `interop`: starts the stores, finds out what they can do, and stops
+// everything again.
 //
 // Ceph, local R2 and the test store are started here. With INTEROP_STORE and INTEROP_BUCKET set, a store of
-// the user's own takes the place of Ceph: the first is what STORE_<NAME> would hold, the second a bucket, or
-// a bucket and a prefix. All that is done there is done below a prefix of this run, which is emptied at the
-// end.
+// the user's own replaces Ceph: the first is what STORE_<NAME> would contain, the second a bucket, or a
+// bucket and a prefix. Everything there happens below a prefix of this run, which is emptied at the end.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -22,9 +21,9 @@ import { NO_FACTS, type StoreAccess } from "./stores.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
-    /** The three stores of this run, the first one somebody else's. */
+    /** The three stores of this run, the first one not written by this project. */
     stores: readonly [StoreAccess, StoreAccess, StoreAccess];
-    /** A second gateway of the first store, which a test may kill; null where there is none. */
+    /** A second gateway of the first store, which a test may kill. Null if there is none. */
     mortalGateway: GatewayPlace | null;
   }
 }
@@ -87,7 +86,7 @@ async function openCeph(): Promise<Opened> {
   return { store, mortalGateway: ceph.places.mortal, close: () => ceph.stop() };
 }
 
-/** A store that somebody else runs: it is not ours to start or stop. */
+/** A user's own store, which is not started or stopped here. */
 async function openOwn(own: OwnStore): Promise<Opened> {
   return { store: own, mortalGateway: null, close: () => clearOwnStore({ ...own, facts: NO_FACTS }) };
 }
@@ -122,7 +121,7 @@ async function openTestStore(): Promise<Opened> {
     title: "test store",
     bucket: BUCKET,
     prefix: "",
-    // It does what AWS does, and has no host by which that could be known.
+    // It behaves like AWS, but its host does not show that.
     fields: { profile: { conditionalPut: true, conditionalComplete: true } },
   };
   return { store, mortalGateway: null, close: () => end(daemon, directory) };

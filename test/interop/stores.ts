@@ -1,11 +1,10 @@
-// The stores that the interop run copies between, as everybody reaches them: the mesh, the clients and the
-// tests. Pure.
+// The stores that the interop run copies between, as the mesh, the clients and the tests reach them. Pure.
 
-/** One bucket of one store, and the prefix below which all of this run happens. */
+/** One bucket of one store, and the prefix below which this run works. */
 export interface StoreAccess {
-  /** As the mesh calls it: STORE_<NAME>. */
+  /** The mesh's name for it: STORE_<NAME>. */
   readonly name: string;
-  /** As people call it. */
+  /** The name for people. */
   readonly title: string;
   readonly endpoint: string;
   readonly region: string;
@@ -26,7 +25,7 @@ export interface Facts {
   readonly tags: boolean;
   readonly listsParts: boolean;
   readonly listsUploads: boolean;
-  /** HEAD with `partNumber` tells the size of that part. */
+  /** HEAD with `partNumber` reports the size of that part. */
   readonly tellsParts: boolean;
   /** Parts of one upload may differ in size. */
   readonly unequalParts: boolean;
@@ -35,7 +34,7 @@ export interface Facts {
   readonly copiesPartsInside: boolean;
 }
 
-/** Of a store that has not been asked yet. */
+/** For a store that has not been asked yet. */
 export const NO_FACTS: Facts = {
   conditionalPut: false,
   tags: false,
@@ -62,13 +61,13 @@ export function pairsOf(stores: readonly StoreAccess[]): Pair[] {
   );
 }
 
-/** What STORE_<NAME> holds. */
+/** The value of STORE_<NAME>. */
 export function secretOf(store: StoreAccess, endpoint = store.endpoint): string {
   const { region, accessKeyId, secretAccessKey, fields } = store;
   return JSON.stringify({ ...fields, endpoint, region, accessKeyId, secretAccessKey });
 }
 
-/** An object or a prefix as a request of the mesh names it. */
+/** An object or a prefix as a request to the mesh names it. */
 export function place(
   store: StoreAccess,
   name: string,

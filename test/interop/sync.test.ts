@@ -1,5 +1,5 @@
-// A whole prefix is synced between every two stores, with deletes, from the same beginning that `rclone sync`
-// gets. What rclone makes of it is what the mesh must make of it.
+// A whole prefix is synced between every two stores, with deletes, from the same start as `rclone sync`. The
+// mesh must produce what rclone produces.
 
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -15,8 +15,8 @@ const mesh = await openMesh();
 const workshop = openWorkshop();
 
 /**
- * What the source has, and what the destination has at first: the same, other bytes of the same or another
- * length, none.
+ * What the source has, and what the destination has at first: the same bytes, other bytes of the same or
+ * another length, or nothing.
  */
 const NEW = workshop.path("new");
 const OLD = workshop.path("old");

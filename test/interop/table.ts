@@ -1,8 +1,8 @@
-// The table of an interop run: what works between which stores, as the tests have found it. A Vitest reporter
+// The table of an interop run: what works between which stores, as the tests have found. A Vitest reporter
 // that prints it at the end, with the totals.
 //
-// A cell says what was seen: "yes", or the test's own words where there is more to say, or FAILED. A row
-// stands for a feature, a column for a pair of stores.
+// A cell has the result: "yes", the test's own words if there is more to say, or FAILED. A row is a feature,
+// a column a pair of stores.
 
 import { type TaskMeta, test } from "vitest";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
@@ -44,7 +44,7 @@ const FEATURES = [
 ] as const;
 type Feature = (typeof FEATURES)[number];
 
-/** A test that fills a cell. @param run resolves to what the cell says, if it is more than "yes" */
+/** A test that fills a cell. @param run resolves to the text of the cell, if it is more than "yes" */
 export function feature(
   row: Feature,
   column: string,
@@ -81,7 +81,7 @@ export default class TableReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const columns = [...this.#columns].toSorted();
     if (columns.length > 0) console.log(`\n${this.#table(columns)}`);
-    // A file that does not load, and a setup that fails, have no test to count.
+    // A file that does not load, or a setup that fails, has no test to count.
     const unnamed = modules.filter(
       (module) => module.state() === "failed" && [...module.children.allTests("failed")].length === 0,
     );

@@ -1,8 +1,6 @@
-// What every interop test has: the stores of the run, a mesh that knows them, and the judgement of the
-// clients.
+// What every interop test has: the stores of the run, a mesh that knows them, and the verdict of the clients.
 //
-// The verdict is the clients': what rclone reads and what the AWS CLI is told. The mesh's status must agree
-// with it.
+// The verdict is what rclone reads and what the AWS CLI reports. The mesh's status must agree with it.
 
 import { afterAll, expect, inject } from "vitest";
 import { Mesh, type Status } from "../mesh/mesh.ts";
@@ -10,13 +8,13 @@ import { type Head, Workshop, bare, rclone, remote } from "./clients.ts";
 import { type Pair, pairsOf, place, secretOf } from "./stores.ts";
 
 export const MIB = 2 ** 20;
-/** The smallest part that S3 takes, and that the mesh makes. */
+/** The smallest part size of S3 and of the mesh. */
 export const PART = 5 * MIB;
 
 export const stores = inject("stores");
 export const pairs = pairsOf(stores);
 
-/** A mesh that knows all stores of the run by their names, and more by `bindings`. */
+/** A mesh that knows all stores of the run by their names, and more through `bindings`. */
 export async function openMesh(bindings: Readonly<Record<string, string>> = {}): Promise<Mesh> {
   const known = stores.map((store) => [`STORE_${store.name.toUpperCase()}`, secretOf(store)]);
   const mesh = await Mesh.start({
@@ -33,7 +31,7 @@ export function openWorkshop(): Workshop {
   return workshop;
 }
 
-/** What a client sees of an object must be there, and must be what the status claims. */
+/** An object must exist and be what the status claims, as a client sees it. */
 export function expectAgreement(
   status: Status,
   seen: Pick<Head, "etag" | "sizeBytes"> | null | undefined,
@@ -45,14 +43,14 @@ export function expectAgreement(
   });
 }
 
-/** The metadata of a copied object without the mark of the copy, which the source has not. */
+/** The metadata of a copied object without the mesh's mark, which the source does not have. */
 export function withoutMark({ metadata }: Head): Readonly<Record<string, string>> {
   const { "bucket-brigade-copy": mark, ...rest } = metadata;
   expect(mark).toMatch(/^[0-9a-f-]{36}\//);
   return rest;
 }
 
-/** rclone reads objects of the same names below both folders, and compares them byte by byte. */
+/** rclone reads objects with the same names below both folders and compares them byte by byte. */
 export async function expectSameBytes(
   pair: Pair,
   from: string,
@@ -66,7 +64,7 @@ export async function expectSameBytes(
   expect(verdict.trim().split("\n").toSorted()).toEqual(names.map((name) => `= ${name}`).toSorted());
 }
 
-/** A name that an rclone filter takes for itself. */
+/** A name in which an rclone filter finds no pattern. */
 function escaped(name: string): string {
   return name.replace(/[\\*?[\]{}]/g, "\\$&");
 }
