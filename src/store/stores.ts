@@ -224,10 +224,18 @@ function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null 
   if (url.protocol === "http:" && !allowInsecure && !isLoopback(url.hostname)) {
     return 'is http://, which is allowed for loopback hosts only: use https://, or set "allowInsecure": true';
   }
+  if (isIpAddress(url.hostname) && !isLoopback(url.hostname)) {
+    return `is the IP address ${url.hostname}, and a Worker reaches none (error 1003): give the store a host name`;
+  }
   if (url.hostname.includes(".mrap.accesspoint.")) {
     return "is a Multi-Region Access Point, which needs SigV4A signatures; use the endpoint of one region";
   }
   return null;
+}
+
+// As a URL has it: IPv6 stands in brackets, and IPv4 in any spelling has become four numbers.
+function isIpAddress(hostname: string): boolean {
+  return hostname.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
 // Names the field and what is allowed, not the value found. Zod's messages do the same, except for unknown

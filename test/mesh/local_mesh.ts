@@ -61,7 +61,8 @@ export class LocalMesh {
     this.origin = `http://127.0.0.1:${port}`;
     this.#directory = mkdtempSync(join(tmpdir(), "bucket-brigade-"));
     const envFile = join(this.#directory, "secrets.env");
-    writeFileSync(envFile, secretsFile(this.origin, apiToken));
+    const secrets = Object.entries(localSecrets(this.origin, apiToken));
+    writeFileSync(envFile, secrets.map(([name, value]) => `${name}='${value}'\n`).join(""));
     const state = stateDirectory ?? join(this.#directory, "state");
     mkdirSync(state, { recursive: true });
     this.#wrangler = spawn(
@@ -287,8 +288,9 @@ function signedCurl({ accessKeyId, secretAccessKey }: LocalStore): string {
   return `curl --aws-sigv4 aws:amz:auto:s3 --user ${accessKeyId}:${secretAccessKey} ${payload}`;
 }
 
-function secretsFile(origin: string, apiToken: string): string {
-  const lines = [`API_TOKEN='${apiToken}'`];
+/** What the local mesh has as its secrets, by name. */
+export function localSecrets(origin: string, apiToken: string): Record<string, string> {
+  const secrets: Record<string, string> = { API_TOKEN: apiToken };
   for (const { name, bucket, accessKeyId, secretAccessKey } of Object.values(localStores())) {
     const store = {
       endpoint: origin + S3_PATH,
@@ -298,9 +300,9 @@ function secretsFile(origin: string, apiToken: string): string {
       provider: "r2",
       buckets: [bucket],
     };
-    lines.push(`STORE_${name.toUpperCase()}='${JSON.stringify(store)}'`);
+    secrets[`STORE_${name.toUpperCase()}`] = JSON.stringify(store);
   }
-  return lines.join("\n") + "\n";
+  return secrets;
 }
 
 function quietEnvironment(directory: string): NodeJS.ProcessEnv {

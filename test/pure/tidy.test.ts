@@ -78,14 +78,15 @@ const ENTRYPOINTS = [
   "test/mesh/build.ts",
   "test/pure/workerd.d.ts",
   "test/simulate/simulate.ts",
+  "test/smoke/smoke.ts",
   "test/store/serve.ts",
   "test/vitest.config.ts",
 ];
 
 /** Tests of what is in `test/` itself, of the documents, and of the whole mesh between two stores. */
 const OF_OTHERS = [
-  ...["chaos/", "docs/", "edge/", "test_store/", "tidy.test.ts"].map((name) => `test/pure/${name}`),
-  ...["chaos/", "edge/", "fidelity/"].map((name) => `test/workers/${name}`),
+  ...["chaos/", "docs/", "edge/", "smoke/", "test_store/", "tidy.test.ts"].map((name) => `test/pure/${name}`),
+  ...["chaos/", "edge/", "fidelity/", "smoke/"].map((name) => `test/workers/${name}`),
 ];
 
 const ROOT = join(import.meta.dirname, "../..");

@@ -154,6 +154,17 @@ describe("readStores() says what is wrong", () => {
     expect(errorOf(JSON.stringify({ ...GOOD, endpoint }))).toBe(`Cannot use STORE_A: "endpoint" ${problem}`);
   });
 
+  test.each([
+    ["https://203.0.113.7:9000", "203.0.113.7"],
+    ["https://3405803783", "203.0.113.7"],
+    ["https://[2001:db8::1]", "[2001:db8::1]"],
+  ])("an IP address (%s) is refused: no Worker reaches one", (endpoint, shown) => {
+    for (const allowInsecure of [false, true])
+      expect(errorOf(JSON.stringify({ ...GOOD, endpoint, allowInsecure }))).toBe(
+        `Cannot use STORE_A: "endpoint" is the IP address ${shown}, and a Worker reaches none (error 1003): give the store a host name`,
+      );
+  });
+
   test("allowInsecure allows http:// elsewhere", () => {
     expect(store({ endpoint: "http://s3.example.com", allowInsecure: true }).endpoint).toBe(
       "http://s3.example.com",

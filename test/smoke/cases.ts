@@ -1,0 +1,87 @@
+// The objects that the smoke test copies one by one: sizes around a part, encodings, keys. Pure.
+
+import { gzipSync } from "node:zlib";
+import { type Content, fixed, generated } from "./content.ts";
+
+/** The smallest part that every store takes. */
+export const PART_BYTES = 5 * 2 ** 20;
+
+export interface ObjectCase {
+  /** The row that it is counted in. */
+  readonly row: string;
+  /** Below the folder of the run. */
+  readonly key: string;
+  readonly content: Content;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const ATTRIBUTES = {
+  "content-type": "text/x-smoke",
+  "cache-control": "public, max-age=3600",
+  "x-amz-meta-smoke": "a b",
+};
+
+const AWKWARD_KEYS = [
+  "é +~*'()!&=@:$,;/a..b",
+  "two//slashes",
+  "ends with a slash/",
+  "%2F%20 is no escape",
+  "日本語/😀.txt",
+  'quote " and backslash \\',
+  " leading and trailing ",
+  "?query=1#fragment",
+  "<xml>&amp;",
+  `${"long/".repeat(150)}end`,
+];
+
+const gzip = (row: string, key: string, unpacked: Buffer): ObjectCase => ({
+  row,
+  key,
+  content: fixed(gzipSync(unpacked)),
+  headers: { ...ATTRIBUTES, "content-encoding": "gzip" },
+});
+
+/** @param runId makes the bytes of each run its own: what is compared was written by this run */
+export function objectCases(runId: string): ObjectCase[] {
+  const sized = (row: string, key: string, sizeBytes: number): ObjectCase => ({
+    row,
+    key,
+    content: generated(`${runId} ${key}`, sizeBytes),
+    headers: ATTRIBUTES,
+  });
+  return [
+    sized("0 B", "0.bin", 0),
+    sized("1 B", "1.bin", 1),
+    sized("part - 1", "part-minus-1", PART_BYTES - 1),
+    sized("part", "part", PART_BYTES),
+    sized("part + 1", "part-plus-1", PART_BYTES + 1),
+    sized("a .zip, in one and in parts", "small.zip", 1000),
+    sized("a .zip, in one and in parts", "large.zip", 2 * PART_BYTES + 7),
+    gzip("gzip-encoded, both ways", "small.txt", Buffer.from("smoke\n".repeat(1000))),
+    // Bytes that cannot be packed: the packed object has more than one part as well.
+    gzip("gzip-encoded, both ways", "large.txt", generated(runId, PART_BYTES + 1000).slice(0, Infinity)),
+    ...AWKWARD_KEYS.map((key, index) => sized("awkward keys", `keys/${key}`, index + 1)),
+  ];
+}
+
+export interface Difference {
+  readonly key: string;
+  readonly what: string;
+}
+
+/** What of an object's headers is not as it was written; null: nothing. */
+export function headerDifference(
+  expected: Readonly<Record<string, string>>,
+  sizeBytes: number,
+  found: Readonly<Record<string, string | string[] | undefined>>,
+): string | null {
+  const length = found["content-length"];
+  // A body that comes in chunks has no length; its bytes are counted all the same.
+  if (length !== undefined && length !== String(sizeBytes))
+    return `content-length is ${String(length)}, not ${sizeBytes}`;
+  for (const [name, value] of Object.entries(expected)) {
+    if (found[name] !== value)
+      return `${name} is ${JSON.stringify(found[name] ?? null)}, not ${JSON.stringify(value)}`;
+  }
+  return null;
+}
