@@ -121,7 +121,7 @@ export class MeshClient {
 
   /** The status of a copy when it has ended or waits for a person. */
   async ended(id: string): Promise<Status> {
-    return (await this.call<Status>("GET", `/copies/${id}?wait=50`)).body;
+    return await atRest(async () => await this.call<Status>("GET", `/copies/${id}?wait=50`));
   }
 
   /** Polls the status until `predicate` holds. */
@@ -150,9 +150,9 @@ export class MeshClient {
     return (await this.call<SyncStatus>("GET", `/syncs/${id}`)).body;
   }
 
-  /** The status at the end of a sync. */
+  /** The status at the end of a sync, or when it waits for a person. */
   async syncEnded(id: string): Promise<SyncStatus> {
-    return (await this.call<SyncStatus>("GET", `/syncs/${id}?wait=50`)).body;
+    return await atRest(async () => await this.call<SyncStatus>("GET", `/syncs/${id}?wait=50`));
   }
 
   /** Polls a sync's status until `predicate` holds. */
@@ -171,6 +171,22 @@ export class MeshClient {
       .split("\n")
       .slice(0, -1)
       .map((line) => answers.ReportLine.parse(JSON.parse(line)));
+  }
+}
+
+const AT_REST: ReadonlySet<string> = new Set([
+  "completed",
+  "finished_with_errors",
+  "failed",
+  "cancelled",
+  "blocked",
+]);
+
+/** However long that takes: what is too long, a test's own limit says. */
+async function atRest<T extends { readonly phase: string }>(wait: () => Promise<Answer<T>>): Promise<T> {
+  for (;;) {
+    const { status, body } = await wait();
+    if (status !== 200 || AT_REST.has(body.phase)) return body;
   }
 }
 

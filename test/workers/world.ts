@@ -5,6 +5,7 @@
 // upload that would cost money.
 
 import { afterAll, afterEach, expect, inject } from "vitest";
+import type { Clock } from "../mesh/clock.ts";
 import { Mesh, type MeshOptions } from "../mesh/mesh.ts";
 import { type StoreOptions, type TestStore, startStore } from "../store/store.ts";
 
@@ -12,15 +13,23 @@ export const MIB = 1024 * 1024;
 /** The smallest part size that the mesh accepts. */
 export const PART = 5 * MIB;
 
-/** @param stores by the name under which the mesh knows them */
+/**
+ * @param stores by the name under which the mesh knows them
+ * @param clock of the mesh and the stores, where it is not the machine's
+ */
 export async function openWorld<Name extends string>(
   stores: Readonly<Record<Name, StoreOptions>>,
   options: (stores: Record<Name, TestStore>) => Omit<MeshOptions, "bundlePath" | "stores"> = () => ({}),
+  clock: Clock | null = null,
 ): Promise<{ mesh: Mesh; stores: Record<Name, TestStore> }> {
   const opened = {} as Record<Name, TestStore>;
-  for (const name of Object.keys(stores) as Name[]) opened[name] = await startStore(stores[name]);
+  const clocked = clock === null ? {} : { clock: clock.now };
+  for (const name of Object.keys(stores) as Name[])
+    opened[name] = await startStore({ ...clocked, ...stores[name] });
   const all = Object.values<TestStore>(opened);
-  const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: opened, ...options(opened) });
+  const bundle = { bundlePath: inject("bundlePath") };
+  const modules = clock === null ? bundle : clock.drive(bundle);
+  const mesh = await Mesh.start({ ...modules, stores: opened, ...options(opened) });
 
   afterEach(async () => {
     for (const store of all) {

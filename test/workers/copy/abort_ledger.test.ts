@@ -48,7 +48,7 @@ async function listed(): Promise<ReadonlyMap<string, number>> {
 
 async function paid(id: string): Promise<void> {
   await mesh.until(id, (status) => kinds(status).length === 0);
-  await expect.poll(async () => (await listed()).has(id), { timeout: 10_000 }).toBe(false);
+  await expect.poll(async () => (await listed()).has(id)).toBe(false);
 }
 
 test(
@@ -99,7 +99,7 @@ test(
     const refused = await ended(forbidden.id);
     expect(refused).toMatchObject({ phase: "cancelled", orphans: [{ kind: "upload" }] });
     expect(refused.orphans?.[0]?.failure.code).toBe("destination_access_denied");
-    await expect.poll(async () => (await listed()).size, { timeout: 10_000 }).toBe(5);
+    await expect.poll(async () => (await listed()).size).toBe(5);
     expect(await listed()).toEqual(new Map([...owing, refused].map(({ id }) => [id, 1])));
     const left = west.uploads().map(({ id, key }) => [key, id]);
     expect(left.map(([key]) => key).toSorted()).toEqual(["cancelled", "failed", "unanswered create"]);

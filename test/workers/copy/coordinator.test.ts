@@ -305,7 +305,7 @@ test("a blocked copy is shown as blocked in the list", async () => {
     (await mesh.call<{ copies: { id: string }[] }>("GET", "/copies?phase=blocked")).body.copies.map(
       (copy) => copy.id,
     );
-  await expect.poll(listed, { timeout: 5_000 }).toContain(id);
+  await expect.poll(listed).toContain(id);
   await mesh.call("POST", `/copies/${id}/cancel`);
   expect(await mesh.ended(id)).toMatchObject({ phase: "cancelled" });
 });

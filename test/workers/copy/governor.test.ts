@@ -1,103 +1,76 @@
-// What the stores bear: caps of the configuration that all copies and syncs share, and stores that ask for
-// less.
+// Stores that ask for less than they are asked for, and what a copy or a sync makes of it. (For the caps of the
+// configuration see request_caps.test.ts.)
+//
+// What was heard of a store is judged by the timeline, which keeps it; and when something was sent, by bounds
+// from below, which a busy machine cannot break.
+
 import { expect, test } from "vitest";
-import { mostInASecond } from "../../pure/window.ts";
+import { Clock } from "../../mesh/clock.ts";
+import type { Status } from "../../mesh/mesh.ts";
+import { reaches } from "../../../src/throttle/flow.ts";
+import { acknowledgeUnread } from "../fidelity/unread_parts.ts";
 import { MIB, PART, openWorld } from "../world.ts";
 
-const PER_SECOND = 30;
-const CONCURRENCY = 6;
-
+const STORES = {
+  east: { buckets: ["source"] },
+  west: { buckets: ["destination"], etags: "opaque", minPartBytes: 1 },
+} as const;
+const clock = Clock.fast(5);
 const {
   mesh,
-  stores: { east, west, capped },
-} = await openWorld(
-  {
-    east: { buckets: ["source"] },
-    west: { buckets: ["destination"], etags: "opaque" },
-    capped: { buckets: ["destination"] },
-  },
-  () => ({
-    storeFields: { capped: { maxConcurrency: CONCURRENCY, maxRequestsPerSecond: PER_SECOND } },
-  }),
-);
+  stores: { east, west },
+} = await openWorld(STORES, undefined, clock);
+const unhurried = await openWorld(STORES);
 
-test("two copies and a sync to one store stay below its caps together, each request counted", async () => {
-  east.putGenerated("source", "large/a", { size: 5 * PART });
-  east.putGenerated("source", "large/b", { size: 5 * PART });
-  for (let index = 0; index < 40; index++) east.putGenerated("source", `small/${index}`, { size: 1000 });
-  // A part that is refused at first counts as often as it is sent.
-  capped.fault(
-    { operation: "UploadPart", partNumber: 3 },
-    { kind: "answer", code: "InternalError" },
-    { times: 2 },
-  );
-  const copy = async (key: string) =>
-    await mesh.startCopy({
-      source: `east:source/large/${key}`,
-      destination: `capped:destination/large/${key}`,
-      partSize: PART,
-    });
-  const ids = [await copy("a"), await copy("b")];
-  const sync = await mesh.startSync({
-    source: "east:source/small/",
-    destination: "capped:destination/small/",
-  });
-  for (const id of ids) expect(await mesh.ended(id)).toMatchObject({ phase: "completed" });
-  expect(await mesh.syncEnded(sync)).toMatchObject({ phase: "completed", objects: { copied: 40 } });
-  const moments = capped.requests().map(({ startedAt }) => startedAt);
-  expect(moments.length).toBeGreaterThan(40 + 10 + 6);
-  // The mesh keeps the cap by its own clock; what a busy machine delays may meet what is on time.
-  expect(mostInASecond(moments)).toBeLessThanOrEqual(PER_SECOND * 1.2);
-  const transfers = capped
-    .requests()
-    .filter(({ operation }) => operation === "UploadPart" || operation === "PutObject");
-  expect(mostAtOnce(transfers)).toBeLessThanOrEqual(CONCURRENCY);
-  for (const store of [east, capped]) store.journal.clear();
-});
+/** Which store began to ask for less, each time that one did. */
+const throttledBy = ({ timeline }: Pick<Status, "timeline">) =>
+  timeline.flatMap(({ event }) => /^throttled_by_(.*)/.exec(event)?.[1] ?? []);
 
-/** The most requests that were open at one moment. */
-function mostAtOnce(requests: readonly { startedAt: number; endedAt: number | undefined }[]): number {
-  const steps = requests
-    .flatMap(({ startedAt, endedAt = Infinity }) => [
-      { at: startedAt, by: 1 },
-      { at: endedAt, by: -1 },
-    ])
-    .toSorted((a, b) => a.at - b.at || a.by - b.by);
-  let [open, most] = [0, 0];
-  for (const { by } of steps) most = Math.max(most, (open += by));
-  return most;
-}
+/** By the mesh's clock, from what happened at a store to what happened at another. */
+const elapsedMs = (from: { endedAt: number | undefined } | undefined, toMs: number | undefined) =>
+  ((toMs ?? Number.NaN) - (from?.endedAt ?? Number.NaN)) * clock.rate;
 
-test("a destination that takes eight parts at once gets about as many, and the status says who is slow", async () => {
+/** Retry-After, and what the clocks of two processes may differ by. */
+const AFTER = { headers: { "retry-after": "10" }, leastMs: 9_900 };
+
+test("a destination that takes eight parts at once gets about as many, and the timeline says who is slow", async () => {
+  const { stores } = unhurried;
   const takes = 8;
-  east.putGenerated("source", "busy", { size: 80 * PART });
-  west.swallow({ key: "busy" });
-  west.fault(
-    { operation: "UploadPart", where: () => west.openRequests().length > takes },
+  stores.east.putGenerated("source", "busy", { size: 80 * PART });
+  stores.west.swallow({ key: "busy" });
+  stores.west.fault(
+    { operation: "UploadPart", where: () => stores.west.openRequests().length > takes },
     { kind: "answer", code: "SlowDown" },
   );
-  west.fault({ operation: "UploadPart" }, { kind: "throttle", direction: "in", bytesPerSecond: 20 * MIB });
-  const id = await mesh.startCopy({
+  const slow = { kind: "throttle", direction: "in", bytesPerSecond: 20 * MIB } as const;
+  stores.west.fault({ operation: "UploadPart" }, slow);
+  const status = await unhurried.mesh.copy({
     source: "east:source/busy",
     destination: "west:destination/busy",
     partSize: PART,
     lanes: 8,
     verify: "off",
   });
-  const slow = await mesh.until(id, ({ pace }) => (pace?.throttledBy.length ?? 0) > 0);
-  expect(slow.pace?.throttledBy).toEqual(["destination"]);
-  expect(slow.pace?.streams).toBeLessThan(40);
-  const status = await mesh.ended(id);
   expect(status).toMatchObject({ phase: "completed", parts: { done: 80 } });
+  expect(throttledBy(status)[0]).toBe("destination");
+  const told = status.timeline.find(({ event }) => event === "throttled_by_destination")?.detail;
+  expect(told).toContain("503 SlowDown");
+  expect(Number(/at most (\d+) at once/.exec(told ?? "")?.[1])).toBeLessThan(40);
   // At full width every part would be refused four times for each time that it is taken.
   expect(status.parts.failedAttempts).toBeLessThan(80);
 });
 
 test("Retry-After of one part is waited for by all of them", async () => {
   east.putGenerated("source", "wait", { size: 60 * PART });
-  const busy = { kind: "answer", code: "SlowDown", headers: { "retry-after": "2" } } as const;
-  west.fault({ operation: "UploadPart", key: "wait" }, busy, { after: 5, times: 1 });
-  west.swallow({ key: "wait" });
+  const parts = { operation: "UploadPart", key: "wait" } as const;
+  const refusing = west.hold({ ...parts, partNumber: 1 }, "before-body", { times: 1 });
+  west.fault(
+    { ...parts, partNumber: 1 },
+    { kind: "answer", code: "SlowDown", headers: AFTER.headers },
+    { times: 1 },
+  );
+  const others = west.hold({ ...parts, where: ({ partNumber }) => partNumber !== 1 });
+  acknowledgeUnread(west, "wait", 60 * PART);
   const id = await mesh.startCopy({
     source: "east:source/wait",
     destination: "west:destination/wait",
@@ -105,22 +78,32 @@ test("Retry-After of one part is waited for by all of them", async () => {
     lanes: 4,
     verify: "off",
   });
-  expect(await mesh.ended(id)).toMatchObject({ phase: "completed", parts: { failedAttempts: 1 } });
-  const refused = west.requests({ operation: "UploadPart", key: "wait", status: 503 })[0];
-  const heardAt = refused?.endedAt ?? Number.NaN;
-  const begun = west.requests({ operation: "UploadPart", key: "wait" }).map(({ startedAt }) => startedAt);
-  // What was granted when the refusal came still went out; then there is nothing for two seconds.
-  const later = begun.filter((startedAt) => startedAt > heardAt + 500);
-  expect(later.length).toBeGreaterThan(20);
-  expect(Math.min(...later)).toBeGreaterThanOrEqual(heardAt + 1900);
+  // All that may run stand at the store when one of them is refused; the others go on when that was heard.
+  await west.waitFor(() => refusing.waiting.length === 1 && others.waiting.length === 19);
+  refusing.release();
+  await mesh.until(id, (status) => throttledBy(status).length > 0);
+  others.release();
+  const status = await mesh.ended(id);
+  expect(status).toMatchObject({ phase: "completed", parts: { failedAttempts: 1 } });
+  expect(throttledBy(status)).toEqual(["destination"]);
+  const [refused] = west.requests({ ...parts, status: 503 });
+  const later = west
+    .requests(parts)
+    .map(({ startedAt }) => startedAt)
+    .filter((startedAt) => startedAt > (refused?.endedAt ?? Number.NaN));
+  expect(later).toHaveLength(60 - 20 + 1);
+  expect(elapsedMs(refused, Math.min(...later))).toBeGreaterThanOrEqual(AFTER.leastMs);
 });
 
 test("a store that throttles Create is not met by all parts at once when it takes it, nor before Retry-After", async () => {
   east.putGenerated("source", "create", { size: 40 * PART });
-  west.swallow({ key: "create" });
-  const busy = { kind: "answer", code: "SlowDown", headers: { "retry-after": "7" } } as const;
-  west.fault({ operation: "CreateMultipartUpload", key: "create" }, busy, { times: 1 });
-  west.fault({ operation: "UploadPart" }, { kind: "throttle", direction: "in", bytesPerSecond: 4 * PART });
+  west.fault(
+    { operation: "CreateMultipartUpload", key: "create" },
+    { kind: "answer", code: "SlowDown", headers: AFTER.headers },
+    { times: 1 },
+  );
+  const gate = west.hold({ operation: "UploadPart", key: "create" });
+  acknowledgeUnread(west, "create", 40 * PART);
   const id = await mesh.startCopy({
     source: "east:source/create",
     destination: "west:destination/create",
@@ -128,15 +111,21 @@ test("a store that throttles Create is not met by all parts at once when it take
     lanes: 8,
     verify: "off",
   });
-  const begun = await mesh.until(id, ({ phase }) => phase === "uploading");
-  expect(begun.pace?.throttledBy).toEqual(["destination"]);
-  expect(await mesh.ended(id)).toMatchObject({ phase: "completed", parts: { failedAttempts: 0 } });
+  await west.waitFor(() => gate.waiting.length >= 8);
+  gate.release();
+  const status = await mesh.ended(id);
+  expect(status).toMatchObject({ phase: "completed", parts: { failedAttempts: 0 } });
+  expect(throttledBy(status)).toEqual(["destination"]);
   const [refused] = west.requests({ operation: "CreateMultipartUpload", key: "create", status: 503 });
-  const parts = west.requests({ operation: "UploadPart", key: "create" }).map(({ startedAt }) => startedAt);
-  const first = Math.min(...parts);
-  expect(first).toBeGreaterThanOrEqual((refused?.endedAt ?? Number.NaN) + 6900);
-  // A copy that nobody has refused anything begins with sixteen.
-  expect(parts.filter((startedAt) => startedAt < first + 300).length).toBeLessThanOrEqual(8);
+  const afterMs = west
+    .requests({ operation: "UploadPart", key: "create" })
+    .map(({ startedAt }) => elapsedMs(refused, startedAt))
+    .toSorted((a, b) => a - b);
+  expect(afterMs[0]).toBeGreaterThanOrEqual(AFTER.leastMs);
+  // A copy that nobody has refused anything begins with sixteen; this one with one, and comes to eight so late.
+  const eightMs = reaches({ kind: "found", max: 1, cutTo: 1, cutAtMs: AFTER.leastMs }, 8, 0);
+  expect(eightMs).toBeGreaterThan(AFTER.leastMs + 2_500);
+  expect(afterMs[7]).toBeGreaterThanOrEqual(eightMs);
 });
 
 test.each([
@@ -145,6 +134,7 @@ test.each([
   { operation: "HeadObject", side: "destination" },
   { operation: "CreateMultipartUpload", side: "destination" },
   { operation: "ListParts", side: "destination" },
+  { operation: "CompleteMultipartUpload", side: "destination" },
 ] as const)(
   "a $side that throttles $operation of a copy is known as busy to it",
   async ({ operation, side }) => {
@@ -152,31 +142,49 @@ test.each([
     east.put("source", key, Buffer.alloc(2 * PART), { tags: [{ key: "a", value: "b" }] });
     const store = side === "source" ? east : west;
     store.fault({ operation, key }, { kind: "answer", code: "SlowDown" }, { times: 1 });
-    const id = await mesh.startCopy({
+    const status = await mesh.copy({
       source: `east:source/${key}`,
       destination: `west:destination/${key}`,
       partSize: PART,
       // Only then the destination is asked before anything is written.
       ifExists: "skip",
     });
-    const told = await mesh.until(
-      id,
-      ({ phase, pace }) => phase === "completed" || (pace?.throttledBy.length ?? 0) > 0,
+    expect(status, JSON.stringify(status.timeline)).toMatchObject({
+      phase: "completed",
+      parts: { failedAttempts: 0 },
+    });
+    expect(throttledBy(status)).toEqual([side]);
+    const told = status.timeline.find(({ event }) => event.startsWith("throttled_by_"));
+    expect(told?.detail).toMatch(
+      new RegExp(`^${operation} of .*: the store answered 503.*; at most 1 at once now$`),
     );
-    expect(told.pace?.throttledBy).toEqual([side]);
-    expect(await mesh.ended(id)).toMatchObject({ phase: "completed", parts: { failedAttempts: 0 } });
   },
 );
 
+test("while a store holds a copy back nothing may run, and the status says who it is", async () => {
+  east.putGenerated("source", "held back", { size: 2 * PART });
+  // For as long as a whole copy heeds it.
+  const busy = { kind: "answer", code: "SlowDown", headers: { "retry-after": "300" } } as const;
+  west.fault({ operation: "UploadPart", key: "held back" }, busy);
+  const id = await mesh.startCopy({
+    source: "east:source/held back",
+    destination: "west:destination/held back",
+    partSize: PART,
+  });
+  const status = await mesh.until(id, (seen) => throttledBy(seen).length > 0);
+  expect(status.pace).toMatchObject({ streams: 0, throttledBy: ["destination"] });
+  expect((await mesh.cancel(id)).phase).toBe("cancelled");
+});
+
 test("a HEAD that is answered with 429 is not asked again by a GET before Retry-After", async () => {
   east.put("source", "head", "x");
-  const busy = { kind: "answer", status: 429, headers: { "retry-after": "2" } } as const;
+  const busy = { kind: "answer", status: 429, headers: AFTER.headers } as const;
   east.fault({ operation: "HeadObject", key: "head" }, busy, { times: 1 });
-  const id = await mesh.startCopy({ source: "east:source/head", destination: "west:destination/head" });
-  expect(await mesh.ended(id)).toMatchObject({ phase: "completed" });
+  const status = await mesh.copy({ source: "east:source/head", destination: "west:destination/head" });
+  expect(status).toMatchObject({ phase: "completed" });
   const [refused, next] = east.requests({ key: "head" });
   expect(refused?.status).toBe(429);
-  expect(next?.startedAt).toBeGreaterThanOrEqual((refused?.endedAt ?? Number.NaN) + 1900);
+  expect(elapsedMs(refused, next?.startedAt)).toBeGreaterThanOrEqual(AFTER.leastMs);
 });
 
 test.each(["source", "destination"] as const)(
@@ -185,25 +193,23 @@ test.each(["source", "destination"] as const)(
     const prefix = `listed/${side}/`;
     for (let index = 0; index < 60; index++) east.put("source", `${prefix}${index}`, "x");
     const store = side === "source" ? east : west;
-    const busy = { kind: "answer", code: "SlowDown", headers: { "retry-after": "3" } } as const;
+    const busy = { kind: "answer", code: "SlowDown", headers: AFTER.headers } as const;
     store.fault({ operation: "ListObjectsV2" }, busy, { times: 1 });
-    const id = await mesh.startSync({
+    const status = await mesh.sync({
       source: `east:source/${prefix}`,
       destination: `west:destination/${prefix}`,
     });
-    const told = await mesh.untilSync(
-      id,
-      ({ phase, pace }) => phase === "completed" || (pace?.throttledBy.length ?? 0) > 0,
-    );
-    expect(told.pace?.throttledBy).toEqual([side]);
-    expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 60 } });
+    expect(status).toMatchObject({ phase: "completed", objects: { copied: 60 } });
+    expect(throttledBy(status)).toEqual([side]);
     const [refused] = store.requests({ operation: "ListObjectsV2", status: 503 });
-    const puts = west.requests({ operation: "PutObject" }).filter(({ key }) => key?.startsWith(prefix));
-    const moments = puts.map(({ startedAt }) => startedAt);
-    const first = Math.min(...moments);
-    expect(first).toBeGreaterThanOrEqual((refused?.endedAt ?? Number.NaN) + 2900);
+    const afterMs = west
+      .requests({ operation: "PutObject" })
+      .filter(({ key }) => key?.startsWith(prefix))
+      .map(({ startedAt }) => elapsedMs(refused, startedAt))
+      .toSorted((a, b) => a - b);
+    expect(afterMs[0]).toBeGreaterThanOrEqual(AFTER.leastMs);
     // Unheeded, the refusal would be followed by all of them within a moment.
-    expect(moments.filter((startedAt) => startedAt < first + 1000).length).toBeLessThan(30);
+    expect(afterMs[29]).toBeGreaterThanOrEqual(AFTER.leastMs + 1_000);
   },
 );
 

@@ -74,7 +74,7 @@ test("a copy that may have left something behind is kept until that is settled",
     (await mesh.call<{ copies: { id: string }[] }>("GET", "/copies?orphans")).body.copies.map(
       (copy) => copy.id,
     );
-  await expect.poll(orphans, { timeout: 50_000 }).toEqual([id]);
+  await expect.poll(orphans).toEqual([id]);
   await untilEnded("copies", id);
 
   await mesh.fireCron(inDays(100));

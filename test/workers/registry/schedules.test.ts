@@ -59,9 +59,7 @@ const syncOf = (prefix: string, more: Record<string, unknown> = {}) => ({
 
 /** The latest run, when what it has started is at its end and the registry knows of it. */
 async function ended(name: string): Promise<Run> {
-  await expect
-    .poll(async () => (await get(name)).lastRun?.endedAt ?? null, { timeout: 30_000 })
-    .not.toBeNull();
+  await expect.poll(async () => (await get(name)).lastRun?.endedAt ?? null).not.toBeNull();
   const { lastRun } = await get(name);
   if (lastRun === null) throw new Error(`${name} has no run`);
   return lastRun;
@@ -184,7 +182,6 @@ describe("while a run is going", () => {
     await expect
       .poll(
         async () => (await get("skip")).runs.find(({ outcome }) => outcome === "started")?.endedAt ?? null,
-        { timeout: 30_000 },
       )
       .not.toBeNull();
   });
@@ -207,9 +204,7 @@ describe("while a run is going", () => {
     expect(waiting[0]?.detail).toBe(`the run due at ${at(1).toISOString()} is already waiting`);
     gate.release();
     // No event comes: the end of the first run is what starts the second.
-    await expect
-      .poll(async () => (await get("queue")).runs[1]?.endedAt ?? null, { timeout: 30_000 })
-      .not.toBeNull();
+    await expect.poll(async () => (await get("queue")).runs[1]?.endedAt ?? null).not.toBeNull();
     expect(await outcomes("queue")).toEqual(["skipped", "started", "started"]);
     expect(keysUnder("queue/")).toEqual(["queue/0000", "queue/0001"]);
   });
@@ -227,10 +222,8 @@ describe("while a run is going", () => {
     expect(dropped?.detail).toBe("the schedule was changed while this run waited");
     gate.release();
     await expect
-      .poll(
-        async () =>
-          (await get("drop")).runs.every(({ outcome, endedAt }) => outcome !== "started" || endedAt !== null),
-        { timeout: 30_000 },
+      .poll(async () =>
+        (await get("drop")).runs.every(({ outcome, endedAt }) => outcome !== "started" || endedAt !== null),
       )
       .toBe(true);
     expect(west.requests({ operation: "PutObject", key: "drop" })).toHaveLength(1);

@@ -1,0 +1,92 @@
+// Another clock for a mesh under test, of two kinds.
+//
+// A fast one: time goes as many times faster there as the test says, so that what waits for minutes (backoffs,
+// Retry-After, spare alarms, leases) waits for seconds.
+//
+// A stepping one: time passes by timers and alarms alone. It stands while the mesh works and while a store does,
+// so that a busy machine is not seen, and what was planned for a moment happens at that very moment: what depends
+// on moments, as the caps of requests do, is judged without tolerance.
+//
+// Each request to a store tells in a header when it was sent by that clock.
+//
+// What it needs: the built bundle, which is what production loads, or modules that wrap it; worker_clock.js is
+// evaluated before them. Invariant: a mesh that is killed and started again with the same modules goes on by the
+// same clock. A fast clock runs ahead of the machine's: stores that judge signatures must go by it too.
+
+import { copyFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { RequestRecord } from "../store/store.ts";
+import type { MeshOptions } from "./mesh.ts";
+import { CLASSES } from "./workerd.ts";
+
+const SENT_AT = "x-test-sent-at";
+const WORKER_CLOCK = "worker_clock.js";
+
+/** The limits of the mesh, as the half minute after which a silent stream is let go, must stay some seconds. */
+const MOST_RATE = 10;
+/** As nothing but waiting takes time there, the waiting may be short. */
+const STEPS_RATE = 4;
+
+let clocks = 0;
+
+type Modules = Pick<MeshOptions, "bundlePath" | "modulePaths">;
+
+export class Clock {
+  /** How many times faster than the machine's. */
+  readonly rate: number;
+  readonly #epochMs: number;
+  readonly #make: string;
+  readonly #name = `${process.pid}_${clocks++}`; // several test files may run at once, each in its own process
+
+  private constructor(rate: number, epochMs: number, make: string) {
+    if (!(rate >= 1 && rate <= MOST_RATE))
+      throw new RangeError(`A clock may go 1 to ${MOST_RATE} times as fast, not ${rate}`);
+    this.rate = rate;
+    this.#epochMs = epochMs;
+    this.#make = make;
+  }
+
+  static fast(rate: number): Clock {
+    const epochMs = Date.now();
+    return new Clock(rate, epochMs, `flowing(${epochMs}, ${rate})`);
+  }
+
+  static stepping(): Clock {
+    const epochMs = Date.now();
+    return new Clock(1, epochMs, `stepping(${epochMs}, ${STEPS_RATE})`);
+  }
+
+  /** What a store goes by, in milliseconds since the epoch. */
+  readonly now = (): number => this.#epochMs + (Date.now() - this.#epochMs) * this.rate;
+
+  /** Puts this clock before a bundle and what wraps it. @returns the modules of a mesh that goes by it */
+  drive({ bundlePath, modulePaths = [] }: Modules): Required<Modules> {
+    const beside = (name: string) => join(dirname(bundlePath), name);
+    const workerClock = beside(WORKER_CLOCK);
+    const installed = beside(`clock_${this.#name}.js`);
+    const front = beside(`clock_front_${this.#name}.js`);
+    copyFileSync(join(import.meta.dirname, WORKER_CLOCK), workerClock);
+    writeFileSync(installed, installing(this.#make));
+    writeFileSync(front, frontOf(basename(installed), basename(bundlePath)));
+    return { bundlePath: front, modulePaths: [workerClock, installed, bundlePath, ...modulePaths] };
+  }
+}
+
+/** When a request was sent, by the clock of the mesh; NaN where that is the machine's. */
+export function sentAtMs({ headers }: RequestRecord): number {
+  return Number(headers[SENT_AT]);
+}
+
+const installing = (make: string) => `
+import { flowing, install, stepping } from "./${WORKER_CLOCK}";
+export const driven = install(${make}, "${SENT_AT}");
+`;
+
+// What is imported first is evaluated first.
+const frontOf = (clock: string, bundle: string) => `
+import { driven } from "./${clock}";
+import front, * as mesh from "./${bundle}";
+export * from "./${bundle}";
+export default front;
+${CLASSES.map((name) => `export class ${name} extends driven(mesh.${name}) {}`).join("\n")}
+`;

@@ -1,0 +1,157 @@
+// The clock of a mesh under test, as its Worker has it: in place of Date, timers, AbortSignal.timeout() and the
+// alarms of Durable Objects. Each request to a store tells in a header when it was sent.
+//
+// What it needs: to be installed before the bundle is evaluated (clock.ts writes the modules). Invariant: what was
+// set for a moment finds the clock at that moment or later.
+
+const real = {
+  now: Date.now,
+  setTimeout: setTimeout.bind(globalThis),
+  clearTimeout: clearTimeout.bind(globalThis),
+  timeout: AbortSignal.timeout.bind(AbortSignal),
+  fetch: fetch.bind(globalThis),
+};
+
+/** Goes `rate` times as fast as the machine's; at `epochMs` both showed the same. */
+export function flowing(epochMs, rate) {
+  return {
+    rate,
+    present: () => epochMs + (real.now() - epochMs) * rate,
+    set: () => undefined,
+    reach: () => 0,
+    during: async (request) => await request,
+  };
+}
+
+/** A timer that has not come by then is taken for one of an event that was cut off. */
+const GRACE_MS = 10_000;
+
+/**
+ * Stands until a timer or an alarm has waited for its moment: a `rate`-th of its time, in which no store was
+ * asked, and nothing that was set for an earlier moment is still to come.
+ */
+export function stepping(epochMs, rate) {
+  let presentMs = epochMs;
+  let openRequests = 0;
+  const timers = new Map();
+  return {
+    rate,
+    present: () => presentMs,
+    set: (id, dueMs, ms) => {
+      if (dueMs === null) timers.delete(id);
+      else timers.set(id, { dueMs, expectedMs: real.now() + ms / rate });
+    },
+    /** @returns what is still to be waited for; 0: the clock shows this moment, or a later one */
+    reach: (dueMs) => {
+      const leftMs = dueMs - presentMs;
+      if (leftMs <= 0) return 0;
+      if (openRequests > 0 || timers.values().some((timer) => isBefore(timer, dueMs))) return leftMs;
+      presentMs = dueMs;
+      return 0;
+    },
+    during: async (request) => {
+      openRequests += 1;
+      return await request.finally(() => (openRequests -= 1));
+    },
+  };
+}
+
+function isBefore(timer, dueMs) {
+  return timer.dueMs < dueMs && real.now() < timer.expectedMs + GRACE_MS;
+}
+
+/** @returns what makes a class of Durable Objects go by the clock */
+export function install(clock, header) {
+  Date.now = () => Math.floor(clock.present());
+  globalThis.Date = class extends Date {
+    constructor(...given) {
+      super(...(given.length === 0 ? [Date.now()] : given));
+    }
+  };
+  installTimers(clock);
+  AbortSignal.timeout = (ms) => real.timeout(ms / clock.rate);
+  globalThis.fetch = (input, init) => {
+    const headers = new Headers(init?.headers);
+    headers.set(header, String(clock.present()));
+    return clock.during(real.fetch(input, { ...init, headers }));
+  };
+  return alarmsBy(clock);
+}
+
+function installTimers(clock) {
+  let timers = 0;
+  const waiting = new Map();
+  const forget = (id) => {
+    waiting.delete(id);
+    clock.set(id, null);
+  };
+  const wait = (id, dueMs, ms, wake) => {
+    const onTime = () => {
+      const leftMs = clock.reach(dueMs);
+      if (leftMs > 0) return wait(id, dueMs, leftMs, wake);
+      forget(id);
+      wake();
+    };
+    clock.set(id, dueMs, ms);
+    waiting.set(id, real.setTimeout(onTime, ms / clock.rate));
+  };
+  globalThis.setTimeout = (wake, ms = 0, ...given) => {
+    const id = ++timers;
+    wait(id, Date.now() + ms, ms, () => wake(...given));
+    return id;
+  };
+  globalThis.setInterval = (wake, ms, ...given) => {
+    const id = ++timers;
+    const again = (dueMs) => {
+      wait(id, dueMs, ms, () => {
+        again(dueMs + ms);
+        wake(...given);
+      });
+    };
+    again(Date.now() + ms);
+    return id;
+  };
+  globalThis.clearTimeout = globalThis.clearInterval = (id) => {
+    real.clearTimeout(waiting.get(id));
+    forget(id);
+  };
+  scheduler.wait = async (ms) => await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function alarmsBy(clock) {
+  const dueMsOf = new WeakMap();
+  let setReal = null;
+  const setAlarm = async (storage, dueMs) => {
+    dueMsOf.set(storage, dueMs);
+    // Whole milliseconds, and never too early: an alarm that is set anew for the moment at which it rings is lost.
+    await setReal.call(storage, Math.ceil(real.now() + (dueMs - clock.present()) / clock.rate));
+  };
+  const patch = (storage) => {
+    if (setReal !== null) return;
+    const prototype = Object.getPrototypeOf(storage);
+    const { getAlarm } = prototype;
+    setReal = prototype.setAlarm;
+    prototype.setAlarm = async function (at) {
+      await setAlarm(this, Number(at));
+    };
+    prototype.getAlarm = async function () {
+      const at = await getAlarm.call(this);
+      if (at === null) return null;
+      return dueMsOf.get(this) ?? clock.present() + (at - real.now()) * clock.rate;
+    };
+  };
+  return (Class) =>
+    class extends Class {
+      constructor(ctx, env) {
+        patch(ctx.storage);
+        super(ctx, env);
+      }
+
+      async alarm(info) {
+        const { storage } = this.ctx;
+        const dueMs = dueMsOf.get(storage);
+        if (dueMs !== undefined && clock.reach(dueMs) > 0) return await setAlarm(storage, dueMs);
+        await super.alarm(info);
+      }
+    };
+}
