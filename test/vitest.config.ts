@@ -5,8 +5,9 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * How long a test may take on a machine that has other work. What it waits for is a state that stays, so it is
- * never waited for in part only: where it does not come, `expect.poll` says so just before the test's time is over.
+ * How long a test may take on a machine that has other work. What it waits for is a state that stays, so it
+ * is never waited for in part only: where it does not come, `expect.poll` says so just before the test's time
+ * is over.
  */
 const patience = (limitMs: number) => ({
   testTimeout: limitMs,

@@ -1,17 +1,18 @@
 // Another clock for a mesh under test, of two kinds.
 //
-// A fast one: time goes as many times faster there as the test says, so that what waits for minutes (backoffs,
-// Retry-After, spare alarms, leases) waits for seconds.
+// A fast one: time goes as many times faster there as the test says, so that what waits for minutes
+// (backoffs, Retry-After, spare alarms, leases) waits for seconds.
 //
-// A stepping one: time passes by timers and alarms alone. It stands while the mesh works and while a store does,
-// so that a busy machine is not seen, and what was planned for a moment happens at that very moment: what depends
-// on moments, as the caps of requests do, is judged without tolerance.
+// A stepping one: time passes by timers and alarms alone. It stands while the mesh works and while a store
+// does, so that a busy machine is not seen, and what was planned for a moment happens at that very moment:
+// what depends on moments, as the caps of requests do, is judged without tolerance.
 //
 // Each request to a store tells in a header when it was sent by that clock.
 //
-// What it needs: the built bundle, which is what production loads, or modules that wrap it; worker_clock.js is
-// evaluated before them. Invariant: a mesh that is killed and started again with the same modules goes on by the
-// same clock. A fast clock runs ahead of the machine's: stores that judge signatures must go by it too.
+// What it needs: the built bundle, which is what production loads, or modules that wrap it; worker_clock.js
+// is evaluated before them. Invariant: a mesh that is killed and started again with the same modules goes on
+// by the same clock. A fast clock runs ahead of the machine's: stores that judge signatures must go by it
+// too.
 
 import { copyFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -22,7 +23,9 @@ import { CLASSES } from "./workerd.ts";
 const SENT_AT = "x-test-sent-at";
 const WORKER_CLOCK = "worker_clock.js";
 
-/** The limits of the mesh, as the half minute after which a silent stream is let go, must stay some seconds. */
+/**
+ * The limits of the mesh, as the half minute after which a silent stream is let go, must stay some seconds.
+ */
 const MOST_RATE = 10;
 /** As nothing but waiting takes time there, the waiting may be short. */
 const STEPS_RATE = 4;
@@ -36,7 +39,8 @@ export class Clock {
   readonly rate: number;
   readonly #epochMs: number;
   readonly #make: string;
-  readonly #name = `${process.pid}_${clocks++}`; // several test files may run at once, each in its own process
+  // several test files may run at once, each in its own process
+  readonly #name = `${process.pid}_${clocks++}`;
 
   private constructor(rate: number, epochMs: number, make: string) {
     if (!(rate >= 1 && rate <= MOST_RATE))

@@ -1,8 +1,8 @@
-// The clock of a mesh under test, as its Worker has it: in place of Date, timers, AbortSignal.timeout() and the
-// alarms of Durable Objects. Each request to a store tells in a header when it was sent.
+// The clock of a mesh under test, as its Worker has it: in place of Date, timers, AbortSignal.timeout() and
+// the alarms of Durable Objects. Each request to a store tells in a header when it was sent.
 //
-// What it needs: to be installed before the bundle is evaluated (clock.ts writes the modules). Invariant: what was
-// set for a moment finds the clock at that moment or later.
+// What it needs: to be installed before the bundle is evaluated (clock.ts writes the modules). Invariant:
+// what was set for a moment finds the clock at that moment or later.
 
 const real = {
   now: Date.now,
@@ -123,7 +123,8 @@ function alarmsBy(clock) {
   let setReal = null;
   const setAlarm = async (storage, dueMs) => {
     dueMsOf.set(storage, dueMs);
-    // Whole milliseconds, and never too early: an alarm that is set anew for the moment at which it rings is lost.
+    // Whole milliseconds, and never too early: an alarm that is set anew for the moment at which it rings is
+    // lost.
     await setReal.call(storage, Math.ceil(real.now() + (dueMs - clock.present()) / clock.rate));
   };
   const patch = (storage) => {

@@ -63,7 +63,10 @@ const LENGTHS = { all: 500, some: PURE, someLines: 250 };
 /** The table of a copy's rules, and one table of schemas. */
 const LONGER = { "src/copy/job.ts": 280, "src/view/answers.ts": 450 };
 
-/** What is loaded by name: by wrangler, by vitest, by the compiler, as a script, as a process of its own. */
+/**
+ * What is loaded by name: by wrangler, by vitest, by the compiler, by a mesh under test, as a script, as a
+ * process of its own.
+ */
 const ENTRYPOINTS = [
   "src/front.ts",
   "src/modules.d.ts",
@@ -76,6 +79,7 @@ const ENTRYPOINTS = [
   "test/interop/setup.ts",
   "test/interop/table.ts",
   "test/mesh/build.ts",
+  "test/mesh/worker_clock.js",
   "test/pure/workerd.d.ts",
   "test/simulate/simulate.ts",
   "test/smoke/smoke.ts",

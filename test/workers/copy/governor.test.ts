@@ -1,5 +1,5 @@
-// Stores that ask for less than they are asked for, and what a copy or a sync makes of it. (For the caps of the
-// configuration see request_caps.test.ts.)
+// Stores that ask for less than they are asked for, and what a copy or a sync makes of it. (For the caps of
+// the configuration see request_caps.test.ts.)
 //
 // What was heard of a store is judged by the timeline, which keeps it; and when something was sent, by bounds
 // from below, which a busy machine cannot break.
@@ -122,7 +122,8 @@ test("a store that throttles Create is not met by all parts at once when it take
     .map(({ startedAt }) => elapsedMs(refused, startedAt))
     .toSorted((a, b) => a - b);
   expect(afterMs[0]).toBeGreaterThanOrEqual(AFTER.leastMs);
-  // A copy that nobody has refused anything begins with sixteen; this one with one, and comes to eight so late.
+  // A copy that nobody has refused anything begins with sixteen; this one with one, and comes to eight so
+  // late.
   const eightMs = reaches({ kind: "found", max: 1, cutTo: 1, cutAtMs: AFTER.leastMs }, 8, 0);
   expect(eightMs).toBeGreaterThan(AFTER.leastMs + 2_500);
   expect(afterMs[7]).toBeGreaterThanOrEqual(eightMs);

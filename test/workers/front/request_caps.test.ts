@@ -1,5 +1,5 @@
-// The caps of a store. maxRequestsPerSecond, operation by operation: whatever a copy, a sync or a check asks for
-// has its turn. And both caps together, with several jobs at once.
+// The caps of a store. maxRequestsPerSecond, operation by operation: whatever a copy, a sync or a check asks
+// for has its turn. And both caps together, with several jobs at once.
 //
 // Time passes by the waiting of the mesh alone, so what it has planned for a moment is sent at that moment.
 import { expect, test } from "vitest";
