@@ -36,9 +36,10 @@ import { type Store, readStores } from "./store/stores.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, StoreShares } from "./throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "./throttle/timetable.ts";
-import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
+import type { CopyStatus } from "./view/answers.ts";
+import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
 import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
-import { type CopyView, copyLine, copyResult } from "./view/progress.ts";
+import { copyLine, copyResult } from "./view/progress.ts";
 import type { PartClaim, PartGrant } from "./work/part_task.ts";
 
 /** How often the coordinator checks its lanes while they work. */
@@ -122,7 +123,7 @@ export class Coordinator extends DurableObject<Env> {
     return jsonResponse(this.#status());
   }
 
-  #status(): Record<string, unknown> {
+  #status(): CopyStatus {
     const now = Date.now();
     const copy = this.#record.load();
     return copyStatus({
@@ -142,12 +143,10 @@ export class Coordinator extends DurableObject<Env> {
   #stage(): Stage {
     const record = this.#record;
     return {
-      status: () => this.#status(),
+      read: () => readingOf(this.#status(), copyLine, copyResult),
       state: () => restOf(record.load().job),
       entries: (after) => record.timeline.after(after),
       parts: new PartWatch(record.parts, () => record.counts(record.load().job).total),
-      line: (status, width) => copyLine(status as unknown as CopyView, width),
-      result: (status) => copyResult(status as unknown as CopyView),
     };
   }
 
@@ -369,7 +368,7 @@ export class Coordinator extends DurableObject<Env> {
         endedAtMs,
         orphans: this.#record.debts.count(),
         counters: this.#counters(),
-        webhook: webhookFor("copy", job.phase, this.#status()),
+        webhook: webhookFor("copy", this.#status()),
       });
     } catch (error) {
       // The copy does not wait for the registry; the next step or alarm tells it again.

@@ -17,6 +17,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Admitted, CopySpec } from "./copy/spec.ts";
 import { type Env, retentionMs } from "./env.ts";
+import { isoTime } from "./http/fields.ts";
 import { makeId } from "./id.ts";
 import { log } from "./log.ts";
 import { CheckTable } from "./registry/check_table.ts";
@@ -304,8 +305,8 @@ export class Registry extends DurableObject<Env> {
         source,
         destination,
         schedule: row["schedule"] === null ? null : String(row["schedule"]),
-        createdAt: iso(Number(row["created_at_ms"])),
-        endedAt: row["ended_at_ms"] === null ? null : iso(Number(row["ended_at_ms"])),
+        createdAt: isoTime(Number(row["created_at_ms"])),
+        endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
         orphans: Number(row["orphans"]),
       };
     });
@@ -465,8 +466,4 @@ export class Registry extends DurableObject<Env> {
     );
     return { id, spec, createdAtMs };
   }
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -39,9 +39,10 @@ import { SyncSteps } from "./sync/steps.ts";
 import { type Throttling, Governor } from "./throttle/governor.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
-import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
+import type { SyncStatus } from "./view/answers.ts";
+import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
 import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
-import { type SyncView, syncLine, syncResult } from "./view/progress.ts";
+import { syncLine, syncResult } from "./view/progress.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
 
 /** How often a sync checks its lanes while they work. */
@@ -146,7 +147,7 @@ export class Sync extends DurableObject<Env> {
     }
   }
 
-  #status(): Record<string, unknown> {
+  #status(): SyncStatus {
     const batches = this.#record.batches.totals();
     const large = this.#record.large.counts();
     const now = Date.now();
@@ -170,12 +171,10 @@ export class Sync extends DurableObject<Env> {
   #stage(): Stage {
     const record = this.#record;
     return {
-      status: () => this.#status(),
+      read: () => readingOf(this.#status(), syncLine, syncResult),
       state: () => restOf(record.load().job),
       entries: (after) => record.timeline.after(after),
       parts: null,
-      line: (status, width) => syncLine(status as unknown as SyncView, width),
-      result: (status) => syncResult(status as unknown as SyncView),
     };
   }
 
@@ -449,7 +448,7 @@ export class Sync extends DurableObject<Env> {
         phase: job.phase,
         endedAtMs,
         counters: this.#counters(),
-        webhook: webhookFor("sync", job.phase, this.#status()),
+        webhook: webhookFor("sync", this.#status()),
       });
     } catch (error) {
       // The sync does not wait for the registry; the next step or alarm tells it again.

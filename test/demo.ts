@@ -11,14 +11,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsClient } from "aws4fetch";
-import { type CopyView, copyLine, formatBytes } from "../src/view/progress.ts";
+import type { CopyStatus } from "../src/view/answers.ts";
+import { copyLine, formatBytes } from "../src/view/progress.ts";
 import { type LocalStore, LocalMesh, S3_PATH, curlTour, localStores, stopSignal } from "./mesh/local_mesh.ts";
 import { claimPort } from "./store/ports.ts";
-
-/** The fields of a status that the demo reads. */
-interface CopyStatus extends CopyView {
-  readonly size: number | null;
-}
 
 interface Content {
   readonly sizeBytes: number;

@@ -17,11 +17,12 @@ import { base64OfHex } from "../s3/digest.ts";
 import type { Failure, StoreSide } from "../s3/failure.ts";
 import { saysNo } from "../s3/retry.ts";
 import type { Store } from "../store/stores.ts";
-import { type PaceView, Governor, lanePauseMs } from "../throttle/governor.ts";
+import { Governor, lanePauseMs } from "../throttle/governor.ts";
 import { HealthBook } from "../throttle/health.ts";
 import type { Pace } from "../throttle/sender.ts";
 import type { StoreShares } from "../throttle/shares.ts";
 import { partLimitMs } from "../work/limits.ts";
+import type { CopyStatus } from "../view/answers.ts";
 import type { PartClaim, PartGrant, PartTask } from "../work/part_task.ts";
 
 /** A lane calls at least this often by itself (lane.ts); a longer wait would make it look dead. */
@@ -106,7 +107,7 @@ export class Dispatch {
   }
 
   /** How fast the copy may go now. */
-  pace(copy: Copy, now: number): PaceView {
+  pace(copy: Copy, now: number): NonNullable<CopyStatus["pace"]> {
     const { concurrency } = copy.spec;
     const shared = this.#shares.concurrency(this.#stores(copy), now);
     return {

@@ -4,12 +4,11 @@ import type { OwedDebt } from "./debts.ts";
 import { type Job, isEnded, objectOf, workOf } from "./phase.ts";
 import { type Plan, partRange, unitCount } from "./plan.ts";
 import type { CopySpec } from "./spec.ts";
-import type { CopyPhase } from "../http/vocabulary.ts";
+import { isoTime } from "../http/fields.ts";
 import { type PartRow, type PartTotals, partState } from "../parts/rows.ts";
 import type { Location } from "../store/location.ts";
-import type { PaceView } from "../throttle/governor.ts";
+import type { CopyStatus, PartsPage } from "../view/answers.ts";
 import { describeFailure } from "../view/failure.ts";
-import type { TimelineEntry } from "../view/timeline.ts";
 
 export interface StatusInput {
   readonly id: string;
@@ -23,10 +22,10 @@ export interface StatusInput {
   readonly createdAtMs: number;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
-  readonly warnings: readonly string[];
+  readonly warnings: string[];
   readonly debts: readonly OwedDebt[];
-  readonly timeline: readonly TimelineEntry[];
-  readonly pace: PaceView;
+  readonly timeline: CopyStatus["timeline"];
+  readonly pace: NonNullable<CopyStatus["pace"]>;
   /** Null: the platform has chosen. */
   readonly location: Location | null;
   readonly now: number;
@@ -34,7 +33,7 @@ export interface StatusInput {
 
 export const RATE_WINDOW_MS = 15_000;
 
-export function copyStatus(input: StatusInput): Record<string, unknown> {
+export function copyStatus(input: StatusInput): CopyStatus {
   const { id, spec, job, totals } = input;
   const {
     source,
@@ -51,7 +50,7 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
   const uploaded = ended || work.phase === "completing" || work.phase === "verifying";
   return {
     id,
-    phase: job.phase satisfies CopyPhase,
+    phase: job.phase,
     ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
     ...(work.phase === "queued" && work.behind !== null ? { queuedBehind: work.behind } : {}),
     source,
@@ -77,9 +76,9 @@ export function copyStatus(input: StatusInput): Record<string, unknown> {
     ...(input.debts.length === 0 ? {} : { orphans: input.debts.map(describeDebt) }),
     ...failureOf(job),
     options: { partSize, ...options },
-    createdAt: iso(input.createdAtMs),
-    startedAt: iso(input.startedAtMs),
-    endedAt: iso(input.endedAtMs),
+    createdAt: isoTime(input.createdAtMs),
+    startedAt: isoTime(input.startedAtMs),
+    endedAt: isoTime(input.endedAtMs),
     timeline: input.timeline,
   };
 }
@@ -90,11 +89,11 @@ export function partsPage(
   rows: readonly PartRow[],
   after: number,
   limit: number,
-): Record<string, unknown> {
+): PartsPage {
   if (plan === null) return { parts: [], next: null };
   const total = unitCount(plan);
   const byNumber = new Map(rows.map((row) => [row.partNumber, row]));
-  const parts: Record<string, unknown>[] = [];
+  const parts: PartsPage["parts"] = [];
   for (let partNumber = after + 1; partNumber <= total && parts.length < limit; partNumber++) {
     const row = byNumber.get(partNumber);
     parts.push({
@@ -106,7 +105,7 @@ export function partsPage(
       lane: row?.lane ?? null,
       etag: row?.etag ?? null,
       durationMs: row?.durationMs ?? null,
-      doneAt: iso(row?.doneAtMs ?? null),
+      doneAt: isoTime(row?.doneAtMs ?? null),
     });
   }
   const last = after + parts.length;
@@ -120,27 +119,27 @@ function describeDebt({
   failedAttempts,
   nextTryMs,
   failure,
-}: OwedDebt): Record<string, unknown> {
+}: OwedDebt): NonNullable<CopyStatus["orphans"]>[number] {
   return {
     kind: ORPHANS[debt.kind],
     ...(debt.kind === "upload" ? { uploadId: debt.uploadId } : {}),
-    since: iso(sinceMs),
+    since: isoTime(sinceMs),
     failedAttempts,
-    nextTryAt: iso(nextTryMs),
+    nextTryAt: isoTime(nextTryMs),
     failure: describeFailure(failure),
   };
 }
 
 const ORPHANS = { upload: "upload", stray: "possible_upload", object: "possible_object" } as const;
 
-function resultOf(job: Job): Record<string, unknown> {
+function resultOf(job: Job): Pick<CopyStatus, "skipped" | "proof" | "etag"> {
   if (job.phase !== "completed") return {};
   return job.result.kind === "skipped"
     ? { skipped: true }
     : { proof: job.result.proof, etag: job.result.etag };
 }
 
-function failureOf(job: Job): Record<string, unknown> {
+function failureOf(job: Job): Pick<CopyStatus, "failure"> {
   if (job.phase === "failed" || job.phase === "blocked") return { failure: describeFailure(job.failure) };
   if (job.phase === "aborting" && job.ending.phase === "failed")
     return { failure: describeFailure(job.ending.failure) };
@@ -160,8 +159,4 @@ function rateOf({ job, totals, recentBytes, startedAtMs, endedAtMs, now }: Statu
   const tooEarly = leftBytes > 0 && plan?.kind === "parts" && totals.doneBytes < plan.partSizeBytes;
   const etaSeconds = bytesPerSecond === 0 || tooEarly ? null : Math.ceil(leftBytes / bytesPerSecond);
   return { bytesPerSecond, etaSeconds };
-}
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { MAX_LANES, planLimits, widthOf } from "../env.ts";
-import { Count, MIB } from "../http/fields.ts";
+import { Count, isoTime, MIB } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { checkBucket } from "../store/address.ts";
 import {
@@ -112,8 +112,8 @@ export function probeAnswer(job: ProbeJob, now: number): ProbeAnswer {
     store: spec.store,
     bucket: spec.bucket,
     isLocal: spec.isLocal,
-    startedAt: new Date(startedAtMs).toISOString(),
-    endedAt: isOver ? new Date(state.endedAtMs).toISOString() : null,
+    startedAt: isoTime(startedAtMs),
+    endedAt: isOver ? isoTime(state.endedAtMs) : null,
     doing: job.given.map(({ name }) => name),
     failure: end?.outcome === "failed" ? end.message : null,
     leftovers: isOver ? state.leftovers : [],

@@ -1,5 +1,5 @@
-// The fields that request bodies share: counts, sizes with a unit, header values and flags. Also turns a zod
-// error into a Problem. Pure.
+// The fields that requests and answers share: counts, sizes with a unit, header values, flags and times. Also
+// turns a zod error into a Problem. Pure.
 
 import { z } from "zod";
 import { Problem } from "./problem.ts";
@@ -85,3 +85,10 @@ function describeIssue(issue: z.core.$ZodIssue): string {
 }
 
 export const MIB = 1024 * 1024;
+
+/** A moment as every answer writes it; null stands for none. */
+export function isoTime(ms: number): string;
+export function isoTime(ms: number | null): string | null;
+export function isoTime(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -21,8 +21,6 @@ export const COPY_PHASES = [
   "blocked",
 ] as const;
 
-export type CopyPhase = (typeof COPY_PHASES)[number];
-
 export const SYNC_PHASES = [
   "admitted",
   "listing",
@@ -37,8 +35,6 @@ export const SYNC_PHASES = [
   "paused",
   "blocked",
 ] as const;
-
-export type SyncPhase = (typeof SYNC_PHASES)[number];
 
 /**
  * How a copy knows that the destination is the source; object/proof.ts chooses.

@@ -10,6 +10,7 @@
 //
 // The only state of the work that it holds is the phase last reported. The object is the authority.
 
+import { isoTime } from "../http/fields.ts";
 import { makeId } from "../id.ts";
 import { type ObjectRef, type PrefixRef, formatObject, overlap } from "../store/address.ts";
 import type { AdmittedSync, SyncSpec } from "../sync/spec.ts";
@@ -127,8 +128,8 @@ export class SyncRows {
         destination,
         dryRun,
         schedule: row["schedule"] === null ? null : String(row["schedule"]),
-        createdAt: new Date(Number(row["created_at_ms"])).toISOString(),
-        endedAt: row["ended_at_ms"] === null ? null : new Date(Number(row["ended_at_ms"])).toISOString(),
+        createdAt: isoTime(Number(row["created_at_ms"])),
+        endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
       };
     });
     return { syncs, next: rows.length > limit ? (syncs.at(-1)?.id ?? null) : null };

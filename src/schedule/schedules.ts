@@ -13,6 +13,7 @@
 // It holds no state of a copy or sync: it shows a run by the phase last reported.
 
 import type { Admitted } from "../copy/spec.ts";
+import { isoTime } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { lastDueMs, nextDueMs } from "./cron.ts";
 import { type DueWork, type Schedule, type ScheduledWork, resolveWork } from "./spec.ts";
@@ -237,7 +238,7 @@ export class Schedules {
     if (row["overlap"] === "skip") this.#addRun(name, dueMs, { outcome: "skipped", detail: reason });
     else if (waiting === undefined) this.#addRun(name, dueMs, { outcome: "queued", detail: reason });
     else {
-      const detail = `the run due at ${iso(Number(waiting["due_at_ms"]))} is already waiting`;
+      const detail = `the run due at ${isoTime(Number(waiting["due_at_ms"]))} is already waiting`;
       this.#addRun(name, dueMs, { outcome: "skipped", detail });
     }
   }
@@ -291,8 +292,8 @@ export class Schedules {
       enabled,
       overlap: row["overlap"] === "queue" ? "queue" : "skip",
       ...(work.kind === "copy" ? { copy: work.copy } : { sync: work.sync }),
-      createdAt: iso(Number(row["created_at_ms"])),
-      nextRunAt: next === null ? null : iso(next),
+      createdAt: isoTime(Number(row["created_at_ms"])),
+      nextRunAt: isoTime(next),
       lastRun: runs[0] ?? null,
       runs,
     };
@@ -311,7 +312,7 @@ export class Schedules {
       )
       .toArray()
       .map((row) => ({
-        dueAt: iso(Number(row["due_at_ms"])),
+        dueAt: isoTime(Number(row["due_at_ms"])),
         outcome: outcomeOf(row["outcome"]),
         startedAt: timeOf(row["started_at_ms"]),
         copyId: textOf(row["copy_id"]),
@@ -340,9 +341,5 @@ function textOf(value: unknown): string | null {
 }
 
 function timeOf(value: unknown): string | null {
-  return typeof value === "number" ? iso(value) : null;
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
+  return typeof value === "number" ? isoTime(value) : null;
 }

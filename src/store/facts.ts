@@ -14,6 +14,7 @@
 // taken on trust, with a check or without: that a store which accepts a Content-MD5 compares it. A check can
 // only withdraw that.
 
+import { isoTime } from "../http/fields.ts";
 import type { BucketRef } from "./address.ts";
 import { type Fact, type Facts, type Provider, FACTS } from "./profiles.ts";
 import { type Encryption, type Store, findStore } from "./stores.ts";
@@ -110,7 +111,7 @@ export function describeChecks(store: Store, checks: readonly KeptCheck[]): Reco
         bucket: check.bucket,
         as: check.as,
         ok: check.ok,
-        checkedAt: new Date(check.checkedAtMs).toISOString(),
+        checkedAt: isoTime(check.checkedAtMs),
         applies,
         ...(applies ? effectOf(store, check.facts) : { profile: {}, overruled: {} }),
       };

@@ -3,16 +3,11 @@
 
 import type { Failure, StoreSide } from "../s3/failure.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
-import {
-  type Governor,
-  type PaceView,
-  type Throttling,
-  lanePauseMs,
-  STORE_SIDES,
-} from "../throttle/governor.ts";
+import { type Governor, type Throttling, lanePauseMs, STORE_SIDES } from "../throttle/governor.ts";
 import { type Allowance, slower } from "../throttle/sender.ts";
 import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
+import type { SyncStatus } from "../view/answers.ts";
 import type { BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
 
 /**
@@ -65,7 +60,7 @@ export class BatchGate {
   }
 
   /** How fast the sync may go now. */
-  pace(most: number, running: number, sides: Sides, now: number): SyncPaceView {
+  pace(most: number, running: number, sides: Sides, now: number): NonNullable<SyncStatus["pace"]> {
     const perSecond = this.#perSecond(now);
     return {
       streams: this.width(most, running, sides, now),
@@ -172,10 +167,4 @@ export function requestsOf(
     sum.destination += looks + copies;
   }
   return sum;
-}
-
-/** How fast its small objects may go now, and which stores hold them back. */
-export interface SyncPaceView extends PaceView {
-  /** Null: no store has asked for fewer. */
-  readonly requestsPerSecond: number | null;
 }

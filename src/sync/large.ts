@@ -9,9 +9,7 @@
 
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE } from "../env.ts";
-import type { FailureCode } from "../http/codes.ts";
 import { Problem } from "../http/problem.ts";
-import type { Proof } from "../http/vocabulary.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
@@ -22,6 +20,7 @@ import { copied, failed, skipped } from "./outcome.ts";
 import type { SyncRecord } from "./record.ts";
 import type { Entry } from "./report.ts";
 import type { SyncSpec } from "./spec.ts";
+import type { CopyStatus } from "../view/answers.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
 /** Objects above this size are copied by a coordinator of their own. */
@@ -29,16 +28,6 @@ export const SMALL_OBJECT_BYTES = 8 * 2 ** 20;
 
 /** Copies of large objects at once; the rest of the connections is left to the small ones. */
 const MAX_LARGE_AT_ONCE = 3;
-
-/** The part of a copy's status that is needed here. */
-interface CopyStatus {
-  readonly phase: string;
-  readonly size: number | null;
-  readonly etag?: string;
-  readonly proof?: Proof;
-  readonly warnings: readonly string[];
-  readonly failure?: { readonly code: FailureCode; readonly message: string; readonly operation: string };
-}
 
 /**
  * Transfers that one large copy may have in flight. Together with the small objects they stay below

@@ -1,26 +1,25 @@
 // The status of a sync as the API shows it: what is in storage, for people and programs. Pure.
 
-import type { SyncPhase } from "../http/vocabulary.ts";
+import { isoTime } from "../http/fields.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { Location } from "../store/location.ts";
 import { describeMaxDeletes } from "./deletes.ts";
-import type { SyncPaceView } from "./gate.ts";
 import { isHandingOut } from "./job.ts";
 import type { FailedKey, SyncRow } from "./record.ts";
 import { type Sum, REPORT_PREFIX, underWay } from "./report.ts";
 import type { StoredPart } from "./report_buffer.ts";
+import type { SyncStatus } from "../view/answers.ts";
 import { describeFailure, publicCode } from "../view/failure.ts";
-import type { TimelineEntry } from "../view/timeline.ts";
 
 interface SyncStatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
-  readonly warnings: readonly string[];
+  readonly warnings: string[];
   /** The request wanted deletions, and the rules forbid them. */
   readonly deletesRefused: boolean;
   readonly parts: readonly StoredPart[];
-  readonly timeline: readonly TimelineEntry[];
-  readonly pace: SyncPaceView;
+  readonly timeline: SyncStatus["timeline"];
+  readonly pace: NonNullable<SyncStatus["pace"]>;
   /** Null: the platform has chosen. */
   readonly location: Location | null;
   readonly now: number;
@@ -29,14 +28,14 @@ interface SyncStatusInput extends SyncRow {
 /** Failed keys that a status names; the report has them all. */
 export const FAILURES_SHOWN = 20;
 
-export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
+export function syncStatus(input: SyncStatusInput): SyncStatus {
   const { id, spec, job, counters, startedAtMs, endedAtMs, now } = input;
   const { source, destination, report, maxDeletes, known: _known, ...options } = spec;
   const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
   const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
   return {
     id,
-    phase: job.phase satisfies SyncPhase,
+    phase: job.phase,
     ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
     source: formatPrefix(source),
     destination: formatPrefix(destination),
@@ -77,14 +76,14 @@ export function syncStatus(input: SyncStatusInput): Record<string, unknown> {
       // As a request would name it: resolveSync() appends the report prefix.
       report: { ...report, prefix: report.prefix.slice(0, -REPORT_PREFIX.length) },
     },
-    createdAt: iso(input.createdAtMs),
-    startedAt: iso(startedAtMs),
-    endedAt: iso(endedAtMs),
+    createdAt: isoTime(input.createdAtMs),
+    startedAt: isoTime(startedAtMs),
+    endedAt: isoTime(endedAtMs),
     timeline: input.timeline,
   };
 }
 
-function sums(counters: SyncRow["counters"], unit: keyof Sum): Record<string, number> {
+function sums(counters: SyncRow["counters"], unit: keyof Sum): SyncStatus["bytes"] {
   const { listed, copied, skipped, failed, wouldCopy } = counters;
   return {
     listed: listed[unit],
@@ -93,8 +92,4 @@ function sums(counters: SyncRow["counters"], unit: keyof Sum): Record<string, nu
     failed: failed[unit],
     wouldCopy: wouldCopy[unit],
   };
-}
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

@@ -212,11 +212,3 @@ export function lanePauseMs(waitMs: number, sleepers: number, random: number): n
   const leastMs = Math.max(LEAST_WAIT_MS, waitMs);
   return Math.ceil(leastMs + random * Math.max(roundMs, SPREAD * leastMs));
 }
-
-/** How fast a job may go now, and which stores hold it back. */
-export interface PaceView {
-  /** Transfers that may run at once: the least of what the request, both stores and the caps allow. */
-  readonly streams: number;
-  /** Stores that have lately asked for fewer requests. */
-  readonly throttledBy: readonly ("source" | "destination")[];
-}

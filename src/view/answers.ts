@@ -1,8 +1,8 @@
 // The answers of the HTTP API, as schemas: for /openapi.json, and for the tests, which check every answer
 // they get against them. They are strict: a field that is missing here fails a test.
 //
-// The mesh does not check its own answers while it runs. The dashboard takes its types from here, so this
-// imports nothing that needs the types of Workers.
+// The mesh does not check its own answers while it runs; where a status is built, its type comes from here.
+// The dashboard takes its types from here too, so this imports nothing that needs the types of Workers.
 
 import { z } from "zod";
 import { type ProblemCode, FAILURE_CODES, PROBLEM_STATUS } from "../http/codes.ts";
@@ -78,6 +78,17 @@ const Pace = z.strictObject({
     .describe("stores that have recently asked for fewer requests"),
 });
 
+const Attributes = z.strictObject({
+  contentType: z.string().optional(),
+  contentEncoding: z.string().optional(),
+  contentDisposition: z.string().optional(),
+  contentLanguage: z.string().optional(),
+  cacheControl: z.string().optional(),
+  expires: z.string().optional(),
+  websiteRedirect: z.string().optional(),
+  meta: z.record(z.string(), z.string()).optional(),
+});
+
 const CopyOptions = z
   .strictObject({
     partSize: Bytes.nullable().describe("null: chosen by the mesh"),
@@ -86,7 +97,7 @@ const CopyOptions = z
     ifBusy: z.enum(["fail", "queue"]),
     ifSourceChanges: z.enum(["fail", "restart"]),
     metadata: z.enum(["preserve", "replace"]),
-    attributes: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
+    attributes: Attributes,
     storageClass: z.string().nullable().describe("null: the source's"),
     tags: z.union([z.enum(["preserve", "require", "none"]), z.record(z.string(), z.string())]),
     ifLossy: z.enum(["warn", "fail"]),
@@ -132,6 +143,8 @@ export const CopyStatus = z.strictObject({
   timeline: z.array(TimelineEntry),
 });
 
+export type CopyStatus = z.infer<typeof CopyStatus>;
+
 export const CopyList = z.strictObject({
   copies: z.array(
     z.strictObject({
@@ -165,6 +178,8 @@ export const PartsPage = z.strictObject({
   ),
   next: z.string().nullable(),
 });
+
+export type PartsPage = z.infer<typeof PartsPage>;
 
 const Sums = z.strictObject({
   listed: Whole,
@@ -221,6 +236,8 @@ export const SyncStatus = z.strictObject({
   endedAt: MaybeTime,
   timeline: z.array(TimelineEntry),
 });
+
+export type SyncStatus = z.infer<typeof SyncStatus>;
 
 export const SyncList = z.strictObject({
   syncs: z.array(

@@ -14,12 +14,12 @@
 // It is in memory only: when the object dies its streams break, and viewers reconnect.
 
 import { readCount, readSwitch } from "../http/request.ts";
+import type { CopyStatus, SyncStatus } from "./answers.ts";
 import type { PartsMessage } from "../http/vocabulary.ts";
 import { DEFAULT_WIDTH } from "./progress.ts";
 
 export interface Stage {
-  /** The answer to `GET /copies/{id}`. */
-  status(): Record<string, unknown>;
+  read(): Reading;
   /**
    * `waiting`: it does nothing until a person acts or it is next in the queue. `stuck`: the same, because of
    * a failure.
@@ -29,8 +29,21 @@ export interface Stage {
   entries(afterSeq: number): readonly { readonly seq: number; readonly entry: unknown }[];
   /** Null: there are no parts. */
   readonly parts: PartStage | null;
-  line(status: Record<string, unknown>, width: number): string;
-  result(status: Record<string, unknown>): readonly string[];
+}
+
+/** The status as it stands in storage, and its text for people. */
+interface Reading {
+  readonly status: CopyStatus | SyncStatus;
+  line(width: number): string;
+  result(): readonly string[];
+}
+
+export function readingOf<Status extends CopyStatus | SyncStatus>(
+  status: Status,
+  line: (status: Status, width: number) => string,
+  result: (status: Status) => readonly string[],
+): Reading {
+  return { status, line: (width) => line(status, width), result: () => result(status) };
 }
 
 interface PartStage {
@@ -40,7 +53,7 @@ interface PartStage {
 }
 
 interface Frame {
-  readonly status: Record<string, unknown>;
+  readonly reading: Reading;
   readonly state: ReturnType<Stage["state"]>;
   readonly news: PartsMessage | null;
 }
@@ -105,7 +118,7 @@ export class Audience {
     const width = readCount(query, "width", { fallback: DEFAULT_WIDTH, min: 20, max: 500 });
     const isTerminal = /^(?:curl|Wget|HTTPie)\//.test(request.headers.get("user-agent") ?? "");
     const plain = query.has("plain") ? readSwitch(query, "plain") : !isTerminal;
-    return this.#seat(new LineViewer(this.#stage, plain, width), "text/plain; charset=utf-8", request);
+    return this.#seat(new LineViewer(plain, width), "text/plain; charset=utf-8", request);
   }
 
   #seat(viewer: Viewer, type: string, request: Request): Response {
@@ -130,7 +143,7 @@ export class Audience {
     this.#waitingSinceMs = state === "waiting" ? (this.#waitingSinceMs ?? now) : null;
     const wanted = [...this.#viewers.keys()].some((viewer) => viewer.wantsNews());
     const news = wanted ? (this.#stage.parts?.news() ?? null) : null;
-    return { status: this.#stage.status(), state, news };
+    return { reading: this.#stage.read(), state, news };
   }
 
   /** There is nothing more to see, or nothing for so long that viewers may come back later. */
@@ -246,7 +259,7 @@ class EventViewer implements Viewer {
     }
     if (this.#isNew) this.#write(output, `retry: ${RECONNECT_MS}\n\n`);
     this.#isNew = false;
-    const { timeline: _, ...status } = frame.status;
+    const { timeline: _, ...status } = frame.reading.status;
     const text = JSON.stringify(status);
     if (text !== this.#lastStatus) this.#write(output, `event: status\ndata: ${text}\n\n`);
     this.#lastStatus = text;
@@ -263,9 +276,9 @@ class EventViewer implements Viewer {
     if (!this.#wrote && output.hasRoom()) output.write(": still here\n\n");
   }
 
-  leave({ status, state }: Frame, output: Output): void {
+  leave({ reading, state }: Frame, output: Output): void {
     if (state === "ended") {
-      output.write(`event: end\ndata: ${JSON.stringify({ phase: status["phase"] })}\n\n`);
+      output.write(`event: end\ndata: ${JSON.stringify({ phase: reading.status.phase })}\n\n`);
     } else output.write(`retry: ${RECONNECT_WAITING_MS}\n\n`);
   }
 
@@ -284,15 +297,13 @@ class EventViewer implements Viewer {
 
 /** Text for people: one line that is rewritten, or line after line. */
 class LineViewer implements Viewer {
-  readonly #stage: Stage;
   readonly #plain: boolean;
   readonly #width: number;
   #shown = "";
   #shownPhase: unknown = null;
   #shownMs = 0;
 
-  constructor(stage: Stage, plain: boolean, width: number) {
-    this.#stage = stage;
+  constructor(plain: boolean, width: number) {
     this.#plain = plain;
     this.#width = width;
   }
@@ -301,14 +312,14 @@ class LineViewer implements Viewer {
     return false;
   }
 
-  show({ status, state }: Frame, output: Output): void {
-    const line = this.#stage.line(status, this.#width);
+  show({ reading, state }: Frame, output: Output): void {
+    const line = reading.line(this.#width);
     if (line === this.#shown || !output.hasRoom()) return;
     const now = Date.now();
-    const isNews = status["phase"] !== this.#shownPhase || state !== "working";
+    const isNews = reading.status.phase !== this.#shownPhase || state !== "working";
     if (this.#plain && !isNews && now - this.#shownMs < LINE_MS) return;
     this.#shown = line;
-    this.#shownPhase = status["phase"];
+    this.#shownPhase = reading.status.phase;
     this.#shownMs = now;
     output.write(this.#plain ? `${line}\n` : `\r\x1b[K${line}`);
   }
@@ -317,9 +328,9 @@ class LineViewer implements Viewer {
     // An extra line would disturb, and TCP keeps the connection without it.
   }
 
-  leave({ status }: Frame, output: Output): void {
+  leave({ reading }: Frame, output: Output): void {
     if (!this.#plain) output.write("\n");
-    for (const line of this.#stage.result(status)) output.write(`${line}\n`);
+    for (const line of reading.result()) output.write(`${line}\n`);
   }
 }
 

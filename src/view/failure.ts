@@ -1,5 +1,6 @@
 // A failure as the API shows it: a stable code for programs, and the store's own words for people. Pure.
 
+import type { CopyStatus } from "./answers.ts";
 import type { FailureCode } from "../http/codes.ts";
 import type { Failure } from "../s3/failure.ts";
 import { isFull, verdictOf } from "../s3/retry.ts";
@@ -39,7 +40,7 @@ export function publicCode(failure: Failure): FailureCode {
 }
 
 /** A failure as a status shows it: the stable code, and the store's own words. */
-export function describeFailure(failure: Failure): Record<string, unknown> {
+export function describeFailure(failure: Failure): NonNullable<CopyStatus["failure"]> {
   const { message, operation, status, requestId, code, side } = failure;
   return {
     code: publicCode(failure),

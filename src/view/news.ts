@@ -2,6 +2,8 @@
 //
 // It sends nothing: registry/outbox.ts keeps the event until the receiver has it.
 
+import type { CopyStatus, SyncStatus } from "./answers.ts";
+
 /** The counters of a copy since it started. */
 interface CopyCounters {
   readonly kind: "copy";
@@ -39,15 +41,11 @@ export interface Webhook {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** The event of a phase, or null, as for most phases. @param status of the copy or sync */
-export function webhookFor(
-  kind: "copy" | "sync",
-  phase: string,
-  status: Readonly<Record<string, unknown>>,
-): Webhook | null {
-  if (!ANNOUNCED.has(phase)) return null;
+/** The event of the phase that a status shows, or null, as for most phases. */
+export function webhookFor(kind: "copy" | "sync", status: CopyStatus | SyncStatus): Webhook | null {
+  if (!ANNOUNCED.has(status.phase)) return null;
   const { timeline: _, ...data } = status;
-  return { type: `${kind}.${phase}`, at: new Date().toISOString(), data };
+  return { type: `${kind}.${status.phase}`, at: new Date().toISOString(), data };
 }
 
 const ANNOUNCED: ReadonlySet<string> = new Set(["completed", "failed", "blocked", "finished_with_errors"]);

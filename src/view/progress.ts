@@ -4,43 +4,7 @@
 // Invariant: no line is longer than the width given, because a terminal cannot rewrite a line that it has
 // wrapped.
 
-/** The fields of a copy's status that its line shows. */
-export interface CopyView {
-  readonly id: string;
-  readonly phase: string;
-  readonly bytes: { readonly done: number; readonly total: number | null };
-  readonly parts: { readonly total: number | null; readonly done: number; readonly inFlight: number };
-  readonly rate: { readonly bytesPerSecond: number | null; readonly etaSeconds: number | null };
-  readonly startedAt: string | null;
-  readonly endedAt: string | null;
-  readonly warnings: readonly string[];
-  readonly proof?: string;
-  readonly skipped?: boolean;
-  readonly queuedBehind?: string;
-  readonly failure?: { readonly code: string; readonly message: string };
-}
-
-/** The fields of a sync's status that its line shows. */
-export interface SyncView {
-  readonly id: string;
-  readonly phase: string;
-  readonly dryRun: boolean;
-  readonly objects: Readonly<
-    Record<"listed" | "copied" | "skipped" | "failed" | "wouldCopy" | "underWay", number>
-  >;
-  readonly bytes: { readonly listed: number; readonly copied: number };
-  readonly deletes: {
-    readonly extra: number;
-    readonly deleted: number;
-    readonly failed: number;
-    readonly wouldDelete?: number;
-  };
-  readonly rate: { readonly objectsPerSecond: number | null; readonly bytesPerSecond: number | null };
-  readonly startedAt: string | null;
-  readonly endedAt: string | null;
-  readonly warnings: readonly string[];
-  readonly failure?: { readonly code: string; readonly message: string };
-}
+import type { CopyStatus, SyncStatus } from "./answers.ts";
 
 export const DEFAULT_WIDTH = 79;
 
@@ -52,7 +16,7 @@ const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
 
 /** A copy in progress. Fields that do not fit the width are left out. */
 export function copyLine(
-  { phase, bytes, parts, rate, queuedBehind }: CopyView,
+  { phase, bytes, parts, rate, queuedBehind }: CopyStatus,
   width = DEFAULT_WIDTH,
 ): string {
   const fields = [
@@ -69,7 +33,7 @@ export function copyLine(
 }
 
 /** The outcome of a copy, or what it waits for. */
-export function copyResult(status: CopyView): string[] {
+export function copyResult(status: CopyStatus): string[] {
   const { id, phase, bytes, proof, skipped, failure, warnings } = status;
   const lines: string[] = [];
   if (phase === "completed" && skipped === true)
@@ -86,7 +50,7 @@ export function copyResult(status: CopyView): string[] {
 
 /** A sync in progress. */
 export function syncLine(
-  { phase, dryRun, objects, bytes, deletes, rate }: SyncView,
+  { phase, dryRun, objects, bytes, deletes, rate }: SyncStatus,
   width = DEFAULT_WIDTH,
 ): string {
   const { listed, underWay, failed } = objects;
@@ -104,7 +68,7 @@ export function syncLine(
 }
 
 /** The outcome of a sync, or what it waits for. */
-export function syncResult(status: SyncView): string[] {
+export function syncResult(status: SyncStatus): string[] {
   const { id, phase, dryRun, objects, bytes, deletes, failure, warnings } = status;
   const lines: string[] = [];
   if (failure !== undefined) lines.push(`${phase}: ${failure.code}: ${failure.message}`);

@@ -1,13 +1,9 @@
 // The timeline of one copy or sync in its SQLite: what happened, newest last, bounded. Each entry is also a
 // line in the log.
 
+import { isoTime } from "../http/fields.ts";
 import { log } from "../log.ts";
-
-export interface TimelineEntry {
-  readonly at: string;
-  readonly event: string;
-  readonly detail?: string;
-}
+import type { CopyStatus } from "./answers.ts";
 
 /** A copy has about ten entries of its own; the rest is room for failures. */
 const MAX_ENTRIES = 200;
@@ -39,19 +35,19 @@ export class Timeline {
     log("info", event, { ...this.#subject(), ...(detail === null ? {} : { detail }) });
   }
 
-  entries(): TimelineEntry[] {
+  entries(): CopyStatus["timeline"] {
     return this.after(0).map(({ entry }) => entry);
   }
 
   /** Entries added after that one. */
-  after(seq: number): { seq: number; entry: TimelineEntry }[] {
+  after(seq: number): { seq: number; entry: CopyStatus["timeline"][number] }[] {
     return this.#sql
       .exec("SELECT seq, at_ms, event, detail FROM timeline WHERE seq > ? ORDER BY seq", seq)
       .toArray()
       .map((row) => ({
         seq: Number(row["seq"]),
         entry: {
-          at: new Date(Number(row["at_ms"])).toISOString(),
+          at: isoTime(Number(row["at_ms"])),
           event: String(row["event"]),
           ...(row["detail"] === null ? {} : { detail: String(row["detail"]) }),
         },

@@ -10,7 +10,8 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { setInterval } from "node:timers";
 import type { BareMesh } from "../mesh/bare_mesh.ts";
 import { type Requests, type Store, cpuSecondsOf, median, peakMibOf, requestsOf } from "./measure.ts";
-import type { Status, SyncStatus } from "../mesh/mesh_client.ts";
+import type { Status } from "../mesh/mesh_client.ts";
+import type { SyncStatus } from "../../src/view/answers.ts";
 
 export interface Run {
   readonly seconds: number;

@@ -27,7 +27,7 @@ export interface CopyEvidence {
   readonly plan: CopyPlan;
   /** The ids in the answers to POST, one for each time it was sent. */
   readonly ids: readonly string[];
-  readonly status: FinalStatus;
+  readonly status: Status;
   readonly requests: readonly SeenRequest[];
   /** The source's bytes over time, each version with the time from which it was there. */
   readonly sources: readonly Version[];
@@ -43,15 +43,6 @@ export interface CopyEvidence {
   }[];
   /** Cancels that were answered, and when they were sent. */
   readonly cancels: readonly { readonly answeredAt: number; readonly phase: string }[];
-}
-
-/** A status, with the further fields that the chaos suite reads. */
-export interface FinalStatus extends Status {
-  readonly skipped?: boolean;
-  readonly endedAt?: string | null;
-  readonly failure?: { readonly code: string; readonly message: string; readonly storeCode?: string };
-  readonly orphans?: readonly unknown[];
-  readonly timeline: readonly { readonly at: string; readonly event: string; readonly detail?: string }[];
 }
 
 export interface Version {

@@ -261,7 +261,7 @@ function isUnknowable({ plan, requests }: CopyEvidence, { stores }: RunPlan): bo
 function judgeReason(copy: CopyEvidence, plan: RunPlan, report: Report): void {
   const { failure } = copy.status;
   const { ifExists, verify } = copy.plan.request;
-  if (failure === undefined || failure.code === "" || failure.message === "")
+  if (failure === undefined || failure.message === "")
     return report("reason for a failure", "failed without a reason");
   const explained =
     (failure.code === "destination_exists" && ifExists !== "overwrite" && copy.foreign.length > 0) ||

@@ -8,7 +8,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { storeSecret } from "../mesh/mesh.ts";
-import type { CopyEvidence, Evidence, FinalStatus } from "./evidence.ts";
+import type { CopyEvidence, Evidence } from "./evidence.ts";
+import type { Status } from "../mesh/mesh.ts";
 import type { FaultKind } from "./faults.ts";
 import { type Violation, isAnnouncedStray, judge, partsResent } from "./judge.ts";
 import { MortalMesh, mortalBundle } from "./mortal_mesh.ts";
@@ -115,7 +116,7 @@ class Users {
   readonly #stage: Stage;
   readonly #mesh: MortalMesh;
   readonly ids: string[][];
-  readonly statuses: (FinalStatus | null)[];
+  readonly statuses: (Status | null)[];
   readonly seenDone: { partNumber: number; attempt: number; at: number }[][];
   readonly cancels: { answeredAt: number; phase: string }[][];
   readonly troubles: string[] = [];
@@ -146,7 +147,7 @@ class Users {
     const headers = { "idempotency-key": plan.key };
     await Promise.all(
       Array.from({ length: times }, async () => {
-        const answer = await this.#ask<FinalStatus>("POST", "/copies", { body, headers });
+        const answer = await this.#ask<Status>("POST", "/copies", { body, headers });
         if (answer === null) return;
         this.#stage.tell(`POST of ${plan.key} answered ${answer.status}: ${answer.body.id}`);
         if (answer.status === 202 || answer.status === 200) this.ids[copy]?.push(answer.body.id);
@@ -163,7 +164,7 @@ class Users {
   async #command(copy: number, what: "pause" | "resume" | "cancel"): Promise<void> {
     const id = this.idOf(copy);
     if (id === null) return;
-    const answer = await this.#ask<FinalStatus>("POST", `/copies/${id}/${what}`);
+    const answer = await this.#ask<Status>("POST", `/copies/${id}/${what}`);
     if (answer === null) return;
     this.#stage.tell(`${what} of ${this.#plans[copy]?.key}: ${answer.body.phase}`);
     if (what === "cancel")
@@ -191,7 +192,7 @@ class Users {
   async #lookAt(copy: number): Promise<void> {
     const id = this.idOf(copy);
     if (id === null || ENDED.has(this.statuses[copy]?.phase ?? "")) return;
-    const answer = await this.#ask<FinalStatus>("GET", `/copies/${id}`);
+    const answer = await this.#ask<Status>("GET", `/copies/${id}`);
     if (answer === null || answer.status !== 200) return;
     const before = this.statuses[copy]?.phase;
     if (answer.body.phase !== before) this.#stage.tell(`${this.#plans[copy]?.key} is ${answer.body.phase}`);
@@ -225,11 +226,11 @@ class Users {
   }
 
   /** The status at the very end, once the copy has nothing left to clean up. */
-  async lastStatus(copy: number): Promise<FinalStatus | null> {
+  async lastStatus(copy: number): Promise<Status | null> {
     const id = this.idOf(copy);
     if (id === null) return null;
     for (const until = performance.now() + TIME_TO_SETTLE_MS; ;) {
-      const answer = await this.#ask<FinalStatus>("GET", `/copies/${id}`);
+      const answer = await this.#ask<Status>("GET", `/copies/${id}`);
       if (answer === null) return null;
       if ((answer.body.orphans ?? []).length === 0 || performance.now() > until) return answer.body;
       await setTimeout(LOOK_MS);

@@ -26,7 +26,7 @@ describe.each(stores)("$title", (store) => {
   const pair = { source: store, destination: store, title: store.title };
   const title = `${store.title} → itself`;
 
-  async function copy(name: string): Promise<Status & { readonly via?: string }> {
+  async function copy(name: string): Promise<Status> {
     const status = await mesh.copy(copyOf(pair, `inside/source/${name}`, `inside/copied/${name}`));
     const seen = await head(store, `inside/copied/${name}`);
     expectAgreement(status, seen);

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect } from "vitest";
-import type { SyncStatus } from "../mesh/mesh.ts";
+import type { SyncStatus } from "../../src/view/answers.ts";
 import { type Head, listed, rclone, remote } from "./clients.ts";
 import { place } from "./stores.ts";
 import { feature } from "./table.ts";

@@ -2,6 +2,7 @@
 
 import { setTimeout } from "node:timers/promises";
 import type { z } from "zod";
+import type { CopyStatus, SyncStatus } from "../../src/view/answers.ts";
 import * as answers from "../../src/view/answers.ts";
 
 export const TOKEN = "test-token";
@@ -15,59 +16,7 @@ export interface Answer<T = Record<string, unknown>> {
   readonly body: T;
 }
 
-/** The fields of a status that tests read. */
-export interface Status {
-  readonly id: string;
-  readonly phase: string;
-  readonly size: number | null;
-  readonly partSize: number | null;
-  readonly parts: {
-    readonly total: number | null;
-    readonly done: number;
-    readonly inFlight: number;
-    readonly failedAttempts: number;
-  };
-  readonly bytes: { readonly done: number; readonly total: number | null };
-  readonly pace?: { readonly streams: number; readonly throttledBy: readonly string[] };
-  readonly attempts: number;
-  readonly proof?: string;
-  readonly etag?: string;
-  readonly failure?: { readonly code: string; readonly message: string; readonly storeCode?: string };
-  readonly options: Readonly<Record<string, unknown>>;
-  readonly warnings: readonly string[];
-  readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
-}
-
-/** The fields of a sync's status that tests read. */
-export interface SyncStatus {
-  readonly id: string;
-  readonly phase: string;
-  readonly objects: Readonly<
-    Record<"listed" | "copied" | "skipped" | "failed" | "wouldCopy" | "underWay", number>
-  >;
-  readonly bytes: Readonly<Record<"listed" | "copied", number>>;
-  readonly skippedBy: Readonly<Record<string, number>>;
-  readonly options: Readonly<Record<string, unknown>>;
-  readonly deletes: {
-    readonly destinationObjects: number;
-    readonly extra: number;
-    readonly deleted: number;
-    readonly failed: number;
-    readonly refused: boolean;
-    readonly wouldDelete?: number;
-  };
-  readonly inFlight: {
-    readonly batches: number;
-    readonly largeRunning: number;
-    readonly largeWaiting: number;
-  };
-  readonly pace?: Status["pace"] & { readonly requestsPerSecond: number | null };
-  readonly failures: readonly { readonly key: string; readonly code: string; readonly attempts: number }[];
-  readonly warnings: readonly string[];
-  readonly failure?: { readonly code: string; readonly message: string };
-  readonly report: { readonly parts: number; readonly bytes: number; readonly storedAt: string };
-  readonly timeline: readonly { readonly event: string; readonly detail?: string }[];
-}
+export type Status = CopyStatus;
 
 /** A line of a sync's report. */
 export type ReportLine = z.infer<typeof answers.ReportLine>;

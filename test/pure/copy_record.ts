@@ -3,7 +3,8 @@
 import type { CopySpec } from "../../src/copy/spec.ts";
 import { CopyRecord } from "../../src/copy/record.ts";
 import type { Prepared } from "../../src/copy/phase.ts";
-import { prepared } from "./samples.ts";
+import type { StatusInput } from "../../src/copy/status.ts";
+import { WORKING, prepared } from "./samples.ts";
 import { memorySql } from "./sqlite.ts";
 
 export const SPEC: CopySpec = {
@@ -24,6 +25,28 @@ export const SPEC: CopySpec = {
   markCopy: true,
   via: "auto",
   location: null,
+};
+
+/** When that copy of the samples began. */
+export const START = Date.UTC(2026, 10, 25, 12);
+
+/** Of a copy that uploads. */
+export const STATUS_INPUT: StatusInput = {
+  id: "id-1",
+  spec: SPEC,
+  job: WORKING.uploading,
+  totals: { done: 2, inFlight: 1, lost: 0, doneBytes: 10 * 2 ** 20, failedAttempts: 1 },
+  attempts: 4,
+  recentBytes: 10 * 2 ** 20,
+  createdAtMs: START - 1000,
+  startedAtMs: START,
+  endedAtMs: null,
+  warnings: ["a warning"],
+  debts: [],
+  timeline: [],
+  pace: { streams: 12, throttledBy: ["destination"] },
+  location: "weur",
+  now: START + 5000,
 };
 
 /** What a CopyRecord needs of a Durable Object's storage. @param sql counts what it likes */

@@ -1,7 +1,9 @@
 // The judge of the chaos suite is proven itself: a run in order is acquitted, and each rule, broken by hand,
 // is reported.
 import { describe, expect, test } from "vitest";
-import type { CopyEvidence, Evidence, FinalStatus, SeenRequest, Version } from "../../chaos/evidence.ts";
+import type { CopyEvidence, Evidence, SeenRequest, Version } from "../../chaos/evidence.ts";
+import type { Status } from "../../mesh/mesh.ts";
+import { COPY_STATUS } from "../statuses.ts";
 import { type Rule, judge, partsResent } from "../../chaos/judge.ts";
 import { type CopyPlan, PART_BYTES, type RunPlan, sourceAttributes } from "../../chaos/plan.ts";
 
@@ -92,18 +94,16 @@ const REQUESTS: readonly SeenRequest[] = [
   look(50),
 ];
 
-const COMPLETED: FinalStatus = {
-  id: "id-1",
+const COMPLETED: Status = {
+  ...COPY_STATUS,
   phase: "completed",
   size: SIZE,
   partSize: PART_BYTES,
-  options: {},
   parts: { total: 2, done: 2, inFlight: 0, failedAttempts: 0 },
   bytes: { done: SIZE, total: SIZE },
   attempts: 2,
   proof: "part-md5",
   etag: '"E1-2"',
-  warnings: [],
   timeline: [{ at: "2026-11-25T00:00:00.000Z", event: "created" }],
 };
 
@@ -142,14 +142,20 @@ function run(copy: Partial<CopyEvidence> = {}, world: Partial<Evidence> = {}): E
 
 const rulesBroken = (evidence: Evidence): Rule[] => [...new Set(judge(evidence).map(({ rule }) => rule))];
 
-const status = (changes: Partial<FinalStatus>): FinalStatus => ({ ...COMPLETED, ...changes });
+const status = (changes: Partial<Status>): Status => ({ ...COMPLETED, ...changes });
 const asked = (changes: Partial<CopyPlan["request"]>): CopyPlan => ({
   ...copyPlan,
   request: { ...copyPlan.request, ...changes },
 });
 /** Of a copy that made no object. */
 const UNMADE = REQUESTS.filter(({ operation }) => operation !== "CompleteMultipartUpload");
-const FAILURE = { code: "destination_error", message: "The store said no" };
+const FAILURE: NonNullable<Status["failure"]> = {
+  code: "destination_error",
+  message: "The store said no",
+  operation: "UploadPart",
+  status: 507,
+  requestId: null,
+};
 const FAILED = status({ phase: "failed", failure: FAILURE });
 const failed = (changes: Partial<CopyEvidence> = {}): Partial<CopyEvidence> => ({
   status: FAILED,
@@ -319,7 +325,7 @@ describe("the judge reports", () => {
     [
       "reason for a failure",
       "a failure without a reason",
-      run(failed({ status: status({ phase: "failed", failure: { code: "", message: "" } }) })),
+      run(failed({ status: status({ phase: "failed", failure: { ...FAILURE, message: "" } }) })),
     ],
     ["reason for a failure", "a failure of what must be survived", run(failed({ requests: UNMADE }))],
     ["nothing of an ended copy visible", "an object of a failed copy", run({ status: FAILED })],

@@ -3,32 +3,15 @@ import { describe, expect, test } from "vitest";
 import type { Job } from "../../../src/copy/phase.ts";
 import type { PartRow } from "../../../src/parts/rows.ts";
 import { type StatusInput, copyStatus, partsPage } from "../../../src/copy/status.ts";
+import type { CopyStatus } from "../../../src/view/answers.ts";
 import { describeFailure } from "../../../src/view/failure.ts";
-import { SPEC } from "../copy_record.ts";
+import { SPEC, START, STATUS_INPUT } from "../copy_record.ts";
 import { ABORTING, DENIED, JOBS, OUTAGE, PARTS_PLAN, WHOLE_PLAN, WORKING, failure } from "../samples.ts";
 
 const MIB = 2 ** 20;
-const START = Date.UTC(2026, 10, 25, 12);
 
-function status(job: Job, changes: Partial<StatusInput> = {}): Record<string, unknown> {
-  return copyStatus({
-    id: "id-1",
-    spec: SPEC,
-    job,
-    totals: { done: 2, inFlight: 1, lost: 0, doneBytes: 10 * MIB, failedAttempts: 1 },
-    attempts: 4,
-    recentBytes: 10 * MIB,
-    createdAtMs: START - 1000,
-    startedAtMs: START,
-    endedAtMs: null,
-    warnings: ["a warning"],
-    debts: [],
-    timeline: [],
-    pace: { streams: 12, throttledBy: ["destination"] },
-    location: "weur",
-    now: START + 5000,
-    ...changes,
-  });
+function status(job: Job, changes: Partial<StatusInput> = {}): CopyStatus {
+  return copyStatus({ ...STATUS_INPUT, job, ...changes });
 }
 
 describe("copyStatus()", () => {

@@ -1,5 +1,6 @@
 // Each table of routes, codes, phases, reasons, providers, proofs, variables and webhooks in the documents
 // holds what the code has, and nothing else.
+import { COPY_STATUS, SYNC_STATUS } from "../statuses.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -168,8 +169,8 @@ describe("the table of secrets and variables", () => {
 
 test("the types of webhooks", () => {
   const types = [
-    ...COPY_PHASES.flatMap((phase) => webhookFor("copy", phase, {})?.type ?? []),
-    ...SYNC_PHASES.flatMap((phase) => webhookFor("sync", phase, {})?.type ?? []),
+    ...COPY_PHASES.flatMap((phase) => webhookFor("copy", { ...COPY_STATUS, phase })?.type ?? []),
+    ...SYNC_PHASES.flatMap((phase) => webhookFor("sync", { ...SYNC_STATUS, phase })?.type ?? []),
   ];
   expect(namesOf(operate.table("webhooks", "type")).toSorted()).toEqual(types.toSorted());
 });

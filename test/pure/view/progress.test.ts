@@ -1,8 +1,7 @@
 // One line for a terminal, of a copy and of a sync, and what is said at the end.
 import { describe, expect, test } from "vitest";
+import type { CopyStatus, SyncStatus } from "../../../src/view/answers.ts";
 import {
-  type CopyView,
-  type SyncView,
   copyLine,
   copyResult,
   formatBytes,
@@ -10,36 +9,24 @@ import {
   syncLine,
   syncResult,
 } from "../../../src/view/progress.ts";
+import { COPY_STATUS, SYNC_STATUS } from "../statuses.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
-const COPY: CopyView = {
-  id: "id-1",
-  phase: "uploading",
+const COPY: CopyStatus = {
+  ...COPY_STATUS,
   bytes: { done: 48 * MIB, total: 128 * MIB },
-  parts: { total: 17, done: 6, inFlight: 6 },
+  parts: { total: 17, done: 6, inFlight: 6, failedAttempts: 0 },
   rate: { bytesPerSecond: 6.8 * MIB, etaSeconds: 12 },
   startedAt: "2026-11-25T12:00:00.000Z",
-  endedAt: null,
   warnings: [],
 };
 
-const SYNC: SyncView = {
-  id: "id-2",
-  phase: "copying",
-  dryRun: false,
-  objects: { listed: 1000, copied: 500, skipped: 100, failed: 10, wouldCopy: 0, underWay: 390 },
-  bytes: { listed: 3 * GIB, copied: 1.2 * GIB },
-  deletes: { extra: 0, deleted: 0, failed: 0 },
-  rate: { objectsPerSecond: 40.1, bytesPerSecond: 12 * MIB },
-  startedAt: "2026-11-25T12:00:00.000Z",
-  endedAt: null,
-  warnings: [],
-};
+const FAILURE = { operation: "HeadObject", status: 404, requestId: null };
 
 describe("copyLine()", () => {
-  test.each<[string, Partial<CopyView>, string]>([
+  test.each<[string, Partial<CopyStatus>, string]>([
     [
       "a copy under way",
       {},
@@ -50,7 +37,7 @@ describe("copyLine()", () => {
       {
         phase: "sizing",
         bytes: { done: 0, total: null },
-        parts: { total: null, done: 0, inFlight: 0 },
+        parts: { total: null, done: 0, inFlight: 0, failedAttempts: 0 },
         rate: { bytesPerSecond: null, etaSeconds: null },
       },
       "[----------------]   ?%  0 B  0/? parts  sizing",
@@ -61,7 +48,7 @@ describe("copyLine()", () => {
         phase: "queued",
         queuedBehind: "id-0",
         bytes: { done: 0, total: null },
-        parts: { total: null, done: 0, inFlight: 0 },
+        parts: { total: null, done: 0, inFlight: 0, failedAttempts: 0 },
         rate: { bytesPerSecond: null, etaSeconds: null },
       },
       "[----------------]   ?%  0 B  0/? parts  queued  behind id-0",
@@ -71,7 +58,7 @@ describe("copyLine()", () => {
       {
         phase: "completed",
         bytes: { done: 0, total: 0 },
-        parts: { total: 1, done: 1, inFlight: 0 },
+        parts: { total: 1, done: 1, inFlight: 0, failedAttempts: 0 },
         rate: { bytesPerSecond: null, etaSeconds: null },
       },
       "[################] 100%  0/0 B  1/1 parts  completed",
@@ -80,7 +67,7 @@ describe("copyLine()", () => {
       "a large copy",
       {
         bytes: { done: 4.7 * GIB, total: 120 * GIB },
-        parts: { total: 1920, done: 75, inFlight: 40 },
+        parts: { total: 1920, done: 75, inFlight: 40, failedAttempts: 0 },
         rate: { bytesPerSecond: 812 * MIB, etaSeconds: 145 },
       },
       "[----------------]   3%  4.7/120 GiB  75/1920 parts  40 running  812 MiB/s",
@@ -100,7 +87,7 @@ describe("copyLine()", () => {
 
 describe("copyResult()", () => {
   const ended = { endedAt: "2026-11-25T12:00:18.000Z" };
-  test.each<[string, Partial<CopyView>, string[]]>([
+  test.each<[string, Partial<CopyStatus>, string[]]>([
     [
       "a completed copy names its proof",
       { ...ended, phase: "completed", bytes: { done: 128 * MIB, total: 128 * MIB }, proof: "etag" },
@@ -113,12 +100,16 @@ describe("copyResult()", () => {
     ],
     [
       "a failed copy says why, in the store's words",
-      { ...ended, phase: "failed", failure: { code: "source_not_found", message: "HEAD answered 404" } },
+      {
+        ...ended,
+        phase: "failed",
+        failure: { code: "source_not_found", message: "HEAD answered 404", ...FAILURE },
+      },
       ["failed: source_not_found: HEAD answered 404"],
     ],
     [
       "a blocked copy says what to do",
-      { phase: "blocked", failure: { code: "source_archived", message: "It is archived" } },
+      { phase: "blocked", failure: { code: "source_archived", message: "It is archived", ...FAILURE } },
       [
         "blocked: source_archived: It is archived",
         "next: put that right, then POST /copies/id-1/resume; or POST /copies/id-1/cancel",
@@ -136,20 +127,20 @@ describe("copyResult()", () => {
 
 describe("syncLine() and syncResult()", () => {
   test("of a sync under way counts what is decided", () => {
-    expect(syncLine(SYNC)).toBe(
+    expect(syncLine(SYNC_STATUS)).toBe(
       "[#########-------]  61%  610/1000 objects  1.2 GiB copied  10 failed  copying",
     );
-    expect(syncLine(SYNC, 100)).toContain("40.1 objects/s");
+    expect(syncLine(SYNC_STATUS, 100)).toContain("40.1 objects/s");
   });
 
   test("of a dry run say what would be done, and do not speak of copying", () => {
-    const dry: SyncView = {
-      ...SYNC,
+    const dry: SyncStatus = {
+      ...SYNC_STATUS,
       dryRun: true,
       phase: "completed",
       objects: { listed: 10, copied: 0, skipped: 3, failed: 0, wouldCopy: 7, underWay: 0 },
-      bytes: { listed: 100, copied: 0 },
-      deletes: { extra: 2, deleted: 0, failed: 0, wouldDelete: 2 },
+      bytes: { ...SYNC_STATUS.bytes, listed: 100, copied: 0 },
+      deletes: { ...SYNC_STATUS.deletes, extra: 2, wouldDelete: 2 },
     };
     expect(syncLine(dry)).toBe("[################] 100%  10/10 objects  7 to copy  completed");
     expect(syncResult(dry)).toEqual(["completed: would copy 7, would delete 2, skipped 3, failed 0"]);
@@ -157,7 +148,7 @@ describe("syncLine() and syncResult()", () => {
 
   test("of a sync with failures say where they stand and how they are taken up", () => {
     expect(
-      syncResult({ ...SYNC, phase: "finished_with_errors", endedAt: "2026-11-25T12:02:05.000Z" }),
+      syncResult({ ...SYNC_STATUS, phase: "finished_with_errors", endedAt: "2026-11-25T12:02:05.000Z" }),
     ).toEqual([
       "finished_with_errors: copied 500 (1.2 GiB), deleted 0, skipped 100, failed 10 in 2 min 5 s",
       "next: GET /syncs/id-2/report says why, POST /syncs/id-2/retry retries what failed",

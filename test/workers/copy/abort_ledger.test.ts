@@ -15,15 +15,6 @@ const {
   sealed: { buckets: ["destination"], etags: "opaque" },
 });
 
-interface StatusWithOrphans extends Status {
-  readonly orphans?: readonly {
-    readonly kind: string;
-    readonly uploadId?: string;
-    readonly nextTryAt: string | null;
-    readonly failure: { readonly code: string };
-  }[];
-}
-
 async function startCopy(key: string, { size = PART + 1, to = "west" } = {}): Promise<string> {
   east.putGenerated("source", key, { size, seed: key });
   const destination = `${to}:destination/${key}`;
@@ -31,9 +22,9 @@ async function startCopy(key: string, { size = PART + 1, to = "west" } = {}): Pr
 }
 
 const post = async (id: string, verb: "cancel" | "resume") =>
-  (await mesh.call<StatusWithOrphans>("POST", `/copies/${id}/${verb}`)).body;
-const ended = async (id: string) => (await mesh.ended(id)) as StatusWithOrphans;
-const kinds = ({ orphans = [] }: StatusWithOrphans) => orphans.map(({ kind }) => kind);
+  (await mesh.call<Status>("POST", `/copies/${id}/${verb}`)).body;
+const ended = async (id: string) => await mesh.ended(id);
+const kinds = ({ orphans = [] }: Status) => orphans.map(({ kind }) => kind);
 
 interface Row {
   readonly id: string;

@@ -38,10 +38,6 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-interface QueuedStatus extends Status {
-  readonly queuedBehind?: string;
-}
-
 const requestOf = (key: string, { to = "west", from = key, ...more }: Record<string, unknown> = {}) => {
   east.put("source", String(from), `bytes of ${String(from)}`);
   return { source: `east:source/${String(from)}`, destination: `${String(to)}:destination/${key}`, ...more };
@@ -198,7 +194,7 @@ test(
   async () => {
     const { id: first, gate } = await occupy("killed");
     const second = await mesh.startCopy(requestOf("killed", { from: "killed-2", ifBusy: "queue" }));
-    await mesh.until(second, (status) => (status as QueuedStatus).queuedBehind === first);
+    await mesh.until(second, ({ queuedBehind }) => queuedBehind === first);
     mesh.kill();
     await mesh.stop();
     gate.release();

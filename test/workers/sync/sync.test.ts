@@ -1,5 +1,6 @@
+import type { SyncStatus } from "../../../src/view/answers.ts";
 import { expect, test } from "vitest";
-import { type Answer, READ_TOKEN, type SyncStatus, storeSecret } from "../../mesh/mesh.ts";
+import { type Answer, READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";
 import { openWorld } from "../world.ts";
 
 const {

@@ -1,7 +1,7 @@
 // When a sync deletes, and above all when it does not.
 
 import { beforeEach, expect, test } from "vitest";
-import type { SyncStatus } from "../../mesh/mesh.ts";
+import type { SyncStatus } from "../../../src/view/answers.ts";
 import { openWorld } from "../world.ts";
 
 const {

@@ -1,0 +1,35 @@
+// A status of a copy and one of a sync, both under way.
+
+import { copyStatus } from "../../src/copy/status.ts";
+import type { CopyStatus, SyncStatus } from "../../src/view/answers.ts";
+import { STATUS_INPUT } from "./copy_record.ts";
+
+export const COPY_STATUS: CopyStatus = copyStatus(STATUS_INPUT);
+
+export const SYNC_STATUS: SyncStatus = {
+  id: "id-2",
+  phase: "copying",
+  source: "east:source/",
+  destination: "west:destination/",
+  location: null,
+  dryRun: false,
+  objects: { listed: 1000, copied: 500, skipped: 100, failed: 10, wouldCopy: 0, underWay: 390 },
+  bytes: { listed: 3 * 2 ** 30, copied: 1.2 * 2 ** 30, skipped: 0, failed: 0, wouldCopy: 0 },
+  skippedBy: {},
+  deletes: { destinationObjects: 0, extra: 0, deleted: 0, failed: 0, refused: false },
+  rate: { objectsPerSecond: 40.1, bytesPerSecond: 12 * 2 ** 20 },
+  inFlight: { batches: 5, largeRunning: 0, largeWaiting: 0 },
+  failures: [],
+  warnings: [],
+  report: { path: "/syncs/id-2/report", storedAt: "west:destination/", parts: 0, bytes: 0 },
+  options: {
+    compare: "auto",
+    delete: false,
+    maxDeletes: "50%",
+    report: { store: "west", bucket: "destination", prefix: "" },
+  },
+  createdAt: "2026-11-25T12:00:00.000Z",
+  startedAt: "2026-11-25T12:00:00.000Z",
+  endedAt: null,
+  timeline: [],
+};
