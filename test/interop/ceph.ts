@@ -37,7 +37,7 @@ type GatewayName = (typeof GATEWAYS)[number];
  */
 type PortUser = GatewayName | "monitor" | "oldMonitor";
 
-/** All that a gateway needs to be started, also in another process. */
+/** Everything needed to start a gateway, even from another process. */
 export interface GatewayPlace {
   readonly directory: string;
   readonly name: GatewayName;
@@ -61,7 +61,7 @@ export class Ceph {
     this.places = { steady: place("steady"), mortal: place("mortal") };
   }
 
-  /** Starts the cluster and its steady gateway, and makes the user. */
+  /** Starts the cluster and its steady gateway, and creates the user. */
   static async start(): Promise<Ceph> {
     const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-ceph-"));
     const ceph = new Ceph(directory, {
@@ -105,7 +105,7 @@ export class Ceph {
     const monitor = this.#daemon("ceph-mon", ["-i", "a", "-f"]);
     await monitor.until("answering", START_LIMIT_MS, () => this.#asks("ceph", ["-s"]));
 
-    // The monitor knows an OSD by this very ID: with another, or none, it stays "booting" for ever.
+    // The monitor knows an OSD by this very ID. With another, or none, it stays "booting" forever.
     const osd = randomUUID();
     await this.#run("ceph", ["osd", "new", osd]);
     await this.#run("ceph-osd", ["-i", "0", "--mkfs", "--osd-uuid", osd]);
@@ -114,7 +114,7 @@ export class Ceph {
       (await this.#run("ceph", ["osd", "stat"])).includes("1 up"),
     );
 
-    // A gateway makes the pools of the store, and no user can be made before them.
+    // A gateway creates the store's pools, and no user can be created before them.
     this.#daemons.push(await startGateway(this.places.steady));
     const { accessKeyId, secretAccessKey } = CEPH_CREDENTIALS;
     const user = ["user", "create", "--uid=interop", "--display-name=interop"];
@@ -141,7 +141,7 @@ export class Ceph {
   }
 }
 
-/** Starts a gateway, and waits until it answers. */
+/** Starts a gateway and waits until it answers. */
 export async function startGateway({ directory, name, port }: GatewayPlace): Promise<Daemon> {
   const gateway = new Daemon(cephCommand(directory, "radosgw", ["-n", `client.rgw.${name}`, "-f"]));
   try {
