@@ -1,6 +1,6 @@
-// The rules of the house, held against all its files: who may import whom, how long a file and a function may
-// be, what is pure, what is exported, where a test stands, how wide a comment is. Each rule is shown to fail,
-// too, on a few made-up files that break it.
+// The house rules, applied to every file: who may import whom, how long a file and a function may be, what is
+// pure, what is exported, where a test stands, how wide a comment is. Each rule is also shown to fail on a
+// few made-up files that break it.
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { mapIsTrue } from "../tidy/map.ts";
@@ -139,15 +139,15 @@ describe("a rule fails on", () => {
   ])("an import %s", (_which, path, code, to) => {
     const tree = made({ "src/copy/job.ts": "", "src/lane.ts": "", "src/s3/url.ts": "", [path]: `${code}\n` });
     expect(rules.importsGoDown(tree, TWO_FLOORS)).toEqual([
-      `${path}:1 imports ${to}, which does not stand below it`,
+      `${path}:1 imports ${to}, which is not on a floor below`,
     ]);
   });
 
   test("a file without a floor, and a floor without a file", () => {
     const tree = made({ "src/s3/url.ts": "", "src/sync.ts": "" });
     expect(rules.importsGoDown(tree, [["s3/"], ["store/"]])).toEqual([
-      "src/sync.ts stands on no floor",
-      "src/store/ has a floor and does not exist",
+      "src/sync.ts has no floor: give it one",
+      "src/store/ has a floor but does not exist",
     ]);
   });
 
@@ -158,7 +158,7 @@ describe("a rule fails on", () => {
       "src/front.ts": imports("./lane.ts"),
     });
     expect(rules.runningPartsAreNotImported(tree, { "src/lane.ts": ["src/front.ts"] })).toEqual([
-      "src/sync.ts:1 imports src/lane.ts, a part that runs; call it through ctx.exports",
+      "src/sync.ts:1 imports src/lane.ts, a part that runs: call it through ctx.exports",
     ]);
   });
 
@@ -197,9 +197,9 @@ describe("a rule fails on", () => {
     });
     const limit = { all: 500, some: ["src/copy/plan.ts", "src/copy/job.ts"], someLines: 250 };
     expect(rules.filesAreShort(tree, limit, { "src/copy/job.ts": 260 })).toEqual([
-      "src/copy/plan.ts has 251 lines, of 250",
-      "src/dashboard/style.css has 501 lines, of 500",
-      "test/pure/copy/plan.test.ts has 501 lines, of 500",
+      "src/copy/plan.ts has 251 lines; the limit is 250",
+      "src/dashboard/style.css has 501 lines; the limit is 500",
+      "test/pure/copy/plan.test.ts has 501 lines; the limit is 500",
     ]);
   });
 
@@ -217,7 +217,7 @@ describe("a rule fails on", () => {
     const found = rules.functionsAreShort(made({ "src/a.ts": code.join("\n") }), 4, ["src/a.ts allowed"]);
     expect(found.map((violation) => violation.replace(/^src\/a.ts:\d+ /, ""))).toEqual(
       ["declared", "arrow", "#hidden", "seen", "method", "a field", "a function"].map(
-        (name) => `${name} has 5 lines, of 4`,
+        (name) => `${name} has 5 lines; the limit is 4`,
       ),
     );
   });
@@ -238,7 +238,16 @@ describe("a rule fails on", () => {
     expect(rules.pureModulesArePure(tree, ["src/a.ts"])).toEqual([`src/a.ts:1 is not pure: ${name}`]);
   });
 
-  test("but not on what only looks like it", () => {
+  test("a header that says Pure, and is wrong", () => {
+    const code = "export const a = Date.now();\n";
+    const tree = made({
+      "src/a.ts": `// Counts.\n// Pure: no I/O.\n\n${code}`,
+      "src/b.ts": `${code}// Pure.\n`,
+    });
+    expect(rules.pureModulesArePure(tree, [])).toEqual(["src/a.ts:4 is not pure: Date.now"]);
+  });
+
+  test("but not on what only looks impure", () => {
     const code = [
       "// Date.now(), Math.random()",
       'const text = "fetch(new Date())";',
@@ -260,7 +269,7 @@ describe("a rule fails on", () => {
     });
     expect(rules.pureModulesArePure(tree, ["src/a.ts", "src/d.ts"])).toEqual([
       "src/b.ts:1, which src/a.ts loads, is not pure: cloudflare:workers",
-      "src/d.ts is to be pure and does not exist",
+      "src/d.ts is listed as pure but does not exist",
     ]);
   });
 
@@ -344,7 +353,7 @@ describe("a rule fails on", () => {
       "test/a/b/c.ts": "",
     });
     expect(rules.srcIsFlat(tree, 3)).toEqual(["src/copy/parts/table.ts is a folder too deep"]);
-    expect(rules.srcIsFlat(tree, 2)).toContain("src has 3 entries, of 2");
+    expect(rules.srcIsFlat(tree, 2)).toContain("src has 3 entries; the limit is 2");
   });
 
   test("a test that stands somewhere else than what it tests", () => {
@@ -376,17 +385,17 @@ describe("a rule fails on", () => {
       "wrangler.toml": 'name = "a long one"\n# 123456789\n',
     });
     expect(rules.commentsAreNarrow(tree, 10)).toEqual([
-      "src/a.ts:1 is a comment of 11 columns, of 10",
-      "src/a.ts:3 is a comment of 11 columns, of 10",
-      "src/a.ts:5 is a comment of 11 columns, of 10",
-      "test/b.ts:2 is a comment of 11 columns, of 10",
-      "wrangler.toml:2 is a comment of 11 columns, of 10",
+      "src/a.ts:1 is a comment of 11 columns; the limit is 10",
+      "src/a.ts:3 is a comment of 11 columns; the limit is 10",
+      "src/a.ts:5 is a comment of 11 columns; the limit is 10",
+      "test/b.ts:2 is a comment of 11 columns; the limit is 10",
+      "wrangler.toml:2 is a comment of 11 columns; the limit is 10",
     ]);
   });
 
   test("a README that has become a manual", () => {
     expect(rules.readmeIsShort(made({ "README.md": "a\n".repeat(131) }), 130)).toEqual([
-      "README.md has 131 lines, of 130",
+      "README.md has 131 lines; the limit is 130",
     ]);
   });
 

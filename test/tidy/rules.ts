@@ -1,6 +1,5 @@
-// The rules of the house, each a function from the files to what breaks it, a sentence a violation. What is
-// allowed by name comes as an argument, so that the test which holds the tree to them says it all in one
-// place.
+// The house rules. Each is a function from the files to its violations, one sentence each. Exceptions are
+// arguments, so that the test which applies the rules names all of them in one place.
 
 import { dirname, join } from "node:path";
 import { type Tree, isModule, sourcesOf } from "./tree.ts";
@@ -26,9 +25,9 @@ export function importsGoDown(tree: Tree, floors: Floors): string[] {
     return (floorOf.get(placeOf(to)) ?? -1) <= (floorOf.get(placeOf(from)) ?? -1);
   });
   return [
-    ...homeless.map((place) => `src/${place} stands on no floor`),
-    ...empty.map((place) => `src/${place} has a floor and does not exist`),
-    ...upward.map(({ from, to, line }) => `${from}:${line} imports ${to}, which does not stand below it`),
+    ...homeless.map((place) => `src/${place} has no floor: give it one`),
+    ...empty.map((place) => `src/${place} has a floor but does not exist`),
+    ...upward.map(({ from, to, line }) => `${from}:${line} imports ${to}, which is not on a floor below`),
   ];
 }
 
@@ -40,7 +39,7 @@ export function runningPartsAreNotImported(
   return edgesOf(tree)
     .filter(({ from, to }) => allowed[to]?.includes(from) === false)
     .map(
-      ({ from, to, line }) => `${from}:${line} imports ${to}, a part that runs; call it through ctx.exports`,
+      ({ from, to, line }) => `${from}:${line} imports ${to}, a part that runs: call it through ctx.exports`,
     );
 }
 
@@ -76,7 +75,7 @@ export function filesAreShort(
     .flatMap(([path, text]) => {
       const most = exceptions[path] ?? (limit.some.includes(path) ? limit.someLines : limit.all);
       const { length } = linesOf(text);
-      return length > most ? [`${path} has ${length} lines, of ${most}`] : [];
+      return length > most ? [`${path} has ${length} lines; the limit is ${most}`] : [];
     });
 }
 
@@ -85,14 +84,18 @@ export function functionsAreShort(tree: Tree, most: number, exceptions: readonly
   return modulesIn(tree, "src/").flatMap(([path, { functions }]) =>
     functions
       .filter(({ name, lineCount }) => lineCount > most && !exceptions.includes(`${path} ${name}`))
-      .map(({ name, line, lineCount }) => `${path}:${line} ${name} has ${lineCount} lines, of ${most}`),
+      .map(
+        ({ name, line, lineCount }) => `${path}:${line} ${name} has ${lineCount} lines; the limit is ${most}`,
+      ),
   );
 }
+
+const SAYS_PURE = /^(\/\/.*\n)*\/\/.*\bPure\b/;
 
 /**
  * Pure modules, and whatever of the house is loaded with them, read no clock, take no chance, call nobody.
  */
-export function pureModulesArePure(tree: Tree, pure: readonly string[]): string[] {
+export function pureModulesArePure(tree: Tree, listed: readonly string[]): string[] {
   const modules = sourcesOf(tree);
   const loadedBy = new Map<string, string>();
   const load = (path: string, by: string) => {
@@ -100,10 +103,11 @@ export function pureModulesArePure(tree: Tree, pure: readonly string[]): string[
     loadedBy.set(path, by);
     for (const { to, atRunTime } of edgesFrom(path, modules)) if (atRunTime) load(to, path);
   };
-  for (const path of pure) load(path, path);
+  const claiming = [...tree].filter(([path, text]) => path.startsWith("src/") && SAYS_PURE.test(text));
+  for (const path of [...listed, ...claiming.map(([claimant]) => claimant)]) load(path, path);
   return [...loadedBy].flatMap(([path, by]) => {
     const source = modules.get(path);
-    if (source === undefined) return [`${path} is to be pure and does not exist`];
+    if (source === undefined) return [`${path} is listed as pure but does not exist`];
     const platform = source.imports.filter(
       ({ from, atRunTime }) => atRunTime && /^(cloudflare|node):/.test(from),
     );
@@ -203,7 +207,7 @@ export function srcIsFlat(tree: Tree, most: number): string[] {
   const entries = new Set(inside.map((path) => path.split("/")[1]));
   return [
     ...inside.filter((path) => path.split("/").length > 3).map((path) => `${path} is a folder too deep`),
-    ...(entries.size > most ? [`src has ${entries.size} entries, of ${most}`] : []),
+    ...(entries.size > most ? [`src has ${entries.size} entries; the limit is ${most}`] : []),
   ];
 }
 
@@ -237,7 +241,9 @@ export function commentsAreNarrow(tree: Tree, columns: number): string[] {
     const lines = linesOf(text);
     return [...new Set(commentLinesOf(tree, path, lines))].flatMap((number) => {
       const width = [...(lines[number - 1] ?? "")].length;
-      return width > columns ? [`${path}:${number} is a comment of ${width} columns, of ${columns}`] : [];
+      return width > columns
+        ? [`${path}:${number} is a comment of ${width} columns; the limit is ${columns}`]
+        : [];
     });
   });
 }
@@ -251,7 +257,7 @@ function commentLinesOf(tree: Tree, path: string, lines: readonly string[]): rea
 
 export function readmeIsShort(tree: Tree, most: number): string[] {
   const { length } = linesOf(tree.get("README.md") ?? "");
-  return length > most ? [`README.md has ${length} lines, of ${most}`] : [];
+  return length > most ? [`README.md has ${length} lines; the limit is ${most}`] : [];
 }
 
 interface Edge {
