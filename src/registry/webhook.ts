@@ -6,7 +6,7 @@
 //
 // Invariant: no message contains the secret or the URL, which may hold a token of the receiver's.
 
-import { isLoopback } from "../store/stores.ts";
+import { isIpAddress, isLoopback } from "../store/stores.ts";
 
 export type Receiver =
   | { readonly state: "off" }
@@ -39,6 +39,9 @@ export function readReceiver(env: Readonly<Record<string, unknown>>): Receiver {
   }
   const isLocal = parsed.protocol === "http:" && isLoopback(parsed.hostname);
   if (parsed.protocol !== "https:" && !isLocal) return bad("NOTIFY_URL must begin with https://");
+  if (isIpAddress(parsed.hostname) && !isLoopback(parsed.hostname)) {
+    return bad("NOTIFY_URL has an IP address for a host, and a Worker reaches no IP address: use a name");
+  }
   const key = typeof secret === "string" ? keyOf(secret) : null;
   if (key === null) {
     return bad(

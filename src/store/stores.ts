@@ -234,7 +234,7 @@ function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null 
 }
 
 // As a URL has it: IPv6 stands in brackets, and IPv4 in any spelling has become four numbers.
-function isIpAddress(hostname: string): boolean {
+export function isIpAddress(hostname: string): boolean {
   return hostname.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(hostname);
 }
 

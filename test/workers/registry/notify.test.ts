@@ -171,6 +171,14 @@ test.for<[name: string, bindings: Record<string, string>, shown: Record<string, 
     { state: "misconfigured", error: "NOTIFY_URL must begin with https://" },
   ],
   [
+    "an address",
+    { NOTIFY_URL: "https://203.0.113.7/hook", NOTIFY_SECRET: SECRET },
+    {
+      state: "misconfigured",
+      error: "NOTIFY_URL has an IP address for a host, and a Worker reaches no IP address: use a name",
+    },
+  ],
+  [
     "a password",
     { NOTIFY_URL: "https://me:pass@hooks.example.com/", NOTIFY_SECRET: SECRET },
     { state: "misconfigured", error: "NOTIFY_URL must not contain a user name or password" },
