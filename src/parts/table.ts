@@ -30,6 +30,11 @@ import type { PartClaim, PartDigests, PartReport } from "../work/part_task.ts";
 /** How often a part that was done is sent again because ListParts or its digest demands it. */
 const MAX_RESENDS = 2;
 
+/**
+ * A store that has sent the whole object for a range so often knows no ranges: once, and three times more.
+ */
+const MAX_RANGE_ATTEMPTS = 4;
+
 export class PartTable {
   readonly #sql: SqlStorage;
   readonly #cache: PartCache;
@@ -317,7 +322,8 @@ export class PartTable {
     const verdict = verdictOf(failure);
     if (verdict === "fatal" || verdict === "blocked") return failure;
     if (failure.code === "BadDigest" && this.#refusedTooOften(partNumber)) return failure;
-    const tries = { attempts: isOwn ? ownFailures : failedAttempts, allowed: MAX_ATTEMPTS };
+    const allowed = failure.code === "range_ignored" ? MAX_RANGE_ATTEMPTS : MAX_ATTEMPTS;
+    const tries = { attempts: isOwn ? ownFailures : failedAttempts, allowed };
     const usedUp = health.isUsedUp(failure, tries, now);
     health.failed(failure, now, random());
     return usedUp ? failure : null;

@@ -29,7 +29,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   timeout: "retry",
   cancelled: "retry", // the lane was told to stop: the part itself is fine
   missing_etag: "retry",
-  range_ignored: "fatal",
+  range_ignored: "retry", // seen once it may be the doing of a cache in between
   wrong_range: "retry",
   wrong_length: "retry",
   wrong_region: "retry", // the region has been taken from the answer

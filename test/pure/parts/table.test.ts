@@ -256,6 +256,11 @@ describe("a part is given up", () => {
     expect(failUntilFinal(own, 60_000)).toEqual([MAX_ATTEMPTS, own]);
   });
 
+  test("after four attempts when its range is answered with the whole object", () => {
+    const ignored = failure("range_ignored", 200);
+    expect(failUntilFinal(ignored, 60_000)).toEqual([4, ignored]);
+  });
+
   test("after three attempts when its bytes differ from their stated digest", () => {
     const bad = failure("BadDigest", 400);
     expect(failUntilFinal(bad, 60_000)).toEqual([3, bad]);
