@@ -300,16 +300,23 @@ function refusalOf(
   learned: boolean,
 ): S3Error {
   const redirected = (status === 301 || status === 307) && document === null;
-  const code = document?.code ?? (redirected ? "PermanentRedirect" : codeOfStatus(status));
+  const requestId = headers.get("x-amz-request-id") ?? document?.requestId ?? null;
+  const isByCloudflare = requestId === null && headers.get("server") === "cloudflare";
+  const byStatus = redirected ? "PermanentRedirect" : codeOfStatus(status);
+  const code = document?.code ?? byStatus;
   const hint = hintOf(store, status, code);
+  const ray = headers.get("cf-ray");
   return new S3Error(operation, address, {
     // Retryable even if the body cannot be sent again here: the next attempt, with a new body, uses what was
     // learned.
     code: learned && code !== "RequestTimeTooSkewed" ? "wrong_region" : code,
     detail:
-      `the store answered ${status} ${code}` + (document?.message ? `: ${document.message}` : "") + hint,
+      `${isByCloudflare ? "Cloudflare, not the store," : "the store"} answered ${status} ${code}` +
+      (document?.message ? `: ${document.message}` : "") +
+      hint +
+      (requestId === null && ray !== null ? ` (cf-ray ${ray})` : ""),
     status,
-    requestId: headers.get("x-amz-request-id") ?? document?.requestId ?? null,
+    requestId,
     retryAfterMs: retryAfterOf(headers),
   });
 }
@@ -325,6 +332,9 @@ function hintOf(store: Store, status: number, code: string): string {
     return `; set "style": "virtual" for store "${store.name}"`;
   }
   if (status === 301 || status === 307) return `; set the bucket's region for store "${store.name}"`;
+  if (code === "part_size_too_large") {
+    return "; no body of this size passes here: set MAX_PART_MIB lower, POST /probe finds what passes";
+  }
   return "";
 }
 
@@ -332,6 +342,8 @@ function hintOf(store: Store, status: number, code: string): string {
 function codeOfStatus(status: number): string {
   if (status === 412) return "PreconditionFailed";
   if (status === 416) return "InvalidRange";
+  // A store that finds a body too large says EntityTooLarge; without a document it is somebody's in between.
+  if (status === 413) return "part_size_too_large";
   return `http_${status}`;
 }
 

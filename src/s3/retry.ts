@@ -171,12 +171,18 @@ function isForbidden({ status, code }: Failure): boolean {
  */
 export function isOutage(failure: Failure): boolean {
   if (verdictOf(failure) === "throttle") return true;
-  return OUTAGES.has(failure.code);
+  return OUTAGES.has(failure.code) || isUnreachable(failure);
+}
+
+/**
+ * Whether the store has not answered: nobody has, or Cloudflare in its place
+ * (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/).
+ */
+export function isUnreachable({ code }: Failure): boolean {
+  return code === "network" || code === "timeout" || /^http_(?:52[0-7]|530)$/.test(code);
 }
 
 const OUTAGES: ReadonlySet<string> = new Set([
-  "network",
-  "timeout",
   "stream_broken", // a store that goes down does this to every part in flight
   "platform_limit",
   "http_502",

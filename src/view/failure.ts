@@ -3,7 +3,7 @@
 import type { CopyStatus } from "./answers.ts";
 import type { FailureCode } from "../http/codes.ts";
 import type { Failure } from "../s3/failure.ts";
-import { isFull, verdictOf } from "../s3/retry.ts";
+import { isFull, isUnreachable, verdictOf } from "../s3/retry.ts";
 
 /** The stable code of a failure: the mesh's own codes as they are, S3's by side and kind. */
 export function publicCode(failure: Failure): FailureCode {
@@ -14,6 +14,7 @@ export function publicCode(failure: Failure): FailureCode {
     case "source_archived":
     case "stream_broken":
     case "destination_exists":
+    case "part_size_too_large":
       return code;
     case "PreconditionFailed": // the source must have its ETag, the destination must have nothing
       return side === "source" ? "source_changed" : "destination_exists";
@@ -29,11 +30,9 @@ export function publicCode(failure: Failure): FailureCode {
     case "ExpiredToken":
     case "InvalidToken":
       return `${side}_credentials_refused`;
-    case "network":
-    case "timeout":
-      return `${side}_unreachable`;
   }
   if (side === "destination" && isFull(failure)) return "destination_full";
+  if (isUnreachable(failure)) return `${side}_unreachable`;
   if (status === 404) return `${side}_not_found`;
   if (status === 403) return `${side}_access_denied`;
   return verdictOf(failure) === "throttle" ? `${side}_throttled` : `${side}_error`;

@@ -18,6 +18,9 @@ describe("publicCode()", () => {
     ["InvalidToken", 403, "destination_credentials_refused"],
     ["network", null, "destination_unreachable"],
     ["timeout", null, "destination_unreachable"],
+    ["http_521", 521, "destination_unreachable"],
+    ["http_530", 530, "destination_unreachable"],
+    ["http_502", 502, "destination_error"],
     ["SlowDown", 503, "destination_throttled"],
     ["unknown", 429, "destination_throttled"],
     ["InternalError", 500, "destination_error"],
@@ -37,5 +40,6 @@ describe("publicCode()", () => {
   test("our own codes are shown as they are", () => {
     expect(publicCode(meshFailure("proof_impossible", "", "plan"))).toBe("proof_impossible");
     expect(publicCode(failure("source_changed", 412, { side: "source" }))).toBe("source_changed");
+    expect(publicCode(failure("part_size_too_large", 413))).toBe("part_size_too_large");
   });
 });
