@@ -2,8 +2,8 @@
 // under a prefix of its own. It then deletes everything it wrote, and what an earlier check that died left
 // behind.
 //
-// What it needs: a configured store and a bucket. It sends about fifty requests, one after the other, and 5
-// MiB of zeros. The single questions are in questions.ts.
+// What it needs: a configured store and a bucket. It sends about sixty requests, one after the other, and 5
+// MiB of zeros. The single questions are in questions.ts and intermediary.ts.
 //
 // Invariants: nothing outside its prefix is written or deleted. A refusal is a finding and does not end the
 // check, unless the store cannot be reached at all. A finding states what an answer showed, never an
@@ -13,6 +13,7 @@
 // the facts that it saw (store/facts.ts).
 
 import { type Finding, Findings } from "./findings.ts";
+import { Intermediary } from "./intermediary.ts";
 import { Questions } from "./questions.ts";
 import { deleteObjects } from "../s3/delete.ts";
 import { S3Error } from "../s3/errors.ts";
@@ -41,7 +42,17 @@ export interface CheckResult {
 }
 
 /** Without these a store is useless in the role it is checked for. */
-const NEEDED: ReadonlySet<string> = new Set(["list", "put", "get", "range", "if-match", "multipart"]);
+const NEEDED: ReadonlySet<string> = new Set([
+  "list",
+  "put",
+  "get",
+  "range",
+  "if-match",
+  "multipart",
+  // A cache in front of the store answers with what was there before.
+  "cacheable key",
+  "pinned ranges",
+]);
 
 /**
  * @param writes check it as a destination too
@@ -62,6 +73,7 @@ class StoreCheck {
   readonly #prefix: string;
   readonly #findings: Findings;
   readonly #questions: Questions;
+  readonly #intermediary: Intermediary;
 
   constructor(s3: S3, bucket: string, now: number) {
     this.#s3 = s3;
@@ -70,6 +82,7 @@ class StoreCheck {
     this.#prefix = `${CHECK_PREFIX}${now}/`;
     this.#findings = new Findings(s3.store.name);
     this.#questions = new Questions(s3, bucket, this.#prefix, this.#findings);
+    this.#intermediary = new Intermediary(s3, bucket, this.#findings);
   }
 
   async run(writes: boolean): Promise<CheckResult> {
@@ -85,22 +98,25 @@ class StoreCheck {
       await this.#takeAway(CHECK_PREFIX, (key) => this.#isLeftover(key));
       // 4. Can it be written to and read? Without that nothing more can be asked.
       if (await questions.putAndRead()) {
-        // 5. Does it honour conditions?
+        // 5. Do its answers come as it gave them?
+        await this.#intermediary.ask(this.#prefix);
+        // 6. Does it honour conditions?
         await questions.conditions();
-        // 6. Which attributes does it keep?
+        // 7. Which attributes does it keep?
         await questions.attributes();
-        // 7. Which checksums does it report?
+        // 8. Which checksums does it report?
         await questions.checksums();
-        // 8. Does it copy an object itself?
+        // 9. Does it copy an object itself?
         await questions.copyInside();
-        // 9. Does a multipart upload work, with everything that a copy may ask of one?
+        // 10. Does a multipart upload work, with everything that a copy may ask of one?
         await questions.multipart();
       }
     } else if (listed) {
       // 4. A source that must not be written to: what there is is read.
       await questions.readOnly();
+      await this.#intermediary.askReadOnly();
     }
-    // 10. Everything away again.
+    // 11. Everything away again.
     const leftovers = reached && writes ? await this.#cleanUp() : [];
     const needed = [...NEEDED].filter((check) => writes || !["put", "multipart"].includes(check));
     return {
