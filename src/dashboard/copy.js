@@ -190,7 +190,7 @@ function copyPage(path) {
   };
 }
 
-/** How far the copy is, and what it comes to. */
+/** The progress and the result of the copy. */
 function copyFacts() {
   const names = ["Copied", "Rate", "Time left", "Parts", "Failed attempts", "Lanes", "Pace", "Proof", "ETag"];
   const { node, set } = terms(names);
@@ -214,7 +214,7 @@ function copyFacts() {
   };
 }
 
-/** What the copy was asked for, and when. */
+/** The request, and its times. */
 function copyDetails() {
   const { node, set } = terms(["Source", "Destination", "Requested", "Started", "Ended"]);
   return {
@@ -321,7 +321,7 @@ function troublesPanel() {
   };
 }
 
-/** What happened, the newest first; an entry that comes again is shown once. */
+/** What happened, newest first. A repeated entry is shown once. */
 function timelinePanel() {
   const list = h("ol", { class: "timeline", tabindex: "0", "aria-label": "Timeline" });
   /** @type {Set<string>} */

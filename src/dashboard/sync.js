@@ -86,7 +86,7 @@ function syncPage(path, signal) {
   };
 }
 
-/** What has become of the keys, or in a dry run what would become of them. */
+/** The totals of the keys; for a dry run, what they would be. */
 function syncSums() {
   const { node, set } = terms([
     "Listed",
@@ -133,7 +133,7 @@ function syncSums() {
   };
 }
 
-/** What the sync was asked for, and when. */
+/** The request, and its times. */
 function syncDetails() {
   const { node, set } = terms(["Source", "Destination", "Compare", "Report", "Requested", "Ended"]);
   return {
@@ -151,7 +151,7 @@ function syncDetails() {
 }
 
 /**
- * Keys that failed, the first of them where there are many.
+ * The failed keys; of many, the first ones.
  *
  * @param {string} path of the sync
  */

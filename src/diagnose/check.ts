@@ -90,13 +90,13 @@ class StoreCheck {
     const questions = this.#questions;
     // 1. Does anything answer, are the credentials valid, is it the right region, what time is it there?
     const reached = await this.#reach();
-    // 2. Does it list? Step 1 is repeated where only the list has found out the region or the clock.
+    // 2. Can it list? Step 1 is repeated if only the list has revealed the region or the clock.
     const listed = reached && (await this.#list());
     if (listed && this.#findings.outcomeOf("bucket") === null) await this.#reach();
     if (reached && writes) {
-      // 3. What a check that died has left goes first.
+      // 3. Delete what a check that died has left.
       await this.#takeAway(CHECK_PREFIX, (key) => this.#isLeftover(key));
-      // 4. Can it be written to and read? Without that nothing more can be asked.
+      // 4. Can it be written to and read? Without that there is nothing more to ask.
       if (await questions.putAndRead()) {
         // 5. Do its answers come as it gave them?
         await this.#intermediary.ask(this.#prefix);
@@ -106,17 +106,17 @@ class StoreCheck {
         await questions.attributes();
         // 8. Which checksums does it report?
         await questions.checksums();
-        // 9. Does it copy an object itself?
+        // 9. Can it copy an object itself?
         await questions.copyInside();
-        // 10. Does a multipart upload work, with everything that a copy may ask of one?
+        // 10. Does a multipart upload work, with everything that a copy may ask of it?
         await questions.multipart();
       }
     } else if (listed) {
-      // 4. A source that must not be written to: what there is is read.
+      // 4. A source that must not be written to: read an object that exists.
       await questions.readOnly();
       await this.#intermediary.askReadOnly();
     }
-    // 11. Everything away again.
+    // 11. Delete everything.
     const leftovers = reached && writes ? await this.#cleanUp() : [];
     const needed = [...NEEDED].filter((check) => writes || !["put", "multipart"].includes(check));
     return {

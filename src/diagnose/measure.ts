@@ -1,7 +1,7 @@
-// What the probe measures, each by the requests that a copy makes: one body sent, one body begun and held
-// back, one key put, read and replaced; and the end of what that has left at the store.
+// The measurements of the probe, each made with the requests of a copy: one body sent; one body started and
+// held back; one key put, read and replaced. Also deletes what these leave at the store.
 //
-// What it needs: a store, and the upload and the folder of one probe. It holds nothing.
+// What it needs: a store, and the upload and the folder of one probe. It holds no state.
 
 import type { Env } from "../env.ts";
 import { deleteObjects } from "../s3/delete.ts";
@@ -15,7 +15,7 @@ import type { KeyRead, ProbeTarget, Sent } from "./probe_task.ts";
 
 const MIB = 2 ** 20;
 
-/** Less than what an alarm has left that claims for ten of its fifteen minutes. */
+/** Less than what is left of an alarm that claims for ten of its fifteen minutes. */
 const SEND_LIMIT_MS = 4 * 60_000;
 
 const CALL_LIMIT_MS = 60_000;
@@ -24,23 +24,23 @@ const CHUNK = new Uint8Array(256 * 1024);
 
 const HELD_BYTES = 1024;
 
-/** The second object is longer than the first, so that a stale answer shows in its length too. */
+/** The second object is longer, so that the length also reveals a stale answer. */
 const OBJECT_BYTES = [4096, 4099] as const;
 
 const RANGE = { offset: 1000, length: 1000 };
 
-/** What had become of one body when the time was over. */
+/** The state of one body when the time was over. */
 export type Held =
   { readonly state: "held" | "waiting" } | { readonly state: "refused"; readonly message: string };
 
-/** As far as a range is judged. */
+/** The parts of an answer that a range is judged by. */
 export interface ReadRange {
   readonly status: number;
   readonly contentRange: string | null;
   readonly bytes: Uint8Array;
 }
 
-/** One body of zeros into part 1 of the upload. */
+/** Sends one body of zeros as part 1 of the upload. */
 export async function sendZeros(
   env: Env,
   { store, bucket, uploadKey: key, uploadId }: ProbeTarget,
@@ -69,7 +69,7 @@ export async function sendZeros(
   }
 }
 
-/** Begins one body, holds it back, and says whether it was in flight when the time was over. */
+/** Starts one body, holds it back, and reports whether it was in flight when the time was over. */
 export async function hold(
   env: Env,
   { store, bucket, uploadKey: key, uploadId }: ProbeTarget,
@@ -80,7 +80,7 @@ export async function hold(
   const over = new AbortController();
   const stop = AbortSignal.any([over.signal, cancelled]);
   let isBegun = false;
-  // A write ends when its bytes are taken; the rest of the body never comes.
+  // A write resolves when its bytes are taken. The rest of the body never follows.
   writable
     .getWriter()
     .write(new Uint8Array(1))
@@ -111,7 +111,7 @@ export async function hold(
   }
 }
 
-/** A range of an object, pinned to an ETag, as a part copy reads it. */
+/** Reads a range of an object, pinned to an ETag, as a part copy does. */
 export async function readRange(s3: S3, address: ObjectAddress, etag: string): Promise<ReadRange> {
   return await within(CALL_LIMIT_MS, null, async (signal) => {
     const response = await getObject(s3, address, { range: RANGE, ifMatch: etag, signal });
@@ -155,7 +155,7 @@ export async function readKey(
   return { name, isUnchanged: true, isCurrent: second === null, detail };
 }
 
-/** @returns what of the answers is not as it was put; null: nothing */
+/** @returns how the answers differ from what was put, or null */
 function differenceOf(
   { headers }: { headers: Headers },
   range: ReadRange,
@@ -173,7 +173,7 @@ function differenceOf(
   return null;
 }
 
-/** Aborts whatever upload of that key the store lists. Some stores list none (R2's local stand-in). */
+/** Aborts every upload of that key that the store lists. Some stores list none (R2's local stand-in). */
 export async function abortAllOf(s3: S3, address: ObjectAddress): Promise<void> {
   let uploads;
   try {
@@ -185,7 +185,7 @@ export async function abortAllOf(s3: S3, address: ObjectAddress): Promise<void> 
   for (const { uploadId } of uploads) await abortMultipartUpload(s3, address, uploadId);
 }
 
-/** @throws {S3Error} for the first that is refused */
+/** @throws {S3Error} for the first one that is refused */
 export async function deleteAllOf(s3: S3, bucket: string, keys: readonly string[]): Promise<void> {
   const { refused } = await deleteObjects(s3, bucket, keys);
   const [first] = refused;

@@ -1,5 +1,5 @@
-// The probe of an account as it is asked for and as it is answered: what was measured, each held against what
-// the design assumes, and what to change where that does not hold. Pure.
+// The request and the answer of a probe of the account: what was measured, compared with what the design
+// assumes, and what to change if an assumption does not hold. Pure.
 
 import { z } from "zod";
 import { MAX_LANES, planLimits, widthOf } from "../env.ts";
@@ -24,7 +24,7 @@ const MAX_PROBE_LANES = Math.min(100, MAX_LANES);
 export const ProbeRequestSchema = z.strictObject({
   store: z.string().min(1),
   bucket: z.string().min(1),
-  /** Sizes of bodies to try, MiB. */
+  /** Body sizes to try, in MiB. */
   sizesMib: z
     .array(
       z
@@ -40,7 +40,7 @@ export const ProbeRequestSchema = z.strictObject({
 
 const DEFAULT_SIZES_MIB: readonly number[] = [90, 110, 210, 520];
 
-/** @throws {Problem} when the store or the bucket cannot be probed */
+/** @throws {Problem} if the store or the bucket cannot be probed */
 export function resolveProbe(
   request: z.infer<typeof ProbeRequestSchema>,
   env: Readonly<Record<string, unknown>>,
@@ -59,8 +59,8 @@ export function resolveProbe(
     throw new Problem(
       409,
       "store_capped",
-      `Store "${store.name}" allows ${maxConcurrency} transfers at once ("maxConcurrency"), and one lane is tried ` +
-        `with ${ASKED_PER_LANE}: probe another store, or raise it for the time of the probe`,
+      `Store "${store.name}" allows ${maxConcurrency} transfers at once ("maxConcurrency"), but one lane is tried ` +
+        `with ${ASKED_PER_LANE}: probe another store, or raise it during the probe`,
     );
   const most = Math.floor(maxConcurrency / ASKED_PER_LANE);
   return {
@@ -82,7 +82,7 @@ export interface ProbeAnswer {
   readonly isLocal: boolean;
   readonly startedAt: string;
   readonly endedAt: string | null;
-  /** What the lanes are at. */
+  /** What the lanes are doing now. */
   readonly doing: readonly string[];
   readonly failure: string | null;
   readonly leftovers: readonly string[];
@@ -149,7 +149,7 @@ const MARKS: Readonly<Record<Holds, string>> = {
   unknown: "-",
 };
 
-/** For `curl -H "Accept: text/plain"`. */
+/** The answer to `curl -H "Accept: text/plain"`. */
 export function probeTable(view: ProbeAnswer): string {
   const { store, bucket, phase, failure, leftovers, findings, advice, megabytesPerSecond, doing, notes } =
     view;
@@ -175,9 +175,7 @@ export function probeTable(view: ProbeAnswer): string {
       `LANES = ${text(advice.LANES)} for ${USUAL_STREAMS} streams, ` +
       `at most ${text(advice.lanesWithDigests)} lanes for a copy with digests`,
     ...notes.map((note) => `- ${note}`),
-    ...(leftovers.length === 0
-      ? []
-      : ["", "Could not be taken away:", ...leftovers.map((each) => `  ${each}`)]),
+    ...(leftovers.length === 0 ? [] : ["", "Could not be deleted:", ...leftovers.map((each) => `  ${each}`)]),
   ];
   return lines.join("\n") + "\n";
 }

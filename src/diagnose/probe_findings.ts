@@ -1,28 +1,28 @@
-// What a probe has measured, held against what the design assumes: for each question what was found, whether
-// the assumption holds, and what to change where it does not. Pure.
+// The findings of a probe: for each question what was measured, whether the design's assumption holds, and
+// what to change if it does not. Pure.
 
 import { MAX_LANES, PARTS_PER_LANE } from "../env.ts";
 import type { ProbeJob } from "./probe_job.ts";
 import type { Counted, KeyRead } from "./probe_task.ts";
 
-/** What the platform documents as the most that one event has in flight while it waits for headers. */
+/** The platform's documented maximum of requests of one event that wait for response headers. */
 const DOCUMENTED_CONNECTIONS = 6;
 
-/** Streams that a copy of the design's own example runs at once. */
+/** Concurrent streams of a copy in the design's own example. */
 export const USUAL_STREAMS = 40;
 
-/** Of the 128 MiB of an isolate, what streams may have. */
+/** The part of an isolate's 128 MiB that streams may take. */
 const ISOLATE_BUDGET_MIB = 100;
 
 /**
- * What one stream takes while its digest is computed, its buffer included; measured as the growth of an
+ * Memory of one stream while its digest is computed, its buffer included. Measured as the growth of an
  * isolate from 40 to 200 streams with MD5 (`npm run bench -- streams`).
  */
 const DIGEST_STREAM_MIB = 0.75;
 
 /**
- * Whether an assumption holds. `slower`: copies are right and take longer; `no`: copies fail or go wrong
- * until it is changed; `unknown`: it could not be measured.
+ * Whether an assumption holds. `slower`: copies are correct but take longer. `no`: copies fail or go wrong
+ * until it is changed. `unknown`: it could not be measured.
  */
 export type Holds = "yes" | "slower" | "no" | "unknown";
 
@@ -31,11 +31,11 @@ export interface ProbeFinding {
   readonly assumed: string;
   readonly found: string;
   readonly holds: Holds;
-  /** What to do; null: nothing. */
+  /** What to do. Null: nothing. */
   readonly change: string | null;
 }
 
-/** @param lanes those that were counted */
+/** @param lanes the ones that were counted */
 export function probeFindings(
   job: ProbeJob,
   lanes: readonly Counted[],
@@ -51,7 +51,7 @@ export function probeFindings(
   ];
 }
 
-/** The values that are safe with what was measured; null: not known. */
+/** The settings that are safe according to the measurements. Null: unknown. */
 export interface ProbeAdvice {
   readonly MAX_PART_MIB: number | null;
   readonly streamsPerLane: number | null;
@@ -68,7 +68,7 @@ export function probeAdvice(lanes: readonly Counted[], largestMib: number | null
   };
 }
 
-/** A part of the size that just passes has no margin for a changed limit. S3 takes none below 5 MiB. */
+/** A part of exactly the size that passes would leave no margin. S3 accepts none below 5 MiB. */
 function safeMibOf(largestMib: number): number {
   return Math.max(5, Math.floor(largestMib * 0.95));
 }
@@ -87,7 +87,7 @@ function bodyFinding({ spec, measured }: ProbeJob, largestMib: number | null): P
     const change =
       safeMib >= 5
         ? `set MAX_PART_MIB = "${safeMib}" in wrangler.toml and deploy: larger parts fail`
-        : "no body passed: POST /stores/{name}/check says whether the store takes parts at all";
+        : "no body passed: POST /stores/{name}/check says whether the store accepts parts at all";
     return { question, assumed, found, holds: "no", change };
   }
   if (largestMib === null || largestMib < spec.maxPartMib) {
@@ -111,7 +111,7 @@ function laneBodyFinding({ measured: { byLane } }: ProbeJob): ProbeFinding {
   ];
   return {
     question: "How large a body may a Durable Object send itself?",
-    assumed: "perhaps less: parts are sent by Workers without state, and nothing rests on it",
+    assumed: "perhaps less: stateless Workers send the parts, so nothing depends on it",
     found: words.join("; ") || "not measured",
     holds: byLane.length === 0 ? "unknown" : "yes",
     change: null,
@@ -119,8 +119,8 @@ function laneBodyFinding({ measured: { byLane } }: ProbeJob): ProbeFinding {
 }
 
 function streamsFinding({ spec }: ProbeJob, lanes: readonly Counted[]): ProbeFinding {
-  const question = `How many bodies has each of ${spec.lanes} lanes in flight at once?`;
-  const assumed = `${PARTS_PER_LANE} at least, of ${DOCUMENTED_CONNECTIONS} that are documented`;
+  const question = `How many bodies does each of ${spec.lanes} lanes have in flight at once?`;
+  const assumed = `at least ${PARTS_PER_LANE} of the documented ${DOCUMENTED_CONNECTIONS}`;
   if (lanes.length < spec.lanes) {
     return { question, assumed, found: "not measured", holds: "unknown", change: null };
   }
@@ -129,19 +129,19 @@ function streamsFinding({ spec }: ProbeJob, lanes: readonly Counted[]): ProbeFin
   const least = Math.min(...lanes.map(({ streams }) => streams));
   if (least >= PARTS_PER_LANE) return { question, assumed, found, holds: "yes", change: null };
   if (refusal !== null) {
-    const change = "the store, not the platform, bounds them: see its limits, or probe another store";
+    const change = "the store limits them, not the platform: see its limits, or probe another store";
     return { question, assumed, found: `${found} (${refusal})`, holds: "unknown", change };
   }
   const wanted = lanesFor(spec.configuredLanes * PARTS_PER_LANE, lanes);
   const change =
     wanted === null
-      ? "a lane had nothing in flight: lanes share their connections here, and more of them bring nothing"
-      : `set LANES = "${wanted}" for as many streams as ${spec.configuredLanes} lanes are meant to have`;
+      ? "a lane had nothing in flight: lanes share their connections here, so more lanes do not help"
+      : `set LANES = "${wanted}" for the streams that ${spec.configuredLanes} lanes should have`;
   return { question, assumed, found, holds: "slower", change };
 }
 
 function isolatesFinding({ spec }: ProbeJob, lanes: readonly Counted[]): ProbeFinding {
-  const question = `Into how many isolates do ${spec.lanes} lanes fall?`;
+  const question = `Over how many isolates do ${spec.lanes} lanes spread?`;
   const assumed = `any number: ${spec.configuredLanes} lanes (LANES) with digests fit into the 128 MiB of one`;
   const most = lanesWithDigests(lanes);
   const crowd = largestGroup(lanes.map(({ isolate }) => isolate));
@@ -172,24 +172,24 @@ function machinesFinding(lanes: readonly Counted[]): ProbeFinding {
   if (machines > 1 || lanes.length === 1)
     return { question, assumed, found, holds: machines > 1 ? "yes" : "unknown", change: null };
   const change =
-    "compare the rate of a copy with LANES and with twice as many: if it is the same, spare them";
+    "compare the rate of a copy with LANES and with twice as many: if it is the same, more lanes are useless";
   return { question, assumed, found, holds: "slower", change };
 }
 
-/** A key with an extension that the edge caches by default, against one without. */
+/** Compares a key whose extension the edge caches by default with one without. */
 function keyFindings(keys: readonly KeyRead[]): ProbeFinding[] {
   const cacheable = keys.find(({ name }) => name.endsWith(".zip"));
   const plain = keys.find(({ name }) => !name.endsWith(".zip"));
   const isAlsoPlain = plain?.isUnchanged === false || plain?.isCurrent === false;
   const change = isAlsoPlain
-    ? "other keys fare no better: POST /stores/{name}/check says what the store does"
-    : "a cache stands between: give the store a DNS-only name, or a Cache Rule that bypasses it";
+    ? "other keys are affected too: POST /stores/{name}/check says what the store does"
+    : "a cache is in between: give the store a DNS-only name, or a Cache Rule that bypasses it";
   const unknown = { found: "not measured", holds: "unknown", change: null } as const;
   const unchanged = {
     question: 'Is a key that ends in ".zip" read unchanged?',
     assumed: "yes: requests ask the edge not to cache",
   };
-  const current = { question: "Is it read as it is now, once replaced?", assumed: "yes, at once" };
+  const current = { question: "Is its new content read once it is replaced?", assumed: "yes, at once" };
   if (cacheable === undefined) return [unchanged, current].map((each) => ({ ...each, ...unknown }));
   const { isUnchanged, isCurrent, detail } = cacheable;
   return [
@@ -214,7 +214,10 @@ function lanesFor(streams: number, lanes: readonly Counted[]): number | null {
   return perLane === null ? null : Math.min(MAX_LANES, Math.ceil(streams / perLane));
 }
 
-/** Lanes of one copy whose streams, as they fell into isolates here, stay below the memory of each. */
+/**
+ * The lanes that one copy may have, if they spread over isolates as they did here and their streams fit into
+ * the memory of each.
+ */
 function lanesWithDigests(lanes: readonly Counted[]): number | null {
   const crowd = largestGroup(lanes.map(({ isolate }) => isolate));
   if (crowd === null) return null;

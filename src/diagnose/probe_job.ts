@@ -1,15 +1,15 @@
-// The probe as a state, from its beginning to its end, whatever it has measured by then. Pure. What its lanes
-// are to measure is decided in probe_tasks.ts.
+// The state of a probe, from start to end, with what it has measured so far. Pure. probe_tasks.ts decides
+// what the lanes measure.
 //
-// Invariant: no probe ends before it has tried to take away what it may have put, and what could not be taken
-// away is in its answer.
+// Invariant: no probe ends before it has tried to delete everything that it may have put. What could not be
+// deleted is in its answer.
 
 import type { Counted, KeyRead, Sent } from "./probe_task.ts";
 
-/** One that the edge's cache takes for its own, and one that it does not know. */
+/** One key that the edge caches by default, and one that it does not. */
 export const KEYS = ["x.zip", "x"] as const;
 
-/** Sizes by both ways at 1 MB/s take no longer. */
+/** All sizes in both ways take no longer than this at 1 MB/s. */
 export const PROBE_LIMIT_MS = 40 * 60_000;
 
 const ATTEMPTS = 8;
@@ -17,12 +17,12 @@ const ATTEMPTS = 8;
 export interface ProbeSpec {
   readonly store: string;
   readonly bucket: string;
-  /** In rising order. */
+  /** Ascending. */
   readonly sizesMib: readonly number[];
   readonly lanes: number;
   /** The mesh answers at a loopback address. */
   readonly isLocal: boolean;
-  /** As they are configured: what is measured is held against them. */
+  /** The configured values, which the measurements are compared with. */
   readonly maxPartMib: number;
   readonly configuredLanes: number;
 }
@@ -31,7 +31,7 @@ export interface Measured {
   readonly byCopier: readonly Sent[];
   readonly byLane: readonly Sent[];
   readonly keys: readonly KeyRead[];
-  /** By lane; null: not counted yet. */
+  /** By lane. Null: not counted yet. */
   readonly lanes: readonly (Counted | null)[];
 }
 
@@ -41,7 +41,7 @@ export type Ending =
   | { readonly outcome: "failed"; readonly message: string };
 
 type ProbeState =
-  /** `isTried`: an upload may exist that nobody has the ID of. */
+  /** `isTried`: an upload may exist whose ID nobody has. */
   | { readonly phase: "creating"; readonly isTried: boolean; readonly failedAttempts: number }
   | { readonly phase: "measuring"; readonly uploadId: string }
   | {
@@ -54,7 +54,7 @@ type ProbeState =
       readonly phase: "ended";
       readonly ending: Ending;
       readonly endedAtMs: number;
-      /** What could not be taken away, and why. */
+      /** What could not be deleted, and why. */
       readonly leftovers: readonly string[];
     };
 
@@ -73,7 +73,7 @@ export interface ProbeJob {
   readonly state: ProbeState;
   readonly measured: Measured;
   readonly given: readonly Given[];
-  /** How often a task was lost, by its name. */
+  /** How often each task was lost, by its name. */
   readonly lost: Readonly<Record<string, number>>;
   readonly holdUntilMs: number | null;
 }
@@ -91,7 +91,7 @@ export function beginProbe(id: string, spec: ProbeSpec, now: number): ProbeJob {
   };
 }
 
-/** Everything that the probe puts into a bucket begins so. */
+/** Every key that a probe writes begins with this. */
 export function prefixOf({ id }: ProbeJob): string {
   return `.bucket-brigade/probe/${id}/`;
 }
@@ -100,19 +100,19 @@ export function uploadKeyOf(job: ProbeJob): string {
   return `${prefixOf(job)}parts`;
 }
 
-/** Of the objects that may have been put. */
+/** The keys of the objects that may have been put. */
 export function objectKeysOf(job: ProbeJob): string[] {
   return KEYS.map((name) => prefixOf(job) + name);
 }
 
-/** The upload exists. One that was cancelled meanwhile has it to abort. */
+/** The upload exists. A probe that was cancelled meanwhile must abort it. */
 export function created(job: ProbeJob, uploadId: string): ProbeJob {
   const { state } = job;
   if (state.phase === "creating") return { ...job, state: { phase: "measuring", uploadId } };
   return state.phase === "cleaning" ? { ...job, state: { ...state, uploadId } } : job;
 }
 
-/** The probe comes to its end; what it has put is still to be taken away. */
+/** The probe is about to end, and what it has put is still to be deleted. */
 export function ending(job: ProbeJob, end: Ending): ProbeJob {
   const { state } = job;
   if (state.phase !== "creating" && state.phase !== "measuring") return job;
@@ -120,7 +120,7 @@ export function ending(job: ProbeJob, end: Ending): ProbeJob {
   return { ...job, state: { phase: "cleaning", uploadId, ending: end, failedAttempts: 0 } };
 }
 
-/** @param mayPass trying again may help @returns the job, with one failed attempt more or at its end */
+/** @param mayPass trying again may help @returns the job, with one more failed attempt or about to end */
 export function createFailed(job: ProbeJob, message: string, mayPass: boolean): ProbeJob {
   const { state } = job;
   if (state.phase !== "creating") return job;
@@ -129,7 +129,7 @@ export function createFailed(job: ProbeJob, message: string, mayPass: boolean): 
   return { ...job, state: { ...state, failedAttempts } };
 }
 
-/** @param leftovers what could not be taken away now; none: it is over */
+/** @param leftovers what could not be deleted now; if there is nothing, the probe is over */
 export function cleaned(job: ProbeJob, leftovers: readonly string[], now: number): ProbeJob {
   const { state } = job;
   if (state.phase !== "cleaning") return job;
@@ -139,7 +139,7 @@ export function cleaned(job: ProbeJob, leftovers: readonly string[], now: number
   return { ...job, state: { phase: "ended", ending: state.ending, endedAtMs: now, leftovers } };
 }
 
-/** Before the next try of creating or cleaning. */
+/** The wait before the next attempt to create or clean up. */
 export function retryInMs(failedAttempts: number): number {
   return Math.min(30_000, 500 * 2 ** failedAttempts);
 }

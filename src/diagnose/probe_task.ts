@@ -1,29 +1,32 @@
-// What passes between the probe and the lanes that measure for it: plain data, as between a copy and its
-// lanes. A lane reports a result in every case, and calls nobody back.
+// What a probe and its lanes exchange: plain data, as between a copy and its lanes. A lane always reports a
+// result and calls nobody else.
 
-/** The upload that the zeros go to, and the folder that the objects of the probe are in. */
+/** The upload that the zeros go to, and the folder for the probe's objects. */
 export interface ProbeTarget {
   readonly store: string;
   readonly bucket: string;
-  /** Of the upload. It is aborted in the end. */
+  /** Of the upload, which is aborted in the end. */
   readonly uploadKey: string;
   readonly uploadId: string;
-  /** Objects that are put under it are deleted in the end. */
+  /** Objects put under it are deleted in the end. */
   readonly prefix: string;
 }
 
 export type ProbeWork =
-  /** One body of that size, sent as part copies are (`copier`), or by the Durable Object itself (`lane`). */
+  /**
+   * Send one body of that size, as part copies are sent (`copier`), or from the Durable Object itself
+   * (`lane`).
+   */
   | { readonly kind: "send"; readonly from: "copier" | "lane"; readonly sizeMib: number }
-  /** An object of that name is put, read, replaced and read again. */
+  /** Put an object with that name, read it, replace it and read it again. */
   | { readonly kind: "read"; readonly name: string }
-  /** So many bodies are begun at once and held until then; those in flight are counted. */
+  /** Start this many bodies at once and hold them until then. Those in flight are counted. */
   | {
       readonly kind: "count";
       readonly streams: number;
       readonly firstPartNumber: number;
       readonly untilMs: number;
-      /** Ask Cloudflare for the machine that this runs on. */
+      /** Ask Cloudflare which machine this runs on. */
       readonly asksMachine: boolean;
     };
 
@@ -38,26 +41,26 @@ export type Sent =
   | { readonly ok: true; readonly sizeMib: number; readonly durationMs: number }
   | { readonly ok: false; readonly sizeMib: number; readonly message: string };
 
-/** How a store's answers about one key came back. */
+/** How a store answered about one key. */
 export interface KeyRead {
   readonly name: string;
-  /** HEAD and a ranged GET with If-Match gave what was put. */
+  /** HEAD and a ranged GET with If-Match returned what was put. */
   readonly isUnchanged: boolean;
-  /** After it was replaced they gave the new object; null: not asked. */
+  /** After a replacement they returned the new object. Null: not asked. */
   readonly isCurrent: boolean | null;
   readonly detail: string;
 }
 
 export interface Counted {
-  /** So many bodies were in flight when the time was over, each in a call of its own. */
+  /** Bodies in flight when the time was over, each in a call of its own. */
   readonly streams: number;
   readonly asked: number;
-  /** Random, one for each isolate: that of the lane, and those that its calls were answered from. */
+  /** Random, one per isolate: the lane's own, and those that answered its calls. */
   readonly isolate: string;
   readonly copierIsolates: readonly string[];
-  /** Of Cloudflare's own trace: machine and data centre; null where it cannot be asked. */
+  /** Machine and data centre from Cloudflare's own trace. Null where it cannot be asked. */
   readonly machine: string | null;
-  /** Why a body was refused before the time was over; null: none was. */
+  /** Why a body was refused before the time was over. Null: none was. */
   readonly refusal: string | null;
 }
 

@@ -1,11 +1,11 @@
-// What the lanes of a probe are to measure next, and what their reports change. Pure.
+// What the lanes of a probe measure next, and what their reports change. Pure.
 //
-// It goes through sizes of bodies (sent by copiers, then by a lane itself), keys (put, read, replaced, read),
-// and lanes (all at once, each with more bodies than it is believed to have in flight). The first two are
-// done by lane 1, one task at a time, so that nothing disturbs what is measured.
+// It measures body sizes (sent by copiers, then by a lane itself), keys (put, read, replaced, read), and
+// lanes (all at once, each with more bodies than it should have in flight). Lane 1 does the first two, one
+// task at a time, so that nothing disturbs the measurement.
 //
-// Invariant: a task is given to one lane at a time. One that a lane lost is given twice at most: that an
-// event dies of it is what was to be found out.
+// Invariant: a task is given to one lane at a time. A task that a lane lost is given twice at most, since an
+// event may die of it, which is what the probe wants to find out.
 
 import { type Given, type ProbeJob, KEYS, prefixOf, uploadKeyOf } from "./probe_job.ts";
 import type {
@@ -20,13 +20,13 @@ import type {
 } from "./probe_task.ts";
 import type { Claim, Grant } from "../work/claim.ts";
 
-/** Bodies that one lane begins at once: more than it is believed to have in flight. */
+/** Bodies that one lane starts at once: more than it should have in flight. */
 export const ASKED_PER_LANE = 12;
 
-/** Longer than it takes to wake all lanes and to open their connections. */
+/** Longer than waking all lanes and opening their connections takes. */
 const HOLD_MS = 5_000;
 
-/** For a lane that came late. */
+/** For a lane that comes late. */
 const LEAST_HOLD_MS = 3_000;
 
 /** A lane calls every 20 s. */
@@ -34,12 +34,12 @@ const SILENT_MS = 90_000;
 
 const GIVEN_TWICE = 2;
 
-/** Has every question an answer? */
+/** Whether every question has an answer. */
 export function isMeasured(job: ProbeJob): boolean {
   return openTasks(job).length === 0 && job.given.length === 0;
 }
 
-/** Lanes that have something to do and are not known to be at it. */
+/** Lanes that have something to do and are not known to be doing it. */
 export function lanesToWake(job: ProbeJob): number[] {
   if (job.state.phase !== "measuring") return [];
   const busy = new Set(job.given.map(({ lane }) => lane));
@@ -53,13 +53,13 @@ export function busyLanes({ given }: ProbeJob): number[] {
   return [...new Set(given.map(({ lane }) => lane))];
 }
 
-/** What lanes had that have been silent for so long is lost. */
+/** The tasks of lanes that have been silent for too long are lost. */
 export function releaseSilent(job: ProbeJob, now: number): ProbeJob {
   const silent = job.given.filter(({ seenMs }) => now - seenMs > SILENT_MS);
   return silent.reduce(lose, job);
 }
 
-/** Takes a lane's reports and says what it is to do next. A report that comes twice or late is ignored. */
+/** Takes a lane's reports and returns what it does next. A repeated or late report is ignored. */
 export function takeClaim(
   before: ProbeJob,
   claim: Claim<ProbeReport, ProbeAttempt>,
@@ -110,7 +110,7 @@ function give(
   };
 }
 
-/** What nobody has been given yet, in the order in which it may begin. */
+/** Tasks that no lane has yet, in the order in which they may start. */
 function openTasks({ spec, measured, given }: ProbeJob): Open[] {
   const isGiven = (name: string) => given.some((each) => each.name === name);
   for (const [from, sent] of [
@@ -130,7 +130,7 @@ function openTasks({ spec, measured, given }: ProbeJob): Open[] {
   const uncounted = measured.lanes.flatMap((counted, index) => (counted === null ? [index + 1] : []));
   return uncounted
     .map((lane): Open => {
-      // Part 1 is of the sizes.
+      // Part 1 is for the sizes.
       const firstPartNumber = 2 + (lane - 1) * ASKED_PER_LANE;
       const asksMachine = !spec.isLocal;
       const work = {
@@ -165,7 +165,7 @@ function lose(job: ProbeJob, given: Given): ProbeJob {
   return answered(after, given, { kind: "failed", message });
 }
 
-/** What was cancelled is not taken for a measurement. */
+/** A cancelled task does not count as a measurement. */
 function answered(job: ProbeJob, { lane, name }: Given, outcome: ProbeOutcome): ProbeJob {
   if (job.state.phase !== "measuring") return job;
   const { measured } = job;

@@ -263,7 +263,9 @@ export class Questions {
     }
   }
 
-  /** The checksums that HEAD reports of an upload without one; those of an upload in parts: #complete(). */
+  /**
+   * The checksums that HEAD reports of an upload without one. #complete() checks those of a multipart upload.
+   */
   async checksums(): Promise<void> {
     this.#told = await this.#checksumMode(
       `${this.#prefix}once`,
@@ -332,7 +334,7 @@ export class Questions {
     await this.#conditionalComplete(address.key);
   }
 
-  /** @returns null when the store takes no upload in parts */
+  /** @returns null if the store does not accept multipart uploads */
   async #uploadInParts(
     address: ObjectAddress,
     bodies: readonly Uint8Array[],
@@ -379,7 +381,7 @@ export class Questions {
     });
   }
 
-  /** @returns whether there is an object now */
+  /** @returns whether the object exists now */
   async #complete(
     address: ObjectAddress,
     { uploadId, parts }: UploadedParts,

@@ -1,5 +1,5 @@
-// What the routes of copies, syncs, schedules and stores share: how a list is asked for, how work that was
-// admitted is answered, and how a call reaches the object that answers it.
+// What the routes of copies, syncs, schedules and stores share: the query of a list, the answer to admitted
+// work, and the way to the object that answers a call.
 
 import type { Context } from "hono";
 import type { Env } from "../env.ts";
@@ -17,7 +17,7 @@ export function meshOf(call: Call): Mesh {
   return (call.executionCtx as ExecutionContext).exports;
 }
 
-/** Which rows of a list are asked for. @throws {Problem} 400 */
+/** Which rows of a list are requested. @throws {Problem} 400 */
 export function readPage(
   call: Call,
   phases: readonly string[],
@@ -36,7 +36,7 @@ export function readPage(
   return { phase, before, limit: readLimit(query) };
 }
 
-/** The answer to what was admitted: its status, and where to ask for it again. */
+/** The answer to admitted work: its status, and where to fetch it again. */
 export async function accepted(
   call: Call,
   kind: WorkKind,
@@ -47,7 +47,7 @@ export async function accepted(
   return jsonResponse(status, 202, { location: `${PATHS[kind]}/${id}`, ...headers });
 }
 
-/** The answer to a request that came again under its Idempotency-Key. */
+/** The answer to a request that is repeated under its Idempotency-Key. */
 export async function replayed(call: Call, kind: WorkKind, id: string): Promise<Response> {
   return await accepted(call, kind, id, { "idempotency-replayed": "true" });
 }
@@ -58,7 +58,7 @@ export function keyReused(call: Call): Problem {
   return new Problem(422, "idempotency_key_reused", message);
 }
 
-/** A handler that lets the copy or sync itself answer, from its own storage. */
+/** A handler that has the copy or sync itself answer, from its own storage. */
 export function answeredBy(kind: WorkKind): (call: Call) => Promise<Response> {
   return async (call) => {
     const id = call.req.param("id") ?? "";

@@ -1,5 +1,5 @@
-// The documents of the version that runs: GET /docs and GET /docs/{page}, without a token. Markdown for curl,
-// a page for a browser. They are the files of docs/, which the bundle holds as text.
+// The documentation of the running version: GET /docs and GET /docs/{page}, without a token. Markdown for
+// curl, an HTML page for a browser. The pages are the files of docs/, which the bundle contains as text.
 
 import api from "../docs/api.md";
 import operate from "../docs/operate.md";
@@ -12,14 +12,14 @@ import { Problem } from "../http/problem.ts";
 import { escapeHtml, htmlOf } from "./markdown.ts";
 import { isBrowser, pageHeaders } from "./page.ts";
 
-/** In the order in which one reads them. */
+/** In the order in which to read them. */
 const PAGES: ReadonlyMap<string, string> = new Map(
   Object.entries({ api, stores, sync, proof, operate, security }),
 );
 
 /** @throws {Problem} 404 */
 export async function docsResponse(request: Request, name: string | null): Promise<Response> {
-  // In a page as it lies in the repository, and as curl gets it, links end so.
+  // Links have this ending in the repository, and in what curl gets.
   const markdown = name === null ? INDEX : PAGES.get(name.replace(/\.md$/, ""));
   if (markdown === undefined) {
     const names = [...PAGES.keys()].join(", ");
@@ -36,7 +36,7 @@ const INLINE = { script: null, style };
 /** Each page by its title and its first sentence, which says what question it answers. */
 const INDEX = [
   "# Bucket Brigade",
-  "What stands here is true of the version that answers; a test compares the pages with the code.",
+  "These pages describe the version that answers; a test compares them with the code.",
   ...Array.from(PAGES, ([name, page]) => `- [${titleOf(page)}](${name}.md): ${leadOf(page)}`),
   "",
 ].join("\n\n");

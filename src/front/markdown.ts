@@ -1,9 +1,8 @@
 // A page of docs/ as HTML for a browser. Pure.
 //
-// Invariant: no markup comes out but what the renderer makes: HTML in a page is shown as text. A link to a
-// page of docs/ leads to the same page of this mesh, and a link to another file of the repository, which a
-// mesh does not serve, becomes its path. Each row of a table whose first column is "code" has an anchor:
-// `code-` and the code.
+// Invariant: only the renderer makes markup; HTML in a page is shown as text. A link to a page of docs/ leads
+// to the same page of this mesh. A link to another file of the repository, which a mesh does not serve,
+// becomes its path. Each row of a table whose first column is "code" has an anchor: `code-` and the code.
 
 import { type Tokens, Marked } from "marked";
 
@@ -12,7 +11,7 @@ export function htmlOf(markdown: string): string {
   return marked.parse(markdown, { async: false });
 }
 
-/** The anchor of a heading, by the rule that GitHub has for them. */
+/** The anchor of a heading, by GitHub's rule. */
 export function slugOf(heading: string): string {
   return heading
     .toLowerCase()
@@ -20,7 +19,7 @@ export function slugOf(heading: string): string {
     .replaceAll(" ", "-");
 }
 
-/** The anchor of a row; null: it has none. */
+/** The anchor of a row. Null: it has none. */
 function rowAnchor(header: readonly Tokens.TableCell[], row: readonly Tokens.TableCell[]): string | null {
   if (header[0]?.text !== "code") return null;
   const code = /^`([a-z_]+)`$/.exec(row[0]?.text ?? "")?.[1];
@@ -61,7 +60,7 @@ const marked = new Marked({
   },
 });
 
-/** Where a link leads in a browser; null: to a file that a mesh does not serve. */
+/** The target of a link in a browser. Null: a file that a mesh does not serve. */
 function addressOf(href: string): string | null {
   const page = /^([a-z]+)\.md(#.*)?$/.exec(href);
   if (page !== null) return `/docs/${page[1]}${page[2] ?? ""}`;

@@ -34,7 +34,7 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
   };
 }
 
-/** The same in a few lines for a terminal. */
+/** The same in a few lines, for a terminal. */
 export function usage(routes: readonly string[]): string {
   const rows = routes.map((route) => {
     const [method = "", path = ""] = route.split(" ");

@@ -30,7 +30,7 @@ type Problems = Readonly<Record<number, readonly ProblemCode[]>>;
 
 interface Operation {
   readonly summary: string;
-  /** What curl sends. */
+  /** The arguments of curl. */
   readonly example?: string;
   readonly tag: "Copies" | "Syncs" | "Schedules" | "Mesh";
   readonly open?: true;

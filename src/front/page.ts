@@ -1,8 +1,8 @@
-// An HTML page as it is sent: with a policy that lets it run its own script, use its own style, talk to this
-// mesh, and nothing else. Scripts and styles are named by their digests, so whatever else gets into a page
-// does nothing.
+// An HTML page as it is served. Its policy allows its own script and style and requests to this mesh, and
+// nothing else. Scripts and styles are named by their digests, so anything else that gets into a page has no
+// effect.
 
-/** What a page holds inside its <script> and its <style>, as it is sent. */
+/** The content of a page's <script> and <style>. */
 interface Inline {
   /** Null: it has none, and none can run. */
   readonly script: string | null;
@@ -34,12 +34,12 @@ export async function pageHeaders({ script, style }: Inline): Promise<Record<str
   };
 }
 
-/** Does the caller want a page rather than text? */
+/** Whether the client wants a page rather than text. */
 export function isBrowser(request: Request): boolean {
   return /\btext\/html\b/.test(request.headers.get("accept") ?? "");
 }
 
-/** As a Content-Security-Policy names it. */
+/** In the form that a Content-Security-Policy takes. */
 async function digestOf(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;

@@ -117,7 +117,7 @@ function noProbe(): never {
   );
 }
 
-/** One of a mesh: two at once would measure each other. */
+/** There is one per mesh: two at once would measure each other. */
 function theProbe(call: Call) {
   return meshOf(call).Probe.getByName("probe");
 }

@@ -1,8 +1,8 @@
-// The stable codes of the API: of a refused request (`code` of a problem), and of what a copy, a sync or one
-// of its keys failed for (`failure.code`, `reason`). Nothing else can be thrown: the types of Problem and
-// Failure are made of these tables, and docs/api.md explains each of them, which a test checks.
+// The stable codes of the API: for a refused request (`code` of a problem), and for what a copy, a sync or
+// one of its keys failed with (`failure.code`, `reason`). Nothing else can be thrown: the types of Problem
+// and Failure are made from these tables. docs/api.md explains each code, which a test checks.
 //
-// It imports nothing, as vocabulary.ts does.
+// Like vocabulary.ts, it imports nothing.
 
 /** Codes of refused requests, each with its HTTP status. */
 export const PROBLEM_STATUS = {
@@ -45,7 +45,7 @@ export const PROBLEM_STATUS = {
 
 export type ProblemCode = keyof typeof PROBLEM_STATUS;
 
-/** Failures that are no answer of a store, beside those by which a request may be refused as well. */
+/** Failures that are not a store's answer and that no request is refused with. */
 const MESH_FAILURES = [
   "source_changed",
   "source_archived",
@@ -68,7 +68,7 @@ const MESH_FAILURES = [
   "too_many_failures",
 ] as const;
 
-/** Codes of problems that a failure may bear too: what was configured or asked for has become wrong. */
+/** Codes of problems that a failure can have, too: what was configured or requested has become invalid. */
 const SHARED_FAILURES = [
   "invalid_bucket",
   "invalid_key",
@@ -83,7 +83,7 @@ const SHARED_FAILURES = [
   "internal_error",
 ] as const satisfies readonly ProblemCode[];
 
-/** What a store's answer, or its silence, amounts to; the code has the side before it: `source_not_found`. */
+/** The kinds of a store's answer, or of none. The code has the side in front: `source_not_found`. */
 const STORE_FAILURES = [
   "not_found",
   "bucket_not_found",
@@ -98,7 +98,7 @@ const SIDES = ["source", "destination"] as const;
 
 type StoreFailure = `${(typeof SIDES)[number]}_${(typeof STORE_FAILURES)[number]}` | "destination_full";
 
-/** What a mesh-side failure may be called: any code that docs/api.md explains. */
+/** The code of a failure on the mesh's side: any code that docs/api.md explains. */
 export type FailureCode = (typeof MESH_FAILURES)[number] | StoreFailure | ProblemCode;
 
 /** Every code that `failure.code` or `reason` can show. */
@@ -110,7 +110,7 @@ export const FAILURE_CODES: readonly FailureCode[] = [
 ];
 
 /**
- * Our words for what is wrong with a store's answer, or for none; beside S3's own codes they stand as
+ * The mesh's words for a wrong answer of a store, or for none. Like S3's own codes, they are shown as
  * `storeCode`.
  */
 export const ANSWER_CODES = [
@@ -131,5 +131,5 @@ export const ANSWER_CODES = [
 
 export type AnswerCode = (typeof ANSWER_CODES)[number];
 
-/** What a failure can be called before a side is put to it. */
+/** The code of a failure before a side is added. */
 export type OwnCode = (typeof MESH_FAILURES)[number] | (typeof SHARED_FAILURES)[number] | AnswerCode;

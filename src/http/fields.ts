@@ -86,7 +86,7 @@ function describeIssue(issue: z.core.$ZodIssue): string {
 
 export const MIB = 1024 * 1024;
 
-/** A moment as every answer writes it; null stands for none. */
+/** A time in the form of all answers. Null stands for none. */
 export function isoTime(ms: number): string;
 export function isoTime(ms: number | null): string | null;
 export function isoTime(ms: number | null): string | null {

@@ -3,12 +3,12 @@
 
 import type { PROBLEM_STATUS, ProblemCode } from "./codes.ts";
 
-/** Explains a code: relative to the mesh that answers, as RFC 9457 allows. */
+/** The page that explains a code, relative to the mesh that answers, as RFC 9457 allows. */
 export function typeOf(code: ProblemCode): string {
   return `/docs/api#code-${code}`;
 }
 
-/** The status is the one that codes.ts has for the code. */
+/** codes.ts has the status of each code. */
 type ProblemArguments = {
   [Status in ProblemStatus]: [
     status: Status,

@@ -27,7 +27,7 @@ export async function readBody(request: Request): Promise<unknown> {
 }
 
 /**
- * The header Idempotency-Key with a digest of the body; null when there is none.
+ * The header Idempotency-Key with a digest of the body, or null if there is none.
  *
  * @param body as parsed: one key with two bodies is a mistake of the client
  * @throws {Problem} 400
@@ -65,7 +65,7 @@ export function readCount(
 
 const MAX_WAIT_SECONDS = 300;
 
-/** `?wait=` in seconds, 0 without it. @throws {Problem} 400 */
+/** `?wait=` in seconds, 0 if absent. @throws {Problem} 400 */
 export function readWait(query: URLSearchParams): number {
   return readCount(query, "wait", { fallback: 0, min: 0, max: MAX_WAIT_SECONDS });
 }

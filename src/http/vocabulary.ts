@@ -37,18 +37,20 @@ export const SYNC_PHASES = [
 ] as const;
 
 /**
- * How a copy knows that the destination is the source; object/proof.ts chooses.
+ * How a copy knows that the destination equals the source; object/proof.ts chooses.
  *
- * `etag`: both ETags are the same MD5 of the content. `content-md5`: the destination has checked the one
- * PutObject against the source's MD5. `checksum`: full-object CRCs of both sides are equal. `part-md5`: each
- * part's MD5, computed while streaming, is the ETag that the destination gave the part. `length`: ranges
- * pinned by the source's ETag, every byte counted, nothing better to be had.
+ * - `etag`: both ETags are the same MD5 of the content.
+ * - `content-md5`: the destination has checked the one PutObject against the source's MD5.
+ * - `checksum`: the full-object CRCs of both sides are equal.
+ * - `part-md5`: each part's MD5, computed while streaming, is the ETag that the destination gave the part.
+ * - `length`: the ranges were pinned by the source's ETag and every byte was counted. Nothing better is
+ *   available.
  */
 export const PROOFS = ["etag", "content-md5", "checksum", "part-md5", "length"] as const;
 
 export type Proof = (typeof PROOFS)[number];
 
-/** By what two objects that are there are known to be equal. */
+/** What proves that two existing objects are equal. */
 export const EQUALITY_PROOFS = ["size", "size+mtime", "etag", "record", "checksum"] as const;
 
 export type EqualityProof = (typeof EQUALITY_PROOFS)[number];

@@ -130,15 +130,15 @@ function isEqualByEtag(stores: Stores, source: string | null, destination: strin
   return MULTIPART.test(left) && stores.source.md5MultipartEtag && stores.destination.md5MultipartEtag;
 }
 
-/** Whether an object of a listing must be restored before it can be read. */
+/** Whether a listed object must be restored before it can be read. */
 export function needsRestore(object: ListedObject, provider: Provider): boolean {
   return isArchiveClass(object.storageClass, provider) && !object.isRestored;
 }
 
-/** Why an archived object cannot be read now, by its HEAD; null if it can. */
+/** Why an archived object cannot be read now, from its HEAD. Null if it can. */
 export function archiveOf(headers: Headers, provider: Provider): string | null {
   const storageClass = headers.get("x-amz-storage-class");
-  // Of an object that INTELLIGENT_TIERING has archived.
+  // For an object that INTELLIGENT_TIERING has archived.
   const status = headers.get("x-amz-archive-status");
   const restore = headers.get("x-amz-restore") ?? "";
   const isArchived = isArchiveClass(storageClass, provider) || status !== null;

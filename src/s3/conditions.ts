@@ -35,11 +35,11 @@ export async function changeAfterCopy(
 }
 
 /**
- * Deletes the object that has this ETag and leaves any other alone. Where the store names its version, only
- * that version is deleted, so that the one before it is current again.
+ * Deletes the object that has this ETag and leaves any other alone. If the store reports its version, only
+ * that version is deleted, so that the previous one is current again.
  *
- * @param what `version`: a copy over its own source, whose object goes only as a version of its own
- * @returns `kept` when it is there and has no version that can be deleted; else nothing of it is left
+ * @param what `version`: a copy over its own source, whose object is deleted only as a version of its own
+ * @returns `kept` if it exists and has no version that can be deleted; otherwise nothing of it is left
  * @throws {S3Error}
  */
 export async function removeExactly(
@@ -53,7 +53,7 @@ export async function removeExactly(
     const { headers } = await headObject(destination, address);
     if (bareEtag(headers.get("etag") ?? "") !== bareEtag(etag)) return "removed";
     const versionId = headers.get("x-amz-version-id");
-    // "null" is the one object of a bucket without versions, and may be all that there is.
+    // "null" is the only object of a bucket without versions, and may be the only one there is.
     const isVersion = versionId !== null && versionId !== "null";
     if (isVersion && (await removeVersion(destination, { ...address, versionId }))) return "removed";
     if (what === "version") return "kept";
@@ -66,7 +66,9 @@ export async function removeExactly(
   return "removed";
 }
 
-/** @returns whether the store deletes versions for this key pair: some name versions and delete none */
+/**
+ * @returns whether the store deletes versions with these credentials: some report versions and delete none
+ */
 async function removeVersion(destination: S3, address: ObjectAddress): Promise<boolean> {
   try {
     await deleteObject(destination, address, { ifMatch: null });

@@ -21,7 +21,10 @@ interface Description {
 
 type MeshFailure = Description & { readonly side: "mesh"; readonly code: FailureCode };
 
-/** `code`: S3's own (`NoSuchKey`), or our word for an answer that is none (`network`, `source_changed`). */
+/**
+ * `code`: S3's own (`NoSuchKey`), or the mesh's word for an answer that is wrong or missing (`network`,
+ * `source_changed`).
+ */
 type StoreFailure = Description & { readonly side: StoreSide; readonly code: string };
 
 export type Failure = MeshFailure | StoreFailure;
@@ -30,7 +33,7 @@ export function meshFailure(code: FailureCode, message: string, operation: strin
   return { side: "mesh", code, message, operation, status: null, requestId: null, retryAfterMs: null };
 }
 
-/** A failure of one store that was not read off a refusal: an answer that cannot be, or none. */
+/** A failure of one store that is not a refusal: a wrong answer, or none. */
 export function answerFailure(
   side: StoreSide,
   code: AnswerCode | "source_changed" | "stream_broken",

@@ -2,11 +2,11 @@
 //
 // What it needs: a Store and a User-Agent (request.ts signs and sends).
 //
-// An intermediary may stand between, and Cloudflare's own network always does. It decompresses an object that
-// is stored with a Content-Encoding for a client that does not accept it, and may compress one that is not
-// for a client that does. Neither has a Content-Length then, in an answer to HEAD as well as to GET. So an
-// answer without a length is asked for again with another Accept-Encoding, and the one that has a length has
-// the bytes as they are stored (rclone#8137 and #8531, of R2;
+// There may be an intermediary; with Cloudflare's own network there always is one. If an object is stored
+// with a Content-Encoding, it decompresses it for a client that does not accept that coding. If it is not, it
+// may compress it for a client that accepts one. In both cases the answer has no Content-Length, to HEAD as
+// well as to GET. So a request whose answer has no length is repeated with another Accept-Encoding, and the
+// answer that has a length has the bytes as stored (rclone#8137 and #8531, of R2;
 // https://developers.cloudflare.com/cache/reference/, etag-headers and range-requests, 2026-11).
 //
 // Invariant: the Content-Length of a HEAD's answer is that of the stored object, or there is none.
@@ -27,7 +27,7 @@ function usualEncoding({ provider }: Store): string {
   return provider === "gcs" ? "gzip" : "identity";
 }
 
-/** What to try where the usual one brings no length. */
+/** What to try if the usual one brings no length. */
 function otherEncoding(store: Store): string {
   return usualEncoding(store) === "identity" ? "gzip, br" : "identity";
 }
@@ -41,14 +41,14 @@ interface Head {
   readonly headers: Headers;
 }
 
-/** `acceptEncoding`: what a GET must send so that the bytes are those of this size; null: nothing special. */
+/** `acceptEncoding`: what a GET must send to get the bytes of this size. Null: nothing special. */
 interface SizedHead extends Head {
   readonly acceptEncoding: string | null;
 }
 
 /**
  * Size, ETag and attributes of an object or, with `partNumber`, of one part of it (which only a 206
- * confirms). There is no Content-Length if nothing tells the size.
+ * confirms). There is no Content-Length if nothing reveals the size.
  *
  * A HEAD has no body, so a refusal has no code. A GET of one byte asks for the reason: its error document
  * says whether the key, the bucket, the permission or the region is at fault.
@@ -144,13 +144,13 @@ async function reasonByGet(
   }
 }
 
-/** What tells an object's size where HEAD does not. The headers are those of the object. */
+/** An object's size from another source than HEAD. The headers are those of the object. */
 interface FoundSize {
   readonly sizeBytes: number;
   readonly headers: Headers;
 }
 
-/** A range is never decompressed on its way, and names the size of the whole. @throws {S3Error} */
+/** A range is never decompressed on its way, and its answer has the total size. @throws {S3Error} */
 async function sizeByRange(s3: S3, address: ObjectAddress): Promise<FoundSize | null> {
   const unread = new AbortController();
   const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
@@ -167,7 +167,7 @@ async function sizeByRange(s3: S3, address: ObjectAddress): Promise<FoundSize | 
   }
 }
 
-/** Believed only of the object that HEAD has shown, by its ETag. @throws {S3Error} */
+/** Counts only for the object that HEAD has shown, by its ETag. @throws {S3Error} */
 async function sizeByListing(s3: S3, address: ObjectAddress, head: Headers): Promise<FoundSize | null> {
   const etag = bareEtag(head.get("etag") ?? "");
   if (etag === "" || address.versionId !== undefined) return null;
@@ -181,14 +181,14 @@ async function sizeByListing(s3: S3, address: ObjectAddress, head: Headers): Pro
   }
 }
 
-/** A refusal leaves the size unknown. @throws {S3Error} of a store in trouble, which may tell it later */
+/** A refusal leaves the size unknown. @throws {S3Error} of a store in trouble, which may report it later */
 function notFoundOut(error: unknown): null {
   if (error instanceof S3Error && error.status !== null && error.status < 500 && error.status !== 429)
     return null;
   throw error;
 }
 
-/** The HEAD's answer with the size, and with what was found beside it: a strong ETag, a Content-Encoding. */
+/** The HEAD's answer with the size and what was found with it: a strong ETag, a Content-Encoding. */
 function sizedBy({ status, headers: first }: Head, { sizeBytes, headers: found }: FoundSize): Head {
   const headers = new Headers(first);
   for (const [name, value] of found) headers.set(name, value);
@@ -215,7 +215,7 @@ export async function objectExists(s3: S3, address: ObjectAddress): Promise<bool
  * @param ifMatch the source's ETag, so that a changed object answers 412 instead of other bytes; null: no
  * condition
  * @param acceptEncoding as headObject() returned it; undefined: if the whole object comes without a length,
- * the answer to another one is taken if it has a length
+ * another one is tried and its answer is taken if it has a length
  * @throws {S3Error}
  */
 export async function getObject(
@@ -238,7 +238,7 @@ export async function getObject(
   const response = await get(acceptEncoding ?? usualEncoding(s3.store));
   const isPlain = range !== null || acceptEncoding != null || hasLength(response.headers);
   if (isPlain) return response;
-  // Unread bodies wait at the stores: nothing is lost by looking at the other answer first.
+  // Unread bodies wait at the stores, so nothing is lost by trying the other request first.
   const other = await get(otherEncoding(s3.store)).catch(() => null);
   const [chosen, left] = other !== null && hasLength(other.headers) ? [other, response] : [response, other];
   await left?.body?.cancel();

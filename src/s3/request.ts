@@ -52,7 +52,7 @@ interface S3Request {
    */
   readonly signal?: AbortSignal;
   readonly limitMs?: number;
-  /** Default: `identity`. What brings an object's bytes as they are stored is up to read.ts. */
+  /** Default: `identity`. read.ts decides what brings an object's bytes as they are stored. */
   readonly acceptEncoding?: string | undefined;
   /** A stream can be sent once. Bytes can be sent again after a correction of region or clock. */
   readonly body?: ReadableStream | Uint8Array;
@@ -233,18 +233,18 @@ async function sendSigned(
 }
 
 /**
- * A Worker's reads pass through Cloudflare's cache, wherever the store is: for a key that ends in .zip, .jpg
- * or another of its extensions the cache would turn HEAD into GET, which breaks the signature, take Range and
- * If-Match out, and answer with what the object was
+ * A Worker's reads pass through Cloudflare's cache, wherever the store is. For a key that ends in .zip, .jpg
+ * or another extension that it caches, the cache would turn HEAD into GET, which breaks the signature, remove
+ * Range and If-Match, and answer with an earlier state of the object
  * (https://developers.cloudflare.com/workers/reference/how-the-cache-works/ and
  * https://developers.cloudflare.com/cache/concepts/default-cache-behavior/, 2026-11).
  */
 const PAST_THE_CACHE = { cache: "no-store" } as const;
 
 /**
- * The conditions of a read, apart from what is signed: an intermediary that takes one out should be found by
- * the ETag of the answer, not by a refused signature that blames the key. A write's conditions stay signed:
- * one that got lost on the way would overwrite.
+ * Separates the conditions of a read from what is signed. If an intermediary removes one, the ETag of the
+ * answer should reveal that, not a refused signature that seems to blame the key. A write's conditions stay
+ * signed: a write that lost its condition would overwrite.
  */
 function withoutConditions(headers: Readonly<Record<string, string>>) {
   const entries = Object.entries(headers);

@@ -68,7 +68,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   internal_error: "fatal",
 };
 
-/** Of S3's codes, those whose status would say otherwise, or says nothing. */
+/** S3's codes whose status is misleading or says nothing. */
 export const S3_VERDICTS: Readonly<Record<string, Verdict>> = {
   // Throttling, whatever its status.
   SlowDown: "throttle",
@@ -136,10 +136,10 @@ export function saysNo(failure: Failure): boolean {
 }
 
 /**
- * Whether the store has no room: a disk, a quota of a user or a bucket. Stores say so with 403, 400 and 507,
- * and none of it is about rights. A person makes room, and the work goes on. The codes are those of Ceph and
- * Versity (`QuotaExceeded`), NooBaa (`ObjectQuotaExceeded`), MinIO (`XMinioAdminBucketQuotaExceeded`,
- * `XMinioStorageFull`) and FSx (`InsufficientCapacity`).
+ * Whether the store has no space left: a disk, or the quota of a user or a bucket. Stores report that with
+ * 403, 400 or 507, and it has nothing to do with permissions. A person makes room, and the work continues.
+ * The codes are those of Ceph and Versity (`QuotaExceeded`), NooBaa (`ObjectQuotaExceeded`), MinIO
+ * (`XMinioAdminBucketQuotaExceeded`, `XMinioStorageFull`) and FSx (`InsufficientCapacity`).
  */
 export function isFull({ code, status }: Failure): boolean {
   if (status === 429 || status === 503) return false; // a quota of requests

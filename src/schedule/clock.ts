@@ -1,15 +1,12 @@
-// The clock on the wall of a time zone, and the instants at which it shows a time. Pure.
+// The wall clock of a time zone, and the instants at which it shows a time. Pure.
 //
-// A wall time is written as the milliseconds that it would be in UTC. Where clocks go forward a wall time
-// does not exist; where they go back it comes twice. One rule covers both: its instant is the first at which
-// the wall shows it or more.
+// A wall time is represented as the milliseconds that it would be in UTC. Where clocks go forward, some wall
+// times do not exist; where they go back, some occur twice. One rule covers both: the instant of a wall time
+// is the first at which the clock shows it or a later time.
 
 const HOUR_MS = 3_600_000;
 
-/**
- * No zone is further from UTC than this, and two changes of one zone's clocks are never as near as twice
- * this.
- */
+/** No zone is further from UTC than this, and no zone changes its clocks twice within twice this time. */
 const FARTHEST_MS = 26 * HOUR_MS;
 
 /** The wall time at an instant. @param timeZone an IANA name */
@@ -18,9 +15,8 @@ export function wallMs(instantMs: number, timeZone: string): number {
 }
 
 /**
- * The first instant at which the wall shows this time or a later one. It never falls when the wall time
- * rises: a time that clocks skip has the instant at which the gap ends, a time that comes twice has its
- * first.
+ * The first instant at which the clock shows this time or a later one. It never falls as the wall time rises:
+ * a skipped time has the instant at which the gap ends, a repeated one has its first.
  */
 export function instantOf(wall: number, timeZone: string): number {
   const before = offsetMs(wall - FARTHEST_MS, timeZone);
@@ -29,15 +25,12 @@ export function instantOf(wall: number, timeZone: string): number {
   return shown.length > 0 ? Math.min(...shown) : changeBetween(wall - after, wall - before, timeZone);
 }
 
-/**
- * How far the wall has been ahead of what it shows now, within the last hours: more than 0 while hours
- * repeat.
- */
+/** How far the clock was, within the last hours, ahead of what it shows now. Above 0 while hours repeat. */
 export function repeatedMs(instantMs: number, timeZone: string): number {
   return Math.max(0, offsetMs(instantMs - 3 * HOUR_MS, timeZone) - offsetMs(instantMs, timeZone));
 }
 
-/** The instant in (earlierMs, laterMs] from which on the offset is that of `laterMs`. */
+/** The instant in (earlierMs, laterMs] from which the offset is that of `laterMs`. */
 function changeBetween(earlierMs: number, laterMs: number, timeZone: string): number {
   const after = offsetMs(laterMs, timeZone);
   let low = earlierMs;
@@ -50,7 +43,7 @@ function changeBetween(earlierMs: number, laterMs: number, timeZone: string): nu
   return high;
 }
 
-/** Wall time less UTC. */
+/** Wall time minus UTC. */
 function offsetMs(instantMs: number, timeZone: string): number {
   const seconds = Math.floor(instantMs / 1000) * 1000;
   const field: Record<string, number> = {};
@@ -59,7 +52,7 @@ function offsetMs(instantMs: number, timeZone: string): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) - seconds;
 }
 
-/** Making a formatter takes a hundred times as long as using it. */
+/** Creating a formatter takes a hundred times as long as using it. */
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function formatOf(timeZone: string): Intl.DateTimeFormat {

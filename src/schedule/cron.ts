@@ -4,10 +4,10 @@
 // (https://developers.cloudflare.com/workers/configuration/cron-triggers/, 2026-11); this decides what is due
 // at that moment.
 //
-// Changes of clocks have one rule for each of two kinds. A rule that names hours ("30 2,14 * * *",
-// "0 */2 * * *") means times on the clock of its zone: a time that the forward change skips is due when the
-// gap ends; a time that the backward change repeats is due the first time only. A rule of all hours
-// ("*/15 * * * *") means elapsed time, and no change affects it.
+// Clock changes have one rule for each of two kinds. A rule that names hours ("30 2,14 * * *", "0 */2 * * *")
+// means wall time in its zone: a time that the forward change skips is due when the gap ends, and a time that
+// the backward change repeats is due the first time only. A rule for every hour ("*/15 * * * *") means
+// elapsed time, and no change affects it.
 
 import { Cron } from "croner";
 import { instantOf, repeatedMs, wallMs } from "./clock.ts";
@@ -89,7 +89,7 @@ function lastElapsed(rule: Rule, untilMs: number): number | null {
 
 function lastOnClock({ cron, timeZone }: Rule, untilMs: number): number | null {
   const clock = onClock(cron);
-  // While hours repeat, what the wall showed before the change has been due as well.
+  // While hours repeat, the times that the clock showed before the change have been due, too.
   let wall: number | null = wallMs(untilMs, timeZone) + repeatedMs(untilMs, timeZone) + 1000;
   while ((wall = previousRun(clock, wall)) !== null) {
     const dueMs = instantOf(wall, timeZone);
@@ -103,13 +103,13 @@ function nextOnClock({ cron, timeZone }: Rule, afterMs: number): number | null {
   let wall: number | null = wallMs(afterMs, timeZone);
   while ((wall = nextRun(clock, wall)) !== null) {
     const dueMs = instantOf(wall, timeZone);
-    // Else it is a time of an hour that repeats, which was due the first time.
+    // Otherwise it is a time in an hour that repeats, which was due the first time.
     if (dueMs > afterMs) return dueMs;
   }
   return null;
 }
 
-/** Does the hour field leave out an hour of the day? */
+/** Whether the hour field leaves out an hour of the day. */
 function namesHours({ cron }: Rule): boolean {
   const [, hours = "*"] = cron.trim().split(/\s+/);
   return (
@@ -128,7 +128,10 @@ function previousRun(cron: Cron, beforeMs: number): number | null {
   return cron.previousRuns(1, new Date(beforeMs))[0]?.getTime() ?? null;
 }
 
-/** The times of a rule as its wall shows them: croner computes them in UTC, where no clock changes. */
+/**
+ * The times of a rule as the clock on the wall shows them: croner computes them in UTC, where clocks never
+ * change.
+ */
 function onClock(cron: string): Cron {
   return parse({ cron, timeZone: "UTC" });
 }

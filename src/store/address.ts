@@ -28,7 +28,7 @@ export function overlap(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a);
 }
 
-/** Whether two addresses name one object, whatever its stores are called. Versions make no difference. */
+/** Whether two addresses name one object, whatever the stores are called. Versions make no difference. */
 export function isSameObject(
   [a, from]: readonly [Store, Pick<ObjectRef, "bucket" | "key">],
   [b, to]: readonly [Store, Pick<ObjectRef, "bucket" | "key">],

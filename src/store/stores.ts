@@ -233,7 +233,7 @@ function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null 
   return null;
 }
 
-// As a URL has it: IPv6 stands in brackets, and IPv4 in any spelling has become four numbers.
+// In a URL, IPv6 is in brackets, and IPv4 in any spelling is normalised to four numbers.
 export function isIpAddress(hostname: string): boolean {
   return hostname.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(hostname);
 }

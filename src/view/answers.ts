@@ -52,7 +52,7 @@ const Failure = z.strictObject({
   operation: z.string().describe("the S3 operation"),
   status: z.int().nullable(),
   requestId: z.string().nullable(),
-  storeCode: z.string().optional().describe("the store's own code, or our word for its answer"),
+  storeCode: z.string().optional().describe("the store's own code, or the mesh's word for its answer"),
 });
 
 const TimelineEntry = z.strictObject({ at: Time, event: z.string(), detail: z.string().optional() });
@@ -396,10 +396,10 @@ export const Probe = z.strictObject({
   isLocal: z.boolean().describe("true: none of this says anything about the platform"),
   startedAt: Time,
   endedAt: MaybeTime,
-  doing: z.array(z.string()).describe("what the lanes are at"),
+  doing: z.array(z.string()).describe("what the lanes are doing"),
   failure: z.string().nullable(),
-  leftovers: z.array(z.string()).describe("what could not be taken away"),
-  byCopier: z.array(Sent).describe("bodies sent as parts are"),
+  leftovers: z.array(z.string()).describe("what could not be deleted"),
+  byCopier: z.array(Sent).describe("bodies sent like parts"),
   byLane: z.array(Sent).describe("bodies sent by a Durable Object"),
   keys: z.array(
     z.strictObject({
@@ -420,7 +420,7 @@ export const Probe = z.strictObject({
       found: z.string(),
       holds: z
         .enum(["yes", "slower", "no", "unknown"])
-        .describe("slower: copies are right and take longer; no: copies fail until it is changed"),
+        .describe("slower: copies are correct but take longer; no: copies fail until it is changed"),
       change: z.string().nullable().describe("what to do"),
     }),
   ),

@@ -31,7 +31,7 @@ export interface Stage {
   readonly parts: PartStage | null;
 }
 
-/** The status as it stands in storage, and its text for people. */
+/** The status as stored, and its text for people. */
 interface Reading {
   readonly status: CopyStatus | SyncStatus;
   line(width: number): string;

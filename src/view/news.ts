@@ -1,4 +1,4 @@
-// What a job tells the registry: its phase, its counters for the metrics, and the event for a webhook.
+// What a job reports to the registry: its phase, its counters for the metrics, and the event for a webhook.
 //
 // It sends nothing: registry/outbox.ts keeps the event until the receiver has it.
 
@@ -30,7 +30,7 @@ interface SyncCounters {
 
 export type WorkCounters = CopyCounters | SyncCounters;
 
-/** How often counters are pushed while there is no other news. */
+/** How often counters are pushed if there is nothing else to report. */
 export const PUSH_MS = 30_000;
 
 /** The event that a webhook sends: a copy or a sync has ended, or waits for a person. */
@@ -50,7 +50,7 @@ export function webhookFor(kind: "copy" | "sync", status: CopyStatus | SyncStatu
 
 const ANNOUNCED: ReadonlySet<string> = new Set(["completed", "failed", "blocked", "finished_with_errors"]);
 
-/** What a coordinator tells the registry about its copy. */
+/** What a coordinator reports about its copy. */
 export interface JobNews {
   readonly phase: string;
   readonly endedAtMs: number | null;

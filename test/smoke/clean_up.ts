@@ -32,7 +32,7 @@ export function startOf(name: string): number | null {
   return Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second);
 }
 
-/** @returns what could not be taken away, a line each */
+/** @returns what could not be deleted, a line each */
 export async function cleanUp(stage: Stage, signal: AbortSignal): Promise<string[]> {
   const left: string[] = [];
   const attempt = async (what: string, step: () => Promise<void>) => {

@@ -53,7 +53,7 @@ test.for([
   [
     [refused(90)],
     "no",
-    "no body passed: POST /stores/{name}/check says whether the store takes parts at all",
+    "no body passed: POST /stores/{name}/check says whether the store accepts parts at all",
   ],
 ] as const)("bodies %j are %s", ([byCopier, holds, change]) => {
   expect(findings({ byCopier }).body).toMatchObject({ holds, change });
@@ -77,7 +77,7 @@ const few = (streams: number, refusal: string | null = null) =>
 test("fewer ask for more lanes; none at all says that lanes share; a store's refusal is not the platform's", () => {
   expect(few(2)).toMatchObject({
     holds: "slower",
-    change: 'set LANES = "20" for as many streams as 8 lanes are meant to have',
+    change: 'set LANES = "20" for the streams that 8 lanes should have',
   });
   expect(few(0)).toMatchObject({
     holds: "slower",
@@ -119,13 +119,13 @@ test("a cached key is told from a store that does so to every key", () => {
   const cached = findings({ keys: [key("x.zip", false, null), key("x", true, true)] });
   expect(cached.unchanged).toMatchObject({
     holds: "no",
-    change: expect.stringContaining("a cache stands") as string,
+    change: expect.stringContaining("a cache is in between") as string,
   });
   expect(cached.current?.holds).toBe("unknown");
   const stale = findings({ keys: [key("x.zip", true, false), key("x", true, true)] });
   expect([stale.unchanged?.holds, stale.current?.holds]).toEqual(["yes", "no"]);
   const both = findings({ keys: [key("x.zip", false, null), key("x", false, null)] });
-  expect(both.unchanged?.change).toMatch(/^other keys fare no better/);
+  expect(both.unchanged?.change).toMatch(/^other keys are affected too/);
 });
 
 test("the advice stays below what passed, and says null where nothing is known", () => {

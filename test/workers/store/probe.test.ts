@@ -145,7 +145,7 @@ test("a cache before the store is found by the key whose extension it caches; cu
   ]);
   expect(probed.findings.find(({ question }) => question.includes(".zip"))).toMatchObject({
     holds: "no",
-    change: expect.stringContaining("a cache stands between") as string,
+    change: expect.stringContaining("a cache is in between") as string,
   });
   expect(west.objects("destination")).toEqual([]);
   const { text: table } = await mesh.call("GET", "/probe", asText);
@@ -173,7 +173,7 @@ test("a probe that is cancelled in mid-body leaves no upload, though the store r
 test("a store's cap on transfers bounds the lanes, and one too narrow for a single lane is refused", async () => {
   const { body } = await start({ ...request, store: "narrow", lanes: 4 });
   expect(body.findings.map(({ question }) => question)).toContain(
-    "How many bodies has each of 2 lanes in flight at once?",
+    "How many bodies does each of 2 lanes have in flight at once?",
   );
   await mesh.call("POST", "/probe/cancel");
   await ended();
