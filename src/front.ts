@@ -23,13 +23,13 @@ import { docsResponse } from "./front/docs.ts";
 import { openApi, usage } from "./front/openapi.ts";
 import { isBrowser } from "./front/page.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
-import { createWork } from "./front/start.ts";
 import { storeRoutes } from "./front/store_routes.ts";
 import { syncRoutes } from "./front/sync_routes.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { MAX_BODY_BYTES } from "./http/request.ts";
 import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
+import { createWork } from "./schedule/create.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { PartCopier } from "./part_copier.ts";

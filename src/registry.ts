@@ -17,33 +17,32 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Admitted, CopySpec } from "./copy/spec.ts";
 import { type Env, retentionMs } from "./env.ts";
-import { isoTime } from "./http/fields.ts";
-import { makeId } from "./id.ts";
 import { log } from "./log.ts";
 import { CheckTable } from "./registry/check_table.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
 import { readReceiver } from "./registry/webhook.ts";
-import { type CopyRow, type SyncListRow, Retention, SyncRows } from "./registry/work_rows.ts";
+import { type ListedWork, rivalOf, WorkRows } from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
 import { type RunView, type ScheduleView, type Started, Schedules } from "./schedule/schedules.ts";
+import { createWork } from "./schedule/create.ts";
 import type { DueWork, Schedule } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
 import { bucketIdentity } from "./store/address.ts";
-import { findStore, placeOfWork, readStores } from "./store/stores.ts";
-import type { AdmittedSync, SyncSpec } from "./sync/spec.ts";
+import { findStore, readStores } from "./store/stores.ts";
+import type { SyncSpec } from "./sync/spec.ts";
 import { type Amounts, type Caps, type ShareRequest, capsOf, ShareTable } from "./throttle/share_table.ts";
 import type { JobNews } from "./view/news.ts";
 
 type Admission =
-  | { readonly kind: "new"; readonly copy: Admitted }
+  | { readonly kind: "new"; readonly copy: Admitted<CopySpec> }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" }
   /** Another copy writes that object, and this request does not want to wait for it. */
   | { readonly kind: "busy"; readonly id: string };
 
 type SyncAdmission =
-  | { readonly kind: "new"; readonly sync: AdmittedSync }
+  | { readonly kind: "new"; readonly sync: Admitted<SyncSpec> }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" }
   /** Another sync writes under an overlapping prefix. */
@@ -59,11 +58,11 @@ const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600_000;
 
 export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
-  readonly #syncs = new SyncRows(this.#sql);
+  readonly #copies = new WorkRows<CopySpec>(this.#sql, "copies");
+  readonly #syncs = new WorkRows<SyncSpec>(this.#sql, "syncs");
   readonly #metrics = new Metrics(this.#sql);
   readonly #outbox = new Outbox(this.#sql);
   readonly #shares = new ShareTable(this.#sql);
-  readonly #retention = new Retention(this.#sql);
   readonly #checks = new CheckTable(this.#sql);
   readonly #schedules = new Schedules(
     this.#sql,
@@ -76,6 +75,7 @@ export class Registry extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    this.#copies.createTables();
     this.#syncs.createTables();
     this.#schedules.createTables();
     this.#metrics.createTables();
@@ -83,20 +83,6 @@ export class Registry extends DurableObject<Env> {
     this.#shares.createTables();
     this.#checks.createTables();
     this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS copies (
-        id TEXT PRIMARY KEY,
-        phase TEXT NOT NULL,             -- admitted, then as the coordinator reports it
-        spec TEXT NOT NULL,              -- CopySpec
-        object TEXT NOT NULL,            -- the destination, by one name for each object (objectNameOf)
-        orphans INTEGER NOT NULL DEFAULT 0,
-        schedule TEXT,                   -- the schedule that started it
-        created_at_ms INTEGER NOT NULL,
-        ended_at_ms INTEGER
-      );
-      CREATE INDEX IF NOT EXISTS copies_by_phase ON copies (phase, id);
-      CREATE INDEX IF NOT EXISTS running_by_object ON copies (object, id) WHERE ended_at_ms IS NULL;
-      CREATE INDEX IF NOT EXISTS copies_with_orphans ON copies (id) WHERE orphans > 0;
-      CREATE INDEX IF NOT EXISTS running_by_schedule ON copies (schedule) WHERE ended_at_ms IS NULL;
       CREATE TABLE IF NOT EXISTS idempotency (
         key TEXT PRIMARY KEY, digest TEXT NOT NULL, copy_id TEXT NOT NULL, at_ms INTEGER NOT NULL
       );
@@ -126,22 +112,14 @@ export class Registry extends DurableObject<Env> {
    * The copy that keeps this one from being admitted: it writes the same object, and this one must not wait.
    */
   #busyWith(spec: CopySpec): string | null {
-    return spec.ifBusy === "fail" ? this.#firstAt(this.#objectNameOf(spec)) : null;
+    return spec.ifBusy === "fail" ? this.#copies.firstAt(this.#objectNameOf(spec)) : null;
   }
 
   /** The copy that writes the same object and goes before this one, or null if this one is next. */
   async whoIsAhead(id: string): Promise<string | null> {
-    const row = this.#sql.exec("SELECT object FROM copies WHERE id = ?", id).toArray()[0];
-    const first = row === undefined ? null : this.#firstAt(String(row["object"]));
+    const row = this.#copies.find(id);
+    const first = row === null ? null : this.#copies.firstAt(row.target);
     return first === id ? null : first;
-  }
-
-  /** Ids rise with time, so the lowest id among the unfinished copies came first. */
-  #firstAt(object: string): string | null {
-    const first = this.#sql
-      .exec("SELECT min(id) AS id FROM copies WHERE object = ? AND ended_at_ms IS NULL", object)
-      .one()["id"];
-    return typeof first === "string" ? first : null;
   }
 
   /** One name per object, whatever its store is called in the configuration. */
@@ -166,7 +144,7 @@ export class Registry extends DurableObject<Env> {
     return this.ctx.storage.transactionSync((): SyncAdmission => {
       const known = this.#findByKey(own, now);
       if (known !== null) return known;
-      const rival = this.#syncs.rival(spec, identity);
+      const rival = rivalOf(this.#syncs, spec, identity);
       if (rival !== null) return { kind: "rival", id: rival };
       const sync = this.#syncs.insert(this.#checks.inform(spec), identity, null, now);
       this.#rememberKey(own, sync.id, now);
@@ -176,8 +154,7 @@ export class Registry extends DurableObject<Env> {
 
   /** Called by a sync when its phase changes, and from time to time while it works. */
   async takeSyncNews(id: string, news: Omit<JobNews, "orphans">): Promise<void> {
-    const { phase, endedAtMs } = news;
-    await this.#note("syncs", id, news, () => this.#syncs.takeNews(id, phase, endedAtMs));
+    await this.#note(this.#syncs, id, { ...news, orphans: 0 });
   }
 
   /** Newest first. @param before the id to continue after, or null */
@@ -185,8 +162,16 @@ export class Registry extends DurableObject<Env> {
     phase: string | null,
     before: string | null,
     limit: number,
-  ): Promise<{ syncs: SyncListRow[]; next: string | null }> {
-    return this.#syncs.list(phase, before, limit);
+  ): Promise<{
+    syncs: (ListedWork & Pick<SyncSpec, "source" | "destination" | "dryRun">)[];
+    next: string | null;
+  }> {
+    const page = this.#syncs.list({ phase }, before, limit, ({ source, destination, dryRun }) => ({
+      source,
+      destination,
+      dryRun,
+    }));
+    return { syncs: page.rows, next: page.next };
   }
 
   #findByKey(
@@ -211,23 +196,14 @@ export class Registry extends DurableObject<Env> {
 
   /** Called by a coordinator when its copy's phase changes, and from time to time while it works. */
   async takeCopyNews(id: string, news: JobNews): Promise<void> {
-    const { phase, endedAtMs, orphans } = news;
-    await this.#note("copies", id, news, () =>
-      this.#sql.exec(
-        "UPDATE copies SET phase = ?, ended_at_ms = ?, orphans = ? WHERE id = ?",
-        phase,
-        endedAtMs,
-        orphans,
-        id,
-      ),
-    );
-    if (endedAtMs !== null) await this.#callNext(id);
+    await this.#note(this.#copies, id, news);
+    if (news.endedAtMs !== null) await this.#callNext(id);
   }
 
   /** Tells the next copy of the same object at once, so that it need not wait for its own next check. */
   async #callNext(endedId: string): Promise<void> {
-    const row = this.#sql.exec("SELECT object FROM copies WHERE id = ?", endedId).toArray()[0];
-    const next = row === undefined ? null : this.#firstAt(String(row["object"]));
+    const row = this.#copies.find(endedId);
+    const next = row === null ? null : this.#copies.firstAt(row.target);
     if (next === null) return;
     try {
       await this.ctx.exports.Coordinator.getByName(next).recheckQueue();
@@ -239,25 +215,20 @@ export class Registry extends DurableObject<Env> {
   /**
    * Records the phase of a copy or sync. At its end, the run of the same schedule that waited for it starts.
    */
-  async #note(
-    table: "copies" | "syncs",
-    id: string,
-    { phase, endedAtMs, counters, webhook }: Omit<JobNews, "orphans">,
-    write: () => void,
-  ): Promise<void> {
+  async #note(rows: WorkRows<unknown>, id: string, news: JobNews): Promise<void> {
+    const { phase, endedAtMs, counters, webhook } = news;
     const now = Date.now();
     const due = this.ctx.storage.transactionSync(() => {
-      const row = this.#sql.exec(`SELECT phase, schedule FROM ${table} WHERE id = ?`, id).toArray()[0];
-      write();
+      const row = rows.find(id);
+      rows.takeNews(id, news);
       this.#metrics.take(id, counters);
       // News whose answer was lost comes again. It must not count as a second end or be announced twice.
-      const isNews = row?.["phase"] !== phase;
-      if (isNews && endedAtMs !== null) this.#metrics.add(`${table}_ended_total`, { phase }, 1);
+      const isNews = row?.phase !== phase;
+      if (isNews && endedAtMs !== null) this.#metrics.add(`${rows.table}_ended_total`, { phase }, 1);
       const tells = isNews && webhook !== null && readReceiver(this.env).state !== "off";
       if (tells) this.#outbox.add(webhook, now);
-      const schedule = row?.["schedule"];
-      const waited = endedAtMs !== null && typeof schedule === "string";
-      const started = waited ? this.#schedules.startQueued(schedule, now) : null;
+      const schedule = endedAtMs === null ? null : (row?.schedule ?? null);
+      const started = schedule === null ? null : this.#schedules.startQueued(schedule, now);
       return tells || started !== null;
     });
     // The reporter does not wait for a start or a webhook receiver: the alarm does both.
@@ -287,30 +258,12 @@ export class Registry extends DurableObject<Env> {
     { phase, orphans }: { phase: string | null; orphans: boolean },
     before: string | null,
     limit: number,
-  ): Promise<{ copies: CopyRow[]; next: string | null }> {
-    const rows = this.#sql
-      .exec(
-        `SELECT * FROM copies WHERE (?1 IS NULL OR phase = ?1) AND (?2 IS NULL OR id < ?2) ${orphans ? "AND orphans > 0" : ""}
-         ORDER BY id DESC LIMIT ?3`,
-        phase,
-        before,
-        limit + 1,
-      )
-      .toArray();
-    const copies = rows.slice(0, limit).map((row): CopyRow => {
-      const { source, destination } = JSON.parse(String(row["spec"])) as CopySpec;
-      return {
-        id: String(row["id"]),
-        phase: String(row["phase"]),
-        source,
-        destination,
-        schedule: row["schedule"] === null ? null : String(row["schedule"]),
-        createdAt: isoTime(Number(row["created_at_ms"])),
-        endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
-        orphans: Number(row["orphans"]),
-      };
-    });
-    return { copies, next: rows.length > limit ? (copies.at(-1)?.id ?? null) : null };
+  ): Promise<{ copies: (ListedWork & Pick<CopySpec, "source" | "destination">)[]; next: string | null }> {
+    const page = this.#copies.list({ phase, orphans }, before, limit, ({ source, destination }) => ({
+      source,
+      destination,
+    }));
+    return { copies: page.rows, next: page.next };
   }
 
   // --- Checks of stores -------------------------------------------------------------------------
@@ -372,14 +325,14 @@ export class Registry extends DurableObject<Env> {
   async forgetOld(now: number): Promise<void> {
     const cutoffMs = now - retentionMs(this.env);
     const { Coordinator, Sync } = this.ctx.exports;
-    for (const [table, objects] of [
-      ["copies", Coordinator],
-      ["syncs", Sync],
+    for (const [rows, objects] of [
+      [this.#copies, Coordinator],
+      [this.#syncs, Sync],
     ] as const) {
-      for (const id of this.#retention.due(table, cutoffMs)) {
+      for (const id of rows.due(cutoffMs)) {
         // The object's storage goes first: the row is the only way to find it.
         const isGone = await objects.getByName(id).forget();
-        if (isGone) this.ctx.storage.transactionSync(() => this.#retention.forget(table, id));
+        if (isGone) this.ctx.storage.transactionSync(() => rows.forget(id));
       }
     }
   }
@@ -387,10 +340,8 @@ export class Registry extends DurableObject<Env> {
   #runningOf(schedule: string): string | null {
     const sync = this.#syncs.runningOf(schedule);
     if (sync !== null) return `sync ${sync} is still going`;
-    const copy = this.#sql
-      .exec("SELECT id FROM copies WHERE schedule = ? AND ended_at_ms IS NULL LIMIT 1", schedule)
-      .toArray()[0];
-    return copy === undefined ? null : `copy ${String(copy["id"])} is still going`;
+    const copy = this.#copies.runningOf(schedule);
+    return copy === null ? null : `copy ${copy} is still going`;
   }
 
   #startScheduled(work: DueWork, schedule: string, now: number): Started | string {
@@ -399,7 +350,7 @@ export class Registry extends DurableObject<Env> {
       if (ahead !== null) return `copy ${ahead} writes the same object`;
       return { kind: "copy", ...this.#insertCopy(work.spec, schedule, now) };
     }
-    const rival = this.#syncs.rival(work.spec, work.identity);
+    const rival = rivalOf(this.#syncs, work.spec, work.identity);
     if (rival !== null) return `sync ${rival} is writing there`;
     const spec = this.#checks.inform(work.spec);
     return { kind: "sync", ...this.#syncs.insert(spec, work.identity, schedule, now) };
@@ -423,22 +374,13 @@ export class Registry extends DurableObject<Env> {
   }
 
   async #createAdmitted(now: number): Promise<void> {
-    const rows = this.#sql
-      .exec("SELECT id, spec, created_at_ms FROM copies WHERE phase = 'admitted' LIMIT 100")
-      .toArray();
-    const syncs = this.#syncs.admitted(100);
-    if (rows.length + syncs.length === 0) return;
+    const uncreated: Started[] = [
+      ...this.#syncs.uncreated().map((sync) => ({ kind: "sync" as const, ...sync })),
+      ...this.#copies.uncreated().map((copy) => ({ kind: "copy" as const, ...copy })),
+    ];
+    if (uncreated.length === 0) return;
     await this.#deliverLater(now);
-    for (const { id, spec, createdAtMs } of syncs) {
-      const sync = this.ctx.exports.Sync.getByName(id, placeOfWork(spec, this.env));
-      await sync.create(id, spec, createdAtMs);
-    }
-    for (const row of rows) {
-      const spec = JSON.parse(String(row["spec"])) as CopySpec;
-      const id = String(row["id"]);
-      const coordinator = this.ctx.exports.Coordinator.getByName(id, placeOfWork(spec, this.env));
-      await coordinator.create(id, spec, Number(row["created_at_ms"]));
-    }
+    for (const work of uncreated) await createWork(this.ctx.exports, work, this.env);
   }
 
   async #deliverLater(now: number): Promise<void> {
@@ -450,20 +392,8 @@ export class Registry extends DurableObject<Env> {
     if (alarmMs === null || alarmMs > atMs) await this.ctx.storage.setAlarm(atMs);
   }
 
-  #insertCopy(asked: CopySpec, schedule: string | null, now: number): Admitted {
+  #insertCopy(asked: CopySpec, schedule: string | null, now: number): Admitted<CopySpec> {
     const spec = this.#checks.inform(asked);
-    // Two copies created in the same millisecond must still sort in the order in which they came.
-    const last = this.#sql.exec("SELECT max(created_at_ms) AS last FROM copies").one()["last"];
-    const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
-    const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));
-    this.#sql.exec(
-      "INSERT INTO copies (id, phase, spec, object, schedule, created_at_ms) VALUES (?, 'admitted', ?, ?, ?, ?)",
-      id,
-      JSON.stringify(spec),
-      this.#objectNameOf(spec),
-      schedule,
-      createdAtMs,
-    );
-    return { id, spec, createdAtMs };
+    return this.#copies.insert(spec, this.#objectNameOf(spec), schedule, now);
   }
 }

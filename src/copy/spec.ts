@@ -48,10 +48,10 @@ export interface CopySpec extends ObjectOptions {
   readonly known?: readonly StoreFacts[];
 }
 
-/** A copy that has an ID and may not have a coordinator yet. */
-export interface Admitted {
+/** A copy or sync that has an ID and may not have its Durable Object yet. */
+export interface Admitted<Spec> {
   readonly id: string;
-  readonly spec: CopySpec;
+  readonly spec: Spec;
   readonly createdAtMs: number;
 }
 

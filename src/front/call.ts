@@ -7,7 +7,9 @@ import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { isId } from "../id.ts";
 import type { Mesh } from "../mesh.ts";
-import { type WorkKind, fetchStatus, objectsOf } from "./start.ts";
+import type { Started } from "../schedule/schedules.ts";
+
+type WorkKind = Started["kind"];
 
 export type Call = Context<{ Bindings: Env }>;
 
@@ -66,4 +68,16 @@ export function answeredBy(kind: WorkKind): (call: Call) => Promise<Response> {
     if (!isId(id)) throw new Problem(404, `${kind}_not_found`, `There is no ${kind} "${id}"`);
     return await objectsOf(meshOf(call), kind).getByName(id).fetch(call.req.raw);
   };
+}
+
+function objectsOf(mesh: Mesh, kind: WorkKind): Mesh["Coordinator"] | Mesh["Sync"] {
+  return kind === "copy" ? mesh.Coordinator : mesh.Sync;
+}
+
+/**
+ * The status that the client gets with the 202. An object that cannot answer yet does not undo the admission.
+ */
+async function fetchStatus(mesh: Mesh, kind: WorkKind, id: string): Promise<unknown> {
+  const response = await objectsOf(mesh, kind).getByName(id).fetch(`https://${kind}${PATHS[kind]}/${id}`);
+  return response.ok ? await response.json() : { id, phase: "admitted" };
 }

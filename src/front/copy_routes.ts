@@ -5,12 +5,11 @@ import type { Job } from "../copy/phase.ts";
 import { parseCopyRequest, resolveCopy } from "../copy/spec.ts";
 import type { Env } from "../env.ts";
 import { accepted, answeredBy, keyReused, meshOf, readPage, replayed } from "./call.ts";
-import { createWork } from "./start.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
 import { registryOf } from "../mesh.ts";
-import { describeCopy } from "../registry/work_rows.ts";
+import { createWork } from "../schedule/create.ts";
 import { formatObject } from "../store/address.ts";
 
 export const copyRoutes = new Hono<{ Bindings: Env }>();
@@ -42,8 +41,13 @@ copyRoutes.get("/copies", async (call) => {
   const phases = COPY_PHASES satisfies readonly (Job["phase"] | "admitted")[];
   const { phase, before, limit } = readPage(call, phases);
   const orphans = readSwitch(new URL(call.req.url).searchParams, "orphans");
-  const { copies, next } = await registryOf(meshOf(call)).list({ phase, orphans }, before, limit);
-  return jsonResponse({ copies: copies.map(describeCopy), next });
+  const page = await registryOf(meshOf(call)).list({ phase, orphans }, before, limit);
+  const copies = page.copies.map(({ source, destination, ...rest }) => ({
+    ...rest,
+    source: formatObject(source),
+    destination: formatObject(destination),
+  }));
+  return jsonResponse({ copies, next: page.next });
 });
 
 // The coordinator answers these itself, from its storage alone.

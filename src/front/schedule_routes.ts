@@ -5,10 +5,10 @@
 import { Hono } from "hono";
 import type { Env } from "../env.ts";
 import { type Call, accepted, meshOf } from "./call.ts";
-import { createWork } from "./start.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
 import { registryOf } from "../mesh.ts";
+import { createWork } from "../schedule/create.ts";
 import { parseSchedule, resolveWork } from "../schedule/spec.ts";
 
 export const scheduleRoutes = new Hono<{ Bindings: Env }>();

@@ -4,11 +4,11 @@
 import { Hono } from "hono";
 import type { Env } from "../env.ts";
 import { accepted, answeredBy, keyReused, meshOf, readPage, replayed } from "./call.ts";
-import { createWork } from "./start.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
 import { registryOf } from "../mesh.ts";
+import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/job.ts";
 import { destinationIdentity, parseSyncRequest, resolveSync } from "../sync/spec.ts";

@@ -12,29 +12,35 @@
 
 import { isoTime } from "../http/fields.ts";
 import { makeId } from "../id.ts";
-import { type ObjectRef, type PrefixRef, formatObject, overlap } from "../store/address.ts";
-import type { AdmittedSync, SyncSpec } from "../sync/spec.ts";
+import type { Admitted } from "../copy/spec.ts";
+import { overlap } from "../store/address.ts";
+import type { SyncSpec } from "../sync/spec.ts";
+import type { JobNews } from "../view/news.ts";
 
-export interface SyncListRow {
-  readonly id: string;
-  readonly phase: string;
-  readonly source: PrefixRef;
-  readonly destination: PrefixRef;
-  readonly dryRun: boolean;
-  readonly schedule: string | null;
-  readonly createdAt: string;
-  readonly endedAt: string | null;
-}
-
-export class SyncRows {
-  readonly #sql: SqlStorage;
-
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-  }
-
-  createTables(): void {
-    this.#sql.exec(`
+/** `target`: the column with the destination, under one name whatever its store is called. */
+const TABLES = {
+  copies: {
+    target: "object",
+    schema: `
+      CREATE TABLE IF NOT EXISTS copies (
+        id TEXT PRIMARY KEY,
+        phase TEXT NOT NULL,             -- admitted, then as the coordinator reports it
+        spec TEXT NOT NULL,              -- CopySpec
+        object TEXT NOT NULL,            -- the destination, by one name for each object (objectNameOf)
+        orphans INTEGER NOT NULL DEFAULT 0,
+        schedule TEXT,                   -- the schedule that started it
+        created_at_ms INTEGER NOT NULL,
+        ended_at_ms INTEGER
+      );
+      CREATE INDEX IF NOT EXISTS copies_by_phase ON copies (phase, id);
+      CREATE INDEX IF NOT EXISTS running_by_object ON copies (object, id) WHERE ended_at_ms IS NULL;
+      CREATE INDEX IF NOT EXISTS copies_with_orphans ON copies (id) WHERE orphans > 0;
+      CREATE INDEX IF NOT EXISTS running_by_schedule ON copies (schedule) WHERE ended_at_ms IS NULL;
+    `,
+  },
+  syncs: {
+    target: "place",
+    schema: `
       CREATE TABLE IF NOT EXISTS syncs (
         id TEXT PRIMARY KEY,
         phase TEXT NOT NULL,             -- admitted, then as the sync reports it
@@ -46,131 +52,164 @@ export class SyncRows {
       );
       CREATE INDEX IF NOT EXISTS syncs_by_phase ON syncs (phase, id);
       CREATE INDEX IF NOT EXISTS running_syncs ON syncs (place) WHERE ended_at_ms IS NULL;
-    `);
+    `,
+  },
+} as const;
+
+/** A row of a list; what the request says comes beside it. */
+export interface ListedWork {
+  readonly id: string;
+  readonly phase: string;
+  /** Of a copy: what it may have left at its destination. */
+  readonly orphans?: number;
+  readonly schedule: string | null;
+  readonly createdAt: string;
+  readonly endedAt: string | null;
+}
+
+/** Per Cron event: each one is a call to its object. */
+const FORGOTTEN_AT_ONCE = 100;
+
+const CREATED_AT_ONCE = 100;
+
+/** One of the two tables. */
+export class WorkRows<Spec> {
+  readonly #sql: SqlStorage;
+  readonly table: keyof typeof TABLES;
+  readonly #target: string;
+
+  constructor(sql: SqlStorage, table: keyof typeof TABLES) {
+    this.#sql = sql;
+    this.table = table;
+    this.#target = TABLES[table].target;
   }
 
-  /**
-   * The id of a running sync whose destination prefix overlaps this one's, or null. A dry run writes nothing.
-   */
-  rival(spec: SyncSpec, identity: string): string | null {
-    if (spec.dryRun) return null;
-    for (const row of this.#sql.exec(
-      "SELECT id, spec FROM syncs WHERE place = ? AND ended_at_ms IS NULL ORDER BY id",
-      identity,
-    )) {
-      const other = JSON.parse(String(row["spec"])) as SyncSpec;
-      if (!other.dryRun && overlap(other.destination.prefix, spec.destination.prefix))
-        return String(row["id"]);
-    }
-    return null;
+  createTables(): void {
+    this.#sql.exec(TABLES[this.table].schema);
   }
 
-  insert(spec: SyncSpec, identity: string, schedule: string | null, now: number): AdmittedSync {
-    // Two syncs created in the same millisecond must still sort in the order in which they came.
-    const last = this.#sql.exec("SELECT max(created_at_ms) AS last FROM syncs").one()["last"];
+  insert(spec: Spec, target: string, schedule: string | null, now: number): Admitted<Spec> {
+    // Work of the same millisecond must still sort in the order in which it came.
+    const last = this.#sql.exec(`SELECT max(created_at_ms) AS last FROM ${this.table}`).one()["last"];
     const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
     const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));
     this.#sql.exec(
-      "INSERT INTO syncs (id, phase, spec, place, schedule, created_at_ms) VALUES (?, 'admitted', ?, ?, ?, ?)",
+      `INSERT INTO ${this.table} (id, phase, spec, ${this.#target}, schedule, created_at_ms)
+       VALUES (?, 'admitted', ?, ?, ?, ?)`,
       id,
       JSON.stringify(spec),
-      identity,
+      target,
       schedule,
       createdAtMs,
     );
     return { id, spec, createdAtMs };
   }
 
-  takeNews(id: string, phase: string, endedAtMs: number | null): void {
-    this.#sql.exec("UPDATE syncs SET phase = ?, ended_at_ms = ? WHERE id = ?", phase, endedAtMs, id);
+  /** What the registry knows of it, or null. */
+  find(id: string): { phase: string; schedule: string | null; target: string } | null {
+    const row = this.#sql
+      .exec(`SELECT phase, schedule, ${this.#target} AS target FROM ${this.table} WHERE id = ?`, id)
+      .toArray()[0];
+    if (row === undefined) return null;
+    return { phase: String(row["phase"]), schedule: textOf(row["schedule"]), target: String(row["target"]) };
   }
 
-  /** Syncs that have an id and have not reported yet. */
-  admitted(limit: number): AdmittedSync[] {
+  takeNews(
+    id: string,
+    { phase, endedAtMs, orphans }: Pick<JobNews, "phase" | "endedAtMs" | "orphans">,
+  ): void {
+    const owes = this.table === "copies" ? [orphans] : [];
+    this.#sql.exec(
+      `UPDATE ${this.table} SET phase = ?, ended_at_ms = ?${owes.map(() => ", orphans = ?").join("")} WHERE id = ?`,
+      phase,
+      endedAtMs,
+      ...owes,
+      id,
+    );
+  }
+
+  /** The first that writes there and has not ended, or null. Ids rise with time. */
+  firstAt(target: string): string | null {
+    const row = this.#sql
+      .exec(
+        `SELECT min(id) AS id FROM ${this.table} WHERE ${this.#target} = ? AND ended_at_ms IS NULL`,
+        target,
+      )
+      .one();
+    return textOf(row["id"]);
+  }
+
+  /** All that write there and have not ended, in the order in which they came. */
+  runningAt(target: string): Admitted<Spec>[] {
+    return this.#admitted(`${this.#target} = ? AND ended_at_ms IS NULL ORDER BY id`, target);
+  }
+
+  /** Work that has an id and has not reported yet. */
+  uncreated(): Admitted<Spec>[] {
+    return this.#admitted("phase = 'admitted' LIMIT ?", CREATED_AT_ONCE);
+  }
+
+  #admitted(where: string, ...values: readonly (string | number)[]): Admitted<Spec>[] {
     return this.#sql
-      .exec("SELECT id, spec, created_at_ms FROM syncs WHERE phase = 'admitted' LIMIT ?", limit)
+      .exec(`SELECT id, spec, created_at_ms FROM ${this.table} WHERE ${where}`, ...values)
       .toArray()
       .map((row) => ({
         id: String(row["id"]),
-        spec: JSON.parse(String(row["spec"])) as SyncSpec,
+        spec: JSON.parse(String(row["spec"])) as Spec,
         createdAtMs: Number(row["created_at_ms"]),
       }));
   }
 
-  /** The running sync of a schedule, or null. */
+  /** What a schedule has started and has not ended, or null. */
   runningOf(schedule: string): string | null {
     const row = this.#sql
-      .exec("SELECT id FROM syncs WHERE schedule = ? AND ended_at_ms IS NULL LIMIT 1", schedule)
+      .exec(`SELECT id FROM ${this.table} WHERE schedule = ? AND ended_at_ms IS NULL LIMIT 1`, schedule)
       .toArray()[0];
-    return row === undefined ? null : String(row["id"]);
+    return textOf(row?.["id"]);
   }
 
-  /** Newest first. @param before the id to continue after, or null */
-  list(
-    phase: string | null,
+  /**
+   * Newest first.
+   *
+   * @param before the id to continue after, or null
+   * @param show the fields of the request that the list has
+   */
+  list<Shown>(
+    { phase, orphans = false }: { readonly phase: string | null; readonly orphans?: boolean },
     before: string | null,
     limit: number,
-  ): { syncs: SyncListRow[]; next: string | null } {
-    const rows = this.#sql
+    show: (spec: Spec) => Shown,
+  ): { rows: (ListedWork & Shown)[]; next: string | null } {
+    const found = this.#sql
       .exec(
-        "SELECT * FROM syncs WHERE (?1 IS NULL OR phase = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3",
+        `SELECT * FROM ${this.table} WHERE (?1 IS NULL OR phase = ?1) AND (?2 IS NULL OR id < ?2)
+         ${orphans ? "AND orphans > 0" : ""} ORDER BY id DESC LIMIT ?3`,
         phase,
         before,
         limit + 1,
       )
       .toArray();
-    const syncs = rows.slice(0, limit).map((row): SyncListRow => {
-      const { source, destination, dryRun } = JSON.parse(String(row["spec"])) as SyncSpec;
-      return {
-        id: String(row["id"]),
-        phase: String(row["phase"]),
-        source,
-        destination,
-        dryRun,
-        schedule: row["schedule"] === null ? null : String(row["schedule"]),
-        createdAt: isoTime(Number(row["created_at_ms"])),
-        endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
-      };
-    });
-    return { syncs, next: rows.length > limit ? (syncs.at(-1)?.id ?? null) : null };
-  }
-}
-
-export interface CopyRow {
-  readonly id: string;
-  readonly phase: string;
-  readonly source: ObjectRef;
-  readonly destination: ObjectRef;
-  readonly schedule: string | null;
-  readonly createdAt: string;
-  readonly endedAt: string | null;
-  readonly orphans: number;
-}
-
-/** A copy as a list shows it. */
-export function describeCopy({ source, destination, ...rest }: CopyRow): Record<string, unknown> {
-  return { ...rest, source: formatObject(source), destination: formatObject(destination) };
-}
-
-/** Per Cron event: each one is a call to its object. */
-const FORGOTTEN_AT_ONCE = 100;
-
-export class Retention {
-  readonly #sql: SqlStorage;
-
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
+    const rows = found.slice(0, limit).map((row) => ({
+      id: String(row["id"]),
+      phase: String(row["phase"]),
+      ...show(JSON.parse(String(row["spec"])) as Spec),
+      ...(row["orphans"] === undefined ? {} : { orphans: Number(row["orphans"]) }),
+      schedule: textOf(row["schedule"]),
+      createdAt: isoTime(Number(row["created_at_ms"])),
+      endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
+    }));
+    return { rows, next: found.length > limit ? (rows.at(-1)?.id ?? null) : null };
   }
 
-  /** The oldest rows among those that ended before `cutoffMs`. */
-  due(table: "copies" | "syncs", cutoffMs: number): string[] {
+  /** The oldest rows among those that ended before `cutoffMs` and owe nothing. */
+  due(cutoffMs: number): string[] {
     if (cutoffMs < 0) return [];
     // An id begins with the time of creation, which is before the end. So this skips rows that are too young.
     const before = makeId(cutoffMs, new Uint8Array(10));
-    const debts = table === "copies" ? "AND orphans = 0" : "";
+    const debts = this.table === "copies" ? "AND orphans = 0" : "";
     return this.#sql
       .exec(
-        `SELECT id FROM ${table} WHERE id < ? AND ended_at_ms < ? ${debts} ORDER BY id LIMIT ?`,
+        `SELECT id FROM ${this.table} WHERE id < ? AND ended_at_ms < ? ${debts} ORDER BY id LIMIT ?`,
         before,
         cutoffMs,
         FORGOTTEN_AT_ONCE,
@@ -180,9 +219,24 @@ export class Retention {
   }
 
   /** Deletes everything that the registry keeps of it. */
-  forget(table: "copies" | "syncs", id: string): void {
-    this.#sql.exec(`DELETE FROM ${table} WHERE id = ?`, id);
+  forget(id: string): void {
+    this.#sql.exec(`DELETE FROM ${this.table} WHERE id = ?`, id);
     this.#sql.exec("DELETE FROM counted WHERE id = ?", id);
     this.#sql.exec("DELETE FROM idempotency WHERE copy_id = ?", id);
   }
+}
+
+/**
+ * The id of a running sync whose destination prefix overlaps this one's, or null. A dry run writes nothing.
+ */
+export function rivalOf(syncs: WorkRows<SyncSpec>, spec: SyncSpec, target: string): string | null {
+  if (spec.dryRun) return null;
+  const rival = syncs
+    .runningAt(target)
+    .find(({ spec: other }) => !other.dryRun && overlap(other.destination.prefix, spec.destination.prefix));
+  return rival?.id ?? null;
+}
+
+function textOf(value: SqlStorageValue | undefined): string | null {
+  return typeof value === "string" ? value : null;
 }

@@ -12,15 +12,16 @@
 //
 // It holds no state of a copy or sync: it shows a run by the phase last reported.
 
-import type { Admitted } from "../copy/spec.ts";
+import type { Admitted, CopySpec } from "../copy/spec.ts";
 import { isoTime } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { lastDueMs, nextDueMs } from "./cron.ts";
+import type { SyncSpec } from "../sync/spec.ts";
 import { type DueWork, type Schedule, type ScheduledWork, resolveWork } from "./spec.ts";
-import type { AdmittedSync } from "../sync/spec.ts";
 
 /** Work that was started and may not have its Durable Object yet. */
-export type Started = ({ readonly kind: "copy" } & Admitted) | ({ readonly kind: "sync" } & AdmittedSync);
+export type Started =
+  ({ readonly kind: "copy" } & Admitted<CopySpec>) | ({ readonly kind: "sync" } & Admitted<SyncSpec>);
 
 interface Starter {
   /** A copy or sync of this schedule that has not ended, in words, or null. */

@@ -192,10 +192,3 @@ function globOf(pattern: string): Glob {
     throw new RangeError(`${JSON.stringify(pattern)} is not a valid pattern: ${compiled.message}`);
   return compiled.glob;
 }
-
-/** A sync that has an ID and may not have an object yet. */
-export interface AdmittedSync {
-  readonly id: string;
-  readonly spec: SyncSpec;
-  readonly createdAtMs: number;
-}
