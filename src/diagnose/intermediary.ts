@@ -1,9 +1,10 @@
-// Whether something between the mesh and a store changes its answers: Cloudflare's network, which a Worker's
-// requests pass on their way, or a proxy of the store's own. It caches by the extension of a key, and
-// decompresses and compresses by Content-Encoding; both look like a broken store to a copy.
+// Finds out whether something between the mesh and a store changes its answers: Cloudflare's network, which a
+// Worker's requests pass through, or a proxy in front of the store. An intermediary may cache by the
+// extension of a key, and decompress or compress by Content-Encoding. To a copy, both look like a broken
+// store.
 //
-// What it needs: a bucket, the findings to record in, and a prefix that belongs to the check. It asks as a
-// copy asks, so what it finds is what a copy would meet.
+// What it needs: a bucket, the findings to record in, and a prefix that belongs to the check. Its requests
+// are those of a copy, so it finds what a copy would meet.
 
 import type { Findings } from "./findings.ts";
 import { bareEtag } from "../s3/digest.ts";
@@ -14,7 +15,7 @@ import { putObject } from "../s3/s3.ts";
 
 const CALL_LIMIT_MS = 60_000;
 
-/** Of those that Cloudflare caches by default, the ones that are copied most. */
+/** The most often copied of the extensions that Cloudflare caches by default. */
 const CACHEABLE =
   /\.(?:7z|avif|apk|bin|bmp|bz2|css|csv|docx?|dmg|exe|flac|gif|gz|ico|iso|jar|jpe?g|js|midi?|mkv|mp[34]|ogg|pdf|png|pptx?|svg|tar|tiff?|webm|webp|xlsx?|zip|zst)$/i;
 
@@ -22,7 +23,7 @@ const RANGE = { offset: 1, length: 3 };
 
 const LEAST_BYTES = RANGE.offset + RANGE.length;
 
-/** Objects that are looked through for one of a kind. */
+/** How many objects are searched for a suitable one. */
 const LISTED = 100;
 
 const TEXT = "what is packed is copied as it is packed\n".repeat(50);
@@ -31,7 +32,7 @@ interface Stored {
   readonly address: ObjectAddress;
   readonly etag: string;
   readonly sizeBytes: number;
-  /** Null: of an object that somebody else has put. */
+  /** Null: the object was put by somebody else. */
   readonly bytes: Uint8Array | null;
 }
 
@@ -46,7 +47,7 @@ export class Intermediary {
     this.#findings = findings;
   }
 
-  /** Puts two objects under `prefix`, one that caches take for theirs and one that is compressed. */
+  /** Puts two objects under `prefix`: one that caches consider cacheable, and one that is compressed. */
   async ask(prefix: string): Promise<void> {
     const zip: ObjectAddress = { bucket: this.#bucket, key: `${prefix}x.zip` };
     const gzip: ObjectAddress = { bucket: this.#bucket, key: `${prefix}gzip.txt` };
@@ -72,19 +73,19 @@ export class Intermediary {
         const difference = await this.#differenceOfRange(object);
         if (difference !== null) return difference;
       }
-      return objects.length === 2 ? null : "not both objects could be put";
+      return objects.length === 2 ? null : "the two objects could not both be put";
     });
   }
 
-  /** Asks of a bucket that must not be written to what its own objects show. */
+  /** Asks what the bucket's own objects show, for a bucket that must not be written to. */
   async askReadOnly(): Promise<void> {
     const { objects } = await listObjectsV2(this.#s3, this.#bucket, { prefix: "", maxKeys: LISTED });
-    this.#findings.found("stored encoding", "skipped", "asked only of a bucket that may be written to");
+    this.#findings.found("stored encoding", "skipped", "tested only in a bucket that may be written to");
     const listed = objects.find(
       ({ key, sizeBytes, etag }) => CACHEABLE.test(key) && sizeBytes >= LEAST_BYTES && etag !== null,
     );
     if (listed === undefined) {
-      const detail = `none of the bucket's first ${LISTED} objects has an extension that is cached`;
+      const detail = `none of the bucket's first ${LISTED} objects has an extension that caches use`;
       for (const check of ["cacheable key", "pinned ranges"]) this.#findings.found(check, "skipped", detail);
       return;
     }
@@ -102,7 +103,7 @@ export class Intermediary {
     return { address, etag, sizeBytes: bytes.length, bytes };
   }
 
-  /** @param ask answers what was not as it is stored; null: nothing */
+  /** @param ask returns what differs from the stored object, or null */
   async #attempt(check: keyof typeof QUESTIONS, ask: () => Promise<string | null>): Promise<void> {
     const { good, advice } = QUESTIONS[check];
     await this.#findings.attempt(check, async () => {
@@ -122,7 +123,7 @@ export class Intermediary {
     const found = await bytesOf(await getObject(this.#s3, address, request));
     return bytes === null || isSame(found, bytes)
       ? null
-      : `GetObject gave ${found.length} bytes, which are not the ${bytes.length} stored`;
+      : `GetObject returned ${found.length} bytes, which differ from the ${bytes.length} stored`;
   }
 
   async #differenceOfRange({ address, etag, bytes }: Stored): Promise<string | null> {
@@ -142,29 +143,29 @@ export class Intermediary {
     const found = await bytesOf(response);
     const expected = bytes?.subarray(RANGE.offset, RANGE.offset + RANGE.length) ?? found;
     const same = found.length === RANGE.length && isSame(found, expected);
-    return same ? null : `a range of ${name} gave other bytes than are stored`;
+    return same ? null : `a range of ${name} returned other bytes than the stored ones`;
   }
 }
 
 const QUESTIONS = {
   "cacheable key": {
-    good: "a key that caches take for theirs is answered by the store itself",
+    good: "a key that caches would cache is answered by the store itself",
     advice:
       "A cache answers in the store's place: if its host is proxied by Cloudflare, make it DNS-only, or add a Cache Rule that bypasses the cache for it",
   },
   "stored encoding": {
-    good: "an object stored as gzip comes as it is stored",
+    good: "an object stored as gzip is returned as it is stored",
     advice:
       "Something on the way compresses or decompresses objects: turn that off for the store's host, or objects with a Content-Encoding are not copied",
   },
   "pinned ranges": {
-    good: "ranges of both with If-Match are answered as such",
+    good: "ranges with If-Match of both objects are honoured",
     advice:
       "Ranges or conditions do not reach the store for every key: look for a cache or proxy in front of its host",
   },
 } as const;
 
-/** What of a HEAD is not as it was stored; null: nothing. */
+/** How a HEAD differs from the stored object, or null. */
 function differenceOf({ etag, sizeBytes }: Stored, { headers }: { headers: Headers }): string | null {
   const length = headers.get("content-length");
   if (length !== String(sizeBytes)) return `HEAD reports ${length ?? "no"} bytes of ${sizeBytes}`;

@@ -3,11 +3,11 @@
 import { gzipSync } from "node:zlib";
 import { type Content, fixed, generated } from "./content.ts";
 
-/** The smallest part that every store takes. */
+/** The smallest part that every store accepts. */
 export const PART_BYTES = 5 * 2 ** 20;
 
 export interface ObjectCase {
-  /** The row that it is counted in. */
+  /** The row of the table that it counts in. */
   readonly row: string;
   /** Below the folder of the run. */
   readonly key: string;
@@ -41,7 +41,7 @@ const gzip = (row: string, key: string, unpacked: Buffer): ObjectCase => ({
   headers: { ...ATTRIBUTES, "content-encoding": "gzip" },
 });
 
-/** @param runId makes the bytes of each run its own: what is compared was written by this run */
+/** @param runId gives each run bytes of its own, so that what is compared was written by this run */
 export function objectCases(runId: string): ObjectCase[] {
   const sized = (row: string, key: string, sizeBytes: number): ObjectCase => ({
     row,
@@ -58,7 +58,7 @@ export function objectCases(runId: string): ObjectCase[] {
     sized("a .zip, in one and in parts", "small.zip", 1000),
     sized("a .zip, in one and in parts", "large.zip", 2 * PART_BYTES + 7),
     gzip("gzip-encoded, both ways", "small.txt", Buffer.from("smoke\n".repeat(1000))),
-    // Bytes that cannot be packed: the packed object has more than one part as well.
+    // Incompressible bytes, so that the compressed object has more than one part, too.
     gzip("gzip-encoded, both ways", "large.txt", generated(runId, PART_BYTES + 1000).slice(0, Infinity)),
     ...AWKWARD_KEYS.map((key, index) => sized("awkward keys", `keys/${key}`, index + 1)),
   ];
@@ -69,14 +69,14 @@ export interface Difference {
   readonly what: string;
 }
 
-/** What of an object's headers is not as it was written; null: nothing. */
+/** How an object's headers differ from what was written, or null. */
 export function headerDifference(
   expected: Readonly<Record<string, string>>,
   sizeBytes: number,
   found: Readonly<Record<string, string | string[] | undefined>>,
 ): string | null {
   const length = found["content-length"];
-  // A body that comes in chunks has no length; its bytes are counted all the same.
+  // A chunked body has no length; its bytes are counted anyway.
   if (length !== undefined && length !== String(sizeBytes))
     return `content-length is ${String(length)}, not ${sizeBytes}`;
   for (const [name, value] of Object.entries(expected)) {

@@ -1,6 +1,6 @@
-// The end of a smoke run, however it came: what still runs is cancelled, and what was put is deleted.
+// The end of a smoke run, however it came about: what still runs is cancelled, and what was put is deleted.
 //
-// Invariant: nothing is deleted outside the folders of smoke runs. What could not be taken away is told.
+// Invariant: nothing is deleted outside the folders of smoke runs. What could not be deleted is reported.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { REPORT_PREFIX } from "../../src/sync/report.ts";
@@ -16,7 +16,7 @@ const TRIES = 3;
 /** A run this old has died. */
 const OLD_MS = 24 * 3_600_000;
 
-/** A name that sorts by time and tells it. */
+/** A name that sorts by time and contains it. */
 export function runIdAt(now: Date, random: string): string {
   return `${now
     .toISOString()
@@ -24,7 +24,7 @@ export function runIdAt(now: Date, random: string): string {
     .toLowerCase()}-${random}`;
 }
 
-/** When a run began that has left this key or schedule; null: it is of no run. */
+/** When the run started that left this key or schedule. Null: it belongs to no run. */
 export function startOf(name: string): number | null {
   const match = /(?:^|\/|-)(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)z-[0-9a-f]+(?:\/|$)/.exec(name);
   if (match === null) return null;
@@ -73,7 +73,10 @@ export async function cleanUp(stage: Stage, signal: AbortSignal): Promise<string
   return left;
 }
 
-/** What runs have left that died a day ago or longer. @returns how many objects and schedules were deleted */
+/**
+ * Deletes what runs that died a day ago or longer have left. @returns how many objects and schedules were
+ * deleted
+ */
 export async function removeOld(stage: Stage, now: number): Promise<number> {
   const isOld = (name: string) => now - (startOf(name) ?? now) > OLD_MS;
   let count = 0;
@@ -113,7 +116,7 @@ async function emptyFolder(client: S3Client, folder: string): Promise<void> {
     keys = await client.list(folder);
     if (keys.length === 0) return;
     await inParallel(8, keys, async (key) => await client.remove(key));
-    // A listing may lag behind what it lists.
+    // A listing may lag behind the objects.
     await delay(tries * 2_000);
   }
   keys = await client.list(folder);

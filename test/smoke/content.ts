@@ -1,4 +1,4 @@
-// Bytes that need not be kept: any range of them can be made again, so that what was written can be compared
+// Bytes that need not be kept: any range of them can be generated again, so what was written can be compared
 // with what is read, whatever its size. Pure.
 
 import { createCipheriv, createHash } from "node:crypto";
@@ -12,8 +12,7 @@ export interface Content {
 const BLOCK_BYTES = 16;
 
 /**
- * Bytes that look random and are the same for each seed: the key stream of AES-CTR, which can be entered
- * anywhere.
+ * Bytes that look random and are the same for each seed: the key stream of AES-CTR, which can start anywhere.
  */
 export function generated(seed: string, sizeBytes: number): Content {
   const key = createHash("sha256").update(seed).digest().subarray(0, 16);
@@ -35,7 +34,7 @@ export function fixed(bytes: Buffer): Content {
   return { sizeBytes: bytes.length, slice: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
-/** Takes bytes as they are read and says where they begin to differ. */
+/** Takes bytes as they are read and reports where they start to differ. */
 export class Comparison {
   readonly #content: Content;
   #offset = 0;
@@ -54,7 +53,7 @@ export class Comparison {
     this.#offset += bytes.length;
   }
 
-  /** @returns null: all bytes came and are the same */
+  /** @returns null if all bytes came and are the same */
   end(): string | null {
     const { sizeBytes } = this.#content;
     if (this.#difference !== null) return this.#difference;

@@ -1,7 +1,7 @@
-// The mesh as the smoke test asks it: calls over HTTP with the token, and work that is waited for.
+// The mesh as the smoke test calls it: over HTTP with the token, waiting for its work.
 //
-// A call that only asks is tried again when the connection breaks, since a run takes longer than many a
-// connection lives. What has been started is noted before its end is waited for, so that it can be cancelled.
+// A call that changes nothing is repeated when the connection breaks, since a run lasts longer than many
+// connections. What was started is recorded before waiting for its end, so that it can be cancelled.
 
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -10,7 +10,7 @@ interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** A copy's or sync's status, as far as it is looked at. */
+/** The fields of a copy's or sync's status that are read. */
 interface Work {
   readonly id: string;
   readonly phase: string;
@@ -30,7 +30,7 @@ const WAIT_SECONDS = 25;
 
 const TRIES = 5;
 
-/** The mesh answered otherwise than it should. */
+/** The mesh answered what it should not. */
 export class MeshError extends Error {
   override readonly name = "MeshError";
   readonly status: number;
@@ -57,17 +57,17 @@ export class SmokeMesh {
     this.started = started;
   }
 
-  /** The same mesh under another signal. */
+  /** The same mesh with another signal. */
   under(signal: AbortSignal): SmokeMesh {
     return new SmokeMesh(this.#url, this.#token, signal, this.started);
   }
 
-  /** Is anybody there? One that is not need not be asked for long. @throws Error when no answer came */
+  /** Whether a mesh answers at all, with few attempts. @throws Error if no answer came */
   async knock(path: string): Promise<Answer> {
     return await this.#askOnce("GET", path, undefined);
   }
 
-  /** One call, whatever it answers. @throws Error when no answer came */
+  /** One call, whatever the answer is. @throws Error if no answer came */
   async ask(method: string, path: string, body?: unknown): Promise<Answer> {
     for (let tries = 1; ; tries++) {
       try {
@@ -81,7 +81,7 @@ export class SmokeMesh {
     }
   }
 
-  /** @throws {MeshError} for any answer that is no success */
+  /** @throws {MeshError} for any answer but a success */
   async call(method: string, path: string, body?: unknown): Promise<Answer["body"]> {
     const answer = await this.ask(method, path, body);
     if (answer.status >= 200 && answer.status < 300) return answer.body;
@@ -98,7 +98,7 @@ export class SmokeMesh {
     return (await this.call("GET", `/${kind}/${id}`)) as unknown as Work;
   }
 
-  /** Waits until it has ended, or needs a person. @throws Error when that takes longer than `limitMs` */
+  /** Waits until it has ended or needs a person. @throws Error if that takes longer than `limitMs` */
   async ended(kind: WorkKind, id: string, limitMs: number): Promise<Work> {
     const untilMs = Date.now() + limitMs;
     for (;;) {
@@ -128,7 +128,7 @@ export class SmokeMesh {
   }
 }
 
-/** `fetch failed` says nothing: its cause does. */
+/** `fetch failed` says nothing, but its cause does. */
 export function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof Error) return cause.message || String((cause as NodeJS.ErrnoException).code);

@@ -1,12 +1,12 @@
-// What `npm run smoke` is asked for: flags and environment, checked once. A mistake is one line that names
-// the value and says what to do. Pure.
+// The options of `npm run smoke`: flags and environment, checked once. A mistake is one line that names the
+// value and says what to do. Pure.
 
 import { parseArgs, parseEnv } from "node:util";
 import { parseSize } from "../../src/http/fields.ts";
 import { PrefixRefSchema } from "../../src/store/address.ts";
 import { type Store, findStore, isLoopback } from "../../src/store/stores.ts";
 
-/** The command cannot begin. The message is one line. */
+/** The command cannot start. The message is one line. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -14,7 +14,7 @@ export class UsageError extends Error {
 export const STEPS = ["probe", "checks", "copies", "large", "sync", "cancel", "schedule"] as const;
 export type StepName = (typeof STEPS)[number];
 
-/** One side: the store as the mesh has it, and the folder in which the run makes its own. */
+/** One side: the store by the mesh's configuration, and the folder in which the run creates its own. */
 export interface Side {
   readonly store: Store;
   readonly bucket: string;
@@ -31,7 +31,7 @@ export interface Options {
   readonly lanes: number;
   readonly keys: number;
   readonly skip: ReadonlySet<StepName>;
-  /** The mesh runs on this machine: it has no Cron and its probe says nothing. */
+  /** The mesh runs on this machine, where there is no Cron and a probe means nothing. */
   readonly isLocal: boolean;
 }
 
@@ -58,7 +58,7 @@ const MIN_LARGE_BYTES = 16 * 2 ** 20;
 
 const MAX_LARGE_BYTES = 1024 * 2 ** 30;
 
-/** What the command line says beside the options of a run. */
+/** The flags of the command line beside the options of a run. */
 interface Flags {
   readonly help: boolean;
   readonly local: boolean;
@@ -95,7 +95,7 @@ export function readFlags(argv: readonly string[]): Flags {
   }
 }
 
-/** What the environment itself says goes before what the file says. */
+/** The environment overrides the file. */
 export function withSecrets(text: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...parseEnv(text), ...env };
 }

@@ -1,6 +1,6 @@
-// One smoke run: what must hold before it begins, its steps in order, and its end.
+// One smoke run: what must hold before it starts, its steps in order, and its end.
 //
-// Invariant: once anything was written or started, cleaning up follows, whatever happened.
+// Invariant: once anything was written or started, it is cleaned up, whatever happened.
 
 import { randomBytes } from "node:crypto";
 import { cleanUp, removeOld, runIdAt } from "./clean_up.ts";
@@ -11,10 +11,10 @@ import { type Surroundings, Stage } from "./stage.ts";
 import { RUN } from "./steps.ts";
 import { exitCodeOf, headLine, summaryLine } from "./table.ts";
 
-/** Cleaning up may take so long, also after Ctrl-C. */
+/** The time for cleaning up, even after Ctrl-C. */
 const CLEAN_UP_LIMIT_MS = 15 * 60_000;
 
-/** @throws {UsageError} when it cannot begin @returns the exit code */
+/** @throws {UsageError} if it cannot start @returns the exit code */
 export async function runSmoke(options: Options, surroundings: Surroundings): Promise<0 | 1> {
   const { print, signal } = surroundings;
   const source = new S3Client(options.source, signal);
@@ -53,7 +53,7 @@ async function removeLeftovers(stage: Stage): Promise<void> {
     );
 }
 
-/** Also when the run was stopped, so it does not go by the run's signal. */
+/** Does not use the run's signal, because it must work even if the run was stopped. */
 async function finish(stage: Stage): Promise<void> {
   const { signal, print } = stage.surroundings;
   if (signal.aborted) print(`${reasonOf(signal.reason)}; cleaning up`);
@@ -73,7 +73,7 @@ interface MeshStore {
   readonly endpoint?: string;
 }
 
-/** Is it there, is it a mesh, may this token start work, does it have both stores? @throws {UsageError} */
+/** Does it answer, is it a mesh, may this token start work, does it have both stores? @throws {UsageError} */
 async function checkMesh(mesh: SmokeMesh, { mesh: url, source, destination }: Options): Promise<void> {
   let stores: readonly MeshStore[];
   try {
@@ -94,8 +94,7 @@ async function checkMesh(mesh: SmokeMesh, { mesh: url, source, destination }: Op
       throw new UsageError(`The mesh does not know this token: pass the one that its secret API_TOKEN has`);
     throw new UsageError(`The mesh cannot be used: ${error.message}`);
   }
-  // Nothing can come of a copy without source and destination; but a token that may only read is told so
-  // first.
+  // A copy without source and destination cannot start; but a token that may only read is refused first.
   const answer = await mesh.ask("POST", "/copies", {});
   if (answer.body["code"] === "token_read_only")
     throw new UsageError("This token may only read, and the run starts work: pass the one of API_TOKEN");
@@ -115,7 +114,7 @@ async function checkMesh(mesh: SmokeMesh, { mesh: url, source, destination }: Op
   }
 }
 
-/** Can what is copied be read back? @throws {UsageError} */
+/** Whether the copied objects can be read back. @throws {UsageError} */
 async function checkSide(client: S3Client, role: string, { store, bucket, prefix }: Side): Promise<void> {
   try {
     await client.list(`${prefix}bucket-brigade-smoke-none`);

@@ -1,12 +1,12 @@
-// An S3 client of the smoke test's own, which shares no request, no retry and no reading with the mesh: what
-// the mesh has written is judged by another.
+// The smoke test's own S3 client. It shares no request, retry or reading code with the mesh, so that
+// independent code judges what the mesh has written.
 //
-// What it needs: a store as the mesh's secret describes it. It goes over node:http, which hands on bodies and
-// headers as they come; `fetch` would unpack what is stored as gzip. Addresses, and the headers of a
-// customer's key, are computed as the mesh does it.
+// What it needs: a store as described in the mesh's secret. It uses node:http, which passes bodies and
+// headers unchanged; `fetch` would decompress what is stored as gzip. Addresses, and the headers of a
+// customer's key, are computed by the mesh's code.
 //
-// Invariant: no error holds a secret. Answers of no interest are read to their end, so that connections are
-// used again.
+// Invariant: no error contains a secret. Answers of no interest are read to their end, so that connections
+// are reused.
 
 import { createHash } from "node:crypto";
 import { type IncomingMessage, Agent as HttpAgent, request as httpRequest } from "node:http";
@@ -28,10 +28,10 @@ const IDLE_LIMIT_MS = 120_000;
 
 const MAX_ERROR_BYTES = 64 * 1024;
 
-/** Uploads of so many parts are under way at once. */
+/** Concurrent part uploads. */
 const UPLOADS = 4;
 
-/** The store said no. */
+/** The store refused. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   readonly status: number;
@@ -78,7 +78,7 @@ export class S3Client {
     this.#agent.destroy();
   }
 
-  /** The same store under another signal: what is to be deleted is deleted after an abort, too. */
+  /** The same store with another signal: deleting must work after an abort, too. */
   under(signal: AbortSignal): S3Client {
     return new S3Client(this.#side, signal);
   }
@@ -88,7 +88,7 @@ export class S3Client {
     await this.#text({ method: "PUT", key, headers: { ...headers, ...(await this.#keys()) }, body });
   }
 
-  /** In parts, as tools upload what is large. */
+  /** Uploads in parts, as tools upload large objects. */
   async upload(key: string, content: Content, partBytes: number, headers: Headers = {}): Promise<void> {
     const created = await this.#text({
       method: "POST",
@@ -130,8 +130,8 @@ export class S3Client {
   }
 
   /**
-   * The whole object, piece by piece. An object with a Content-Encoding is unpacked on its way by some stores
-   * (R2, GCS) for whoever does not take it, and packed by some for whoever does.
+   * The whole object, piece by piece. Some stores (R2, GCS) decompress an object with a Content-Encoding for
+   * a client that does not accept it, and some compress one for a client that does.
    */
   async get(
     key: string,
@@ -144,7 +144,7 @@ export class S3Client {
     return headOf(response);
   }
 
-  /** @returns null: there is none */
+  /** @returns null if there is none */
   async head(key: string): Promise<Head | null> {
     try {
       const { status, headers } = await this.#read({ method: "HEAD", key, headers: await this.#keys() });
@@ -159,7 +159,7 @@ export class S3Client {
     await this.#text({ method: "DELETE", key });
   }
 
-  /** All keys that begin so. */
+  /** All keys with this prefix. */
   async list(prefix: string): Promise<string[]> {
     const keys: string[] = [];
     for (let token: string | null = null; ;) {
@@ -177,7 +177,10 @@ export class S3Client {
     }
   }
 
-  /** The unfinished uploads of one key: some stores list them for an exact key alone. @returns null: never */
+  /**
+   * The unfinished uploads of one key; some stores list them only for an exact key. @returns null if the
+   * store never lists them
+   */
   async uploads(key: string): Promise<string[] | null> {
     const query = { uploads: "", prefix: key, "encoding-type": "url" };
     try {
@@ -213,7 +216,7 @@ export class S3Client {
     return { ...headOf(response), text: await textOf(response) };
   }
 
-  /** The answer of a call that was not refused. @throws {Refusal} */
+  /** The answer to a call that was not refused. @throws {Refusal} */
   async #send(call: Call): Promise<IncomingMessage> {
     for (let tries = 1; ; tries++) {
       this.#signal.throwIfAborted();
@@ -232,7 +235,7 @@ export class S3Client {
 
   async #sendOnce({ method, key, query = {}, headers: all = {}, body }: Call): Promise<IncomingMessage> {
     const { store, bucket } = this.#side;
-    // Not signed: some front ends rewrite it.
+    // Not signed, because some front ends rewrite it.
     const { "accept-encoding": acceptEncoding = "identity", ...headers } = all;
     const url = s3Url({ endpoint: store.endpoint, style: styleOf(store, bucket), bucket }, key, query);
     const signer = new AwsV4Signer({
@@ -285,7 +288,7 @@ interface Uploads {
   };
 }
 
-/** Will the store answer the same again? */
+/** Whether the store would answer the same again. */
 function isFinal(error: unknown): boolean {
   return error instanceof Refusal && (error.status === 501 || (error.status < 500 && error.status !== 429));
 }
@@ -300,14 +303,14 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** The store's own code and words, and nothing else of its document: some quote the key that signed. */
+/** The store's own code and words, and nothing else from its document: some quote the access key. */
 function refusal(what: string, status: number, document: string): Refusal {
   const field = (name: string) =>
     new RegExp(`<${name}>([^<]{0,200})`).exec(document.slice(0, MAX_ERROR_BYTES))?.[1] ?? "";
   return new Refusal(what, status, field("Code"), field("Message"));
 }
 
-/** Runs `work` for each item, so many at once; the first failure ends it. */
+/** Runs `work` for each item, up to a number at once. The first failure ends it. */
 export async function inParallel<T>(
   width: number,
   items: Iterable<T>,

@@ -1,7 +1,7 @@
-// `npm run smoke`: the acceptance of a deployed mesh, by anybody with an account, in one command. `--help`
-// says how.
+// `npm run smoke`: the acceptance test of a deployed mesh in one command, for anybody with an account.
+// `--help` says how.
 //
-// With `--local` the mesh is the one of `npm run dev`, on a port of its own, and nothing of it stays.
+// With `--local` it tests the mesh of `npm run dev`, on a port of its own, and leaves nothing behind.
 
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -57,7 +57,7 @@ async function runLocally(
   }
 }
 
-/** wrangler has no clock for Cron Triggers; it fires one when it is told to. */
+/** wrangler has no clock for Cron Triggers; it fires one on request. */
 async function fireLocalCron(mesh: URL, at: Date): Promise<void> {
   const query = new URLSearchParams({ cron: "* * * * *", time: String(at.getTime()) });
   const response = await fetch(new URL(`/cdn-cgi/handler/scheduled?${query}`, mesh));

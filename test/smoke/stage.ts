@@ -1,5 +1,4 @@
-// What the steps of a smoke run share: the mesh, both stores, the folder that is this run's own, and the
-// table.
+// What the steps of a smoke run share: the mesh, both stores, the folder of this run, and the table.
 
 import { formatBytes } from "../../src/view/progress.ts";
 import { type Difference, headerDifference } from "./cases.ts";
@@ -9,10 +8,10 @@ import type { Options, Side } from "./options.ts";
 import type { S3Client } from "./s3.ts";
 import { type Row, rowLine } from "./table.ts";
 
-/** Everything that runs put into a bucket is in a folder whose name begins so. */
+/** Everything that runs put into a bucket is in a folder whose name starts with this. */
 export const FOLDER = "bucket-brigade-smoke-";
 
-/** One copy or sync may take so long. */
+/** The time limit of one copy or sync. */
 export const WORK_LIMIT_MS = 20 * 60_000;
 
 export interface Written {
@@ -28,7 +27,7 @@ export class Skip extends Error {
 export interface Surroundings {
   readonly print: (line: string) => void;
   readonly signal: AbortSignal;
-  /** Fires the Cron Trigger as of that time, where the platform does not do so by itself. */
+  /** Fires the Cron Trigger for that time, where the platform does not. */
   readonly fireCron: ((at: Date) => Promise<void>) | null;
 }
 
@@ -40,7 +39,7 @@ export class Stage {
   readonly destination: S3Client;
   readonly surroundings: Surroundings;
   readonly rows: Row[] = [];
-  /** Keys of both sides of which an upload in parts was begun, for the end of the run. */
+  /** Keys, on both sides, for which a multipart upload was started; needed at the end of the run. */
   readonly multipartKeys = new Set<string>();
   readonly schedules = new Set<string>();
   probes = false;
@@ -72,7 +71,7 @@ export class Stage {
     return this.folder(this.options.destination) + key;
   }
 
-  /** Source and destination of a copy of one object, as a request has them. */
+  /** Source and destination of a copy of one object, as in a request. */
   both(key: string): Record<"source" | "destination", { store: string; bucket: string; key: string }> {
     const { source, destination } = this.options;
     return {
@@ -86,9 +85,9 @@ export class Stage {
   }
 
   /**
-   * Runs one step, whose words stand in its row; what it throws makes the row a failure.
+   * Runs one step and writes its row. If it throws, the row is a failure.
    *
-   * @param signal is not to have fired before
+   * @param signal must not have fired before
    */
   async row(
     step: string,
@@ -110,7 +109,7 @@ export class Stage {
     }
   }
 
-  /** Copies one object and compares what came of it. @returns the proof that the mesh claims */
+  /** Copies one object and compares the result. @returns the proof that the mesh claims */
   async copyAndCompare(
     key: string,
     written: Written,
@@ -128,14 +127,14 @@ export class Stage {
     return copy.proof ?? "none";
   }
 
-  /** Reads an object back from the destination. @returns null: it is as it was written */
+  /** Reads an object back from the destination. @returns null if it is as it was written */
   async difference(key: string, written: Written): Promise<Difference | null> {
     const what = await differenceAt(this.destination, this.destinationKey(key), written);
     return what === null ? null : { key, what };
   }
 }
 
-/** What of an object is not as it was written; null: nothing. */
+/** How an object differs from what was written, or null. */
 export async function differenceAt(client: S3Client, key: string, written: Written): Promise<string | null> {
   const { content, headers } = written;
   const read = async (acceptEncoding: "identity" | "gzip, br") => {
@@ -144,7 +143,7 @@ export async function differenceAt(client: S3Client, key: string, written: Writt
     return comparison.end() ?? headerDifference(headers, content.sizeBytes, head.headers);
   };
   const what = await read("identity");
-  // Its bytes are those that come with one of the two.
+  // Its bytes match one of the two.
   return what === null || headers["content-encoding"] === undefined ? what : await read("gzip, br");
 }
 

@@ -1,6 +1,5 @@
-// The steps of a smoke run, each a row or more: what is written at the source, what is asked of the mesh, and
-// what must have come of it. The order is that of a first evening on an account: what is cheap and tells most
-// comes first.
+// The steps of a smoke run, each with a row or more: what is written at the source, what the mesh is asked to
+// do, and what the result must be. Cheap and revealing steps come first.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { type ObjectCase, objectCases, PART_BYTES } from "./cases.ts";
@@ -12,7 +11,7 @@ import { type Stage, type Written, differenceAt, rateText, Skip, WORK_LIMIT_MS }
 
 const PROBE_LIMIT_MS = 45 * 60_000;
 
-/** Cron Triggers of a first deploy take up to a quarter of an hour to be known everywhere. */
+/** Cron Triggers of a first deploy take up to 15 minutes to be active everywhere. */
 const CRON_LIMIT_MS = 17 * 60_000;
 
 const CRON_POLL_MS = 5_000;
@@ -20,7 +19,8 @@ const CRON_POLL_MS = 5_000;
 const CANCEL_POLL_MS = 50;
 
 /**
- * Of the large object at the source: other parts than the copy has, so that its ETag cannot simply be kept.
+ * The part size of the large object at the source differs from the copy's, so that its ETag cannot simply be
+ * kept.
  */
 const SOURCE_PART_BYTES = 8 * 2 ** 20;
 
@@ -56,7 +56,7 @@ interface Probe {
 async function probe(stage: Stage): Promise<string> {
   const { mesh, options } = stage;
   const { store, bucket } = options.destination;
-  // Zeros on the way to a store on this very machine tell nothing.
+  // Zeros sent to a store on this very machine show nothing.
   const sizes = options.isLocal ? { sizesMib: [1, 8] } : {};
   try {
     await mesh.call("POST", "/probe", { store: store.name, bucket, ...sizes });
@@ -124,7 +124,7 @@ async function copies(stage: Stage): Promise<void> {
   }
 }
 
-/** Why an object cannot be copied here, whatever the mesh does; null: it can. */
+/** Why an object cannot be copied here, whatever the mesh does. Null: it can. */
 async function reasonAgainst(stage: Stage, { key, content, headers }: ObjectCase): Promise<string | null> {
   const sourceKey = stage.sourceKey(key);
   try {

@@ -1,4 +1,4 @@
-// What the smoke test has found, a line a step. Pure.
+// The results of the smoke test, a line per step. Pure.
 
 export interface Row {
   readonly step: string;
@@ -13,7 +13,7 @@ export function headLine(): string {
   return `${"step".padEnd(STEP_WIDTH)}  ${"".padEnd(4)}  ${"seconds".padStart(8)}`;
 }
 
-/** A line of the table; what follows the first line of a detail stands below it. */
+/** A line of the table. Further lines of a detail stand below it. */
 export function rowLine({ step, outcome, seconds, detail }: Row): string {
   const [first = "", ...more] = detail.split("\n");
   const start =
@@ -29,7 +29,7 @@ export function summaryLine(rows: readonly Row[]): string {
   return words.join(", ");
 }
 
-/** 1 also when nothing was tried. */
+/** 1 even if nothing was tried. */
 export function exitCodeOf(rows: readonly Row[]): 0 | 1 {
   return rows.some(({ outcome }) => outcome === "FAIL") || !rows.some(({ outcome }) => outcome === "pass")
     ? 1

@@ -97,7 +97,7 @@ test("an object whose compressed bytes do not come as they are stored is found b
     "stored encoding": "no",
     "pinned ranges": "no",
   });
-  expect(flipped.details).toMatch(/GetObject gave \d+ bytes, which are not the \d+ stored/);
+  expect(flipped.details).toMatch(/GetObject returned \d+ bytes, which differ from the \d+ stored/);
   expect(flipped.advice.join("\n")).toMatch(
     /compresses or decompresses.*\n.*Ranges or conditions do not reach/,
   );
