@@ -351,7 +351,8 @@ function failureNodes({ code, message, operation, status, requestId, storeCode }
   facts.set("Operation", operation);
   facts.set("HTTP status", status === null ? "" : String(status));
   facts.set("Request ID", requestId ?? "");
-  return [h("p", {}, message), facts.node];
+  const explained = h("a", { href: `/docs/api#code-${code}` }, "What it means, and what to do");
+  return [h("p", {}, message), facts.node, h("p", {}, explained)];
 }
 
 /**

@@ -47,6 +47,8 @@ const marked = new Marked({
       if (address !== null) return `<a href="${escapeHtml(address)}">${inner}</a>`;
       return `${inner} (<code>${escapeHtml(pathOf(href))}</code>)`;
     },
+    // What is wider than a phone is scrolled, also by keyboard.
+    code: ({ text }) => `<pre tabindex="0"><code>${escapeHtml(text)}</code></pre>\n`,
     table({ header, rows }) {
       const cells = (tag: "th" | "td", row: readonly Tokens.TableCell[]) =>
         row.map(({ tokens }) => `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`).join("");
@@ -55,7 +57,8 @@ const marked = new Marked({
         return `<tr${anchor === null ? "" : ` id="${anchor}"`}>${cells("td", row)}</tr>\n`;
       });
       const head = `<thead><tr>${cells("th", header)}</tr></thead>`;
-      return `<div class="scroll"><table>${head}<tbody>\n${lines.join("")}</tbody></table></div>\n`;
+      const label = escapeHtml(header.map(({ text }) => text.replaceAll("`", "")).join(", "));
+      return `<div class="scroll" tabindex="0" role="group" aria-label="${label}"><table>${head}<tbody>\n${lines.join("")}</tbody></table></div>\n`;
     },
   },
 });

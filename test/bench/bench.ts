@@ -2,11 +2,12 @@
 // those: `npm run bench -- large small`. `--quick` does less of everything, for a first impression; `--rounds
 // 3` sets the number of rounds.
 //
+// `--write` puts the tables into RESULTS.md, each with the command that made it, the day and the machine.
+//
 // Rounds are interleaved, and the median and the spread are printed, because a single time means little on a
 // shared machine. Each benchmark ends with lines for machines: `RESULT {"name", "value", "unit", "ratio"?,
 // "against"?}`. A tool that is not installed is reported as absent.
 
-import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { benchLarge } from "./large.ts";
 import { benchListing } from "./listing.ts";
@@ -16,18 +17,24 @@ import { benchSmall } from "./small.ts";
 import { benchStartup } from "./startup.ts";
 import { benchStreams } from "./streams.ts";
 import { benchThrottled } from "./throttled.ts";
+import { machine, writePart } from "../results_page.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: "boolean", default: false }, rounds: { type: "string" } },
+  options: {
+    quick: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    write: { type: "boolean", default: false },
+  },
 });
-const { quick } = values;
+const { quick, write } = values;
 const rounds = Number(values.rounds ?? (quick ? 1 : 3));
 
-const MEASURES: Readonly<Record<string, () => Promise<void>>> = {
+/** Each resolves to its table, as RESULTS.md has it. */
+const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   large: async () =>
     await benchLarge({ sizeBytes: quick ? GIB : 4 * GIB, partBytes: 16 * MIB, parallel: 10, rounds }),
   memory: async () => await benchMemory(quick ? [8, 64] : [8, 64, 512]),
@@ -45,8 +52,10 @@ for (const name of names) {
   if (!(name in MEASURES))
     throw new Error(`There is no measure "${name}"; there are ${Object.keys(MEASURES).join(", ")}`);
 }
-console.log(`${cpus()[0]?.model}, ${cpus().length} cores, Linux; ${new Date().toISOString()}`);
+console.log(`${machine()}; ${new Date().toISOString()}`);
 for (const name of names) {
   console.log(`\n--- ${name}`);
-  await MEASURES[name]?.();
+  const text = (await MEASURES[name]?.()) ?? "";
+  const command = `npm run bench -- ${name}${quick ? " --quick" : ""} --rounds ${rounds} --write`;
+  if (write) await writePart({ page: "bench/RESULTS.md", name, command, text });
 }

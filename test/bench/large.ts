@@ -29,6 +29,7 @@ import {
   result,
 } from "./contest.ts";
 import { type Store, spread, startStore, storeSecret } from "./measure.ts";
+import { printTable } from "../results_page.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -59,7 +60,7 @@ const DESTINATIONS = {
   md5: { name: "mesh, MD5 per part", verify: "auto", profile: {} },
 } as const;
 
-export async function benchLarge(options: LargeOptions): Promise<void> {
+export async function benchLarge(options: LargeOptions): Promise<string> {
   const { sizeBytes, partBytes, parallel, rounds } = options;
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
@@ -78,7 +79,8 @@ export async function benchLarge(options: LargeOptions): Promise<void> {
         STORE_EAST: storeSecret(source),
         ...(Object.fromEntries(secrets) as Record<string, string>),
       });
-    console.log(`\n${sizeBytes / GIB} GiB in parts of ${partBytes / MIB} MiB, ${parallel} at once\n`);
+    const what = `${sizeBytes / GIB} GiB in parts of ${partBytes / MIB} MiB, ${parallel} at once`;
+    console.log(`\n${what}\n`);
     const runs = await compete(
       [
         ...(hasTool("curl") ? [curlPipe({ source, destination, directory, ...options })] : []),
@@ -89,7 +91,7 @@ export async function benchLarge(options: LargeOptions): Promise<void> {
       { rounds, stores },
       ({ seconds }) => `${(sizeBytes / 1e6 / seconds).toFixed(0)} MB/s`,
     );
-    report(runs, sizeBytes);
+    return `${what}:\n\n${report(runs, sizeBytes)}`;
   } finally {
     for (const { process } of stores) process.kill("SIGTERM");
     rmSync(directory, { recursive: true, force: true });
@@ -227,17 +229,17 @@ function keyOf({ credentials }: Store): string[] {
   return [credentials.accessKeyId, credentials.secretAccessKey];
 }
 
-function report(runs: ReadonlyMap<string, readonly Run[]>, sizeBytes: number): void {
+function report(runs: ReadonlyMap<string, readonly Run[]>, sizeBytes: number): string {
   const rate = ({ seconds }: Run) => sizeBytes / 1e6 / seconds;
   const cost = ({ cpuSeconds }: Run) => (cpuSeconds * GIB) / sizeBytes;
-  console.log(
-    "\n| contestant | MB/s (min to max) | CPU s per GiB (min to max) | peak MiB |\n|---|---|---|---|",
-  );
-  for (const [name, list] of runs) {
+  const rows = Array.from(runs, ([name, list]) => {
     const peak = Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0);
-    console.log(`| ${name} | ${spread(list.map(rate), 0)} | ${spread(list.map(cost), 2)} | ${peak} |`);
-  }
-  console.log();
+    return [name, spread(list.map(rate), 0), spread(list.map(cost), 2), peak];
+  });
+  const table = printTable(
+    ["contestant", "MB/s (min to max)", "CPU s per GiB (min to max)", "peak MiB"],
+    rows,
+  );
   for (const [name, list] of runs) {
     for (const against of [NATIVE, RCLONE]) {
       const rival = runs.get(against);
@@ -257,4 +259,5 @@ function report(runs: ReadonlyMap<string, readonly Run[]>, sizeBytes: number): v
       result({ name: `large: ${name}`, value: peak, unit: "MiB at most", ratio: peak / theirs, against });
     }
   }
+  return table;
 }

@@ -28,12 +28,15 @@ import {
   result,
 } from "./contest.ts";
 import { type Store, spread, startStore, storeSecret } from "./measure.ts";
+import { printTable } from "../results_page.ts";
 
-export async function benchListing(count: number, delayMs: number, rounds: number): Promise<void> {
-  for (const delay of [0, delayMs]) await benchAt(count, delay, rounds);
+export async function benchListing(count: number, delayMs: number, rounds: number): Promise<string> {
+  const parts: string[] = [];
+  for (const delay of [0, delayMs]) parts.push(await benchAt(count, delay, rounds));
+  return parts.join("\n\n");
 }
 
-async function benchAt(count: number, delayMs: number, rounds: number): Promise<void> {
+async function benchAt(count: number, delayMs: number, rounds: number): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   let mesh: BareMesh | null = null;
@@ -47,13 +50,14 @@ async function benchAt(count: number, delayMs: number, rounds: number): Promise<
       STORE_EAST: storeSecret(source),
       STORE_WEST: storeSecret(destination),
     });
-    console.log(`\n${count} keys on both sides, nothing to do, each page after ${delayMs} ms\n`);
+    const what = `${count} keys on both sides, nothing to do, each page after ${delayMs} ms`;
+    console.log(`\n${what}\n`);
     const runs = await compete(
       [meshSync(mesh, count), ...(hasTool("rclone") ? rcloneCopies(source, destination) : [])],
       { rounds, stores },
       ({ seconds }) => `${(count / seconds).toFixed(0)} keys/s`,
     );
-    report(runs, count, delayMs);
+    return `${what}:\n\n${report(runs, count, delayMs)}`;
   } finally {
     await mesh?.stop();
     for (const { process } of stores) process.kill("SIGTERM");
@@ -92,25 +96,30 @@ function rcloneCopies(source: Store, destination: Store): Contestant[] {
   }));
 }
 
-function report(runs: ReadonlyMap<string, readonly Measured[]>, count: number, delayMs: number): void {
+function report(runs: ReadonlyMap<string, readonly Measured[]>, count: number, delayMs: number): string {
   const rate = ({ seconds }: Run) => count / seconds;
   const cost = ({ cpuSeconds }: Run) => (cpuSeconds * 1e6) / count;
-  console.log(
-    "\n| contestant | keys/s (min to max) | CPU s per million | listings | other requests | peak MiB |\n|---|---|---|---|---|---|",
+  const table = printTable(
+    [
+      "contestant",
+      "keys/s (min to max)",
+      "CPU s per million (min to max)",
+      "listings",
+      "other requests",
+      "peak MiB",
+    ],
+    Array.from(runs, ([name, list]) => {
+      const listings = medianRequests(list, "ListObjectsV2");
+      return [
+        name,
+        spread(list.map(rate), 0),
+        spread(list.map(cost), 1),
+        listings,
+        medianRequests(list) - listings,
+        Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0),
+      ];
+    }),
   );
-  for (const [name, list] of runs) {
-    const peak = Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0);
-    const listings = medianRequests(list, "ListObjectsV2");
-    const columns = [
-      spread(list.map(rate), 0),
-      spread(list.map(cost), 1),
-      listings,
-      medianRequests(list) - listings,
-      peak,
-    ];
-    console.log(`| ${name} | ${columns.join(" | ")} |`);
-  }
-  console.log();
   const rivals = [...runs].filter(([name]) => name.startsWith("rclone"));
   const best = Math.max(...rivals.map(([, list]) => medianOf(list, rate)));
   const value = medianOf(runs.get("mesh"), rate);
@@ -120,4 +129,5 @@ function report(runs: ReadonlyMap<string, readonly Measured[]>, count: number, d
     unit: "keys/s",
     ...(rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone copy --size-only" }),
   });
+  return table;
 }

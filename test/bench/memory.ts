@@ -11,6 +11,7 @@ import { BareMesh } from "../mesh/bare_mesh.ts";
 import { buildBundle } from "../mesh/build.ts";
 import { complete, measureMesh, result } from "./contest.ts";
 import { type Store, startStore, storeSecret } from "./measure.ts";
+import { printTable } from "../results_page.ts";
 
 const MIB = 2 ** 20;
 const STREAMS = 40;
@@ -20,7 +21,7 @@ const WAYS = [
   ["MD5 per part", "auto"],
 ] as const;
 
-export async function benchMemory(partMibs: readonly number[]): Promise<void> {
+export async function benchMemory(partMibs: readonly number[]): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   const peaks: { readonly way: string; readonly partMib: number; readonly peakMib: number }[] = [];
@@ -34,7 +35,7 @@ export async function benchMemory(partMibs: readonly number[]): Promise<void> {
     stores.push(source);
     const destination = await startStore(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
     stores.push(destination);
-    console.log(`\n${STREAMS} parts on their way\n`);
+    console.log(`\n${STREAMS} parts in flight\n`);
     for (const [way, verify] of WAYS) {
       for (const partMib of partMibs) {
         const mesh = await BareMesh.start(bundlePath, {
@@ -57,13 +58,11 @@ export async function benchMemory(partMibs: readonly number[]): Promise<void> {
         peaks.push({ way, partMib, peakMib });
       }
     }
-    console.log(`\n| digest | ${partMibs.map((partMib) => `parts of ${partMib} MiB`).join(" | ")} |`);
-    console.log(`|---|${partMibs.map(() => "---").join("|")}|`);
-    for (const [way] of WAYS) {
-      const row = peaks.filter((peak) => peak.way === way).map(({ peakMib }) => `${peakMib.toFixed(0)} MiB`);
-      console.log(`| ${way} | ${row.join(" | ")} |`);
-    }
-    console.log();
+    const rows = WAYS.map(([way]) => [
+      way,
+      ...peaks.filter((peak) => peak.way === way).map(({ peakMib }) => `${peakMib.toFixed(0)} MiB`),
+    ]);
+    const table = printTable(["digest", ...partMibs.map((partMib) => `parts of ${partMib} MiB`)], rows);
     for (const { way, partMib, peakMib } of peaks) {
       const least = peaks.find((peak) => peak.way === way)?.peakMib ?? peakMib;
       result({
@@ -74,6 +73,7 @@ export async function benchMemory(partMibs: readonly number[]): Promise<void> {
         against: `parts of ${partMibs[0]} MiB`,
       });
     }
+    return `Peak of workerd with ${STREAMS} parts in flight:\n\n${table}`;
   } finally {
     for (const { process } of stores) process.kill("SIGTERM");
     rmSync(directory, { recursive: true, force: true });

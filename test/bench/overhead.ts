@@ -11,13 +11,14 @@ import { BareMesh } from "../mesh/bare_mesh.ts";
 import { buildBundle } from "../mesh/build.ts";
 import { complete, measureMesh, result } from "./contest.ts";
 import { type Store, requestsOf, startStore, storeSecret } from "./measure.ts";
+import { printTable } from "../results_page.ts";
 import { SimulatedCopy } from "../simulate/simulated_copy.ts";
 
 const PARTS = 10_000;
 const PART_BYTES = 1024;
 const LANES = 40;
 
-export async function benchOverhead(): Promise<void> {
+export async function benchOverhead(): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   let mesh: BareMesh | null = null;
@@ -36,7 +37,8 @@ export async function benchOverhead(): Promise<void> {
       STORE_EAST: storeSecret(source),
       STORE_WEST: storeSecret(destination, { profile: { minPartBytes: PART_BYTES } }),
     });
-    console.log(`\n${PARTS} parts of ${PART_BYTES} bytes, ${LANES} lanes\n`);
+    const what = `${PARTS} parts of ${PART_BYTES} bytes, ${LANES} lanes, stores that answer at once`;
+    console.log(`\n${what}\n`);
     const request = {
       source: "east:source/object",
       destination: "west:destination/object",
@@ -48,16 +50,21 @@ export async function benchOverhead(): Promise<void> {
     const requests = Object.values(await requestsOf(stores)).reduce((sum, count) => sum + count, 0);
     const paper = onPaper();
     const all = (1000 * run.cpuSeconds) / PARTS;
-    console.log("| of each part | |\n|---|---|");
-    console.log(`| CPU of the coordinator, on paper | ${paper.cpuMs.toFixed(3)} ms |`);
-    console.log(`| CPU of all workerd | ${all.toFixed(2)} ms |`);
-    console.log(`| rows written by the coordinator | ${paper.rows.toFixed(2)} |`);
-    console.log(`| requests to the stores | ${(requests / PARTS).toFixed(3)} |`);
-    console.log(`| parts per second | ${(PARTS / run.seconds).toFixed(0)} |\n`);
+    const table = printTable(
+      ["of each part", ""],
+      [
+        ["CPU of the coordinator, on paper", `${paper.cpuMs.toFixed(3)} ms`],
+        ["CPU of all workerd", `${all.toFixed(2)} ms`],
+        ["rows written by the coordinator", paper.rows.toFixed(2)],
+        ["requests to the stores", (requests / PARTS).toFixed(3)],
+        ["parts per second", (PARTS / run.seconds).toFixed(0)],
+      ],
+    );
     result({ name: "overhead: coordinator", value: paper.cpuMs, unit: "CPU ms/part" });
     result({ name: "overhead: all of workerd", value: all, unit: "CPU ms/part" });
     result({ name: "overhead: rows written", value: paper.rows, unit: "rows/part" });
     result({ name: "overhead: requests to the stores", value: requests / PARTS, unit: "requests/part" });
+    return `${what}:\n\n${table}`;
   } finally {
     await mesh?.stop();
     for (const { process } of stores) process.kill("SIGTERM");

@@ -30,11 +30,12 @@ import {
   result,
 } from "./contest.ts";
 import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
+import { printTable } from "../results_page.ts";
 
 const TRANSFERS = [8, 16, 32, 64];
 const AGAIN = "mesh, nothing to do";
 
-export async function benchSmall(where: "small" | "inside", count: number, rounds: number): Promise<void> {
+export async function benchSmall(where: "small" | "inside", count: number, rounds: number): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   let mesh: BareMesh | null = null;
@@ -49,7 +50,8 @@ export async function benchSmall(where: "small" | "inside", count: number, round
       STORE_EAST: storeSecret(source),
       STORE_WEST: storeSecret(destination),
     });
-    console.log(`\n${count} objects of 1 to 64 KiB${where === "inside" ? ", inside one service" : ""}\n`);
+    const what = `${count} objects of 1 to 64 KiB${where === "inside" ? ", inside one service" : ""}`;
+    console.log(`\n${what}\n`);
     const sides = { source, destination, directory };
     const runs = await compete(
       [
@@ -60,7 +62,7 @@ export async function benchSmall(where: "small" | "inside", count: number, round
       { rounds, stores },
       ({ seconds }) => `${(count / seconds).toFixed(0)} objects/s`,
     );
-    report(where, runs, count);
+    return `${what}:\n\n${report(where, runs, count)}`;
   } finally {
     await mesh?.stop();
     for (const { process } of stores) process.kill("SIGTERM");
@@ -135,20 +137,25 @@ function awsSync({ source, directory }: Sides): Contestant {
   };
 }
 
-function report(where: string, runs: ReadonlyMap<string, readonly Measured[]>, count: number): void {
+function report(where: string, runs: ReadonlyMap<string, readonly Measured[]>, count: number): string {
   const rate = ({ seconds }: Run) => count / seconds;
   const cost = ({ cpuSeconds }: Run) => (cpuSeconds * 1000) / count;
-  console.log(
-    "\n| contestant | objects/s (min to max) | CPU ms per object (min to max) | requests per object | peak MiB |\n|---|---|---|---|---|",
+  const table = printTable(
+    [
+      "contestant",
+      "objects/s (min to max)",
+      "CPU ms per object (min to max)",
+      "requests per object",
+      "peak MiB",
+    ],
+    Array.from(runs, ([name, list]) => [
+      name,
+      spread(list.map(rate), 0),
+      spread(list.map(cost), 2),
+      (medianRequests(list) / count).toFixed(3),
+      Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0),
+    ]),
   );
-  for (const [name, list] of runs) {
-    const peak = Math.max(...list.map(({ peakMib }) => peakMib)).toFixed(0);
-    const asked = (medianRequests(list) / count).toFixed(3);
-    console.log(
-      `| ${name} | ${spread(list.map(rate), 0)} | ${spread(list.map(cost), 2)} | ${asked} | ${peak} |`,
-    );
-  }
-  console.log();
   const rivals = [...runs].filter(([name]) => name.startsWith("rclone"));
   const best = Math.max(...rivals.map(([, list]) => median(list.map(rate))));
   for (const [name, list] of runs) {
@@ -159,4 +166,5 @@ function report(where: string, runs: ReadonlyMap<string, readonly Measured[]>, c
     if (!name.startsWith("rclone"))
       result({ name: `${where}: ${name}`, value, unit: "objects/s", ...compared });
   }
+  return table;
 }

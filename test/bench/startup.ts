@@ -14,6 +14,7 @@ import { BareMesh } from "../mesh/bare_mesh.ts";
 import { buildBundle } from "../mesh/build.ts";
 import { result } from "./contest.ts";
 import { cpuSecondsOf, median, spread } from "./measure.ts";
+import { printTable } from "../results_page.ts";
 import { CLASSES, textsBeside } from "../mesh/workerd.ts";
 
 interface Start {
@@ -21,7 +22,7 @@ interface Start {
   readonly cpuMs: number;
 }
 
-export async function benchStartup(starts: number): Promise<void> {
+export async function benchStartup(starts: number): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   try {
     const mesh = buildBundle(directory);
@@ -34,20 +35,22 @@ export async function benchStartup(starts: number): Promise<void> {
       others.push(await start(empty));
       ours.push(await start(mesh));
     }
-    report("mesh", ours);
-    report("empty Worker", others);
     const [ms, emptyMs] = [ours, others].map((all) => median(all.map((each) => each.ms))) as [number, number];
     const [cpuMs, emptyCpuMs] = [ours, others].map(meanCpuMs) as [number, number];
     const sizes = sizesOf(mesh);
-    console.log(
-      `\nThe script costs ${(ms - emptyMs).toFixed(0)} ms, of CPU ${(cpuMs - emptyCpuMs).toFixed(0)} ms;`,
+    const table = printTable(
+      ["", "first answer after, ms (min to max)", "of it CPU, ms", "script, KiB", "as gzip, KiB"],
+      [
+        ["mesh", spread(ours.map(msOf), 0), cpuMs.toFixed(0), sizes.kib.toFixed(0), sizes.gzipKib.toFixed(0)],
+        ["empty Worker", spread(others.map(msOf), 0), emptyCpuMs.toFixed(0), "", ""],
+      ],
     );
-    console.log(`${sizes.kib.toFixed(0)} KiB, ${sizes.gzipKib.toFixed(0)} KiB as gzip`);
     result({ name: "startup", value: ms, unit: "ms", ratio: ms / emptyMs, against: "empty Worker" });
     result({ name: "startup_script", value: ms - emptyMs, unit: "ms" });
     result({ name: "startup_script_cpu", value: cpuMs - emptyCpuMs, unit: "ms" });
     result({ name: "script", value: sizes.kib, unit: "KiB" });
     result({ name: "script_gzip", value: sizes.gzipKib, unit: "KiB" });
+    return `From the start of workerd, ${starts} times each:\n\n${table}`;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -87,10 +90,6 @@ function meanCpuMs(starts: readonly Start[]): number {
   return starts.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / starts.length;
 }
 
-function report(name: string, starts: readonly Start[]): void {
-  const ms = spread(
-    starts.map((each) => each.ms),
-    0,
-  );
-  console.log(`${name.padEnd(12)}  first answer after ${ms} ms, ${meanCpuMs(starts).toFixed(0)} ms of CPU`);
+function msOf({ ms }: Start): number {
+  return ms;
 }

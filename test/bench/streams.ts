@@ -13,6 +13,7 @@ import { BareMesh } from "../mesh/bare_mesh.ts";
 import { buildBundle } from "../mesh/build.ts";
 import { complete, measureMesh, result } from "./contest.ts";
 import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
+import { printTable } from "../results_page.ts";
 
 const KIB = 1024;
 const PART_BYTES = 1024 * KIB;
@@ -23,7 +24,7 @@ const DELAY_MS = 50;
 const STREAM_BYTES_PER_SECOND = 80_000;
 const CONCURRENCIES = [40, 200, 1000];
 
-export async function benchStreams(rounds: number): Promise<void> {
+export async function benchStreams(rounds: number): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   let mesh: BareMesh | null = null;
@@ -61,9 +62,10 @@ export async function benchStreams(rounds: number): Promise<void> {
       return (await measureMesh(mesh as BareMesh, () => complete(mesh as BareMesh, "/copies", request)))
         .seconds;
     };
-    console.log(
-      `\n${PARTS} parts of ${PART_BYTES / KIB} KiB; ${DELAY_MS} ms and ${STREAM_BYTES_PER_SECOND} bytes/s a stream\n`,
-    );
+    const what =
+      `${PARTS} parts of ${PART_BYTES / KIB} KiB between stores that answer after ${DELAY_MS} ms and move ` +
+      `${STREAM_BYTES_PER_SECOND} bytes/s on a connection`;
+    console.log(`\n${what}\n`);
     const times = new Map<number, number[]>();
     const lone: number[] = [];
     for (let round = 1; round <= rounds; round++) {
@@ -75,7 +77,7 @@ export async function benchStreams(rounds: number): Promise<void> {
         console.log(`round ${round}  ${concurrency} streams: ${seconds.toFixed(1)} s`);
       }
     }
-    report(times, median(lone));
+    return `${what}:\n\n${report(times, median(lone))}`;
   } finally {
     await mesh?.stop();
     for (const { process } of stores) process.kill("SIGTERM");
@@ -83,24 +85,30 @@ export async function benchStreams(rounds: number): Promise<void> {
   }
 }
 
-function report(times: ReadonlyMap<number, readonly number[]>, loneSeconds: number): void {
+function report(times: ReadonlyMap<number, readonly number[]>, loneSeconds: number): string {
   const alone = PARTS * loneSeconds;
-  console.log(
-    "\n| streams | seconds (min to max) | ideal | of the ideal | less time than one stream |\n|---|---|---|---|---|",
+  const rows = Array.from(times, ([concurrency, seconds]) => ({
+    concurrency,
+    seconds,
+    ideal: Math.ceil(PARTS / concurrency) * loneSeconds,
+    value: median(seconds),
+  }));
+  const table = printTable(
+    ["streams", "seconds (min to max)", "ideal", "of the ideal", "less time than one stream"],
+    [
+      [1, `${alone.toFixed(0)}, computed`, alone.toFixed(0), "", ""],
+      ...rows.map(({ concurrency, seconds, ideal, value }) => [
+        concurrency,
+        spread(seconds, 1),
+        ideal.toFixed(1),
+        (ideal / value).toFixed(3),
+        `${(100 * (1 - value / alone)).toFixed(1)} %`,
+      ]),
+    ],
   );
-  console.log(`| 1 | ${alone.toFixed(0)}, computed | ${alone.toFixed(0)} | | |`);
-  const rows = [...times].map(([concurrency, seconds]) => {
-    const ideal = Math.ceil(PARTS / concurrency) * loneSeconds;
-    const value = median(seconds);
-    const saved = `${(100 * (1 - value / alone)).toFixed(1)} %`;
-    console.log(
-      `| ${concurrency} | ${spread(seconds, 1)} | ${ideal.toFixed(1)} | ${(ideal / value).toFixed(3)} | ${saved} |`,
-    );
-    return { concurrency, ideal, value };
-  });
-  console.log();
   for (const { concurrency, ideal, value } of rows) {
     // The ratio is one of speeds: 1 is the best possible.
     result({ name: `streams: ${concurrency}`, value, unit: "s", ratio: ideal / value, against: "the ideal" });
   }
+  return table;
 }

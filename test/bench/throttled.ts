@@ -14,6 +14,7 @@ import { BareMesh } from "../mesh/bare_mesh.ts";
 import { buildBundle } from "../mesh/build.ts";
 import { complete, measureMesh, medianOf, type Run, result } from "./contest.ts";
 import { type Store, median, requestsOf, startStore, storeSecret } from "./measure.ts";
+import { printTable } from "../results_page.ts";
 
 const SETTLED_MS = 10_000;
 const WAYS = [
@@ -27,7 +28,7 @@ interface Throttled extends Run {
 }
 
 /** @param seconds how long the ideal takes */
-export async function benchThrottled(perSecond: number, seconds: number, rounds: number): Promise<void> {
+export async function benchThrottled(perSecond: number, seconds: number, rounds: number): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const stores: Store[] = [];
   let mesh: BareMesh | null = null;
@@ -43,7 +44,8 @@ export async function benchThrottled(perSecond: number, seconds: number, rounds:
       STORE_WEST: storeSecret(destination),
       STORE_TOLD: storeSecret(destination, { maxRequestsPerSecond: perSecond }),
     });
-    console.log(`\n${count} objects to a store that takes ${perSecond} requests/s\n`);
+    const what = `${count} objects to a store that takes ${perSecond} requests/s`;
+    console.log(`\n${what}\n`);
     const runs = new Map<string, Throttled[]>();
     for (let round = 1; round <= rounds; round++) {
       for (const [way, store] of WAYS) {
@@ -55,19 +57,27 @@ export async function benchThrottled(perSecond: number, seconds: number, rounds:
         );
       }
     }
-    console.log(
-      "\n| the rate is | seconds | ideal | of the ideal | refused after 10 s |\n|---|---|---|---|---|",
+    const medians = Array.from(runs, ([way, list]) => ({
+      name: `throttled: the rate is ${way}`,
+      way,
+      value: medianOf(list, (run) => run.seconds),
+      refusedPercent: 100 * median(list.map(({ refusedFraction }) => refusedFraction)),
+    }));
+    const table = printTable(
+      ["the rate is", "seconds", "ideal", "of the ideal", "refused after 10 s"],
+      medians.map(({ way, value, refusedPercent }) => [
+        way,
+        value.toFixed(1),
+        seconds,
+        (seconds / value).toFixed(3),
+        `${refusedPercent.toFixed(2)} %`,
+      ]),
     );
-    for (const [way, list] of runs) {
-      const value = medianOf(list, (run) => run.seconds);
-      const refused = median(list.map(({ refusedFraction }) => refusedFraction));
-      const ratio = seconds / value;
-      console.log(
-        `| ${way} | ${value.toFixed(1)} | ${seconds} | ${ratio.toFixed(3)} | ${(100 * refused).toFixed(2)} % |`,
-      );
-      result({ name: `throttled: the rate is ${way}`, value, unit: "s", ratio, against: "the ideal" });
-      result({ name: `throttled: the rate is ${way}`, value: 100 * refused, unit: "% refused after 10 s" });
+    for (const { name, value, refusedPercent } of medians) {
+      result({ name, value, unit: "s", ratio: seconds / value, against: "the ideal" });
+      result({ name, value: refusedPercent, unit: "% refused after 10 s" });
     }
+    return `${what}:\n\n${table}`;
   } finally {
     await mesh?.stop();
     for (const { process } of stores) process.kill("SIGTERM");

@@ -1,11 +1,13 @@
 // The table of an interop run: what works between which stores, as the tests have found. A Vitest reporter
-// that prints it at the end, with the totals.
+// that prints it at the end, with the totals. With WRITE_RESULTS=1 it also puts the table into RESULTS.md, if
+// all tests have run between the project's own stores and none has failed.
 //
 // A cell has the result: "yes", the test's own words if there is more to say, or FAILED. A row is a feature,
 // a column a pair of stores.
 
 import { type TaskMeta, test } from "vitest";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
+import { writePart } from "../results_page.ts";
 
 declare module "vitest" {
   interface TaskMeta {
@@ -78,15 +80,28 @@ export default class TableReporter implements Reporter {
     this.#cells.set(key, texts.add(state === "failed" ? "FAILED" : cell.text));
   }
 
-  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+  async onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): Promise<void> {
     const columns = [...this.#columns].toSorted();
-    if (columns.length > 0) console.log(`\n${this.#table(columns)}`);
+    const table = columns.length === 0 ? null : this.#table(columns);
+    if (table !== null) console.log(`\n${table}`);
     // A file that does not load, or a setup that fails, has no test to count.
     const unnamed = modules.filter(
       (module) => module.state() === "failed" && [...module.children.allTests("failed")].length === 0,
     );
     const failed = this.#failed + unnamed.length;
     console.log(`\n${this.#passed} passed, ${failed === 0 && errors.length > 0 ? 1 : failed} failed`);
+    const { WRITE_RESULTS, INTEROP_STORE } = process.env;
+    if (WRITE_RESULTS === undefined || table === null) return;
+    const rows = new Set([...this.#cells.keys()].map((key) => key.split("\n")[0]));
+    const missing = FEATURES.filter((row) => !rows.has(row));
+    if (failed > 0 || errors.length > 0 || missing.length > 0 || INTEROP_STORE !== undefined) {
+      console.log(
+        "RESULTS.md is left as it is: it is for whole runs between the project's own stores, without a failure",
+      );
+      return;
+    }
+    const command = "WRITE_RESULTS=1 npm run interop";
+    await writePart({ page: "interop/RESULTS.md", name: "table", command, text: table });
   }
 
   #table(columns: readonly string[]): string {

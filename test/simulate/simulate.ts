@@ -1,12 +1,14 @@
 // `npm run simulate`: what copies take and cost on paper, for sizes that no test can move. The real decisions
-// of the mesh (simulated_copy.ts) run over simulated lanes and stores. Prints the table of RESULTS.md. The
-// seed is fixed, so two runs are equal.
+// of the mesh (simulated_copy.ts) run over simulated lanes and stores. Prints the table; `--write` also puts
+// it into RESULTS.md. The seed is fixed, so two runs are equal.
 //
 // Prices are list prices of 2026-11, beyond what the plan includes: Workers Paid
 // (https://developers.cloudflare.com/workers/platform/pricing/,
 // https://developers.cloudflare.com/durable-objects/platform/pricing/) and R2 as the destination
 // (https://developers.cloudflare.com/r2/pricing/). The source's charge for its bytes is extra.
 
+import { parseArgs } from "node:util";
+import { printTable, writePart } from "../results_page.ts";
 import { type Case, type Outcome, SimulatedCopy } from "./simulated_copy.ts";
 
 const GB = 1e9;
@@ -50,18 +52,35 @@ const CASES: readonly (readonly [string, Case])[] = [
   ["48.8 TiB", one(10_000 * 5 * 2 ** 30, 250, 90, 0.05, 1)],
 ];
 
-function main(): void {
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { write: { type: "boolean", default: false } } });
   console.info = () => undefined; // the mesh's own log of each copy
-  console.log(HEAD);
-  for (const [index, [name, each]] of CASES.entries()) {
-    console.log(rowOf(name, each, new SimulatedCopy(each, 1 + index).run()));
-  }
+  const rows = Array.from(CASES.entries(), ([index, [name, each]]) =>
+    rowOf(name, each, new SimulatedCopy(each, 1 + index).run()),
+  );
+  const text = printTable(HEAD, rows);
+  const command = "npm run simulate -- --write";
+  if (values.write) await writePart({ page: "simulate/RESULTS.md", name: "table", command, text });
 }
 
-const HEAD = `| object | lanes | MB/s per stream | failed attempts | lane deaths | parts | of them sent twice for their slowness | time | rate | requests to the stores per part | Durable Object requests per part | rows per part | mesh, $ per TB | R2, $ per TB |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|`;
+const HEAD = [
+  "object",
+  "lanes",
+  "MB/s per stream",
+  "failed attempts",
+  "lane deaths",
+  "parts",
+  "of them sent twice for their slowness",
+  "time",
+  "rate",
+  "requests to the stores per part",
+  "Durable Object requests per part",
+  "rows per part",
+  "mesh, $ per TB",
+  "R2, $ per TB",
+];
 
-function rowOf(name: string, each: Case, outcome: Outcome): string {
+function rowOf(name: string, each: Case, outcome: Outcome): (string | number)[] {
   const { parts, seconds, storeReads, storeWrites, objectRequests, rowsWritten, objectSeconds } = outcome;
   const perPart = (count: number) => (count / parts).toFixed(2);
   const meshDollars =
@@ -72,7 +91,7 @@ function rowOf(name: string, each: Case, outcome: Outcome): string {
     1e6;
   const storeDollars = (storeWrites * PRICES.classA + storeReads * PRICES.classB) / 1e6;
   const perTb = (dollars: number) => ((dollars * TB) / each.sizeBytes).toFixed(3);
-  const cells = [
+  return [
     name,
     each.lanes,
     each.streamMbPerSecond,
@@ -88,7 +107,6 @@ function rowOf(name: string, each: Case, outcome: Outcome): string {
     perTb(meshDollars),
     perTb(storeDollars),
   ];
-  return `| ${cells.join(" | ")} |`;
 }
 
 function timeOf(seconds: number): string {
@@ -96,4 +114,4 @@ function timeOf(seconds: number): string {
   return seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-main();
+await main();

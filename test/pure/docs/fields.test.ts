@@ -141,7 +141,7 @@ function expectFields({ page, table, schema }: Described, io: "input" | "output"
     const name = codesIn(row[0] ?? "")[0] ?? "";
     const { inner = [], values = [] } = fields.get(name) ?? {};
     const isSame = row[1]?.startsWith("The same") ?? false;
-    const text = [...row, ...(isSame ? (table.rows[index - 1] ?? []) : [])].join(" ");
+    const text = `${row[0]} ${row[1]} ${isSame ? (table.rows[index - 1]?.[1] ?? "") : ""}`;
     const named = [...codesIn(text), ...around, ...linkedFrom(page, text).flatMap(codesIn)];
     const words = [...inner, ...values].filter((word) => word !== "true" && word !== "false");
     const missing = words.filter(
