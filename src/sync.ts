@@ -152,14 +152,13 @@ export class Sync extends DurableObject<Env> {
     const large = this.#record.large.counts();
     const now = Date.now();
     const row = this.#record.load();
-    const warnings = this.#record.warnings();
     const most = smallConcurrency(row.spec, large.running);
     return syncStatus({
       ...row,
       window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
       failures: this.#record.someFailures(FAILURES_SHOWN),
-      warnings: warnings.texts,
-      deletesRefused: warnings.refused > 0,
+      warnings: this.#record.warnings(),
+      deletesRefused: this.#record.deletesRefused(),
       parts: this.#record.report.parts(),
       timeline: this.#record.timeline.entries(),
       pace: this.#gate.pace(most, batches.leased, this.#sidesOf(row.spec), now),

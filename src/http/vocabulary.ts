@@ -89,6 +89,11 @@ export const COPY_REASONS = ["absent", "size", "mtime", "checksum", "unproved", 
 
 export type CopyReason = (typeof COPY_REASONS)[number];
 
+/** Why a run that was to delete did not: the rule that forbids it. sync/deletes.ts has the rules. */
+export const DELETE_RULES = ["listing_failed", "source_empty", "too_many_deletes", "failed_keys"] as const;
+
+export type DeleteRule = (typeof DELETE_RULES)[number];
+
 /** Why a key was deleted, or would be. */
 export const DELETE_REASON = "not_at_source";
 

@@ -3,10 +3,12 @@
 //
 // The rules exist because a sync that deletes is the fastest way to lose a backup. A source that is empty by
 // mistake (an unmounted disk, a mistyped prefix), or listed only in part, looks like one whose objects were
-// removed.
+// removed. And where a copy has failed, an extra key may be the last copy of what could not be written: the
+// old name of an object that was renamed.
 
+import type { DeleteRule } from "../http/vocabulary.ts";
 import type { Failure } from "../s3/failure.ts";
-import type { Counters } from "./report.ts";
+import { type Counters, underWay } from "./report.ts";
 
 /**
  * The most keys that one run may delete, as a number or as a fraction of the destination's keys. Stored
@@ -19,6 +21,8 @@ export interface DeleteRules {
   readonly delete: boolean;
   readonly allowEmptySource: boolean;
   readonly maxDeletes: MaxDeletes;
+  /** Absent in runs that were stored before there was this field. */
+  readonly deleteDespiteFailures?: boolean;
   /** The refusal says what the run itself would do. */
   readonly dryRun: boolean;
 }
@@ -26,11 +30,7 @@ export interface DeleteRules {
 type DeleteDecision =
   | { readonly do: "nothing" }
   | { readonly do: "delete" }
-  | {
-      readonly do: "refuse";
-      readonly code: "listing_failed" | "source_empty" | "too_many_deletes";
-      readonly message: string;
-    };
+  | { readonly do: "refuse"; readonly code: DeleteRule; readonly message: string };
 
 export const DEFAULT_MAX_DELETES: MaxDeletes = { kind: "share", share: 0.1 };
 
@@ -39,9 +39,10 @@ export const KEYS_PER_DELETE = 500;
 
 export function judgeDeletes(
   rules: DeleteRules,
-  { listed, destination, extra }: Counters,
+  counters: Counters,
   listingFailure: Failure | null,
 ): DeleteDecision {
+  const { listed, destination, extra } = counters;
   if (!rules.delete || extra.objects === 0) return { do: "nothing" };
   const nothing = rules.dryRun ? "Nothing would be deleted" : "Nothing was deleted";
   if (listingFailure !== null) {
@@ -53,9 +54,42 @@ export function judgeDeletes(
     return { do: "refuse", code: "source_empty", message };
   }
   const most = mostDeletes(rules.maxDeletes, destination.objects);
-  if (extra.objects <= most) return { do: "delete" };
-  const message = `${nothing}: ${extra.objects} of the destination's ${destination.objects} keys are not at the source, and "maxDeletes" (${describeMaxDeletes(rules.maxDeletes)}) allows ${most}`;
-  return { do: "refuse", code: "too_many_deletes", message };
+  if (extra.objects > most) {
+    const message = `${nothing}: ${extra.objects} of the destination's ${destination.objects} keys are not at the source, and "maxDeletes" (${describeMaxDeletes(rules.maxDeletes)}) allows ${most}`;
+    return { do: "refuse", code: "too_many_deletes", message };
+  }
+  const uncopied = counters.failed.objects + (counters.skippedBy["cancelled"] ?? 0) + underWay(counters);
+  if (uncopied === 0 || rules.deleteDespiteFailures === true) return { do: "delete" };
+  const message = `${nothing}: ${uncopied} of the source's keys could not be copied, and ${extra.objects} keys of the destination would be deleted; retry the failed keys, or set "deleteDespiteFailures": true to delete all the same`;
+  return { do: "refuse", code: "failed_keys", message };
+}
+
+/**
+ * Whether a store refused a key because another key is in its way: it keeps objects as files, and knows no
+ * file beside a folder of its name. The codes are those of MinIO (`XMinioParentIsObject`,
+ * `XMinioObjectExistsAsDirectory`), Versity (`ObjectParentIsFile`, `ExistingObjectIsDirectory`) and SeaweedFS
+ * (`ExistingObjectIsDirectory`, `ExistingObjectIsFile`).
+ */
+export function isInTheWay({ code }: Failure): boolean {
+  return /(ParentIsObject|ParentIsFile|ObjectExistsAsDirectory|ExistingObjectIs(Directory|File))$/.test(code);
+}
+
+/** The extra keys that are a folder of one of these keys, or lie in a folder of its name. */
+export function inTheWayOf(keys: readonly string[]): (extraKey: string) => boolean {
+  const files = new Set(keys.map(withoutSlash));
+  const folders = new Set(keys.flatMap(foldersOf));
+  return (extraKey) =>
+    folders.has(withoutSlash(extraKey)) || foldersOf(extraKey).some((folder) => files.has(folder));
+}
+
+/** `a/b/c` is in `a` and in `a/b`. */
+function foldersOf(key: string): string[] {
+  const names = withoutSlash(key).split("/");
+  return names.slice(1).map((_, index) => names.slice(0, index + 1).join("/"));
+}
+
+function withoutSlash(key: string): string {
+  return key.endsWith("/") ? key.slice(0, -1) : key;
 }
 
 /**

@@ -10,6 +10,7 @@
 //
 // The rule of deletion: `deleting` is reached only from `copying`, and only if both listings were read to
 // their end. After a listing that failed, the keys it returned are still copied, and nothing is deleted.
+// Deletions that make room for copies come first; then the run is `copying` again.
 
 import type { Cursor } from "../listing/walk.ts";
 import type { Failure } from "../s3/failure.ts";
@@ -27,11 +28,19 @@ type SyncWorking =
       readonly phase: "copying";
       /** What ended the listing early; null: both sides were listed to their end. */
       readonly failure: Failure | null;
-      /** Failed keys of an earlier round still have to be retried. */
-      readonly requeue: boolean;
+      /** Failed keys of an earlier round that still have to be retried. */
+      readonly requeue: Requeue | null;
       readonly retry: Retry;
     }
-  | { readonly phase: "deleting"; readonly retry: Retry };
+  | {
+      readonly phase: "deleting";
+      /** `room`: only what was in the way of failed copies, which are then tried again. */
+      readonly what: "room" | "extras";
+      readonly retry: Retry;
+    };
+
+/** `copies`: the keys that could not be copied; `all`: also those that could not be deleted. */
+export type Requeue = "copies" | "all";
 
 export type SyncJob =
   | SyncWorking
@@ -58,7 +67,7 @@ export type SyncStep =
   | { readonly do: "list"; readonly cursor: Cursor }
   /** A part of the report is written to its store. */
   | { readonly do: "report" }
-  | { readonly do: "requeue" }
+  | { readonly do: "requeue"; readonly which: Requeue }
   /** Everything listed is done: may the extra keys be deleted? */
   | { readonly do: "judgeDeletes" }
   | { readonly do: "delete" }
@@ -74,7 +83,7 @@ export type SyncEvent =
   /** A page of both sides is decided and in the window. Null: it was the last. */
   | { readonly type: "listed"; readonly cursor: Cursor | null }
   | { readonly type: "requeued" }
-  | { readonly type: "deletesJudged"; readonly delete: boolean }
+  | { readonly type: "deletesJudged"; readonly delete: "nothing" | "room" | "extras" }
   /** The last deletion is done. */
   | { readonly type: "deleted" }
   | { readonly type: "stopped" }
@@ -129,7 +138,8 @@ export function nextStep(job: SyncJob, counts: SyncCounts, now: number): SyncSte
     case "listing":
       return counts.hasRoom ? { do: "list", cursor: job.cursor } : { do: "rest", untilMs: null };
     case "copying":
-      if (job.requeue) return counts.hasRoom ? { do: "requeue" } : { do: "rest", untilMs: null };
+      if (job.requeue !== null)
+        return counts.hasRoom ? { do: "requeue", which: job.requeue } : { do: "rest", untilMs: null };
       return counts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "judgeDeletes" };
     case "deleting":
       return { do: "delete" };
@@ -150,7 +160,7 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
         : stop(job, { phase: "failed", failure: event.failure });
     case "retry":
       return job.phase === "finished_with_errors"
-        ? { phase: "copying", failure: null, requeue: true, retry: FRESH }
+        ? { phase: "copying", failure: null, requeue: "all", retry: FRESH }
         : job;
   }
   // Answers that were under way when the sync was paused or blocked still count.
@@ -162,19 +172,22 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
     case "listed":
       if (job.phase !== "listing") return job;
       return event.cursor === null
-        ? { phase: "copying", failure: null, requeue: false, retry: FRESH }
+        ? { phase: "copying", failure: null, requeue: null, retry: FRESH }
         : { phase: "listing", cursor: event.cursor, retry: FRESH };
     case "requeued":
-      return job.phase === "copying" ? { ...job, requeue: false } : job;
+      return job.phase === "copying" ? { ...job, requeue: null } : job;
     case "deletesJudged":
       if (job.phase !== "copying") return job;
       if (job.failure !== null)
         return { phase: "reporting", ending: { phase: "failed", failure: job.failure }, retry: FRESH };
-      return event.delete
-        ? { phase: "deleting", retry: FRESH }
-        : { phase: "reporting", ending: COMPLETED, retry: FRESH };
+      return event.delete === "nothing"
+        ? { phase: "reporting", ending: COMPLETED, retry: FRESH }
+        : { phase: "deleting", what: event.delete, retry: FRESH };
     case "deleted":
-      return job.phase === "deleting" ? { phase: "reporting", ending: COMPLETED, retry: FRESH } : job;
+      if (job.phase !== "deleting") return job;
+      return job.what === "room"
+        ? { phase: "copying", failure: null, requeue: "copies", retry: FRESH }
+        : { phase: "reporting", ending: COMPLETED, retry: FRESH };
     case "stopped":
       return job.phase === "stopping" ? { phase: "reporting", ending: job.ending, retry: FRESH } : job;
     case "ended":
@@ -217,7 +230,7 @@ function stepFailed(job: SyncJob, event: Extract<SyncEvent, { type: "stepFailed"
   }
   // What is listed is copied anyway; nothing is deleted.
   if (job.phase === "listing" && step === "list")
-    return { phase: "copying", failure, requeue: false, retry: FRESH };
+    return { phase: "copying", failure, requeue: null, retry: FRESH };
   return job.phase === "reporting"
     ? { phase: "failed", failure: job.ending.phase === "failed" ? job.ending.failure : failure }
     : { phase: "stopping", ending: { phase: "failed", failure } };

@@ -6,12 +6,21 @@
 // per key: a batch of objects is a row, 500 planned deletions are one, a stored part of the report is one.
 // Only failures have a row each, and a run with too many of them ends.
 
+import { type DeleteRule, DELETE_RULES } from "../http/vocabulary.ts";
 import { FIRST_CURSOR } from "../listing/walk.ts";
 import type { Failure } from "../s3/failure.ts";
 import { describeKnown } from "../store/facts.ts";
 import { BatchTable } from "./batch_table.ts";
-import { KEYS_PER_DELETE } from "./deletes.ts";
-import { type SyncEvent, type SyncCounts, type SyncJob, apply, isSyncEnded, newSyncJob } from "./job.ts";
+import { inTheWayOf, isInTheWay, KEYS_PER_DELETE } from "./deletes.ts";
+import {
+  type Requeue,
+  type SyncEvent,
+  type SyncCounts,
+  type SyncJob,
+  apply,
+  isSyncEnded,
+  newSyncJob,
+} from "./job.ts";
 import { LargeTable } from "./large_table.ts";
 import { type Counters, type Entry, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
 import { ReportBuffer } from "./report_buffer.ts";
@@ -36,6 +45,11 @@ export interface SyncRow {
 interface Extra {
   readonly key: string;
   readonly sizeBytes: number;
+}
+
+interface PlannedDeletion {
+  readonly seq: number;
+  readonly extras: readonly Extra[];
 }
 
 export interface FailedKey {
@@ -166,7 +180,7 @@ export class SyncRecord {
       reportBytes: this.report.waitingBytes(),
       // A dry run reports what the run itself would do. That the run would not delete is part of its answer
       // and no error.
-      errors: this.failures() + (spec.dryRun ? 0 : this.warnings().refused),
+      errors: this.failures() + (spec.dryRun || this.deletesRefused() === null ? 0 : 1),
     };
   }
 
@@ -191,7 +205,7 @@ export class SyncRecord {
   /** From now on failures belong to a new round; those of earlier rounds are retried. */
   newRound(): void {
     this.#sql.exec("UPDATE sync SET round = round + 1");
-    this.#sql.exec("DELETE FROM warnings WHERE refused = 1");
+    this.#sql.exec("DELETE FROM warnings WHERE rule IS NOT NULL");
   }
 
   /**
@@ -199,11 +213,13 @@ export class SyncRecord {
    *
    * @returns the objects to copy, and whether there are more
    */
-  takeFailures(limit: number): { objects: ObjectWork[]; more: boolean } {
+  takeFailures(which: Requeue, limit: number): { objects: ObjectWork[]; more: boolean } {
     return this.transaction(() => {
       const rows = this.#sql
         .exec(
-          "SELECT rowid, work FROM failures WHERE round < (SELECT round FROM sync) ORDER BY rowid LIMIT ?",
+          `SELECT rowid, work FROM failures WHERE round < (SELECT round FROM sync)
+             AND (? = 'all' OR json_extract(work, '$.copy') IS NOT NULL) ORDER BY rowid LIMIT ?`,
+          which,
           limit + 1,
         )
         .toArray();
@@ -230,11 +246,12 @@ export class SyncRecord {
   // --- Deletions --------------------------------------------------------------------------------
 
   /** Plans deletions. Nothing is deleted before all of them are counted. */
-  addDeletions(extras: readonly Extra[]): void {
+  addDeletions(extras: readonly Extra[], what: "room" | "extras" = "extras"): void {
     let chunk: Extra[] = [];
     let characters = 0;
     const flush = () => {
-      if (chunk.length > 0) this.#sql.exec("INSERT INTO deletions (keys) VALUES (?)", JSON.stringify(chunk));
+      if (chunk.length > 0)
+        this.#sql.exec("INSERT INTO deletions (what, keys) VALUES (?, ?)", what, JSON.stringify(chunk));
       chunk = [];
       characters = 0;
     };
@@ -246,11 +263,50 @@ export class SyncRecord {
     flush();
   }
 
-  firstDeletion(): { seq: number; extras: readonly Extra[] } | null {
-    const row = this.#sql.exec("SELECT seq, keys FROM deletions ORDER BY seq LIMIT 1").toArray()[0];
-    return row === undefined
-      ? null
-      : { seq: Number(row["seq"]), extras: JSON.parse(String(row["keys"])) as Extra[] };
+  /**
+   * Sorts out the planned deletions that make room for copies that have failed, so that firstDeletion() has
+   * them.
+   *
+   * @returns how many keys they are
+   */
+  planRoom(): number {
+    return this.transaction(() => {
+      const wanted = this.#keysInWant();
+      if (wanted.length === 0) return 0;
+      const isBlocking = inTheWayOf(wanted);
+      let count = 0;
+      // One row after the other: all of them may be millions of keys.
+      const rows = this.#sql.exec("SELECT seq FROM deletions WHERE what = 'extras' ORDER BY seq").toArray();
+      for (const row of rows) {
+        const { seq, extras } = deletionOf(
+          this.#sql.exec("SELECT seq, keys FROM deletions WHERE seq = ?", row["seq"]).one(),
+        );
+        const blocking = extras.filter(({ key }) => isBlocking(key));
+        if (blocking.length === 0) continue;
+        const others = extras.filter(({ key }) => !isBlocking(key));
+        this.#sql.exec("DELETE FROM deletions WHERE seq = ?", seq);
+        this.addDeletions(others);
+        this.addDeletions(blocking, "room");
+        count += blocking.length;
+      }
+      return count;
+    });
+  }
+
+  /** The keys that could not be copied because another key is in their way. */
+  #keysInWant(): string[] {
+    return this.#sql
+      .exec("SELECT failure, work FROM failures WHERE json_extract(work, '$.copy') IS NOT NULL")
+      .toArray()
+      .filter((row) => isInTheWay(JSON.parse(String(row["failure"])) as Failure))
+      .map((row) => (JSON.parse(String(row["work"])) as { copy: ObjectWork }).copy.to);
+  }
+
+  firstDeletion(what: "room" | "extras"): PlannedDeletion | null {
+    const row = this.#sql
+      .exec("SELECT seq, keys FROM deletions WHERE what = ? ORDER BY seq LIMIT 1", what)
+      .toArray()[0];
+    return row === undefined ? null : deletionOf(row);
   }
 
   /** Takes a planned deletion out. @returns whether it was there */
@@ -264,17 +320,22 @@ export class SyncRecord {
 
   // --- The rest ---------------------------------------------------------------------------------
 
-  /** @param refused something that the request wants was not done: the run does not end as completed */
-  warn(text: string, refused = false): void {
-    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?, ?)", text, refused ? 1 : 0);
+  /** What the request wants deleted is not deleted: the run does not end as completed. */
+  refuseDeletes(rule: DeleteRule, message: string): void {
+    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?, ?)", message, rule);
   }
 
-  warnings(): { texts: string[]; refused: number } {
-    const rows = this.#sql.exec("SELECT text, refused FROM warnings ORDER BY rowid").toArray();
-    return {
-      texts: rows.map((row) => String(row["text"])),
-      refused: rows.filter((row) => Number(row["refused"]) === 1).length,
-    };
+  /** The rule that forbids the deletions of this round; null: none has. */
+  deletesRefused(): DeleteRule | null {
+    const row = this.#sql.exec("SELECT rule FROM warnings WHERE rule IS NOT NULL LIMIT 1").toArray()[0];
+    return DELETE_RULES.find((rule) => rule === row?.["rule"]) ?? null;
+  }
+
+  warnings(): string[] {
+    return this.#sql
+      .exec("SELECT text FROM warnings ORDER BY rowid")
+      .toArray()
+      .map((row) => String(row["text"]));
   }
 
   markStarted(now: number): void {
@@ -322,8 +383,15 @@ export class SyncRecord {
         key TEXT NOT NULL, failure TEXT NOT NULL, attempts INTEGER NOT NULL,
         work TEXT NOT NULL, round INTEGER NOT NULL
       );
-      CREATE TABLE IF NOT EXISTS deletions (seq INTEGER PRIMARY KEY AUTOINCREMENT, keys TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS warnings (text TEXT PRIMARY KEY, refused INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS deletions (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        what TEXT NOT NULL,              -- 'room': in the way of failed copies; 'extras': the others
+        keys TEXT NOT NULL               -- Extra[]
+      );
+      CREATE TABLE IF NOT EXISTS warnings (
+        text TEXT PRIMARY KEY,
+        rule TEXT                        -- DeleteRule, where it says why nothing is deleted
+      );
     `);
   }
 }
@@ -331,6 +399,10 @@ export class SyncRecord {
 /** Objects that may wait in the window: enough to keep every lane busy while the next pages are listed. */
 function windowObjects({ concurrency }: SyncSpec): number {
   return Math.max(2_000, concurrency * 64);
+}
+
+function deletionOf(row: Readonly<Record<string, unknown>>): PlannedDeletion {
+  return { seq: Number(row["seq"]), extras: JSON.parse(String(row["keys"])) as Extra[] };
 }
 
 function minus(

@@ -37,6 +37,8 @@ export interface SyncSpec extends ObjectOptions {
   readonly delete: boolean;
   readonly allowEmptySource: boolean;
   readonly maxDeletes: MaxDeletes;
+  /** Absent in runs that were stored before there was this field. */
+  readonly deleteDespiteFailures?: boolean;
   readonly dryRun: boolean;
   readonly lanes: number;
   readonly concurrency: number;
@@ -91,6 +93,7 @@ export const SyncRequestSchema = z.strictObject({
   delete: Flag.optional(),
   allowEmptySource: Flag.optional(),
   maxDeletes: MaxDeletesSchema.optional(),
+  deleteDespiteFailures: Flag.optional(),
   dryRun: Flag.optional(),
   lanes: Count(MAX_LANES).optional(),
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
@@ -150,6 +153,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     delete: request.delete ?? false,
     allowEmptySource: request.allowEmptySource ?? false,
     maxDeletes: request.maxDeletes ?? DEFAULT_MAX_DELETES,
+    deleteDespiteFailures: request.deleteDespiteFailures ?? false,
     dryRun: request.dryRun ?? false,
     lanes,
     concurrency,

@@ -1,6 +1,7 @@
 // The status of a sync as the API shows it: what is in storage, for people and programs. Pure.
 
 import { isoTime } from "../http/fields.ts";
+import type { DeleteRule } from "../http/vocabulary.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { Location } from "../store/location.ts";
 import { describeMaxDeletes } from "./deletes.ts";
@@ -15,8 +16,8 @@ interface SyncStatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
   readonly warnings: string[];
-  /** The request wanted deletions, and the rules forbid them. */
-  readonly deletesRefused: boolean;
+  /** The request wanted deletions, and this rule forbids them. */
+  readonly deletesRefused: DeleteRule | null;
   readonly parts: readonly StoredPart[];
   readonly timeline: SyncStatus["timeline"];
   readonly pace: NonNullable<SyncStatus["pace"]>;
@@ -50,7 +51,8 @@ export function syncStatus(input: SyncStatusInput): SyncStatus {
       extra: counters.extra.objects,
       deleted: counters.deleted.objects,
       failed: counters.deleteFailed.objects,
-      refused: input.deletesRefused,
+      refused: input.deletesRefused !== null,
+      ...(input.deletesRefused === null ? {} : { refusedBy: input.deletesRefused }),
       ...(spec.dryRun ? { wouldDelete: counters.wouldDelete.objects } : {}),
     },
     rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },

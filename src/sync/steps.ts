@@ -15,7 +15,7 @@ import { putObject } from "../s3/s3.ts";
 import { findKnownStore } from "../store/facts.ts";
 import { batchesOf, planPage } from "./decide.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
-import type { SyncStep } from "./job.ts";
+import type { Requeue, SyncStep } from "./job.ts";
 import { SMALL_OBJECT_BYTES } from "./large.ts";
 import { skipped } from "./outcome.ts";
 import type { SyncRecord } from "./record.ts";
@@ -60,7 +60,7 @@ export class SyncSteps {
         case "report":
           return await this.#storeReport();
         case "requeue":
-          return this.#requeue();
+          return this.#requeue(step.which);
         case "judgeDeletes":
           return this.#judgeDeletes();
         case "delete":
@@ -134,9 +134,9 @@ export class SyncSteps {
   }
 
   // 3. Failed keys of earlier rounds, back into the window.
-  #requeue(): void {
+  #requeue(which: Requeue): void {
     this.#record.transaction(() => {
-      const { objects, more } = this.#record.takeFailures(REQUEUE_KEYS);
+      const { objects, more } = this.#record.takeFailures(which, REQUEUE_KEYS);
       this.#addBatches(objects.filter(({ sizeBytes }) => sizeBytes <= SMALL_OBJECT_BYTES));
       this.#record.large.add(objects.filter(({ sizeBytes }) => sizeBytes > SMALL_OBJECT_BYTES));
       if (!more) this.#record.applyEvent({ type: "requeued" });
@@ -149,22 +149,35 @@ export class SyncSteps {
       const { spec, counters, job } = this.#record.load();
       const failure = job.phase === "copying" ? job.failure : null;
       const decision = judgeDeletes(spec, counters, failure);
-      if (decision.do !== "delete") this.#record.dropDeletions();
+      const mayCome =
+        decision.do === "delete" || (decision.do === "refuse" && decision.code === "failed_keys");
+      if (!mayCome) this.#record.dropDeletions();
+      else if (!spec.dryRun && this.#record.planRoom() > 0) {
+        this.#record.applyEvent({ type: "deletesJudged", delete: "room" }, "making_room");
+        return;
+      }
       if (decision.do === "refuse") {
-        this.#record.warn(decision.message, true);
+        this.#record.refuseDeletes(decision.code, decision.message);
         this.#record.timeline.add(Date.now(), `deletes_refused_${decision.code}`, decision.message);
       }
-      this.#record.applyEvent({ type: "deletesJudged", delete: decision.do === "delete" });
+      this.#record.applyEvent({
+        type: "deletesJudged",
+        delete: decision.do === "delete" ? "extras" : "nothing",
+      });
     });
   }
 
   // 5. One planned deletion of up to 500 keys. Deleting a key that is already gone succeeds, so it may run
   //    twice.
   async #delete(): Promise<void> {
-    const { spec } = this.#record.load();
-    const planned = this.#record.firstDeletion();
+    const { spec, job } = this.#record.load();
+    const what = job.phase === "deleting" ? job.what : "extras";
+    const planned = this.#record.firstDeletion(what);
     if (planned === null) {
-      this.#record.applyEvent({ type: "deleted" });
+      this.#record.transaction(() => {
+        if (what === "room") this.#record.newRound();
+        this.#record.applyEvent({ type: "deleted" });
+      });
       return;
     }
     const { seq, extras } = planned;

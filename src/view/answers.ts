@@ -11,6 +11,7 @@ import {
   COPY_PHASES,
   COPY_REASONS,
   DELETE_REASON,
+  DELETE_RULES,
   EQUALITY_PROOFS,
   KEY_ACTIONS,
   PROOFS,
@@ -208,6 +209,7 @@ export const SyncStatus = z.strictObject({
     refused: z
       .boolean()
       .describe("the rules forbid it; a warning says why. In a dry run: they would forbid it"),
+    refusedBy: z.enum(DELETE_RULES).optional(),
     wouldDelete: Whole.optional(),
   }),
   rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),

@@ -4,6 +4,7 @@ import {
   type DeleteRules,
   DEFAULT_MAX_DELETES,
   describeMaxDeletes,
+  inTheWayOf,
   judgeDeletes,
   keepAtMost,
   parseMaxDeletes,
@@ -21,6 +22,7 @@ const RULES: DeleteRules = {
 const counted = (listed: number, destination: number, extra: number): Counters => ({
   ...NO_COUNTERS,
   listed: { objects: listed, bytes: listed },
+  skipped: { objects: listed, bytes: listed },
   destination: { objects: destination, bytes: destination },
   extra: { objects: extra, bytes: extra },
 });
@@ -89,6 +91,20 @@ describe("nothing is deleted", () => {
       code: "too_many_deletes",
     });
   });
+
+  test("case 107: when a key could not be copied, unless it is said to be meant", () => {
+    const failed = {
+      ...counted(90, 100, 10),
+      failed: { objects: 1, bytes: 1 },
+      skipped: { objects: 89, bytes: 89 },
+    };
+    expect(judgeDeletes(RULES, failed, null)).toMatchObject({ do: "refuse", code: "failed_keys" });
+    expect(judgeDeletes({ ...RULES, deleteDespiteFailures: true }, failed, null)).toEqual({ do: "delete" });
+    const cancelled = { ...counted(90, 100, 10), skippedBy: { cancelled: 1 } };
+    expect(judgeDeletes(RULES, cancelled, null)).toMatchObject({ code: "failed_keys" });
+    const lost = { ...counted(90, 100, 10), skipped: { objects: 89, bytes: 89 } };
+    expect(judgeDeletes(RULES, lost, null)).toMatchObject({ code: "failed_keys" });
+  });
 });
 
 describe("maxDeletes", () => {
@@ -121,5 +137,13 @@ describe("maxDeletes", () => {
   test("as a number tells while listing how many are worth keeping; a share is known at the end", () => {
     expect(keepAtMost({ kind: "count", count: 7 })).toBe(7);
     expect(keepAtMost({ kind: "share", share: 0.5 })).toBeNull();
+  });
+});
+
+describe("what is in the way of a key", () => {
+  test("is a file where it needs a folder, and what lies in a folder of its name", () => {
+    const isBlocking = inTheWayOf(["a/b/c", "f"]);
+    const keys = ["a", "a/", "a/b", "a/b/c", "a/b/c/d", "a/bc", "f", "f/g/h", "fg", "b", ""];
+    expect(keys.filter(isBlocking)).toEqual(["a", "a/", "a/b", "a/b/c/d", "f/g/h"]);
   });
 });

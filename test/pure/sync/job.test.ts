@@ -32,8 +32,8 @@ const CURSOR: Cursor = {
   ranges: [{ afterName: "m", untilName: null, sourceAfter: "m" }],
 };
 const LISTING = newSyncJob(FIRST_CURSOR);
-const COPYING: SyncJob = { phase: "copying", failure: null, requeue: false, retry: FRESH };
-const DELETING: SyncJob = { phase: "deleting", retry: FRESH };
+const COPYING: SyncJob = { phase: "copying", failure: null, requeue: null, retry: FRESH };
+const DELETING: SyncJob = { phase: "deleting", what: "extras", retry: FRESH };
 const REPORTING: SyncJob = { phase: "reporting", ending: { phase: "completed" }, retry: FRESH };
 const PAUSED: SyncJob = { phase: "paused", resume: LISTING as never };
 const failed = (step: SyncStep["do"], failure: Failure): SyncEvent => ({
@@ -57,10 +57,10 @@ describe("what is done next", () => {
     ["a little of a report waits", LISTING, { reportBytes: 10 }, { do: "list", cursor: FIRST_CURSOR }],
     ["what is under way is waited for", COPYING, { underWay: 1 }, { do: "rest", untilMs: null }],
     ["all is done: may extra keys go?", COPYING, { deletions: 3 }, { do: "judgeDeletes" }],
-    ["failed keys are taken up again", { ...COPYING, requeue: true }, {}, { do: "requeue" }],
+    ["failed keys are taken up again", { ...COPYING, requeue: "all" }, {}, { do: "requeue", which: "all" }],
     [
       "failed keys wait for room",
-      { ...COPYING, requeue: true },
+      { ...COPYING, requeue: "all" },
       { hasRoom: false },
       { do: "rest", untilMs: null },
     ],
@@ -104,15 +104,21 @@ describe("deleting is reached", () => {
     let job: SyncJob = apply(LISTING, { type: "listed", cursor: CURSOR });
     job = apply(job, { type: "listed", cursor: null });
     expect(job).toEqual(COPYING);
-    expect(apply(job, { type: "deletesJudged", delete: true }).phase).toBe("deleting");
-    expect(apply(job, { type: "deletesJudged", delete: false }).phase).toBe("reporting");
+    expect(apply(job, { type: "deletesJudged", delete: "extras" }).phase).toBe("deleting");
+    expect(apply(job, { type: "deletesJudged", delete: "nothing" }).phase).toBe("reporting");
+  });
+
+  test("case 107: for what is in the way first; then the failed copies are tried again, and it is judged again", () => {
+    const job = apply(COPYING, { type: "deletesJudged", delete: "room" });
+    expect(job).toEqual({ ...DELETING, what: "room" });
+    expect(apply(job, { type: "deleted" })).toEqual({ ...COPYING, requeue: "copies" });
   });
 
   test("never from a listing that broke off, whatever was judged: the run has failed, and what was listed is copied", () => {
     let job: SyncJob = LISTING;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) job = apply(job, failed("list", OUTAGE));
     expect(job).toEqual({ ...COPYING, failure: OUTAGE });
-    job = apply(job, { type: "deletesJudged", delete: true });
+    job = apply(job, { type: "deletesJudged", delete: "extras" });
     expect(job).toMatchObject({ phase: "reporting", ending: { phase: "failed", failure: OUTAGE } });
   });
 
@@ -120,7 +126,10 @@ describe("deleting is reached", () => {
     const random = seeded(23);
     const events: readonly (() => SyncEvent)[] = [
       () => ({ type: "listed", cursor: random() < 0.3 ? null : CURSOR }),
-      () => ({ type: "deletesJudged", delete: random() < 0.7 }),
+      () => ({
+        type: "deletesJudged",
+        delete: random() < 0.3 ? "nothing" : random() < 0.3 ? "room" : "extras",
+      }),
       () => ({ type: "requeued" }),
       () => ({ type: "deleted" }),
       () => ({ type: "stopped" }),
@@ -167,7 +176,7 @@ describe("an answer", () => {
   test("that comes late changes nothing", () => {
     const late: readonly [SyncJob, SyncEvent][] = [
       [COPYING, { type: "listed", cursor: CURSOR }],
-      [LISTING, { type: "deletesJudged", delete: true }],
+      [LISTING, { type: "deletesJudged", delete: "extras" }],
       [REPORTING, { type: "deleted" }],
       [DELETING, { type: "requeued" }],
       [COPYING, { type: "ended", errors: 0 }],
@@ -229,6 +238,6 @@ test.each([
 });
 
 test("retry takes up the failed keys of a run that has any, and of no other", () => {
-  expect(apply({ phase: "finished_with_errors" }, { type: "retry" })).toEqual({ ...COPYING, requeue: true });
+  expect(apply({ phase: "finished_with_errors" }, { type: "retry" })).toEqual({ ...COPYING, requeue: "all" });
   expect(apply(COPYING, { type: "retry" })).toBe(COPYING);
 });

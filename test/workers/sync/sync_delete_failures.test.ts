@@ -1,0 +1,122 @@
+// No deletions in a run that could not copy everything; and deletions that make room for a copy.
+
+import { beforeEach, expect, test } from "vitest";
+import { openWorld } from "../world.ts";
+
+const {
+  mesh,
+  stores: { east, west },
+} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } });
+
+beforeEach(() => {
+  for (const { key } of east.objects("source")) east.delete("source", key);
+  for (const { key } of west.objects("destination")) west.delete("destination", key);
+});
+
+const REQUEST = {
+  source: "east:source/p/",
+  destination: "west:destination/p/",
+  delete: true,
+  maxDeletes: "100%",
+};
+
+const keys = () =>
+  west
+    .objects("destination")
+    .map(({ key }) => key)
+    .filter((key) => !key.startsWith(".bucket-brigade/"));
+
+const denied = { kind: "answer", code: "AccessDenied" } as const;
+
+function renamed(): void {
+  east.put("source", "p/new-name", "bytes");
+  west.put("destination", "p/old-name", "bytes");
+}
+
+/** A store of files: no object beside a folder of its name. */
+function refuseWhatIsInTheWay(): void {
+  const has = (key: string) =>
+    west
+      .objects("destination")
+      .some((object) => (key.endsWith("/") ? object.key.startsWith(key) : object.key === key));
+  west.fault(
+    { operation: "PutObject", where: ({ key }) => key === "p/x/1" && has("p/x") },
+    { kind: "answer", status: 409, code: "ObjectParentIsFile" },
+  );
+  west.fault(
+    { operation: "PutObject", where: ({ key }) => key === "p/y" && has("p/y/") },
+    { kind: "answer", status: 409, code: "ExistingObjectIsDirectory" },
+  );
+}
+
+test("case 107: the old name of an object stays when its new name could not be written; retry copies, then deletes", async () => {
+  renamed();
+  const fault = west.fault({ operation: "PutObject", key: "p/new-name" }, denied);
+  const status = await mesh.sync(REQUEST);
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    deletes: { extra: 1, deleted: 0, refused: true, refusedBy: "failed_keys" },
+  });
+  expect(status.warnings.join()).toContain('"deleteDespiteFailures": true');
+  expect(keys()).toEqual(["p/old-name"]);
+  expect(west.count("DeleteObjects") + west.count("DeleteObject")).toBe(0);
+
+  fault.remove();
+  await mesh.call("POST", `/syncs/${status.id}/retry`);
+  const retried = await mesh.syncEnded(status.id);
+  expect(retried).toMatchObject({
+    phase: "completed",
+    deletes: { deleted: 1, refused: false },
+    warnings: [],
+  });
+  expect(keys()).toEqual(["p/new-name"]);
+});
+
+test("case 107: it is deleted all the same if the request says so", async () => {
+  renamed();
+  west.fault({ operation: "PutObject", key: "p/new-name" }, denied);
+  const status = await mesh.sync({ ...REQUEST, deleteDespiteFailures: true });
+  expect(status).toMatchObject({ phase: "finished_with_errors", deletes: { deleted: 1, refused: false } });
+  expect(keys()).toEqual([]);
+});
+
+test("case 107: a file that became a folder, and a folder that became a file, make room first, in one run", async () => {
+  refuseWhatIsInTheWay();
+  east.put("source", "p/x/1", "one");
+  east.put("source", "p/y", "file");
+  for (const key of ["p/x", "p/y/1", "p/y/2/3", "p/z"]) west.put("destination", key, "old");
+  const status = await mesh.sync(REQUEST);
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 2 }, deletes: { deleted: 4 } });
+  expect(keys()).toEqual(["p/x/1", "p/y"]);
+});
+
+test("case 107: only what is in the way is deleted while another key fails", async () => {
+  refuseWhatIsInTheWay();
+  west.fault({ operation: "PutObject", key: "p/new-name" }, denied);
+  renamed();
+  east.put("source", "p/x/1", "one");
+  for (const key of ["p/x", "p/xy"]) west.put("destination", key, "old");
+  const status = await mesh.sync(REQUEST);
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    deletes: { extra: 3, deleted: 1, refusedBy: "failed_keys" },
+    failures: [{ key: "p/new-name" }],
+  });
+  expect(keys()).toEqual(["p/old-name", "p/x/1", "p/xy"]);
+});
+
+test("case 107: what is in the way and cannot be deleted ends the run, and stays", async () => {
+  refuseWhatIsInTheWay();
+  const body =
+    "<DeleteResult><Error><Key>p/x</Key><Code>AccessDenied</Code><Message>Locked</Message></Error></DeleteResult>";
+  west.fault({ operation: "DeleteObjects" }, { kind: "answer", status: 200, body });
+  east.put("source", "p/x/1", "one");
+  west.put("destination", "p/x", "old");
+  const status = await mesh.sync(REQUEST);
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { failed: 1 },
+    deletes: { deleted: 0, failed: 1 },
+  });
+  expect(keys()).toEqual(["p/x"]);
+});
