@@ -1,7 +1,7 @@
-// The cache of the edge: whole answers in memory, found by their URL, good for as long as their origin says.
+// The cache of the edge: whole answers in memory, found by URL, and fresh for as long as their origin says.
 //
 // Invariant: it holds at most MOST_BYTES, and no answer larger than MOST_ENTRY_BYTES (512 MB on the platform,
-// which a test need not hold in memory). An answer is found only once it has come whole.
+// which a test need not hold in memory). An answer can be found only once it is complete.
 
 import type { RawHeaders } from "./rules.ts";
 
@@ -24,7 +24,7 @@ export class EdgeCache {
     this.#now = now;
   }
 
-  /** The answer to a GET of this URL, if there is one that is still good. */
+  /** The cached answer to a GET of this URL, if it is still fresh. */
   find(url: string): CachedAnswer | null {
     const answer = this.#answers.get(url);
     if (answer === undefined || answer.freshUntil > this.#now()) return answer ?? null;
@@ -32,7 +32,7 @@ export class EdgeCache {
     return null;
   }
 
-  /** Takes in an answer as it passes. Its whole body is to be given, and then its end. */
+  /** Stores an answer as it passes. The caller writes its whole body and then its end. */
   fill(
     url: string,
     headers: RawHeaders,
@@ -68,7 +68,7 @@ export class EdgeCache {
 }
 
 /**
- * `bytes=…` against a whole body: what is sent, or that there is nothing to send; null: the header is
+ * Applies `bytes=…` to a whole body: the range to send, or that there is nothing to send. Null: the header is
  * ignored.
  */
 export function rangeOf(

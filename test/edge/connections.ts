@@ -1,5 +1,5 @@
 // The six connections of an event: a request of one top-level event waits while six others of it wait for the
-// headers of their answers. In the order in which they came.
+// headers of their answers. First come, first served.
 
 export const CONNECTIONS_PER_EVENT = 6;
 
@@ -7,7 +7,7 @@ export class Connections {
   readonly #limit: number;
   readonly #open = new Map<string, number>();
   readonly #queues = new Map<string, (() => void)[]>();
-  /** Requests that have had to wait, by event. */
+  /** How many requests had to wait, by event. */
   readonly waited = new Map<string, number>();
 
   constructor(limit: number) {
@@ -17,8 +17,9 @@ export class Connections {
   /**
    * Waits for one of the event's connections.
    *
-   * @param gone fires when the client gives up: it leaves the queue
-   * @returns what gives it back, which may be called more than once; null when the client has gone
+   * @param gone fires when the client gives up, which takes it off the queue
+   * @returns a function that releases the connection and may be called more than once; null if the client is
+   * gone
    */
   async take(event: string | null, gone: AbortSignal): Promise<(() => void) | null> {
     if (event === null) return () => undefined;
@@ -52,7 +53,7 @@ export class Connections {
     return await turn.promise.finally(() => gone.removeEventListener("abort", leave));
   }
 
-  /** A connection that is given back goes to the next in the queue, or is free. */
+  /** A released connection goes to the next in the queue, or becomes free. */
   #release(event: string): void {
     const next = this.#queues.get(event)?.shift();
     if (next !== undefined) {

@@ -1,7 +1,7 @@
 // One request on its way through the edge, and its answer on the way back.
 //
-// Invariant: bodies stream in both directions, at the pace of the slower side; when either side goes, so does
-// the other.
+// Invariant: bodies stream in both directions at the pace of the slower side. When either side closes, so
+// does the other.
 
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import type { Transform } from "node:stream";
@@ -32,21 +32,21 @@ export interface EdgeRecord {
   readonly method: string;
   readonly url: string;
   readonly userAgent: string | undefined;
-  /** As the Worker has sent it; the store gets the edge's own. */
+  /** As the Worker sent it. The store gets the edge's own. */
   readonly acceptEncoding: string | undefined;
-  /** `eligible`: the cache stood in its way. */
+  /** `eligible`: the cache may answer it. */
   readonly cache: "eligible" | "dynamic" | "bypass";
   readonly ray: string;
-  /** Of the answer, whoever has made it. */
+  /** Of the answer, from the store or the edge. */
   status: number | null;
-  /** Set when the edge has answered in the store's place. */
+  /** Set if the edge has answered instead of the store. */
   error: EdgeError | null;
 }
 
-/** No answer to a SYN for so long is 522. */
+/** If a SYN is not answered for this long, the answer is 522. */
 const CONNECT_LIMIT_MS = 19_000;
 
-/** A request as it came. */
+/** A request as received. */
 export interface Passage {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -55,11 +55,11 @@ export interface Passage {
   readonly eligible: boolean;
   readonly wish: CacheWish;
   readonly record: EdgeRecord;
-  /** Fires when the Worker's side is over, finished or not. */
+  /** Fires when the Worker's side has closed, finished or not. */
   readonly gone: AbortSignal;
 }
 
-/** What the edge lends to it. */
+/** What the edge provides to it. */
 interface Surroundings {
   readonly cache: EdgeCache;
   readonly maxBodyBytes: number;
@@ -84,7 +84,7 @@ export class Exchange {
     return Number(headers["content-length"] ?? 0) > this.#around.maxBodyBytes;
   }
 
-  /** Cloudflare's own answer in place of the store's. */
+  /** Cloudflare's own answer instead of the store's. */
   refuse(error: EdgeError): void {
     this.#passage.record.error = error;
     this.#answer(error.status, {
@@ -106,7 +106,7 @@ export class Exchange {
 
   #answer(status: number, { headers, body }: { headers: readonly string[]; body: string | Buffer }): void {
     const { request, response, method, record } = this.#passage;
-    // What is left of the request is thrown away: workerd's side of this hop stays stuck otherwise.
+    // The rest of the request is discarded: otherwise workerd's side of this hop hangs.
     request.unpipe();
     request.resume();
     if (response.headersSent) {
@@ -137,7 +137,7 @@ export class Exchange {
     const base = headersToWorker(without(headers, "content-length"), { packing, ray, cacheStatus: "HIT" });
     const age = ["Age", String(Math.floor((this.#around.now() - storedAt) / 1000))];
     if (packing.kind !== "as-is") {
-      // The one coding that a cached answer has is small enough to be turned at once.
+      // A cached answer has one coding, and is small enough to be converted at once.
       const body =
         packing.kind === "unpack" ? unpacked(packing.coding, bytes) : packed(packing.coding, bytes);
       this.#answer(200, { headers: [...base, ...age], body });
@@ -160,7 +160,7 @@ export class Exchange {
     }
   }
 
-  /** Sends it to the store, and the store's answer back. @param release gives the event's connection back */
+  /** Sends it to the store and returns the store's answer. @param release releases the event's connection */
   pass(release: () => void): void {
     const { request, url, eligible, method, record, gone } = this.#passage;
     const { host } = url;
@@ -202,7 +202,7 @@ export class Exchange {
     });
     toStore.once("close", () => {
       clearTimeout(late);
-      // An answer that came early: what is left of the request is read and thrown away.
+      // The answer came early: the rest of the request is read and discarded.
       request.unpipe(toStore);
       request.resume();
     });
@@ -212,7 +212,7 @@ export class Exchange {
     request.pipe(toStore);
   }
 
-  /** A body without a length is as limited as any other. */
+  /** A body without a length has the same limit. */
   #watchSize(toStore: ClientRequest, fail: (error: EdgeError) => void): void {
     const { request } = this.#passage;
     if (request.headers["transfer-encoding"] === undefined) return;
@@ -238,7 +238,7 @@ export class Exchange {
       statusMessage,
       headersToWorker(rawHeaders, { packing, ray: record.ray, cacheStatus }),
     );
-    // Of a HEAD that has become a GET the bytes are of no use to anybody but the cache.
+    // When a HEAD was turned into a GET, only the cache needs the bytes.
     const filling = lifetime === null ? null : this.#around.cache.fill(url.href, rawHeaders, lifetime);
     if (filling !== null) fromStore.on("data", filling.take).once("end", filling.end);
     if (method === "HEAD") {
@@ -248,7 +248,7 @@ export class Exchange {
       return;
     }
     response.flushHeaders();
-    // Nothing is the packed form of nothing, and no codec takes it for one.
+    // An empty body has no compressed form, and no codec accepts one.
     const turned = headerOf(rawHeaders, "content-length") === "0" ? null : transformOf(packing);
     const done = (error?: Error | null) => {
       if (error !== undefined && error !== null) response.destroy();
@@ -269,7 +269,7 @@ export class Exchange {
   }
 }
 
-/** As the system says it, after a much longer time. */
+/** As the system reports it, after a much longer time. */
 function noConnection(): Error {
   return Object.assign(new Error("no connection to the store"), { code: "ETIMEDOUT" });
 }

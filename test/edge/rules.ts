@@ -1,8 +1,8 @@
 // What Cloudflare's network does with a request on its way from a Worker to a store, and with the answer, as
-// functions of their headers. Pure; edge.ts carries it out and says where each rule is from.
+// functions of their headers. Pure. edge.ts applies the rules and names the source of each.
 
 /**
- * `request.cf` of an outgoing request, as far as it steers the cache. workerd writes it for the `cache`
+ * The part of an outgoing request's `request.cf` that controls the cache. workerd writes it for the `cache`
  * option of fetch.
  */
 export interface CacheWish {
@@ -12,7 +12,7 @@ export interface CacheWish {
 
 type Coding = "gzip" | "br" | "zstd" | "deflate";
 
-/** Names and values in turn, as Node gives and takes them. */
+/** Names and values in turn, as Node reads and writes them. */
 export type RawHeaders = readonly string[];
 
 /** Keys that end in one of these are cached by default, whatever their type. */
@@ -24,7 +24,7 @@ const CACHED_EXTENSIONS: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** A GET or HEAD of one of the cached extensions, unless its Worker has said `cache: "no-store"`. */
+/** A GET or HEAD of one of the cached extensions, unless its Worker set `cache: "no-store"`. */
 export function isEligible(method: string, path: string, wish: CacheWish): boolean {
   if ((method !== "GET" && method !== "HEAD") || wish.cacheLevel === "bypass") return false;
   const [name = ""] = (path.split("/").at(-1) ?? "").split("?");
@@ -33,7 +33,7 @@ export function isEligible(method: string, path: string, wish: CacheWish): boole
   return dot >= 0 && CACHED_EXTENSIONS.has(name.slice(dot + 1).toLowerCase());
 }
 
-/** What an eligible request loses: the cache wants whole objects, unconditionally. */
+/** Headers that an eligible request loses: the cache wants whole objects, unconditionally. */
 const CONDITIONAL: ReadonlySet<string> = new Set([
   "range",
   "if-match",
@@ -43,7 +43,7 @@ const CONDITIONAL: ReadonlySet<string> = new Set([
   "if-range",
 ]);
 
-/** Of one connection only (RFC 9110 §7.6.1), and the cf blob, which is between workerd and the edge. */
+/** For one connection only (RFC 9110 §7.6.1), and the cf blob, which is between workerd and the edge. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -53,10 +53,10 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** In this header workerd hands over `request.cf`. */
+/** The header in which workerd passes `request.cf`. */
 export const CF_HEADER = "edge-cf";
 
-/** What the edge can unpack, and so asks every origin for, whatever the Worker has asked for. */
+/** The codings that the edge can decompress, and so asks every origin for, whatever the Worker asked for. */
 const ACCEPTED_AT_ORIGIN = "gzip, br";
 
 /** The headers of the request that the store gets. */
@@ -94,14 +94,14 @@ export function headersToWorker(
   return [...kept, ...packed, ["CF-Cache-Status", cacheStatus], ["CF-Ray", ray]].flat();
 }
 
-/** Other bytes than the store has sent: the tag no longer stands for them. */
+/** The bytes are no longer those that the store sent, so the tag is no longer strong. */
 function weakened(etag: string): string {
   return etag.startsWith("W/") ? etag : `W/${etag}`;
 }
 
 /**
- * What becomes of a body. `unpack`: the client does not take its coding. `pack`: the edge thinks it worth
- * while.
+ * What happens to a body. `unpack`: the client does not accept its coding. `pack`: the edge considers it
+ * worthwhile.
  */
 export type Packing =
   { readonly kind: "as-is" } | { readonly kind: "unpack" | "pack"; readonly coding: Coding };
@@ -116,15 +116,15 @@ const CODINGS: Readonly<Record<string, Coding>> = {
   deflate: "deflate",
 };
 
-/** Types that are packed on the fly. The list is longer on the platform. */
+/** Types that are compressed on the fly. The platform's list is longer. */
 const PACKED_TYPE =
   /^(?:text\/(?:html|plain|css|xml|csv|javascript|richtext|x-script|x-component|x-java-source|x-markdown)|application\/(?:json|javascript|x-javascript|xml|xhtml\+xml|rss\+xml|wasm)|image\/svg\+xml)\b/;
 
-/** Smaller ones are not worth it. */
+/** Smaller bodies are not worth it. */
 const LEAST_PACKED_BYTES = 50;
 
 /**
- * @param packs does the host stand behind Cloudflare's own proxy, which packs text (R2 does)?
+ * @param packs the host is behind Cloudflare's own proxy, which compresses text (R2's is)
  * @param accepted the Accept-Encoding of the Worker's request
  */
 export function packingOf(
@@ -132,7 +132,7 @@ export function packingOf(
   raw: RawHeaders,
   { accepted, packs }: { accepted: string | undefined; packs: boolean },
 ): Packing {
-  // A range of a packed body cannot be unpacked: it passes as it is.
+  // A range of a compressed body cannot be decompressed, so it passes unchanged.
   if (status !== 200) return AS_IS;
   const encoding = headerOf(raw, "content-encoding")?.trim().toLowerCase();
   if (encoding !== undefined && encoding !== "") {
@@ -142,13 +142,13 @@ export function packingOf(
   if (!packs || !PACKED_TYPE.test(headerOf(raw, "content-type") ?? "")) return AS_IS;
   if (Number(headerOf(raw, "content-length") ?? Infinity) < LEAST_PACKED_BYTES) return AS_IS;
   if (/\bno-transform\b/i.test(headerOf(raw, "cache-control") ?? "")) return AS_IS;
-  // A tag that says "these very bytes" is of no use to a cache; strength goes with the packing.
+  // A strong ETag does not prevent compression; it becomes weak.
   for (const coding of ["br", "gzip"] as const)
     if (accepts(accepted, coding)) return { kind: "pack", coding };
   return AS_IS;
 }
 
-/** Does an Accept-Encoding take this coding? (RFC 9110 §12.5.3) */
+/** Whether an Accept-Encoding accepts this coding (RFC 9110 §12.5.3). */
 export function accepts(accepted: string | undefined, coding: string): boolean {
   if (accepted === undefined) return false;
   const weights = new Map<string, number>();
@@ -160,10 +160,10 @@ export function accepts(accepted: string | undefined, coding: string): boolean {
   return (weights.get(coding) ?? weights.get("*") ?? 0) > 0;
 }
 
-/** Without a word of the origin's a 200 is kept for two hours. */
+/** If the origin says nothing, a 200 is kept for two hours. */
 const DEFAULT_LIFETIME_MS = 120 * 60_000;
 
-/** How long an answer to an eligible GET is good for; null: it is not stored. */
+/** How long an answer to an eligible GET stays fresh. Null: it is not stored. */
 export function lifetimeMs(
   status: number,
   raw: RawHeaders,
@@ -176,8 +176,8 @@ export function lifetimeMs(
     directives.set(name.toLowerCase(), value.replaceAll('"', ""));
   }
   const mayNot = ["private", "no-store", "no-cache"].some((name) => directives.has(name));
-  // Origin Cache Control: what was asked for with credentials is kept only if the origin says that it is for
-  // all.
+  // Origin Cache Control: an answer to a request with credentials is kept only if the origin allows it for
+  // everyone.
   const mayForAll = ["public", "must-revalidate", "s-maxage"].some((name) => directives.has(name));
   if (mayNot || (authorized && !mayForAll)) return null;
   const seconds = directives.get("s-maxage") ?? directives.get("max-age");
@@ -191,14 +191,14 @@ export function lifetimeMs(
   return ms > 0 ? ms : null; // also when it is no number
 }
 
-/** Cloudflare's own answers in place of the store's. */
+/** Cloudflare's own answers instead of the store's. */
 export interface EdgeError {
   readonly status: number;
   /** In the body, as `error code: …`. */
   readonly code: number;
 }
 
-/** What a Worker gets when the way to the store has failed before the store has answered. */
+/** What a Worker gets if the way to the store failed before the store answered. */
 export function edgeErrorOf(error: unknown): EdgeError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return { status: 530, code: 1016 };
@@ -216,15 +216,15 @@ const STATUS_BY_ERROR: Readonly<Record<string, number>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 526,
 };
 
-/** Is a URL's host an address and no name? */
+/** Whether a URL's host is an IP address. */
 export function isAddress(hostname: string): boolean {
   return /^\d+\.\d+\.\d+\.\d+$/.test(hostname) || hostname.startsWith("[");
 }
 
 /**
- * The top-level event that a request belongs to, by its User-Agent: the platform gives one event six
- * connections that wait for their headers, shared with every Worker that it calls. A lane and a coordinator
- * name themselves; null for requests that do not tell their event.
+ * The top-level event of a request, from its User-Agent. The platform gives one event six connections that
+ * wait for their headers, shared with every Worker that it calls. A lane and a coordinator name themselves.
+ * Null: the request does not name its event.
  */
 export function eventOf(userAgent: string | undefined): string | null {
   if (userAgent === undefined) return null;
