@@ -34,12 +34,12 @@ export async function docsResponse(request: Request, name: string | null): Promi
 const INLINE = { script: null, style };
 
 /** Each page by its title and its first sentence, which says what question it answers. */
-const INDEX = [
-  "# Bucket Brigade",
-  "These pages describe the version that answers; a test compares them with the code.",
-  ...Array.from(PAGES, ([name, page]) => `- [${titleOf(page)}](${name}.md): ${leadOf(page)}`),
-  "",
-].join("\n\n");
+const INDEX = `# Bucket Brigade
+
+These pages describe the version that answers; a test compares them with the code.
+
+${Array.from(PAGES, ([name, page]) => `- [${titleOf(page)}](/docs/${name}): ${leadOf(page)}`).join("\n")}
+`;
 
 function titleOf(markdown: string): string {
   return /^# (.*)$/m.exec(markdown)?.[1] ?? "Bucket Brigade";

@@ -67,7 +67,7 @@ const marked = new Marked({
 function addressOf(href: string): string | null {
   const page = /^([a-z]+)\.md(#.*)?$/.exec(href);
   if (page !== null) return `/docs/${page[1]}${page[2] ?? ""}`;
-  return /^(?:#|https:)/.test(href) ? href : null;
+  return /^(?:#|https:|\/docs\/)/.test(href) ? href : null;
 }
 
 /** From the root of the repository. */

@@ -19,7 +19,7 @@ test("GET /docs names every page, with its question, without a token", async () 
   const { status, headers, text } = await get("/docs");
   expect([status, headers.get("content-type")]).toEqual([200, "text/markdown; charset=utf-8"]);
   const lines = text.split("\n").filter((line) => line.startsWith("- "));
-  expect(lines.map((line) => /^- \[.+\]\((.+)\.md\): .+\?$/.exec(line)?.[1]).toSorted()).toEqual(
+  expect(lines.map((line) => /^- \[.+\]\(\/docs\/(.+)\): .+\?$/.exec(line)?.[1]).toSorted()).toEqual(
     pages.toSorted(),
   );
 });
