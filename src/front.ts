@@ -6,7 +6,7 @@
 //                              Coordinator alarm: CompleteMultipartUpload, HEAD, proof
 //
 // What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB,
-// LANES and RETENTION_DAYS.
+// LANES, RETENTION_DAYS and LOCATION.
 //
 // It holds no state. A request starts a copy or asks for its status and never waits for bytes, so curl may
 // disconnect at any time. Answers are JSON with a final newline. Errors are RFC 9457 problems with a stable
@@ -16,7 +16,7 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Env } from "./env.ts";
 import { authorize } from "./front/auth.ts";
-import { meshOf } from "./front/call.ts";
+import { registryAt } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
 import { docsResponse } from "./front/docs.ts";
@@ -29,6 +29,7 @@ import { jsonResponse, Problem } from "./http/problem.ts";
 import { MAX_BODY_BYTES } from "./http/request.ts";
 import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
+import { placedAt, registryLocation } from "./store/location.ts";
 import { createWork } from "./schedule/create.ts";
 
 export { Coordinator } from "./coordinator.ts";
@@ -88,7 +89,7 @@ app.route("/", storeRoutes);
 
 app.get("/metrics", async (call) => {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
-  return new Response(await registryOf(meshOf(call)).metrics(), { headers });
+  return new Response(await registryAt(call).metrics(), { headers });
 });
 
 app.route("/", copyRoutes);
@@ -116,9 +117,10 @@ export default {
 
   /** The Cron Trigger. It may come late or more than once: the registry starts each due time once. */
   async scheduled(controller, env, ctx) {
-    const due = await registryOf(ctx.exports).tick(controller.scheduledTime);
+    const registry = registryOf(ctx.exports, placedAt(registryLocation(env)));
+    const due = await registry.tick(controller.scheduledTime);
     await Promise.all(due.map((started) => createWork(ctx.exports, started, env)));
-    await registryOf(ctx.exports)
+    await registry
       .forgetOld(controller.scheduledTime)
       .catch((error: unknown) => log("error", "retention_failed", { detail: String(error) }));
   },

@@ -10,7 +10,14 @@
 
 export type Mesh = Cloudflare.Exports;
 
-/** The only registry. */
-export function registryOf(mesh: Mesh): ReturnType<Mesh["Registry"]["getByName"]> {
-  return mesh.Registry.getByName("registry");
+/**
+ * The only registry.
+ *
+ * @param place where it runs; only the first call to it counts, which is one of the front's
+ */
+export function registryOf(
+  mesh: Mesh,
+  place: Parameters<Mesh["Registry"]["getByName"]>[1] = {},
+): ReturnType<Mesh["Registry"]["getByName"]> {
+  return mesh.Registry.getByName("registry", place);
 }

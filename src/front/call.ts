@@ -6,7 +6,8 @@ import type { Env } from "../env.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { isId } from "../id.ts";
-import type { Mesh } from "../mesh.ts";
+import { type Mesh, registryOf } from "../mesh.ts";
+import { placedAt, registryLocation } from "../store/location.ts";
 import type { Started } from "../schedule/schedules.ts";
 
 type WorkKind = Started["kind"];
@@ -17,6 +18,11 @@ const PATHS = { copy: "/copies", sync: "/syncs" } as const;
 
 export function meshOf(call: Call): Mesh {
   return (call.executionCtx as ExecutionContext).exports;
+}
+
+/** The registry, which the first call of all places as LOCATION says. @throws {Problem} 503 */
+export function registryAt(call: Call): ReturnType<typeof registryOf> {
+  return registryOf(meshOf(call), placedAt(registryLocation(call.env)));
 }
 
 /** Which rows of a list are requested. @throws {Problem} 400 */

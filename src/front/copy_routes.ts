@@ -4,11 +4,10 @@ import { Hono } from "hono";
 import type { Job } from "../copy/phase.ts";
 import { parseCopyRequest, resolveCopy } from "../copy/spec.ts";
 import type { Env } from "../env.ts";
-import { accepted, answeredBy, keyReused, meshOf, readPage, replayed } from "./call.ts";
+import { accepted, answeredBy, keyReused, meshOf, readPage, registryAt, replayed } from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
-import { registryOf } from "../mesh.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatObject } from "../store/address.ts";
 
@@ -18,7 +17,7 @@ copyRoutes.post("/copies", async (call) => {
   const request = parseCopyRequest(await readBody(call.req.raw));
   const spec = resolveCopy(request, call.env);
   const mesh = meshOf(call);
-  const admission = await registryOf(mesh).admit(spec, readIdempotency(call.req.raw, request));
+  const admission = await registryAt(call).admit(spec, readIdempotency(call.req.raw, request));
   switch (admission.kind) {
     case "new":
       await createWork(mesh, { kind: "copy", ...admission.copy }, call.env);
@@ -41,7 +40,7 @@ copyRoutes.get("/copies", async (call) => {
   const phases = COPY_PHASES satisfies readonly (Job["phase"] | "admitted")[];
   const { phase, before, limit } = readPage(call, phases);
   const orphans = readSwitch(new URL(call.req.url).searchParams, "orphans");
-  const page = await registryOf(meshOf(call)).list({ phase, orphans }, before, limit);
+  const page = await registryAt(call).list({ phase, orphans }, before, limit);
   const copies = page.copies.map(({ source, destination, ...rest }) => ({
     ...rest,
     source: formatObject(source),

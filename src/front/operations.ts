@@ -390,7 +390,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 export const COMMON_PROBLEMS: Problems = {
   401: ["token_missing", "token_wrong"],
   500: ["internal_error"],
-  503: ["api_token_unset"],
+  503: ["api_token_unset", "misconfigured"],
 };
 
 /** Further possible answers to every call that changes something. */

@@ -4,17 +4,16 @@
 
 import { Hono } from "hono";
 import type { Env } from "../env.ts";
-import { type Call, accepted, meshOf } from "./call.ts";
+import { type Call, accepted, meshOf, registryAt } from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
-import { registryOf } from "../mesh.ts";
 import { createWork } from "../schedule/create.ts";
 import { parseSchedule, resolveWork } from "../schedule/spec.ts";
 
 export const scheduleRoutes = new Hono<{ Bindings: Env }>();
 
 scheduleRoutes.get("/schedules", async (call) =>
-  jsonResponse({ schedules: await registryOf(meshOf(call)).listSchedules() }),
+  jsonResponse({ schedules: await registryAt(call).listSchedules() }),
 );
 
 scheduleRoutes.put("/schedules/:name", async (call) => {
@@ -22,25 +21,25 @@ scheduleRoutes.put("/schedules/:name", async (call) => {
   const schedule = parseSchedule(await readBody(call.req.raw));
   // A schedule that could not run today is refused now, not when it is due.
   resolveWork(schedule.work, Date.now(), schedule.timeZone, call.env);
-  const { created } = await registryOf(meshOf(call)).putSchedule(name, schedule);
-  return jsonResponse(await registryOf(meshOf(call)).getSchedule(name), created ? 201 : 200);
+  const { created } = await registryAt(call).putSchedule(name, schedule);
+  return jsonResponse(await registryAt(call).getSchedule(name), created ? 201 : 200);
 });
 
 scheduleRoutes.get("/schedules/:name", async (call) => {
   const name = scheduleName(call);
-  return jsonResponse((await registryOf(meshOf(call)).getSchedule(name)) ?? noSchedule(name));
+  return jsonResponse((await registryAt(call).getSchedule(name)) ?? noSchedule(name));
 });
 
 scheduleRoutes.delete("/schedules/:name", async (call) => {
   const name = scheduleName(call);
-  if (!(await registryOf(meshOf(call)).deleteSchedule(name))) noSchedule(name);
+  if (!(await registryAt(call).deleteSchedule(name))) noSchedule(name);
   return new Response(null, { status: 204 });
 });
 
 scheduleRoutes.post("/schedules/:name/run", async (call) => {
   const name = scheduleName(call);
   const mesh = meshOf(call);
-  const { run, started } = (await registryOf(mesh).runSchedule(name)) ?? noSchedule(name);
+  const { run, started } = (await registryAt(call).runSchedule(name)) ?? noSchedule(name);
   if (started !== null) {
     await createWork(mesh, started, call.env);
     return await accepted(call, started.kind, started.id);

@@ -6,11 +6,10 @@ import { type CheckResult, checkStore } from "../diagnose/check.ts";
 import { checkAnswer, checkTable, resolveCheck } from "../diagnose/check_answer.ts";
 import { type ProbeAnswer, ProbeRequestSchema, probeTable, resolveProbe } from "../diagnose/probe_answer.ts";
 import type { Env } from "../env.ts";
-import { type Call, meshOf } from "./call.ts";
+import { type Call, meshOf, registryAt } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readWait } from "../http/request.ts";
-import { registryOf } from "../mesh.ts";
 import { describeReceiver, readReceiver } from "../registry/webhook.ts";
 import { connect } from "../s3/request.ts";
 import { configurationOf, describeChecks } from "../store/facts.ts";
@@ -20,7 +19,7 @@ import { type TurnsAt, NoTurnError, withTurns } from "../throttle/shares.ts";
 export const storeRoutes = new Hono<{ Bindings: Env }>();
 
 storeRoutes.get("/stores", async (call) => {
-  const checks = await registryOf(meshOf(call)).listChecks();
+  const checks = await registryAt(call).listChecks();
   const describe = (entry: StoreEntry) => ({
     ...describeStore(entry),
     ...(entry.ok ? { checked: describeChecks(entry.store, checks) } : {}),
@@ -44,13 +43,13 @@ storeRoutes.post("/stores/:name/check", async (call) => {
         configuration: configurationOf(store),
         facts: result.facts,
       };
-      await registryOf(meshOf(call)).keepCheck({ ...seen, ok: result.ok, checkedAtMs: Date.now() });
+      await registryAt(call).keepCheck({ ...seen, ok: result.ok, checkedAtMs: Date.now() });
     }
     return result;
   };
   // The check runs beside copies and syncs and shares the store's cap with them.
   const job = `check ${crypto.randomUUID()}`;
-  const checking = withTurns(async (requests) => await registryOf(meshOf(call)).share(job, requests), check);
+  const checking = withTurns(async (requests) => await registryAt(call).share(job, requests), check);
   // The check cleans up and its result is kept even if the client disconnects.
   (call.executionCtx as ExecutionContext).waitUntil(checking.catch(() => undefined));
   const found = await checking.catch((error: unknown) => {
@@ -66,7 +65,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
 storeRoutes.delete("/stores/:name/check", async (call) => {
   const name = call.req.param("name");
   const bucket = call.req.query("bucket") ?? null;
-  if (await registryOf(meshOf(call)).forgetChecks(name, bucket)) return new Response(null, { status: 204 });
+  if (await registryAt(call).forgetChecks(name, bucket)) return new Response(null, { status: 204 });
   const what = bucket === null ? `store "${name}"` : `bucket "${bucket}" of store "${name}"`;
   throw new Problem(
     404,

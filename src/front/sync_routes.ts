@@ -3,11 +3,10 @@
 
 import { Hono } from "hono";
 import type { Env } from "../env.ts";
-import { accepted, answeredBy, keyReused, meshOf, readPage, replayed } from "./call.ts";
+import { accepted, answeredBy, keyReused, meshOf, readPage, registryAt, replayed } from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
-import { registryOf } from "../mesh.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/job.ts";
@@ -20,7 +19,7 @@ syncRoutes.post("/syncs", async (call) => {
   const spec = resolveSync(request, call.env);
   const mesh = meshOf(call);
   const idempotency = readIdempotency(call.req.raw, request);
-  const admission = await registryOf(mesh).admitSync(spec, destinationIdentity(spec, call.env), idempotency);
+  const admission = await registryAt(call).admitSync(spec, destinationIdentity(spec, call.env), idempotency);
   switch (admission.kind) {
     case "new":
       await createWork(mesh, { kind: "sync", ...admission.sync }, call.env);
@@ -42,7 +41,7 @@ syncRoutes.post("/syncs", async (call) => {
 syncRoutes.get("/syncs", async (call) => {
   const phases = SYNC_PHASES satisfies readonly (SyncJob["phase"] | "admitted")[];
   const { phase, before, limit } = readPage(call, phases);
-  const page = await registryOf(meshOf(call)).listSyncs(phase, before, limit);
+  const page = await registryAt(call).listSyncs(phase, before, limit);
   const syncs = page.syncs.map(({ source, destination, ...rest }) => ({
     ...rest,
     source: formatPrefix(source),

@@ -5,6 +5,7 @@
 // region. Hints: https://developers.cloudflare.com/durable-objects/reference/data-location/ (2026-11)
 
 import { z } from "zod";
+import { Problem } from "../http/problem.ts";
 
 export const LOCATIONS = [
   "wnam",
@@ -60,6 +61,23 @@ export function locationFor(
   destination: Situated | null,
 ): Location | null {
   return wanted ?? (destination === null ? null : locationOf(destination));
+}
+
+/**
+ * LOCATION: where the registry runs. Null: near whoever calls it first, which may be a Cron Trigger anywhere
+ * in the world.
+ *
+ * @throws {Problem} 503 if the variable is no such place
+ */
+export function registryLocation(env: Readonly<Record<string, unknown>>): Location | null {
+  const { LOCATION: value = "" } = env;
+  const known = LOCATIONS.find((location) => location === value);
+  if (known !== undefined || value === "") return known ?? null;
+  throw new Problem(
+    503,
+    "misconfigured",
+    `The variable LOCATION must be one of ${LOCATIONS.join(", ")}, or empty, not ${JSON.stringify(value)}`,
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 // Where a store is, by its region.
 import { expect, test } from "vitest";
-import { locationFor, locationOf, placedAt } from "../../../src/store/location.ts";
+import { locationFor, locationOf, placedAt, registryLocation } from "../../../src/store/location.ts";
 
 test.each([
   ["us-east-1", "enam"],
@@ -48,4 +48,16 @@ test.each([
 test("only a known place is a hint to the platform", () => {
   expect(placedAt("me")).toEqual({ locationHint: "me" });
   expect(placedAt(null)).toEqual({});
+});
+
+test("LOCATION is one of the platform's hints; without it the platform chooses", () => {
+  expect(registryLocation({ LOCATION: "weur" })).toBe("weur");
+  for (const env of [{}, { LOCATION: "" }]) expect(registryLocation(env)).toBeNull();
+});
+
+test.for(["mars", "WEUR", 5])("LOCATION may not be %j", (value) => {
+  const read = () => registryLocation({ LOCATION: value });
+  expect(read).toThrow(
+    `The variable LOCATION must be one of wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr, me, or empty, not ${JSON.stringify(value)}`,
+  );
 });
