@@ -66,6 +66,7 @@ const MESH_FAILURES = [
   "cancelled",
   "copy_blocked",
   "too_many_failures",
+  "delete_unconfirmed",
 ] as const;
 
 /** Codes of problems that a failure can have, too: what was configured or requested has become invalid. */

@@ -1,4 +1,4 @@
-// The XML documents about many keys: ListBucketResult (V1 and V2), Delete and DeleteResult. Pure.
+// The XML of listings: ListBucketResult, of V1 and V2. Pure.
 //
 // Names are decoded only if the answer itself says `<EncodingType>url`, whatever was asked for: stores that
 // ignore the option list a real "+" as "+". Tokens are opaque and never decoded. XML 1.0 cannot contain most
@@ -10,7 +10,7 @@
 // document, which is what stores send, are cut out by searching for their tags, and the XML parser reads only
 // the rest. It reads the whole document if anything in it is not plain.
 
-import { decodeForm, escapeText, parseRoot, textOf } from "./xml.ts";
+import { decodeForm, parseRoot, textOf } from "./xml.ts";
 
 /** An object as a listing describes it. */
 export interface ListedObject {
@@ -97,38 +97,6 @@ export function parseListing(text: string): ParsedListing {
   return { kind: "page", page };
 }
 
-export interface DeleteRefusal {
-  readonly key: string;
-  readonly code: string;
-  readonly message: string;
-}
-
-/** The body of DeleteObjects. `Quiet`: the answer names failures only. */
-export function deleteDocument(keys: Iterable<string>): string {
-  let document = "<Delete><Quiet>true</Quiet>";
-  for (const key of keys) document += `<Object><Key>${escapeText(key)}</Key></Object>`;
-  return document + "</Delete>";
-}
-
-/**
- * Whether every store can read this key from our document. A carriage return needs a numeric entity, which
- * some stores do not read.
- */
-export function fitsXml(key: string): boolean {
-  return key.isWellFormed() && !FORBIDDEN.test(key);
-}
-
-/** The failures in a quiet `<DeleteResult>`. Null if it is another document. */
-export function parseDeleteResult(text: string): DeleteRefusal[] | null {
-  const result = parseRoot(text, "DeleteResult");
-  if (result === null) return null;
-  return elementsOf(result, "Error").map((element) => ({
-    key: textOf(element, "Key") ?? "",
-    code: textOf(element, "Code")?.trim() ?? "unknown",
-    message: textOf(element, "Message")?.trim() ?? "",
-  }));
-}
-
 /**
  * Anything but `<Name>` or `</Name>`: an attribute, a namespace, an empty tag, a comment, a CDATA section.
  */
@@ -206,7 +174,7 @@ function asciiOf(code: number): string | undefined {
   return code >= 0x20 && code < 0x7f ? String.fromCharCode(code) : undefined;
 }
 
-function elementsOf(parent: Element, name: string): Element[] {
+export function elementsOf(parent: Element, name: string): Element[] {
   const children = parent[name];
   return Array.isArray(children) ? children.map((child) => (typeof child === "object" ? child : {})) : [];
 }
@@ -222,8 +190,9 @@ function isRestored(status: unknown): boolean {
   return textOf(element, "IsRestoreInProgress")?.trim() === "false" && "RestoreExpiryDate" in element;
 }
 
+/** What no XML 1.0 document can carry, and a raw carriage return. */
 // oxlint-disable-next-line no-control-regex -- the control characters are what it is about
-const FORBIDDEN = /[\0-\x08\x0b-\x1f\ufffe\uffff]/;
+export const FORBIDDEN = /[\0-\x08\x0b-\x1f\ufffe\uffff]/;
 
 /** The first key or prefix, as in the document, that the parser would not return as the store meant it. */
 function findUnreadableName(text: string): string | null {

@@ -53,6 +53,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   key_too_long: "fatal",
   empty_key: "fatal",
   object_too_large: "fatal",
+  delete_unconfirmed: "retry",
   too_many_failures: "fatal",
   copy_blocked: "blocked", // a large object of a sync
   invalid_key: "fatal",

@@ -15,13 +15,15 @@ export interface ListedPart {
 
 const LISTS = new Set(["Part", "Tag", "Upload", "Contents", "CommonPrefixes"]);
 
+const IN_DELETE_RESULT = new Set<unknown>(["DeleteResult.Error", "DeleteResult.Deleted"]);
+
 const parser = new XMLParser({
   ignoreAttributes: true,
   removeNSPrefix: true,
   parseTagValue: false, // "007" is an upload ID or a key, not a number
   trimValues: false, // a key may begin or end with a space
   htmlEntities: true, // numeric references such as &#34; and &#x27;
-  isArray: (name, path) => LISTS.has(name) || path === "DeleteResult.Error", // an Error alone is a refusal
+  isArray: (name, path) => LISTS.has(name) || IN_DELETE_RESULT.has(path), // an Error alone is a refusal
 });
 
 type Element = Readonly<Record<string, unknown>>;

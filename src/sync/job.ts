@@ -84,6 +84,8 @@ export type SyncEvent =
   | { readonly type: "listed"; readonly cursor: Cursor | null }
   | { readonly type: "requeued" }
   | { readonly type: "deletesJudged"; readonly delete: "nothing" | "room" | "extras" }
+  /** Some keys are deleted. The next ones wait until then, if the store was in trouble. */
+  | { readonly type: "deletedSome"; readonly notBeforeMs: number }
   /** The last deletion is done. */
   | { readonly type: "deleted" }
   | { readonly type: "stopped" }
@@ -183,6 +185,10 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
       return event.delete === "nothing"
         ? { phase: "reporting", ending: COMPLETED, retry: FRESH }
         : { phase: "deleting", what: event.delete, retry: FRESH };
+    case "deletedSome":
+      return job.phase === "deleting"
+        ? { ...job, retry: { failedAttempts: 0, notBeforeMs: event.notBeforeMs } }
+        : job;
     case "deleted":
       if (job.phase !== "deleting") return job;
       return job.what === "room"

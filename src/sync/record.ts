@@ -22,7 +22,7 @@ import {
   newSyncJob,
 } from "./job.ts";
 import { LargeTable } from "./large_table.ts";
-import { type Counters, type Entry, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
+import { type Counters, type Entry, type Extra, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
 import { ReportBuffer } from "./report_buffer.ts";
 import type { SyncSpec } from "./spec.ts";
 import { Timeline } from "../view/timeline.ts";
@@ -39,12 +39,6 @@ export interface SyncRow {
   readonly endedAtMs: number | null;
   /** The phase that the registry knows of. */
   readonly reported: string | null;
-}
-
-/** A key at the destination that is not at the source. */
-interface Extra {
-  readonly key: string;
-  readonly sizeBytes: number;
 }
 
 interface PlannedDeletion {
@@ -159,10 +153,8 @@ export class SyncRecord {
       this.report.append(linesOf(entries));
       for (const entry of entries) {
         if (entry.action === "failed") this.#addFailure(entry, { copy: entry.work }, entry.attempts);
-        if (entry.action === "delete_failed") {
-          const { key, sizeBytes } = entry;
-          this.#addFailure(entry, { delete: { key, sizeBytes } }, 1);
-        }
+        if (entry.action === "delete_failed")
+          this.#addFailure(entry, { delete: entry.extra }, entry.attempts);
       }
     });
   }

@@ -44,7 +44,19 @@ export type Entry =
     })
   | (Key & { readonly action: "would_copy"; readonly reason: CopyReason; readonly etag: string | null })
   | (Key & { readonly action: "deleted" | "would_delete" })
-  | (Key & { readonly action: "delete_failed"; readonly failure: Failure });
+  | (Key & {
+      readonly action: "delete_failed";
+      readonly failure: Failure;
+      readonly attempts: number;
+      /** What a retry needs. */
+      readonly extra: Extra;
+    });
+
+/** A key at the destination that is not at the source, as it was listed. */
+export interface Extra extends Key {
+  /** Absent: never tried. */
+  readonly failedAttempts?: number;
+}
 
 export interface Sum {
   readonly objects: number;
@@ -144,7 +156,7 @@ function lineOf(entry: Entry): Record<string, unknown> {
     case "failed":
       return { key, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
     case "delete_failed":
-      return { key, action, ...reasonOf(entry.failure), size };
+      return { key, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
     case "deleted":
     case "would_delete":
       return { key, action, reason: DELETE_REASON, size };

@@ -7,7 +7,7 @@ import type { Env } from "../env.ts";
 import { type Cursor, Walk } from "../listing/walk.ts";
 import { log } from "../log.ts";
 import { deleteObjects } from "../s3/delete.ts";
-import { type S3Error, failureOf } from "../s3/errors.ts";
+import { type S3Error, failureOf, FailureError } from "../s3/errors.ts";
 import type { Failure, StoreSide } from "../s3/failure.ts";
 import { getObject } from "../s3/read.ts";
 import { type S3, connect } from "../s3/request.ts";
@@ -18,6 +18,7 @@ import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import type { Requeue, SyncStep } from "./job.ts";
 import { SMALL_OBJECT_BYTES } from "./large.ts";
 import { skipped } from "./outcome.ts";
+import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
 import { type Entry, addTo, reportKey } from "./report.ts";
 import { type SyncSpec, filterOf } from "./spec.ts";
@@ -168,7 +169,7 @@ export class SyncSteps {
   }
 
   // 5. One planned deletion of up to 500 keys. Deleting a key that is already gone succeeds, so it may run
-  //    twice.
+  //    twice. What the store could not delete now comes last.
   async #delete(): Promise<void> {
     const { spec, job } = this.#record.load();
     const what = job.phase === "deleting" ? job.what : "extras";
@@ -184,35 +185,26 @@ export class SyncSteps {
     const { bucket, prefix } = spec.destination;
     const stranger = extras.find(({ key }) => !key.startsWith(prefix));
     if (stranger !== undefined) throw new Error(`"${stranger.key}" is not under the destination's prefix`);
-    let entries: Entry[];
     if (spec.dryRun) {
-      entries = extras.map((extra) => ({ ...extra, action: "would_delete" }));
-    } else {
-      const keys = extras.map(({ key }) => key);
-      const { refused } = await deleteObjects(this.#connect("destination"), bucket, keys);
-      const refusals = new Map(refused.map((refusal) => [refusal.key, refusal]));
-      entries = extras.map((extra): Entry => {
-        const refusal = refusals.get(extra.key);
-        if (refusal === undefined) return { ...extra, action: "deleted" };
-        const { code, message } = refusal;
-        const failure: Failure = {
-          side: "destination",
-          code,
-          message: `The store refused to delete it: ${code}: ${message}`,
-          operation: "DeleteObjects",
-          status: null,
-          requestId: null,
-          retryAfterMs: null,
-        };
-        this.#onRefusal(failure);
-        return { ...extra, action: "delete_failed", failure };
+      const entries = extras.map(({ key, sizeBytes }): Entry => ({ action: "would_delete", key, sizeBytes }));
+      this.#record.transaction(() => {
+        if (this.#record.takeDeletion(seq)) this.#record.enter(entries);
       });
+      return;
     }
+    const keys = extras.map(({ key }) => key);
+    const outcome = await deleteObjects(this.#connect("destination"), bucket, keys);
+    const times = { now: Date.now(), random: Math.random() };
+    const { entries, again, refusals, blocked } = settleDeletes(extras, outcome, times);
+    for (const failure of refusals) this.#onRefusal(failure);
     this.#record.transaction(() => {
       if (!this.#record.takeDeletion(seq)) return;
       this.#record.enter(entries);
-      this.#record.applyEvent({ type: "stepDone" });
+      this.#record.addDeletions(again.extras, what);
+      const { notBeforeMs } = again;
+      this.#record.applyEvent({ type: "deletedSome", notBeforeMs });
     });
+    if (blocked !== null) throw new FailureError(blocked);
   }
 
   // 6. Before the end: what was never started gets its line and is counted.

@@ -48,18 +48,64 @@ describe("deleteObjects()", () => {
     });
   });
 
-  test("gives each refusal with the store's reason; the others are deleted", async () => {
+  test("gives each refusal with the store's reason; what the answer names as deleted is deleted", async () => {
     const { store, s3 } = await open(["a", "b", "c\r"]);
     const body =
-      "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>Locked</Message></Error></DeleteResult>";
+      "<DeleteResult><Deleted><Key>a</Key></Deleted><Error><Key>b</Key><Code>AccessDenied</Code>" +
+      "<Message>Locked</Message></Error></DeleteResult>";
     store.fault({ operation: "DeleteObjects" }, { kind: "answer", status: 200, body });
     store.fault({ operation: "DeleteObject" }, { kind: "answer", code: "AccessDenied" });
     const outcome = await deleteObjects(s3, "bucket", ["a", "b", "c\r"]);
     expect(outcome.deleted).toEqual(["a"]);
     expect(outcome.refused).toEqual([
-      { key: "b", code: "AccessDenied", message: "Locked" },
-      { key: "c\r", code: "AccessDenied", message: expect.stringContaining("403 AccessDenied") },
+      { key: "b", code: "AccessDenied", message: "Locked", status: null, retryAfterMs: null },
+      {
+        key: "c\r",
+        code: "AccessDenied",
+        message: expect.stringContaining("403 AccessDenied"),
+        status: 403,
+        retryAfterMs: null,
+      },
     ]);
+  });
+
+  test("a key of which the answer says nothing, or both, counts as what a look afterwards finds", async () => {
+    const { store, s3 } = await open(["here", "twice"]);
+    const error = "<Error><Key>twice</Key><Code>InternalError</Code></Error>";
+    const body = `<DeleteResult><Deleted><Key>twice</Key></Deleted>${error}</DeleteResult>`;
+    store.fault({ operation: "DeleteObjects" }, { kind: "answer", status: 200, body });
+    const outcome = await deleteObjects(s3, "bucket", ["gone", "here", "twice"]);
+    expect(outcome.deleted).toEqual(["gone"]);
+    expect(outcome.refused.map(({ key, code }) => [key, code])).toEqual([
+      ["here", "delete_unconfirmed"],
+      ["twice", "delete_unconfirmed"],
+    ]);
+  });
+
+  test.each([
+    [400, "NotImplemented", 1],
+    [400, "MethodNotAllowed", 1],
+    [405, "MethodNotAllowed", 1],
+    [501, "NotImplemented", 1],
+    // One of the keys may be to blame: the next ones are asked for in a batch again.
+    [400, "InvalidArgument", 2],
+  ])("case 112: DeleteObjects refused with %i %s: one by one", async (status, code, batches) => {
+    const { store, s3 } = await open(["a", "b", "c", "stays"]);
+    store.fault({ operation: "DeleteObjects" }, { kind: "answer", status, code });
+    expect(await deleteObjects(s3, "bucket", ["a", "b"])).toEqual({ deleted: ["a", "b"], refused: [] });
+    expect(await deleteObjects(s3, "bucket", ["c"])).toEqual({ deleted: ["c"], refused: [] });
+    expect(keysOf(store)).toEqual(["stays"]);
+    expect(store.count("DeleteObjects")).toBe(batches);
+  });
+
+  test.each([
+    [400, "MalformedXML"],
+    [403, "AccessDenied"],
+  ])("case 112: refused with %i %s, it is no matter of single keys", async (status, code) => {
+    const { store, s3 } = await open(["a"]);
+    store.fault({ operation: "DeleteObjects" }, { kind: "answer", status, code });
+    await expect(deleteObjects(s3, "bucket", ["a"])).rejects.toMatchObject({ code, status });
+    expect(store.count("DeleteObject")).toBe(0);
   });
 
   test("goes one by one at a store without DeleteObjects, and does not ask again", async () => {
@@ -93,6 +139,12 @@ describe("deleteObjects()", () => {
       "refuses a key that was not asked for",
       "<DeleteResult><Error><Key>x</Key><Code>A</Code></Error></DeleteResult>",
     ],
+    [
+      "deletes a key that was not asked for",
+      "<DeleteResult><Deleted><Key>a</Key></Deleted><Deleted><Key>x</Key></Deleted></DeleteResult>",
+    ],
+    ["names no key", "<DeleteResult><Deleted/></DeleteResult>"],
+    ["refuses no key", "<DeleteResult><Error><Code>AccessDenied</Code></Error></DeleteResult>"],
   ])("throws where the answer %s", async (_what, body) => {
     const { store, s3 } = await open(["a"]);
     store.fault({ operation: "DeleteObjects" }, { kind: "answer", status: 200, body });

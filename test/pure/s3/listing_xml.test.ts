@@ -1,13 +1,6 @@
 // Listings as stores really write them: encoded or not, V1 or V2, with keys that XML cannot carry.
 import { describe, expect, test } from "vitest";
-import {
-  type ListingPage,
-  cutContents,
-  deleteDocument,
-  fitsXml,
-  parseDeleteResult,
-  parseListing,
-} from "../../../src/s3/listing_xml.ts";
+import { type ListingPage, cutContents, parseListing } from "../../../src/s3/listing_xml.ts";
 import { seeded } from "../samples.ts";
 
 const NS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
@@ -174,37 +167,6 @@ describe("parseListing()", () => {
     ["an object that is empty", list("<Contents/>")],
   ])("%s is no listing", (_what, text) => {
     expect(parseListing(text)).toEqual({ kind: "no_listing" });
-  });
-});
-
-const refusal = (key: string) =>
-  `<Error><Key>${key}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`;
-
-describe("DeleteObjects", () => {
-  test("writes the keys, escaped, and asks for failures alone", () => {
-    expect(deleteDocument(["a", "b&<c>"])).toBe(
-      "<Delete><Quiet>true</Quiet><Object><Key>a</Key></Object><Object><Key>b&amp;&lt;c&gt;</Key></Object></Delete>",
-    );
-  });
-
-  test.each([
-    ["a", true],
-    ["é😀 \t\n&<", true],
-    ["a\rb", false],
-    ["\u0001", false],
-    ["\uffff", false],
-    ["\ud83d", false],
-  ])("%j can stand in a document: %s", (key, fits) => {
-    expect(fitsXml(key)).toBe(fits);
-  });
-
-  test("gives the failures: none, one, several", () => {
-    expect(parseDeleteResult(`<DeleteResult ${NS}/>`)).toEqual([]);
-    expect(parseDeleteResult(`<DeleteResult>${refusal("a&amp;b")}</DeleteResult>`)).toEqual([
-      { key: "a&b", code: "AccessDenied", message: "Access Denied" },
-    ]);
-    expect(parseDeleteResult(`<DeleteResult>${refusal("a")}${refusal("b")}</DeleteResult>`)).toHaveLength(2);
-    expect(parseDeleteResult("<Error><Code>SlowDown</Code></Error>")).toBeNull();
   });
 });
 

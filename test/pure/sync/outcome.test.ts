@@ -345,8 +345,14 @@ describe("a line of the report", () => {
       { action: "would_delete", reason: "not_at_source", size: 3 },
     ],
     [
-      { ...KEY, action: "delete_failed", failure: DENIED },
-      { action: "delete_failed", reason: "destination_access_denied", message: DENIED.message, size: 3 },
+      { ...KEY, action: "delete_failed", failure: DENIED, attempts: 2, extra: KEY },
+      {
+        action: "delete_failed",
+        reason: "destination_access_denied",
+        message: DENIED.message,
+        size: 3,
+        attempts: 2,
+      },
     ],
   ])("%#: is one line of JSON, whatever the key", (entry, line) => {
     const text = linesOf([entry]);

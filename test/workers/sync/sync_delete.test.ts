@@ -175,7 +175,7 @@ test("a listing that fails for a moment is asked again, and the run deletes as i
 test("a key that the destination refuses to delete is a failure of that key, and retry deletes it", async () => {
   fill({ common: 30, extra: 3 });
   const refusal =
-    "<DeleteResult><Deleted><Key>p/extra-0</Key></Deleted><Error><Key>p/extra-1</Key><Code>AccessDenied</Code>" +
+    "<DeleteResult><Deleted><Key>p/extra-0</Key></Deleted><Deleted><Key>p/extra-2</Key></Deleted><Error><Key>p/extra-1</Key><Code>AccessDenied</Code>" +
     "<Message>Access Denied</Message></Error></DeleteResult>";
   const rule = { kind: "answer", status: 200, body: refusal, contentType: "application/xml" } as const;
   west.fault({ operation: "DeleteObjects" }, rule, { times: 1 });

@@ -120,3 +120,40 @@ test("case 107: what is in the way and cannot be deleted ends the run, and stays
   });
   expect(keys()).toEqual(["p/x"]);
 });
+
+test("case 113: a key that fails inside a 200 is tried again in the same run", async () => {
+  for (let n = 0; n < 3; n++) west.put("destination", `p/gone${n}`, "x");
+  east.put("source", "p/0", "x");
+  const body =
+    "<DeleteResult><Deleted><Key>p/gone0</Key></Deleted><Deleted><Key>p/gone1</Key></Deleted>" +
+    "<Error><Key>p/gone2</Key><Code>InternalError</Code><Message>Try again</Message></Error></DeleteResult>";
+  west.fault(
+    { operation: "DeleteObjects" },
+    {
+      kind: "run",
+      stage: "before-work",
+      action: () => {
+        for (const key of ["p/gone0", "p/gone1"]) west.delete("destination", key);
+      },
+    },
+    { times: 1 },
+  );
+  west.fault(
+    { operation: "DeleteObjects" },
+    { kind: "answer", status: 200, body, stage: "before-work" },
+    { times: 1 },
+  );
+  const status = await mesh.sync(REQUEST);
+  expect(status).toMatchObject({ phase: "completed", deletes: { extra: 3, deleted: 3, failed: 0 } });
+  expect(keys()).toEqual(["p/0"]);
+  expect(west.count("DeleteObjects")).toBe(2);
+});
+
+test("case 112: a store that refuses DeleteObjects with 400 is asked key by key", async () => {
+  for (let n = 0; n < 3; n++) west.put("destination", `p/gone${n}`, "x");
+  east.put("source", "p/0", "x");
+  west.fault({ operation: "DeleteObjects" }, { kind: "answer", status: 400, code: "InvalidArgument" });
+  const status = await mesh.sync(REQUEST);
+  expect(status).toMatchObject({ phase: "completed", deletes: { deleted: 3 } });
+  expect(keys()).toEqual(["p/0"]);
+});
