@@ -98,8 +98,8 @@ export class Sync extends DurableObject<Env> {
   }
 
   /**
-   * Removes everything of a sync that has ended; the parts of its report stay where they are. @returns
-   * whether nothing is left
+   * Removes everything of a sync that has ended, its report included, but for parts that are objects at a
+   * store. @returns whether nothing is left
    */
   async forget(): Promise<boolean> {
     const sync = this.#record.find();
@@ -160,6 +160,7 @@ export class Sync extends DurableObject<Env> {
       warnings: this.#record.warnings(),
       deletesRefused: this.#record.deletesRefused(),
       parts: this.#record.report.parts(),
+      keptBytes: this.#record.report.keptBytes(),
       timeline: this.#record.timeline.entries(),
       pace: this.#gate.pace(most, batches.leased, this.#sidesOf(row.spec), now),
       location: this.#location(row),

@@ -143,7 +143,7 @@ function syncDetails() {
       set("Source", source);
       set("Destination", destination);
       set("Compare", options.compare);
-      set("Report", report.storedAt);
+      set("Report", report.storedAt ?? `GET ${report.path}`);
       set("Requested", formatTime(createdAt));
       set("Ended", formatTime(endedAt));
     },

@@ -71,7 +71,7 @@ export class CheckTable {
     if (spec.known !== undefined) return spec;
     const { source, destination } = spec;
     const buckets: BucketRef[] =
-      "report" in spec ? [source, destination, spec.report] : [source, destination];
+      "report" in spec && spec.report !== null ? [source, destination, spec.report] : [source, destination];
     const names = new Map(buckets.map((ref) => [`${ref.store}:${ref.bucket}`, ref]));
     return { ...spec, known: [...names.values()].flatMap((ref) => this.#known(ref)) };
   }

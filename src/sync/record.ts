@@ -23,7 +23,7 @@ import {
 } from "./job.ts";
 import { LargeTable } from "./large_table.ts";
 import { type Counters, type Entry, type Extra, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
-import { ReportBuffer } from "./report_buffer.ts";
+import { MAX_KEPT_BYTES, ReportBuffer } from "./report_buffer.ts";
 import type { SyncSpec } from "./spec.ts";
 import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
@@ -150,13 +150,23 @@ export class SyncRecord {
     this.transaction(() => {
       const { counters } = this.load();
       this.#saveCounters(change(countEntries(counters, entries)));
-      this.report.append(linesOf(entries));
+      this.report.append(linesOf(this.#listed(entries)));
       for (const entry of entries) {
         if (entry.action === "failed") this.#addFailure(entry, { copy: entry.work }, entry.attempts);
         if (entry.action === "delete_failed")
           this.#addFailure(entry, { delete: entry.extra }, entry.attempts);
       }
     });
+  }
+
+  /** Once the run keeps as much as it may, only failures are listed. Everything is counted all the same. */
+  #listed(entries: readonly Entry[]): readonly Entry[] {
+    if (this.report.keptBytes() < MAX_KEPT_BYTES) return entries;
+    this.warn(
+      `The report has reached ${MAX_KEPT_BYTES} bytes: from there on it lists only keys that failed. ` +
+        'Set "report" to a place of its own for runs of this size',
+    );
+    return entries.filter(({ action }) => action === "failed" || action === "delete_failed");
   }
 
   counts(): SyncCounts {
@@ -311,6 +321,11 @@ export class SyncRecord {
   }
 
   // --- The rest ---------------------------------------------------------------------------------
+
+  /** A warning that changes nothing about how the run ends. */
+  warn(message: string): void {
+    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?, NULL)", message);
+  }
 
   /** What the request wants deleted is not deleted: the run does not end as completed. */
   refuseDeletes(rule: DeleteRule, message: string): void {

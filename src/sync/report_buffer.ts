@@ -1,13 +1,13 @@
-// The part of a sync's report that is not yet at its store, and the list of the parts that are, in the sync's
-// SQLite.
+// A sync's report in the sync's SQLite: the lines that are in no part yet, the parts that are kept here
+// compressed, and the list of those that are objects at a store.
 //
-// Invariants: a line is in exactly one place, here or in one stored part. A part is fixed on disk (its number
-// and its lines) before it is sent, so sending it twice writes the same object twice.
+// Invariants: a line is in exactly one place. A part is fixed on disk (its number and its lines) before it is
+// stored, so storing it twice writes the same bytes twice.
 //
 // The lines of a batch are few, and each row written is billed. So they are appended to the newest row while
 // it is short and in no part.
 
-interface FixedPart {
+export interface FixedPart {
   readonly part: number;
   readonly text: string;
   readonly lastSeq: number;
@@ -15,18 +15,34 @@ interface FixedPart {
 
 export interface StoredPart {
   readonly part: number;
-  readonly etag: string;
+  /** Of the object; null: the part is kept here. */
+  readonly etag: string | null;
   readonly bytes: number;
 }
 
 /** A row may have 2 MB in all. A character may take three bytes. */
 const MAX_ROW_CHARACTERS = 500_000;
 
+/** A row may have 2 MB in all. */
+const MAX_CHUNK_BYTES = 1_500_000;
+
+/**
+ * Compressed parts that one run keeps: some 80 million keys. Beyond it only keys that failed are listed. The
+ * platform gives an object 10 GB
+ * (https://developers.cloudflare.com/durable-objects/platform/limits/, 2026-11).
+ */
+export const MAX_KEPT_BYTES = 2 * 2 ** 30;
+
+/** In an ETag's column: the part is kept here. No store answers an empty ETag that is taken. */
+const KEPT = "";
+
 /** A row that grows is rewritten each time, so it must not grow for long. */
 const MAX_GROWN_CHARACTERS = 32_768;
 
 export class ReportBuffer {
   readonly #sql: SqlStorage;
+  // In memory only: it is summed again after a change.
+  #keptBytes: number | null = null;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -38,7 +54,7 @@ export class ReportBuffer {
       CREATE TABLE IF NOT EXISTS report_parts (
         part INTEGER PRIMARY KEY,
         last_seq INTEGER NOT NULL,        -- its lines are those up to here that no earlier part has
-        etag TEXT,                        -- null: fixed, not known to be stored
+        etag TEXT,                        -- null: fixed, not known to be stored; '': kept in report_bytes
         bytes INTEGER
       );
     `);
@@ -89,9 +105,29 @@ export class ReportBuffer {
     return { part: Number(part), text: this.#textUpTo(Number(last)), lastSeq: Number(last) };
   }
 
-  stored({ part, lastSeq }: FixedPart, etag: string, bytes: number): void {
+  /** A part is an object now. @param bytes of its lines */
+  sent({ part, lastSeq }: FixedPart, etag: string, bytes: number): void {
     this.#sql.exec("UPDATE report_parts SET etag = ?, bytes = ? WHERE part = ?", etag, bytes, part);
     this.#sql.exec("DELETE FROM report_lines WHERE seq <= ?", lastSeq);
+  }
+
+  /** Keeps a part here. @param bytes of its lines, which `gzip` has compressed */
+  kept(fixed: FixedPart, gzip: Uint8Array, bytes: number): void {
+    // Created when it is first needed: a run that an older deployment began has no such table.
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS report_bytes (
+        part INTEGER NOT NULL,
+        chunk INTEGER NOT NULL,
+        gzip BLOB NOT NULL,
+        PRIMARY KEY (part, chunk)
+      ) WITHOUT ROWID`);
+    this.#sql.exec("DELETE FROM report_bytes WHERE part = ?", fixed.part);
+    for (let start = 0, chunk = 0; start < gzip.length; start += MAX_CHUNK_BYTES, chunk++) {
+      const bytesOfChunk = gzip.slice(start, start + MAX_CHUNK_BYTES).buffer;
+      this.#sql.exec("INSERT INTO report_bytes VALUES (?, ?, ?)", fixed.part, chunk, bytesOfChunk);
+    }
+    this.sent(fixed, KEPT, bytes);
+    this.#keptBytes = null;
   }
 
   parts(): StoredPart[] {
@@ -100,9 +136,32 @@ export class ReportBuffer {
       .toArray()
       .map((row) => ({
         part: Number(row["part"]),
-        etag: String(row["etag"]),
+        etag: row["etag"] === KEPT ? null : String(row["etag"]),
         bytes: Number(row["bytes"]),
       }));
+  }
+
+  /** The compressed bytes of a part that is kept here. */
+  keptBytesOf(part: number): Uint8Array {
+    const rows = this.#sql
+      .exec("SELECT gzip FROM report_bytes WHERE part = ? ORDER BY chunk", part)
+      .toArray();
+    const chunks = rows.map(({ gzip }) => new Uint8Array(gzip as ArrayBuffer));
+    const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  }
+
+  /** All that is kept here, compressed. */
+  keptBytes(): number {
+    this.#keptBytes ??= this.parts().some(({ etag }) => etag === null)
+      ? Number(this.#sql.exec("SELECT sum(length(gzip)) AS n FROM report_bytes").one()["n"])
+      : 0;
+    return this.#keptBytes;
   }
 
   /** The lines that are in no stored part. */

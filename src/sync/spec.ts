@@ -16,6 +16,7 @@ import { overlapOf } from "../listing/prefix.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { type PrefixRef, checkBucket, bucketIdentity, PrefixRefSchema } from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
+import type { Store } from "../store/stores.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
 import { type MaxDeletes, DEFAULT_MAX_DELETES, parseMaxDeletes } from "./deletes.ts";
 import { REPORT_PREFIX } from "./report.ts";
@@ -42,8 +43,8 @@ export interface SyncSpec extends ObjectOptions {
   readonly dryRun: boolean;
   readonly lanes: number;
   readonly concurrency: number;
-  /** The report's parts are objects under this prefix. */
-  readonly report: PrefixRef;
+  /** The report's parts are objects under this prefix; null: they are kept in the run's own storage. */
+  readonly report: PrefixRef | null;
   /** Where the sync and its lanes run; null: as the destination store says. */
   readonly location: Location | null;
   /** As in a copy. The copies of its large objects use it as well. */
@@ -118,19 +119,8 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
   const { source, destination } = request;
   const sourceStore = checkBucket("source", source, env);
   const destinationStore = checkBucket("destination", destination, env);
-  const report =
-    request.report === undefined
-      ? { store: destination.store, bucket: destination.bucket, prefix: REPORT_PREFIX }
-      : { ...request.report, prefix: reportPrefix(request.report.prefix) };
-  const reportStore = checkBucket("report", report, env);
-  for (const [role, ref, store] of [
-    ["copy to", destination, destinationStore],
-    ["write the report to", report, reportStore],
-  ] as const) {
-    if (store.readOnly === true) {
-      throw new Problem(403, "store_read_only", `Cannot ${role} store "${ref.store}": it is set readOnly`);
-    }
-  }
+  checkWritable("copy to", destination, destinationStore);
+  const report = resolveReport(request, env);
   const isSameBucket =
     bucketIdentity(sourceStore, source.bucket) === bucketIdentity(destinationStore, destination.bucket);
   const overlap = overlapOf(source, destination, { isSameBucket, deletes: request.delete ?? false });
@@ -183,6 +173,30 @@ export function destinationIdentity(
   env: Readonly<Record<string, unknown>>,
 ): string {
   return bucketIdentity(checkBucket("destination", destination, env), destination.bucket);
+}
+
+/** @throws {Problem} 403 */
+function checkWritable(role: string, { store: name }: PrefixRef, store: Store): void {
+  if (store.readOnly !== true) return;
+  throw new Problem(403, "store_read_only", `Cannot ${role} store "${name}": it is set readOnly`);
+}
+
+/** @throws {Problem} when the report could not be written there */
+function resolveReport(
+  { report, dryRun }: SyncRequest,
+  env: Readonly<Record<string, unknown>>,
+): PrefixRef | null {
+  if (report === undefined) return null;
+  if (dryRun === true) {
+    throw new Problem(
+      400,
+      "invalid_request",
+      '"report" cannot be used with "dryRun", which writes nothing anywhere: GET /syncs/{id}/report has its report',
+    );
+  }
+  const place = { ...report, prefix: reportPrefix(report.prefix) };
+  checkWritable("write the report to", place, checkBucket("report", place, env));
+  return place;
 }
 
 /** Only reports are under this prefix, so they can be told from the user's own keys. */

@@ -8,7 +8,7 @@ import { describeMaxDeletes } from "./deletes.ts";
 import { isHandingOut } from "./job.ts";
 import type { FailedKey, SyncRow } from "./record.ts";
 import { type Sum, REPORT_PREFIX, underWay } from "./report.ts";
-import type { StoredPart } from "./report_buffer.ts";
+import { type StoredPart, MAX_KEPT_BYTES } from "./report_buffer.ts";
 import type { SyncStatus } from "../view/answers.ts";
 import { describeFailure, publicCode } from "../view/failure.ts";
 
@@ -19,6 +19,8 @@ interface SyncStatusInput extends SyncRow {
   /** The request wanted deletions, and this rule forbids them. */
   readonly deletesRefused: DeleteRule | null;
   readonly parts: readonly StoredPart[];
+  /** Of the report, compressed, in the run's own storage. */
+  readonly keptBytes: number;
   readonly timeline: SyncStatus["timeline"];
   readonly pace: NonNullable<SyncStatus["pace"]>;
   /** Null: the platform has chosen. */
@@ -68,15 +70,17 @@ export function syncStatus(input: SyncStatusInput): SyncStatus {
     ...(job.phase === "failed" || job.phase === "blocked" ? { failure: describeFailure(job.failure) } : {}),
     report: {
       path: `/syncs/${id}/report`,
-      storedAt: `${formatPrefix(report)}${id}/`,
+      storedAt: report === null ? null : `${formatPrefix(report)}${id}/`,
       parts: input.parts.length,
       bytes: input.parts.reduce((sum, { bytes }) => sum + bytes, 0),
+      keptBytes: input.keptBytes,
+      maxKeptBytes: MAX_KEPT_BYTES,
     },
     options: {
       ...options,
       maxDeletes: describeMaxDeletes(maxDeletes),
       // As a request would name it: resolveSync() appends the report prefix.
-      report: { ...report, prefix: report.prefix.slice(0, -REPORT_PREFIX.length) },
+      report: report && { ...report, prefix: report.prefix.slice(0, -REPORT_PREFIX.length) },
     },
     createdAt: isoTime(input.createdAtMs),
     startedAt: isoTime(startedAtMs),

@@ -5,13 +5,11 @@
 
 import type { Env } from "../env.ts";
 import { type Cursor, Walk } from "../listing/walk.ts";
-import { log } from "../log.ts";
 import { deleteObjects } from "../s3/delete.ts";
 import { type S3Error, failureOf, FailureError } from "../s3/errors.ts";
 import type { Failure, StoreSide } from "../s3/failure.ts";
-import { getObject } from "../s3/read.ts";
 import { type S3, connect } from "../s3/request.ts";
-import { putObject } from "../s3/s3.ts";
+import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import { batchesOf, planPage } from "./decide.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
@@ -20,12 +18,11 @@ import { SMALL_OBJECT_BYTES } from "./large.ts";
 import { skipped } from "./outcome.ts";
 import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
-import { type Entry, addTo, reportKey } from "./report.ts";
-import { type SyncSpec, filterOf } from "./spec.ts";
+import { type Entry, addTo } from "./report.ts";
+import { keepPart, readReport } from "./report_parts.ts";
+import { filterOf } from "./spec.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
-
-const REPORT_TIMEOUT_MS = 120_000;
 
 /** Failed keys that one step retries. */
 const REQUEUE_KEYS = 500;
@@ -116,22 +113,12 @@ export class SyncSteps {
     if (page.cursor !== null) this.#walk = walk;
   }
 
-  // 2. A part of the report, under a name and with lines that are fixed before it is sent.
+  // 2. A part of the report, under a number and with lines that are fixed before it is stored.
   async #storeReport(): Promise<void> {
-    const { id, spec } = this.#record.load();
     const fixed = this.#record.transaction(() => this.#record.report.fix());
     if (fixed === null) return;
-    const body = new TextEncoder().encode(fixed.text);
-    const address = { bucket: spec.report.bucket, key: reportKey(spec.report.prefix, id, fixed.part) };
-    const { etag } = await putObject(this.#connect("report"), address, {
-      body,
-      headers: { "content-type": "application/x-ndjson" },
-      signal: AbortSignal.timeout(REPORT_TIMEOUT_MS),
-    });
-    this.#record.transaction(() => {
-      this.#record.report.stored(fixed, etag, body.length);
-      this.#record.applyEvent({ type: "reported" });
-    });
+    const { report } = this.#record.load().spec;
+    await keepPart(this.#record, report === null ? null : this.#connectReport(report), fixed);
   }
 
   // 3. Failed keys of earlier rounds, back into the window.
@@ -222,33 +209,12 @@ export class SyncSteps {
     });
   }
 
-  /** The whole report as one stream: the stored parts in order, then what is not stored yet. */
   readReport(): ReadableStream {
-    const { id, spec } = this.#record.load();
-    // Both are read together, before the first byte: a line that moves into a part meanwhile is not sent
-    // twice.
-    const parts = this.#record.report.parts();
-    const tail = new TextEncoder().encode(this.#record.report.tail());
-    const store = this.#connect("report");
-    const { readable, writable } = new IdentityTransformStream();
-    const pump = async () => {
-      for (const { part, etag } of parts) {
-        const address = { bucket: spec.report.bucket, key: reportKey(spec.report.prefix, id, part) };
-        const signal = AbortSignal.timeout(REPORT_TIMEOUT_MS);
-        const response = await getObject(store, address, { range: null, ifMatch: etag, signal });
-        if (response.body !== null) await response.body.pipeTo(writable, { preventClose: true });
-      }
-      const writer = writable.getWriter();
-      if (tail.length > 0) await writer.write(tail);
-      await writer.close();
-    };
-    // If a part cannot be read, the answer breaks off and the client sees that: half a report must not look
-    // whole.
-    pump().catch(async (error: unknown) => {
-      log("error", "report_broken", { syncId: id, detail: String(error) });
-      if (!writable.locked) await writable.abort(error).catch(() => undefined);
+    return readReport(this.#record, () => {
+      const { report } = this.#record.load().spec;
+      if (report === null) throw new Error("The report has no store of its own");
+      return this.#connectReport(report);
     });
-    return readable;
   }
 
   #addBatches(objects: readonly ObjectWork[]): void {
@@ -256,19 +222,24 @@ export class SyncSteps {
     for (const batch of batchesOf(objects, concurrency)) this.#record.batches.add(batch, 0);
   }
 
-  #connect(role: StoreSide | "report"): S3 {
+  #connect(side: StoreSide): S3 {
+    return this.#connectTo(this.#record.load().spec[side], side);
+  }
+
+  #connectReport(report: PrefixRef): S3 {
+    const { source, destination } = this.#record.load().spec;
+    // The side that the report's store is on; null if the sync uses that store for the report alone.
+    const side =
+      report.store === destination.store ? "destination" : report.store === source.store ? "source" : null;
+    return this.#connectTo(report, side);
+  }
+
+  #connectTo(ref: PrefixRef, side: StoreSide | null): S3 {
     const { id, spec } = this.#record.load();
-    const store = findKnownStore(this.#env, spec[role], spec.known);
-    const side = role === "report" ? reportSide(spec) : role;
+    const store = findKnownStore(this.#env, ref, spec.known);
     const onRefusal = side === null ? undefined : (error: S3Error) => this.#onRefusal(error.toFailure(side));
     return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), onRefusal);
   }
-}
-
-/** The side that the report's store is on; null if the sync uses that store for the report alone. */
-function reportSide({ source, destination, report }: SyncSpec): StoreSide | null {
-  if (report.store === destination.store) return "destination";
-  return report.store === source.store ? "source" : null;
 }
 
 function bytesOf(keys: readonly { sizeBytes: number }[]): number {

@@ -21,7 +21,7 @@ export const SYNC_STATUS: SyncStatus = {
   inFlight: { batches: 5, largeRunning: 0, largeWaiting: 0 },
   failures: [],
   warnings: [],
-  report: { path: "/syncs/id-2/report", storedAt: "west:destination/", parts: 0, bytes: 0 },
+  report: { path: "/syncs/id-2/report", storedAt: null, parts: 0, bytes: 0, keptBytes: 0, maxKeptBytes: 1 },
   options: {
     compare: "auto",
     delete: false,

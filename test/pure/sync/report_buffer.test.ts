@@ -34,7 +34,7 @@ test("a part that is fixed does not grow, and what comes later is in the next pa
   expect(report.fix()).toEqual(first);
   expect(report.tail()).toBe("a\nb\nc\n");
   if (first === null) throw new Error("Nothing was fixed");
-  report.stored(first, '"etag"', 2);
+  report.sent(first, '"etag"', 2);
   expect(report.parts()).toEqual([{ part: 1, etag: '"etag"', bytes: 2 }]);
   expect(report.tail()).toBe("b\nc\n");
   expect(report.fix()).toMatchObject({ part: 2, text: "b\nc\n" });
@@ -45,7 +45,7 @@ test("what comes after all was stored is kept, and is in no part before", () => 
   report.append("a\n");
   const first = report.fix();
   if (first === null) throw new Error("Nothing was fixed");
-  report.stored(first, '"etag"', 2);
+  report.sent(first, '"etag"', 2);
   expect(report.fix()).toBeNull();
   report.append("b\n");
   report.append("c\n");
@@ -72,4 +72,19 @@ test("no lines are no row", () => {
   report.append("");
   expect(rows()).toBe(0);
   expect(report.fix()).toBeNull();
+});
+
+test("a part that is kept comes back in one piece, however many rows it takes, and is no object", () => {
+  const { report } = open();
+  expect(report.keptBytes()).toBe(0);
+  report.append("a\n");
+  const first = report.fix();
+  if (first === null) throw new Error("Nothing was fixed");
+  const compressed = Uint8Array.from({ length: 3_500_001 }, (_, index) => index % 251);
+  report.kept(first, compressed, 2);
+  report.kept(first, compressed, 2); // a step may run twice
+  expect(report.parts()).toEqual([{ part: 1, etag: null, bytes: 2 }]);
+  expect(Buffer.from(report.keptBytesOf(1)).equals(compressed)).toBe(true);
+  expect(report.keptBytes()).toBe(compressed.length);
+  expect(report.tail()).toBe("");
 });

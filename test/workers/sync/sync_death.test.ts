@@ -107,6 +107,7 @@ test.concurrent.for(DEATHS)(
       delete: true,
       maxDeletes: EXTRA,
       lanes: 4,
+      report: "west:destination",
     });
     await side.waitFor(() => gate.waiting.length >= waiting);
     killed.kill();

@@ -263,7 +263,14 @@ test("a dry run of a sync that would refuse to delete says so, and has not faile
 
 test("reports of syncs are neither copied nor deleted, wherever a run meets them", async () => {
   east.put("source", "0", "x");
-  const all = { source: "east:source", destination: "west:destination", delete: true, maxDeletes: "100%" };
+  const report = "west:destination";
+  const all = {
+    source: "east:source",
+    destination: "west:destination",
+    delete: true,
+    maxDeletes: "100%",
+    report,
+  };
   const first = await mesh.sync(all);
   const second = await mesh.sync(all);
   expect(second).toMatchObject({ phase: "completed", deletes: { extra: 0, deleted: 0 } });

@@ -76,7 +76,11 @@ test("case 109: a full destination stops the run at its first answers; with room
     { kind: "answer", code: "QuotaExceeded", status: 403, message: "no room" },
   );
   const id = await mesh.startSync(request());
-  const blocked = await mesh.untilSync(id, ({ phase }) => phase === "blocked");
+  // What was under way when it was blocked still answers, and would block it again.
+  const blocked = await mesh.untilSync(
+    id,
+    ({ phase, inFlight }) => phase === "blocked" && inFlight.batches === 0,
+  );
   expect(blocked).toMatchObject({
     phase: "blocked",
     failure: { code: "destination_full", storeCode: "QuotaExceeded" },
@@ -190,7 +194,11 @@ test("credentials that expire block the run, and resumed it goes on with what it
     { after: 40 },
   );
   const id = await mesh.startSync(request({ lanes: 1 }));
-  const blocked = await mesh.untilSync(id, ({ phase }) => phase === "blocked");
+  // What was under way when it was blocked still answers, and would block it again.
+  const blocked = await mesh.untilSync(
+    id,
+    ({ phase, inFlight }) => phase === "blocked" && inFlight.batches === 0,
+  );
   expect(blocked.failure?.code).toBe("destination_credentials_refused");
   west.clearFaults();
   await mesh.call("POST", `/syncs/${id}/resume`);
@@ -248,14 +256,43 @@ test("tags are copied, and cost a request only for the objects that have any", a
   expect(east.count("GetObjectTagging")).toBe(1);
 });
 
-test("a report that its store refuses ends the run as failed, and is served all the same", async () => {
+test.for([
+  ["refuses", "AccessDenied", 1],
+  ["demands a digest for", "InvalidRequest", 1],
+  ["has no room for", "QuotaExceeded", 1],
+  ["fails to take", "InternalError", 3],
+] as const)("a report that its place %s is kept with the run, which ends well", async ([, code, tries]) => {
   fill(3);
-  west.fault({ operation: "PutObject", key: /ndjson$/ }, { kind: "answer", code: "AccessDenied" });
-  const status = await mesh.sync(request());
-  expect(status).toMatchObject({
-    phase: "failed",
-    failure: { code: "destination_access_denied" },
-    objects: { copied: 3 },
-  });
+  west.fault({ operation: "PutObject", key: /ndjson$/ }, { kind: "answer", code });
+  const status = await mesh.sync(request({ report: "west:destination/logs/" }));
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 3 }, report: { parts: 1 } });
+  expect(status.warnings.join()).toMatch(
+    /^Parts of the report could not be written to west:destination\/logs\//,
+  );
+  const sent = west.requests({ operation: "PutObject" }).filter(({ key }) => key?.endsWith(".ndjson"));
+  expect(sent).toHaveLength(tries);
   expect(await mesh.report(status.id)).toHaveLength(3);
+});
+
+test.for([{}, { dryRun: true }])("a sync writes nothing of its own at either store: %j", async (more) => {
+  fill(3);
+  const status = await mesh.sync(request(more));
+  expect(status).toMatchObject({ phase: "completed", report: { storedAt: null, parts: 1 } });
+  expect(status.report.keptBytes).toBeGreaterThan(0);
+  expect(await mesh.report(status.id)).toHaveLength(3);
+  expect(await mesh.report(status.id)).toHaveLength(3);
+  const written = west.requests().filter(({ method, key }) => method !== "GET" && !/^p\/\d$/.test(key ?? ""));
+  expect([written, east.requests().filter(({ method }) => method !== "GET" && method !== "HEAD")]).toEqual([
+    [],
+    [],
+  ]);
+  if (more.dryRun === true) expect(west.objects("destination")).toEqual([]);
+});
+
+test("a dry run with a place for its report is refused, because it writes nothing", async () => {
+  const answer = await mesh.call<{ code: string; detail: string }>("POST", "/syncs", {
+    body: request({ dryRun: true, report: "west:destination/logs/" }),
+  });
+  expect([answer.status, answer.body.code]).toEqual([400, "invalid_request"]);
+  expect(answer.body.detail).toContain("writes nothing anywhere");
 });
