@@ -34,7 +34,7 @@ export async function docsResponse(request: Request, name: string | null): Promi
 const INLINE = { script: null, style };
 
 /** Each page by its title and its first sentence, which says what question it answers. */
-const INDEX = `# Bucket Brigade
+const INDEX = `# Documents
 
 These pages describe the version that answers; a test compares them with the code.
 
@@ -50,10 +50,10 @@ function leadOf(markdown: string): string {
 }
 
 function pageOf(markdown: string): string {
-  const links = Array.from(
-    PAGES,
-    ([name, page]) => `<a href="/docs/${name}">${escapeHtml(titleOf(page))}</a>`,
-  );
+  const links = Array.from(PAGES, ([name, page]) => {
+    const current = page === markdown ? ' aria-current="page"' : "";
+    return `<a href="/docs/${name}"${current}>${escapeHtml(titleOf(page))}</a>`;
+  });
   return `<!doctype html>
 <html lang="en">
   <head>

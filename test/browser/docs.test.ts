@@ -15,7 +15,7 @@ test.each([
   "each page is readable, %s: no complaint of axe, and no page wider than its window",
   async (_name, options) => {
     const page = await visitor.open("/docs", options);
-    await page.getByRole("heading", { level: 1, name: "Bucket Brigade" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Documents" }).waitFor();
     const titles = await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents();
     expect(titles).toContain("Operate");
     for (const title of titles) {

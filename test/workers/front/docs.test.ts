@@ -38,7 +38,9 @@ test.each(["", ...pages.map((page) => `/${page}`)])("GET /docs%s is a page for a
   const { status, headers, text } = await get(`/docs${path}`, "text/html,application/xhtml+xml;q=0.9");
   expect([status, headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
   expect(text).toMatch(/<h1 id="[a-z-]+">/);
-  for (const page of pages) expect(text).toContain(`<a href="/docs/${page}">`);
+  for (const page of pages) expect(text).toContain(`<a href="/docs/${page}"`);
+  const current = [...text.matchAll(/<a href="\/docs([^"]*)" aria-current="page">/g)].map(([, own]) => own);
+  expect(current).toEqual(path === "" ? [] : [path]);
 });
 
 test("a page for a browser runs no script, loads nothing, and stands in no frame", async () => {
