@@ -67,6 +67,7 @@ const MESH_FAILURES = [
   "copy_blocked",
   "too_many_failures",
   "delete_unconfirmed",
+  "destination_changed",
 ] as const;
 
 /** Codes of problems that a failure can have, too: what was configured or requested has become invalid. */

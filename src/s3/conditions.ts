@@ -83,7 +83,12 @@ async function removeIf(destination: S3, address: ObjectAddress, etag: string): 
   try {
     await deleteObject(destination, address, { ifMatch: etag });
   } catch (error) {
-    if (!(error instanceof S3Error) || error.status !== 501) throw error;
+    if (!(error instanceof S3Error) || (error.status !== 501 && error.status !== 412)) throw error;
+    // OpenStack Swift answers 412 to the right ETag of a multipart object: only a look tells.
+    if (error.status === 412) {
+      const { headers } = await headObject(destination, address);
+      if (bareEtag(headers.get("etag") ?? "") !== bareEtag(etag)) return;
+    }
     // A store without conditional deletes: the HEAD just before is the best guard there is.
     await deleteObject(destination, address, { ifMatch: null });
   }

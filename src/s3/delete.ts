@@ -77,7 +77,10 @@ export async function deleteObjects(
 }
 
 /** Calls for each, a few at once. @returns the results in their order */
-async function each<T, Result>(items: readonly T[], call: (item: T) => Promise<Result>): Promise<Result[]> {
+export async function each<T, Result>(
+  items: readonly T[],
+  call: (item: T) => Promise<Result>,
+): Promise<Result[]> {
   const results: Result[] = [];
   for (let from = 0; from < items.length; from += SINGLES_AT_ONCE)
     results.push(...(await Promise.all(items.slice(from, from + SINGLES_AT_ONCE).map(call))));
@@ -145,7 +148,7 @@ async function lookAfter(s3: S3, bucket: string, key: string): Promise<DeleteRef
 }
 
 /** The headers of an object; null: there is none. @throws {S3Error} */
-async function headersOf(s3: S3, bucket: string, key: string): Promise<Headers | null> {
+export async function headersOf(s3: S3, bucket: string, key: string): Promise<Headers | null> {
   try {
     return (await headObject(s3, { bucket, key })).headers;
   } catch (error) {
@@ -168,7 +171,7 @@ async function deleteSingle(s3: S3, bucket: string, { key, etag }: ToDelete): Pr
   }
 }
 
-function refusalOf(key: string, error: S3Error): DeleteRefusal {
+export function refusalOf(key: string, error: S3Error): DeleteRefusal {
   const { code, message, status, retryAfterMs } = error;
   return { key, code, message, status, retryAfterMs };
 }

@@ -54,6 +54,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   empty_key: "fatal",
   object_too_large: "fatal",
   delete_unconfirmed: "retry",
+  destination_changed: "fatal",
   too_many_failures: "fatal",
   copy_blocked: "blocked", // a large object of a sync
   invalid_key: "fatal",

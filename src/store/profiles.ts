@@ -87,6 +87,8 @@ export const ProfileSchema = z.strictObject({
   /** `x-amz-copy-source-if-match` is honoured. Otherwise the source is checked again after each copy. */
   conditionalCopy: z.boolean(),
   uploadPartCopy: z.boolean(),
+  /** DeleteObject honours `If-Match`, and DeleteObjects an `<ETag>` for each key. */
+  conditionalDelete: z.boolean(),
 });
 
 export type Profile = z.infer<typeof ProfileSchema>;
@@ -138,11 +140,13 @@ const S3: Profile = {
   copyObject: true,
   conditionalCopy: false,
   uploadPartCopy: true,
+  conditionalDelete: false,
 };
 
 const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
   // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: 10,000 parts of 5 GiB = 48.8 TiB. AWS
   // computes a CRC64NVME itself for uploads without a checksum.
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
   aws: {
     maxObjectBytes: 10_000 * 5 * GIB,
     checksums: ["crc64nvme"],
@@ -150,6 +154,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
     conditionalPut: true,
     conditionalComplete: true,
     conditionalCopy: true,
+    conditionalDelete: true,
   },
   // https://developers.cloudflare.com/r2/platform/limits/ and /r2/api/s3/api/
   r2: {

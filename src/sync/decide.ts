@@ -13,7 +13,7 @@ import { meshFailure } from "../s3/failure.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import type { Store } from "../store/stores.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
-import { type Entry, type Sum, isReportKey } from "./report.ts";
+import { type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
@@ -30,7 +30,7 @@ interface PlannedPage {
   readonly entries: readonly Entry[];
   readonly small: readonly ObjectWork[];
   readonly large: readonly ObjectWork[];
-  readonly extras: readonly { readonly key: string; readonly sizeBytes: number }[];
+  readonly extras: readonly Extra[];
   readonly listed: Sum;
   readonly destination: Sum;
 }
@@ -46,12 +46,12 @@ export function planPage(
   const entries: Entry[] = [];
   const small: ObjectWork[] = [];
   const large: ObjectWork[] = [];
-  const extras: { key: string; sizeBytes: number }[] = [];
+  const extras: Extra[] = [];
   for (const pair of pairs) {
     if (pair.source === null) {
-      const { key, sizeBytes } = pair.destination;
+      const { key, sizeBytes, etag, lastModifiedMs: modifiedMs } = pair.destination;
       if (!isReportKey(key) && filterName(context.filter, pair.name) === null)
-        extras.push({ key, sizeBytes });
+        extras.push({ key, sizeBytes, etag, modifiedMs });
       continue;
     }
     const decision = decide(pair.name, pair.source, pair.destination, context);

@@ -59,7 +59,14 @@ function deleteFailed(extra: Extra, failure: Failure, attempts: number): Entry {
 
 function failureOf({ code, message, status, retryAfterMs }: DeleteRefusal): Failure {
   const operation = "DeleteObjects";
-  if (code === "delete_unconfirmed") return meshFailure(code, `It was to be deleted: ${message}`, operation);
+  switch (code) {
+    case "destination_changed":
+      return meshFailure(code, `It is not the object that was listed, and is left: ${message}`, operation);
+    case "source_changed":
+    case "delete_unconfirmed":
+    case "invalid_key":
+      return meshFailure(code, `It is not deleted: ${message}`, operation);
+  }
   const words = `The store refused to delete it: ${code}: ${message}`;
   return { side: "destination", code, message: words, operation, status, requestId: null, retryAfterMs };
 }

@@ -245,6 +245,11 @@ export class SyncRecord {
     });
   }
 
+  /** 1, and one more each time that failed keys are taken up again. */
+  round(): number {
+    return Number(this.#sql.exec("SELECT round FROM sync").one()["round"]);
+  }
+
   // --- Deletions --------------------------------------------------------------------------------
 
   /** Plans deletions. Nothing is deleted before all of them are counted. */
@@ -260,7 +265,7 @@ export class SyncRecord {
     for (const extra of extras) {
       if (chunk.length === KEYS_PER_DELETE || characters > MAX_EXTRA_CHARACTERS) flush();
       chunk.push(extra);
-      characters += extra.key.length;
+      characters += extra.key.length + (extra.etag?.length ?? 0);
     }
     flush();
   }

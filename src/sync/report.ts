@@ -54,6 +54,9 @@ export type Entry =
 
 /** A key at the destination that is not at the source, as it was listed. */
 export interface Extra extends Key {
+  /** Null: it has none. Both are absent in deletions that were planned before they were kept. */
+  readonly etag?: string | null;
+  readonly modifiedMs?: number | null;
   /** Absent: never tried. */
   readonly failedAttempts?: number;
 }

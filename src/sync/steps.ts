@@ -5,8 +5,9 @@
 
 import type { Env } from "../env.ts";
 import { type Cursor, Walk } from "../listing/walk.ts";
-import { deleteObjects } from "../s3/delete.ts";
-import { type S3Error, failureOf, FailureError } from "../s3/errors.ts";
+import { type DeleteOutcome, each, headersOf } from "../s3/delete.ts";
+import { deleteListed } from "../s3/delete_listed.ts";
+import { type S3Error, failedAt, failureOf, FailureError } from "../s3/errors.ts";
 import type { Failure, StoreSide } from "../s3/failure.ts";
 import { type S3, connect } from "../s3/request.ts";
 import type { PrefixRef } from "../store/address.ts";
@@ -18,7 +19,7 @@ import { SMALL_OBJECT_BYTES } from "./large.ts";
 import { skipped } from "./outcome.ts";
 import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
-import { type Entry, addTo } from "./report.ts";
+import { type Entry, type Extra, addTo } from "./report.ts";
 import { keepPart, readReport } from "./report_parts.ts";
 import { filterOf } from "./spec.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
@@ -169,7 +170,7 @@ export class SyncSteps {
       return;
     }
     const { seq, extras } = planned;
-    const { bucket, prefix } = spec.destination;
+    const { prefix } = spec.destination;
     const stranger = extras.find(({ key }) => !key.startsWith(prefix));
     if (stranger !== undefined) throw new Error(`"${stranger.key}" is not under the destination's prefix`);
     if (spec.dryRun) {
@@ -179,8 +180,7 @@ export class SyncSteps {
       });
       return;
     }
-    const keys = extras.map(({ key }) => key);
-    const outcome = await deleteObjects(this.#connect("destination"), bucket, keys);
+    const outcome = await this.#deleteListed(extras);
     const times = { now: Date.now(), random: Math.random() };
     const { entries, again, refusals, blocked } = settleDeletes(extras, outcome, times);
     for (const failure of refusals) this.#onRefusal(failure);
@@ -192,6 +192,34 @@ export class SyncSteps {
       this.#record.applyEvent({ type: "deletedSome", notBeforeMs });
     });
     if (blocked !== null) throw new FailureError(blocked);
+  }
+
+  async #deleteListed(extras: readonly Extra[]): Promise<DeleteOutcome> {
+    const { source, destination } = this.#record.load().spec;
+    const back: string[] = [];
+    // Much later than the listing, the source may have a key again.
+    if (this.#record.round() > 1) {
+      const s3 = this.#connect("source");
+      await each(extras, async ({ key }) => {
+        const name = source.prefix + key.slice(destination.prefix.length);
+        if (name === "") return;
+        const headers = await headersOf(s3, source.bucket, name).catch(failedAt("source"));
+        if (headers !== null) back.push(key);
+      });
+    }
+    const listed = extras
+      .filter(({ key }) => !back.includes(key))
+      .map(({ key, etag = null, modifiedMs = null }) => ({ key, etag, modifiedMs }));
+    const outcome = await deleteListed(this.#connect("destination"), destination.bucket, listed);
+    const message = "the source has it again";
+    const kept = back.map((key) => ({
+      key,
+      code: "source_changed",
+      message,
+      status: null,
+      retryAfterMs: null,
+    }));
+    return { deleted: outcome.deleted, refused: [...outcome.refused, ...kept] };
   }
 
   // 6. Before the end: what was never started gets its line and is counted.

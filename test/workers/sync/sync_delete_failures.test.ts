@@ -157,3 +157,35 @@ test("case 112: a store that refuses DeleteObjects with 400 is asked key by key"
   expect(status).toMatchObject({ phase: "completed", deletes: { deleted: 3 } });
   expect(keys()).toEqual(["p/0"]);
 });
+
+test("an object that was written after the listing is not the one that was listed: it stays, and is told", async () => {
+  for (const key of ["p/changed", "p/gone"]) west.put("destination", key, "as listed");
+  east.put("source", "p/0", "x");
+  west.fault(
+    { operation: "PutObject", key: "p/0" },
+    { kind: "run", stage: "before-work", action: () => west.put("destination", "p/changed", "since") },
+  );
+  const status = await mesh.sync(REQUEST);
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    deletes: { extra: 2, deleted: 1, failed: 1 },
+    failures: [{ key: "p/changed", code: "destination_changed" }],
+  });
+  expect(keys()).toEqual(["p/0", "p/changed"]);
+});
+
+test("what a retry is still to delete is left if the source has it again", async () => {
+  renamed();
+  west.put("destination", "p/back", "bytes");
+  const fault = west.fault({ operation: "PutObject", key: "p/new-name" }, denied);
+  const { id } = await mesh.sync(REQUEST);
+  fault.remove();
+  east.put("source", "p/back", "bytes");
+  await mesh.call("POST", `/syncs/${id}/retry`);
+  expect(await mesh.syncEnded(id)).toMatchObject({
+    phase: "finished_with_errors",
+    deletes: { deleted: 1, failed: 1 },
+    failures: [{ key: "p/back", code: "source_changed" }],
+  });
+  expect(keys()).toEqual(["p/back", "p/new-name"]);
+});
