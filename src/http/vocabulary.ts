@@ -78,6 +78,7 @@ export const SKIP_REASONS = [
   "storage_class",
   "archived",
   "sync_report",
+  "prefix_itself",
   "failed",
   "cancelled",
 ] as const;

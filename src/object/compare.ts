@@ -3,6 +3,8 @@
 //
 // The rules:
 // - Objects of different sizes differ. Two empty objects are equal.
+// - A listing's size is a hint: a gateway that encrypts lists the stored size and serves another. So where
+//   the sizes listed differ, HEAD decides, unless the sizes listed are all that the request compares.
 // - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which
 //   encryption with a key, other part boundaries and many stores do not follow. So equal ETags of MD5 form,
 //   on stores that follow the rule, prove equality. Any other ETags prove nothing.
@@ -44,7 +46,10 @@ export function compareListed(
   destination: ListedObject | null,
 ): Comparison {
   if (destination === null) return { kind: "different", reason: "absent" };
-  if (source.sizeBytes !== destination.sizeBytes) return { kind: "different", reason: "size" };
+  if (source.sizeBytes !== destination.sizeBytes)
+    return mode === "size" || mode === "size+mtime"
+      ? { kind: "different", reason: "size" }
+      : { kind: "undecided" };
   if (source.sizeBytes === 0) return { kind: "equal", proof: "size" };
   switch (mode) {
     case "size":

@@ -87,6 +87,8 @@ function decide(
   if (filtered !== null) return entry(skipped(work, filtered));
   if (needsRestore(source, from.provider)) return entry(skipped(work, "archived"));
   const target = destinationKey(spec.destination.prefix, name, to.profile.maxKeyBytes);
+  // The marker of the folder that is copied: a bucket's root needs none, and has no key for it.
+  if (!target.ok && target.code === "empty_key") return entry(skipped(work, "prefix_itself"));
   if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
   const mapped = { ...work, to: target.key };
   const isLarge = sizeBytes > smallBytes;

@@ -83,7 +83,18 @@ const AT = { dryRun: false, now: 1000, random: 0.5 };
 describe("what a page of names is decided to be", () => {
   test.each<[string, Found, Partial<SyncSpec>, string]>([
     ["missing at the destination: copied", found("k"), {}, "small copy"],
-    ["of another size: copied", found("k", {}, listed("q/k", { sizeBytes: 9 })), {}, "small copy"],
+    [
+      "listed with another size: looked at",
+      found("k", {}, listed("q/k", { sizeBytes: 9 })),
+      {},
+      "small look",
+    ],
+    [
+      "of another size, where nothing else counts: copied",
+      found("k", {}, listed("q/k", { sizeBytes: 9 })),
+      { compare: "size" },
+      "small copy",
+    ],
     ["of the same ETag: skipped", found("k", {}, listed("q/k")), {}, "skipped equal"],
     [
       "of the same size and another ETag: looked at",

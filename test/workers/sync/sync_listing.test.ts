@@ -1,0 +1,82 @@
+// What a listing says is a hint: the object's own answer decides. A listing that cannot be believed never
+// ends a run as completed.
+
+import { beforeEach, expect, test } from "vitest";
+import { openWorld } from "../world.ts";
+
+const {
+  mesh,
+  stores: { east, west },
+} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } });
+
+beforeEach(() => {
+  for (const { key } of east.objects("source")) east.delete("source", key);
+  for (const { key } of west.objects("destination")) west.delete("destination", key);
+});
+
+const REQUEST = { source: "east:source/p/", destination: "west:destination/p/" };
+
+const keys = () =>
+  west
+    .objects("destination")
+    .map(({ key }) => key)
+    .filter((key) => !key.startsWith(".bucket-brigade/"));
+
+const ETAG = "0123456789abcdef-opaque";
+
+/** A gateway that lists more bytes than it serves, under ETags of its own. */
+function listWrongSizes(objects: Readonly<Record<string, string>>): void {
+  let contents = "";
+  for (const [key, text] of Object.entries(objects)) {
+    east.put("source", key, text);
+    contents += `<Contents><Key>${key}</Key><Size>${text.length + 28}</Size><ETag>"${ETAG}"</ETag></Contents>`;
+    east.fault(
+      { operation: ["HeadObject", "GetObject"], key },
+      { kind: "header", name: "ETag", value: `"${ETAG}"` },
+    );
+  }
+  const body = `<ListBucketResult><KeyCount>${Object.keys(objects).length}</KeyCount><IsTruncated>false</IsTruncated>${contents}</ListBucketResult>`;
+  east.fault(
+    { operation: "ListObjectsV2" },
+    { kind: "answer", status: 200, body, contentType: "application/xml" },
+  );
+  east.fault({ operation: ["HeadObject", "GetObject"] }, { kind: "ignore-conditions" });
+}
+
+test("case 114: the size that GET announces is believed, and a second run copies nothing", async () => {
+  listWrongSizes({ "p/a": "one", "p/b": "three", "p/c": "seventeen" });
+  const first = await mesh.sync(REQUEST);
+  expect(first).toMatchObject({ phase: "completed", objects: { copied: 3 }, bytes: { copied: 17 } });
+  expect(west.bytes("destination", "p/c").toString()).toBe("seventeen");
+  expect(east.count("GetObject")).toBe(3);
+  const second = await mesh.sync(REQUEST);
+  expect(second).toMatchObject({ phase: "completed", objects: { copied: 0, skipped: 3 } });
+  expect(east.count("GetObject")).toBe(3);
+});
+
+test("case 114: a body that is shorter than its own Content-Length stays an error", async () => {
+  east.put("source", "p/a", "some bytes");
+  east.fault({ operation: "GetObject" }, { kind: "truncate", missingBytes: 1, how: "cut" });
+  const status = await mesh.sync(REQUEST);
+  expect(status).toMatchObject({ phase: "finished_with_errors", objects: { failed: 1 } });
+  expect(keys()).toEqual([]);
+});
+
+test("the marker of the folder that is copied is left out at a bucket's root, and told", async () => {
+  east.put("source", "p/", "");
+  east.put("source", "p/a", "A");
+  west.put("destination", "gone", "x");
+  const status = await mesh.sync({
+    source: "east:source/p/",
+    destination: "west:destination",
+    delete: true,
+    maxDeletes: 1,
+  });
+  expect(status).toMatchObject({
+    phase: "completed",
+    objects: { copied: 1, skipped: 1 },
+    skippedBy: { prefix_itself: 1 },
+    deletes: { deleted: 1 },
+  });
+  expect(keys()).toEqual(["a"]);
+});
