@@ -85,6 +85,8 @@ export class StoreShares {
   readonly #capped = new Map<string, Capped>();
   #asking: Promise<void> | null = null;
   #wanted = 1;
+  /** Requests that wait for their turn. They need a share even if the job wants no more transfers. */
+  #waiting = 0;
   #inFlight = 0;
   #askedFor = 0;
 
@@ -127,13 +129,20 @@ export class StoreShares {
     const now = this.#clock();
     const isDue = [...this.#capped.values()].some(({ askedAtMs }) => now - askedAtMs >= ASK_EVERY_MS);
     // There is more to do than was asked for: that does not wait for its time.
-    if (isDue || (this.isNeeded && this.#wanted > this.#askedFor)) await this.#refreshOnce();
+    if (isDue || (this.isNeeded && this.#demand() > this.#askedFor)) await this.#refreshOnce();
   }
 
-  /** Gives back what the job holds. Nothing of the job may run any more. */
+  #demand(): number {
+    return Math.max(this.#wanted, Math.min(1, this.#waiting));
+  }
+
+  /**
+   * Gives back what the job holds. No transfer of the job may run any more. A request of its own that waits,
+   * such as an abort that is owed or the reading of a report, keeps the share until it has gone out.
+   */
   async release(): Promise<void> {
     this.setDemand(0, 0);
-    if (!this.holdsAny(this.#clock())) return;
+    if (this.#waiting > 0 || !this.holdsAny(this.#clock())) return;
     for (const one of this.#capped.values()) one.share = NOTHING;
     await this.#refreshOnce();
     for (const one of this.#capped.values()) one.untilMs = 0;
@@ -147,7 +156,7 @@ export class StoreShares {
   }
 
   async #refresh(): Promise<void> {
-    const [wanted, inFlight] = [this.#wanted, this.#inFlight];
+    const [wanted, inFlight] = [this.#demand(), this.#inFlight];
     this.#askedFor = wanted;
     const capped = [...this.#capped.values()];
     const askedAtMs = this.#clock();
@@ -246,22 +255,31 @@ export class StoreShares {
   turnsAt(store: Store): (() => Promise<void>) | undefined {
     if (!isCapped(store)) return undefined;
     return async () => {
-      const one = this.#of(store);
-      const untilMs = this.#clock() + TURN_LIMIT_MS;
-      for (let now = this.#clock(); now < untilMs; now = this.#clock()) {
-        await this.refresh();
-        if (held(one, now).perSecond === Infinity) return;
-        if (held(one, now).perSecond > 0 && one.timetable?.isOpen(now) === true) {
-          one.booked += 1;
-          return await sleepUntil(one.timetable.book(1, now).startAtMs);
-        }
-        one.crowded = true;
-        await sleepUntil(this.#clock() + RECHECK_MS);
+      this.#waiting += 1;
+      try {
+        await this.#turn(this.#of(store));
+      } finally {
+        this.#waiting -= 1;
       }
-      throw new NoTurnError(
-        `No request to store "${one.store}" was allowed in time: other work uses up its maxRequestsPerSecond`,
-      );
     };
+  }
+
+  /** @throws {NoTurnError} */
+  async #turn(one: Capped): Promise<void> {
+    const untilMs = this.#clock() + TURN_LIMIT_MS;
+    for (let now = this.#clock(); now < untilMs; now = this.#clock()) {
+      await this.refresh();
+      if (held(one, now).perSecond === Infinity) return;
+      if (held(one, now).perSecond > 0 && one.timetable?.isOpen(now) === true) {
+        one.booked += 1;
+        return await sleepUntil(one.timetable.book(1, now).startAtMs);
+      }
+      one.crowded = true;
+      await sleepUntil(this.#clock() + RECHECK_MS);
+    }
+    throw new NoTurnError(
+      `No request to store "${one.store}" was allowed in time: its maxRequestsPerSecond is used up`,
+    );
   }
 
   #cappedOf(stores: readonly Store[]): Capped[] {

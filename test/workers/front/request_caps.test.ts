@@ -54,6 +54,26 @@ const WORK: Readonly<
       await copied("failing", { via: "stream" }, "failed");
     },
   },
+  "a copy that has ended and owes an abort": {
+    asks: ["AbortMultipartUpload"],
+    run: async () => {
+      capped.fault({ operation: "UploadPart" }, { kind: "answer", code: "InvalidArgument", status: 400 });
+      capped.fault({ operation: "AbortMultipartUpload" }, { kind: "answer", code: "AccessDenied" });
+      capped.put("source", "owed", Buffer.alloc(2 * PART + 1));
+      const id = await mesh.startCopy({
+        source: "capped:source/owed",
+        destination: "capped:destination/owed",
+        partSize: PART,
+        via: "stream",
+        ...ALONE,
+      });
+      expect(await mesh.ended(id)).toMatchObject({ phase: "failed" });
+      capped.clearFaults();
+      await mesh.call("POST", `/copies/${id}/resume`);
+      await mesh.until(id, ({ timeline }) => timeline.some(({ event }) => event === "orphan_gone"));
+      expect(capped.uploads()).toEqual([]);
+    },
+  },
   "a sync with attributes, that deletes": {
     asks: ["ListObjectsV2", "HeadObject", "CopyObject", "GetObjectTagging", "DeleteObjects", "PutObject"],
     run: async () => {
@@ -67,9 +87,12 @@ const WORK: Readonly<
         maxDeletes: 1,
         compare: "checksum",
         tags: "require",
+        report: "capped:destination",
         ...ALONE,
       });
       expect(status).toMatchObject({ phase: "completed", objects: { copied: 6 }, deletes: { deleted: 1 } });
+      // The sync has ended and given its share back; reading its report takes one again.
+      expect(await mesh.report(status.id)).toHaveLength(7);
     },
   },
   "a check": {
