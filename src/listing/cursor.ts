@@ -67,9 +67,22 @@ export function startOfListing(order: ListOrder): ListCursor {
   };
 }
 
+/** What a page was asked for, beside its range. */
+interface Asked {
+  readonly delimiter?: string | undefined;
+  readonly maxKeys: number;
+}
+
 /** Interprets a page that was requested at `cursor`. */
-export function checkPage(range: ListRange, cursor: ListCursor, answer: ListingPage): CheckedPage {
+export function checkPage(
+  range: ListRange,
+  cursor: ListCursor,
+  answer: ListingPage,
+  asked: Asked = { maxKeys: 1000 },
+): CheckedPage {
   const { prefix } = range;
+  const misfit = misfitOf(range, answer, asked);
+  if (misfit !== null) return refuse(misfit);
   const stray =
     answer.objects.find(({ key }) => !key.startsWith(prefix))?.key ??
     answer.commonPrefixes.find((name) => !name.startsWith(prefix));
@@ -89,7 +102,9 @@ export function checkPage(range: ListRange, cursor: ListCursor, answer: ListingP
     lastKey !== null &&
     compareKeys(lastKey, range.untilKey) >= 0;
   const page = { objects: fresh.filter(isInside), commonPrefixes: answer.commonPrefixes, order };
-  if (!answer.isTruncated || isPast) return { kind: "page", page: { ...page, next: null } };
+  // A token where nothing is to follow: what follows it is asked for.
+  const goesOn = answer.isTruncated === true || answer.nextToken !== null;
+  if (!goesOn || isPast) return { kind: "page", page: { ...page, next: null } };
   const way = wayOn(range, cursor, answer, order);
   if (way.kind === "refused") return way;
   const firstKey = fresh[0]?.key ?? null;
@@ -114,6 +129,35 @@ export function checkPage(range: ListRange, cursor: ListCursor, answer: ListingP
   };
   return { kind: "page", page: { ...page, next } };
 }
+
+/** Why a page is no answer to what was asked, or contradicts itself; null: it may be believed. */
+function misfitOf({ bucket, prefix }: ListRange, answer: ListingPage, asked: Asked): string | null {
+  const { objects, commonPrefixes, keyCount } = answer;
+  if (answer.bucket !== null && answer.bucket !== bucket && !ALIAS.test(bucket))
+    return `asked for the bucket ${show(bucket)}, the store listed ${show(answer.bucket)}`;
+  if (answer.prefix !== null && !answer.prefix.includes(prefix))
+    return `asked for the prefix ${show(prefix)}, the store listed the prefix ${show(answer.prefix[1])}`;
+  if (asked.delimiter === undefined && commonPrefixes.length > 0)
+    return `the store has hidden keys in the group ${show(commonPrefixes[0] ?? "")}, which was not asked for`;
+  const count = objects.length + commonPrefixes.length;
+  if (keyCount !== null && keyCount > count)
+    return `the list says that it has ${keyCount} keys and has ${count}`;
+  if (
+    answer.isTruncated === null &&
+    answer.nextToken === null &&
+    (answer.nextMarker !== null || count >= asked.maxKeys)
+  )
+    return "the list does not say whether it is truncated, and may be";
+  const seen = new Set<string>();
+  for (const { key } of objects) {
+    if (seen.has(key)) return `the list has the key ${show(key)} twice`;
+    seen.add(key);
+  }
+  return null;
+}
+
+/** Other names of a bucket: access points of AWS. Their listings bear the bucket's own. */
+const ALIAS = /-(s3alias|op-s3|ol-s3)$/;
 
 /** Drops the key that was returned last: a store whose marker is inclusive starts a page with it. */
 function sortOut(

@@ -74,6 +74,13 @@ async function readPage(
         status: response.status,
         requestId: response.headers.get("x-amz-request-id"),
       });
+    case "unclear":
+      throw new S3Error(operation, address, {
+        code: "bad_answer",
+        detail: `the listing cannot be believed: ${parsed.detail}`,
+        status: response.status,
+        requestId: response.headers.get("x-amz-request-id"),
+      });
     case "no_listing":
       return badAnswer(operation, address, text);
   }

@@ -10,7 +10,7 @@
 // document, which is what stores send, are cut out by searching for their tags, and the XML parser reads only
 // the rest. It reads the whole document if anything in it is not plain.
 
-import { decodeForm, parseRoot, textOf } from "./xml.ts";
+import { decodeForm, parseRoot, textOf, truthOf } from "./xml.ts";
 
 /** An object as a listing describes it. */
 export interface ListedObject {
@@ -28,7 +28,13 @@ export interface ListedObject {
 export interface ListingPage {
   readonly objects: readonly ListedObject[];
   readonly commonPrefixes: readonly string[];
-  readonly isTruncated: boolean;
+  /** Null: the answer does not say so. */
+  readonly isTruncated: boolean | null;
+  /** What the page says that it is of; null: it does not say so. The prefix as written, and decoded. */
+  readonly bucket: string | null;
+  readonly prefix: readonly [string, string] | null;
+  /** How many keys and groups it says that it has. */
+  readonly keyCount: number | null;
   /** V2. */
   readonly nextToken: string | null;
   /** V1, and only with a delimiter. */
@@ -41,6 +47,8 @@ type ParsedListing =
   | { readonly kind: "page"; readonly page: ListingPage }
   /** The document is a listing, but a key in it cannot be read reliably. */
   | { readonly kind: "unreadable_key"; readonly shown: string }
+  /** A field is there twice, or says what it cannot say. */
+  | { readonly kind: "unclear"; readonly detail: string }
   | { readonly kind: "no_listing" };
 
 type Element = Readonly<Record<string, unknown>>;
@@ -53,7 +61,18 @@ export function parseListing(text: string): ParsedListing {
   const cut = cutContents(text);
   const result = parseRoot(cut?.rest ?? text, "ListBucketResult");
   if (result === null) return { kind: "no_listing" };
-  const isEncoded = textOf(result, "EncodingType")?.trim() === "url";
+  const isTruncated = truthOf(result, "IsTruncated");
+  const unclear =
+    SINGLE.find((name) => name in result && textOf(result, name) === null) ??
+    (isTruncated === "unclear" ? "IsTruncated" : undefined) ??
+    (/^(url)?$/i.test(textOf(result, "EncodingType")?.trim() ?? "") ? undefined : "EncodingType") ??
+    (/^\d*$/.test(textOf(result, "KeyCount")?.trim() ?? "") ? undefined : "KeyCount");
+  if (unclear !== undefined)
+    return {
+      kind: "unclear",
+      detail: `its <${unclear}> is ${JSON.stringify(result[unclear]).slice(0, 100)}`,
+    };
+  const isEncoded = /^url$/i.test(textOf(result, "EncodingType")?.trim() ?? "");
   const unreadable = isEncoded ? null : findUnreadableName(text);
   if (unreadable !== null) return { kind: "unreadable_key", shown: unreadable };
   const decode = isEncoded ? decodeForm : (name: string) => name;
@@ -84,18 +103,32 @@ export function parseListing(text: string): ParsedListing {
   const marker = textOf(result, "NextMarker");
   const nextMarker = marker === null ? null : decode(marker);
   if (marker !== null && nextMarker === null) return { kind: "unreadable_key", shown: marker };
-  const nextToken = nonEmpty(textOf(result, "NextContinuationToken"));
-  const truncated = textOf(result, "IsTruncated")?.trim() ?? null;
+  const prefix = nonEmpty(textOf(result, "Prefix"));
+  const keyCount = textOf(result, "KeyCount")?.trim() ?? "";
   const page: ListingPage = {
     objects,
     commonPrefixes,
-    isTruncated: truncated === null ? nextToken !== null : truncated === "true",
-    nextToken,
+    isTruncated: isTruncated === true || (isTruncated === false ? false : null),
+    bucket: nonEmpty(textOf(result, "Name")),
+    prefix: prefix === null ? null : [prefix, decode(prefix) ?? prefix],
+    keyCount: keyCount === "" ? null : Number(keyCount),
+    nextToken: nonEmpty(textOf(result, "NextContinuationToken")),
     nextMarker: nonEmpty(nextMarker),
     isV1: "Marker" in result && !("KeyCount" in result),
   };
   return { kind: "page", page };
 }
+
+/** What is there once, or not at all. */
+const SINGLE = [
+  "Name",
+  "Prefix",
+  "KeyCount",
+  "IsTruncated",
+  "NextContinuationToken",
+  "NextMarker",
+  "EncodingType",
+];
 
 /**
  * Anything but `<Name>` or `</Name>`: an attribute, a namespace, an empty tag, a comment, a CDATA section.

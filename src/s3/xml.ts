@@ -52,6 +52,25 @@ export function textOf(element: Element, name: string): string | null {
   return typeof value === "string" ? value : null;
 }
 
+/** `missing`: there is none, or it is empty. `unclear`: it is there twice, or is no boolean. */
+type Truth = boolean | "missing" | "unclear";
+
+/** XML Schema's spelling is `true`; some stores write `True`. Nothing else is taken for either. */
+export function truthOf(element: Element, name: string): Truth {
+  const value = element[name];
+  if (value === undefined) return "missing";
+  switch (typeof value === "string" ? value.trim().toLowerCase() : null) {
+    case "true":
+      return true;
+    case "false":
+      return false;
+    case "":
+      return "missing";
+    default:
+      return "unclear";
+  }
+}
+
 /** `<Error><Code>…</Code><Message>…</Message>…</Error>`. Null if the text is not an S3 error. */
 export function parseError(text: string): {
   code: string;
@@ -115,6 +134,8 @@ export function parseListParts(
 ): { parts: ListedPart[]; isTruncated: boolean; nextMarker: string | null } | null {
   const result = parseRoot(text, "ListPartsResult");
   if (result === null) return null;
+  const isTruncated = truthOf(result, "IsTruncated");
+  if (isTruncated === "unclear") return null;
   const parts: ListedPart[] = [];
   for (const part of Array.isArray(result["Part"]) ? (result["Part"] as Element[]) : []) {
     const partNumber = wholeNumber(textOf(part, "PartNumber"));
@@ -125,7 +146,7 @@ export function parseListParts(
   }
   return {
     parts,
-    isTruncated: textOf(result, "IsTruncated")?.trim() === "true",
+    isTruncated: isTruncated === true,
     nextMarker: textOf(result, "NextPartNumberMarker"),
   };
 }
@@ -145,6 +166,8 @@ export function parseListUploads(text: string): {
 } | null {
   const result = parseRoot(text, "ListMultipartUploadsResult");
   if (result === null) return null;
+  const isTruncated = truthOf(result, "IsTruncated");
+  if (isTruncated === "unclear") return null;
   const encoded = textOf(result, "EncodingType") === "url";
   const decode = (key: string | null) => (encoded && key !== null ? decodeForm(key) : key);
   const uploads: ListedUpload[] = [];
@@ -156,7 +179,7 @@ export function parseListUploads(text: string): {
   }
   return {
     uploads,
-    isTruncated: textOf(result, "IsTruncated")?.trim() === "true",
+    isTruncated: isTruncated === true,
     nextKeyMarker: decode(textOf(result, "NextKeyMarker")),
     nextUploadIdMarker: textOf(result, "NextUploadIdMarker"),
   };

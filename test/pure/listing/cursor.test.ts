@@ -1,7 +1,8 @@
 // Which pages are believed and what is asked for next; pages that lead nowhere end the listing with an error.
 import { describe, expect, test } from "vitest";
 import { type ListCursor, type ListRange, checkPage, startOfListing } from "../../../src/listing/cursor.ts";
-import type { ListedObject, ListingPage } from "../../../src/s3/listing_xml.ts";
+import { type ListedObject, type ListingPage, parseListing } from "../../../src/s3/listing_xml.ts";
+import { type ListingOutcome, LISTING_FIELDS } from "../s3/fields.ts";
 
 const RANGE: ListRange = { bucket: "b", prefix: "", afterKey: null, untilKey: null };
 
@@ -18,6 +19,9 @@ const answer = (keys: readonly string[], more: Partial<ListingPage> = {}): Listi
   objects: keys.map(listed),
   commonPrefixes: [],
   isTruncated: more.nextToken !== undefined && more.nextToken !== null,
+  bucket: null,
+  prefix: null,
+  keyCount: null,
   nextToken: null,
   nextMarker: null,
   isV1: false,
@@ -25,6 +29,12 @@ const answer = (keys: readonly string[], more: Partial<ListingPage> = {}): Listi
 });
 
 const truncated = (keys: readonly string[], token: string) => answer(keys, { nextToken: token });
+
+/** A page with groups was asked for them. */
+const askedFor = ({ commonPrefixes }: ListingPage) => ({
+  delimiter: commonPrefixes.length > 0 ? "/" : undefined,
+  maxKeys: 1000,
+});
 
 /** Feeds pages until one is refused or the last one is read. */
 function read(
@@ -36,7 +46,7 @@ function read(
   let order = "utf8";
   for (const page of pages) {
     if (cursor === null) break;
-    const checked = checkPage(range, cursor, page);
+    const checked = checkPage(range, cursor, page, askedFor(page));
     if (checked.kind === "refused") return { keys, order, end: checked.detail };
     keys.push(...checked.page.objects.map(({ key }) => key));
     order = checked.page.order;
@@ -167,7 +177,7 @@ describe("a range", () => {
 const v1 = (keys: readonly string[], more: Partial<ListingPage> = {}) =>
   answer(keys, { isTruncated: true, isV1: true, ...more });
 const nextOf = (page: ListingPage, range = RANGE, cursor: ListCursor = startOfListing("utf8")) => {
-  const checked = checkPage(range, cursor, page);
+  const checked = checkPage(range, cursor, page, askedFor(page));
   return checked.kind === "page" ? checked.page.next : checked.detail;
 };
 const after = (key: string): ListCursor => ({
@@ -209,3 +219,19 @@ test("a cursor is plain data", () => {
   const next = checked.kind === "page" ? checked.page.next : null;
   expect(JSON.parse(JSON.stringify(next))).toEqual(next);
 });
+
+function outcomeOf(xml: string): ListingOutcome {
+  const parsed = parseListing(`<ListBucketResult>${xml}</ListBucketResult>`);
+  if (parsed.kind !== "page") return "refused";
+  const range = { ...RANGE, bucket: "bucket", prefix: "p/" };
+  const checked = checkPage(range, startOfListing("utf8"), parsed.page, { maxKeys: 2 });
+  if (checked.kind === "refused") return "refused";
+  return checked.page.next === null ? "end" : "on";
+}
+
+test.each(LISTING_FIELDS.map((row, index) => ({ index, ...row })))(
+  "a page, $index: $field $form: $outcome",
+  ({ xml, outcome }) => {
+    expect(outcomeOf(xml)).toBe(outcome);
+  },
+);

@@ -4,6 +4,7 @@ import type { S3 } from "../../../src/s3/request.ts";
 import { deleteObjects } from "../../../src/s3/delete.ts";
 import { type StoreOptions, type TestStore, startStore } from "../../store/store.ts";
 import { connectTo } from "../listed_store.ts";
+import { DELETE_FIELDS } from "./fields.ts";
 
 const stores: TestStore[] = [];
 
@@ -165,5 +166,14 @@ describe("deleteObjects()", () => {
     const { store, s3 } = await open([]);
     expect(await deleteObjects(s3, "bucket", [])).toEqual({ deleted: [], refused: [] });
     expect(store.requests()).toEqual([]);
+  });
+
+  test.each(DELETE_FIELDS)("an answer with $what", async ({ xml, deleted }) => {
+    const { store, s3 } = await open(["a", "b"]);
+    const body = `<DeleteResult>${xml}</DeleteResult>`;
+    store.fault({ operation: "DeleteObjects" }, { kind: "answer", status: 200, body });
+    const outcome = deleteObjects(s3, "bucket", ["a", "b"]);
+    if (deleted === "bad_answer") await expect(outcome).rejects.toMatchObject({ code: deleted });
+    else expect((await outcome).deleted).toEqual(deleted);
   });
 });

@@ -38,6 +38,9 @@ describe("parseListing()", () => {
       ],
       commonPrefixes: ["p/sub/"],
       isTruncated: true,
+      bucket: "b",
+      prefix: ["p/", "p/"],
+      keyCount: 1,
       nextToken: "1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=",
       nextMarker: null,
       isV1: false,
@@ -135,15 +138,12 @@ describe("parseListing()", () => {
     expect(page.objects.map(({ isRestored }) => isRestored)).toEqual([true, false, false]);
   });
 
-  test("tells V1 from V2, and a page without IsTruncated by its token", () => {
+  test("tells V1 from V2, and a page that does not say whether it is truncated", () => {
     expect(pageOf(list("<Marker></Marker><IsTruncated>true</IsTruncated>"))).toMatchObject({
       isV1: true,
       isTruncated: true,
     });
-    expect(pageOf(list("<KeyCount>0</KeyCount>"))).toMatchObject({ isV1: false, isTruncated: false });
-    expect(pageOf(list("<NextContinuationToken>t</NextContinuationToken>"))).toMatchObject({
-      isTruncated: true,
-    });
+    expect(pageOf(list("<KeyCount>0</KeyCount>"))).toMatchObject({ isV1: false, isTruncated: null });
   });
 
   test("a page of 1,000 keys full of entities", () => {

@@ -80,3 +80,23 @@ test("the marker of the folder that is copied is left out at a bucket's root, an
   });
   expect(keys()).toEqual(["a"]);
 });
+
+const twoKeys =
+  "<Contents><Key>p/a</Key><Size>1</Size></Contents><Contents><Key>p/b</Key><Size>1</Size></Contents>";
+
+test.each([
+  [
+    "a group that was not asked for",
+    `<IsTruncated>false</IsTruncated>${twoKeys}<CommonPrefixes><Prefix>p/c/</Prefix></CommonPrefixes>`,
+  ],
+])("a listing with %s is no listing: nothing is deleted, and the run has failed", async (_what, inside) => {
+  for (const key of ["p/a", "p/b"]) east.put("source", key, "x");
+  west.put("destination", "p/c/1", "kept");
+  east.fault(
+    { operation: "ListObjectsV2" },
+    { kind: "answer", status: 200, body: `<ListBucketResult>${inside}</ListBucketResult>` },
+  );
+  const status = await mesh.sync({ ...REQUEST, delete: true, maxDeletes: "100%" });
+  expect(status).toMatchObject({ phase: "failed", failure: { operation: "ListObjectsV2" } });
+  expect(keys()).toContain("p/c/1");
+});
