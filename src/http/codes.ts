@@ -66,6 +66,7 @@ const MESH_FAILURES = [
   "cancelled",
   "copy_blocked",
   "too_many_failures",
+  "unreadable_key",
   "delete_unconfirmed",
   "destination_changed",
 ] as const;

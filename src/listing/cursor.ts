@@ -46,6 +46,8 @@ export interface ListCursor {
 
 export interface ListPage {
   readonly objects: readonly ListedObject[];
+  /** Keys that are no UTF-8, as the store has encoded them. */
+  readonly unreadable: readonly string[];
   /** Names under the prefix that contain further keys; only with a delimiter. */
   readonly commonPrefixes: readonly string[];
   /** Null: this was the last page. */
@@ -101,7 +103,12 @@ export function checkPage(
     range.untilKey !== null &&
     lastKey !== null &&
     compareKeys(lastKey, range.untilKey) >= 0;
-  const page = { objects: fresh.filter(isInside), commonPrefixes: answer.commonPrefixes, order };
+  const page = {
+    objects: fresh.filter(isInside),
+    unreadable: answer.unreadable,
+    commonPrefixes: answer.commonPrefixes,
+    order,
+  };
   // A token where nothing is to follow: what follows it is asked for.
   const goesOn = answer.isTruncated === true || answer.nextToken !== null;
   if (!goesOn || isPast) return { kind: "page", page: { ...page, next: null } };
@@ -139,7 +146,7 @@ function misfitOf({ bucket, prefix }: ListRange, answer: ListingPage, asked: Ask
     return `asked for the prefix ${show(prefix)}, the store listed the prefix ${show(answer.prefix[1])}`;
   if (asked.delimiter === undefined && commonPrefixes.length > 0)
     return `the store has hidden keys in the group ${show(commonPrefixes[0] ?? "")}, which was not asked for`;
-  const count = objects.length + commonPrefixes.length;
+  const count = objects.length + answer.unreadable.length + commonPrefixes.length;
   if (keyCount !== null && keyCount > count)
     return `the list says that it has ${keyCount} keys and has ${count}`;
   if (

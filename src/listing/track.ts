@@ -58,10 +58,18 @@ export class Permits {
   }
 }
 
+/** A key of one side that no request can name. */
+export interface Unreadable {
+  readonly side: "source" | "destination";
+  /** As the store has encoded it. */
+  readonly shown: string;
+}
+
 type Given =
   | {
       readonly kind: "pairs";
       readonly pairs: readonly Pair[];
+      readonly unreadable: readonly Unreadable[];
       /**
        * Null: the range continues. `passed`: the source's listing went past the end of the range without
        * listing it.
@@ -141,9 +149,13 @@ export class Track {
     };
     this.#isEndSeen ||= last !== undefined && last.source !== null && last.name === untilName;
     const isPast = pairs.length < merging.pairs.length;
-    if (!merging.isEnd && !isPast) return { kind: "pairs", pairs, end: null };
+    const unreadable = [
+      ...this.#source.takeUnreadable().map((shown) => ({ side: "source" as const, shown })),
+      ...this.#destination.takeUnreadable().map((shown) => ({ side: "destination" as const, shown })),
+    ];
+    if (!merging.isEnd && !isPast) return { kind: "pairs", pairs, unreadable, end: null };
     const isSeen = untilName === null || this.#source.isWhole || this.#isEndSeen;
-    return { kind: "pairs", pairs, end: isSeen ? "seen" : "passed" };
+    return { kind: "pairs", pairs, unreadable, end: isSeen ? "seen" : "passed" };
   }
 
   /**
@@ -201,6 +213,7 @@ class Side {
   readonly #givenUntil: string | null;
   #untilKey: string | null = null;
   objects: readonly ListedObject[] = [];
+  #unreadable: readonly string[] = [];
   pages = 0;
   /** No further page can contain a key of the range. */
   isComplete = false;
@@ -242,6 +255,7 @@ class Side {
     const given = this.#givenUntil;
     const isNew = ({ key }: ListedObject) => given === null || compareKeys(key, given) > 0;
     this.objects = [...this.objects, ...page.objects.filter(isNew)];
+    this.#unreadable = [...this.#unreadable, ...page.unreadable];
     this.isSorted &&= page.order === "utf8";
     this.isWhole = page.next === null;
     this.isComplete ||= this.isWhole;
@@ -249,6 +263,13 @@ class Side {
     if (page.next === null || this.isComplete) return;
     this.#ahead = this.#fetch(page.next);
     this.#ahead.catch(() => undefined); // the caller that awaits it gets the error
+  }
+
+  /** The keys that were listed since the last call and that no request can name. */
+  takeUnreadable(): readonly string[] {
+    const taken = this.#unreadable;
+    this.#unreadable = [];
+    return taken;
   }
 
   async #fetch(cursor: ListPage["next"]): Promise<ListPage> {

@@ -23,7 +23,7 @@ import { expectedOrder, firstKey, listPage } from "./listing.ts";
 import { listedOfHead, pairingOf } from "./merge.ts";
 import { nameOf } from "./prefix.ts";
 import { type FirstNameIn, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
-import { type TrackRange, Track, Permits } from "./track.ts";
+import { type TrackRange, type Unreadable, Track, Permits } from "./track.ts";
 import { S3Error } from "../s3/errors.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import { headObject } from "../s3/read.ts";
@@ -54,6 +54,8 @@ export interface WalkPage {
   readonly pairs: readonly Found[];
   /** Objects of the destination that the source has too. They were counted when the source was listed. */
   readonly known: readonly ListedObject[];
+  /** May come twice, after a death or at a cut. */
+  readonly unreadable: readonly Unreadable[];
   readonly cursor: Cursor | null;
 }
 
@@ -167,12 +169,13 @@ export class Walk {
       }
       if (given.end === "passed") await this.#expectGone(ready.range.untilName ?? "");
       if (given.end !== null) tracks.delete(ready);
-      if (given.pairs.length === 0 && tracks.size > 0) continue;
+      if (given.pairs.length + given.unreadable.length === 0 && tracks.size > 0) continue;
       state.hasGiven = true;
       const ranges = [...tracks].map(({ range }) => range);
       return {
         pairs: given.pairs,
         known: [],
+        unreadable: given.unreadable,
         cursor: ranges.length === 0 ? null : { kind: "merge", ranges },
       };
     }
@@ -241,6 +244,7 @@ export class Walk {
     const range = { bucket, prefix, afterKey: null, untilKey: null };
     const { list } = this.#state as { list: ListCursor | null };
     const page = await listPage(this.#stores.source, range, list);
+    const unreadable = page.unreadable.map((shown) => ({ side: "source" as const, shown }));
     const pairs = page.objects.map((source): Found => ({
       name: nameOf(source.key, prefix),
       source,
@@ -248,11 +252,11 @@ export class Walk {
     }));
     if (page.next !== null) {
       this.#state = { kind: "lookup", list: page.next };
-      return { pairs, known: [], cursor: { kind: "lookup", list: page.next } };
+      return { pairs, known: [], unreadable, cursor: { kind: "lookup", list: page.next } };
     }
-    if (!this.#spec.delete) return { pairs, known: [], cursor: null };
+    if (!this.#spec.delete) return { pairs, known: [], unreadable, cursor: null };
     this.#state = { kind: "extras", list: null };
-    return { pairs, known: [], cursor: { kind: "extras", list: null } };
+    return { pairs, known: [], unreadable, cursor: { kind: "extras", list: null } };
   }
 
   /** The destination in its own order. A key that the source does not have is extra. */
@@ -274,7 +278,13 @@ export class Walk {
       }
     }
     this.#state = { kind: "extras", list: page.next };
-    return { pairs, known, cursor: page.next === null ? null : { kind: "extras", list: page.next } };
+    const unreadable = page.unreadable.map((shown) => ({ side: "destination" as const, shown }));
+    return {
+      pairs,
+      known,
+      unreadable,
+      cursor: page.next === null ? null : { kind: "extras", list: page.next },
+    };
   }
 
   async #isAtSource(name: string): Promise<boolean> {

@@ -27,6 +27,8 @@ export interface ListedObject {
 
 export interface ListingPage {
   readonly objects: readonly ListedObject[];
+  /** Keys as the store has encoded them, which are no UTF-8: no request can name them. */
+  readonly unreadable: readonly string[];
   readonly commonPrefixes: readonly string[];
   /** Null: the answer does not say so. */
   readonly isTruncated: boolean | null;
@@ -77,11 +79,15 @@ export function parseListing(text: string): ParsedListing {
   if (unreadable !== null) return { kind: "unreadable_key", shown: unreadable };
   const decode = isEncoded ? decodeForm : (name: string) => name;
   const objects: ListedObject[] = [];
+  const undecoded: string[] = [];
   for (const element of cut?.contents ?? elementsOf(result, "Contents")) {
     const name = textOf(element, "Key");
     const key = name === null ? null : decode(name);
     const sizeBytes = textOf(element, "Size")?.trim() ?? "";
-    if (key === null && name !== null) return { kind: "unreadable_key", shown: name };
+    if (key === null && name !== null) {
+      undecoded.push(name);
+      continue;
+    }
     if (key === null || key === "" || !/^\d+$/.test(sizeBytes)) return { kind: "no_listing" };
     const lastModifiedMs = Date.parse(textOf(element, "LastModified")?.trim() ?? "");
     objects.push({
@@ -107,6 +113,7 @@ export function parseListing(text: string): ParsedListing {
   const keyCount = textOf(result, "KeyCount")?.trim() ?? "";
   const page: ListingPage = {
     objects,
+    unreadable: undecoded,
     commonPrefixes,
     isTruncated: isTruncated === true || (isTruncated === false ? false : null),
     bucket: nonEmpty(textOf(result, "Name")),
@@ -120,15 +127,7 @@ export function parseListing(text: string): ParsedListing {
 }
 
 /** What is there once, or not at all. */
-const SINGLE = [
-  "Name",
-  "Prefix",
-  "KeyCount",
-  "IsTruncated",
-  "NextContinuationToken",
-  "NextMarker",
-  "EncodingType",
-];
+const SINGLE = "Name Prefix KeyCount IsTruncated NextContinuationToken NextMarker EncodingType".split(" ");
 
 /**
  * Anything but `<Name>` or `</Name>`: an attribute, a namespace, an empty tag, a comment, a CDATA section.

@@ -204,6 +204,15 @@ export class SyncRecord {
       }));
   }
 
+  hasFailed(key: string, code: string): boolean {
+    const found = this.#sql.exec(
+      "SELECT 1 FROM failures WHERE key = ? AND json_extract(failure, '$.code') = ?",
+      key,
+      code,
+    );
+    return found.toArray().length > 0;
+  }
+
   /** From now on failures belong to a new round; those of earlier rounds are retried. */
   newRound(): void {
     this.#sql.exec("UPDATE sync SET round = round + 1");
@@ -211,7 +220,8 @@ export class SyncRecord {
   }
 
   /**
-   * Takes out failed keys of earlier rounds, as if they had not been tried.
+   * Takes out failed keys of earlier rounds, as if they had not been tried. Keys that no request can name
+   * stay.
    *
    * @returns the objects to copy, and whether there are more
    */
@@ -220,6 +230,7 @@ export class SyncRecord {
       const rows = this.#sql
         .exec(
           `SELECT rowid, work FROM failures WHERE round < (SELECT round FROM sync)
+             AND json_extract(failure, '$.code') <> 'unreadable_key'
              AND (? = 'all' OR json_extract(work, '$.copy') IS NOT NULL) ORDER BY rowid LIMIT ?`,
           which,
           limit + 1,

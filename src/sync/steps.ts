@@ -4,11 +4,11 @@
 // What they need: the record of the sync, and the env with the stores.
 
 import type { Env } from "../env.ts";
-import { type Cursor, Walk } from "../listing/walk.ts";
+import { type Cursor, type WalkPage, Walk } from "../listing/walk.ts";
 import { type DeleteOutcome, each, headersOf } from "../s3/delete.ts";
 import { deleteListed } from "../s3/delete_listed.ts";
 import { type S3Error, failedAt, failureOf, FailureError } from "../s3/errors.ts";
-import type { Failure, StoreSide } from "../s3/failure.ts";
+import { type Failure, type StoreSide, meshFailure } from "../s3/failure.ts";
 import { type S3, connect } from "../s3/request.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
@@ -16,7 +16,7 @@ import { batchesOf, planPage } from "./decide.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import type { Requeue, SyncStep } from "./job.ts";
 import { SMALL_OBJECT_BYTES } from "./large.ts";
-import { skipped } from "./outcome.ts";
+import { failed, skipped } from "./outcome.ts";
 import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
 import { type Entry, type Extra, addTo } from "./report.ts";
@@ -97,9 +97,10 @@ export class SyncSteps {
     this.#record.transaction(() => {
       // Cancelled during the listing: these keys were never part of the run.
       if (!this.#record.applyEvent({ type: "listed", cursor: page.cursor })) return;
-      this.#record.enter(plan.entries, (counters) => ({
+      const unreadable = this.#unreadable(page.unreadable);
+      this.#record.enter([...plan.entries, ...unreadable], (counters) => ({
         ...counters,
-        listed: addTo(counters.listed, plan.listed.objects, plan.listed.bytes),
+        listed: addTo(counters.listed, plan.listed.objects + unreadable.length, plan.listed.bytes),
         destination: addTo(counters.destination, plan.destination.objects, plan.destination.bytes),
         extra: addTo(counters.extra, plan.extras.length, bytesOf(plan.extras)),
       }));
@@ -112,6 +113,27 @@ export class SyncSteps {
       }
     });
     if (page.cursor !== null) this.#walk = walk;
+  }
+
+  /** Keys that no request can name. The destination's are left as they are. */
+  #unreadable(keys: WalkPage["unreadable"]): Entry[] {
+    const entries: Entry[] = [];
+    for (const { side, shown } of keys) {
+      const message = `The ${side} has a key that is no UTF-8, listed as ${JSON.stringify(shown)}: no request can name it`;
+      if (side === "destination") this.#record.warn(`${message}, and it is left as it is`);
+      else if (!this.#record.hasFailed(shown, "unreadable_key")) {
+        const work: ObjectWork = {
+          key: shown,
+          to: "",
+          sizeBytes: 0,
+          etag: null,
+          failedAttempts: 0,
+          first: "copy",
+        };
+        entries.push(failed(work, meshFailure("unreadable_key", message, "ListObjectsV2"), 1));
+      }
+    }
+    return entries;
   }
 
   // 2. A part of the report, under a number and with lines that are fixed before it is stored.

@@ -17,6 +17,7 @@ const listed = (key: string): ListedObject => ({
 
 const answer = (keys: readonly string[], more: Partial<ListingPage> = {}): ListingPage => ({
   objects: keys.map(listed),
+  unreadable: [],
   commonPrefixes: [],
   isTruncated: more.nextToken !== undefined && more.nextToken !== null,
   bucket: null,

@@ -100,3 +100,23 @@ test.each([
   expect(status).toMatchObject({ phase: "failed", failure: { operation: "ListObjectsV2" } });
   expect(keys()).toContain("p/c/1");
 });
+
+test("one key that is no UTF-8 fails alone: the others are copied, nothing is deleted, and a retry does not guess", async () => {
+  for (const key of ["p/a", "p/b", "p/caf%E9"]) east.put("source", key, key);
+  west.put("destination", "p/extra", "kept");
+  const names = ["p/a", "p/b", "p/caf%E9"];
+  const contents = names.map((key) => `<Contents><Key>${key}</Key><Size>${key.length}</Size></Contents>`);
+  const body = `<ListBucketResult><EncodingType>url</EncodingType><KeyCount>3</KeyCount><IsTruncated>false</IsTruncated>${contents.join("")}</ListBucketResult>`;
+  east.fault({ operation: "ListObjectsV2" }, { kind: "answer", status: 200, body });
+  const status = await mesh.sync({ ...REQUEST, delete: true, maxDeletes: "100%" });
+  const expected = {
+    phase: "finished_with_errors",
+    objects: { listed: 3, copied: 2, failed: 1 },
+    deletes: { deleted: 0, refusedBy: "failed_keys" },
+    failures: [{ key: "p/caf%E9", code: "unreadable_key" }],
+  };
+  expect(status).toMatchObject(expected);
+  await mesh.call("POST", `/syncs/${status.id}/retry`);
+  expect(await mesh.syncEnded(status.id)).toMatchObject(expected);
+  expect(keys()).toEqual(["p/a", "p/b", "p/extra"]);
+});
