@@ -9,12 +9,13 @@ import type { PartTable } from "../parts/table.ts";
 import { bareEtag } from "../s3/digest.ts";
 
 /**
- * The copy ID says so; without one, only an ETag that no other object can have.
+ * The ETag that the store returned says so; without one the copy ID, or an ETag that no other object can have.
+ * Some stores forget the metadata of a multipart upload, and the copy ID with it: no ID at all says nothing,
+ * another ID says no.
  *
  * @param headers of the object, as HEAD reports them
- * @param answered the ETag that the store returned when it made the object, whatever it means: the object
- * must
- *   still have it. `unsaid`: the store reported success without an ETag (Ceph does). Null: nothing is known.
+ * @param answered the ETag that the store returned when it made the object: the object must still have it.
+ *   `unsaid`: the store reported success without an ETag (Ceph does). Null: nothing is known.
  */
 export async function isOurs(
   headers: Headers,
@@ -23,10 +24,11 @@ export async function isOurs(
   answered: string | null = null,
 ): Promise<boolean> {
   const etag = bareEtag(headers.get("etag") ?? "").toLowerCase();
+  const foundId = headers.get(COPY_ID_HEADER);
   if (Number(headers.get("content-length")) !== plan.sizeBytes) return false;
-  if (copyId !== null && headers.get(COPY_ID_HEADER) !== copyId) return false;
+  if (foundId !== null && copyId !== null && foundId !== copyId) return false;
   if (answered !== null && answered !== "unsaid") return bareEtag(answered).toLowerCase() === etag;
-  if (copyId !== null) return true;
+  if (foundId !== null && foundId === copyId) return true;
   if (plan.kind === "parts") {
     const predicted = await predictedEtag(parts, "parts");
     return predicted === null ? answered === "unsaid" : predicted === etag;

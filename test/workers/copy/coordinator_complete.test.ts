@@ -228,3 +228,26 @@ test("the copy ID tells two copies to one key apart", async () => {
   expect(first).toMatch(/^[0-9a-f-]{36}\//);
   expect(second).not.toBe(first);
 });
+
+/** The finished object has none of what CreateMultipartUpload was told. */
+const FORGOTTEN: Effect = { kind: "header", name: "x-amz-meta-bucket-brigade-copy", value: undefined };
+
+test("case 116: metadata that the destination forgets is a warning, for the ETag of Complete says whose object it is", async () => {
+  west.fault({ operation: "HeadObject", key: "forgets" }, FORGOTTEN);
+  const status = await copyTo("west", "forgets");
+  expect(status).toMatchObject({ phase: "completed" });
+  expect(status.warnings.join()).toContain("x-amz-meta-bucket-brigade-copy");
+  expectEqualBytes(west, "forgets");
+});
+
+test("case 116: without metadata and without Complete's answer, the ETag that the parts predict is the object's", async () => {
+  west.fault({ operation: "HeadObject", key: "silent" }, FORGOTTEN);
+  west.fault(
+    { operation: "CompleteMultipartUpload", key: "silent" },
+    { kind: "drop", stage: "before-answer" },
+  );
+  const status = await copyTo("west", "silent");
+  expect(status).toMatchObject({ phase: "completed" });
+  expect(completes(west)).toBe(1);
+  expectEqualBytes(west, "silent");
+});
