@@ -23,7 +23,7 @@ import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
 import { bareEtag } from "./s3/digest.ts";
 import { FailureError, failureOf, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure, meshFailure } from "./s3/failure.ts";
-import { getObject, objectExists } from "./s3/read.ts";
+import { getPinned, hasStillEtag, objectExists } from "./s3/read.ts";
 import { type S3, connect, timeoutError } from "./s3/request.ts";
 import { isPlatformLimit } from "./s3/retry.ts";
 import { type Stored, copyObject, putObject, uploadPart, uploadPartCopy } from "./s3/s3.ts";
@@ -202,7 +202,7 @@ async function openSource(source: S3, task: PartTask, signal: AbortSignal): Prom
   const { target, offset, length } = task;
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(timeoutError(ANSWER_LIMIT_MS)), ANSWER_LIMIT_MS);
-  const response = await getObject(source, task.source, {
+  const response = await getPinned(source, task.source, {
     range: target.kind === "whole" ? null : { offset, length },
     ifMatch: task.sourceEtag,
     acceptEncoding: task.acceptEncoding ?? null,
@@ -276,9 +276,11 @@ async function copyInside(
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("destination");
     // 412: either the source's ETag no longer matches, or the destination has an object although it must not.
-    if (error.status === 412 && !(await isOccupied(destination, task)))
-      return { ok: false, failure: { ...failure, side: "source", code: "source_changed" } };
-    return { ok: false, failure };
+    if (error.status !== 412 || (await isOccupied(destination, task))) return { ok: false, failure };
+    // A store that refuses the condition of a source that has not changed cannot do it: the copy streams.
+    return (await isUnchanged(source, task))
+      ? { ok: false, failure: { ...failure, side: "destination", code: "NotImplemented" } }
+      : { ok: false, failure: { ...failure, side: "source", code: "source_changed" } };
   }
 }
 
@@ -289,6 +291,10 @@ async function copyInside(
 async function isOccupied(destination: S3, { target, destination: address }: PartTask): Promise<boolean> {
   if (target.kind !== "whole" || target.headers["if-none-match"] === undefined) return false;
   return await objectExists(destination, address).catch(() => true);
+}
+
+async function isUnchanged(source: S3, task: PartTask): Promise<boolean> {
+  return await hasStillEtag(source, task.source, task.sourceEtag).catch(() => false);
 }
 
 function sourceFailure(error: unknown): Failure {

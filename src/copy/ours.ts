@@ -9,7 +9,8 @@ import type { PartTable } from "../parts/table.ts";
 import { bareEtag } from "../s3/digest.ts";
 
 /**
- * The ETag that the store returned says so; without one the copy ID, or an ETag that no other object can have.
+ * The ETag that the store returned says so; without one the copy ID, or an ETag that no other object can
+ * have.
  * Some stores forget the metadata of a multipart upload, and the copy ID with it: no ID at all says nothing,
  * another ID says no.
  *
