@@ -8,8 +8,9 @@
 // Protocol. The owner (the coordinator of a copy, a sync, or the probe) wakes a lane. The lane's alarm claims
 // work from the owner, and the same call reports finished work. The work is parts, which PartCopier copies
 // one each; batches of small objects, which ObjectCopier copies one by one; or measurements, which
-// ProbeWorker makes. The alarm ends when the owner says `rest` or `stop`. After ten minutes it claims nothing
-// new, since an alarm may run for fifteen; the next alarm goes on.
+// ProbeWorker makes. The alarm ends when the owner says `rest` or `stop`. The platform ends it after fifteen
+// minutes, and what runs then is lost. So a lane claims nothing whose time limit would pass minute fourteen,
+// and nothing at all after ten minutes; the next alarm goes on.
 //
 // Invariant: at most PARTS_PER_LANE parts or batches run at once, and so as many transfers. A lane keeps
 // nothing that matters: if it dies, its owner notices its silence and hands its work to another.
@@ -21,7 +22,8 @@ import { callObjectCopier } from "./object_copier.ts";
 import { callCopier } from "./part_copier.ts";
 import { runProbeTask } from "./probe.ts";
 import type { BatchAttempt, BatchReport, BatchTask } from "./work/batch_task.ts";
-import type { Claim, Grant } from "./work/claim.ts";
+import { type Claim, type Grant, isFinal } from "./work/claim.ts";
+import { EVENT_MS } from "./work/limits.ts";
 import type { PartAttempt, PartReport, PartTask } from "./work/part_task.ts";
 
 type Assignment = { readonly lane: number } & (
@@ -34,7 +36,8 @@ interface Owner<Task, Report, Running> {
   /** What the owner recognises a running task by. */
   runningOf(task: Task): Running;
   claim(claim: Claim<Report, Running>): Promise<Grant<Task>>;
-  run(task: Task, signal: AbortSignal): Promise<Report>;
+  /** @param endsAtMs when the event plans to be over */
+  run(task: Task, signal: AbortSignal, endsAtMs: number): Promise<Report>;
   /** Did the platform refuse this event any more calls? */
   isSpent(report: Report): boolean;
 }
@@ -115,27 +118,31 @@ export class Lane extends DurableObject<Env> {
     stop: AbortController,
   ): Promise<number | null> {
     const startedAtMs = Date.now();
+    const endsAtMs = startedAtMs + EVENT_MS;
     const running = new Map<string, Running>();
     let finished: Report[] = [];
     let spent = false;
+    let isLate = false;
     let changed = Promise.withResolvers<void>();
     for (;;) {
       changed = Promise.withResolvers();
       // An event to which the platform gives no more calls stops claiming, like one that has run for long.
-      const tired = spent || Date.now() - startedAtMs > STOP_CLAIMING_AFTER_MS;
+      const tired = spent || isLate || Date.now() - startedAtMs > STOP_CLAIMING_AFTER_MS;
       const reporting = finished;
       finished = [];
       const claim = { lane, finished: reporting, running: [...running.values()] };
       const wanted = tired ? 0 : PARTS_PER_LANE - running.size;
-      const grant = await persistently(async () => await owner.claim({ ...claim, wanted }));
+      const withinMs = endsAtMs - Date.now();
+      const grant = await persistently(async () => await owner.claim({ ...claim, wanted, withinMs }));
       if (grant.kind === "stop") stop.abort();
+      if (grant.kind === "later") isLate = true;
       const tasks = grant.kind === "work" ? grant.tasks : [];
       for (const task of tasks) {
         const name = owner.nameOf(task);
         const own = new AbortController();
         running.set(name, owner.runningOf(task));
         this.#running.set(name, own);
-        void owner.run(task, AbortSignal.any([stop.signal, own.signal])).then((report) => {
+        void owner.run(task, AbortSignal.any([stop.signal, own.signal]), endsAtMs).then((report) => {
           running.delete(name);
           this.#running.delete(name);
           if (owner.isSpent(report)) spent = true;
@@ -144,9 +151,9 @@ export class Lane extends DurableObject<Env> {
         });
       }
       const idle = running.size === 0 && finished.length === 0;
-      if (idle && grant.kind !== "work") return null;
+      if (idle && isFinal(grant)) return null;
       const retryInMs = grant.kind === "work" ? grant.retryInMs : null;
-      if (idle) return Date.now() + (spent ? BREATH_MS : tired ? 0 : (retryInMs ?? HEARTBEAT_MS));
+      if (idle) return Date.now() + (spent ? BREATH_MS : tired || isLate ? 0 : (retryInMs ?? HEARTBEAT_MS));
       if (finished.length > 0) continue;
       await until(changed.promise, Math.min(HEARTBEAT_MS, retryInMs ?? HEARTBEAT_MS));
     }
@@ -173,10 +180,10 @@ export class Lane extends DurableObject<Env> {
       nameOf: ({ batch, attempt }) => nameOf(batch, attempt),
       runningOf: ({ batch, attempt }) => ({ batch, attempt }),
       claim: async (claim) => await Sync.getByName(syncId).claim(claim),
-      run: async (task, signal) => {
+      run: async (task, signal, endsAtMs) => {
         const { batch, attempt } = task;
         const startedAtMs = Date.now();
-        const outcomes = await callObjectCopier(ObjectCopier, task, signal);
+        const outcomes = await callObjectCopier(ObjectCopier, { ...task, endsAtMs }, signal);
         return { batch, attempt, outcomes, durationMs: Date.now() - startedAtMs };
       },
       isSpent: ({ outcomes }) =>

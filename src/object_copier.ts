@@ -70,6 +70,7 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   const startedAtMs = Date.now();
   const outcomes: ObjectOutcome[] = [];
   const watchdog = new Watchdog(cancelled);
+  const { endsAtMs = Infinity } = task;
   const untilMs = task.pace?.untilMs ?? Infinity;
   // One pace for the whole batch, whatever the number of requests per object. Requests that were not foreseen
   // (tags, a second try) use up those booked for the objects at the end, which are then left.
@@ -80,7 +81,7 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
     for (const work of task.objects) {
       const now = Date.now();
       goesOn &&= !cancelled.aborted && now - startedAtMs < BATCH_LIMIT_MS && now < untilMs;
-      goesOn &&= !source.isSpent && !destination.isSpent;
+      goesOn &&= !source.isSpent && !destination.isSpent && now + transferLimitMs(work.sizeBytes) <= endsAtMs;
       if (!goesOn) {
         outcomes.push({ kind: "left" });
         continue;

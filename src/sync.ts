@@ -43,6 +43,7 @@ import type { SyncStatus } from "./view/answers.ts";
 import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
 import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { syncLine, syncResult } from "./view/progress.ts";
+import { isFinal } from "./work/claim.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
 
 /** How often a sync checks its lanes while they work. */
@@ -210,7 +211,7 @@ export class Sync extends DurableObject<Env> {
       this.#record.lanes.expect(claim.lane, now);
       this.#settle(claim, now);
       const granted = this.#grant(claim, now);
-      if (claim.running.length === 0 && granted.kind !== "work") this.#record.lanes.forget(claim.lane);
+      if (claim.running.length === 0 && isFinal(granted)) this.#record.lanes.forget(claim.lane);
       const next = nextStep(this.#record.load().job, this.#record.counts(), now).do;
       return { grant: granted, turned: claim.finished.length > 0 && next !== "rest" };
     });

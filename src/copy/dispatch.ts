@@ -21,6 +21,7 @@ import { Governor, lanePauseMs } from "../throttle/governor.ts";
 import { HealthBook } from "../throttle/health.ts";
 import type { Pace } from "../throttle/sender.ts";
 import type { StoreShares } from "../throttle/shares.ts";
+import { isFinal } from "../work/claim.ts";
 import { partLimitMs } from "../work/limits.ts";
 import type { CopyStatus } from "../view/answers.ts";
 import type { PartClaim, PartGrant, PartTask } from "../work/part_task.ts";
@@ -91,7 +92,7 @@ export class Dispatch {
       const copy = this.#record.load();
       this.freeWhole(copy, now);
       const grant = this.#grant(copy, claim, health, chances);
-      if (claim.running.length === 0 && grant.kind !== "work") lanes.forget(claim.lane);
+      if (claim.running.length === 0 && isFinal(grant)) lanes.forget(claim.lane);
       const counts = this.#record.counts(copy.job);
       const next = nextStep(copy.job, counts, now).do;
       const news = newsOf(copy.job.phase, this.#record.debts.count());
@@ -171,8 +172,9 @@ export class Dispatch {
     }
   }
 
-  #grant(copy: Copy, { lane, wanted }: PartClaim, health: HealthBook, chances: Chances): PartGrant {
+  #grant(copy: Copy, claim: PartClaim, health: HealthBook, chances: Chances): PartGrant {
     const { job } = copy;
+    const { lane, wanted, withinMs = Infinity } = claim;
     const { now } = chances;
     if (job.phase === "aborting" || isEnded(job)) return { kind: "stop" };
     // A paused, blocked or completing copy hands out no parts; those that run may finish.
@@ -180,12 +182,17 @@ export class Dispatch {
     const { object, upload } = job;
     const { parts } = this.#record;
     const partCount = unitCount(object.plan);
+    const lengthOf = (partNumber: number) => partRange(object.plan, partNumber).length;
+    const limitMs = this.#partLimits(object);
+    const fits = (length: number, failedAttempts: number) => limitMs(length, failedAttempts) <= withinMs;
+    // No part is longer than the first.
+    const fitsAny = fits(lengthOf(1), 0);
+    if (wanted > 0 && !fitsAny && parts.waiting(partCount).count > 0) return { kind: "later" };
     const room = this.#room(copy, health, now);
     const leasable = Math.min(wanted, room.streams, parts.waiting(partCount).count);
     const paces = this.#book(copy, leasable, now);
-    const lengthOf = (partNumber: number) => partRange(object.plan, partNumber).length;
-    const leased = parts.lease(lane, paces.length, { partCount, lengthOf, now });
-    if (parts.waiting(partCount).count === 0 && leased.length < Math.min(wanted, room.streams))
+    const leased = parts.lease(lane, paces.length, { partCount, lengthOf, now, fits });
+    if (fitsAny && parts.waiting(partCount).count === 0 && leased.length < Math.min(wanted, room.streams))
       leased.push(
         ...this.#race(copy, lane, {
           most: Math.min(wanted, room.streams) - leased.length,
@@ -317,9 +324,7 @@ export class Dispatch {
   #taskMaker({ id, spec }: Copy, object: Prepared, upload: Upload, lane: number) {
     const { plan } = object;
     const target = targetOf(object, upload);
-    // The part copier watches a stream with digests for stalls. Such a stream needs no learned limit: it may
-    // be slow as long as it moves.
-    const slowestMsPerMib = object.proof.digests.length > 0 ? null : this.#record.parts.slowestMsPerMib();
+    const limitMs = this.#partLimits(object);
     return ({ partNumber, attempt, failedAttempts, heldEtag }: Leased, pace: PartPaces): PartTask => ({
       copyId: id,
       lane,
@@ -332,13 +337,20 @@ export class Dispatch {
       objectBytes: plan.sizeBytes,
       ...partRange(plan, partNumber),
       via: object.via,
-      limitMs: partLimitMs(partRange(plan, partNumber).length, slowestMsPerMib, failedAttempts),
+      limitMs: limitMs(partRange(plan, partNumber).length, failedAttempts),
       digests: object.proof.digests,
       heldEtag,
       target,
       known: spec.known ?? [],
       pace,
     });
+  }
+
+  #partLimits({ proof }: Prepared): (length: number, failedAttempts: number) => number {
+    // The part copier watches a stream with digests for stalls. Such a stream needs no learned limit: it may
+    // be slow as long as it moves.
+    const slowestMsPerMib = proof.digests.length > 0 ? null : this.#record.parts.slowestMsPerMib();
+    return (length, failedAttempts) => partLimitMs(length, slowestMsPerMib, failedAttempts);
   }
 
   /** No list of parts shows an object that is sent whole: when its lane has died, it is sent again. */

@@ -10,6 +10,14 @@ export interface Leased {
   readonly heldEtag: string | null;
 }
 
+export interface LeaseContext {
+  readonly partCount: number;
+  readonly lengthOf: (partNumber: number) => number;
+  readonly now: number;
+  /** Can a part of this length be done in time? Default: any can. */
+  readonly fits?: (length: number, failedAttempts: number) => boolean;
+}
+
 export interface PartTotals {
   readonly done: number;
   readonly inFlight: number;

@@ -15,6 +15,7 @@ import { compareDigests } from "./digests.ts";
 import { FlightTable } from "./flights.ts";
 import {
   type Leased,
+  type LeaseContext,
   type PartRow,
   type PartTotals,
   type ReportContext,
@@ -101,17 +102,13 @@ export class PartTable {
   lease(
     lane: number,
     wanted: number,
-    {
-      partCount,
-      lengthOf,
-      now,
-    }: { partCount: number; lengthOf: (partNumber: number) => number; now: number },
+    { partCount, lengthOf, now, fits = () => true }: LeaseContext,
   ): Leased[] {
     const leased: Leased[] = [];
     if (wanted <= 0) return leased;
     const ready = this.#cache
       .inState("pending")
-      .filter(({ notBeforeMs }) => notBeforeMs <= now)
+      .filter(({ notBeforeMs, length, failedAttempts }) => notBeforeMs <= now && fits(length, failedAttempts))
       .toSorted((one, other) => one.partNumber - other.partNumber);
     for (const { partNumber, attempt: last, failedAttempts, heldEtag } of ready.slice(0, wanted)) {
       const attempt = last + 1;
@@ -122,7 +119,7 @@ export class PartTable {
     const attempt = this.#attemptBase() + 1;
     for (
       let partNumber = this.#highest() + 1;
-      leased.length < wanted && partNumber <= partCount;
+      leased.length < wanted && partNumber <= partCount && fits(lengthOf(partNumber), 0);
       partNumber++
     ) {
       this.#cache.add({ partNumber, attempt, lane, length: lengthOf(partNumber) }, now);

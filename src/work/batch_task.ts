@@ -42,6 +42,8 @@ export interface BatchTask {
   readonly objects: readonly ObjectWork[];
   /** Null: as fast as it can. */
   readonly pace: BatchPace | null;
+  /** Set by the lane: no object is started whose time limit would pass this; undefined: any may be. */
+  readonly endsAtMs?: number;
 }
 
 /**

@@ -8,13 +8,23 @@ export interface Claim<Report, Running> {
   /** The complete list: what is leased to this lane and not in here was lost with the event that ran it. */
   readonly running: readonly Running[];
   readonly wanted: number;
+  /** What may take longer than this must not be handed out; undefined: anything may be. */
+  readonly withinMs?: number;
 }
 
 /**
- * `work`: start these; ask again after `retryInMs` at the latest (null: when something finishes). `rest`:
- * finish what runs, there is nothing more. `stop`: cancel what runs, the work is ending.
+ * - `work`: start these; ask again after `retryInMs` at the latest (null: when something finishes).
+ * - `later`: there is more, but nothing that fits into `withinMs`: ask again in another event.
+ * - `rest`: finish what runs, there is nothing more.
+ * - `stop`: cancel what runs, the work is ending.
  */
 export type Grant<Task> =
   | { readonly kind: "work"; readonly tasks: readonly Task[]; readonly retryInMs: number | null }
+  | { readonly kind: "later" }
   | { readonly kind: "rest" }
   | { readonly kind: "stop" };
+
+/** A lane that has nothing under way ends with such a grant: its owner does not expect it back. */
+export function isFinal({ kind }: Grant<unknown>): boolean {
+  return kind === "rest" || kind === "stop";
+}

@@ -6,13 +6,20 @@
 
 import { timeoutError } from "../s3/request.ts";
 
+/**
+ * What may still be under way after this long in one event is not begun in it: the platform ends an alarm
+ * after 15 minutes, and a pending call as well (https://developers.cloudflare.com/workers/platform/limits/,
+ * 2026-11). A part that is ended so is sent again.
+ */
+export const EVENT_MS = 14 * 60_000;
+
 /** A transfer slower than this is stalled, whatever was seen before. */
 const SLOWEST_BYTES_PER_SECOND = 256 * 1024;
 
 /** For the answers at both ends, whatever the length. */
 const BASE_LIMIT_MS = 60_000;
 
-/** Below the 15 minutes for which the platform keeps a pending call alive. */
+/** Leaves an event two minutes in which it may begin such a transfer. */
 const MAX_LIMIT_MS = 12 * 60_000;
 
 /** No part is given up before this, even if others took only seconds. */

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Dispatch } from "../../../src/copy/dispatch.ts";
 import { nextStep } from "../../../src/copy/job.ts";
+import type { Prepared } from "../../../src/copy/phase.ts";
 import { MIB } from "../../../src/http/fields.ts";
 import type { PartRow } from "../../../src/parts/rows.ts";
 import { PartTable } from "../../../src/parts/table.ts";
@@ -9,7 +10,7 @@ import type { CopyRecord } from "../../../src/copy/record.ts";
 import { StoreShares } from "../../../src/throttle/shares.ts";
 import type { PartGrant, PartReport, PartTask } from "../../../src/work/part_task.ts";
 import { uploadingCopy } from "../copy_record.ts";
-import { failure, seeded } from "../samples.ts";
+import { failure, prepared, seeded } from "../samples.ts";
 import { memorySql } from "../sqlite.ts";
 
 const PARTS = 40;
@@ -24,9 +25,10 @@ let now: number;
 
 function begin(
   random: () => number = () => 0,
+  object: Partial<Prepared> = {},
 ): (lane: number, wanted: number, finished?: PartReport[], running?: PartTask[]) => PartGrant {
   sql = memorySql();
-  record = uploadingCopy({}, { plan: PLAN }, sql);
+  record = uploadingCopy({}, { plan: PLAN, ...object }, sql);
   const shares = new StoreShares(async () => [], { columns: () => 1, quietUntilMs: 0, clock: () => now });
   dispatch = new Dispatch(record, shares, () => STORES, NOW);
   now = NOW;
@@ -408,4 +410,42 @@ test("a refusal of the copy's own requests holds its parts back", () => {
   });
   now += 7000;
   expect(tasksOf(claim(1, 5))).toHaveLength(1);
+});
+
+/** Of five MiB, while nothing is known of the stores' speed. */
+const LIMIT_MS = 80_000;
+const claimWithin = (withinMs: number, wanted = 1) =>
+  dispatch.claim({ lane: 1, wanted, finished: [], running: [], withinMs }, { now, random: () => 0 }).grant;
+
+describe("what an event has time for", () => {
+  test("a part whose time limit fits is handed out, and one whose limit does not is left for later", () => {
+    begin();
+    expect(claimWithin(LIMIT_MS - 1)).toEqual({ kind: "later" });
+    expect(tasksOf(claimWithin(LIMIT_MS))).toMatchObject([{ partNumber: 1, limitMs: LIMIT_MS }]);
+  });
+
+  test("a lane that wants nothing is not sent away, and a copy without waiting parts lets it rest", () => {
+    const claim = begin();
+    expect(claimWithin(0, 0)).toMatchObject({ kind: "work", tasks: [] });
+    allButOne(claim);
+    expect(claimWithin(0)).toEqual({ kind: "rest" });
+  });
+
+  test("a part that has failed may take longer than the others, which are handed out before it", () => {
+    const { proof } = prepared();
+    const claim = begin(() => 0, { proof: { ...proof, digests: [] } });
+    const first = tasksOf(claim(1, 1));
+    claim(
+      1,
+      0,
+      first.map((task) => done(task)),
+    ); // so the stores are known to be fast
+    const [second] = tasksOf(claim(1, 1));
+    if (second === undefined) throw new Error("no part was granted");
+    claim(1, 0, [failed(second, "short_body")]);
+    now += 60_000;
+    const limitMs = 30_000;
+    expect(tasksOf(claimWithin(limitMs))).toMatchObject([{ partNumber: 3, limitMs }]);
+    expect(tasksOf(claimWithin(2 * limitMs))).toMatchObject([{ partNumber: 2, limitMs: 2 * limitMs }]);
+  });
 });
