@@ -42,7 +42,7 @@ const routes = Object.entries(OPERATIONS).map(([route, { open }]) => {
   return { route, method, path: path.replace(":id", ID).replace(":name", "nobody"), isOpen: open === true };
 });
 
-test("without a token: the usage, the page, liveness and the description of the API, and nothing else", async () => {
+test("without a token: the usage, the pages, liveness and the description of the API, and nothing else", async () => {
   for (const { method, path, isOpen, route } of routes) {
     const answer = await mesh.call(method, path, { headers: { authorization: "" } });
     expect([route, answer.status === 401], route).toEqual([route, !isOpen]);
