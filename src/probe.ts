@@ -56,6 +56,7 @@ import { Problem } from "./http/problem.ts";
 import { makeId } from "./id.ts";
 import { log } from "./log.ts";
 import { S3Error } from "./s3/errors.ts";
+import type { S3 } from "./s3/request.ts";
 import { verdictOf } from "./s3/retry.ts";
 import { abortMultipartUpload, createMultipartUpload } from "./s3/s3.ts";
 import { placeOfWork } from "./store/stores.ts";
@@ -85,7 +86,7 @@ export class ProbeWorker extends WorkerEntrypoint<Env> {
 
   /** A range of an object, pinned to an ETag, as a part copy reads it. */
   async read(target: ProbeTarget, key: string, etag: string): Promise<ReadRange> {
-    return await readRange(s3Of(this.env, target.store), { bucket: target.bucket, key }, etag);
+    return await readRange(s3Of(this.env, target), { bucket: target.bucket, key }, etag);
   }
 }
 
@@ -179,7 +180,7 @@ export class Probe extends DurableObject<Env> {
     if (state.phase !== "creating") return;
     const address = { bucket: spec.bucket, key: uploadKeyOf(job) };
     try {
-      const s3 = s3Of(this.env, spec.store);
+      const s3 = this.#s3Of(job);
       // On disk before the call: a lost answer leaves an upload, which is found by its key, used by this
       // probe alone.
       this.#update((now) =>
@@ -242,15 +243,15 @@ export class Probe extends DurableObject<Env> {
     const { uploadId } = state;
     if (uploadId !== null)
       await attempt(`upload ${uploadId} of ${address.key}`, async () => {
-        await abortMultipartUpload(s3Of(this.env, spec.store), address, uploadId);
+        await abortMultipartUpload(this.#s3Of(job), address, uploadId);
       });
     await attempt(`uploads of ${address.key}`, async () => {
-      await abortAllOf(s3Of(this.env, spec.store), address);
+      await abortAllOf(this.#s3Of(job), address);
     });
     // Objects are put only after the upload was created.
     if (uploadId !== null)
       await attempt(`objects under ${prefixOf(job)}`, async () => {
-        await deleteAllOf(s3Of(this.env, spec.store), spec.bucket, objectKeysOf(job));
+        await deleteAllOf(this.#s3Of(job), spec.bucket, objectKeysOf(job));
       });
     this.#update((each) => cleaned(each, leftovers, Date.now()));
   }
@@ -258,6 +259,10 @@ export class Probe extends DurableObject<Env> {
   #lane({ id, spec }: ProbeJob, lane: number) {
     const place = placeOfWork({ destination: spec }, this.env);
     return this.ctx.exports.Lane.getByName(`${id}/${lane}`, place);
+  }
+
+  #s3Of({ id, spec }: ProbeJob): S3 {
+    return s3Of(this.env, { store: spec.store, probeId: id, lane: null });
   }
 
   #find(): ProbeJob | null {

@@ -43,10 +43,11 @@ export interface ReadRange {
 /** Sends one body of zeros as part 1 of the upload. */
 export async function sendZeros(
   env: Env,
-  { store, bucket, uploadKey: key, uploadId }: ProbeTarget,
+  target: ProbeTarget,
   sizeMib: number,
   cancelled: AbortSignal,
 ): Promise<Sent> {
+  const { bucket, uploadKey: key, uploadId } = target;
   const { readable, writable } = new FixedLengthStream(sizeMib * MIB);
   const startedAtMs = Date.now();
   const writing = (async () => {
@@ -60,7 +61,7 @@ export async function sendZeros(
   try {
     await within(SEND_LIMIT_MS, cancelled, async (signal) => {
       const part = { uploadId, partNumber: 1, body: readable, signal };
-      await uploadPart(s3Of(env, store), { bucket, key }, part);
+      await uploadPart(s3Of(env, target), { bucket, key }, part);
     });
     return { ok: true, sizeMib, durationMs: Date.now() - startedAtMs };
   } catch (error) {
@@ -72,10 +73,11 @@ export async function sendZeros(
 /** Starts one body, holds it back, and reports whether it was in flight when the time was over. */
 export async function hold(
   env: Env,
-  { store, bucket, uploadKey: key, uploadId }: ProbeTarget,
+  target: ProbeTarget,
   { partNumber, untilMs }: { partNumber: number; untilMs: number },
   cancelled: AbortSignal,
 ): Promise<Held> {
+  const { bucket, uploadKey: key, uploadId } = target;
   const { readable, writable } = new FixedLengthStream(HELD_BYTES);
   const over = new AbortController();
   const stop = AbortSignal.any([over.signal, cancelled]);
@@ -98,7 +100,7 @@ export async function hold(
   );
   try {
     await uploadPart(
-      s3Of(env, store),
+      s3Of(env, target),
       { bucket, key },
       { uploadId, partNumber, body: readable, signal: stop },
     );
@@ -127,7 +129,7 @@ export async function readKey(
   target: ProbeTarget,
   name: string,
 ): Promise<KeyRead> {
-  const s3 = s3Of(env, target.store);
+  const s3 = s3Of(env, target);
   const address = { bucket: target.bucket, key: target.prefix + name };
   const look = async (fill: number, sizeBytes: number): Promise<string | null> => {
     const body = new Uint8Array(sizeBytes).fill(fill);
@@ -208,6 +210,11 @@ async function within<T>(
   }
 }
 
-export function s3Of(env: Env, store: string): S3 {
-  return connect(findStore(env, store), "bucket-brigade probe");
+/** Each lane names itself, so that a store's log tells them apart. Null: the probe's own requests. */
+export function s3Of(
+  env: Env,
+  { store, probeId, lane }: Pick<ProbeTarget, "store" | "probeId"> & { readonly lane: number | null },
+): S3 {
+  const userAgent = `bucket-brigade probe/${probeId}${lane === null ? "" : ` lane/${lane}`}`;
+  return connect(findStore(env, store), userAgent);
 }

@@ -3,6 +3,8 @@
 
 /** The upload that the zeros go to, and the folder for the probe's objects. */
 export interface ProbeTarget {
+  readonly probeId: string;
+  readonly lane: number;
   readonly store: string;
   readonly bucket: string;
   /** Of the upload, which is aborted in the end. */

@@ -97,7 +97,15 @@ function give(
   const holdUntilMs = work.kind === "count" ? (job.holdUntilMs ?? now + HOLD_MS) : job.holdUntilMs;
   const untilMs = Math.max(holdUntilMs ?? 0, now + LEAST_HOLD_MS);
   const { store, bucket } = job.spec;
-  const target = { store, bucket, uploadKey: uploadKeyOf(job), uploadId, prefix: prefixOf(job) };
+  const target = {
+    probeId: job.id,
+    lane,
+    store,
+    bucket,
+    uploadKey: uploadKeyOf(job),
+    uploadId,
+    prefix: prefixOf(job),
+  };
   const task: ProbeTask = {
     name,
     attempt,

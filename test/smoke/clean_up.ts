@@ -3,7 +3,6 @@
 // Invariant: nothing is deleted outside the folders of smoke runs. What could not be deleted is reported.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { REPORT_PREFIX } from "../../src/sync/report.ts";
 import { reasonOf } from "./mesh.ts";
 import type { Side } from "./options.ts";
 import { type S3Client, inParallel } from "./s3.ts";
@@ -102,15 +101,9 @@ export async function removeOld(stage: Stage, now: number): Promise<number> {
 
 async function empty(client: S3Client, side: Side, stage: Stage): Promise<void> {
   const folder = stage.folder(side);
-  for (const { kind, id } of stage.mesh.started)
-    if (kind === "syncs") await emptyFolder(client, `${REPORT_PREFIX}${id}/`);
   for (const key of stage.multipartKeys)
     for (const uploadId of (await client.uploads(folder + key)) ?? [])
       await client.abort(folder + key, uploadId);
-  await emptyFolder(client, folder);
-}
-
-async function emptyFolder(client: S3Client, folder: string): Promise<void> {
   let keys: string[] = [];
   for (let tries = 0; tries < TRIES; tries++) {
     keys = await client.list(folder);
