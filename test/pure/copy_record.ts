@@ -5,7 +5,7 @@ import { CopyRecord } from "../../src/copy/record.ts";
 import type { Prepared } from "../../src/copy/phase.ts";
 import type { StatusInput } from "../../src/copy/status.ts";
 import { WORKING, prepared } from "./samples.ts";
-import { memorySql } from "./sqlite.ts";
+import { memorySql, storageOver } from "./sqlite.ts";
 
 export const SPEC: CopySpec = {
   source: { store: "east", bucket: "source", key: "a" },
@@ -48,26 +48,6 @@ export const STATUS_INPUT: StatusInput = {
   location: "weur",
   now: START + 5000,
 };
-
-/** What a CopyRecord needs of a Durable Object's storage. @param sql counts what it likes */
-function storageOver(sql: SqlStorage): DurableObjectStorage {
-  let depth = 0;
-  const transactionSync = <T>(change: () => T): T => {
-    const name = `level_${depth}`;
-    sql.exec(`SAVEPOINT ${name}`);
-    depth += 1;
-    try {
-      return change();
-    } catch (error) {
-      sql.exec(`ROLLBACK TO ${name}`);
-      throw error;
-    } finally {
-      depth -= 1;
-      sql.exec(`RELEASE ${name}`);
-    }
-  };
-  return { sql, transactionSync, sync: async () => undefined };
-}
 
 export function uploadingCopy(
   spec: Partial<CopySpec>,

@@ -30,6 +30,26 @@ export function memorySql(): SqlStorage {
   };
 }
 
+/** What a record needs of a Durable Object's storage. @param sql counts what it likes */
+export function storageOver(sql: SqlStorage): DurableObjectStorage {
+  let depth = 0;
+  const transactionSync = <T>(change: () => T): T => {
+    const name = `level_${depth}`;
+    sql.exec(`SAVEPOINT ${name}`);
+    depth += 1;
+    try {
+      return change();
+    } catch (error) {
+      sql.exec(`ROLLBACK TO ${name}`);
+      throw error;
+    } finally {
+      depth -= 1;
+      sql.exec(`RELEASE ${name}`);
+    }
+  };
+  return { sql, transactionSync, sync: async () => undefined };
+}
+
 function rowsOf(
   rows: readonly Record<string, unknown>[],
   rowsWritten: number,

@@ -89,7 +89,9 @@ const ENTRYPOINTS = [
 
 /** Tests of what is in `test/` itself, of the documents, and of the whole mesh between two stores. */
 const OF_OTHERS = [
-  ...["chaos/", "docs/", "edge/", "smoke/", "test_store/", "tidy.test.ts"].map((name) => `test/pure/${name}`),
+  ...["chaos/", "docs/", "edge/", "simulate/", "smoke/", "test_store/", "tidy.test.ts"].map(
+    (name) => `test/pure/${name}`,
+  ),
   ...["chaos/", "edge/", "fidelity/", "smoke/"].map((name) => `test/workers/${name}`),
 ];
 

@@ -1,29 +1,19 @@
 // `npm run simulate`: what copies take and cost on paper, for sizes that no test can move. The real decisions
-// of the mesh (simulated_copy.ts) run over simulated lanes and stores. Prints the table; `--write` also puts
-// it into RESULTS.md. The seed is fixed, so two runs are equal.
-//
-// Prices are list prices of 2026-11, beyond what the plan includes: Workers Paid
-// (https://developers.cloudflare.com/workers/platform/pricing/,
-// https://developers.cloudflare.com/durable-objects/platform/pricing/) and R2 as the destination
-// (https://developers.cloudflare.com/r2/pricing/). The source's charge for its bytes is extra.
+// of the mesh (simulated_copy.ts, simulated_sync.ts) run over simulated lanes and stores, at the prices of
+// prices.ts. Prints the tables, or those named; `--write` also puts them into RESULTS.md. The seed is fixed,
+// so two runs are equal. What digests and small objects take of CPU is read from the page of the benches.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { printTable, writePart } from "../results_page.ts";
+import { type DigestCost, cpuMsPerObject, digestCosts, meshDollars, storeDollars } from "./prices.ts";
 import { type Case, type Outcome, SimulatedCopy } from "./simulated_copy.ts";
+import { type SyncCase, type SyncOutcome, SimulatedSync } from "./simulated_sync.ts";
 
 const GB = 1e9;
 const TB = 1e12;
 
-/** Dollars per million. */
-const PRICES = {
-  objectRequests: 0.15,
-  objectGbSeconds: 12.5,
-  rows: 1,
-  cpuMs: 0.02,
-  classA: 4.5,
-  classB: 0.36,
-};
-const OBJECT_GB = 0.128;
 /** CPU of a part in coordinator, lane and copier, if the bytes pass without JavaScript. */
 const CPU_MS_PER_PART = 2;
 
@@ -52,15 +42,108 @@ const CASES: readonly (readonly [string, Case])[] = [
   ["48.8 TiB", one(10_000 * 5 * 2 ** 30, 250, 90, 0.05, 1)],
 ];
 
+const many = (objects: number, lanes: number, objectMs: number, equalFraction = 0): SyncCase => ({
+  objects,
+  objectBytes: 20_000,
+  lanes,
+  objectMs,
+  equalFraction,
+});
+
+const SYNC_CASES: readonly SyncCase[] = [
+  many(100_000, 1, 60),
+  many(100_000, 8, 60),
+  many(100_000, 8, 120),
+  many(100_000, 40, 120),
+  many(1_000_000, 8, 60, 0.99),
+  many(1_000_000, 8, 60, 1),
+];
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { write: { type: "boolean", default: false } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { write: { type: "boolean", default: false } },
+  });
+  const benches = readFileSync(join(import.meta.dirname, "../bench/RESULTS.md"), "utf8");
   console.info = () => undefined; // the mesh's own log of each copy
-  const rows = Array.from(CASES.entries(), ([index, [name, each]]) =>
-    rowOf(name, each, new SimulatedCopy(each, 1 + index).run()),
+  const digests = digestCosts(benches);
+  const tables: Readonly<Record<string, () => string>> = {
+    table: () => copiesTable(digests),
+    digests: () => digestsTable(digests),
+    small: () => smallTable(cpuMsPerObject(benches)),
+  };
+  const names = positionals.length === 0 ? Object.keys(tables) : positionals;
+  for (const name of names) {
+    const table = tables[name];
+    if (table === undefined)
+      throw new Error(`There is no table "${name}"; there are ${Object.keys(tables).join(", ")}`);
+    const text = table();
+    const command = `npm run simulate -- ${name} --write`;
+    if (values.write) await writePart({ page: "simulate/RESULTS.md", name, command, text });
+  }
+}
+
+function copiesTable(digests: readonly DigestCost[]): string {
+  const md5 = digests.find(({ digest }) => digest === "MD5")?.dollarsPerTb ?? Number.NaN;
+  return printTable(
+    HEAD,
+    Array.from(CASES.entries(), ([index, [name, each]]) =>
+      rowOf(name, each, new SimulatedCopy(each, 1 + index).run(), md5),
+    ),
   );
-  const text = printTable(HEAD, rows);
-  const command = "npm run simulate -- --write";
-  if (values.write) await writePart({ page: "simulate/RESULTS.md", name: "table", command, text });
+}
+
+function digestsTable(digests: readonly DigestCost[]): string {
+  return printTable(
+    ["digest computed on the way", "CPU s per GiB", "mesh, $ per TB more"],
+    digests.map(({ digest, cpuSecondsPerGib, dollarsPerTb }) => [
+      digest,
+      cpuSecondsPerGib.toFixed(2),
+      dollarsPerTb.toFixed(3),
+    ]),
+  );
+}
+
+function smallTable(cpuMs: ReturnType<typeof cpuMsPerObject>): string {
+  const rows = SYNC_CASES.map((each, index) =>
+    syncRowOf(each, new SimulatedSync(each, 1 + index).run(), cpuMs),
+  );
+  return printTable(SYNC_HEAD, rows);
+}
+
+const SYNC_HEAD = [
+  "keys",
+  "there already",
+  "lanes",
+  "ms per object",
+  "keys per second",
+  "Durable Object requests",
+  "rows",
+  "mesh, $",
+  "R2, $",
+];
+
+/** Per million keys. */
+function syncRowOf(
+  each: SyncCase,
+  outcome: SyncOutcome,
+  cpuMs: ReturnType<typeof cpuMsPerObject>,
+): (string | number)[] {
+  const { seconds, copied, storeReads, storeWrites, objectRequests, rowsWritten } = outcome;
+  const perMillion = (count: number) => (count * 1e6) / each.objects;
+  const whole = (count: number) => Math.round(perMillion(count)).toLocaleString("en");
+  const used = { ...outcome, cpuMs: copied * cpuMs.copied + (each.objects - copied) * cpuMs.skipped };
+  return [
+    each.objects.toLocaleString("en"),
+    `${each.equalFraction * 100} %`,
+    each.lanes,
+    each.objectMs,
+    Math.round(each.objects / seconds).toLocaleString("en"),
+    whole(objectRequests),
+    whole(rowsWritten),
+    perMillion(meshDollars(used)).toFixed(3),
+    perMillion(storeDollars(storeWrites, storeReads)).toFixed(2),
+  ];
 }
 
 const HEAD = [
@@ -77,20 +160,15 @@ const HEAD = [
   "Durable Object requests per part",
   "rows per part",
   "mesh, $ per TB",
+  "with MD5, $ per TB",
   "R2, $ per TB",
 ];
 
-function rowOf(name: string, each: Case, outcome: Outcome): (string | number)[] {
-  const { parts, seconds, storeReads, storeWrites, objectRequests, rowsWritten, objectSeconds } = outcome;
+function rowOf(name: string, each: Case, outcome: Outcome, md5PerTb: number): (string | number)[] {
+  const { parts, seconds, storeReads, storeWrites, objectRequests, rowsWritten } = outcome;
   const perPart = (count: number) => (count / parts).toFixed(2);
-  const meshDollars =
-    (objectRequests * PRICES.objectRequests +
-      objectSeconds * OBJECT_GB * PRICES.objectGbSeconds +
-      rowsWritten * PRICES.rows +
-      parts * CPU_MS_PER_PART * PRICES.cpuMs) /
-    1e6;
-  const storeDollars = (storeWrites * PRICES.classA + storeReads * PRICES.classB) / 1e6;
-  const perTb = (dollars: number) => ((dollars * TB) / each.sizeBytes).toFixed(3);
+  const perTb = (dollars: number) => (dollars * TB) / each.sizeBytes;
+  const meshPerTb = perTb(meshDollars({ ...outcome, cpuMs: parts * CPU_MS_PER_PART }));
   return [
     name,
     each.lanes,
@@ -104,8 +182,9 @@ function rowOf(name: string, each: Case, outcome: Outcome): (string | number)[] 
     perPart(storeReads + storeWrites),
     perPart(objectRequests),
     perPart(rowsWritten),
-    perTb(meshDollars),
-    perTb(storeDollars),
+    meshPerTb.toFixed(3),
+    (meshPerTb + md5PerTb).toFixed(3),
+    perTb(storeDollars(storeWrites, storeReads)).toFixed(3),
   ];
 }
 
