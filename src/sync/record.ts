@@ -22,6 +22,7 @@ import {
   newSyncJob,
 } from "./job.ts";
 import { LargeTable } from "./large_table.ts";
+import { adaptOlderTables } from "./older_tables.ts";
 import { type Counters, type Entry, type Extra, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
 import { MAX_KEPT_BYTES, ReportBuffer } from "./report_buffer.ts";
 import type { SyncSpec } from "./spec.ts";
@@ -81,6 +82,7 @@ export class SyncRecord {
     this.large = new LargeTable(this.#sql);
     this.report = new ReportBuffer(this.#sql);
     this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));
+    adaptOlderTables(this.#sql);
   }
 
   /** Stores a new sync. An existing sync stays as it is. */
