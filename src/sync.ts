@@ -130,6 +130,7 @@ export class Sync extends DurableObject<Env> {
         case "pause":
         case "resume":
         case "cancel":
+          if (action === "resume") this.#record.batches.markOld();
           this.#record.applyEvent({ type: action }, action);
           await this.ctx.storage.setAlarm(Date.now());
           break;
@@ -227,17 +228,16 @@ export class Sync extends DurableObject<Env> {
     const { spec } = this.#record.load();
     const { leased } = this.#record.batches.totals();
     for (const report of claim.finished) this.#note(this.#gate.reported(report, leased, now));
-    const settled = this.#record.batches
-      .takeReports(claim)
-      .map(({ objects, outcomes }) =>
-        settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
-      );
+    const settled = this.#record.batches.takeReports(claim).map(({ objects, outcomes, isOld }) => ({
+      ...settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
+      isOld,
+    }));
     if (settled.length === 0) return;
     this.#record.enter(settled.flatMap(({ entries }) => entries));
-    for (const { again, large, runFailure } of settled) {
+    for (const { again, large, runFailure, isOld } of settled) {
       this.#record.batches.add(again.objects, again.notBeforeMs);
       this.#record.large.add(large);
-      if (runFailure !== null)
+      if (runFailure !== null && !isOld)
         this.#record.applyEvent({ type: "runFailed", failure: runFailure }, "run_failed", runFailure.message);
     }
     if (this.#record.failures() > MAX_FAILURES) {

@@ -23,8 +23,17 @@ interface WindowTotals {
   readonly earliestMs: number;
 }
 
+interface FinishedBatch {
+  readonly objects: readonly ObjectWork[];
+  readonly outcomes: readonly ObjectOutcome[];
+  /** It was handed out before the sync was resumed. */
+  readonly isOld: boolean;
+}
+
 export class BatchTable {
   readonly #sql: SqlStorage;
+  // In memory only: if it is lost, a failure of before may block the sync once more.
+  readonly #old = new Set<string>();
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -70,13 +79,15 @@ export class BatchTable {
     return { objects, pending, leased, earliestMs };
   }
 
+  /** The sync is resumed: what is under way was handed out before, and its failures are those of before. */
+  markOld(): void {
+    for (const row of this.#sql.exec("SELECT batch, attempt FROM batches WHERE lane IS NOT NULL"))
+      this.#old.add(`${Number(row["batch"])}/${Number(row["attempt"])}`);
+  }
+
   /** Removes the batches that a lane has finished, and frees those it has lost. */
-  takeReports({
-    lane,
-    finished,
-    running,
-  }: BatchClaim): { objects: readonly ObjectWork[]; outcomes: readonly ObjectOutcome[] }[] {
-    const done: { objects: readonly ObjectWork[]; outcomes: readonly ObjectOutcome[] }[] = [];
+  takeReports({ lane, finished, running }: BatchClaim): FinishedBatch[] {
+    const done: FinishedBatch[] = [];
     for (const { batch, attempt, outcomes } of finished) {
       const row = this.#sql
         .exec(
@@ -92,7 +103,7 @@ export class BatchTable {
         continue;
       }
       this.#sql.exec("DELETE FROM batches WHERE batch = ?", batch);
-      done.push({ objects: objectsOf(row), outcomes });
+      done.push({ objects: objectsOf(row), outcomes, isOld: this.#old.delete(`${batch}/${attempt}`) });
     }
     const alive = new Map(running.map(({ batch, attempt }) => [batch, attempt]));
     for (const row of this.#sql.exec("SELECT batch, attempt FROM batches WHERE lane = ?", lane).toArray()) {
