@@ -21,7 +21,7 @@ import type { MeshOptions } from "./mesh.ts";
 import { CLASSES } from "./workerd.ts";
 
 const SENT_AT = "x-test-sent-at";
-const WORKER_CLOCK = "worker_clock.js";
+const WORKER_CLOCK = join(import.meta.dirname, "worker_clock.js");
 
 /**
  * The limits of the mesh, as the half minute after which a silent stream is let go, must stay some seconds.
@@ -39,7 +39,7 @@ export class Clock {
   readonly rate: number;
   readonly #epochMs: number;
   readonly #make: string;
-  // several test files may run at once, each in its own process
+  /** Of its modules: test files that run at once, each in its own process, share the bundle's folder. */
   readonly #name = `${process.pid}_${clocks++}`;
 
   private constructor(rate: number, epochMs: number, make: string) {
@@ -50,7 +50,8 @@ export class Clock {
     this.#make = make;
   }
 
-  static fast(rate: number): Clock {
+  /** @param rate left out where nothing depends on it */
+  static fast(rate = 5): Clock {
     const epochMs = Date.now();
     return new Clock(rate, epochMs, `flowing(${epochMs}, ${rate})`);
   }
@@ -61,18 +62,25 @@ export class Clock {
   }
 
   /** What a store goes by, in milliseconds since the epoch. */
-  readonly now = (): number => this.#epochMs + (Date.now() - this.#epochMs) * this.rate;
+  readonly now = (): number => this.#at(Date.now());
+
+  /** A moment of a store's journal, by this clock. */
+  at(journalMs: number): number {
+    return this.#at(performance.timeOrigin + journalMs);
+  }
+
+  #at(realMs: number): number {
+    return this.#epochMs + (realMs - this.#epochMs) * this.rate;
+  }
 
   /** Puts this clock before a bundle and what wraps it. @returns the modules of a mesh that goes by it */
   drive({ bundlePath, modulePaths = [] }: Modules): Required<Modules> {
-    const beside = (name: string) => join(dirname(bundlePath), name);
-    const workerClock = beside(WORKER_CLOCK);
-    const installed = beside(`clock_${this.#name}.js`);
-    const front = beside(`clock_front_${this.#name}.js`);
-    copyFileSync(join(import.meta.dirname, WORKER_CLOCK), workerClock);
-    writeFileSync(installed, installing(this.#make));
+    const path = (role: string) => join(dirname(bundlePath), `${role}_${this.#name}.js`);
+    const [clock, installed, front] = [path("clock"), path("installed_clock"), path("clocked_front")];
+    copyFileSync(WORKER_CLOCK, clock);
+    writeFileSync(installed, installing(basename(clock), this.#make));
     writeFileSync(front, frontOf(basename(installed), basename(bundlePath)));
-    return { bundlePath: front, modulePaths: [workerClock, installed, bundlePath, ...modulePaths] };
+    return { bundlePath: front, modulePaths: [clock, installed, bundlePath, ...modulePaths] };
   }
 }
 
@@ -81,8 +89,8 @@ export function sentAtMs({ headers }: RequestRecord): number {
   return Number(headers[SENT_AT]);
 }
 
-const installing = (make: string) => `
-import { flowing, install, stepping } from "./${WORKER_CLOCK}";
+const installing = (clock: string, make: string) => `
+import { flowing, install, stepping } from "./${clock}";
 export const driven = install(${make}, "${SENT_AT}");
 `;
 

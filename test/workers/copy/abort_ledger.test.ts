@@ -3,17 +3,22 @@
 // resume, and gone from both when the store itself has none of it.
 
 import { expect, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import type { Status } from "../../mesh/mesh.ts";
 import { PART, openWorld } from "../world.ts";
 
 const {
   mesh,
   stores: { east, west, sealed },
-} = await openWorld({
-  east: { buckets: ["source"] },
-  west: { buckets: ["destination"], etags: "opaque" },
-  sealed: { buckets: ["destination"], etags: "opaque" },
-});
+} = await openWorld(
+  {
+    east: { buckets: ["source"] },
+    west: { buckets: ["destination"], etags: "opaque" },
+    sealed: { buckets: ["destination"], etags: "opaque" },
+  },
+  undefined,
+  Clock.fast(),
+);
 
 async function startCopy(key: string, { size = PART + 1, to = "west" } = {}): Promise<string> {
   east.putGenerated("source", key, { size, seed: key });

@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import type { Effect } from "../../store/store.ts";
 import { PART, openWorld } from "../world.ts";
 
@@ -14,6 +15,7 @@ const {
     raw: { buckets: ["source", "destination"], canonicalPath: "raw", canonicalQuery: "raw" },
   },
   () => ({ storeFields: { raw: { provider: "garage" } } }),
+  Clock.fast(),
 );
 
 const SIZE = 2 * PART + 1;

@@ -5,18 +5,21 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import { Mesh, type Status } from "../../mesh/mesh.ts";
-import { type TestStore, startStore } from "../../store/store.ts";
+import { type Gate, type TestStore, startStore } from "../../store/store.ts";
 import { PART } from "../world.ts";
 
+const clock = Clock.fast(3);
+const modules = clock.drive({ bundlePath: inject("bundlePath") });
 let east: TestStore;
 let west: TestStore;
 let mesh: Mesh;
 let directory: string;
 
 beforeAll(async () => {
-  east = await startStore({ buckets: ["source"] });
-  west = await startStore({ buckets: ["destination"] });
+  east = await startStore({ buckets: ["source"], clock: clock.now });
+  west = await startStore({ buckets: ["destination"], clock: clock.now });
 });
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));
@@ -32,7 +35,7 @@ afterAll(async () => {
 });
 
 async function startMesh(bindings: Record<string, string> = {}): Promise<Mesh> {
-  return await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory, bindings });
+  return await Mesh.start({ ...modules, stores: { east, west }, directory, bindings });
 }
 
 async function startCopy(key: string, size: number): Promise<string> {
@@ -44,10 +47,12 @@ async function startCopy(key: string, size: number): Promise<string> {
   });
 }
 
-/** Kills workerd as a power cut would, and starts it again on the same state. */
-async function killAndRestart(): Promise<void> {
+/** Kills workerd as a power cut would, lets land what it has sent, and starts it again on the same state. */
+async function killAndRestart(gates: readonly Gate[]): Promise<void> {
   mesh.kill();
   await mesh.stop();
+  for (const gate of gates) gate.release();
+  await west.waitFor(() => west.openRequests().length === 0);
   mesh = await startMesh();
 }
 
@@ -59,23 +64,21 @@ async function expectWhole(id: string, key: string): Promise<Status> {
 }
 
 test("killed, the copies go on: no finished part is sent again, and no upload is left that nobody knows", async () => {
-  const parts = 24;
-  const held = west.hold({ operation: "UploadPart", key: "long", partNumber: 20 }, "before-work");
+  // So few that it is not known yet what is slow, and the one that is held is not sent once more for that.
+  const parts = 4;
+  const held = west.hold({ operation: "UploadPart", key: "long", partNumber: 3 }, "before-work");
   const creating = west.hold({ operation: "CreateMultipartUpload", key: "creating" }, "before-answer");
   const long = await startCopy("long", parts * PART);
   const created = await startCopy("creating", 2 * PART + 1);
-  await west.waitFor(() => held.waiting.length === 1 && west.count("UploadPart") === parts);
-  await west.waitFor(() => creating.waiting.length === 1);
+  await west.waitFor(() => held.waiting.length === 1 && creating.waiting.length === 1);
   // A part whose report is still under way would have to be sent again.
   await mesh.until(long, (status) => status.parts.done === parts - 1);
-  await killAndRestart();
-  held.release();
-  creating.release();
+  await killAndRestart([held, creating]);
   await expectWhole(long, "long");
   const sent = west
     .requests({ operation: "UploadPart", key: "long" })
     .map(({ partNumber }) => partNumber ?? 0);
-  // The store had taken part 20, though nobody heard of it.
+  // The store had taken part 3, though nobody heard of it.
   expect(sent.filter((partNumber, index) => sent.indexOf(partNumber) !== index)).toEqual([]);
   // The upload whose CreateMultipartUpload was answered into the void has been found and aborted.
   const status = await expectWhole(created, "creating");

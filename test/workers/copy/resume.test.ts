@@ -2,16 +2,21 @@
 // otherwise every part would be asked for and refused. What the destination has of it stays good.
 
 import { expect, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import type { Status } from "../../mesh/mesh.ts";
 import { PART, openWorld } from "../world.ts";
 
 const {
   mesh,
   stores: { east, west },
-} = await openWorld({
-  east: { buckets: ["source"] },
-  west: { buckets: ["destination"], etags: "opaque" },
-});
+} = await openWorld(
+  {
+    east: { buckets: ["source"] },
+    west: { buckets: ["destination"], etags: "opaque" },
+  },
+  undefined,
+  Clock.fast(),
+);
 
 const PARTS = 3;
 const SIZE = (PARTS - 1) * PART + 1;

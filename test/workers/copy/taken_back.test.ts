@@ -2,6 +2,7 @@
 // it hard.
 
 import { expect, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import { PART, openWorld } from "../world.ts";
 
 const { mesh, stores } = await openWorld(
@@ -14,6 +15,7 @@ const { mesh, stores } = await openWorld(
     deaf: { buckets: ["destination"], conditionalWrites: "ignored" },
   },
   () => ({ storeFields: { opaque: { profile: { conditionalPut: true } } } }),
+  Clock.fast(),
 );
 const { east, west, opaque, silent, plain, deaf } = stores;
 

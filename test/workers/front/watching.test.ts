@@ -1,13 +1,18 @@
 // Those who watch: Server-Sent Events and the line of text, of copies and of syncs, over real HTTP.
 
 import { expect, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import { TOKEN } from "../../mesh/mesh.ts";
 import { PART, openWorld } from "../world.ts";
 
 const {
   mesh,
   stores: { east, west },
-} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } });
+} = await openWorld(
+  { east: { buckets: ["source"] }, west: { buckets: ["destination"] } },
+  undefined,
+  Clock.fast(),
+);
 
 const request = (key: string) => ({
   source: `east:source/${key}`,

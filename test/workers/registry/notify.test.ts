@@ -5,6 +5,7 @@ import { type Server, type ServerResponse, createServer } from "node:http";
 import { once } from "node:events";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeEach, expect, inject, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import { Mesh } from "../../mesh/mesh.ts";
 import { PART, openWorld } from "../world.ts";
 
@@ -36,9 +37,13 @@ function ok(response: ServerResponse): void {
 const {
   mesh,
   stores: { east, west },
-} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, () => ({
-  bindings: { NOTIFY_URL: `http://127.0.0.1:${port}/hook?token=of-the-receiver`, NOTIFY_SECRET: SECRET },
-}));
+} = await openWorld(
+  { east: { buckets: ["source"] }, west: { buckets: ["destination"] } },
+  () => ({
+    bindings: { NOTIFY_URL: `http://127.0.0.1:${port}/hook?token=of-the-receiver`, NOTIFY_SECRET: SECRET },
+  }),
+  Clock.fast(),
+);
 
 beforeEach(() => {
   received.length = 0;

@@ -1,15 +1,20 @@
 // What has ended long ago is forgotten, by the Cron event; what could still matter never is.
 
 import { expect, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import type { Status } from "../../mesh/mesh.ts";
 import { openWorld } from "../world.ts";
 
 const {
   mesh,
   stores: { east, west },
-} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, () => ({
-  bindings: { RETENTION_DAYS: "7" },
-}));
+} = await openWorld(
+  { east: { buckets: ["source"] }, west: { buckets: ["destination"] } },
+  () => ({
+    bindings: { RETENTION_DAYS: "7" },
+  }),
+  Clock.fast(),
+);
 
 const DAY_MS = 24 * 3_600_000;
 const inDays = (days: number) => new Date(Date.now() + days * DAY_MS);

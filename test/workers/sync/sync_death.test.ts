@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { inject, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import { MEMORY, Mesh } from "../../mesh/mesh.ts";
 import { type FaultMatch, type Stage, startStore } from "../../store/store.ts";
 import { MIB } from "../world.ts";
@@ -85,15 +86,17 @@ test.concurrent.for(DEATHS)(
   async ({ store, at, stage, after, waiting }, { expect, onTestFinished }) => {
     const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-    await using east = await startStore({ buckets: ["source"], maxPageKeys: PAGE_KEYS });
-    await using west = await startStore({ buckets: ["destination"] });
+    const clock = Clock.fast(3);
+    const modules = clock.drive({ bundlePath: inject("bundlePath") });
+    await using east = await startStore({ buckets: ["source"], maxPageKeys: PAGE_KEYS, clock: clock.now });
+    await using west = await startStore({ buckets: ["destination"], clock: clock.now });
     // A third is there already, and some keys are only there.
     for (let n = 0; n < OBJECTS; n++) east.put("source", keyOf(n), `object ${n}`);
     for (let n = 0; n < OBJECTS; n += 3) west.put("destination", keyOf(n), `object ${n}`);
     for (let n = 0; n < EXTRA; n++) west.put("destination", `p/extra-${n}`, "x");
     east.putGenerated("source", "p/0-large", { size: 70 * MIB, seed: "large" });
     const start = async () => {
-      const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory });
+      const mesh = await Mesh.start({ ...modules, stores: { east, west }, directory });
       onTestFinished(async () => await mesh.stop());
       return mesh;
     };
@@ -112,8 +115,10 @@ test.concurrent.for(DEATHS)(
     await side.waitFor(() => gate.waiting.length >= waiting);
     killed.kill();
     await killed.stop();
-    const mesh = await start();
+    // What the dead have sent lands now or never, and not beside what is sent again.
     gate.release();
+    for (const each of [east, west]) await each.waitFor(() => each.openRequests().length === 0);
+    const mesh = await start();
     const status = await mesh.syncEnded(id);
     expect(status.phase, JSON.stringify(status)).toBe("completed");
     const already = Math.ceil(OBJECTS / 3);
