@@ -1,7 +1,8 @@
 // Another clock for a mesh under test, of two kinds.
 //
 // A fast one: time goes as many times faster there as the test says, so that what waits for minutes
-// (backoffs, Retry-After, spare alarms, leases) waits for seconds.
+// (backoffs, Retry-After, spare alarms) waits for seconds. What is only let go after a long time, as a request
+// that nobody answers, keeps that time by the machine's clock: it would be let go for the machine's slowness.
 //
 // A stepping one: time passes by timers and alarms alone. It stands while the mesh works and while a store
 // does, so that a busy machine is not seen, and what was planned for a moment happens at that very moment:
@@ -23,9 +24,7 @@ import { CLASSES } from "./workerd.ts";
 const SENT_AT = "x-test-sent-at";
 const WORKER_CLOCK = join(import.meta.dirname, "worker_clock.js");
 
-/**
- * The limits of the mesh, as the half minute after which a silent stream is let go, must stay some seconds.
- */
+/** Leases have to be renewed in time. */
 const MOST_RATE = 10;
 /** As nothing but waiting takes time there, the waiting may be short. */
 const STEPS_RATE = 4;
@@ -50,10 +49,13 @@ export class Clock {
     this.#make = make;
   }
 
-  /** @param rate left out where nothing depends on it */
-  static fast(rate = 5): Clock {
+  /**
+   * @param rate left out where nothing depends on it
+   * @param what "limits too": also the times after which a request is let go
+   */
+  static fast(rate = 5, what: "waits" | "limits too" = "waits"): Clock {
     const epochMs = Date.now();
-    return new Clock(rate, epochMs, `flowing(${epochMs}, ${rate})`);
+    return new Clock(rate, epochMs, `flowing(${epochMs}, ${rate}, ${what === "waits" ? 1 : rate})`);
   }
 
   static stepping(): Clock {

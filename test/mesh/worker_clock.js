@@ -12,10 +12,14 @@ const real = {
   fetch: fetch.bind(globalThis),
 };
 
-/** Goes `rate` times as fast as the machine's; at `epochMs` both showed the same. */
-export function flowing(epochMs, rate) {
+/** Longer timers are limits, after which something is let go. */
+const LONGEST_WAIT_MS = 25_000;
+
+/** Goes `rate` times as fast as the machine's, and limits so often; at `epochMs` both showed the same. */
+export function flowing(epochMs, rate, limitRate) {
   return {
     rate,
+    limitRate,
     present: () => epochMs + (real.now() - epochMs) * rate,
     set: () => undefined,
     reach: () => 0,
@@ -36,6 +40,7 @@ export function stepping(epochMs, rate) {
   const timers = new Map();
   return {
     rate,
+    limitRate: rate,
     present: () => presentMs,
     set: (id, dueMs, ms) => {
       if (dueMs === null) timers.delete(id);
@@ -69,7 +74,7 @@ export function install(clock, header) {
     }
   };
   installTimers(clock);
-  AbortSignal.timeout = (ms) => real.timeout(ms / clock.rate);
+  AbortSignal.timeout = (ms) => real.timeout(ms / clock.limitRate);
   globalThis.fetch = (input, init) => {
     const headers = new Headers(init?.headers);
     headers.set(header, String(clock.present()));
@@ -93,7 +98,7 @@ function installTimers(clock) {
       wake();
     };
     clock.set(id, dueMs, ms);
-    waiting.set(id, real.setTimeout(onTime, ms / clock.rate));
+    waiting.set(id, real.setTimeout(onTime, ms / (ms > LONGEST_WAIT_MS ? clock.limitRate : clock.rate)));
   };
   globalThis.setTimeout = (wake, ms = 0, ...given) => {
     const id = ++timers;

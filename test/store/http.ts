@@ -128,7 +128,16 @@ export async function handle(
   }
   const url = request.url ?? "/";
   const record = journal.start({ method: request.method ?? "GET", url, headers, connection });
-  response.once("close", () => journal.finish(record, response.writableFinished ? "answered" : "aborted"));
+  // The end of a connection is taken down as it comes in, among what other connections bring, and not when
+  // this one is done with: what a client sends elsewhere after it has hung up is later.
+  const onHangUp = () => {
+    if (!response.writableFinished) journal.finish(record, "aborted");
+  };
+  request.socket.once("end", onHangUp).once("error", onHangUp);
+  response.once("close", () => {
+    request.socket.off("end", onHangUp).off("error", onHangUp);
+    journal.finish(record, response.writableFinished ? "answered" : "aborted");
+  });
   // A write to a connection that is gone is the client's doing; "close" tells the rest.
   response.on("error", () => {});
   request.on("error", () => {});

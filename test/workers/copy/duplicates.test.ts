@@ -2,8 +2,8 @@
 // copies to one object, a word of a turn, an alarm. (front.test.ts has the Idempotency-Key as the API
 // describes it, registry.test.ts the Cron event.)
 
-import { request as httpRequest } from "node:http";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, inject, test } from "vitest";
@@ -51,36 +51,44 @@ async function occupy(key: string, more: Record<string, unknown> = {}): Promise<
   return { id, gate };
 }
 
-/** POST /copies by a client that goes away once the request is out, before there can be an answer. */
-async function postAndLeave(body: unknown, headers: Record<string, string> = {}): Promise<void> {
+/** POST /copies by a client that reads no answer, and goes away once `hasBegun`. */
+async function postAndLeave(
+  body: unknown,
+  headers: Readonly<Record<string, string>>,
+  hasBegun: Promise<void>,
+): Promise<void> {
   const text = JSON.stringify(body);
-  await new Promise<void>((resolve) => {
-    const post = httpRequest(new URL("/copies", mesh.url), {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${TOKEN}`,
-        "content-type": "application/json",
-        "content-length": Buffer.byteLength(text),
-        ...headers,
-      },
-    });
-    post.on("error", () => resolve());
-    post.on("close", () => resolve());
-    post.end(text, () => post.destroy());
-  });
+  const lines = Object.entries({
+    host: mesh.url.host,
+    authorization: `Bearer ${TOKEN}`,
+    "content-type": "application/json",
+    "content-length": String(Buffer.byteLength(text)),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const client = connect(Number(mesh.url.port), mesh.url.hostname).pause();
+  client.on("error", () => {}); // what is unread when it leaves is an error to the other side
+  client.write(`POST /copies HTTP/1.1\r\n${lines.join("")}\r\n${text}`);
+  await hasBegun;
+  client.destroy();
 }
 
 test("a request whose answer was lost is the same copy when it is sent again under its Idempotency-Key", async () => {
   const headers = { "idempotency-key": "lost-answer" };
   const body = requestOf("lost answer");
-  await postAndLeave(body, headers);
+  const gate = east.hold({ operation: "HeadObject", key: "lost answer" });
+  await postAndLeave(
+    body,
+    headers,
+    east.waitFor(() => gate.waiting.length === 1),
+  );
   const started = async () =>
     (await mesh.call<{ copies: { id: string; source: string }[] }>("GET", "/copies")).body.copies
       .filter(({ source }) => source === body.source)
       .map(({ id }) => id);
-  await expect.poll(started).toHaveLength(1);
+  expect(await started()).toHaveLength(1);
   const again = await mesh.call<Status>("POST", "/copies", { body, headers });
   expect([again.status, again.headers.get("idempotency-replayed")]).toEqual([202, "true"]);
+  gate.release();
   expect((await mesh.ended(again.body.id)).phase).toBe("completed");
   expect(await started()).toEqual([again.body.id]);
   expect(west.requests({ operation: "PutObject", key: "lost answer" })).toHaveLength(1);

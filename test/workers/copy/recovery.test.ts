@@ -5,21 +5,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from "vitest";
-import { Clock } from "../../mesh/clock.ts";
 import { Mesh, type Status } from "../../mesh/mesh.ts";
 import { type Gate, type TestStore, startStore } from "../../store/store.ts";
 import { PART } from "../world.ts";
 
-const clock = Clock.fast(3);
-const modules = clock.drive({ bundlePath: inject("bundlePath") });
 let east: TestStore;
 let west: TestStore;
 let mesh: Mesh;
 let directory: string;
 
 beforeAll(async () => {
-  east = await startStore({ buckets: ["source"], clock: clock.now });
-  west = await startStore({ buckets: ["destination"], clock: clock.now });
+  east = await startStore({ buckets: ["source"] });
+  west = await startStore({ buckets: ["destination"] });
 });
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));
@@ -35,7 +32,7 @@ afterAll(async () => {
 });
 
 async function startMesh(bindings: Record<string, string> = {}): Promise<Mesh> {
-  return await Mesh.start({ ...modules, stores: { east, west }, directory, bindings });
+  return await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory, bindings });
 }
 
 async function startCopy(key: string, size: number): Promise<string> {

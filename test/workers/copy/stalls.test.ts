@@ -12,7 +12,7 @@ const { mesh, stores } = await openWorld(
     west: { buckets: ["destination"] },
   },
   undefined,
-  Clock.fast(3),
+  Clock.fast(3, "limits too"),
 );
 const { east, west } = stores;
 

@@ -94,8 +94,8 @@ test("a part size that would take too many parts is refused, and the smallest th
 test("part boundaries of the source that the destination does not take are not kept", async () => {
   const parts = Array.from({ length: 1_001 }, () => PART);
   east.putGenerated("source", "large", { size: 1_001 * PART, parts });
-  const id = await mesh.startCopy(request("scaleway"));
   const gate = scaleway.hold({ operation: "UploadPart" });
+  const id = await mesh.startCopy(request("scaleway"));
   const planned = await mesh.until(id, ({ size }) => size !== null);
   expect(planned).toMatchObject({ partSize: 64 * MIB, parts: { total: 79 } });
   await mesh.call("POST", `/copies/${id}/cancel`);

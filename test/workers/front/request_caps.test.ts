@@ -133,8 +133,8 @@ test.each(Object.keys(WORK))("%s waits for the store's cap before each of its re
   expect(sent.map(({ operation }) => operation)).toEqual(
     expect.arrayContaining([...(WORK[name]?.asks ?? [])]),
   );
-  // A thousandth of a millisecond stands for the rounding of sums.
-  const hasty = sent.filter(({ atMs }, index) => atMs - (sent[index - 1]?.atMs ?? 0) < GAP_MS - 1e-3);
+  // The mesh reads its clock in whole milliseconds.
+  const hasty = sent.filter(({ atMs }, index) => atMs - (sent[index - 1]?.atMs ?? 0) < GAP_MS - 1);
   expect(hasty).toEqual([]);
 });
 

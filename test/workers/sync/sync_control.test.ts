@@ -1,20 +1,15 @@
 // Pause, resume and cancel; large objects beside small ones; how much is under way at once.
 
 import { beforeEach, expect, test } from "vitest";
-import { Clock } from "../../mesh/clock.ts";
 import { type Status, storeSecret } from "../../mesh/mesh.ts";
 import { MIB, openWorld } from "../world.ts";
 
 const {
   mesh,
   stores: { east, west },
-} = await openWorld(
-  { east: { buckets: ["source"] }, west: { buckets: ["destination"] } },
-  (stores) => ({
-    bindings: { STORE_NARROW: storeSecret(stores.west, { maxConcurrency: 3 }) },
-  }),
-  Clock.fast(),
-);
+} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
+  bindings: { STORE_NARROW: storeSecret(stores.west, { maxConcurrency: 3 }) },
+}));
 
 beforeEach(() => {
   for (const [store, bucket] of [

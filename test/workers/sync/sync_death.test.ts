@@ -4,7 +4,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { inject, test } from "vitest";
-import { Clock } from "../../mesh/clock.ts";
 import { MEMORY, Mesh } from "../../mesh/mesh.ts";
 import { type FaultMatch, type Stage, startStore } from "../../store/store.ts";
 import { MIB } from "../world.ts";
@@ -86,17 +85,15 @@ test.concurrent.for(DEATHS)(
   async ({ store, at, stage, after, waiting }, { expect, onTestFinished }) => {
     const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-    const clock = Clock.fast(3);
-    const modules = clock.drive({ bundlePath: inject("bundlePath") });
-    await using east = await startStore({ buckets: ["source"], maxPageKeys: PAGE_KEYS, clock: clock.now });
-    await using west = await startStore({ buckets: ["destination"], clock: clock.now });
+    await using east = await startStore({ buckets: ["source"], maxPageKeys: PAGE_KEYS });
+    await using west = await startStore({ buckets: ["destination"] });
     // A third is there already, and some keys are only there.
     for (let n = 0; n < OBJECTS; n++) east.put("source", keyOf(n), `object ${n}`);
     for (let n = 0; n < OBJECTS; n += 3) west.put("destination", keyOf(n), `object ${n}`);
     for (let n = 0; n < EXTRA; n++) west.put("destination", `p/extra-${n}`, "x");
     east.putGenerated("source", "p/0-large", { size: 70 * MIB, seed: "large" });
     const start = async () => {
-      const mesh = await Mesh.start({ ...modules, stores: { east, west }, directory });
+      const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory });
       onTestFinished(async () => await mesh.stop());
       return mesh;
     };
