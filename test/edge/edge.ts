@@ -36,7 +36,7 @@
 // - CF-Ray and CF-Cache-Status on every answer. Documented (fundamentals/reference/cloudflare-ray-id).
 //
 // What it does not do: TLS towards the Worker, HTTP/2, rate limits, Origin Range Requests, placement, error
-// pages. An alarm's fifteen minutes are alarm_clock.ts's; memory is measured by isolate_memory.ts.
+// pages, the memory of an isolate. An alarm's fifteen minutes are alarm_clock.ts's.
 
 import { once } from "node:events";
 import {
