@@ -1,8 +1,9 @@
 // Another clock for a mesh under test, of two kinds.
 //
 // A fast one: time goes as many times faster there as the test says, so that what waits for minutes
-// (backoffs, Retry-After, spare alarms) waits for seconds. What is only let go after a long time, as a request
-// that nobody answers, keeps that time by the machine's clock: it would be let go for the machine's slowness.
+// (backoffs, Retry-After, spare alarms) waits for seconds. What is only let go after a long time, as a
+// request that nobody answers, keeps that time by the machine's clock: it would be let go for the machine's
+// slowness.
 //
 // A stepping one: time passes by timers and alarms alone. It stands while the mesh works and while a store
 // does, so that a busy machine is not seen, and what was planned for a moment happens at that very moment:
@@ -11,9 +12,9 @@
 // Each request to a store tells in a header when it was sent by that clock.
 //
 // What it needs: the built bundle, which is what production loads, or modules that wrap it; worker_clock.js
-// is evaluated before them. Invariant: a mesh that is killed and started again with the same modules goes on
-// by the same clock. A fast clock runs ahead of the machine's: stores that judge signatures must go by it
-// too.
+// is evaluated before them. Invariant: a mesh that is killed and started again with the same modules goes
+// on by the same clock. A fast clock runs ahead of the machine's: stores that judge signatures must go by
+// it too.
 
 import { copyFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
