@@ -64,16 +64,18 @@ export class Intermediary {
     });
     await this.#attempt("stored encoding", async () => {
       const object = await this.#put(gzip, await gzipped(TEXT), { "content-encoding": "gzip" });
-      objects.push(object);
       const head = await headObject(this.#s3, gzip);
-      return differenceOf(object, head) ?? (await this.#differenceOfBytes(object, head));
+      const difference = differenceOf(object, head) ?? (await this.#differenceOfBytes(object, head));
+      // Ranges of an object that is not returned as it is stored say nothing more.
+      if (difference === null) objects.push(object);
+      return difference;
     });
     await this.#attempt("pinned ranges", async () => {
       for (const object of objects) {
         const difference = await this.#differenceOfRange(object);
         if (difference !== null) return difference;
       }
-      return objects.length === 2 ? null : "the two objects could not both be put";
+      return objects.length > 0 ? null : "no object could be put and read back";
     });
   }
 
@@ -159,7 +161,7 @@ const QUESTIONS = {
       "Something on the way compresses or decompresses objects: turn that off for the store's host, or objects with a Content-Encoding are not copied",
   },
   "pinned ranges": {
-    good: "ranges with If-Match of both objects are honoured",
+    good: "ranges with If-Match are honoured",
     advice:
       "Ranges or conditions do not reach the store for every key: look for a cache or proxy in front of its host",
   },
