@@ -22,6 +22,9 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
 type Refusal = Pick<S3Error, "operation" | "code" | "status" | "message">;
 
 /**
+ * The codes http_52x and http_530 are Cloudflare's own answers in the place of a store that it cannot reach
+ * (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/).
+ *
  * @param name of the store, which names the secret to change
  * @returns null if the refusal is not a mistake of the configuration
  */
@@ -55,9 +58,18 @@ export function adviceFor(name: string, { operation, code, status, message }: Re
     case "head_refused":
       return "The store answers GET but refuses HEAD: something in front of it blocks some methods";
     case "timeout":
+    case "http_522":
+    case "http_524":
       return "The store does not answer in time: is the endpoint reachable from the internet, and is a firewall in front of it?";
     case "network":
+    case "http_520": // reset, or an answer that is no HTTP
+    case "http_521": // connection refused
+    case "http_523": // no route
+    case "http_530": // with 1016: no such name
       return adviceOnNetwork(secret, message);
+    case "http_525":
+    case "http_526":
+      return adviceOnTls(secret);
     case "bad_answer":
       return "What answers is not an S3 store: is the endpoint that of the S3 API, and not of a console or a website?";
   }
@@ -75,10 +87,12 @@ export function adviceFor(name: string, { operation, code, status, message }: Re
 }
 
 function adviceOnNetwork(secret: string, message: string): string {
-  if (/certificate|tls|ssl/i.test(message))
-    return `No TLS connection is possible: is the certificate valid for this host, and does it serve https? (${secret})`;
+  if (/certificate|tls|ssl/i.test(message)) return adviceOnTls(secret);
   return (
     `No connection: check the host name and port of "endpoint" in ${secret}, and whether it is https:// or http://; ` +
     "a Worker reaches only what the internet reaches"
   );
 }
+
+const adviceOnTls = (secret: string): string =>
+  `No TLS connection is possible: is the certificate valid for this host, and does it serve https? (${secret})`;

@@ -19,6 +19,7 @@ import { deleteObjects } from "../s3/delete.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjects, listObjectsV2, MAX_PAGE_KEYS } from "../s3/list.ts";
 import { type S3, regionOf, send } from "../s3/request.ts";
+import { isUnreachable } from "../s3/retry.ts";
 import { abortMultipartUpload } from "../s3/s3.ts";
 import type { Facts } from "../store/profiles.ts";
 
@@ -154,8 +155,8 @@ class StoreCheck {
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
       // A refused HEAD has no code. The list that follows reports the reason, and it may be allowed although
-      // this is not.
-      if (error.status !== null && error.code !== "wrong_region") return true;
+      // this is not. An answer of Cloudflare in the store's place is none of the store.
+      if (error.status !== null && !isUnreachable(error) && error.code !== "wrong_region") return true;
       this.#findings.refused("bucket", error);
       return false;
     }

@@ -180,7 +180,7 @@ export function isOutage(failure: Failure): boolean {
  * Whether the store has not answered: nobody has, or Cloudflare in its place
  * (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/).
  */
-export function isUnreachable({ code }: Failure): boolean {
+export function isUnreachable({ code }: { readonly code: string }): boolean {
   return code === "network" || code === "timeout" || /^http_(?:52[0-7]|530)$/.test(code);
 }
 

@@ -124,6 +124,7 @@ export class Edge {
 
   /** Cuts every connection, on both sides. */
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     const closed = once(this.#server, "close");
     this.#server.close();
     this.#server.closeAllConnections();

@@ -209,6 +209,8 @@ export class Exchange {
     gone.addEventListener("abort", () => toStore.destroy(), { once: true });
     if (gone.aborted) toStore.destroy();
     this.#watchSize(toStore, fail);
+    // At once: Node would keep them back until the first bytes of the body.
+    toStore.flushHeaders();
     request.pipe(toStore);
   }
 
@@ -252,7 +254,8 @@ export class Exchange {
     const turned = headerOf(rawHeaders, "content-length") === "0" ? null : transformOf(packing);
     const done = (error?: Error | null) => {
       if (error !== undefined && error !== null) response.destroy();
-      else if (!request.complete) request.resume();
+      // The answer came before the request's end: what is left of it moves nothing any more.
+      else if (!request.complete) toStore.destroy();
     };
     if (turned === null) pipeline(fromStore, response, done);
     else pipeline(fromStore, turned, response, done);

@@ -75,7 +75,7 @@ export function headersToOrigin(
     ["CF-Ray", ray],
     ["CDN-Loop", "cloudflare; loops=1"],
   ];
-  return [...added, ...kept].flat();
+  return inNodesOrder([...added, ...kept]);
 }
 
 /** The headers of the answer that the Worker gets. */
@@ -91,7 +91,14 @@ export function headersToWorker(
     return [[name, lower === "etag" ? weakened(value) : value]];
   });
   const packed = packing.kind === "pack" ? [["Content-Encoding", packing.coding]] : [];
-  return [...kept, ...packed, ["CF-Cache-Status", cacheStatus], ["CF-Ray", ray]].flat();
+  return inNodesOrder([...kept, ...packed, ["CF-Cache-Status", cacheStatus], ["CF-Ray", ray]]);
+}
+
+const rank = ([name]: readonly string[]): number => (name?.toLowerCase() === "content-disposition" ? 0 : 1);
+
+/** Node takes a Content-Disposition for UTF-8 text, and changes its bytes, once it has seen a length. */
+function inNodesOrder(pairs: readonly string[][]): string[] {
+  return pairs.toSorted((one, other) => rank(one) - rank(other)).flat();
 }
 
 /** The bytes are no longer those that the store sent, so the tag is no longer strong. */

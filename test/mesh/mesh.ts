@@ -48,7 +48,7 @@ export class Mesh extends MeshClient {
     this.logged = workerd.logged;
   }
 
-  static async start({ stores = {}, storeFields = {}, edge = null, ...options }: MeshOptions): Promise<Mesh> {
+  static async start({ stores = {}, storeFields = {}, edge = {}, ...options }: MeshOptions): Promise<Mesh> {
     const bindings: Record<string, string> = { API_TOKEN: TOKEN, API_TOKEN_READ: READ_TOKEN };
     for (const [name, store] of Object.entries(stores)) {
       bindings[`STORE_${name.toUpperCase()}`] = storeSecret(store, storeFields[name]);

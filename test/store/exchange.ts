@@ -359,7 +359,10 @@ export class Exchange {
     const bareEtag = this.options.etagQuotes === "unquoted-headers";
     for (const [name, value] of Object.entries(all)) {
       if (value === undefined || changed.has(name.toLowerCase())) continue;
-      lines.push(name, bareEtag && name === "ETag" ? String(value).replaceAll('"', "") : String(value));
+      const text = bareEtag && name === "ETag" ? String(value).replaceAll('"', "") : String(value);
+      // First, because Node changes its bytes once it has seen a length.
+      if (name.toLowerCase() === "content-disposition") lines.unshift(name, text);
+      else lines.push(name, text);
     }
     for (const [name, value] of changed) if (value !== undefined) lines.push(name, value);
     response.writeHead(status, lines);

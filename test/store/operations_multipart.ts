@@ -215,7 +215,7 @@ export async function listParts(core: Core, exchange: Exchange): Promise<void> {
   const bucket = core.bucketOf(exchange);
   const upload = findUpload(bucket, exchange);
   const marker = countParameter(exchange, "part-number-marker", 0);
-  const max = Math.min(1000, countParameter(exchange, "max-parts", 1000));
+  const max = Math.min(core.options.maxPageParts, countParameter(exchange, "max-parts", 1000));
   const omitted = new Set(exchange.faults.all("omit-part").map((effect) => effect.partNumber));
   const rest = [...upload.parts.values()]
     .filter((part) => part.number > marker && !omitted.has(part.number))

@@ -83,6 +83,8 @@ export interface StoreOptions {
   readonly listingOrder?: "utf8" | "utf16" | "none";
   /** The most keys on a page of a listing, whatever was requested. */
   readonly maxPageKeys?: number;
+  /** The most parts on a page of ListParts, whatever was requested. */
+  readonly maxPageParts?: number;
   /** "inclusive": `marker` and `start-after` return that key once more. */
   readonly markers?: "exclusive" | "inclusive";
   /** Features that are missing: requests for them answer 501. */
@@ -147,6 +149,7 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     listType: options.listType ?? "honoured",
     listingOrder: options.listingOrder ?? "utf8",
     maxPageKeys: options.maxPageKeys ?? 1000,
+    maxPageParts: options.maxPageParts ?? 1000,
     markers: options.markers ?? "exclusive",
     without: options.without ?? [],
     journalLimit: options.journalLimit ?? 100_000,

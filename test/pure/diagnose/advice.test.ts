@@ -53,10 +53,20 @@ test.each([
     /No connection/,
   ],
   ["a certificate", refusal("network", { status: null, message: "TLS peer's certificate" }), /certificate/],
+  ["a certificate that Cloudflare refuses", refusal("http_526", { status: 526 }), /certificate/],
+  [
+    "a store that Cloudflare waits for in vain",
+    refusal("http_524", { status: 524 }),
+    /does not answer in time/,
+  ],
   ["a firewall", refusal("timeout", { status: null }), /reachable from the internet/],
   ["an address with nothing of S3", refusal("http_404", { status: 404 }), /no S3 API/],
 ])("%s", (_, error, sentence) => {
   expect(adviceFor("east", error)).toMatch(sentence);
+});
+
+test.each([520, 521, 523, 530])("Cloudflare's own %i in the store's place", (status) => {
+  expect(adviceFor("east", refusal(`http_${status}`, { status }))).toMatch(/No connection/);
 });
 
 test("a store that only lacks a feature needs no advice", () => {

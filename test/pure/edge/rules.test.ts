@@ -183,3 +183,9 @@ test("the event of a request is its lane's, its coordinator's or its sync's; nob
   for (const other of [undefined, "curl/8", "bucket-brigade", "bucket-brigade check"])
     expect(eventOf(other)).toBeNull();
 });
+
+test("a Content-Disposition stands before the length, after which Node would change its bytes", () => {
+  const headers = ["Content-Length", "1", "Content-Disposition", "x"];
+  const given = headersToWorker(headers, { packing: { kind: "as-is" }, ray: "r", cacheStatus: "DYNAMIC" });
+  expect(given.slice(0, 2)).toEqual(["Content-Disposition", "x"]);
+});

@@ -134,11 +134,11 @@ test("of a store that is down one part at a time finds out, not all of them agai
 test("a store that is down when a copy begins ends it soon: nothing has been done that would be lost", async () => {
   expect(await mesh.ended(toTheDead)).toMatchObject({
     phase: "failed",
-    failure: { code: "destination_unreachable", storeCode: "network" },
+    failure: { code: "destination_unreachable", storeCode: "http_521" },
     parts: { done: 0 },
   });
   expect(await mesh.ended(fromTheDead)).toMatchObject({
     phase: "failed",
-    failure: { code: "source_unreachable", storeCode: "network" },
+    failure: { code: "source_unreachable", storeCode: "http_521" },
   });
 });
