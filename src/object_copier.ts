@@ -29,6 +29,7 @@ import { getObject, headObject } from "./s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
 import { keyVerdictOf } from "./s3/retry.ts";
 import { type Stored, copyObject, getObjectTagging, isEncryptedWithKey, putObject } from "./s3/s3.ts";
+import { etagOf, sizeOf, wholeNumber } from "./s3/value.ts";
 import type { BucketRef } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { canCopyInside } from "./store/stores.ts";
@@ -281,7 +282,7 @@ class ObjectCopy {
 
   /** What the source's answer to GET or HEAD says there is to copy, and how that can be proved. */
   #plan(answer: { status: number; headers: Headers }): { etag: string; sizeBytes: number; plan: ProofPlan } {
-    const etag = answer.headers.get("etag");
+    const etag = etagOf(answer.headers);
     const sizeBytes = this.#sizeOf(answer, etag);
     if (etag === null)
       throw meshError("source_without_etag", "The source answered without an ETag", "GetObject");
@@ -330,8 +331,8 @@ class ObjectCopy {
   }
 
   #sizeOf({ status, headers }: { status: number; headers: Headers }, etag: string | null): number {
-    const announced = headers.get("content-length");
-    const sizeBytes = announced === null ? this.#work.sizeBytes : Number(announced);
+    const announced = sizeOf(headers);
+    const sizeBytes = announced ?? this.#work.sizeBytes;
     const { etag: listed } = this.#work;
     const unchanged = listed === null || (etag !== null && bareEtag(etag) === bareEtag(listed));
     if (status !== 200) {
@@ -400,10 +401,17 @@ class ObjectCopy {
     const { tags } = this.#options;
     if (tags === "none") return "none";
     if (typeof tags === "object") return Object.entries(tags);
-    const counted = Number(source.get("x-amz-tagging-count") ?? 0) > 0;
-    if (tags === "preserve" && !counted) return "none";
+    const told = source.get("x-amz-tagging-count");
+    // A count that is none is asked for.
+    const count = told === null ? 0 : wholeNumber(told);
+    if (tags === "preserve" && count === 0) return "none";
     try {
-      return await getObjectTagging(this.#source, this.#from);
+      const found = await getObjectTagging(this.#source, this.#from);
+      if (told !== null && count !== null && found.length < count)
+        this.#warnings.push(
+          `The source has ${count} tags and shows ${found.length}: the others are not copied`,
+        );
+      return found;
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
       const failure = error.toFailure("source");
@@ -439,8 +447,8 @@ class ObjectCopy {
 
 function objectHead(headers: Headers): ObjectHead {
   return {
-    etag: headers.get("etag"),
-    sizeBytes: Number(headers.get("content-length") ?? Number.NaN),
+    etag: etagOf(headers),
+    sizeBytes: sizeOf(headers) ?? Number.NaN,
     isEncryptedWithKey: isEncryptedWithKey(headers),
     checksums: fullObjectChecksums(headers),
     mark: markedSourceEtag(headers),

@@ -28,6 +28,7 @@ import { type S3, connect, timeoutError } from "./s3/request.ts";
 import { isPlatformLimit } from "./s3/retry.ts";
 import { type Stored, copyObject, putObject, uploadPart, uploadPartCopy } from "./s3/s3.ts";
 import { parseContentRange } from "./s3/url.ts";
+import { etagOf, wholeNumber } from "./s3/value.ts";
 import { type ObjectRef, isSameObject } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { turnsOf } from "./throttle/sender.ts";
@@ -329,12 +330,12 @@ function misfitOf(task: PartTask, response: Response | null, code: Misfit, detai
 /** Why an answer to the GET is not the bytes that were requested, or null when it is. */
 function checkAnswer(response: Response, task: PartTask): Failure | null {
   const misfit = (code: Misfit, detail: string) => misfitOf(task, response, code, detail);
-  const etag = response.headers.get("etag");
+  const etag = etagOf(response.headers);
   if (etag === null || bareEtag(etag) !== bareEtag(task.sourceEtag)) {
     return misfit("source_changed", `its ETag was ${task.sourceEtag} when the copy began and is ${etag} now`);
   }
   const contentLength = response.headers.get("content-length");
-  if (contentLength !== null && Number(contentLength) !== task.length) {
+  if (contentLength !== null && wholeNumber(contentLength) !== task.length) {
     return response.status === 200 && task.target.kind === "part"
       ? misfit("range_ignored", "the store ignored the range and sent the whole object")
       : misfit("wrong_length", `${task.length} bytes were requested, but ${contentLength} are announced`);

@@ -7,6 +7,7 @@ import { COPY_ID_HEADER } from "../object/attributes.ts";
 import { predictedEtag } from "../parts/digests.ts";
 import type { PartTable } from "../parts/table.ts";
 import { bareEtag } from "../s3/digest.ts";
+import { sizeOf } from "../s3/value.ts";
 
 /**
  * The ETag that the store returned says so; without one the copy ID, or an ETag that no other object can
@@ -26,7 +27,7 @@ export async function isOurs(
 ): Promise<boolean> {
   const etag = bareEtag(headers.get("etag") ?? "").toLowerCase();
   const foundId = headers.get(COPY_ID_HEADER);
-  if (Number(headers.get("content-length")) !== plan.sizeBytes) return false;
+  if (sizeOf(headers) !== plan.sizeBytes) return false;
   if (foundId !== null && copyId !== null && foundId !== copyId) return false;
   if (answered !== null && answered !== "unsaid") return bareEtag(answered).toLowerCase() === etag;
   if (foundId !== null && foundId === copyId) return true;

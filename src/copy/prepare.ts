@@ -21,6 +21,7 @@ import type { S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { getObjectTagging, isEncryptedWithKey } from "../s3/s3.ts";
 import { parseContentRange } from "../s3/url.ts";
+import { etagOf, sizeOf, wholeNumber } from "../s3/value.ts";
 import type { Profile } from "../store/profiles.ts";
 import { canCopyInside } from "../store/stores.ts";
 
@@ -50,9 +51,9 @@ const SERVER_PART_BYTES = 512 * MIB;
 export async function prepare(request: PrepareRequest): Promise<Preparation> {
   const { spec, source, destination } = request;
   const { headers, acceptEncoding } = await headObject(source, spec.source);
-  const etag = headers.get("etag");
-  const sizeBytes = Number(headers.get("content-length") ?? Number.NaN);
-  if (etag === null || !Number.isSafeInteger(sizeBytes)) {
+  const etag = etagOf(headers);
+  const sizeBytes = sizeOf(headers);
+  if (etag === null || sizeBytes === null) {
     return refused(
       "source_without_etag",
       "The source answered HEAD without ETag or Content-Length",
@@ -199,7 +200,7 @@ async function partBytes(
     const believable =
       status === 206 &&
       range?.totalBytes === sizeBytes &&
-      Number(headers.get("x-amz-mp-parts-count")) === partCount;
+      wholeNumber(headers.get("x-amz-mp-parts-count")) === partCount;
     return believable ? range.length : null;
   } catch (error) {
     // A store without part numbers on HEAD (501, 400): the copy chooses its own parts.

@@ -22,7 +22,8 @@ import { headObject, objectExists } from "../s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { completeMultipartUpload, createMultipartUpload, isEncryptedWithKey, listParts } from "../s3/s3.ts";
-import type { ListedPart } from "../s3/xml.ts";
+import type { ListedPart } from "../s3/upload_xml.ts";
+import { sizeOf } from "../s3/value.ts";
 import { isSameObject } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
@@ -185,8 +186,7 @@ export class Steps {
     const { spec } = this.#record.load();
     const { headers } = await headObject(this.#source(), spec.source);
     const etag = headers.get("etag") ?? "";
-    const same =
-      bareEtag(etag) === bareEtag(sourceEtag) && Number(headers.get("content-length")) === plan.sizeBytes;
+    const same = bareEtag(etag) === bareEtag(sourceEtag) && sizeOf(headers) === plan.sizeBytes;
     if (same) {
       this.#record.applyEvent({ type: "sourceSame" }, "source_unchanged");
       return;

@@ -13,6 +13,7 @@
 
 import { compareKeys, laterKey } from "./key_order.ts";
 import type { ListedObject, ListingPage } from "../s3/listing_xml.ts";
+import { decodeForm } from "../s3/xml.ts";
 
 export type ListOrder = "utf8" | "unsorted";
 
@@ -83,7 +84,7 @@ export function checkPage(
   asked: Asked = { maxKeys: 1000 },
 ): CheckedPage {
   const { prefix } = range;
-  const misfit = misfitOf(range, answer, asked);
+  const misfit = misfitOf(range, answer, asked) ?? strayPage(cursor, answer);
   if (misfit !== null) return refuse(misfit);
   const stray =
     answer.objects.find(({ key }) => !key.startsWith(prefix))?.key ??
@@ -161,6 +162,13 @@ function misfitOf({ bucket, prefix }: ListRange, answer: ListingPage, asked: Ask
     seen.add(key);
   }
   return null;
+}
+
+/** Why a page is the answer to another request; null: it does not say so. */
+function strayPage({ position }: ListCursor, { token }: ListingPage): string | null {
+  const sent = position.kind === "token" ? position.token : null;
+  if (token === null || token === sent || decodeForm(token) === sent) return null;
+  return `asked to continue from the token ${show(sent)}, the store listed what follows ${show(token)}`;
 }
 
 /** Other names of a bucket: access points of AWS. Their listings bear the bucket's own. */

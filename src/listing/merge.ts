@@ -19,6 +19,7 @@ import type { ListOrder } from "./cursor.ts";
 import { compareKeys } from "./key_order.ts";
 import { nameOf } from "./prefix.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
+import { etagOf, sizeOf, timeOf } from "../s3/value.ts";
 
 /** One name. Null: that side has no such object. */
 export type Pair =
@@ -97,12 +98,11 @@ export function mergePages(
 
 /** An object that was looked up, in the form of a listed one. @param headers of its HEAD */
 export function listedOfHead(key: string, headers: Headers): ListedObject {
-  const lastModifiedMs = Date.parse(headers.get("last-modified") ?? "");
   return {
     key,
-    sizeBytes: Number(headers.get("content-length") ?? Number.NaN),
-    etag: headers.get("etag"),
-    lastModifiedMs: Number.isNaN(lastModifiedMs) ? null : lastModifiedMs,
+    sizeBytes: sizeOf(headers) ?? Number.NaN,
+    etag: etagOf(headers),
+    lastModifiedMs: timeOf(headers.get("last-modified")),
     storageClass: headers.get("x-amz-storage-class"),
     isRestored: /ongoing-request="false"/.test(headers.get("x-amz-restore") ?? ""),
   };

@@ -137,7 +137,8 @@ export function droppable(
 ): { name: string; loss: string } | null {
   const optional: readonly (readonly [name: string, codes: readonly string[], loss: string])[] = [
     [STORAGE_CLASS, ["InvalidStorageClass"], "The destination does not accept the storage class"],
-    [TAGGING, ["InvalidTag", "AccessDenied"], "The destination does not accept tags"],
+    // BadRequest: more than ten of them, which a source may have.
+    [TAGGING, ["InvalidTag", "BadRequest", "AccessDenied"], "The destination does not accept tags"],
     [WEBSITE_REDIRECT, ["InvalidRedirectLocation"], "The destination does not accept a website redirect"],
   ];
   const present = optional.filter(([name]) => headers[name] !== undefined);

@@ -64,7 +64,8 @@ function powerOfX(exponent: bigint, polynomial: bigint, bits: number): bigint {
 /** Checksums of the whole object. Composite ones depend on part boundaries and are left out. */
 export function fullObjectChecksums(headers: Headers): Checksum[] {
   const checksums: Checksum[] = [];
-  const composite = headers.get("x-amz-checksum-type") === "COMPOSITE";
+  // Absent where a store knows no others.
+  const composite = !/^(full_object)?$/i.test(headers.get("x-amz-checksum-type") ?? "");
   for (const algorithm of CHECKSUMS) {
     const value = headers.get(`x-amz-checksum-${algorithm}`);
     const hex = value === null || composite ? null : hexOfBase64(value);
@@ -74,5 +75,8 @@ export function fullObjectChecksums(headers: Headers): Checksum[] {
   const google = /(?:^|,\s*)crc32c=([A-Za-z0-9+/=]+)/.exec(headers.get("x-goog-hash") ?? "")?.[1];
   const hex = google === undefined ? null : hexOfBase64(google);
   if (hex !== null && hex.length === 8) checksums.push({ algorithm: "crc32c", hex });
-  return checksums;
+  // Two of one algorithm that differ contradict each other.
+  return checksums.filter(({ algorithm, hex: own }) =>
+    checksums.every((other) => other.algorithm !== algorithm || other.hex === own),
+  );
 }

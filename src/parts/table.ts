@@ -25,7 +25,7 @@ import {
 import { bareEtag } from "../s3/digest.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { backoffMs, isStoreTrouble, MAX_ATTEMPTS, verdictOf } from "../s3/retry.ts";
-import type { ListedPart } from "../s3/xml.ts";
+import type { ListedPart } from "../s3/upload_xml.ts";
 import type { PartClaim, PartDigests, PartReport } from "../work/part_task.ts";
 
 /** How often a part that was done is sent again because ListParts or its digest demands it. */

@@ -10,6 +10,7 @@ import { headObject } from "./read.ts";
 import type { ObjectAddress, S3 } from "./request.ts";
 import { saysNo } from "./retry.ts";
 import { deleteObject } from "./s3.ts";
+import { etagOf } from "./value.ts";
 
 /**
  * Checks, after a server-side copy, whether the source is still the object that was meant.
@@ -25,7 +26,7 @@ export async function changeAfterCopy(
   if (source.store.profile.conditionalCopy) return null;
   let now: string | null;
   try {
-    now = (await headObject(source, address)).headers.get("etag");
+    now = etagOf((await headObject(source, address)).headers);
   } catch (error) {
     if (!(error instanceof S3Error) || error.status !== 404) throw error;
     now = null;
@@ -51,10 +52,16 @@ export async function removeExactly(
   try {
     // HEAD first: some stores accept the condition and delete whatever is there (Ceph, local R2).
     const { headers } = await headObject(destination, address);
-    if (bareEtag(headers.get("etag") ?? "") !== bareEtag(etag)) return "removed";
-    const versionId = headers.get("x-amz-version-id");
-    // "null" is the only object of a bucket without versions, and may be the only one there is.
-    const isVersion = versionId !== null && versionId !== "null";
+    const found = etagOf(headers);
+    if (found === null) {
+      const detail = "the store does not say which object is there, so none is deleted";
+      throw new S3Error("HeadObject", address, { code: "missing_etag", detail });
+    }
+    if (bareEtag(found) !== bareEtag(etag)) return "removed";
+    const versionId = headers.get("x-amz-version-id") ?? "";
+    // "null" is the only object of a bucket without versions, and may be the only one there is. A header that
+    // is there twice is `1, 2` and names none.
+    const isVersion = versionId !== "null" && /^[^\s,]+$/.test(versionId);
     if (isVersion && (await removeVersion(destination, { ...address, versionId }))) return "removed";
     if (what === "version") return "kept";
     await removeIf(destination, address, etag);
@@ -87,7 +94,7 @@ async function removeIf(destination: S3, address: ObjectAddress, etag: string): 
     // OpenStack Swift answers 412 to the right ETag of a multipart object: only a look tells.
     if (error.status === 412) {
       const { headers } = await headObject(destination, address);
-      if (bareEtag(headers.get("etag") ?? "") !== bareEtag(etag)) return;
+      if (bareEtag(etagOf(headers) ?? "") !== bareEtag(etag)) return;
     }
     // A store without conditional deletes: the HEAD just before is the best guard there is.
     await deleteObject(destination, address, { ifMatch: null });

@@ -20,6 +20,7 @@ import { bareEtag } from "./digest.ts";
 import { S3Error } from "./errors.ts";
 import type { S3 } from "./request.ts";
 import { UnaddressableKeyError } from "./url.ts";
+import { etagOf, timeOf } from "./value.ts";
 
 /** An object as it was listed. */
 interface ListedKey {
@@ -85,11 +86,15 @@ async function look(s3: S3, bucket: string, object: ListedKey): Promise<Look> {
 }
 
 function isListed({ etag, modifiedMs }: ListedKey, headers: Headers): boolean {
-  const current = headers.get("etag");
+  const current = etagOf(headers);
   if (etag !== null && current !== null) return bareEtag(current) === bareEtag(etag);
-  const currentMs = Date.parse(headers.get("last-modified") ?? "");
+  const currentMs = timeOf(headers.get("last-modified"));
   // A header has whole seconds.
-  return modifiedMs !== null && Math.floor(modifiedMs / 1000) === Math.floor(currentMs / 1000);
+  return (
+    modifiedMs !== null &&
+    currentMs !== null &&
+    Math.floor(modifiedMs / 1000) === Math.floor(currentMs / 1000)
+  );
 }
 
 function changed({ key, etag }: ListedKey, headers: Headers): DeleteRefusal {

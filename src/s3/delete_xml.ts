@@ -1,7 +1,8 @@
 // The XML of DeleteObjects: Delete and DeleteResult. Pure.
 
-import { elementsOf, FORBIDDEN } from "./listing_xml.ts";
-import { escapeText, parseRoot, textOf } from "./xml.ts";
+import { FORBIDDEN } from "./listing_xml.ts";
+import { knownCode } from "./value.ts";
+import { elementsOf, escapeText, parseRoot, textOf } from "./xml.ts";
 
 /** `etag`: delete only the object with this ETag, on stores that know the condition. */
 export interface ToDelete {
@@ -43,7 +44,7 @@ export function parseDeleteResult(text: string): DeleteResult | null {
   const deleted = elementsOf(result, "Deleted").map((element) => textOf(element, "Key"));
   const refused = elementsOf(result, "Error").map((element) => ({
     key: textOf(element, "Key") ?? "",
-    code: textOf(element, "Code")?.trim() ?? "unknown",
+    code: knownCode(textOf(element, "Code")) ?? "unknown",
     message: textOf(element, "Message")?.trim() ?? "",
   }));
   const isWhole = deleted.every((key) => key !== null) && refused.every(({ key }) => key !== "");

@@ -10,7 +10,8 @@
 // document, which is what stores send, are cut out by searching for their tags, and the XML parser reads only
 // the rest. It reads the whole document if anything in it is not plain.
 
-import { decodeForm, parseRoot, textOf, truthOf } from "./xml.ts";
+import { knownEtag, timeOf, wholeNumber } from "./value.ts";
+import { type Element, decodeForm, elementsOf, encodingOf, parseRoot, textOf, truthOf } from "./xml.ts";
 
 /** An object as a listing describes it. */
 export interface ListedObject {
@@ -37,7 +38,8 @@ export interface ListingPage {
   readonly prefix: readonly [string, string] | null;
   /** How many keys and groups it says that it has. */
   readonly keyCount: number | null;
-  /** V2. */
+  /** V2: what it says that it was asked to continue from, and where to go on. */
+  readonly token: string | null;
   readonly nextToken: string | null;
   /** V1, and only with a delimiter. */
   readonly nextMarker: string | null;
@@ -53,8 +55,6 @@ type ParsedListing =
   | { readonly kind: "unclear"; readonly detail: string }
   | { readonly kind: "no_listing" };
 
-type Element = Readonly<Record<string, unknown>>;
-
 /**
  * Parses `<ListBucketResult><IsTruncated>…<NextContinuationToken>…<EncodingType>url</EncodingType>
  * <Contents><Key>…<Size>…<ETag>…<LastModified>…<StorageClass>…</Contents><CommonPrefixes><Prefix>…`.
@@ -64,37 +64,37 @@ export function parseListing(text: string): ParsedListing {
   const result = parseRoot(cut?.rest ?? text, "ListBucketResult");
   if (result === null) return { kind: "no_listing" };
   const isTruncated = truthOf(result, "IsTruncated");
+  const isEncoded = encodingOf(result);
+  const keyCount = nonEmpty(textOf(result, "KeyCount"));
   const unclear =
     SINGLE.find((name) => name in result && textOf(result, name) === null) ??
     (isTruncated === "unclear" ? "IsTruncated" : undefined) ??
-    (/^(url)?$/i.test(textOf(result, "EncodingType")?.trim() ?? "") ? undefined : "EncodingType") ??
-    (/^\d*$/.test(textOf(result, "KeyCount")?.trim() ?? "") ? undefined : "KeyCount");
+    (isEncoded === null ? "EncodingType" : undefined) ??
+    (keyCount !== null && wholeNumber(keyCount) === null ? "KeyCount" : undefined);
   if (unclear !== undefined)
     return {
       kind: "unclear",
       detail: `its <${unclear}> is ${JSON.stringify(result[unclear]).slice(0, 100)}`,
     };
-  const isEncoded = /^url$/i.test(textOf(result, "EncodingType")?.trim() ?? "");
-  const unreadable = isEncoded ? null : findUnreadableName(text);
+  const unreadable = isEncoded === true ? null : findUnreadableName(text);
   if (unreadable !== null) return { kind: "unreadable_key", shown: unreadable };
-  const decode = isEncoded ? decodeForm : (name: string) => name;
+  const decode = isEncoded === true ? decodeForm : (name: string) => name;
   const objects: ListedObject[] = [];
   const undecoded: string[] = [];
   for (const element of cut?.contents ?? elementsOf(result, "Contents")) {
     const name = textOf(element, "Key");
     const key = name === null ? null : decode(name);
-    const sizeBytes = textOf(element, "Size")?.trim() ?? "";
+    const sizeBytes = wholeNumber(textOf(element, "Size"));
     if (key === null && name !== null) {
       undecoded.push(name);
       continue;
     }
-    if (key === null || key === "" || !/^\d+$/.test(sizeBytes)) return { kind: "no_listing" };
-    const lastModifiedMs = Date.parse(textOf(element, "LastModified")?.trim() ?? "");
+    if (key === null || key === "" || sizeBytes === null) return { kind: "no_listing" };
     objects.push({
       key,
-      sizeBytes: Number(sizeBytes),
-      etag: nonEmpty(textOf(element, "ETag")),
-      lastModifiedMs: Number.isNaN(lastModifiedMs) ? null : lastModifiedMs,
+      sizeBytes,
+      etag: knownEtag(textOf(element, "ETag")),
+      lastModifiedMs: timeOf(textOf(element, "LastModified")),
       storageClass: nonEmpty(textOf(element, "StorageClass")),
       isRestored: isRestored(element["RestoreStatus"]),
     });
@@ -110,7 +110,6 @@ export function parseListing(text: string): ParsedListing {
   const nextMarker = marker === null ? null : decode(marker);
   if (marker !== null && nextMarker === null) return { kind: "unreadable_key", shown: marker };
   const prefix = nonEmpty(textOf(result, "Prefix"));
-  const keyCount = textOf(result, "KeyCount")?.trim() ?? "";
   const page: ListingPage = {
     objects,
     unreadable: undecoded,
@@ -118,7 +117,8 @@ export function parseListing(text: string): ParsedListing {
     isTruncated: isTruncated === true || (isTruncated === false ? false : null),
     bucket: nonEmpty(textOf(result, "Name")),
     prefix: prefix === null ? null : [prefix, decode(prefix) ?? prefix],
-    keyCount: keyCount === "" ? null : Number(keyCount),
+    keyCount: wholeNumber(keyCount),
+    token: nonEmpty(textOf(result, "ContinuationToken")),
     nextToken: nonEmpty(textOf(result, "NextContinuationToken")),
     nextMarker: nonEmpty(nextMarker),
     isV1: "Marker" in result && !("KeyCount" in result),
@@ -127,7 +127,10 @@ export function parseListing(text: string): ParsedListing {
 }
 
 /** What is there once, or not at all. */
-const SINGLE = "Name Prefix KeyCount IsTruncated NextContinuationToken NextMarker EncodingType".split(" ");
+const SINGLE =
+  "Name Prefix KeyCount IsTruncated EncodingType ContinuationToken NextContinuationToken NextMarker".split(
+    " ",
+  );
 
 /**
  * Anything but `<Name>` or `</Name>`: an attribute, a namespace, an empty tag, a comment, a CDATA section.
@@ -204,11 +207,6 @@ function plainText(text: string): string | null {
 
 function asciiOf(code: number): string | undefined {
   return code >= 0x20 && code < 0x7f ? String.fromCharCode(code) : undefined;
-}
-
-export function elementsOf(parent: Element, name: string): Element[] {
-  const children = parent[name];
-  return Array.isArray(children) ? children.map((child) => (typeof child === "object" ? child : {})) : [];
 }
 
 function nonEmpty(text: string | null): string | null {

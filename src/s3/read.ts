@@ -17,6 +17,7 @@ import { listObjectsV2 } from "./list.ts";
 import { CALL_LIMIT_MS, type ObjectAddress, type S3, send, timeoutError } from "./request.ts";
 import { customerKeyHeaders, versionQuery } from "./s3.ts";
 import { parseContentRange, rangeHeader } from "./url.ts";
+import { etagOf, sizeOf } from "./value.ts";
 import type { Store } from "../store/stores.ts";
 
 /**
@@ -77,7 +78,7 @@ export async function headObject(
 type Query = Record<string, string | number>;
 
 function hasLength(headers: Headers): boolean {
-  return /^\d+$/.test(headers.get("content-length") ?? "");
+  return sizeOf(headers) !== null;
 }
 
 async function headOrReason(
@@ -173,7 +174,7 @@ async function sizeByRange(s3: S3, address: ObjectAddress): Promise<FoundSize | 
 
 /** Counts only for the object that HEAD has shown, by its ETag. @throws {S3Error} */
 async function sizeByListing(s3: S3, address: ObjectAddress, head: Headers): Promise<FoundSize | null> {
-  const etag = bareEtag(head.get("etag") ?? "");
+  const etag = bareEtag(etagOf(head) ?? "");
   if (etag === "" || address.versionId !== undefined) return null;
   try {
     const { objects } = await listObjectsV2(s3, address.bucket, { prefix: address.key, maxKeys: 1 });
@@ -253,7 +254,7 @@ export async function getObject(
 export async function hasStillEtag(s3: S3, address: ObjectAddress, etag: string): Promise<boolean> {
   try {
     const { headers } = await headOrReason(s3, address, versionQuery(address));
-    return bareEtag(headers.get("etag") ?? "") === bareEtag(etag);
+    return bareEtag(etagOf(headers) ?? "") === bareEtag(etag);
   } catch (error) {
     if (error instanceof S3Error && error.status === 404) return false;
     throw error;

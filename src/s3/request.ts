@@ -17,8 +17,9 @@
 import { AwsV4Signer } from "aws4fetch";
 import { bytesToHex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
-import { isPlatformLimit, parseRetryAfter } from "./retry.ts";
+import { isPlatformLimit } from "./retry.ts";
 import { s3Url } from "./url.ts";
+import { parseRetryAfter, timeOf, wholeNumber } from "./value.ts";
 import { parseError } from "./xml.ts";
 import { type Store, styleOf } from "../store/stores.ts";
 
@@ -83,6 +84,9 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const signingKeys = new Map<string, ArrayBuffer>();
 
 const clockOffsetsMs = new Map<string, number>();
+
+/** A clock that is further off is no clock, and the time that it says may have no form that can be signed. */
+const MAX_CLOCK_OFFSET_MS = 24 * 60 * 60_000;
 
 const regions = new Map<string, string>();
 
@@ -259,9 +263,10 @@ type ErrorDocument = ReturnType<typeof parseError>;
 /** Learns region and clock from a refusal. @returns whether there was anything new */
 function learn(store: Store, bucket: string, response: Response, document: ErrorDocument): boolean {
   if (document?.code === "RequestTimeTooSkewed") {
-    const serverMs = Date.parse(response.headers.get("date") ?? "");
-    if (Number.isNaN(serverMs)) return false;
-    clockOffsetsMs.set(store.endpoint, serverMs - Date.now());
+    const serverMs = timeOf(response.headers.get("date"));
+    const offsetMs = serverMs === null ? Infinity : serverMs - Date.now();
+    if (Math.abs(offsetMs) > MAX_CLOCK_OFFSET_MS) return false;
+    clockOffsetsMs.set(store.endpoint, offsetMs);
     return true;
   }
   const redirected = response.status === 301 || response.status === 307;
@@ -306,6 +311,7 @@ function refusalOf(
   const code = document?.code ?? byStatus;
   const hint = hintOf(store, status, code);
   const ray = headers.get("cf-ray");
+  const retryAfterMs = retryAfterOf(headers);
   return new S3Error(operation, address, {
     // Retryable even if the body cannot be sent again here: the next attempt, with a new body, uses what was
     // learned.
@@ -314,17 +320,22 @@ function refusalOf(
       `${isByCloudflare ? "Cloudflare, not the store," : "the store"} answered ${status} ${code}` +
       (document?.message ? `: ${document.message}` : "") +
       hint +
+      (retryAfterMs === null || retryAfterMs < LONG_WAIT_MS
+        ? ""
+        : `; it asks to wait ${Math.ceil(retryAfterMs / 1000)} s`) +
       (requestId === null && ray !== null ? ` (cf-ray ${ray})` : ""),
     status,
     requestId,
-    retryAfterMs: retryAfterOf(headers),
+    retryAfterMs,
   });
 }
 
+/** A wait that people should know of. */
+const LONG_WAIT_MS = 60_000;
+
 function retryAfterOf(headers: Headers): number | null {
-  const amzMs = headers.get("x-amz-retry-after"); // milliseconds
-  if (amzMs !== null && /^\d+$/.test(amzMs)) return Number(amzMs);
-  return parseRetryAfter(headers.get("retry-after"), Date.now());
+  const amzMs = wholeNumber(headers.get("x-amz-retry-after")); // milliseconds
+  return amzMs ?? parseRetryAfter(headers.get("retry-after"), Date.now());
 }
 
 function hintOf(store: Store, status: number, code: string): string {

@@ -110,11 +110,17 @@ export const S3_VERDICTS: Readonly<Record<string, Verdict>> = {
   NotImplemented: "fatal",
 };
 
-const VERDICT_BY_CODE: Readonly<Record<string, Verdict>> = { ...OWN_VERDICTS, ...S3_VERDICTS };
+const VERDICT_BY_CODE: ReadonlyMap<string, Verdict> = new Map(
+  Object.entries({ ...OWN_VERDICTS, ...S3_VERDICTS }),
+);
+
+/** What a store may ask to wait. Whoever is asked for more is to be asked first. */
+const MAX_RETRY_AFTER_MS = 15 * 60_000;
 
 /** The verdict on a failure. A code in the table decides; otherwise the class of the status does. */
 export function verdictOf(failure: Failure): Verdict {
-  const byCode = VERDICT_BY_CODE[failure.code];
+  if ((failure.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) return "blocked";
+  const byCode = VERDICT_BY_CODE.get(failure.code);
   if (byCode !== undefined) return byCode;
   if (isFull(failure)) return "blocked";
   const { status } = failure;
@@ -231,16 +237,9 @@ const BACKOFF_CAP_MS = 20_000;
 export function backoffMs(failure: Failure, failedAttempts: number, random: number): number {
   const baseMs = verdictOf(failure) === "throttle" ? BACKOFF_BASE_MS.throttle : BACKOFF_BASE_MS.retry;
   const jitterMs = random * Math.min(BACKOFF_CAP_MS, baseMs * 2 ** failedAttempts);
-  // Retry-After is a minimum. The jitter on top spreads out clients that were told the same time.
-  return Math.ceil((failure.retryAfterMs ?? 0) + jitterMs);
-}
-
-/** Parses Retry-After as in RFC 9110 (seconds or a date) into milliseconds. Null if absent or unreadable. */
-export function parseRetryAfter(value: string | null, now: number): number | null {
-  if (value === null) return null;
-  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? null : Math.max(0, at - now);
+  // Retry-After is a minimum, up to a bound. The jitter on top spreads out clients that were told the same
+  // time.
+  return Math.ceil(Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) + jitterMs);
 }
 
 /** Failed attempts at the current step. Every new phase starts afresh. */

@@ -10,16 +10,14 @@ import { base64OfHex, md5Hex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
 import { type ObjectAddress, type RequestAddress, type S3, heard, readText, send } from "./request.ts";
 import { encodeRfc3986, rangeHeader } from "./url.ts";
+import { type ListedPart, type ListedUpload, parseListParts, parseListUploads } from "./upload_xml.ts";
+import { etagOf } from "./value.ts";
 import {
-  type ListedPart,
-  type ListedUpload,
   completeDocument,
   parseComplete,
   parseCopyResult,
   parseError,
   parseInitiate,
-  parseListParts,
-  parseListUploads,
   parseTagging,
 } from "./xml.ts";
 import type { Encryption } from "../store/stores.ts";
@@ -296,8 +294,8 @@ async function copySourceHeaders({ address, etag, encryption }: CopySource): Pro
 
 async function takeEtag(operation: string, address: ObjectAddress, response: Response): Promise<Stored> {
   await response.body?.cancel();
-  const etag = response.headers.get("etag");
-  if (etag !== null && etag !== "") return { etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
+  const etag = etagOf(response.headers);
+  if (etag !== null) return { etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
   throw new S3Error(operation, address, {
     code: "missing_etag",
     detail: `the store answered ${response.status} without an ETag`,

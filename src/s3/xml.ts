@@ -6,12 +6,7 @@
 // back unchanged.
 
 import { XMLParser } from "fast-xml-parser";
-
-export interface ListedPart {
-  readonly partNumber: number;
-  readonly etag: string;
-  readonly sizeBytes: number;
-}
+import { knownCode, knownEtag } from "./value.ts";
 
 const LISTS = new Set(["Part", "Tag", "Upload", "Contents", "CommonPrefixes"]);
 
@@ -26,7 +21,7 @@ const parser = new XMLParser({
   isArray: (name, path) => LISTS.has(name) || IN_DELETE_RESULT.has(path), // an Error alone is a refusal
 });
 
-type Element = Readonly<Record<string, unknown>>;
+export type Element = Readonly<Record<string, unknown>>;
 
 /**
  * The children of the root if it is called `root`, else null, as for text that is not XML. The parser would
@@ -52,6 +47,12 @@ export function textOf(element: Element, name: string): string | null {
   return typeof value === "string" ? value : null;
 }
 
+/** The child elements of one name; one that is a text alone has no children. */
+export function elementsOf(parent: Element, name: string): Element[] {
+  const children = parent[name];
+  return Array.isArray(children) ? children.map((child) => (typeof child === "object" ? child : {})) : [];
+}
+
 /** `missing`: there is none, or it is empty. `unclear`: it is there twice, or is no boolean. */
 type Truth = boolean | "missing" | "unclear";
 
@@ -71,7 +72,10 @@ export function truthOf(element: Element, name: string): Truth {
   }
 }
 
-/** `<Error><Code>…</Code><Message>…</Message>…</Error>`. Null if the text is not an S3 error. */
+/**
+ * `<Error><Code>…</Code><Message>…</Message>…</Error>`. Null if the text is not an S3 error, which has a code
+ * of S3's.
+ */
 export function parseError(text: string): {
   code: string;
   message: string;
@@ -80,10 +84,10 @@ export function parseError(text: string): {
   endpoint: string | null;
 } | null {
   const error = parseRoot(text, "Error");
-  const code = error === null ? null : textOf(error, "Code");
+  const code = error === null ? null : knownCode(textOf(error, "Code"));
   if (error === null || code === null) return null;
   return {
-    code: code.trim(),
+    code,
     message: (textOf(error, "Message") ?? "").trim(),
     requestId: textOf(error, "RequestId"),
     region: textOf(error, "Region"),
@@ -91,102 +95,59 @@ export function parseError(text: string): {
   };
 }
 
+/** S3's upload IDs have some hundred characters. */
+const MAX_ID_CHARACTERS = 4096;
+
 /** `<InitiateMultipartUploadResult>…<UploadId>VXBsb2Fk</UploadId></…>`. */
 export function parseInitiate(text: string): { uploadId: string } | null {
   const result = parseRoot(text, "InitiateMultipartUploadResult");
   const uploadId = result === null ? null : textOf(result, "UploadId");
-  return uploadId === null || uploadId === "" ? null : { uploadId };
+  const isKnown =
+    uploadId !== null &&
+    /^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$/u.test(uploadId) &&
+    uploadId.length <= MAX_ID_CHARACTERS;
+  return isKnown ? { uploadId } : null;
 }
 
 /**
- * `<CompleteMultipartUploadResult>…<ETag>"3858f6…-2"</ETag></…>`. The ETag is null if it is empty, as Ceph
- * sends it.
+ * `<CompleteMultipartUploadResult>…<ETag>"3858f6…-2"</ETag></…>`. The ETag is null if it cannot be known:
+ * Ceph sends an empty one.
  */
 export function parseComplete(text: string): { etag: string | null } | null {
   const result = parseRoot(text, "CompleteMultipartUploadResult");
-  if (result === null) return null;
-  const etag = textOf(result, "ETag");
-  return { etag: etag === null || etag.trim() === "" ? null : etag };
+  return result === null ? null : { etag: knownEtag(textOf(result, "ETag")) };
 }
 
 /** `<CopyObjectResult>` or `<CopyPartResult>` with the new ETag. */
 export function parseCopyResult(text: string): { etag: string } | null {
   const result = parseRoot(text, "CopyObjectResult") ?? parseRoot(text, "CopyPartResult");
-  const etag = result === null ? null : textOf(result, "ETag");
-  return etag === null || etag.trim() === "" ? null : { etag };
+  const etag = result === null ? null : knownEtag(textOf(result, "ETag"));
+  return etag === null ? null : { etag };
 }
 
-/** `<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>`. */
+/**
+ * `<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>`. Null if it does not say
+ * which tags there are: without a TagSet, with a tag that has no key, or two values for one.
+ */
 export function parseTagging(text: string): [key: string, value: string][] | null {
-  const tagging = parseRoot(text, "Tagging");
-  if (tagging === null) return null;
-  const set = tagging["TagSet"];
-  const tags = typeof set === "object" && set !== null ? (set as Element)["Tag"] : [];
-  return (Array.isArray(tags) ? (tags as Element[]) : []).map((tag) => [
-    textOf(tag, "Key") ?? "",
-    textOf(tag, "Value") ?? "",
-  ]);
-}
-
-/** One page of ListParts: `<ListPartsResult>…<Part><PartNumber>1</PartNumber>…`. */
-export function parseListParts(
-  text: string,
-): { parts: ListedPart[]; isTruncated: boolean; nextMarker: string | null } | null {
-  const result = parseRoot(text, "ListPartsResult");
-  if (result === null) return null;
-  const isTruncated = truthOf(result, "IsTruncated");
-  if (isTruncated === "unclear") return null;
-  const parts: ListedPart[] = [];
-  for (const part of Array.isArray(result["Part"]) ? (result["Part"] as Element[]) : []) {
-    const partNumber = wholeNumber(textOf(part, "PartNumber"));
-    const sizeBytes = wholeNumber(textOf(part, "Size"));
-    const etag = textOf(part, "ETag");
-    if (partNumber === null || sizeBytes === null || etag === null) return null;
-    parts.push({ partNumber, sizeBytes, etag });
+  const set = parseRoot(text, "Tagging")?.["TagSet"];
+  if (set === "") return [];
+  if (typeof set !== "object" || set === null || Array.isArray(set)) return null;
+  const tags = new Map<string, string>();
+  for (const tag of elementsOf(set as Element, "Tag")) {
+    const [key, value] = [textOf(tag, "Key"), textOf(tag, "Value")];
+    if (key === null || key === "" || value === null || tags.has(key)) return null;
+    tags.set(key, value);
   }
-  return {
-    parts,
-    isTruncated: isTruncated === true,
-    nextMarker: textOf(result, "NextPartNumberMarker"),
-  };
+  return [...tags];
 }
 
-export interface ListedUpload {
-  readonly key: string;
-  readonly uploadId: string;
-  readonly initiatedMs: number;
-}
-
-/** One page of ListMultipartUploads. Keys are decoded if the answer says that they are encoded. */
-export function parseListUploads(text: string): {
-  uploads: ListedUpload[];
-  isTruncated: boolean;
-  nextKeyMarker: string | null;
-  nextUploadIdMarker: string | null;
-} | null {
-  const result = parseRoot(text, "ListMultipartUploadsResult");
-  if (result === null) return null;
-  const isTruncated = truthOf(result, "IsTruncated");
-  if (isTruncated === "unclear") return null;
-  const encoded = textOf(result, "EncodingType") === "url";
-  const decode = (key: string | null) => (encoded && key !== null ? decodeForm(key) : key);
-  const uploads: ListedUpload[] = [];
-  for (const upload of Array.isArray(result["Upload"]) ? (result["Upload"] as Element[]) : []) {
-    const [key, uploadId] = [decode(textOf(upload, "Key")), textOf(upload, "UploadId")];
-    const initiatedMs = Date.parse(textOf(upload, "Initiated") ?? "");
-    if (key === null || uploadId === null || Number.isNaN(initiatedMs)) return null;
-    uploads.push({ key, uploadId, initiatedMs });
-  }
-  return {
-    uploads,
-    isTruncated: isTruncated === true,
-    nextKeyMarker: decode(textOf(result, "NextKeyMarker")),
-    nextUploadIdMarker: textOf(result, "NextUploadIdMarker"),
-  };
-}
-
-function wholeNumber(text: string | null): number | null {
-  return text !== null && /^\s*\d+\s*$/.test(text) ? Number(text) : null; // Number(null) would be 0
+/** Whether the keys of an answer are encoded. Null: it is unclear. */
+export function encodingOf(result: Element): boolean | null {
+  const type = result["EncodingType"] ?? "";
+  if (typeof type !== "string") return null;
+  const isEncoded = type.trim().toLowerCase() === "url";
+  return isEncoded || type.trim() === "" ? isEncoded : null;
 }
 
 /** Decodes form encoding, where a space is "+" and a plus is "%2B". Null if the text is not valid. */

@@ -23,6 +23,7 @@ const answer = (keys: readonly string[], more: Partial<ListingPage> = {}): Listi
   bucket: null,
   prefix: null,
   keyCount: null,
+  token: null,
   nextToken: null,
   nextMarker: null,
   isV1: false,

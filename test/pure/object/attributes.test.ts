@@ -200,6 +200,7 @@ describe("droppable() is the header that a refusal is about", () => {
   test.each([
     [refusal("InvalidStorageClass", 400), "x-amz-storage-class"],
     [refusal("InvalidTag", 400), "x-amz-tagging"],
+    [refusal("BadRequest", 400, "Object tags cannot be greater than 10"), "x-amz-tagging"],
     [refusal("InvalidRedirectLocation", 400), "x-amz-website-redirect-location"],
     [refusal("AccessDenied", 403), "x-amz-tagging"],
     [refusal("InvalidArgument", 400, "Unsupported header X-Amz-Tagging"), "x-amz-tagging"],

@@ -42,6 +42,7 @@ describe("parseListing()", () => {
       bucket: "b",
       prefix: ["p/", "p/"],
       keyCount: 1,
+      token: null,
       nextToken: "1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=",
       nextMarker: null,
       isV1: false,

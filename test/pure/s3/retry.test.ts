@@ -3,11 +3,11 @@ import { describe, expect, test } from "vitest";
 import {
   type Verdict,
   backoffMs,
+  keyVerdictOf,
   isOutage,
   isPlatformLimit,
   MAX_ATTEMPTS,
   MAX_OUTAGE_ATTEMPTS,
-  parseRetryAfter,
   saysNo,
   verdictOf,
 } from "../../../src/s3/retry.ts";
@@ -236,6 +236,8 @@ describe("isPlatformLimit(): this event has come to its end, not the store", () 
   });
 });
 
+const minutes = (count: number) => failure("SlowDown", 503, { retryAfterMs: count * 60_000 });
+
 describe("backoffMs()", () => {
   const lost = failure("network");
   const throttled = failure("SlowDown", 503);
@@ -259,6 +261,12 @@ describe("backoffMs()", () => {
     expect(backoffMs(failure("network", null, { retryAfterMs: 60_000 }), 8, 0)).toBe(60_000);
   });
 
+  test("a store that asks for more than 15 minutes waits for a person; none sleeps longer", () => {
+    expect([verdictOf(minutes(15)), verdictOf(minutes(16))]).toEqual(["throttle", "blocked"]);
+    expect(keyVerdictOf(minutes(16))).toBe("blocked");
+    expect(backoffMs(minutes(1e6), 1, 0)).toBe(15 * 60_000);
+  });
+
   test("is a whole number between nothing and its ceiling for every random number", () => {
     const random = seeded(53);
     for (let round = 0; round < 1000; round++) {
@@ -276,25 +284,4 @@ test("the tries that an outage gets take about seven minutes, and never less tha
   let averageMs = 0;
   for (let attempt = 1; attempt < MAX_OUTAGE_ATTEMPTS; attempt++) averageMs += backoffMs(lost, attempt, 0.5);
   expect(Math.round(averageMs / 60_000)).toBe(7);
-});
-
-describe("parseRetryAfter()", () => {
-  const now = Date.UTC(2026, 10, 25, 12);
-  test.each([
-    ["7", 7000],
-    [" 120 ", 120_000],
-    ["0", 0],
-    ["Wed, 25 Nov 2026 12:00:30 GMT", 30_000],
-    ["Wed, 25 Nov 2026 11:59:00 GMT", 0],
-    ["soon", null],
-    ["", null],
-    [null, null],
-  ])("reads %j as %j ms", (value, waitMs) => {
-    expect(parseRetryAfter(value, now)).toBe(waitMs);
-  });
-
-  test.each(["1.5", "-7"])("waits no time that %s does not name", (value) => {
-    const waitMs = parseRetryAfter(value, now);
-    expect(waitMs === null || waitMs < 60_000).toBe(true);
-  });
 });

@@ -1,0 +1,149 @@
+// Each answer of the table is given to the operation that would get it.
+import { afterEach, expect, test, vi } from "vitest";
+import { markedSourceEtag } from "../../../src/object/attributes.ts";
+import { fullObjectChecksums } from "../../../src/object/checksum.ts";
+import { archiveOf } from "../../../src/object/compare.ts";
+import { S3Error } from "../../../src/s3/errors.ts";
+import { headObject } from "../../../src/s3/read.ts";
+import { type S3, connect } from "../../../src/s3/request.ts";
+import {
+  completeMultipartUpload,
+  copyObject,
+  createMultipartUpload,
+  getObjectTagging,
+  isEncryptedWithKey,
+  listParts,
+  listUploadsOfKey,
+  putObject,
+  uploadPartCopy,
+} from "../../../src/s3/s3.ts";
+import { etagOf, sizeOf, timeOf, wholeNumber, parseRetryAfter } from "../../../src/s3/value.ts";
+import { findStore } from "../../../src/store/stores.ts";
+import { type AnswerRow, ANSWER_FIELDS } from "./answer_fields.ts";
+
+const S3_OF_TEST: S3 = connect(
+  findStore(
+    {
+      STORE_TEST: JSON.stringify({
+        endpoint: "https://store.test",
+        region: "us-east-1",
+        accessKeyId: "id",
+        secretAccessKey: "secret",
+      }),
+    },
+    "test",
+  ),
+  "test",
+);
+const ADDRESS = { bucket: "bucket", key: "key" };
+const SIGNAL = new AbortController().signal;
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** What one header of HeadObject is read as by those who need it. */
+function readHeader(field: string, headers: Headers): unknown {
+  switch (field) {
+    case "content-length":
+      return sizeOf(headers);
+    case "etag":
+      return etagOf(headers);
+    case "last-modified":
+      return timeOf(headers.get(field));
+    case "x-amz-server-side-encryption":
+      return isEncryptedWithKey(headers) ? "encrypted with a key" : "readable";
+    case "x-amz-storage-class":
+    case "x-amz-archive-status":
+      return archiveOf(headers, "other") === null ? "readable" : "archived";
+    case "x-amz-meta-bucket-brigade-copy":
+      return markedSourceEtag(headers);
+    default:
+      return fullObjectChecksums(headers).flatMap(({ algorithm, hex }) => [algorithm, hex]);
+  }
+}
+
+const source = { address: ADDRESS, etag: '"e"', encryption: undefined };
+
+const READ: Readonly<Record<AnswerRow["operation"], (row: AnswerRow) => Promise<unknown>>> = {
+  HeadObject: async ({ field }) => readHeader(field, (await headObject(S3_OF_TEST, ADDRESS)).headers),
+  PutObject: async () =>
+    (await putObject(S3_OF_TEST, ADDRESS, { body: new Uint8Array(1), headers: {}, signal: SIGNAL })).etag,
+  CopyObject: async () =>
+    (await copyObject(S3_OF_TEST, ADDRESS, { source, headers: {}, signal: SIGNAL })).etag,
+  UploadPartCopy: async () => {
+    const range = { offset: 0, length: 1 };
+    const request = { source, uploadId: "u", partNumber: 1, range, signal: SIGNAL };
+    return (await uploadPartCopy(S3_OF_TEST, ADDRESS, request)).etag;
+  },
+  CreateMultipartUpload: async () => (await createMultipartUpload(S3_OF_TEST, ADDRESS, {})).uploadId,
+  CompleteMultipartUpload: async () =>
+    (await completeMultipartUpload(S3_OF_TEST, ADDRESS, "u", { parts: [], onlyIfAbsent: false })).etag,
+  GetObjectTagging: async () => await getObjectTagging(S3_OF_TEST, ADDRESS),
+  ListParts: async () => (await listParts(S3_OF_TEST, ADDRESS, "u")).map(({ partNumber }) => partNumber),
+  ListMultipartUploads: async () =>
+    (await listUploadsOfKey(S3_OF_TEST, ADDRESS)).map(({ uploadId }) => uploadId),
+  error: async () => await getObjectTagging(S3_OF_TEST, ADDRESS),
+};
+
+test.each(ANSWER_FIELDS)("$operation, $field $form: $outcome (%#)", async (row) => {
+  const { status = 200, headers = [], xml = null } = row;
+  const isHead = row.operation === "HeadObject";
+  vi.stubGlobal("fetch", async (_url: URL, { method }: RequestInit) =>
+    // Whatever else could tell the size of an object is refused.
+    isHead && method !== "HEAD"
+      ? new Response(null, { status: 403 })
+      : new Response(xml, { status, headers: headers.map(([name, value]) => [name, value]) }),
+  );
+  const outcome = await READ[row.operation](row).catch((error: unknown) => {
+    if (error instanceof S3Error) return error.code;
+    throw error;
+  });
+  expect(outcome ?? "unknown").toEqual(row.outcome);
+});
+
+test.each([
+  ["an hour", 60 * 60_000, 2],
+  ["a thousand years", 1000 * 365 * 24 * 60 * 60_000, 1],
+])("a clock that is %s off is believed up to a day", async (_what, offsetMs, requests) => {
+  let sent = 0;
+  vi.stubGlobal("fetch", async () => {
+    sent += 1;
+    const headers = { date: new Date(Date.now() + offsetMs).toISOString() };
+    const xml = "<Error><Code>RequestTimeTooSkewed</Code></Error>";
+    return sent === 1
+      ? new Response(xml, { status: 403, headers })
+      : new Response("<Tagging><TagSet/></Tagging>");
+  });
+  const s3 = connect({ ...S3_OF_TEST.store, endpoint: `https://clock-${requests}.test` }, "test");
+  const answer = await getObjectTagging(s3, ADDRESS).catch((error: unknown) => error);
+  expect(sent).toBe(requests);
+  // The next request can be signed.
+  expect(await getObjectTagging(s3, ADDRESS)).toEqual([]);
+  expect(answer instanceof S3Error).toBe(requests === 1);
+});
+
+test.each([
+  ["0", 0],
+  [" 7 ", 7],
+  [String(Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER],
+  ...["", " ", "-0", "+1", "0x10", "1e1", "1.0", "1,0", "1 2", "१", "9007199254740992", "Infinity"].map(
+    (text) => [text, null] as const,
+  ),
+] as const)("the number %j is %j", (text, number) => {
+  expect(wholeNumber(text)).toBe(number);
+});
+
+test.each([
+  ["7", 7000],
+  [" 120 ", 120_000],
+  ["0", 0],
+  ["Wed, 25 Nov 2026 12:00:30 GMT", 30_000],
+  ["Wed, 25 Nov 2026 11:59:00 GMT", 0],
+  ["soon", null],
+  ["", null],
+  ["1.5", null],
+  ["-7", null],
+  ["99999999999999999999", null],
+  [null, null],
+])("Retry-After %j waits %j ms", (value, waitMs) => {
+  expect(parseRetryAfter(value, Date.UTC(2026, 10, 25, 12))).toBe(waitMs);
+});
