@@ -22,6 +22,7 @@ import { fullObjectChecksums } from "./object/checksum.ts";
 import { type ObjectHead, compareHeads } from "./object/compare.ts";
 import { type ProofPlan, canProve, concludeProof, planProof } from "./object/proof.ts";
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
+import { demandsDigest } from "./s3/demands.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
 import { failedAt, FailureError, failureOf, meshError, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure } from "./s3/failure.ts";
@@ -36,8 +37,9 @@ import { canCopyInside } from "./store/stores.ts";
 import { Sender } from "./throttle/sender.ts";
 import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
-import { bodyOf, digestWhileStreaming } from "./work/digest_stream.ts";
+import { type Passing, bodyOf, digestWhileStreaming } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
+import { READ_TWICE } from "./work/part_task.ts";
 
 /** A call may stay pending for 15 minutes. After this long, the batch starts no further object. */
 const BATCH_LIMIT_MS = 5 * 60_000;
@@ -133,7 +135,10 @@ class ObjectCopy {
   readonly #watchdog: Watchdog;
   readonly #dropped = new Set<string>();
   readonly #warnings: string[] = [];
-  /** The MD5 of the bytes of a try whose ETag differed from it: the next try asks the store to check it. */
+  /**
+   * The MD5 of the bytes of a try whose ETag differed from it, or that a bucket demands: the next try asks the
+   * store to check it.
+   */
   #ownMd5: string | null = null;
   /** `server`: the service copies by itself. Falls back to `stream` when it refuses. */
   #via: "stream" | "server";
@@ -223,11 +228,18 @@ class ObjectCopy {
       ...attributes,
       ...(contentMd5 === null ? {} : { "content-md5": base64OfHex(contentMd5) }),
     };
-    const digesting = digestWhileStreaming(sizeBytes === 0 ? new Uint8Array(0) : bodyOf(response), {
-      length: sizeBytes,
-      sized: response.headers.has("content-length"),
-      digests: plan.digests.filter((digest) => digest === "md5"),
-    });
+    const digest = (digests: readonly "md5"[]) =>
+      digestWhileStreaming(sizeBytes === 0 ? new Uint8Array(0) : bodyOf(response), {
+        length: sizeBytes,
+        sized: response.headers.has("content-length"),
+        digests,
+      });
+    if (contentMd5 === null && sizeBytes > 0 && demandsDigest(this.#destination, this.#to)) {
+      this.#ownMd5 = await readMd5(digest(["md5"]));
+      this.#warnings.push(READ_TWICE);
+      return "again";
+    }
+    const digesting = digest(plan.digests.filter((name) => name === "md5"));
     const stored = await this.#put(digesting.body, headers, signal);
     if (stored === "again") return stored;
     const { md5 } = await digesting.digests.catch((error: unknown) => {
@@ -427,7 +439,7 @@ class ObjectCopy {
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
       const failure = error.toFailure("destination");
-      if (this.#drop(headers, failure)) return "again" as const;
+      if (failure.code === "digest_demanded" || this.#drop(headers, failure)) return "again" as const;
       // One pump moves both streams. When it breaks, it does not show which side closed.
       const broken = error.code === "network" && this.#work.sizeBytes > 0;
       throw broken ? new FailureError({ ...failure, side: "mesh", code: "stream_broken" }) : error;
@@ -453,6 +465,12 @@ function objectHead(headers: Headers): ObjectHead {
     checksums: fullObjectChecksums(headers),
     mark: markedSourceEtag(headers),
   };
+}
+
+/** Reads bytes for their MD5 alone. */
+async function readMd5({ body, digests }: Passing): Promise<string | null> {
+  if (body instanceof ReadableStream) await body.pipeTo(new WritableStream());
+  return (await digests).md5 ?? null;
 }
 
 /** The headers of an object; null when there is none. */

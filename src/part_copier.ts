@@ -19,8 +19,10 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
+import type { Digest } from "./object/proof.ts";
 import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
-import { bareEtag } from "./s3/digest.ts";
+import { demandsDigest } from "./s3/demands.ts";
+import { bareEtag, base64OfHex } from "./s3/digest.ts";
 import { FailureError, failureOf, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure, meshFailure } from "./s3/failure.ts";
 import { getPinned, hasStillEtag, objectExists } from "./s3/read.ts";
@@ -35,7 +37,7 @@ import { turnsOf } from "./throttle/sender.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
 import { type Passing, bodyOf, digestWhileStreaming, LengthError, StallError } from "./work/digest_stream.ts";
 import { ANSWER_LIMIT_MS } from "./work/limits.ts";
-import type { PartResult, PartTask } from "./work/part_task.ts";
+import type { PartDigests, PartResult, PartTask } from "./work/part_task.ts";
 
 export class PartCopier extends WorkerEntrypoint<Env> {
   /**
@@ -100,9 +102,28 @@ async function copyBy(sides: Sides, stop: AbortSignal): Promise<PartResult> {
   return heldEtag === null ? await copyThrough(sides, stop) : await digestHeld(sides, heldEtag, stop);
 }
 
-/** The bytes pass through here, from a GET into a PUT. */
-async function copyThrough(
+/**
+ * The bytes pass through here, from a GET into a PUT. If the bucket demands a digest that is not known, they
+ * are read twice: nothing may hold them until the first reading has shown it.
+ */
+async function copyThrough(sides: Sides, stop: AbortSignal): Promise<PartResult> {
+  if (!demandsDigest(sides.destination, sides.task.destination)) {
+    const result = await pass(sides, null, stop);
+    if (result.ok || result.failure.code !== "digest_demanded") return result;
+  }
+  const { length, target } = sides.task;
+  // The digest of no bytes is sent anyway, and the source's MD5 may be among the headers.
+  const isKnown = length === 0 || (target.kind === "whole" && "content-md5" in target.headers);
+  if (isKnown) return await pass(sides, null, stop);
+  const read = await readDigests(sides, ["md5"], stop);
+  if (!read.ok) return read;
+  const result = await pass(sides, read.digests.md5 ?? null, stop);
+  return result.ok ? { ...result, readTwice: true } : result;
+}
+
+async function pass(
   { source, destination, task, startedAtMs }: Sides,
+  md5: string | null,
   stop: AbortSignal,
 ): Promise<PartResult> {
   // Ends the source's stream when the destination has answered early: an unread body would keep its
@@ -121,9 +142,12 @@ async function copyThrough(
     passing = digestWhileStreaming(body, { length, sized, digests: task.digests });
     const watch = watchStalls(passing);
     // The store's answer first: an early refusal breaks the stream, and the refusal is the actual cause.
-    const stored = await send(destination, task, passing.body, AbortSignal.any([stop, watch.signal])).finally(
-      watch.end,
-    );
+    const stored = await send(
+      destination,
+      task,
+      { body: passing.body, md5 },
+      AbortSignal.any([stop, watch.signal]),
+    ).finally(watch.end);
     const digests = await passing.digests;
     return { ok: true, ...stored, digests, durationMs: Date.now() - startedAtMs };
   } catch (error) {
@@ -172,19 +196,26 @@ function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end:
  * The destination has the part, but the digests of its bytes were lost with the lane. The bytes are read and
  * not sent.
  */
-async function digestHeld(
-  { source, task, startedAtMs }: Sides,
-  etag: string,
+async function digestHeld(sides: Sides, etag: string, stop: AbortSignal): Promise<PartResult> {
+  const read = await readDigests(sides, sides.task.digests, stop);
+  if (!read.ok) return read;
+  const durationMs = Date.now() - sides.startedAtMs;
+  return { ok: true, etag, encryptedWithKey: false, digests: read.digests, durationMs };
+}
+
+/** Reads the bytes for their digests alone. */
+async function readDigests(
+  { source, task }: Sides,
+  wanted: readonly Digest[],
   stop: AbortSignal,
-): Promise<PartResult> {
-  const { length, digests: wanted } = task;
+): Promise<{ ok: true; digests: PartDigests } | { ok: false; failure: Failure }> {
+  const { length } = task;
   try {
     const response = await openSource(source, task, stop);
     const sized = response.headers.has("content-length");
     const { body, digests } = digestWhileStreaming(bodyOf(response), { length, sized, digests: wanted });
     if (body instanceof ReadableStream) await body.pipeTo(new WritableStream());
-    const durationMs = Date.now() - startedAtMs;
-    return { ok: true, etag, encryptedWithKey: false, digests: await digests, durationMs };
+    return { ok: true, digests: await digests };
   } catch (error) {
     const known = error instanceof FailureError || error instanceof S3Error;
     const detail = error instanceof Error ? error.message : String(error);
@@ -228,18 +259,16 @@ function partFailure(error: unknown, task: PartTask): Failure {
 async function send(
   destination: S3,
   task: PartTask,
-  body: ReadableStream | Uint8Array,
+  { body, md5 }: { body: ReadableStream | Uint8Array; md5: string | null },
   signal: AbortSignal,
 ): Promise<Stored> {
   const { target, partNumber } = task;
-  return target.kind === "whole"
-    ? await putObject(destination, task.destination, { body, headers: target.headers, signal })
-    : await uploadPart(destination, task.destination, {
-        uploadId: target.uploadId,
-        partNumber,
-        body,
-        signal,
-      });
+  if (target.kind === "part") {
+    const part = { uploadId: target.uploadId, partNumber, body, md5, signal };
+    return await uploadPart(destination, task.destination, part);
+  }
+  const headers = { ...target.headers, ...(md5 === null ? {} : { "content-md5": base64OfHex(md5) }) };
+  return await putObject(destination, task.destination, { body, headers, signal });
 }
 
 /** Both sides are one service: it copies by itself, pinned to the source's ETag. */

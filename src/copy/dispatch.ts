@@ -24,7 +24,7 @@ import type { StoreShares } from "../throttle/shares.ts";
 import { isFinal } from "../work/claim.ts";
 import { partLimitMs } from "../work/limits.ts";
 import type { CopyStatus } from "../view/answers.ts";
-import type { PartClaim, PartGrant, PartTask } from "../work/part_task.ts";
+import { type PartClaim, type PartGrant, type PartTask, READ_TWICE } from "../work/part_task.ts";
 
 /** A lane calls at least this often by itself (lane.ts); a longer wait would make it look dead. */
 const LONGEST_PAUSE_MS = 20_000;
@@ -134,6 +134,7 @@ export class Dispatch {
   #noteFailures({ finished }: PartClaim, inFlight: number, now: number): void {
     const streams = { before: inFlight, left: inFlight - finished.length };
     for (const { partNumber, attempt, result } of finished) {
+      if (result.ok && result.readTwice === true) this.#record.warn(READ_TWICE);
       if (result.ok || result.failure.code === "cancelled") continue;
       const { failure } = result;
       this.#record.tally.add(failure);

@@ -3,8 +3,10 @@
 //
 // What it needs: a store, and the upload and the folder of one probe. It holds no state.
 
+import { createHash } from "node:crypto";
 import type { Env } from "../env.ts";
 import { deleteObjects } from "../s3/delete.ts";
+import { demandsDigest } from "../s3/demands.ts";
 import { S3Error } from "../s3/errors.ts";
 import { getObject, headObject } from "../s3/read.ts";
 import { type ObjectAddress, type S3, connect, timeoutError } from "../s3/request.ts";
@@ -40,11 +42,26 @@ export interface ReadRange {
   readonly bytes: Uint8Array;
 }
 
-/** Sends one body of zeros as part 1 of the upload. */
+/** Sends one body of zeros as part 1 of the upload, with a digest if the bucket demands one. */
 export async function sendZeros(
   env: Env,
   target: ProbeTarget,
   sizeMib: number,
+  cancelled: AbortSignal,
+): Promise<Sent> {
+  const s3 = s3Of(env, target);
+  const address = { bucket: target.bucket, key: target.uploadKey };
+  if (!demandsDigest(s3, address)) {
+    const sent = await sendBody(s3, target, { sizeMib, md5: null }, cancelled);
+    if (sent.ok || !demandsDigest(s3, address)) return sent;
+  }
+  return await sendBody(s3, target, { sizeMib, md5: md5OfZeros(sizeMib * MIB) }, cancelled);
+}
+
+async function sendBody(
+  s3: S3,
+  target: ProbeTarget,
+  { sizeMib, md5 }: { sizeMib: number; md5: string | null },
   cancelled: AbortSignal,
 ): Promise<Sent> {
   const { bucket, uploadKey: key, uploadId } = target;
@@ -60,14 +77,21 @@ export async function sendZeros(
   writing.catch(() => undefined); // the request fails with the same cause
   try {
     await within(SEND_LIMIT_MS, cancelled, async (signal) => {
-      const part = { uploadId, partNumber: 1, body: readable, signal };
-      await uploadPart(s3Of(env, target), { bucket, key }, part);
+      const part = { uploadId, partNumber: 1, body: readable, md5, signal };
+      await uploadPart(s3, { bucket, key }, part);
     });
     return { ok: true, sizeMib, durationMs: Date.now() - startedAtMs };
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     return { ok: false, sizeMib, message: error.message };
   }
+}
+
+function md5OfZeros(sizeBytes: number): string {
+  const hash = createHash("md5");
+  for (let left = sizeBytes; left > 0; left -= CHUNK.length)
+    hash.update(CHUNK.subarray(0, Math.min(left, CHUNK.length)));
+  return hash.digest("hex");
 }
 
 /** Starts one body, holds it back, and reports whether it was in flight when the time was over. */
@@ -102,7 +126,7 @@ export async function hold(
     await uploadPart(
       s3Of(env, target),
       { bucket, key },
-      { uploadId, partNumber, body: readable, signal: stop },
+      { uploadId, partNumber, body: readable, md5: md5OfZeros(HELD_BYTES), signal: stop },
     );
     return { state: "refused", message: "the store answered before it had the body" };
   } catch (error) {

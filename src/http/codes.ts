@@ -126,6 +126,7 @@ export const ANSWER_CODES = [
   "wrong_length",
   "wrong_region",
   "head_refused",
+  "digest_demanded",
   "object_not_visible",
   "upload_still_there",
   "unsorted_listing",

@@ -35,6 +35,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   wrong_region: "retry", // the region has been taken from the answer
   bad_answer: "retry",
   head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
+  digest_demanded: "retry", // the next attempt has one
   object_not_visible: "retry", // a HEAD right after Complete, at a store that is not yet consistent
   upload_still_there: "retry", // parts landed after an abort
   unsorted_listing: "fatal", // what a merge has concluded by then is void, and asking again would hide it

@@ -6,6 +6,7 @@
 // Invariant: a 200 whose document is not the operation's own is an error. CompleteMultipartUpload, CopyObject
 // and UploadPartCopy send their 200 before the work is done and may put an `<Error>` into the body.
 
+import { learnDemand } from "./demands.ts";
 import { base64OfHex, md5Hex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
 import { type ObjectAddress, type RequestAddress, type S3, heard, readText, send } from "./request.ts";
@@ -51,12 +52,12 @@ export async function putObject(
     signal: AbortSignal;
   },
 ): Promise<Stored> {
-  const headers = { ...request.headers, ...(await customerKeyHeaders(s3.store.encryption)) };
-  return await takeEtag(
-    "PutObject",
-    address,
-    await send(s3, "PutObject", address, { method: "PUT", ...request, headers }),
-  );
+  const headers = {
+    ...(await digestOfBytes(request.body)),
+    ...request.headers,
+    ...(await customerKeyHeaders(s3.store.encryption)),
+  };
+  return await write(s3, "PutObject", address, { ...request, headers });
 }
 
 /** @param headers all attributes of the future object: Complete cannot add any @throws {S3Error} */
@@ -76,20 +77,50 @@ export async function createMultipartUpload(
   return parseInitiate(text) ?? badAnswer(operation, address, text);
 }
 
-/** @throws {S3Error} */
+/** @param request.md5 of the body, in hex, for a bucket that demands a digest @throws {S3Error} */
 export async function uploadPart(
   s3: S3,
   address: ObjectAddress,
-  request: { uploadId: string; partNumber: number; body: ReadableStream | Uint8Array; signal: AbortSignal },
+  request: {
+    uploadId: string;
+    partNumber: number;
+    body: ReadableStream | Uint8Array;
+    md5?: string | null;
+    signal: AbortSignal;
+  },
 ): Promise<Stored> {
-  const { uploadId, partNumber, body, signal } = request;
-  const headers = await customerKeyHeaders(s3.store.encryption);
-  const query = { partNumber, uploadId };
-  return await takeEtag(
-    "UploadPart",
-    address,
-    await send(s3, "UploadPart", address, { method: "PUT", query, headers, body, signal }),
+  const { uploadId, partNumber, body, md5 = null, signal } = request;
+  const headers = {
+    ...(await digestOfBytes(body)),
+    ...(md5 === null ? {} : { "content-md5": base64OfHex(md5) }),
+    ...(await customerKeyHeaders(s3.store.encryption)),
+  };
+  return await write(s3, "UploadPart", address, { query: { partNumber, uploadId }, headers, body, signal });
+}
+
+/** @throws {S3Error} `digest_demanded` if the bucket takes no write without a digest */
+async function write(
+  s3: S3,
+  operation: "PutObject" | "UploadPart",
+  address: ObjectAddress,
+  request: {
+    query?: Readonly<Record<string, string | number>>;
+    headers: Readonly<Record<string, string>>;
+    body: ReadableStream | Uint8Array;
+    signal: AbortSignal;
+  },
+): Promise<Stored> {
+  const response = await send(s3, operation, address, { method: "PUT", ...request }).catch(
+    (error: unknown) => {
+      throw learnDemand(s3, address, request.headers, error);
+    },
   );
+  return await takeEtag(operation, address, response);
+}
+
+/** A digest of bytes in memory costs next to nothing, and some buckets demand one. */
+async function digestOfBytes(body: ReadableStream | Uint8Array): Promise<Record<string, string>> {
+  return body instanceof ReadableStream ? {} : { "content-md5": base64OfHex(await md5Hex(body)) };
 }
 
 /** The source of a server-side copy, pinned to its ETag. No byte passes through the mesh. */

@@ -49,6 +49,11 @@ export interface PartTask {
     | { readonly kind: "whole"; readonly headers: Readonly<Record<string, string>> };
 }
 
+/** The warning of a copy that pays for its bytes twice. */
+export const READ_TWICE =
+  "The destination demands a digest of every write, as a bucket with Object Lock does: bytes whose MD5 is " +
+  "unknown are read twice from the source";
+
 /** Of the bytes that passed, in hex. */
 export type PartDigests = Readonly<Partial<Record<Digest, string>>>;
 
@@ -60,6 +65,8 @@ export type PartResult =
       readonly encryptedWithKey: boolean;
       readonly digests: PartDigests;
       readonly durationMs: number;
+      /** The bucket demands a digest of every write, so the source was read once more, for that. */
+      readonly readTwice?: true;
     }
   | { readonly ok: false; readonly failure: Failure };
 

@@ -147,6 +147,15 @@ export class Core {
     return bucket;
   }
 
+  /** @throws StoreError InvalidRequest, in AWS's words, for a write without the digest that is demanded. */
+  checkDigest(exchange: Exchange, what: "Object" | "Part"): void {
+    if (this.options.digests === "optional" || exchange.hasDigest()) return;
+    throw new StoreError(
+      "InvalidRequest",
+      `Content-MD5 OR x-amz-checksum- HTTP header is required for Put ${what} requests with Object Lock parameters`,
+    );
+  }
+
   /** @throws StoreError PreconditionFailed and the like when a conditional write does not apply. */
   checkWriteConditions(exchange: Exchange, current: StoredObject | undefined): void {
     const ifNoneMatch = exchange.header("if-none-match");

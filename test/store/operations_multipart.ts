@@ -132,6 +132,7 @@ function keepPart(core: Core, bucket: Bucket, upload: Upload, part: UploadedPart
 
 export async function uploadPart(core: Core, exchange: Exchange): Promise<void> {
   const bucket = core.bucketOf(exchange);
+  core.checkDigest(exchange, "Part");
   const number = partNumberOf(core, exchange);
   const upload = findUpload(bucket, exchange);
   const { encryption } = upload.attributes;

@@ -30,6 +30,7 @@ import { childText, childrenOf, document, element, parseXml, wrap } from "./xml.
 export async function putObject(core: Core, exchange: Exchange): Promise<void> {
   const bucket = core.bucketOf(exchange);
   const { key } = exchange;
+  core.checkDigest(exchange, "Object");
   const attributes = attributesFromRequest(
     exchange.headerNames(),
     (name) => exchange.header(name),

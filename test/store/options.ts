@@ -49,6 +49,8 @@ export interface StoreOptions {
   readonly etags?: "md5" | "opaque";
   /** "ignored": bytes that do not match their Content-MD5 are accepted, as by servers that never check it. */
   readonly contentMd5?: "honoured" | "ignored";
+  /** "every write": no PutObject or UploadPart without one, as in a bucket with a default retention. */
+  readonly digests?: "optional" | "every write";
   /** "unquoted-headers": bare in headers, quoted in XML. */
   readonly etagQuotes?: "quoted" | "unquoted" | "unquoted-headers";
   readonly etagCase?: "lower" | "upper";
@@ -133,6 +135,7 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     chunkedBodies: options.chunkedBodies ?? "411",
     etags: options.etags ?? "md5",
     contentMd5: options.contentMd5 ?? "honoured",
+    digests: options.digests ?? "optional",
     etagQuotes: options.etagQuotes ?? "quoted",
     etagCase: options.etagCase ?? "lower",
     completeEtag: options.completeEtag ?? "normal",

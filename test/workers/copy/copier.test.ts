@@ -6,12 +6,13 @@ import { PART, openWorld } from "../world.ts";
 
 const {
   mesh,
-  stores: { east, west, decoding, raw },
+  stores: { east, west, decoding, raw, locked },
 } = await openWorld(
   {
     east: { buckets: ["source"], canonicalQuery: "raw" },
     west: { buckets: ["destination"], chunkedBodies: "501" },
     decoding: { buckets: ["source", "destination"], canonicalQuery: "raw" },
+    locked: { buckets: ["destination", "reports"], digests: "every write" },
     raw: { buckets: ["source", "destination"], canonicalPath: "raw", canonicalQuery: "raw" },
   },
   () => ({ storeFields: { raw: { provider: "garage" } } }),
@@ -250,3 +251,57 @@ for (const [name, store] of Object.entries({ decoding, raw })) {
     expect(store.objects("destination")).toHaveLength(AWKWARD.length);
   });
 }
+
+const intoLocked = (key: string, more: Record<string, unknown> = {}) => ({
+  ...copyOf(key, more),
+  destination: `locked:destination/${key}`,
+});
+
+test("case 111: every part into a bucket that demands digests has one, and the source is read twice for it", async () => {
+  east.putGenerated("source", "locked parts", { size: SIZE });
+  const status = await mesh.copy(intoLocked("locked parts"));
+  expect(status).toMatchObject({ phase: "completed", parts: { failedAttempts: 0 } });
+  expect(status.warnings).toEqual([expect.stringContaining("Object Lock")]);
+  const taken = locked.requests({ operation: "UploadPart", status: 200 });
+  expect(taken.map(({ headers }) => headers["content-md5"])).toEqual(Array(3).fill(expect.any(String)));
+  expect(locked.bytes("destination", "locked parts").equals(east.bytes("source", "locked parts"))).toBe(true);
+});
+
+test.for(["auto", "off"])(
+  "case 111: a small object whose MD5 is unknown goes into such a bucket as well (verify %s)",
+  async (verify) => {
+    const key = `locked small ${verify}`;
+    east.putGenerated("source", key, { size: 1000 });
+    expect(await mesh.copy(intoLocked(key, { verify }))).toMatchObject({ phase: "completed" });
+    expect(locked.bytes("destination", key).equals(east.bytes("source", key))).toBe(true);
+  },
+);
+
+test("case 111: a sync into such a bucket ends well, and its report is written with a digest", async () => {
+  east.put("source", "locked/known", "known");
+  east.put("source", "locked/empty", "");
+  east.putGenerated("source", "locked/unknown", { size: 1000 });
+  east.putGenerated("source", "locked/large", { size: SIZE });
+  const status = await mesh.sync({
+    source: "east:source/locked/",
+    destination: "locked:destination/locked/",
+    report: "locked:reports/",
+  });
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 4, failed: 0 } });
+  expect(locked.objects("reports")).toHaveLength(1);
+  for (const key of ["locked/known", "locked/empty", "locked/unknown", "locked/large"])
+    expect(locked.bytes("destination", key).equals(east.bytes("source", key))).toBe(true);
+});
+
+test("case 111: a bucket to which no Content-MD5 is a digest fails the copy, and Object Lock is named", async () => {
+  east.putGenerated("source", "locked out", { size: 1000 });
+  const message =
+    "x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters";
+  locked.fault({ operation: "PutObject" }, { kind: "answer", code: "InvalidRequest", message });
+  const status = await mesh.copy(intoLocked("locked out"));
+  expect(status).toMatchObject({
+    phase: "failed",
+    failure: { code: "destination_error", storeCode: "InvalidRequest" },
+  });
+  expect(status.failure?.message).toContain("Object Lock");
+});
