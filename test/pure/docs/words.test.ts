@@ -17,7 +17,7 @@ import {
   SKIP_REASONS,
   SYNC_PHASES,
 } from "../../../src/http/vocabulary.ts";
-import { type Verdict, S3_VERDICTS } from "../../../src/s3/retry.ts";
+import { type Verdict, S3_VERDICTS } from "../../../src/s3/verdicts.ts";
 import { providerOf, PROVIDERS } from "../../../src/store/profiles.ts";
 import { webhookFor } from "../../../src/view/news.ts";
 import { Page, ROOT, codesIn, namesOf } from "./page.ts";
