@@ -1,7 +1,6 @@
 // What each answer of a store asks for, and how long to wait.
 import { describe, expect, test } from "vitest";
 import {
-  type Verdict,
   backoffMs,
   keyVerdictOf,
   isOutage,
@@ -11,6 +10,7 @@ import {
   saysNo,
   verdictOf,
 } from "../../../src/s3/retry.ts";
+import type { Verdict } from "../../../src/s3/verdicts.ts";
 import { failure, seeded } from "../samples.ts";
 
 describe("verdictOf()", () => {
