@@ -135,7 +135,7 @@ class ObjectCopy {
   readonly #watchdog: Watchdog;
   readonly #dropped = new Set<string>();
   readonly #warnings: string[] = [];
-  /** The MD5 of the bytes of a try whose ETag differed from it, or that a bucket demands: sent at the next. */
+  /** The MD5 of a try's bytes whose ETag differed from it, or that a bucket demands: sent at the next. */
   #ownMd5: string | null = null;
   /** `server`: the service copies by itself. Falls back to `stream` when it refuses. */
   #via: "stream" | "server";
