@@ -10,6 +10,9 @@ import { type Verdict, VERDICT_BY_CODE } from "./verdicts.ts";
 /** Every new phase starts with it. */
 export const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
 
+/** What a store may ask to wait. Whoever is asked for more is to be asked first. */
+const MAX_RETRY_AFTER_MS = 15 * 60_000;
+
 /** The verdict on a failure. A code in the table decides; otherwise the class of the status does. */
 export function verdictOf(failure: Failure): Verdict {
   if ((failure.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) return "blocked";

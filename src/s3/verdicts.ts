@@ -108,6 +108,3 @@ export const S3_VERDICTS: Readonly<Record<string, Verdict>> = {
 export const VERDICT_BY_CODE: ReadonlyMap<string, Verdict> = new Map(
   Object.entries({ ...OWN_VERDICTS, ...S3_VERDICTS }),
 );
-
-/** What a store may ask to wait. Whoever is asked for more is to be asked first. */
-const MAX_RETRY_AFTER_MS = 15 * 60_000;
