@@ -6,6 +6,7 @@
 // Invariant: a 200 whose document is not the operation's own is an error. CompleteMultipartUpload, CopyObject
 // and UploadPartCopy send their 200 before the work is done and may put an `<Error>` into the body.
 
+import { createHash } from "node:crypto";
 import { learnDemand } from "./demands.ts";
 import { base64OfHex, md5Hex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
@@ -53,7 +54,7 @@ export async function putObject(
   },
 ): Promise<Stored> {
   const headers = {
-    ...(await digestOfBytes(request.body)),
+    ...digestOfBytes(request.body),
     ...request.headers,
     ...(await customerKeyHeaders(s3.store.encryption)),
   };
@@ -91,7 +92,7 @@ export async function uploadPart(
 ): Promise<Stored> {
   const { uploadId, partNumber, body, md5 = null, signal } = request;
   const headers = {
-    ...(await digestOfBytes(body)),
+    ...digestOfBytes(body),
     ...(md5 === null ? {} : { "content-md5": base64OfHex(md5) }),
     ...(await customerKeyHeaders(s3.store.encryption)),
   };
@@ -119,8 +120,9 @@ async function write(
 }
 
 /** A digest of bytes in memory costs next to nothing, and some buckets demand one. */
-async function digestOfBytes(body: ReadableStream | Uint8Array): Promise<Record<string, string>> {
-  return body instanceof ReadableStream ? {} : { "content-md5": base64OfHex(await md5Hex(body)) };
+function digestOfBytes(body: ReadableStream | Uint8Array): Record<string, string> {
+  if (body instanceof ReadableStream) return {};
+  return { "content-md5": createHash("md5").update(body).digest("base64") };
 }
 
 /** The source of a server-side copy, pinned to its ETag. No byte passes through the mesh. */
