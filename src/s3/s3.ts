@@ -122,7 +122,7 @@ async function write(
 /** A digest of bytes in memory costs next to nothing, and some buckets demand one. */
 function digestOfBytes(body: ReadableStream | Uint8Array): Record<string, string> {
   if (body instanceof ReadableStream) return {};
-  return { "content-md5": createHash("md5").update(body).digest("base64") };
+  return { "content-md5": base64OfHex(createHash("md5").update(body).digest("hex")) };
 }
 
 /** The source of a server-side copy, pinned to its ETag. No byte passes through the mesh. */
