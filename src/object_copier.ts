@@ -21,12 +21,12 @@ import type { CompareMode } from "./http/vocabulary.ts";
 import { fullObjectChecksums } from "./object/checksum.ts";
 import { type ObjectHead, compareHeads } from "./object/compare.ts";
 import { type ProofPlan, canProve, concludeProof, planProof } from "./object/proof.ts";
-import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
+import { removeExactly } from "./s3/conditions.ts";
 import { demandsDigest } from "./s3/demands.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
 import { failedAt, FailureError, failureOf, meshError, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure } from "./s3/failure.ts";
-import { getObject, headObject } from "./s3/read.ts";
+import { changeSince, getObject, headObject } from "./s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
 import { keyVerdictOf } from "./s3/retry.ts";
 import { type Stored, copyObject, getObjectTagging, isEncryptedWithKey, putObject } from "./s3/s3.ts";
@@ -276,7 +276,9 @@ class ObjectCopy {
       if (error.status === 412 || keyVerdictOf(failure) === "fatal") return this.#streamInstead();
       throw error;
     }
-    const change = await changeAfterCopy(this.#source, this.#from, etag).catch(failedAt("source"));
+    const change = this.#source.store.profile.conditionalCopy
+      ? null
+      : await changeSince(this.#source, this.#from, etag).catch(failedAt("source"));
     if (change !== null) {
       await removeExactly(this.#destination, this.#to, stored.etag);
       throw meshError("source_changed", `The source has changed: ${change}`, "CopyObject");

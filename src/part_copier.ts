@@ -20,12 +20,12 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
 import type { Digest } from "./object/proof.ts";
-import { changeAfterCopy, removeExactly } from "./s3/conditions.ts";
+import { removeExactly } from "./s3/conditions.ts";
 import { demandsDigest } from "./s3/demands.ts";
 import { bareEtag, base64OfHex } from "./s3/digest.ts";
-import { FailureError, failureOf, S3Error } from "./s3/errors.ts";
+import { failedAt, FailureError, failureOf, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure, meshFailure } from "./s3/failure.ts";
-import { getPinned, hasStillEtag, objectExists } from "./s3/read.ts";
+import { changeSince, getPinned, objectExists } from "./s3/read.ts";
 import { type S3, connect, timeoutError } from "./s3/request.ts";
 import { isPlatformLimit } from "./s3/retry.ts";
 import { type Stored, copyObject, putObject, uploadPart, uploadPartCopy } from "./s3/s3.ts";
@@ -272,10 +272,8 @@ async function send(
 }
 
 /** Both sides are one service: it copies by itself, pinned to the source's ETag. */
-async function copyInside(
-  { source, destination, task, startedAtMs }: Sides,
-  signal: AbortSignal,
-): Promise<PartResult> {
+async function copyInside(sides: Sides, signal: AbortSignal): Promise<PartResult> {
+  const { source, destination, task, startedAtMs } = sides;
   const { target, partNumber, offset, length } = task;
   const from = { address: task.source, etag: task.sourceEtag, encryption: source.store.encryption };
   try {
@@ -291,11 +289,9 @@ async function copyInside(
           });
     // A copy over its own source has changed it by now.
     const overItself = isSameObject([source.store, task.source], [destination.store, task.destination]);
-    const change = overItself
-      ? null
-      : await changeAfterCopy(source, task.source, task.sourceEtag).catch((error: unknown) => {
-          throw new FailureError(sourceFailure(error));
-        });
+    // A store that ignores the condition: what is unchanged now was unchanged while it was copied.
+    const isPinned = source.store.profile.conditionalCopy || overItself;
+    const change = isPinned ? null : await changeOfSource(source, task);
     if (change !== null) {
       if (target.kind === "whole") await removeExactly(destination, task.destination, stored.etag);
       return { ok: false, failure: misfitOf(task, null, "source_changed", change) };
@@ -305,26 +301,44 @@ async function copyInside(
     if (error instanceof FailureError) return { ok: false, failure: error.failure };
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("destination");
-    // 412: either the source's ETag no longer matches, or the destination has an object although it must not.
-    if (error.status !== 412 || (await isOccupied(destination, task))) return { ok: false, failure };
-    // A store that refuses the condition of a source that has not changed cannot do it: the copy streams.
-    return (await isUnchanged(source, task))
-      ? { ok: false, failure: { ...failure, side: "destination", code: "NotImplemented" } }
-      : { ok: false, failure: { ...failure, side: "source", code: "source_changed" } };
+    if (error.status !== 412) return { ok: false, failure };
+    return { ok: false, failure: await meaningOf412(sides, failure).catch(thrownFailure) };
   }
 }
 
 /**
- * May it be the destination's own condition that failed? The answer to CopyObject does not say which of the
- * two did.
+ * Either the source's ETag no longer matches, or the destination has an object although it must not. Only a
+ * look tells.
+ *
+ * @throws {FailureError} if a store does not say
+ */
+async function meaningOf412({ source, destination, task }: Sides, failure: Failure): Promise<Failure> {
+  if (await isOccupied(destination, task)) return failure;
+  // A store that refuses the condition of a source that has not changed cannot do it: the copy streams.
+  return (await changeOfSource(source, task)) === null
+    ? { ...failure, side: "destination", code: "NotImplemented" }
+    : { ...failure, side: "source", code: "source_changed" };
+}
+
+function thrownFailure(error: unknown): Failure {
+  if (error instanceof FailureError) return error.failure;
+  throw error;
+}
+
+/**
+ * Is it the destination's own condition that failed? The answer to CopyObject does not say which of the two
+ * did.
+ *
+ * @throws {FailureError} if the destination does not say
  */
 async function isOccupied(destination: S3, { target, destination: address }: PartTask): Promise<boolean> {
   if (target.kind !== "whole" || target.headers["if-none-match"] === undefined) return false;
-  return await objectExists(destination, address).catch(() => true);
+  return await objectExists(destination, address).catch(failedAt("destination"));
 }
 
-async function isUnchanged(source: S3, task: PartTask): Promise<boolean> {
-  return await hasStillEtag(source, task.source, task.sourceEtag).catch(() => false);
+/** What has changed, in words; null: nothing. @throws {FailureError} if the source does not say */
+async function changeOfSource(source: S3, task: PartTask): Promise<string | null> {
+  return await changeSince(source, task.source, task.sourceEtag).catch(failedAt("source"));
 }
 
 function sourceFailure(error: unknown): Failure {

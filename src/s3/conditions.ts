@@ -1,8 +1,8 @@
-// Conditions that some stores accept and ignore (Ceph, local R2), and what is done about it. A server-side
-// copy is pinned to the source's ETag by a condition. Where a store ignores that, the source is checked again
-// after the copy: if it is unchanged now, it was unchanged while it was copied.
+// Deletes exactly one object, although some stores accept a condition on DeleteObject and ignore it (Ceph,
+// local R2), some refuse it, and some refuse it to the right ETag (OpenStack Swift).
 //
-// What it needs: the source. A change back and forth during one copy is not noticed.
+// What it needs: the destination. Where the store has no condition, a write between the last HEAD and the
+// delete is not noticed.
 
 import { bareEtag } from "./digest.ts";
 import { S3Error } from "./errors.ts";
@@ -11,29 +11,6 @@ import type { ObjectAddress, S3 } from "./request.ts";
 import { saysNo } from "./retry.ts";
 import { deleteObject } from "./s3.ts";
 import { etagOf } from "./value.ts";
-
-/**
- * Checks, after a server-side copy, whether the source is still the object that was meant.
- *
- * @returns what has changed, in words; null if nothing has
- * @throws {S3Error} of the source
- */
-export async function changeAfterCopy(
-  source: S3,
-  address: ObjectAddress,
-  etag: string,
-): Promise<string | null> {
-  if (source.store.profile.conditionalCopy) return null;
-  let now: string | null;
-  try {
-    now = etagOf((await headObject(source, address)).headers);
-  } catch (error) {
-    if (!(error instanceof S3Error) || error.status !== 404) throw error;
-    now = null;
-  }
-  if (now !== null && bareEtag(now) === bareEtag(etag)) return null;
-  return `its ETag was ${etag} when the copy began and is ${now ?? "gone"} now`;
-}
 
 /**
  * Deletes the object that has this ETag and leaves any other alone. If the store reports its version, only
@@ -52,12 +29,7 @@ export async function removeExactly(
   try {
     // HEAD first: some stores accept the condition and delete whatever is there (Ceph, local R2).
     const { headers } = await headObject(destination, address);
-    const found = etagOf(headers);
-    if (found === null) {
-      const detail = "the store does not say which object is there, so none is deleted";
-      throw new S3Error("HeadObject", address, { code: "missing_etag", detail });
-    }
-    if (bareEtag(found) !== bareEtag(etag)) return "removed";
+    if (!isThis(headers, address, etag)) return "removed";
     const versionId = headers.get("x-amz-version-id") ?? "";
     // "null" is the only object of a bucket without versions, and may be the only one there is. A header that
     // is there twice is `1, 2` and names none.
@@ -71,6 +43,14 @@ export async function removeExactly(
     if (!isGone) throw error;
   }
   return "removed";
+}
+
+/** Is it the object with this ETag? @throws {S3Error} if the store does not say */
+function isThis(headers: Headers, address: ObjectAddress, etag: string): boolean {
+  const found = etagOf(headers);
+  if (found !== null) return bareEtag(found) === bareEtag(etag);
+  const detail = "the store does not say which object is there, so none is deleted";
+  throw new S3Error("HeadObject", address, { code: "missing_etag", detail });
 }
 
 /**
@@ -94,7 +74,7 @@ async function removeIf(destination: S3, address: ObjectAddress, etag: string): 
     // OpenStack Swift answers 412 to the right ETag of a multipart object: only a look tells.
     if (error.status === 412) {
       const { headers } = await headObject(destination, address);
-      if (bareEtag(etagOf(headers) ?? "") !== bareEtag(etag)) return;
+      if (!isThis(headers, address, etag)) return;
     }
     // A store without conditional deletes: the HEAD just before is the best guard there is.
     await deleteObject(destination, address, { ifMatch: null });

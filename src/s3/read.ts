@@ -250,13 +250,28 @@ export async function getObject(
   return chosen;
 }
 
-/** Whether the object still has this ETag. @throws {S3Error} if the store does not say */
-export async function hasStillEtag(s3: S3, address: ObjectAddress, etag: string): Promise<boolean> {
+/**
+ * Whether the object is no longer the one with this ETag, in words; null if it still is.
+ *
+ * @throws {S3Error} if the store does not say: then nothing is known of it
+ */
+export async function changeSince(s3: S3, address: ObjectAddress, etag: string): Promise<string | null> {
+  const now = await etagNow(s3, address);
+  return now !== null && bareEtag(now) === bareEtag(etag)
+    ? null
+    : `its ETag was ${etag} when the copy began and is ${now ?? "gone"} now`;
+}
+
+/** The object's ETag; null if there is no object. @throws {S3Error} if the store does not say */
+async function etagNow(s3: S3, address: ObjectAddress): Promise<string | null> {
   try {
-    const { headers } = await headOrReason(s3, address, versionQuery(address));
-    return bareEtag(etagOf(headers) ?? "") === bareEtag(etag);
+    const { status, headers } = await headOrReason(s3, address, versionQuery(address));
+    const etag = etagOf(headers);
+    if (etag !== null) return etag;
+    const detail = "the store answered without an ETag";
+    throw new S3Error("HeadObject", address, { code: "missing_etag", detail, status });
   } catch (error) {
-    if (error instanceof S3Error && error.status === 404) return false;
+    if (error instanceof S3Error && error.status === 404) return null;
     throw error;
   }
 }
@@ -278,7 +293,7 @@ export async function getPinned(
       return await getObject(s3, address, request);
     } catch (error) {
       if (!(error instanceof S3Error) || error.status !== 412) throw error;
-      if (!(await hasStillEtag(s3, address, request.ifMatch))) throw error;
+      if ((await changeSince(s3, address, request.ifMatch)) !== null) throw error;
       withoutIfMatch.add(endpoint);
     }
   }

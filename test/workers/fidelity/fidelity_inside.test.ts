@@ -198,6 +198,26 @@ test("case 110: an object is copied over itself to change its metadata, and stay
   expect(both.count("DeleteObject")).toBe(0);
 });
 
+test.for(["fail", "skip"])(
+  "a 412 to CopyObject is no conflict while the destination does not say so (ifExists %s)",
+  async (ifExists) => {
+    const key = `unclear ${ifExists}`;
+    both.put("source", key, "ours");
+    const action = () =>
+      void both.fault(
+        { operation: ["HeadObject", "GetObject"], bucket: "destination" },
+        { kind: "answer", code: "InternalError" },
+        { times: 1 },
+      );
+    both.fault({ operation: "CopyObject" }, { kind: "run", stage: "before-body", action }, { times: 1 });
+    both.fault({ operation: "CopyObject" }, { kind: "answer", code: "PreconditionFailed" }, { times: 1 });
+    const status = await mesh.copy({ ...request(key), ifExists });
+    expect(status).toMatchObject({ phase: "completed", via: "server" });
+    expect(status).not.toHaveProperty("skipped");
+    expectSameBytes(both, both, key);
+  },
+);
+
 test("two credentials, or via stream, move the bytes through us", async () => {
   shared.put("source", "two", "two");
   const status = await mesh.copy(request("two", "shared", "guest"));
@@ -236,6 +256,23 @@ for (const [operation, size, parts] of SIZES) {
       parts: { done: status.parts.total },
     });
     expect(events(status)).toContain("stream_instead");
+    expectSameBytes(both, both, key);
+  });
+
+  test(`a 412 to ${operation} of which no HEAD can tell the reason is tried again`, async () => {
+    const key = `${operation} unclear`;
+    both.putGenerated("source", key, { size, computeEtag: true, ...(parts === undefined ? {} : { parts }) });
+    // From the refusal on, the source answers no HEAD; then both are well again.
+    const action = () =>
+      void both.fault(
+        { operation: ["HeadObject", "GetObject"], bucket: "source" },
+        { kind: "answer", code: "InternalError" },
+        { times: 1 },
+      );
+    both.fault({ operation }, { kind: "run", stage: "before-body", action }, { times: 1 });
+    both.fault({ operation }, { kind: "answer", code: "PreconditionFailed" }, { times: 1 });
+    const status = await mesh.copy(request(key));
+    expect(status).toMatchObject({ phase: "completed", via: "server" });
     expectSameBytes(both, both, key);
   });
 
