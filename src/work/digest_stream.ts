@@ -7,17 +7,19 @@
 // Content-Length. Without digests the body is handed on as it is and no JavaScript touches a byte, unless its
 // length has to be counted.
 //
-// Memory: one buffer, whatever the part's length. A stream that moves nothing for IDLE_LIMIT_MS is abandoned
-// with a StallError that says which end it waited for.
+// Memory: one buffer, whatever the part's length; digest_buffers.ts says how large. A stream that moves
+// nothing for IDLE_LIMIT_MS is abandoned with a StallError that says which end it waited for.
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { Digest } from "../object/proof.ts";
 import { bytesToHex } from "../s3/digest.ts";
+import { DigestBuffers } from "./digest_buffers.ts";
 import { IDLE_LIMIT_MS } from "./limits.ts";
 import type { PartDigests } from "./part_task.ts";
 
-const BUFFER_BYTES = 512 * 1024;
+/** Of all the streams of this isolate. Each of a stream's two ends may be idle for IDLE_LIMIT_MS. */
+const BUFFERS = new DigestBuffers(2 * IDLE_LIMIT_MS);
 
 /** What is sent as the body. */
 export interface Passing {
@@ -127,10 +129,17 @@ async function pump(
 ): Promise<PartDigests> {
   const reader = body.getReader({ mode: "byob" });
   const writer = writable.getWriter();
+  const holder = {};
+  let buffer: ArrayBufferLike = new ArrayBuffer(0);
   let movedBytes = 0;
   try {
-    for (let buffer = new ArrayBuffer(BUFFER_BYTES); ;) {
-      const read = reader.readAtLeast(BUFFER_BYTES, new Uint8Array(buffer));
+    for (;;) {
+      const bufferBytes = BUFFERS.resize(holder, lengthBytes, Date.now());
+      if (buffer.byteLength !== bufferBytes) buffer = new ArrayBuffer(bufferBytes);
+      const read: Promise<ReadableStreamReadResult<Uint8Array>> = reader.readAtLeast(
+        bufferBytes,
+        new Uint8Array(buffer),
+      );
       const { done, value } = await orStall(read, "source", movedBytes);
       if (value !== undefined && value.length > 0) {
         if (movedBytes + value.length > lengthBytes) throw new LengthError(Infinity, lengthBytes);
@@ -149,6 +158,8 @@ async function pump(
     // A stream that stalls may never end: the caller aborts both requests.
     if (!(error instanceof StallError)) await ended;
     throw error;
+  } finally {
+    BUFFERS.close(holder);
   }
 }
 

@@ -9,6 +9,7 @@
 // "against"?}`. A tool that is not installed is reported as absent.
 
 import { parseArgs } from "node:util";
+import { benchDigests } from "./digests.ts";
 import { benchLarge } from "./large.ts";
 import { benchListing } from "./listing.ts";
 import { benchMemory } from "./memory.ts";
@@ -38,6 +39,7 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   large: async () =>
     await benchLarge({ sizeBytes: quick ? GIB : 4 * GIB, partBytes: 16 * MIB, parallel: 10, rounds }),
   memory: async () => await benchMemory(quick ? [8, 64] : [8, 64, 512]),
+  digests: async () => await benchDigests(quick ? 2 * GIB : 4 * GIB, rounds),
   startup: async () => await benchStartup(quick ? 5 : 20),
   overhead: async () => await benchOverhead(),
   throttled: async () => await benchThrottled(500, quick ? 20 : 60, rounds),

@@ -6,10 +6,11 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { setInterval } from "node:timers";
 import type { BareMesh } from "../mesh/bare_mesh.ts";
-import { type Requests, type Store, cpuSecondsOf, median, peakMibOf, requestsOf } from "./measure.ts";
+import { type Requests, type Store, cpuSecondsOf, median, requestsOf } from "./measure.ts";
+import { forgetPeak, peakBytes } from "../mesh/memory.ts";
 import type { Status } from "../mesh/mesh_client.ts";
 import type { SyncStatus } from "../../src/view/answers.ts";
 
@@ -90,12 +91,12 @@ export function hasTool(name: string): boolean {
 
 /** What workerd takes for one piece of work. */
 export async function measureMesh({ pid }: BareMesh, work: () => Promise<unknown>): Promise<Run> {
-  writeFileSync(`/proc/${pid}/clear_refs`, "5"); // forget the peak of memory so far
+  forgetPeak(pid);
   const before = cpuSecondsOf(pid);
   const startedAt = performance.now();
   await work();
   const seconds = (performance.now() - startedAt) / 1000;
-  return { seconds, cpuSeconds: cpuSecondsOf(pid) - before, peakMib: peakMibOf(pid) };
+  return { seconds, cpuSeconds: cpuSecondsOf(pid) - before, peakMib: peakBytes(pid) / 2 ** 20 };
 }
 
 /** A copy or a sync from its start to its end. @throws if it does not complete */

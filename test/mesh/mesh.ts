@@ -4,7 +4,6 @@
 //
 // Invariant: every answer matches the API's description, and no answer and no log contains a secret.
 
-import { readFileSync } from "node:fs";
 import { Edge, type EdgeOptions } from "../edge/edge.ts";
 import { checkAnswer } from "./api_answers.ts";
 import { type Answer, MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
@@ -79,10 +78,9 @@ export class Mesh extends MeshClient {
     return this.#edge;
   }
 
-  /** What workerd holds in memory now. */
-  residentBytes(): number {
-    const status = readFileSync(`/proc/${this.#workerd.pid}/status`, "utf8");
-    return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
+  /** Of workerd. */
+  get pid(): number {
+    return this.#workerd.pid;
   }
 
   /** Evicts a Durable Object from memory once it is idle, which may take a while on a busy machine. */

@@ -55,6 +55,12 @@ export const CLASSES: readonly string[] = [
   ),
 ];
 
+/**
+ * An isolate's memory on the platform (https://developers.cloudflare.com/workers/platform/limits/, 2026-11).
+ * Here only its heap ends there, and workerd with it: buffers outside the heap are not counted.
+ */
+const ISOLATE_MIB = 128;
+
 const CONTROL = `
 import unsafe from "workerd:unsafe";
 export default {
@@ -218,6 +224,7 @@ const config :Workerd.Config = (
   ],
   sockets = ${list(SOCKETS.map((name) => `(name = "${name}", address = "127.0.0.1:0", http = (), service = "${name}")`))},
   structuredLogging = true,
+  v8Flags = ["--max-heap-size=${ISOLATE_MIB}"],
 );
 const mesh :Workerd.Worker = (
   modules = ${list(modules)},

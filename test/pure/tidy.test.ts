@@ -56,6 +56,7 @@ const PURE = [
   ...["url", "xml", "listing_xml", "failure", "retry", "digest"].map((name) => `src/s3/${name}.ts`),
   ...["progress", "failure", "answers"].map((name) => `src/view/${name}.ts`),
   "src/parts/digests.ts",
+  "src/work/digest_buffers.ts",
 ];
 
 const LENGTHS = { all: 500, some: PURE, someLines: 250 };

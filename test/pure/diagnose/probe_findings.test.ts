@@ -87,13 +87,13 @@ test("fewer ask for more lanes; none at all says that lanes share; a store's ref
 });
 
 test("lanes that crowd one isolate bound the copies with digests, and LANES above that is broken", () => {
-  // 26 lanes of five streams at 0.75 MiB fit into one isolate; three of four fell into one.
+  // 40 lanes of five streams at 0.5 MiB fit into one isolate; three of four fell into one.
   expect(findings({ lanes: FOUR }).isolates).toMatchObject({
     holds: "yes",
     found: "2, at most 3 lanes in one; a lane's part copies run in its own isolate",
-    change: "a copy whose digests are computed may have up to 35 lanes",
+    change: "a copy whose digests are computed may have up to 53 lanes",
   });
-  expect(findings({ lanes: FOUR }, { configuredLanes: 40 }).isolates).toMatchObject({ holds: "no" });
+  expect(findings({ lanes: FOUR }, { configuredLanes: 54 }).isolates).toMatchObject({ holds: "no" });
   const elsewhere = FOUR.with(0, lane({ copierIsolates: ["a", "z"] }));
   expect(findings({ lanes: elsewhere }).isolates?.found).toMatch(/in other isolates too$/);
 });
@@ -133,7 +133,7 @@ test("the advice stays below what passed, and says null where nothing is known",
     MAX_PART_MIB: 104,
     streamsPerLane: 5,
     LANES: 8,
-    lanesWithDigests: 35,
+    lanesWithDigests: 53,
   });
   expect(probeAdvice([], null)).toEqual({
     MAX_PART_MIB: null,

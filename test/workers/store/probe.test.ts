@@ -96,7 +96,7 @@ test("bodies pass in rising sizes by both ways, and as many are in flight as the
   // One workerd is one isolate, for lanes and for what they call.
   expect(probed.isolates).toBe(1);
   for (const { isolate, copierIsolates } of probed.lanes) expect(copierIsolates).toEqual([isolate]);
-  expect(probed.advice).toEqual({ MAX_PART_MIB: 5, streamsPerLane: 5, LANES: 8, lanesWithDigests: 26 });
+  expect(probed.advice).toEqual({ MAX_PART_MIB: 5, streamsPerLane: 5, LANES: 8, lanesWithDigests: 40 });
   expect(Object.values(answersOf(probed))).toEqual([
     "unknown", // no size reached MAX_PART_MIB
     "yes",
