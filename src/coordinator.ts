@@ -82,6 +82,12 @@ export class Coordinator extends DurableObject<Env> {
     this.#record.create(id, spec, createdAtMs);
   }
 
+  /** What was asked for, and how far it is; null: there is no such copy. */
+  async describe(): Promise<{ spec: Copy["spec"]; phase: Job["phase"] } | null> {
+    const copy = this.#record.find();
+    return copy === null ? null : { spec: copy.spec, phase: copy.job.phase };
+  }
+
   /** Removes everything of a copy that has ended and owes nothing. @returns whether nothing is left */
   async forget(): Promise<boolean> {
     const copy = this.#record.find();
@@ -105,22 +111,20 @@ export class Coordinator extends DurableObject<Env> {
       if (isWatch(action)) return watch(this.#audience, action, request);
       if (action === "parts") return this.#answerParts(url.searchParams);
       if (action === "pause" || action === "resume" || action === "cancel") {
-        this.#record.applyEvent({ type: action }, action);
-        if (action === "resume") this.#record.debts.tryNow(Date.now());
+        const before = JSON.stringify(this.#record.load().job);
+        const { job } = this.#record.applyEvent({ type: action }, action);
+        const owes = action === "resume" && this.#record.debts.count() > 0;
+        if (owes) this.#record.debts.tryNow(Date.now());
         await this.ctx.storage.setAlarm(Date.now());
         this.#audience.changed();
-      } else {
-        await this.#waitForEnd(readWait(url.searchParams));
+        return jsonResponse({ ...this.#status(), changed: owes || JSON.stringify(job) !== before });
       }
-      return this.#answerStatus();
+      await this.#waitForEnd(readWait(url.searchParams));
+      return jsonResponse(this.#status());
     } catch (error) {
       if (error instanceof Problem) return error.toResponse();
       throw error;
     }
-  }
-
-  #answerStatus(): Response {
-    return jsonResponse(this.#status());
   }
 
   #status(): CopyStatus {

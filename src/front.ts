@@ -20,6 +20,7 @@ import { registryAt } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
 import { docsResponse } from "./front/docs.ts";
+import { checkQuery, methodsOf } from "./front/matching.ts";
 import { openApi, usage } from "./front/openapi.ts";
 import { isBrowser } from "./front/page.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
@@ -50,7 +51,8 @@ declare global {
   }
 }
 
-const app = new Hono<{ Bindings: Env }>();
+// Not strict: an address with a final slash is the same address.
+const app = new Hono<{ Bindings: Env }>({ strict: false });
 
 // Keeps browsers from guessing another content type from an object's name or content.
 app.use(async (call, next) => {
@@ -73,6 +75,11 @@ app.get("/docs/:page", async (call) => await docsResponse(call.req.raw, call.req
 
 app.use(async (call, next) => {
   await authorize(call.req.raw, call.env);
+  await next();
+});
+
+app.use(async (call, next) => {
+  checkQuery(call);
   await next();
 });
 
@@ -99,6 +106,11 @@ app.route("/", syncRoutes);
 app.route("/", scheduleRoutes);
 
 app.all("*", (call) => {
+  const allowed = methodsOf(routeNames(), call.req.path);
+  if (allowed.length > 0) {
+    const message = `${call.req.path} takes ${allowed.join(", ")}, not ${call.req.method}; GET / lists the routes`;
+    throw new Problem(405, "method_not_allowed", message, { allow: allowed.join(", ") });
+  }
   throw new Problem(
     404,
     "no_such_route",

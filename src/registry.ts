@@ -26,7 +26,7 @@ import { type ListedWork, rivalOf, WorkRows } from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
 import { type RunView, type ScheduleView, type Started, Schedules } from "./schedule/schedules.ts";
 import { createWork } from "./schedule/create.ts";
-import type { DueWork, Schedule } from "./schedule/spec.ts";
+import type { DueWork, Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
 import { bucketIdentity } from "./store/address.ts";
 import { findStore, readStores } from "./store/stores.ts";
@@ -159,14 +159,14 @@ export class Registry extends DurableObject<Env> {
 
   /** Newest first. @param before the id to continue after, or null */
   async listSyncs(
-    phase: string | null,
+    phases: readonly string[],
     before: string | null,
     limit: number,
   ): Promise<{
     syncs: (ListedWork & Pick<SyncSpec, "source" | "destination" | "dryRun">)[];
     next: string | null;
   }> {
-    const page = this.#syncs.list({ phase }, before, limit, ({ source, destination, dryRun }) => ({
+    const page = this.#syncs.list({ phases }, before, limit, ({ source, destination, dryRun }) => ({
       source,
       destination,
       dryRun,
@@ -255,11 +255,11 @@ export class Registry extends DurableObject<Env> {
 
   /** Newest first. @param before the id to continue after, or null */
   async list(
-    { phase, orphans }: { phase: string | null; orphans: boolean },
+    filter: { phases: readonly string[]; orphans: boolean },
     before: string | null,
     limit: number,
   ): Promise<{ copies: (ListedWork & Pick<CopySpec, "source" | "destination">)[]; next: string | null }> {
-    const page = this.#copies.list({ phase, orphans }, before, limit, ({ source, destination }) => ({
+    const page = this.#copies.list(filter, before, limit, ({ source, destination }) => ({
       source,
       destination,
     }));
@@ -284,9 +284,19 @@ export class Registry extends DurableObject<Env> {
 
   // --- Schedules --------------------------------------------------------------------------------
 
-  async putSchedule(name: string, schedule: Schedule): Promise<{ created: boolean }> {
+  /** @param replaces the request of the schedule that may be replaced; null: none may; undefined: any */
+  async putSchedule(
+    name: string,
+    schedule: Schedule,
+    replaces?: ScheduleRequest | null,
+  ): Promise<"created" | "replaced" | "refused"> {
     const now = Date.now();
-    return this.ctx.storage.transactionSync(() => ({ created: this.#schedules.put(name, schedule, now) }));
+    return this.ctx.storage.transactionSync(() => {
+      const found = this.#schedules.get(name, now)?.request ?? null;
+      const fits = replaces === undefined || JSON.stringify(found) === JSON.stringify(replaces);
+      if (!fits) return "refused";
+      return this.#schedules.put(name, schedule, now) ? "created" : "replaced";
+    });
   }
 
   async getSchedule(name: string): Promise<ScheduleView | null> {

@@ -112,16 +112,14 @@ export class Sync extends DurableObject<Env> {
 
   // --- The status endpoint ----------------------------------------------------------------------
 
-  /**
-   * `GET /syncs/{id}`, `GET …/report|events|progress`, `POST …/pause|resume|cancel|retry`. The front has
-   * checked the token.
-   */
+  /** `GET /syncs/{id}` and what lies under it. The front has checked the token. */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const [, , id = "", action = ""] = url.pathname.split("/");
     try {
       if (this.#record.find() === null) throw new Problem(404, "sync_not_found", `There is no sync "${id}"`);
       if (isWatch(action)) return watch(this.#audience, action, request);
+      let changed: boolean;
       switch (action) {
         case "report":
           return new Response(this.#steps.readReport(), {
@@ -131,18 +129,18 @@ export class Sync extends DurableObject<Env> {
         case "resume":
         case "cancel":
           if (action === "resume") this.#record.batches.markOld();
-          this.#record.applyEvent({ type: action }, action);
-          await this.ctx.storage.setAlarm(Date.now());
+          changed = this.#record.applyEvent({ type: action }, action);
           break;
         case "retry":
-          this.#retry();
-          await this.ctx.storage.setAlarm(Date.now());
+          changed = this.#retry();
           break;
         default:
           await this.#waitForEnd(readWait(url.searchParams));
+          return jsonResponse(this.#status());
       }
-      if (request.method === "POST") this.#audience.changed();
-      return jsonResponse(this.#status());
+      await this.ctx.storage.setAlarm(Date.now());
+      this.#audience.changed();
+      return jsonResponse({ ...this.#status(), changed });
     } catch (error) {
       if (error instanceof Problem) return error.toResponse();
       throw error;
@@ -180,15 +178,16 @@ export class Sync extends DurableObject<Env> {
     };
   }
 
-  /** Retries the keys that have failed. A repeated call, while that goes on, changes nothing. */
-  #retry(): void {
+  /** Retries the keys that have failed. @returns whether that is not going on already */
+  #retry(): boolean {
     const { phase } = this.#record.load().job;
     if (phase === "finished_with_errors") {
-      this.#record.transaction(() => {
+      return this.#record.transaction(() => {
         this.#record.newRound();
-        this.#record.applyEvent({ type: "retry" }, "retry");
+        return this.#record.applyEvent({ type: "retry" }, "retry");
       });
-    } else if (phase === "completed" || phase === "failed" || phase === "cancelled") {
+    }
+    if (phase === "completed" || phase === "failed" || phase === "cancelled") {
       throw new Problem(
         409,
         "nothing_to_retry",
@@ -196,6 +195,7 @@ export class Sync extends DurableObject<Env> {
           "Start a new sync instead: it skips what is already copied",
       );
     }
+    return false;
   }
 
   async #waitForEnd(waitSeconds: number): Promise<void> {

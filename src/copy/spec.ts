@@ -15,6 +15,7 @@ import { s3Url, UnaddressableKeyError } from "../s3/url.ts";
 import {
   type ObjectRef,
   checkBucket,
+  DestinationRefSchema,
   formatObject,
   isSameObject,
   ObjectRefSchema,
@@ -57,7 +58,7 @@ export interface Admitted<Spec> {
 
 export const CopyRequestSchema = z.strictObject({
   source: ObjectRefSchema,
-  destination: ObjectRefSchema,
+  destination: DestinationRefSchema,
   partSize: Size.optional(),
   lanes: Count(MAX_LANES).optional(),
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
@@ -82,7 +83,8 @@ export function parseCopyRequest(body: unknown): CopyRequest {
  * @throws {Problem} when the copy could not work as asked.
  */
 export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, unknown>>): CopySpec {
-  const { source, destination, partSize = null } = request;
+  const { source, partSize = null } = request;
+  const destination = intoFolder(request.destination, source.key);
   const sourceStore = checkObject("source", source, env);
   const destinationStore = checkObject("destination", destination, env);
   if (destinationStore.readOnly === true) {
@@ -127,6 +129,27 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     ...resolveOptions(request),
     via: request.via ?? "auto",
     location: request.location ?? null,
+  };
+}
+
+/**
+ * `store:bucket/folder/` means into the folder, under the source's own name, as it does to every other tool.
+ * The marker of a folder, whose key ends so itself, is copied to that very key.
+ */
+function intoFolder(destination: ObjectRef, sourceKey: string): ObjectRef {
+  const { key } = destination;
+  if (key !== "" && (!key.endsWith("/") || sourceKey.endsWith("/"))) return destination;
+  return { ...destination, key: key + (/[^/]*\/?$/.exec(sourceKey)?.[0] ?? "") };
+}
+
+/** A request that asks for the same again. */
+export function requestOf(spec: CopySpec): CopyRequest {
+  const { partSizeBytes, storageClass, location, known: _known, ...rest } = spec;
+  return {
+    ...rest,
+    ...(partSizeBytes === null ? {} : { partSize: partSizeBytes }),
+    ...(storageClass === null ? {} : { storageClass }),
+    ...(location === null ? {} : { location }),
   };
 }
 

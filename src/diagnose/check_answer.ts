@@ -24,11 +24,12 @@ export function resolveCheck(
   env: Readonly<Record<string, unknown>>,
 ): { store: Store; bucket: string; as: CheckAnswer["as"] } {
   const request = parseWith(CheckRequestSchema, body);
-  const { buckets: [only] = [], readOnly = false } = findStore(env, name);
+  const named = findStore(env, name.toLowerCase());
+  const { buckets: [only] = [], readOnly = false } = named;
   const bucket = request.bucket ?? only;
   if (bucket === undefined)
     throw new Problem(400, "invalid_request", `"bucket" is missing: name one, as in -d bucket=photos`);
-  const store = checkBucket("bucket", { store: name, bucket }, env);
+  const store = checkBucket("bucket", { store: named.name, bucket }, env);
   const as = request.as ?? (readOnly ? "source" : "destination");
   if (readOnly && as === "destination")
     throw new Problem(

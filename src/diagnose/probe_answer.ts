@@ -22,7 +22,7 @@ import { ASKED_PER_LANE } from "./probe_tasks.ts";
 const MAX_PROBE_LANES = Math.min(100, MAX_LANES);
 
 export const ProbeRequestSchema = z.strictObject({
-  store: z.string().min(1),
+  store: z.string().min(1).toLowerCase(),
   bucket: z.string().min(1),
   /** Body sizes to try, in MiB. */
   sizesMib: z

@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import type { Env } from "../env.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
+import { PHASE_GROUPS } from "../http/vocabulary.ts";
 import { isId } from "../id.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { placedAt, registryLocation } from "../store/location.ts";
@@ -25,23 +26,28 @@ export function registryAt(call: Call): ReturnType<typeof registryOf> {
   return registryOf(meshOf(call), placedAt(registryLocation(call.env)));
 }
 
-/** Which rows of a list are requested. @throws {Problem} 400 */
+/** Which rows of a list are requested: in any of these phases, or in all. @throws {Problem} 400 */
 export function readPage(
   call: Call,
   phases: readonly string[],
-): { phase: string | null; before: string | null; limit: number } {
+): { chosen: readonly string[]; before: string | null; limit: number } {
   const query = new URL(call.req.url).searchParams;
-  const phase = query.get("phase");
-  if (phase !== null && !phases.includes(phase)) {
-    const message = `"phase" must be one of ${phases.join(", ")}, not "${phase}"`;
-    throw new Problem(400, "invalid_request", message);
-  }
+  const chosen = query.getAll("phase").flatMap((phase) => {
+    if (isPhaseGroup(phase)) return phases.filter((one) => PHASE_GROUPS[phase].includes(one));
+    if (phases.includes(phase)) return [phase];
+    const allowed = [...phases, ...Object.keys(PHASE_GROUPS)].join(", ");
+    throw new Problem(400, "invalid_request", `"phase" must be one of ${allowed}, not "${phase}"`);
+  });
   const before = query.get("cursor");
   if (before !== null && !isId(before)) {
     const message = `"cursor" must be the "next" of an earlier page, not "${before}"`;
     throw new Problem(400, "invalid_request", message);
   }
-  return { phase, before, limit: readLimit(query) };
+  return { chosen, before, limit: readLimit(query) };
+}
+
+function isPhaseGroup(text: string): text is keyof typeof PHASE_GROUPS {
+  return Object.hasOwn(PHASE_GROUPS, text);
 }
 
 /** The answer to admitted work: its status, and where to fetch it again. */

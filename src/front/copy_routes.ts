@@ -2,19 +2,47 @@
 
 import { Hono } from "hono";
 import type { Job } from "../copy/phase.ts";
-import { parseCopyRequest, resolveCopy } from "../copy/spec.ts";
+import { type CopyRequest, parseCopyRequest, requestOf, resolveCopy } from "../copy/spec.ts";
 import type { Env } from "../env.ts";
-import { accepted, answeredBy, keyReused, meshOf, readPage, registryAt, replayed } from "./call.ts";
+import {
+  type Call,
+  accepted,
+  answeredBy,
+  keyReused,
+  meshOf,
+  readPage,
+  registryAt,
+  replayed,
+} from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
+import { isId } from "../id.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatObject } from "../store/address.ts";
 
 export const copyRoutes = new Hono<{ Bindings: Env }>();
 
-copyRoutes.post("/copies", async (call) => {
-  const request = parseCopyRequest(await readBody(call.req.raw));
+copyRoutes.post("/copies", async (call) => await start(call, parseCopyRequest(await readBody(call.req.raw))));
+
+// The same again, as a copy of its own.
+copyRoutes.post("/copies/:id/retry", async (call) => {
+  const id = call.req.param("id");
+  if (!isId(id)) throw noCopy(id);
+  const found = await meshOf(call).Coordinator.getByName(id).describe();
+  if (found === null) throw noCopy(id);
+  if (found.phase === "failed" || found.phase === "cancelled")
+    return await start(call, requestOf(found.spec));
+  const isDone = found.phase === "completed";
+  throw new Problem(
+    409,
+    "nothing_to_retry",
+    `The copy is ${found.phase}: only one that has failed or was cancelled can be started again` +
+      (isDone ? "; POST /copies starts a new one" : `; POST /copies/${id}/resume continues this one`),
+  );
+});
+
+async function start(call: Call, request: CopyRequest): Promise<Response> {
   const spec = resolveCopy(request, call.env);
   const mesh = meshOf(call);
   const admission = await registryAt(call).admit(spec, readIdempotency(call.req.raw, request));
@@ -34,13 +62,17 @@ copyRoutes.post("/copies", async (call) => {
     case "key_reused":
       throw keyReused(call);
   }
-});
+}
+
+function noCopy(id: string): Problem {
+  return new Problem(404, "copy_not_found", `There is no copy "${id}"`);
+}
 
 copyRoutes.get("/copies", async (call) => {
   const phases = COPY_PHASES satisfies readonly (Job["phase"] | "admitted")[];
-  const { phase, before, limit } = readPage(call, phases);
+  const { chosen, before, limit } = readPage(call, phases);
   const orphans = readSwitch(new URL(call.req.url).searchParams, "orphans");
-  const page = await registryAt(call).list({ phase, orphans }, before, limit);
+  const page = await registryAt(call).list({ phases: chosen, orphans }, before, limit);
   const copies = page.copies.map(({ source, destination, ...rest }) => ({
     ...rest,
     source: formatObject(source),

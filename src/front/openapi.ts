@@ -71,8 +71,9 @@ function describe(route: string, method: string, path: string): Record<string, u
   for (const table of [problems, ...common]) {
     for (const [status, codes] of Object.entries(table)) {
       const before = (responses[status] as { description?: string } | undefined)?.description;
+      const said = before === undefined ? [] : before.split(", ");
       responses[status] = {
-        description: [...(before === undefined ? [] : [before]), ...codes].join(", "),
+        description: [...new Set([...said, ...codes])].join(", "),
         content: { "application/problem+json": { schema: reference("ProblemBody") } },
       };
     }

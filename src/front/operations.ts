@@ -6,7 +6,7 @@ import { CopyRequestSchema } from "../copy/spec.ts";
 import { CheckRequestSchema } from "../diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
 import type { ProblemCode } from "../http/codes.ts";
-import { COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
+import { COPY_PHASES, PHASE_GROUPS, SYNC_PHASES } from "../http/vocabulary.ts";
 import { ScheduleSchema } from "../schedule/spec.ts";
 import { SyncRequestSchema } from "../sync/spec.ts";
 
@@ -75,6 +75,12 @@ const LIMIT = query("limit", "Rows of a page", { type: "integer", minimum: 1, ma
 
 const CURSOR = query("cursor", 'The "next" of the previous page', { type: "string" });
 
+const phases = (known: readonly string[]): Parameter =>
+  query("phase", "Only those in this phase, or in one of several", {
+    type: "array",
+    items: { type: "string", enum: [...known, ...Object.keys(PHASE_GROUPS)] },
+  });
+
 const SWITCH = { type: "string", enum: ["", "true", "false"] };
 
 const PROGRESS = [
@@ -98,6 +104,13 @@ const IDEMPOTENCY_KEY: Parameter = {
   in: "header",
   description: "The same key and body return the same work; kept for 7 days",
   schema: { type: "string", pattern: "^[!-~]{1,255}$" },
+};
+
+const IF_NONE_MATCH: Parameter = {
+  name: "If-None-Match",
+  in: "header",
+  description: "`*`: only if there is no schedule of this name yet",
+  schema: { type: "string", enum: ["*"] },
 };
 
 const EVENTS = text(
@@ -124,19 +137,19 @@ const NO_COPY = { 404: ["copy_not_found"] } as const;
 
 const NO_SYNC = { 404: ["sync_not_found"] } as const;
 
-const NO_SCHEDULE = { 400: ["invalid_request"], 404: ["schedule_not_found"] } as const;
+const NO_SCHEDULE = { 404: ["schedule_not_found"] } as const;
 
 const copyVerb = (summary: string): Operation => ({
   summary,
   tag: "Copies",
-  answers: { 200: json("The status", "CopyStatus") },
+  answers: { 200: json("The status, and whether the call has changed it", "SteeredCopy") },
   problems: NO_COPY,
 });
 
 const syncVerb = (summary: string): Operation => ({
   summary,
   tag: "Syncs",
-  answers: { 200: json("The status", "SyncStatus") },
+  answers: { 200: json("The status, and whether the call has changed it", "SteeredSync") },
   problems: NO_SYNC,
 });
 
@@ -222,7 +235,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Mesh",
     parameters: [WAIT],
     answers: { 200: json("So far, or in the end; as a table for Accept: text/plain", "Probe") },
-    problems: { 400: ["invalid_request"], 404: ["probe_not_found"] },
+    problems: { 404: ["probe_not_found"] },
   },
   "POST /probe/cancel": {
     summary: "Ends the probe and takes away what it has put",
@@ -247,20 +260,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Copies, newest first",
     tag: "Copies",
     parameters: [
-      query("phase", "Only those in this phase", { type: "string", enum: COPY_PHASES }),
+      phases(COPY_PHASES),
       query("orphans", "Only those that may have left something at the destination", SWITCH),
       LIMIT,
       CURSOR,
     ],
     answers: { 200: json("A page", "CopyList") },
-    problems: { 400: ["invalid_request"] },
   },
   "GET /copies/:id": {
     summary: "The status of a copy",
     tag: "Copies",
     parameters: [WAIT],
     answers: { 200: json("The status", "CopyStatus") },
-    problems: { 400: ["invalid_request"], ...NO_COPY },
+    problems: NO_COPY,
   },
   "GET /copies/:id/parts": {
     summary: "The part table of a copy",
@@ -270,25 +282,37 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       CURSOR,
     ],
     answers: { 200: json("A page", "PartsPage") },
-    problems: { 400: ["invalid_request"], ...NO_COPY },
+    problems: NO_COPY,
   },
   "GET /copies/:id/events": {
     summary: "Server-Sent Events of a copy, to its end",
     tag: "Copies",
     parameters: [query("parts", "Also `parts` events: what becomes of each part", SWITCH), LAST_EVENT_ID],
     answers: { 200: EVENTS, 204: SEEN },
-    problems: { 400: ["invalid_request"], ...NO_COPY },
+    problems: NO_COPY,
   },
   "GET /copies/:id/progress": {
     summary: "A live bar for curl -N, and the result",
     tag: "Copies",
     parameters: PROGRESS,
     answers: { 200: text("Lines", "text/plain") },
-    problems: { 400: ["invalid_request"], ...NO_COPY },
+    problems: NO_COPY,
   },
   "POST /copies/:id/pause": copyVerb("Hands out no more parts; the upload is kept"),
   "POST /copies/:id/resume": copyVerb("Continues the copy; once it has ended, retries its clean-up at once"),
   "POST /copies/:id/cancel": copyVerb("Ends it and aborts the upload"),
+  "POST /copies/:id/retry": {
+    summary: "Starts the same again, as a new copy, after it has failed or was cancelled",
+    tag: "Copies",
+    parameters: [IDEMPOTENCY_KEY],
+    answers: { 202: json("The new copy", "CopyStatus", "Admitted") },
+    problems: {
+      ...START_PROBLEMS,
+      400: [...START_PROBLEMS[400], ...COPY_REFUSALS],
+      ...NO_COPY,
+      409: ["nothing_to_retry", "destination_busy"],
+    },
+  },
   "POST /syncs": {
     summary: "Starts a sync of a prefix",
     example: "-d source=store:bucket/prefix -d destination=store:bucket/prefix",
@@ -305,20 +329,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /syncs": {
     summary: "Syncs, newest first",
     tag: "Syncs",
-    parameters: [
-      query("phase", "Only those in this phase", { type: "string", enum: SYNC_PHASES }),
-      LIMIT,
-      CURSOR,
-    ],
+    parameters: [phases(SYNC_PHASES), LIMIT, CURSOR],
     answers: { 200: json("A page", "SyncList") },
-    problems: { 400: ["invalid_request"] },
   },
   "GET /syncs/:id": {
     summary: "The status of a sync",
     tag: "Syncs",
     parameters: [WAIT],
     answers: { 200: json("The status", "SyncStatus") },
-    problems: { 400: ["invalid_request"], ...NO_SYNC },
+    problems: NO_SYNC,
   },
   "GET /syncs/:id/report": {
     summary: "A line of JSON for each key",
@@ -344,7 +363,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Syncs",
     parameters: PROGRESS,
     answers: { 200: text("Lines", "text/plain") },
-    problems: { 400: ["invalid_request"], ...NO_SYNC },
+    problems: NO_SYNC,
   },
   "POST /syncs/:id/pause": syncVerb("Hands out nothing more"),
   "POST /syncs/:id/resume": syncVerb("Continues where it stopped"),
@@ -362,9 +381,25 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Creates or replaces a schedule",
     example: `-d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'`,
     tag: "Schedules",
+    parameters: [IF_NONE_MATCH],
     body: "ScheduleRequest",
     answers: { 200: json("Replaced", "Schedule"), 201: json("Created", "Schedule") },
-    problems: { ...START_PROBLEMS, 400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS] },
+    problems: {
+      ...START_PROBLEMS,
+      400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS],
+      412: ["schedule_exists"],
+    },
+  },
+  "PATCH /schedules/:name": {
+    summary: "Changes the fields that are given and keeps the others",
+    example: "-d enabled=false",
+    tag: "Schedules",
+    answers: { 200: json("As it is now", "Schedule") },
+    problems: {
+      ...START_PROBLEMS,
+      400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS],
+      ...NO_SCHEDULE,
+    },
   },
   "GET /schedules/:name": {
     summary: "A schedule with its last 100 runs",
@@ -388,6 +423,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 
 /** Possible answers to every call that needs a token. */
 export const COMMON_PROBLEMS: Problems = {
+  400: ["invalid_request"],
   401: ["token_missing", "token_wrong"],
   500: ["internal_error"],
   503: ["api_token_unset", "misconfigured"],

@@ -63,7 +63,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
 
 // Works for a store that is no longer configured, too.
 storeRoutes.delete("/stores/:name/check", async (call) => {
-  const name = call.req.param("name");
+  const name = call.req.param("name").toLowerCase();
   const bucket = call.req.query("bucket") ?? null;
   if (await registryAt(call).forgetChecks(name, bucket)) return new Response(null, { status: 204 });
   const what = bucket === null ? `store "${name}"` : `bucket "${bucket}" of store "${name}"`;

@@ -10,12 +10,12 @@ import { SYNC_PHASES } from "../http/vocabulary.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/job.ts";
-import { destinationIdentity, parseSyncRequest, resolveSync } from "../sync/spec.ts";
+import { SYNC_LISTS, destinationIdentity, parseSyncRequest, resolveSync } from "../sync/spec.ts";
 
 export const syncRoutes = new Hono<{ Bindings: Env }>();
 
 syncRoutes.post("/syncs", async (call) => {
-  const request = parseSyncRequest(await readBody(call.req.raw));
+  const request = parseSyncRequest(await readBody(call.req.raw, SYNC_LISTS));
   const spec = resolveSync(request, call.env);
   const mesh = meshOf(call);
   const idempotency = readIdempotency(call.req.raw, request);
@@ -40,8 +40,8 @@ syncRoutes.post("/syncs", async (call) => {
 
 syncRoutes.get("/syncs", async (call) => {
   const phases = SYNC_PHASES satisfies readonly (SyncJob["phase"] | "admitted")[];
-  const { phase, before, limit } = readPage(call, phases);
-  const page = await registryAt(call).listSyncs(phase, before, limit);
+  const { chosen, before, limit } = readPage(call, phases);
+  const page = await registryAt(call).listSyncs(chosen, before, limit);
   const syncs = page.syncs.map(({ source, destination, ...rest }) => ({
     ...rest,
     source: formatPrefix(source),

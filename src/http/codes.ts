@@ -34,6 +34,8 @@ export const PROBLEM_STATUS = {
   run_refused: 409,
   probe_running: 409,
   store_capped: 409,
+  method_not_allowed: 405,
+  schedule_exists: 412,
   body_too_large: 413,
   idempotency_key_reused: 422,
   internal_error: 500,

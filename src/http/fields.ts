@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { Problem } from "./problem.ts";
+import { wordsOf } from "./words.ts";
 
 const UNIT_BYTES: Readonly<Record<string, number>> = {
   b: 1,
@@ -32,7 +33,8 @@ export function parseSize(value: string | number): number | null {
   return Number.isSafeInteger(sizeBytes) ? sizeBytes : null;
 }
 
-const SIZE_HINT = 'bytes, or text with a unit such as "64MiB"';
+const SIZE_HINT =
+  'bytes, or text with a unit such as "64MiB" (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1,000)';
 
 export const Count = (max: number) => {
   const hint = `must be a whole number from 1 to ${max}`;
@@ -62,7 +64,7 @@ export const Flag = z
   .transform((value) => value === true || value === "true");
 
 export function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body);
+  const parsed = schema.safeParse(body, { error: wordsOf });
   if (parsed.success) return parsed.data;
   throw new Problem(400, "invalid_request", parsed.error.issues.map(describeIssue).join("; "));
 }

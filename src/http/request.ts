@@ -3,20 +3,27 @@
 
 import { Problem } from "./problem.ts";
 
-/** A JSON body, or a form as sent by `curl -d source=… -d destination=…`. */
-export async function readBody(request: Request): Promise<unknown> {
+/**
+ * A JSON body, or a form as sent by `curl -d source=… -d destination=…`.
+ *
+ * @param lists the fields that a form may give several times: `-d include=a -d include=b`
+ */
+export async function readBody(request: Request, lists: readonly string[] = []): Promise<unknown> {
   const text = await request.text();
   const type = request.headers.get("content-type") ?? "";
   // curl sends every -d body as a form, even a JSON one.
   const form = type.startsWith("application/x-www-form-urlencoded") && !/^\s*[{[]/.test(text);
   if (form && text !== "") {
-    const fields: Record<string, string> = {};
-    for (const [name, value] of new URLSearchParams(text)) {
-      if (Object.hasOwn(fields, name))
+    const given = new URLSearchParams(text);
+    const fields = new Map<string, string | string[]>();
+    for (const name of new Set(given.keys())) {
+      const values = given.getAll(name);
+      const [value = ""] = values;
+      if (values.length > 1 && !lists.includes(name))
         throw new Problem(400, "invalid_request", `The field "${name}" is given twice`);
-      fields[name] = value;
+      fields.set(name, values.length > 1 ? values : value);
     }
-    return fields;
+    return Object.fromEntries(fields);
   }
   try {
     return JSON.parse(text);

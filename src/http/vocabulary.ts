@@ -21,6 +21,8 @@ export const COPY_PHASES = [
   "blocked",
 ] as const;
 
+const ENDED: readonly string[] = ["completed", "finished_with_errors", "failed", "cancelled"];
+
 export const SYNC_PHASES = [
   "admitted",
   "listing",
@@ -35,6 +37,12 @@ export const SYNC_PHASES = [
   "paused",
   "blocked",
 ] as const;
+
+/** Names for several phases, for the lists: what has not ended, and what a person must look at. */
+export const PHASE_GROUPS: Readonly<Record<"active" | "attention", readonly string[]>> = {
+  active: [...COPY_PHASES, ...SYNC_PHASES].filter((phase) => !ENDED.includes(phase)),
+  attention: ["blocked", "failed", "finished_with_errors"],
+};
 
 /**
  * How a copy knows that the destination equals the source; object/proof.ts chooses.

@@ -171,20 +171,21 @@ export class WorkRows<Spec> {
   /**
    * Newest first.
    *
+   * @param phases only rows in one of them; none means all rows
    * @param before the id to continue after, or null
    * @param show the fields of the request that the list has
    */
   list<Shown>(
-    { phase, orphans = false }: { readonly phase: string | null; readonly orphans?: boolean },
+    { phases, orphans = false }: { readonly phases: readonly string[]; readonly orphans?: boolean },
     before: string | null,
     limit: number,
     show: (spec: Spec) => Shown,
   ): { rows: (ListedWork & Shown)[]; next: string | null } {
     const found = this.#sql
       .exec(
-        `SELECT * FROM ${this.table} WHERE (?1 IS NULL OR phase = ?1) AND (?2 IS NULL OR id < ?2)
-         ${orphans ? "AND orphans > 0" : ""} ORDER BY id DESC LIMIT ?3`,
-        phase,
+        `SELECT * FROM ${this.table} WHERE (?1 = '[]' OR phase IN (SELECT value FROM json_each(?1)))
+         AND (?2 IS NULL OR id < ?2) ${orphans ? "AND orphans > 0" : ""} ORDER BY id DESC LIMIT ?3`,
+        JSON.stringify(phases),
         before,
         limit + 1,
       )

@@ -17,7 +17,14 @@ import { isoTime } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { lastDueMs, nextDueMs } from "./cron.ts";
 import type { SyncSpec } from "../sync/spec.ts";
-import { type DueWork, type Schedule, type ScheduledWork, resolveWork } from "./spec.ts";
+import {
+  type DueWork,
+  type Schedule,
+  type ScheduledWork,
+  type ScheduleRequest,
+  requestOf,
+  resolveWork,
+} from "./spec.ts";
 
 /** Work that was started and may not have its Durable Object yet. */
 export type Started =
@@ -54,6 +61,8 @@ export interface ScheduleView {
   readonly overlap: Schedule["overlap"];
   readonly copy?: unknown;
   readonly sync?: unknown;
+  /** What PUT takes to make the same schedule. */
+  readonly request: ScheduleRequest;
   readonly createdAt: string;
   readonly nextRunAt: string | null;
   readonly lastRun: RunView | null;
@@ -286,13 +295,15 @@ export class Schedules {
     const enabled = row["enabled"] === 1;
     const next = enabled ? nextDueMs(rule, Math.max(now, Number(row["evaluated_until_ms"]))) : null;
     const runs = this.#runs(name, runLimit, null);
+    const overlap = row["overlap"] === "queue" ? "queue" : "skip";
     return {
       name,
       cron: rule.cron,
       timezone: rule.timeZone,
       enabled,
-      overlap: row["overlap"] === "queue" ? "queue" : "skip",
+      overlap,
       ...(work.kind === "copy" ? { copy: work.copy } : { sync: work.sync }),
+      request: requestOf({ ...rule, work, overlap, enabled }),
       createdAt: isoTime(Number(row["created_at_ms"])),
       nextRunAt: isoTime(next),
       lastRun: runs[0] ?? null,

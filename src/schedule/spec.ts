@@ -7,6 +7,8 @@ import { type CopyRequest, type CopySpec, CopyRequestSchema, resolveCopy } from 
 import { Flag, parseWith } from "../http/fields.ts";
 import { checkCron, checkTimeZone } from "./cron.ts";
 import { checkTemplate, fillTemplate } from "./template.ts";
+import { type ObjectRef, formatObject, formatPrefix } from "../store/address.ts";
+import { describeMaxDeletes } from "../sync/deletes.ts";
 import {
   type SyncRequest,
   type SyncSpec,
@@ -64,6 +66,40 @@ export const ScheduleSchema = z
 /** The body of `PUT /schedules/{name}`. @throws {Problem} 400 */
 export function parseSchedule(body: unknown): Schedule {
   return parseWith(ScheduleSchema, body);
+}
+
+export interface ScheduleRequest {
+  readonly cron: string;
+  readonly timezone: string;
+  readonly overlap: Schedule["overlap"];
+  readonly enabled: boolean;
+  readonly copy?: unknown;
+  readonly sync?: unknown;
+}
+
+/** The body that makes this schedule: what a client reads, changes and sends back. */
+export function requestOf({ cron, timeZone, work, overlap, enabled }: Schedule): ScheduleRequest {
+  const common = { cron, timezone: timeZone, overlap, enabled };
+  if (work.kind === "copy") {
+    const { source, destination, ...rest } = work.copy;
+    return { ...common, copy: { source: asText(source), destination: asText(destination), ...rest } };
+  }
+  const { source, destination, maxDeletes, report, ...rest } = work.sync;
+  return {
+    ...common,
+    sync: {
+      source: formatPrefix(source),
+      destination: formatPrefix(destination),
+      ...rest,
+      ...(maxDeletes === undefined ? {} : { maxDeletes: describeMaxDeletes(maxDeletes) }),
+      ...(report === undefined ? {} : { report: formatPrefix(report) }),
+    },
+  };
+}
+
+/** A version has no place in the text of an address. */
+function asText(ref: ObjectRef): ObjectRef | string {
+  return ref.versionId === undefined ? formatObject(ref) : ref;
 }
 
 /** The work of one run: checked against the configuration, with every template filled in. */

@@ -46,33 +46,50 @@ export interface ObjectRef {
 
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 
-export const ObjectRefSchema = z.union(
-  [
-    z.string().transform((text, context) => {
-      const ref = parseObjectText(text);
-      if (ref !== null) return ref;
-      context.addIssue({
-        code: "custom",
-        message: `must be "store:bucket/key" or {"store", "bucket", "key"}, not ${JSON.stringify(text)}`,
-      });
-      return z.NEVER;
-    }),
-    z.strictObject({
-      store: z.string().min(1),
-      bucket: z.string().min(1),
-      key: z.string().min(1),
-      versionId: z.string().min(1).optional(),
-    }),
-  ],
-  { error: 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}' },
+/** The secret's name has capitals, so they are taken too. */
+const StoreName = z.string().min(1).toLowerCase();
+
+const objectRef = (parse: (text: string) => ObjectRef | null) =>
+  z.union(
+    [
+      z.string().transform((text, context) => {
+        const ref = parse(text);
+        if (ref !== null) return ref;
+        context.addIssue({
+          code: "custom",
+          message: `must be "store:bucket/key" or {"store", "bucket", "key"}, not ${JSON.stringify(text)}`,
+        });
+        return z.NEVER;
+      }),
+      z.strictObject({
+        store: StoreName,
+        bucket: z.string().min(1),
+        key: z.string().min(1),
+        versionId: z.string().min(1).optional(),
+      }),
+    ],
+    { error: 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}' },
+  );
+
+export const ObjectRefSchema = objectRef(parseObjectText);
+
+/** Also `store:bucket/`, into which the object is copied under its own name. */
+export const DestinationRefSchema = objectRef((text) =>
+  /^[^:/]+:[^/]+\/$/.test(text) ? { ...storeAndBucket(text.slice(0, -1)), key: "" } : parseObjectText(text),
 );
 
 /** Parses `store:bucket/key`. Everything after the first slash is the key, whatever it contains. */
 export function parseObjectText(text: string): ObjectRef | null {
-  const match = /^([^:/]+):([^/]+)\/([^]+)$/.exec(text);
+  const match = /^([^:/]+:[^/]+)\/([^]+)$/.exec(text);
   if (match === null) return null;
-  const [, store = "", bucket = "", key = ""] = match;
-  return { store, bucket, key };
+  const [, place = "", key = ""] = match;
+  return { ...storeAndBucket(place), key };
+}
+
+/** Of `store:bucket`. */
+function storeAndBucket(text: string): BucketRef {
+  const colon = text.indexOf(":");
+  return { store: text.slice(0, colon).toLowerCase(), bucket: text.slice(colon + 1) };
 }
 
 export function formatObject({ store, bucket, key, versionId }: ObjectRef): string {
@@ -127,7 +144,7 @@ export const PrefixRefSchema = z.union(
       return z.NEVER;
     }),
     z.strictObject({
-      store: z.string().min(1),
+      store: StoreName,
       bucket: z.string().min(1),
       prefix: z.string().default(""),
     }),
@@ -140,10 +157,10 @@ export const PrefixRefSchema = z.union(
  * prefix.
  */
 function parsePrefixText(text: string): PrefixRef | null {
-  const match = /^([^:/]+):([^/]+)(?:\/([^]*))?$/.exec(text);
+  const match = /^([^:/]+:[^/]+)(?:\/([^]*))?$/.exec(text);
   if (match === null) return null;
-  const [, store = "", bucket = "", prefix = ""] = match;
-  return { store, bucket, prefix };
+  const [, place = "", prefix = ""] = match;
+  return { ...storeAndBucket(place), prefix };
 }
 
 export function formatPrefix({ store, bucket, prefix }: PrefixRef): string {

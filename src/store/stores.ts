@@ -10,6 +10,7 @@
 import { z } from "zod";
 import type { Env } from "../env.ts";
 import { Problem } from "../http/problem.ts";
+import { ruleOf } from "../http/words.ts";
 import { type Location, locationFor, LOCATIONS, placedAt } from "./location.ts";
 import {
   type Profile,
@@ -184,7 +185,7 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
       'it is not JSON; expected {"endpoint": …, "region": …, "accessKeyId": …, "secretAccessKey": …}',
     );
   }
-  const parsed = z.safeParse(StoreSchema, json);
+  const parsed = z.safeParse(StoreSchema, json, { error: ruleOf });
   if (!parsed.success) return bad(parsed.error.issues.map(describeIssue).join("; "));
   const { endpoint, style, profile: overrides, ...rest } = parsed.data;
   const problem = checkEndpoint(endpoint, rest.allowInsecure ?? false);
@@ -238,8 +239,7 @@ export function isIpAddress(hostname: string): boolean {
   return hostname.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
-// Names the field and what is allowed, not the value found. Zod's messages do the same, except for unknown
-// keys.
+// Names the field and what is allowed, not the value found, of which any part may be the key.
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") {
     // A key pasted in the wrong place must not be shown. A field's name is short and has only letters.
@@ -251,7 +251,7 @@ function describeIssue(issue: z.core.$ZodIssue): string {
     return `${unknown}; known are ${Object.keys(StoreSchema.shape).join(", ")}`;
   }
   const field = issue.path.length === 0 ? "the value" : `"${issue.path.join(".")}"`;
-  return `${field}: ${issue.message}`;
+  return `${field} ${issue.message}`;
 }
 
 /** Where a copy or sync and its lanes run: as the request says, else near the destination. */

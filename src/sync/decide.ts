@@ -5,15 +5,17 @@
 // object without a source object is extra, unless a filter excludes it. Reports of syncs are ignored on both
 // sides.
 
+import type { SkipReason } from "../http/vocabulary.ts";
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
 import { destinationKey } from "../listing/prefix.ts";
 import type { Found } from "../listing/walk.ts";
 import { compareListed, needsRestore } from "../object/compare.ts";
 import { meshFailure } from "../s3/failure.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
+import { formatPrefix } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
-import { type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
+import { type Counters, type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
@@ -37,6 +39,40 @@ interface PlannedPage {
 
 type Decision =
   { readonly kind: "entry"; readonly entry: Entry } | { readonly kind: "work"; readonly work: ObjectWork };
+
+/** The reasons by which a filter leaves a key out. */
+const FILTERED = [
+  "excluded",
+  "not_included",
+  "too_small",
+  "too_large",
+  "too_old",
+  "too_new",
+  "storage_class",
+] as const satisfies readonly SkipReason[];
+
+/**
+ * Why a run that has listed everything had nothing to do, if that may be a mistake: a prefix without keys, a
+ * filter that lets none through. Null: it had.
+ */
+export function whyNothing(
+  { source, include }: Pick<SyncSpec, "source" | "include">,
+  { listed, skippedBy }: Pick<Counters, "listed" | "skippedBy">,
+): string | null {
+  const ignored = (skippedBy["prefix_itself"] ?? 0) + (skippedBy["sync_report"] ?? 0);
+  const keys = listed.objects - ignored;
+  if (keys === 0) return `The source has no key under ${formatPrefix(source)}: is the prefix right?`;
+  const reasons = FILTERED.filter((reason) => (skippedBy[reason] ?? 0) > 0);
+  const left = reasons.reduce((sum, reason) => sum + (skippedBy[reason] ?? 0), 0);
+  if (left < keys) return null;
+  const counts = reasons.map((reason) => `${skippedBy[reason] ?? 0} ${reason}`).join(", ");
+  const listLike = include.find((pattern) => /,/.test(pattern.replaceAll(/\{[^}]*\}/g, "")));
+  const hint =
+    listLike === undefined
+      ? ""
+      : `; ${JSON.stringify(listLike)} is one pattern: give "include" once for each, or write {a,b}`;
+  return `The filter lets none of the ${keys} keys through: ${counts}${hint}`;
+}
 
 export function planPage(
   pairs: readonly Found[],

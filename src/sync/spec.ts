@@ -103,6 +103,9 @@ export const SyncRequestSchema = z.strictObject({
   location: LocationSchema.optional(),
 });
 
+/** The fields that a form may give several times. */
+export const SYNC_LISTS = ["include", "exclude", "storageClasses"] as const;
+
 export type SyncRequest = z.infer<typeof SyncRequestSchema>;
 
 /** The body of `POST /syncs`. @throws {Problem} 400 */

@@ -12,7 +12,7 @@ import { type Failure, type StoreSide, meshFailure } from "../s3/failure.ts";
 import { type S3, connect } from "../s3/request.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
-import { batchesOf, planPage } from "./decide.ts";
+import { batchesOf, planPage, whyNothing } from "./decide.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import type { Requeue, SyncStep } from "./job.ts";
 import { SMALL_OBJECT_BYTES } from "./large.ts";
@@ -160,6 +160,8 @@ export class SyncSteps {
       const { spec, counters, job } = this.#record.load();
       const failure = job.phase === "copying" ? job.failure : null;
       const decision = judgeDeletes(spec, counters, failure);
+      const nothing = failure === null ? whyNothing(spec, counters) : null;
+      if (nothing !== null) this.#record.warn(nothing);
       const mayCome =
         decision.do === "delete" || (decision.do === "refuse" && decision.code === "failed_keys");
       if (!mayCome) this.#record.dropDeletions();

@@ -144,6 +144,11 @@ export const CopyStatus = z.strictObject({
   timeline: z.array(TimelineEntry),
 });
 
+const Changed = z.boolean().describe("false: the call had no effect, because it has ended or is so already");
+
+/** The answer to pause, resume and cancel. */
+export const SteeredCopy = CopyStatus.extend({ changed: Changed });
+
 export type CopyStatus = z.infer<typeof CopyStatus>;
 
 export const CopyList = z.strictObject({
@@ -246,6 +251,9 @@ export const SyncStatus = z.strictObject({
   timeline: z.array(TimelineEntry),
 });
 
+/** The answer to pause, resume, cancel and retry. */
+export const SteeredSync = SyncStatus.extend({ changed: Changed });
+
 export type SyncStatus = z.infer<typeof SyncStatus>;
 
 export const SyncList = z.strictObject({
@@ -300,6 +308,7 @@ export const Schedule = z.strictObject({
   overlap: z.enum(["skip", "queue"]),
   copy: z.looseObject({ source: ObjectRef, destination: ObjectRef }).optional(),
   sync: z.looseObject({ source: Prefix, destination: Prefix }).optional(),
+  request: z.looseObject({ cron: z.string() }).describe("what PUT takes to make the same schedule"),
   createdAt: Time,
   nextRunAt: MaybeTime,
   lastRun: Run.nullable(),
@@ -310,7 +319,7 @@ export const ScheduleList = z.strictObject({ schedules: z.array(Schedule) });
 
 export const QueuedRun = z.strictObject({ schedule: z.string(), run: Run });
 
-const Changed = FactsSchema.describe("what differs from the provider's defaults and is used instead of them");
+const Learned = FactsSchema.describe("what differs from the provider's defaults and is used instead of them");
 
 const Overruled = FactsSchema.describe("what differs from the secret's own profile, which takes precedence");
 
@@ -345,7 +354,7 @@ const Store = z.union([
         applies: z
           .boolean()
           .describe("false: endpoint, provider or encryption has changed since; check it again"),
-        profile: Changed,
+        profile: Learned,
         overruled: Overruled,
       }),
     ),
@@ -376,7 +385,7 @@ export const Check = z.strictObject({
     }),
   ),
   advice: z.array(z.string()).describe("what to do"),
-  profile: Changed,
+  profile: Learned,
   overruled: Overruled,
   kept: z.boolean().describe("whether later work uses the result"),
   use: z.string().describe("what happens with the result, for people"),

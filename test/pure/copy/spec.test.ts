@@ -1,6 +1,6 @@
 // Requests at the door: what is taken, what is filled in, and how each mistake is answered.
 import { describe, expect, test } from "vitest";
-import { parseCopyRequest, resolveCopy } from "../../../src/copy/spec.ts";
+import { parseCopyRequest, requestOf, resolveCopy } from "../../../src/copy/spec.ts";
 import { MAX_LANES, PARTS_PER_LANE, planLimits } from "../../../src/env.ts";
 import { MIB } from "../../../src/http/fields.ts";
 import { Problem } from "../../../src/http/problem.ts";
@@ -8,7 +8,8 @@ import { Problem } from "../../../src/http/problem.ts";
 const REQUEST = { source: "east:source/a", destination: "west:target/b" };
 const REFERENCE = 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}';
 const TEXT = 'must be "store:bucket/key" or {"store", "bucket", "key"}';
-const SIZE = 'must be bytes, or text with a unit such as "64MiB"';
+const SIZE =
+  'must be bytes, or text with a unit such as "64MiB" (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1,000)';
 
 function secret(changes: Record<string, unknown> = {}): string {
   return JSON.stringify({
@@ -42,8 +43,7 @@ function problemOf(call: () => unknown): [number, string, string] | null {
 const resolve = (changes: Record<string, unknown> = {}, env = ENV) =>
   resolveCopy(parseCopyRequest({ ...REQUEST, ...changes }), env);
 
-const option = (...values: string[]) =>
-  `Invalid option: expected one of ${values.map((value) => `"${value}"`).join("|")}`;
+const option = (...values: string[]) => `must be one of ${values.join(", ")}`;
 
 describe("parseCopyRequest()", () => {
   test("takes everything that there is", () => {
@@ -82,10 +82,7 @@ describe("parseCopyRequest()", () => {
     [{ source: "a:b/" }, `"source" ${TEXT}, not "a:b/"`],
     [{ source: "s3://bucket/key" }, `"source" ${TEXT}, not "s3://bucket/key"`],
     [{ source: { store: "a", bucket: "b" } }, `"source" ${REFERENCE}`],
-    [
-      { source: { store: "a", bucket: "b", key: "" } },
-      '"source.key" Too small: expected string to have >=1 characters',
-    ],
+    [{ source: { store: "a", bucket: "b", key: "" } }, '"source.key" must have at least 1 character, not ""'],
     [{ source: { store: "a", bucket: "b", key: "k", x: 1 } }, 'Unknown field "x" in "source"'],
     [{ destination: "" }, `"destination" ${TEXT}, not ""`],
     [{ partSize: true }, `"partSize" ${SIZE}`],
@@ -100,11 +97,11 @@ describe("parseCopyRequest()", () => {
     [{ lanes: "" }, '"lanes" must be a whole number from 1 to 250, not ""'],
     [{ lanes: [1] }, '"lanes" must be a whole number from 1 to 250'],
     [{ concurrency: 1251 }, '"concurrency" must be a whole number from 1 to 1250, not 1251'],
-    [{ verify: "yes" }, `"verify" ${option("auto", "strict", "off")}`],
-    [{ ifExists: "ask" }, `"ifExists" ${option("overwrite", "skip", "fail")}`],
-    [{ ifBusy: "wait" }, `"ifBusy" ${option("fail", "queue")}`],
-    [{ ifSourceChanges: "skip" }, `"ifSourceChanges" ${option("fail", "restart")}`],
-    [{ metadata: "merge" }, `"metadata" ${option("preserve", "replace")}`],
+    [{ verify: "yes" }, `"verify" ${option("auto", "strict", "off")}, not "yes"`],
+    [{ ifExists: "ask" }, `"ifExists" ${option("overwrite", "skip", "fail")}, not "ask"`],
+    [{ ifBusy: "wait" }, `"ifBusy" ${option("fail", "queue")}, not "wait"`],
+    [{ ifSourceChanges: "skip" }, `"ifSourceChanges" ${option("fail", "restart")}, not "skip"`],
+    [{ metadata: "merge" }, `"metadata" ${option("preserve", "replace")}, not "merge"`],
     [{ attributes: { contentType: "a\r\nx: y" } }, '"attributes.contentType" must not contain line breaks'],
     [{ attributes: { meta: { a: "b\n" } } }, '"attributes.meta.a" must not contain line breaks'],
     [{ attributes: { color: "x" } }, 'Unknown field "color" in "attributes"'],
@@ -113,19 +110,19 @@ describe("parseCopyRequest()", () => {
       { location: "mars" },
       '"location" must be one of wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr, me, not "mars"',
     ],
-    [{ tags: "all" }, `"tags" ${option("preserve", "require", "none")}`],
+    [{ tags: "all" }, `"tags" ${option("preserve", "require", "none")}, not "all"`],
     [
       { tags: Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`k${index}`, "v"])) },
       '"tags" must have at most 10 tags',
     ],
-    [{ tags: { k: "v".repeat(257) } }, '"tags.k" Too big: expected string to have <=256 characters'],
-    [{ ifLossy: "ignore" }, `"ifLossy" ${option("warn", "fail")}`],
-    [{ markCopy: "maybe" }, `"markCopy" ${option("true", "false")}`],
-    [{ via: "server" }, `"via" ${option("auto", "stream")}`],
+    [{ tags: { k: "v".repeat(257) } }, `"tags.k" must have at most 256 characters, not "${"v".repeat(99)}…`],
+    [{ ifLossy: "ignore" }, `"ifLossy" ${option("warn", "fail")}, not "ignore"`],
+    [{ markCopy: "maybe" }, `"markCopy" ${option("true", "false")}, not "maybe"`],
+    [{ via: "server" }, `"via" ${option("auto", "stream")}, not "server"`],
     [{ partsize: 1, Lanes: 2 }, 'Unknown field "partsize", "Lanes"'],
     [
       { lanes: 0, verify: "x" },
-      `"lanes" must be a whole number from 1 to 250, not 0; "verify" ${option("auto", "strict", "off")}`,
+      `"lanes" must be a whole number from 1 to 250, not 0; "verify" ${option("auto", "strict", "off")}, not "x"`,
     ],
   ];
   test.each(rows)("refuses %j", (change, message) => {
@@ -137,12 +134,20 @@ describe("parseCopyRequest()", () => {
   });
 
   test.each([
-    [null, "The body Invalid input: expected object, received null"],
-    [[], "The body Invalid input: expected object, received array"],
-    ["x", "The body Invalid input: expected object, received string"],
+    [null, "The body must be an object, not null"],
+    [[], "The body must be an object, not []"],
+    ["x", 'The body must be an object, not "x"'],
     [{}, `"source" ${REFERENCE}; "destination" ${REFERENCE}`],
   ])("refuses the body %j", (body, message) => {
     expect(problemOf(() => parseCopyRequest(body))).toEqual([400, "invalid_request", message]);
+  });
+
+  test("takes the name of a store in any case, as its secret has it", () => {
+    const source = { store: "East", bucket: "Source", key: "A" };
+    expect(parseCopyRequest({ source, destination: "WEST:Target/B" })).toEqual({
+      source: { store: "east", bucket: "Source", key: "A" },
+      destination: { store: "west", bucket: "Target", key: "B" },
+    });
   });
 
   test("refuses a metadata name that would be another header", () => {
@@ -162,6 +167,29 @@ describe("parseCopyRequest()", () => {
 });
 
 describe("resolveCopy()", () => {
+  test.each([
+    ["west:target/dir/", "a/b/c.bin", "dir/c.bin"],
+    ["west:target/", "a/b/c.bin", "c.bin"],
+    ["west:target/dir/", "c.bin", "dir/c.bin"],
+    ["west:target/", "a/b/", "b/"],
+    // The marker of a folder is copied to the very key.
+    ["west:target/dir/", "a/b/", "dir/"],
+    ["west:target/dir", "a/b/c.bin", "dir"],
+  ])("to %s copies %s as %s", (destination, source, key) => {
+    expect(resolve({ source: `east:source/${source}`, destination }).destination.key).toBe(key);
+  });
+
+  test("what it says can be asked for again", () => {
+    for (const changes of [
+      {},
+      { partSize: "8MiB", storageClass: "GLACIER", location: "weur", tags: { a: "b" } },
+    ]) {
+      const spec = resolve(changes);
+      const again = parseCopyRequest(JSON.parse(JSON.stringify(requestOf(spec))));
+      expect(resolveCopy(again, ENV)).toEqual(spec);
+    }
+  });
+
   test("fills in the defaults", () => {
     expect(resolve()).toEqual({
       source: { store: "east", bucket: "source", key: "a" },

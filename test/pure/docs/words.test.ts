@@ -84,7 +84,7 @@ describe("the table of codes", () => {
       Object.values(OPERATIONS).flatMap(({ problems = {} }) => Object.values(problems).flat()),
     );
     const common = ["token_missing", "token_wrong", "token_read_only", "api_token_unset", "internal_error"];
-    const others = [...common, "body_too_large", "no_such_route"];
+    const others = [...common, "body_too_large", "no_such_route", "method_not_allowed"];
     expect([...used, ...others].toSorted()).toEqual(Object.keys(PROBLEM_STATUS).toSorted());
   });
 });

@@ -1,7 +1,7 @@
 // Requests for schedules at the door, and what they start at a given time.
 import { describe, expect, test } from "vitest";
 import { Problem } from "../../../src/http/problem.ts";
-import { parseSchedule, resolveWork } from "../../../src/schedule/spec.ts";
+import { parseSchedule, requestOf, resolveWork } from "../../../src/schedule/spec.ts";
 
 const STORE = JSON.stringify({
   endpoint: "https://s3.example.com",
@@ -56,10 +56,10 @@ describe("parseSchedule()", () => {
   const hint = 'five fields "minute hour day month weekday", such as "*/15 * * * *"';
   test.each([
     [{ cron: "x", copy: COPY }, `"cron" must have ${hint}, not "x"`],
-    [{ cron: 5, copy: COPY }, '"cron" Invalid input: expected string, received number'],
+    [{ cron: 5, copy: COPY }, '"cron" must be text, not 5'],
     [{ cron: "0 0 30 2 *", copy: COPY }, '"cron" never comes due: "0 0 30 2 *"'],
     [{ timezone: "Mars", copy: COPY }, /^"timezone" must be the IANA name of a time zone, .*, not "Mars"$/],
-    [{ overlap: "both", copy: COPY }, /^"overlap" Invalid option: expected one of "skip"\|"queue"/],
+    [{ overlap: "both", copy: COPY }, '"overlap" must be one of skip, queue, not "both"'],
     [{}, 'The body must have either "copy" or "sync"'],
     [{ copy: COPY, sync: SYNC }, 'The body must have either "copy" or "sync"'],
     [{ copy: { ...COPY, lanes: 0 } }, '"copy.lanes" must be a whole number from 1 to 250, not 0'],
@@ -77,6 +77,32 @@ describe("parseSchedule()", () => {
     expect(problem?.slice(0, 2)).toEqual([400, "invalid_request"]);
     if (typeof message === "string") expect(problem?.[2]).toBe(message);
     else expect(problem?.[2]).toMatch(message);
+  });
+});
+
+describe("requestOf()", () => {
+  test.each([
+    { copy: { ...COPY, partSize: "8MiB", lanes: "3", tags: { a: "b" } } },
+    { copy: { ...COPY, source: { store: "east", bucket: "data", key: "k", versionId: "v" } } },
+    { copy: { ...COPY, destination: "west:data/" }, overlap: "queue", enabled: "false" },
+    { sync: SYNC, timezone: "Europe/Berlin" },
+    {
+      sync: {
+        ...SYNC,
+        include: ["**/*.jpg", "*.png"],
+        delete: true,
+        maxDeletes: "12.5%",
+        minSize: "1MiB",
+        maxAgeSeconds: 86_400,
+        storageClasses: "GLACIER",
+        report: "west:data/logs",
+      },
+    },
+    { sync: { ...SYNC, maxDeletes: 7 } },
+  ])("is what makes the same schedule: %j", (work) => {
+    const schedule = parseSchedule({ cron: "0 3 * * *", ...work });
+    const request: unknown = JSON.parse(JSON.stringify(requestOf(schedule)));
+    expect(parseSchedule(request)).toEqual(schedule);
   });
 });
 

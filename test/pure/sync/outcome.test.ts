@@ -21,7 +21,7 @@ import {
 import { findStore } from "../../../src/store/stores.ts";
 import type { SyncSpec } from "../../../src/sync/spec.ts";
 import { failed, settleFailure, settle, skipped, wouldCopy } from "../../../src/sync/outcome.ts";
-import { batchesOf, planPage } from "../../../src/sync/decide.ts";
+import { batchesOf, planPage, whyNothing } from "../../../src/sync/decide.ts";
 import type { Found } from "../../../src/listing/walk.ts";
 import { DENIED, EXPIRED, OUTAGE, failure, seeded } from "../samples.ts";
 
@@ -398,5 +398,44 @@ describe("batches", () => {
     const objects = Array.from({ length: 10 }, (_, n) => work({ key: String(n), sizeBytes: 10 * 2 ** 20 }));
     const batches = batchesOf(objects, 1);
     expect(Math.max(...batches.map(({ length }) => length))).toBe(3);
+  });
+});
+
+const skippedOf = (objects: number, skippedBy: Record<string, number>) => ({
+  listed: { objects, bytes: 0 },
+  skippedBy,
+});
+
+describe("whyNothing()", () => {
+  const spec = { source: { store: "east", bucket: "data", prefix: "phtos/" }, include: [] as string[] };
+  test.each([
+    [0, {}],
+    [1, { prefix_itself: 1 }],
+    [2, { sync_report: 2 }],
+  ])("a source of %d keys, %j, has none", (objects, skippedBy) => {
+    expect(whyNothing(spec, skippedOf(objects, skippedBy))).toBe(
+      "The source has no key under east:data/phtos/: is the prefix right?",
+    );
+  });
+
+  test("a filter that lets nothing through is named with its reasons", () => {
+    expect(whyNothing(spec, skippedOf(6, { excluded: 2, too_old: 3, prefix_itself: 1 }))).toBe(
+      "The filter lets none of the 5 keys through: 2 excluded, 3 too_old",
+    );
+  });
+
+  test("a pattern that looks like a list is named", () => {
+    const include = ["{a,b}/*", "**/*.jpg,*.png"];
+    expect(whyNothing({ ...spec, include }, skippedOf(4, { not_included: 4 }))).toBe(
+      'The filter lets none of the 4 keys through: 4 not_included; "**/*.jpg,*.png" is one pattern: give "include" once for each, or write {a,b}',
+    );
+    expect(whyNothing({ ...spec, include: ["{a,b}/*"] }, skippedOf(4, { not_included: 4 }))).not.toContain(
+      "one pattern",
+    );
+  });
+
+  test("a run that had a key to compare or to copy has nothing to explain", () => {
+    expect(whyNothing(spec, skippedOf(5, { excluded: 4 }))).toBeNull();
+    expect(whyNothing(spec, skippedOf(5, { equal: 1, excluded: 4 }))).toBeNull();
   });
 });

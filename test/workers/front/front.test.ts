@@ -164,6 +164,79 @@ test("GET /copies?phase= shows the copies of that phase", async () => {
   expect(await idsOf("paused")).toEqual([]);
 });
 
+test("GET /copies takes several phases, and names for what is active and what needs a person", async () => {
+  east.put("source", "phases", "P");
+  const done = await mesh.startCopy(request("phases"));
+  const lost = await mesh.startCopy(request("not one of these"));
+  const gate = west.hold({ operation: "PutObject", key: "phases too" });
+  const running = await mesh.startCopy({ ...request("phases"), destination: "west:destination/phases too" });
+  await west.waitFor(() => gate.waiting.length === 1);
+  await Promise.all([mesh.ended(done), mesh.ended(lost)]);
+  const rows = async (query: string) => {
+    const { copies } = (await mesh.call<Page>("GET", `/copies?${query}`)).body;
+    return [done, lost, running].filter((id) => copies.some((row) => row.id === id));
+  };
+  await expect.poll(() => rows("phase=failed&phase=completed")).toEqual([done, lost]);
+  expect(await rows("phase=active")).toEqual([running]);
+  expect(await rows("phase=attention")).toEqual([lost]);
+  expect(await rows("phase=active&phase=completed")).toEqual([done, running]);
+  gate.release();
+  await mesh.ended(running);
+});
+
+test("pause, resume and cancel say when they had no effect", async () => {
+  east.put("source", "steered", "S");
+  const gate = west.hold({ operation: "PutObject", key: "steered" });
+  const id = await mesh.startCopy(request("steered"));
+  await west.waitFor(() => gate.waiting.length === 1);
+  const changed = async (verb: string) =>
+    (await mesh.call<{ changed: boolean }>("POST", `/copies/${id}/${verb}`)).body.changed;
+  expect([await changed("pause"), await changed("pause"), await changed("resume")]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+  gate.release();
+  await mesh.ended(id);
+  expect([await changed("pause"), await changed("resume"), await changed("cancel")]).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  expect((await mesh.status(id)).phase).toBe("completed");
+});
+
+test("POST /copies/{id}/retry starts a failed copy again as a new one, with the same options", async () => {
+  const first = await mesh.copy({ ...request("late"), lanes: 3, storageClass: "STANDARD_IA" });
+  expect(first.phase).toBe("failed");
+  east.put("source", "late", "L");
+  const again = async () =>
+    await mesh.call<Status>("POST", `/copies/${first.id}/retry`, { headers: { "idempotency-key": "again" } });
+  const answer = await again();
+  expect([answer.status, answer.headers.get("location")]).toEqual([202, `/copies/${answer.body.id}`]);
+  expect(answer.body.id).not.toBe(first.id);
+  expect(await mesh.ended(answer.body.id)).toMatchObject({
+    phase: "completed",
+    lanes: 3,
+    options: { storageClass: "STANDARD_IA" },
+  });
+  expect((await again()).body.id).toBe(answer.body.id);
+  const done = await mesh.call("POST", `/copies/${answer.body.id}/retry`);
+  expect([done.status, done.body["code"]]).toEqual([409, "nothing_to_retry"]);
+  for (const id of ["nothing", "0000000000000000000000000x"])
+    expect((await mesh.call("POST", `/copies/${id}/retry`)).body["code"]).toBe("copy_not_found");
+});
+
+test("a copy to a folder goes into it, under its own name", async () => {
+  east.put("source", "reports/2026/q3.csv", "Q");
+  const status = await mesh.copy({
+    source: "EAST:source/reports/2026/q3.csv",
+    destination: "west:destination/in/",
+  });
+  expect(status).toMatchObject({ phase: "completed", destination: { key: "in/q3.csv" } });
+  expect(west.bytes("destination", "in/q3.csv").toString()).toBe("Q");
+});
+
 test.for<[path: string, detail: string]>([
   ["/copies?limit=0", '"limit" must be a whole number from 1 to 500, not "0"'],
   ["/copies?limit=501", '"limit" must be a whole number from 1 to 500, not "501"'],
@@ -321,7 +394,7 @@ test("a copy that never was is not found", async () => {
 });
 
 test("an unknown route names itself", async () => {
-  const answer = await mesh.call("PATCH", "/copies");
+  const answer = await mesh.call("PATCH", "/copys");
   expect([answer.status, answer.body["code"]]).toEqual([404, "no_such_route"]);
-  expect(answer.body["detail"]).toBe("There is no PATCH /copies; GET / lists the routes");
+  expect(answer.body["detail"]).toBe("There is no PATCH /copys; GET / lists the routes");
 });

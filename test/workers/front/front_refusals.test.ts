@@ -115,7 +115,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       400,
       "invalid_request",
-      '"partSize" must be bytes, or text with a unit such as "64MiB", not "many"',
+      '"partSize" must be bytes, or text with a unit such as "64MiB" (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1,000), not "many"',
     ],
   },
   {
@@ -227,7 +227,7 @@ const refusals: readonly Refusal[] = [
     name: "JSON that is no object",
     body: "[]",
     headers: FORM,
-    answer: [400, "invalid_request", expect.stringMatching(/^The body .*expected object/) as string],
+    answer: [400, "invalid_request", "The body must be an object, not []"],
   },
   {
     name: "a form that gives a field twice",
@@ -266,7 +266,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       503,
       "store_misconfigured",
-      expect.stringMatching(/^Cannot use STORE_HALF: "secretAccessKey": /) as string,
+      expect.stringMatching(/^Cannot use STORE_HALF: "secretAccessKey" is missing/) as string,
     ],
   },
   ...(["pathy", "query"] as const).map((name): Refusal => ({
@@ -316,6 +316,54 @@ test.for(refusals)("POST /copies refuses $name", async ({ body, headers = {}, an
   expect(given.status).toBe(answer[0]);
   expect(given.headers.get("content-type")).toBe("application/problem+json");
   expect(east.count() + west.count()).toBe(0);
+});
+
+test.for<[string, string, string]>([
+  [
+    "GET",
+    "/copies?state=failed",
+    'Unknown query parameter "state"; GET /copies takes phase, orphans, limit, cursor',
+  ],
+  ["POST", "/copies?wait=30", 'Unknown query parameter "wait"; POST /copies takes none'],
+  ["GET", "/copies/x?parts", 'Unknown query parameter "parts"; GET /copies/:id takes wait'],
+  ["GET", "/stores?__proto__=1", 'Unknown query parameter "__proto__"; GET /stores takes none'],
+  ["GET", "/copies?limit=1&limit=2", 'The query parameter "limit" is given twice'],
+  [
+    "GET",
+    "/syncs?phase=failed&phase=lost",
+    '"phase" must be one of admitted, listing, copying, deleting, stopping, reporting, completed, finished_with_errors, failed, cancelled, paused, blocked, active, attention, not "lost"',
+  ],
+])("%s %s is refused: what is ignored would look obeyed", async ([method, path, detail]) => {
+  const body = method === "POST" ? { body: good } : {};
+  const answer = await mesh.call(method, path, body);
+  expect([answer.status, answer.body["code"], answer.body["detail"]]).toEqual([
+    400,
+    "invalid_request",
+    detail,
+  ]);
+});
+
+test.for<[string, string, string]>([
+  ["DELETE", "/copies/0000000000000000000000000x", "GET, HEAD"],
+  ["PUT", "/copies", "POST, GET, HEAD"],
+  ["POST", "/schedules", "GET, HEAD"],
+  ["POST", "/schedules/x", "PUT, PATCH, GET, HEAD, DELETE"],
+  ["GET", "/copies/x/pause", "POST"],
+  ["PATCH", "/stores/east/check/", "POST, DELETE"],
+])("%s %s is 405 and names what is allowed", async ([method, path, allow]) => {
+  const answer = await mesh.call(method, path);
+  expect([answer.status, answer.body["code"], answer.headers.get("allow")]).toEqual([
+    405,
+    "method_not_allowed",
+    allow,
+  ]);
+});
+
+test("what no route has stays 404, and a final slash makes no other address", async () => {
+  expect((await mesh.call("GET", "/copys")).body["code"]).toBe("no_such_route");
+  expect((await mesh.call("GET", "/copies/a/b/c")).body["code"]).toBe("no_such_route");
+  for (const path of ["/copies/", "/syncs/", "/stores/", "/schedules/", "/healthz/"])
+    expect((await mesh.call("GET", path)).status, path).toBe(200);
 });
 
 test("a request that is too large is refused without Content-Length as well", async () => {

@@ -281,3 +281,60 @@ test.for([
   expect(answer.body["detail"]).toMatch(detail);
   expect((await mesh.call("GET", "/schedules/bad")).status).toBe(404);
 });
+
+describe("a schedule is changed", () => {
+  test("by what was read of it, sent back", async () => {
+    const sync = syncOf("again/", { include: ["**/*.jpg", "*.png"], delete: true, maxDeletes: "5%" });
+    await put("again", { cron: cronAt(60), sync, overlap: "queue" });
+    const { request } = (await mesh.call<{ request: Record<string, unknown> }>("GET", "/schedules/again"))
+      .body;
+    expect(request).toMatchObject({ overlap: "queue", sync });
+    const back = await mesh.call("PUT", "/schedules/again", { body: request });
+    expect([back.status, back.body["request"]]).toEqual([200, request]);
+  });
+
+  test("in one field, and keeps the others", async () => {
+    await put("one-field", { cron: cronAt(60), sync: syncOf("one/", { exclude: "x" }), overlap: "queue" });
+    const before = (await mesh.call("GET", "/schedules/one-field")).body["request"] as Record<
+      string,
+      unknown
+    >;
+    const patch = async (body: unknown) =>
+      await mesh.call<{ request: unknown }>("PATCH", "/schedules/one-field", { body });
+    expect((await patch({ enabled: false })).body.request).toEqual({ ...before, enabled: false });
+    const { sync: _replaced, ...rest } = before;
+    expect((await patch({ copy: copyOf("k") })).body.request).toEqual({
+      ...rest,
+      enabled: false,
+      copy: copyOf("k"),
+    });
+    const wrong = await patch({ enable: true });
+    expect([wrong.status, wrong.body]).toMatchObject([400, { detail: 'Unknown field "enable"' }]);
+    const missing = await mesh.call("PATCH", "/schedules/nobody", { body: { enabled: true } });
+    expect(missing.body["code"]).toBe("schedule_not_found");
+  });
+
+  test("and every one of two changes at once is kept", async () => {
+    await put("both", { cron: cronAt(60), sync: syncOf("both/") });
+    const patch = async (body: unknown) => await mesh.call("PATCH", "/schedules/both", { body });
+    const changes = [
+      { enabled: false },
+      { overlap: "queue" },
+      { timezone: "Asia/Tokyo" },
+      { cron: "5 5 * * *" },
+    ];
+    await Promise.all(changes.map(patch));
+    expect((await mesh.call("GET", "/schedules/both")).body["request"]).toMatchObject(
+      Object.assign({}, ...changes),
+    );
+  });
+
+  test("only if there is one already, unless If-None-Match says that there must be none", async () => {
+    const body = { cron: cronAt(60), sync: syncOf("new/") };
+    const make = async () =>
+      await mesh.call("PUT", "/schedules/brand-new", { body, headers: { "if-none-match": "*" } });
+    expect((await make()).status).toBe(201);
+    const second = await make();
+    expect([second.status, second.body["code"]]).toEqual([412, "schedule_exists"]);
+  });
+});

@@ -185,3 +185,36 @@ test("a large object that cannot be copied is a failure of its key", async () =>
     objects: { copied: 4, failed: 0 },
   });
 });
+
+test("a form names each pattern of a list; what the filter lets through is copied", async () => {
+  for (const key of ["p/a.jpg", "p/b.png", "p/c.txt"]) east.put("source", key, key);
+  const answer = await mesh.call<Status>("POST", "/syncs", {
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "source=east:source/p/&destination=west:destination/p/&include=*.jpg&include=*.png",
+  });
+  expect(await mesh.syncEnded(answer.body.id)).toMatchObject({ phase: "completed", warnings: [] });
+  expect(copiedKeys()).toEqual(["p/a.jpg", "p/b.png"]);
+});
+
+test("a sync that found no key, or whose filter let none through, says so", async () => {
+  fill(3);
+  const mistyped = await mesh.sync(request({ source: "east:source/q/", dryRun: true }));
+  expect(mistyped).toMatchObject({
+    phase: "completed",
+    warnings: ["The source has no key under east:source/q/: is the prefix right?"],
+  });
+  const filtered = await mesh.sync(request({ include: "*.jpg,*.png" }));
+  expect(filtered).toMatchObject({ phase: "completed", objects: { skipped: 3, copied: 0 } });
+  expect(filtered.warnings).toEqual([
+    'The filter lets none of the 3 keys through: 3 not_included; "*.jpg,*.png" is one pattern: give "include" once for each, or write {a,b}',
+  ]);
+});
+
+test("pause, resume, cancel and retry of a sync say when they had no effect", async () => {
+  fill(2);
+  const { id } = await mesh.sync(request());
+  for (const verb of ["pause", "resume", "cancel"]) {
+    const answer = await mesh.call<{ changed: boolean; phase: string }>("POST", `/syncs/${id}/${verb}`);
+    expect([verb, answer.body.changed, answer.body.phase]).toEqual([verb, false, "completed"]);
+  }
+});
