@@ -271,39 +271,49 @@ async function send(
   return await putObject(destination, task.destination, { body, headers, signal });
 }
 
-/** Both sides are one service: it copies by itself, pinned to the source's ETag. */
+/**
+ * Both sides are one service: it copies by itself, pinned to the source's ETag. If it has copied, and only
+ * the look at the source failed afterwards, the next attempt only looks.
+ */
 async function copyInside(sides: Sides, signal: AbortSignal): Promise<PartResult> {
   const { source, destination, task, startedAtMs } = sides;
-  const { target, partNumber, offset, length } = task;
-  const from = { address: task.source, etag: task.sourceEtag, encryption: source.store.encryption };
+  let heldEtag = task.heldEtag;
   try {
     const stored =
-      target.kind === "whole"
-        ? await copyObject(destination, task.destination, { source: from, headers: target.headers, signal })
-        : await uploadPartCopy(destination, task.destination, {
-            source: from,
-            uploadId: target.uploadId,
-            partNumber,
-            range: { offset, length },
-            signal,
-          });
+      heldEtag === null ? await letCopy(sides, signal) : { etag: heldEtag, encryptedWithKey: false };
+    heldEtag = stored.etag;
     // A copy over its own source has changed it by now.
     const overItself = isSameObject([source.store, task.source], [destination.store, task.destination]);
     // A store that ignores the condition: what is unchanged now was unchanged while it was copied.
     const isPinned = source.store.profile.conditionalCopy || overItself;
     const change = isPinned ? null : await changeOfSource(source, task);
     if (change !== null) {
-      if (target.kind === "whole") await removeExactly(destination, task.destination, stored.etag);
+      if (task.target.kind === "whole") await removeExactly(destination, task.destination, stored.etag);
       return { ok: false, failure: misfitOf(task, null, "source_changed", change) };
     }
     return { ok: true, ...stored, digests: {}, durationMs: Date.now() - startedAtMs };
   } catch (error) {
-    if (error instanceof FailureError) return { ok: false, failure: error.failure };
+    if (error instanceof FailureError)
+      return { ok: false, failure: error.failure, ...(heldEtag === null ? {} : { heldEtag }) };
     if (!(error instanceof S3Error)) throw error;
     const failure = error.toFailure("destination");
     if (error.status !== 412) return { ok: false, failure };
     return { ok: false, failure: await meaningOf412(sides, failure).catch(thrownFailure) };
   }
+}
+
+async function letCopy({ source, destination, task }: Sides, signal: AbortSignal): Promise<Stored> {
+  const { target, partNumber, offset, length } = task;
+  const from = { address: task.source, etag: task.sourceEtag, encryption: source.store.encryption };
+  return target.kind === "whole"
+    ? await copyObject(destination, task.destination, { source: from, headers: target.headers, signal })
+    : await uploadPartCopy(destination, task.destination, {
+        source: from,
+        uploadId: target.uploadId,
+        partNumber,
+        range: { offset, length },
+        signal,
+      });
 }
 
 /**

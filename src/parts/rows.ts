@@ -111,7 +111,7 @@ export const PART_TABLES = `
         length INTEGER NOT NULL,          -- bytes
         etag TEXT,                        -- done: as the store returned it
         digests TEXT,                     -- done: PartDigests of the bytes that passed
-        held_etag TEXT,                   -- pending, leased: the store has the part, its digests are wanted
+        held_etag TEXT,                   -- pending, leased: the store has it; see PartTask
         refused_etag TEXT,                -- of an attempt whose ETag was not the MD5 of its bytes
         duration_ms INTEGER,
         done_at_ms INTEGER

@@ -310,10 +310,11 @@ export class PartTable {
     const ownFailures = part.ownFailures + (isOwn ? 1 : 0);
     this.#cache.update(
       partNumber,
-      "state = 'pending', failed_attempts = ?, own_failures = ?, not_before_ms = ?",
+      "state = 'pending', failed_attempts = ?, own_failures = ?, not_before_ms = ?, held_etag = ?",
       failedAttempts,
       ownFailures,
       now + backoffMs(failure, failedAttempts, random()),
+      result.heldEtag ?? part.heldEtag,
     );
     this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
     const verdict = verdictOf(failure);

@@ -33,8 +33,8 @@ export interface PartTask {
   readonly limitMs: number;
   readonly digests: readonly Digest[];
   /**
-   * The destination has the part, under this ETag, from an attempt whose digests were lost: only the digests
-   * are wanted.
+   * The destination has it, under this ETag, from an earlier attempt. Streamed, only the digests are wanted,
+   * which were lost; copied by the service, only the source's ETag, which no HEAD could tell.
    */
   readonly heldEtag: string | null;
   /** What checks had found out about its buckets when the copy was admitted. */
@@ -68,7 +68,12 @@ export type PartResult =
       /** The bucket demands a digest of every write, so the source was read once more, for that. */
       readonly readTwice?: true;
     }
-  | { readonly ok: false; readonly failure: Failure };
+  | {
+      readonly ok: false;
+      readonly failure: Failure;
+      /** The destination has it under this ETag; what failed came after that. */
+      readonly heldEtag?: string;
+    };
 
 export interface PartReport {
   readonly partNumber: number;

@@ -225,11 +225,13 @@ function judgeUnmade(copy: CopyEvidence, plan: RunPlan, report: Report): void {
     return;
   }
   // Its object was there. Then it may be gone only because it was no longer wanted, because it was corrupt,
-  // or because a required proof failed.
+  // because a required proof failed, or because it was doubtful, went, and was to be sent again.
+  const doubted =
+    status.timeline.some(({ event }) => event === "corrupt_object_deleted") && isDoubtful(copy, plan);
+  const mayGo = status.phase === "cancelled" || REMOVALS.has(status.failure?.code ?? "") || doubted;
   if (found !== null)
     report("nothing of an ended copy visible", `its own object: ${status.failure?.message ?? ""}`);
-  else if (status.phase !== "cancelled" && !REMOVALS.has(status.failure?.code ?? ""))
-    report("nothing of an ended copy visible", "its object was there and has been deleted");
+  else if (!mayGo) report("nothing of an ended copy visible", "its object was there and has been deleted");
 }
 
 /** A store that is down for a minute ends a copy that has nothing to lose yet. */
@@ -362,17 +364,7 @@ function isDecided(complete: SeenRequest, next: SeenRequest, calls: readonly See
 function judgeResends(copy: CopyEvidence, { plan, deaths }: Evidence, report: Report): void {
   const sends = partSends(copy);
   const noted = copy.status.timeline.some(({ event }) => RESENT_EVENTS.has(event));
-  // Stores whose ETags turn out not to be MD5s raise doubts by themselves.
-  const sourceOptions = plan.stores[copy.plan.from].options;
-  const opaque =
-    plan.stores.west.options.etags === "opaque" ||
-    plan.stores.west.fields["encryption"] !== undefined ||
-    sourceOptions.etags === "opaque";
-  const doubted =
-    opaque ||
-    copy.sources.length > 1 ||
-    copy.requests.some(({ faults }) => faults.some((kind) => DOUBTS.has(kind)));
-  if (noted && !doubted) {
+  if (noted && !isDoubtful(copy, plan)) {
     const events = copy.status.timeline.filter(({ event }) => RESENT_EVENTS.has(event));
     report("nothing sent again", events.map(({ event, detail }) => `${event}: ${detail}`).join("; "));
   }
@@ -386,6 +378,18 @@ function judgeResends(copy: CopyEvidence, { plan, deaths }: Evidence, report: Re
     if (done !== undefined && again !== undefined && !noted)
       report("nothing sent again", `part ${partNumber} of upload ${done.uploadId}, seen as done before`);
   }
+}
+
+/** Whether the mesh may doubt what the destination has of this copy. */
+function isDoubtful({ plan, sources, requests }: CopyEvidence, { stores }: RunPlan): boolean {
+  // Stores whose ETags turn out not to be MD5s raise doubts by themselves.
+  const opaque =
+    stores.west.options.etags === "opaque" ||
+    stores.west.fields["encryption"] !== undefined ||
+    stores[plan.from].options.etags === "opaque";
+  return (
+    opaque || sources.length > 1 || requests.some(({ faults }) => faults.some((kind) => DOUBTS.has(kind)))
+  );
 }
 
 /**

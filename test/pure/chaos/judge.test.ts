@@ -169,6 +169,16 @@ const found = (changes: Partial<NonNullable<CopyEvidence["found"]>>): Partial<Co
     ...changes,
   },
 });
+/** Its object was made, and the resend met a full store. */
+const deletedAsCorrupt: Partial<CopyEvidence> = {
+  status: status({
+    phase: "failed",
+    failure: FAILURE,
+    timeline: ["corrupt_object_deleted", "parts_corrupt"].map((event) => ({ at: "", event })),
+  }),
+  requests: [...REQUESTS, part(1, 5000, { status: 507, workedAt: null, faults: ["destination-full"] })],
+  found: null,
+};
 const theirs = found({ digest: THEIRS.digest, etag: THEIRS.etag, sizeBytes: THEIRS.sizeBytes });
 const also = (...requests: SeenRequest[]): Partial<CopyEvidence> => ({
   requests: [...REQUESTS, ...requests].toSorted((a, b) => a.startedAt - b.startedAt),
@@ -220,6 +230,15 @@ describe("the judge acquits", () => {
           },
         },
         uploadsLeft: [{ id: "u0", key: KEY }],
+      },
+    ),
+    "a doubtful object that was deleted, and that a store without room did not take again": run(
+      deletedAsCorrupt,
+      {
+        plan: {
+          ...plan,
+          stores: { ...plan.stores, west: { options: { etags: "opaque" }, fields: {} } },
+        },
       },
     ),
   };
@@ -338,6 +357,11 @@ describe("the judge reports", () => {
       "nothing of an ended copy visible",
       "a good object that a failed copy has deleted",
       run({ status: FAILED, found: null }),
+    ],
+    [
+      "nothing of an ended copy visible",
+      "a good object that a failed copy has deleted as corrupt, where nothing raised a doubt",
+      run(deletedAsCorrupt),
     ],
     ["nothing overwritten unasked", "what was there has gone", run(failed({ foreign: [THEIRS] }))],
     [

@@ -214,6 +214,12 @@ describe("the parts of a dead lane", () => {
     ]);
   });
 
+  test("need no second copy when the report of a failure says that the store has them", () => {
+    lease(1, 1);
+    claim(1, [{ partNumber: 1, attempt: 1, result: { ok: false, failure: ERROR, heldEtag: '"held1"' } }]);
+    expect(lease(1, 1, NOW + 60_000)).toMatchObject([{ partNumber: 1, attempt: 2, heldEtag: '"held1"' }]);
+  });
+
   test("are sent again when the store has not got them, or got less than all of their bytes", () => {
     lease(1, 2);
     claim(1, []);

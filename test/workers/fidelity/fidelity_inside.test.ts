@@ -38,6 +38,8 @@ const {
   }),
 );
 
+const OUTAGE = { kind: "answer", code: "ServiceUnavailable", status: 503 } as const;
+
 const request = (key: string, store = "both", to = store) => ({
   source: { store, bucket: "source", key },
   destination: { store: to, bucket: "destination", key },
@@ -94,6 +96,23 @@ test.for([
     const status = await mesh.copy(request(name, "deaf"));
     expect(status).toMatchObject({ phase: "failed", via: "server", failure: { code: "source_changed" } });
     expect(deaf.get("destination", name)).toBeUndefined();
+  },
+);
+
+test.for([
+  ["whole", 1000, "CopyObject", 1],
+  ["in parts", 2 * PART + 1, "UploadPartCopy", 3],
+] as const)(
+  "what such a service has copied %s is not copied again because the look at the source fails afterwards",
+  async ([name, size, operation, requests]) => {
+    const key = `looked at ${name}`;
+    deaf.putGenerated("source", key, { size, computeEtag: true, ...(size > PART ? { parts: PART } : {}) });
+    // Its source has been sized by then.
+    const look = () => deaf.fault({ operation: "HeadObject", key, bucket: "source" }, OUTAGE, { times: 1 });
+    deaf.fault({ operation }, { kind: "run", stage: "before-answer", action: look }, { times: 1 });
+    const status = await mesh.copy({ ...request(key, "deaf"), ifExists: "fail" });
+    expect(status).toMatchObject({ phase: "completed", via: "server", parts: { failedAttempts: 1 } });
+    expect(deaf.count(operation)).toBe(requests);
   },
 );
 
