@@ -22,7 +22,7 @@ import { nextStep } from "./copy/job.ts";
 import { type Job, type PartCounts, isEnded, objectOf } from "./copy/phase.ts";
 import { unitCount } from "./copy/plan.ts";
 import { type Copy, CopyRecord, newsOf } from "./copy/record.ts";
-import { copyStatus, partsPage, RATE_WINDOW_MS } from "./copy/status.ts";
+import { copyStatus, partsPage } from "./copy/status.ts";
 import { Steps } from "./copy/steps.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
@@ -134,7 +134,7 @@ export class Coordinator extends DurableObject<Env> {
       ...copy,
       totals: this.#record.parts.totals(),
       attempts: this.#record.parts.attempts(),
-      recentBytes: this.#record.parts.bytesSince(now - RATE_WINDOW_MS),
+      bytesPerSecond: copy.job.phase === "uploading" ? this.#record.parts.bytesPerSecond(now) : null,
       warnings: this.#record.warnings(),
       debts: this.#record.debts.all(),
       timeline: this.#record.timeline.entries(),

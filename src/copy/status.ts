@@ -1,7 +1,7 @@
 // The status of a copy as the API shows it: what is in storage, for people and programs. Pure.
 
 import type { OwedDebt } from "./debts.ts";
-import { type Job, isEnded, objectOf, workOf } from "./phase.ts";
+import { type Job, objectOf, workOf } from "./phase.ts";
 import { type Plan, partRange, unitCount } from "./plan.ts";
 import type { CopySpec } from "./spec.ts";
 import { isoTime } from "../http/fields.ts";
@@ -17,8 +17,8 @@ export interface StatusInput {
   readonly totals: PartTotals;
   /** How often any part was sent. */
   readonly attempts: number;
-  /** Bytes finished in the last RATE_WINDOW_MS. */
-  readonly recentBytes: number;
+  /** Of the parts that move now; null: none does, or none is done yet. */
+  readonly bytesPerSecond: number | null;
   readonly createdAtMs: number;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
@@ -30,8 +30,6 @@ export interface StatusInput {
   readonly location: Location | null;
   readonly now: number;
 }
-
-export const RATE_WINDOW_MS = 15_000;
 
 export function copyStatus(input: StatusInput): CopyStatus {
   const { id, spec, job, totals } = input;
@@ -46,8 +44,6 @@ export function copyStatus(input: StatusInput): CopyStatus {
   } = spec;
   const plan = objectOf(job)?.plan ?? null;
   const work = workOf(job);
-  const ended = isEnded(job);
-  const uploaded = ended || work.phase === "completing" || work.phase === "verifying";
   return {
     id,
     phase: job.phase,
@@ -64,7 +60,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
       failedAttempts: totals.failedAttempts,
     },
     bytes: { done: totals.doneBytes, total: plan?.sizeBytes ?? null },
-    rate: uploaded && !ended ? { bytesPerSecond: null, etaSeconds: null } : rateOf(input, plan),
+    rate: rateOf(input, plan),
     lanes,
     concurrency,
     location: input.location,
@@ -146,17 +142,18 @@ function failureOf(job: Job): Pick<CopyStatus, "failure"> {
   return {};
 }
 
-function rateOf({ job, totals, recentBytes, startedAtMs, endedAtMs, now }: StatusInput, plan: Plan | null) {
-  if (startedAtMs === null || totals.doneBytes === 0) return { bytesPerSecond: null, etaSeconds: null };
-  // An ended copy shows its average, a running one its rate of the last seconds.
-  const elapsedMs = Math.max(1, (endedAtMs ?? now) - startedAtMs);
-  const bytesPerSecond =
-    endedAtMs === null
-      ? Math.round((recentBytes * 1000) / Math.min(RATE_WINDOW_MS, elapsedMs))
-      : Math.round((totals.doneBytes * 1000) / elapsedMs);
-  const leftBytes = plan === null || isEnded(job) ? 0 : plan.sizeBytes - totals.doneBytes;
+/** An ended copy shows its average, one that uploads the rate of its last parts, any other none. */
+function rateOf(input: StatusInput, plan: Plan | null): CopyStatus["rate"] {
+  const { job, totals, startedAtMs, endedAtMs } = input;
+  if (totals.doneBytes === 0 || startedAtMs === null) return { bytesPerSecond: null, etaSeconds: null };
+  if (endedAtMs !== null) {
+    const elapsedMs = Math.max(1, endedAtMs - startedAtMs);
+    return { bytesPerSecond: Math.round((totals.doneBytes * 1000) / elapsedMs), etaSeconds: 0 };
+  }
+  const bytesPerSecond = job.phase === "uploading" ? input.bytesPerSecond : null;
+  const leftBytes = (plan?.sizeBytes ?? 0) - totals.doneBytes;
   // Before one full part is done, a tiny last part would forecast hours.
   const tooEarly = leftBytes > 0 && plan?.kind === "parts" && totals.doneBytes < plan.partSizeBytes;
-  const etaSeconds = bytesPerSecond === 0 || tooEarly ? null : Math.ceil(leftBytes / bytesPerSecond);
-  return { bytesPerSecond, etaSeconds };
+  const isKnown = bytesPerSecond !== null && bytesPerSecond > 0 && !tooEarly;
+  return { bytesPerSecond, etaSeconds: isKnown ? Math.ceil(leftBytes / bytesPerSecond) : null };
 }

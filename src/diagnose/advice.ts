@@ -52,6 +52,8 @@ export function adviceFor(name: string, { operation, code, status, message }: Re
     case "AuthorizationHeaderMalformed":
     case "IllegalLocationConstraintException":
       return `The bucket is in another region: set "region" and "endpoint" of ${secret} to those of the bucket`;
+    case "InvalidObjectState":
+      return "The object is archived, which is no fault of the store: restore it there, or copy what is not archived";
     case "SecondLevelDomainForbidden":
     case "PathStyleDomainForbidden":
       return `The store accepts only virtual-hosted addresses: set "style": "virtual" in ${secret}`;

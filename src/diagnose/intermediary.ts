@@ -7,6 +7,7 @@
 // are those of a copy, so it finds what a copy would meet.
 
 import type { Findings } from "./findings.ts";
+import { needsRestore } from "../object/compare.ts";
 import { bareEtag } from "../s3/digest.ts";
 import { listObjectsV2 } from "../s3/list.ts";
 import { getObject, headObject } from "../s3/read.ts";
@@ -84,7 +85,11 @@ export class Intermediary {
     const { objects } = await listObjectsV2(this.#s3, this.#bucket, { prefix: "", maxKeys: LISTED });
     this.#findings.found("stored encoding", "skipped", "tested only in a bucket that may be written to");
     const listed = objects.find(
-      ({ key, sizeBytes, etag }) => CACHEABLE.test(key) && sizeBytes >= LEAST_BYTES && etag !== null,
+      (object) =>
+        CACHEABLE.test(object.key) &&
+        object.sizeBytes >= LEAST_BYTES &&
+        object.etag !== null &&
+        !needsRestore(object, this.#s3.store.provider),
     );
     if (listed === undefined) {
       const detail = `none of the bucket's first ${LISTED} objects has an extension that caches use`;

@@ -5,6 +5,7 @@
 // check.
 
 import { type Findings, isUnknown } from "./findings.ts";
+import { findReadable } from "./sample.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
 import { bareEtag, base64OfHex, md5Hex, multipartEtag } from "../s3/digest.ts";
 import { S3Error } from "../s3/errors.ts";
@@ -56,11 +57,9 @@ export class Questions {
 
   /** A source that must not be written to: read an object that exists. */
   async readOnly(): Promise<void> {
-    const page = await listObjectsV2(this.#s3, this.#bucket, { prefix: "", maxKeys: 100 });
-    const object = page.objects.find(({ sizeBytes }) => sizeBytes > 1);
-    if (object === undefined) {
-      for (const check of ["get", "range", "if-match"])
-        this.#findings.found(check, "skipped", "the bucket has no object to read among its first hundred");
+    const object = await findReadable(this.#s3, this.#bucket);
+    if (typeof object === "string") {
+      for (const check of ["get", "range", "if-match"]) this.#findings.found(check, "skipped", object);
       return;
     }
     await this.#read(object.key, null);

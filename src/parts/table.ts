@@ -13,6 +13,7 @@
 import { PartCache } from "./cache.ts";
 import { compareDigests } from "./digests.ts";
 import { FlightTable } from "./flights.ts";
+import { bytesPerSecond } from "./rate.ts";
 import {
   type Leased,
   type LeaseContext,
@@ -252,11 +253,8 @@ export class PartTable {
   }
 
   /** Bytes of the parts that were finished since `sinceMs`. */
-  bytesSince(sinceMs: number): number {
-    const row = this.#sql
-      .exec("SELECT coalesce(sum(length), 0) AS n FROM parts WHERE done_at_ms >= ?", sinceMs)
-      .one();
-    return Number(row["n"]);
+  bytesPerSecond(now: number): number | null {
+    return bytesPerSecond(this.#sql, this.#cache.all(), now);
   }
 
   /** Rows above part number `after`, at most `limit`. */

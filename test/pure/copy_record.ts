@@ -37,7 +37,7 @@ export const STATUS_INPUT: StatusInput = {
   job: WORKING.uploading,
   totals: { done: 2, inFlight: 1, lost: 0, doneBytes: 10 * 2 ** 20, failedAttempts: 1 },
   attempts: 4,
-  recentBytes: 10 * 2 ** 20,
+  bytesPerSecond: 2 * 2 ** 20,
   createdAtMs: START - 1000,
   startedAtMs: START,
   endedAtMs: null,

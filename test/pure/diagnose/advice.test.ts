@@ -19,6 +19,11 @@ test.each([
   ["a wrong secret", refusal("SignatureDoesNotMatch"), /"secretAccessKey" of STORE_EAST/],
   ["a clock", refusal("RequestTimeTooSkewed"), /set the store's clock/],
   ["an expired token", refusal("ExpiredToken"), /temporary credentials have expired.*STORE_EAST/],
+  [
+    "an archived object",
+    refusal("InvalidObjectState", { operation: "GetObject", status: 403 }),
+    /archived.*restore it/,
+  ],
   ["a missing bucket", refusal("NoSuchBucket"), /no such bucket/],
   [
     "a wrong region",

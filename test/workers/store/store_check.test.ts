@@ -223,6 +223,33 @@ test("a store that is readOnly is checked by reading alone", async () => {
   expect(stores.plain.count("PutObject")).toBe(0);
 });
 
+test("a source whose first keys are archived is checked by one that can be read", async () => {
+  const { plain } = stores;
+  plain.put("bucket", "0-deep.zip", "as listed", { storageClass: "DEEP_ARCHIVE" });
+  plain.put("bucket", "1-tiered", "as tried");
+  plain.put("bucket", "2-plain", "to read");
+  const tiered = plain.fault(
+    { operation: "GetObject", key: "1-tiered" },
+    { kind: "answer", code: "InvalidObjectState" },
+  );
+  const { body } = await check("locked");
+  expect(body).toMatchObject({ ok: true, advice: [] });
+  expect(outcomes(body)).toMatchObject({
+    get: "yes",
+    range: "yes",
+    "if-match": "yes",
+    "cacheable key": "skipped",
+  });
+  expect(body.findings.find(({ check: name }) => name === "get")?.detail).toContain("2-plain");
+  plain.delete("bucket", "2-plain");
+  for (const { key } of plain.objects("bucket")) if (!/^[01]-/.test(key)) plain.delete("bucket", key);
+  const { body: archived } = await check("locked");
+  expect(archived).toMatchObject({ ok: true, advice: [] });
+  expect(outcomes(archived)).toMatchObject({ get: "skipped", range: "skipped" });
+  tiered.remove();
+  for (const key of ["0-deep.zip", "1-tiered"]) plain.delete("bucket", key);
+});
+
 test("the usual mistakes are told in words that say what to change", async () => {
   expect(await advised("unknown_key")).toMatch(/"accessKeyId" of STORE_UNKNOWN_KEY/);
   expect(await advised("wrong_secret")).toMatch(/"secretAccessKey" of STORE_WRONG_SECRET/);
