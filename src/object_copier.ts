@@ -208,6 +208,7 @@ class ObjectCopy {
   async #copyThrough(signal: AbortSignal): Promise<ObjectOutcome | "again"> {
     const response = await this.#get(signal);
     const { etag, sizeBytes, plan } = this.#plan(response);
+    if (sizeBytes !== this.#work.sizeBytes) await this.#expectSize(response, etag, sizeBytes);
     // Listed as a small object, which it is not.
     if (sizeBytes > this.#maxBytes) {
       await response.body?.cancel();
@@ -252,6 +253,16 @@ class ObjectCopy {
     const isChecked = this.#destination.store.profile.contentMd5 && md5 === this.#ownMd5;
     const partsMatch = md5 !== undefined && (md5 === landed || isChecked);
     return this.#concludeProof(stored, { plan, etag, sizeBytes, partsMatch, operation: "PutObject" });
+  }
+
+  /** The listing and the answer to GET name different sizes: the object itself is asked. */
+  async #expectSize(response: Response, etag: string, sizeBytes: number): Promise<void> {
+    const { headers } = await headObject(this.#source, this.#from).catch(failedAt("source"));
+    if (sizeOf(headers) === sizeBytes && bareEtag(etagOf(headers) ?? "") === bareEtag(etag)) return;
+    await response.body?.cancel();
+    const { sizeBytes: listedBytes } = this.#work;
+    const message = `Its size is ${listedBytes} bytes by the listing, ${sizeBytes} by GET and ${sizeOf(headers)} by HEAD`;
+    throw new FailureError(answerFailure("source", "wrong_length", message, "GetObject"));
   }
 
   /**

@@ -73,7 +73,6 @@ export function startOfListing(order: ListOrder): ListCursor {
 /** What a page was asked for, beside its range. */
 interface Asked {
   readonly delimiter?: string | undefined;
-  readonly maxKeys: number;
 }
 
 /** Interprets a page that was requested at `cursor`. */
@@ -81,7 +80,7 @@ export function checkPage(
   range: ListRange,
   cursor: ListCursor,
   answer: ListingPage,
-  asked: Asked = { maxKeys: 1000 },
+  asked: Asked = {},
 ): CheckedPage {
   const { prefix } = range;
   const misfit = misfitOf(range, answer, asked) ?? strayPage(cursor, answer);
@@ -110,8 +109,9 @@ export function checkPage(
     commonPrefixes: answer.commonPrefixes,
     order,
   };
-  // A token where nothing is to follow: what follows it is asked for.
-  const goesOn = answer.isTruncated === true || answer.nextToken !== null;
+  // A token where nothing is to follow, or no word of whether something is: what follows is asked for.
+  const mayGoOn = answer.isTruncated === null && fresh.length + answer.commonPrefixes.length > 0;
+  const goesOn = answer.isTruncated === true || answer.nextToken !== null || mayGoOn;
   if (!goesOn || isPast) return { kind: "page", page: { ...page, next: null } };
   const way = wayOn(range, cursor, answer, order);
   if (way.kind === "refused") return way;
@@ -150,12 +150,6 @@ function misfitOf({ bucket, prefix }: ListRange, answer: ListingPage, asked: Ask
   const count = objects.length + answer.unreadable.length + commonPrefixes.length;
   if (keyCount !== null && keyCount > count)
     return `the list says that it has ${keyCount} keys and has ${count}`;
-  if (
-    answer.isTruncated === null &&
-    answer.nextToken === null &&
-    (answer.nextMarker !== null || count >= asked.maxKeys)
-  )
-    return "the list does not say whether it is truncated, and may be";
   const seen = new Set<string>();
   for (const { key } of objects) {
     if (seen.has(key)) return `the list has the key ${show(key)} twice`;
@@ -209,8 +203,9 @@ type WayOn =
   | ({ readonly kind: "on" } & Pick<ListCursor, "api" | "position">);
 
 function wayOn(range: ListRange, cursor: ListCursor, answer: ListingPage, order: ListOrder): WayOn {
-  if (cursor.api === "v2" && !(answer.isV1 && answer.nextToken === null)) {
-    const token = answer.nextToken;
+  const isV2 = cursor.api === "v2" && !(answer.isV1 && answer.nextToken === null);
+  const token = answer.nextToken;
+  if (isV2 && (token !== null || answer.isTruncated !== null)) {
     if (token === null)
       return refuse("the list is truncated but has no NextContinuationToken to continue with");
     if (cursor.position.kind === "token" && cursor.position.token === token) {
@@ -218,10 +213,10 @@ function wayOn(range: ListRange, cursor: ListCursor, answer: ListingPage, order:
     }
     return { kind: "on", api: "v2", position: { kind: "token", token } };
   }
-  // V1: without a delimiter there is no NextMarker, and the last key is the marker.
+  // V1, or no token is to be had: without a delimiter there is no NextMarker, and the last key is the marker.
   const last = laterKey(answer.objects.at(-1)?.key ?? null, answer.commonPrefixes.at(-1) ?? null);
   if (answer.nextMarker === null && order === "unsorted") {
-    return refuse("the list is truncated and unsorted, without a marker to continue with");
+    return refuse("the list is unsorted and goes on, or may go on, without a marker to continue with");
   }
   const marker = answer.nextMarker ?? last;
   // A store without V2 ignores start-after as well and has started at the first key.
@@ -231,7 +226,7 @@ function wayOn(range: ListRange, cursor: ListCursor, answer: ListingPage, order:
   if (before === key || (order === "utf8" && before !== null && compareKeys(key, before) < 0)) {
     return refuse(`the list is truncated but does not move on: after ${show(before)} comes ${show(key)}`);
   }
-  return { kind: "on", api: "v1", position: { kind: "after", key } };
+  return { kind: "on", api: isV2 ? "v2" : "v1", position: { kind: "after", key } };
 }
 
 function refuse(detail: string): { readonly kind: "refused"; readonly detail: string } {

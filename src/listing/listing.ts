@@ -25,7 +25,7 @@ import {
 } from "./cursor.ts";
 import { compareKeys } from "./key_order.ts";
 import { S3Error } from "../s3/errors.ts";
-import { type PageRequest, MAX_PAGE_KEYS, listObjects, listObjectsV2 } from "../s3/list.ts";
+import { type PageRequest, listObjects, listObjectsV2 } from "../s3/list.ts";
 import type { ListingPage } from "../s3/listing_xml.ts";
 import type { S3 } from "../s3/request.ts";
 import type { Store } from "../store/stores.ts";
@@ -55,10 +55,7 @@ export async function listPage(
 ): Promise<ListPage> {
   const at = cursor ?? startOfListing(expectedOrder(s3.store, range.bucket));
   const { api, answer } = await askPage(s3, range, at, { prefix: range.prefix, delimiter, maxKeys });
-  const checked = checkPage(range, { ...at, api }, answer, {
-    delimiter,
-    maxKeys: maxKeys ?? MAX_PAGE_KEYS,
-  });
+  const checked = checkPage(range, { ...at, api }, answer, { delimiter });
   if (checked.kind === "page") return checked.page;
   throw new S3Error(
     api === "v2" ? "ListObjectsV2" : "ListObjects",

@@ -2,7 +2,7 @@
 // first. If they do not suffice, one HEAD of each side does. Pure.
 //
 // The rules:
-// - Objects of different sizes differ. Two empty objects are equal.
+// - Objects of different sizes differ. Two that are listed as empty under one ETag are equal.
 // - A listing's size is a hint: a gateway that encrypts lists the stored size and serves another. So where
 //   the sizes listed differ, HEAD decides, unless the sizes listed are all that the request compares.
 // - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which
@@ -46,11 +46,12 @@ export function compareListed(
   destination: ListedObject | null,
 ): Comparison {
   if (destination === null) return { kind: "different", reason: "absent" };
+  const trustsSizes = mode === "size" || mode === "size+mtime";
   if (source.sizeBytes !== destination.sizeBytes)
-    return mode === "size" || mode === "size+mtime"
-      ? { kind: "different", reason: "size" }
-      : { kind: "undecided" };
-  if (source.sizeBytes === 0) return { kind: "equal", proof: "size" };
+    return trustsSizes ? { kind: "different", reason: "size" } : { kind: "undecided" };
+  // Under other ETags one of them may not be empty, and to copy it costs no bytes.
+  if (source.sizeBytes === 0 && (trustsSizes || isSameEtag(source.etag, destination.etag)))
+    return { kind: "equal", proof: "size" };
   switch (mode) {
     case "size":
       return { kind: "equal", proof: "size" };
@@ -128,9 +129,14 @@ const MD5 = /^[0-9a-f]{32}$/i;
 
 const MULTIPART = /^[0-9a-f]{32}-[0-9]+$/i;
 
-function isEqualByEtag(stores: Stores, source: string | null, destination: string | null): boolean {
+function isSameEtag(source: string | null, destination: string | null): boolean {
   const left = bareEtag(source ?? "").toLowerCase();
-  if (left !== bareEtag(destination ?? "").toLowerCase()) return false;
+  return left !== "" && left === bareEtag(destination ?? "").toLowerCase();
+}
+
+function isEqualByEtag(stores: Stores, source: string | null, destination: string | null): boolean {
+  if (!isSameEtag(source, destination)) return false;
+  const left = bareEtag(source ?? "");
   if (MD5.test(left)) return stores.source.md5Etag && stores.destination.md5Etag;
   return MULTIPART.test(left) && stores.source.md5MultipartEtag && stores.destination.md5MultipartEtag;
 }

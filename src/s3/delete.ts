@@ -160,8 +160,8 @@ export async function headersOf(s3: S3, bucket: string, key: string): Promise<He
 
 async function deleteSingle(s3: S3, bucket: string, { key, etag }: ToDelete): Promise<DeleteRefusal | null> {
   try {
-    await deleteObject(s3, { bucket, key }, { ifMatch: etag });
-    return null;
+    const isConfirmed = await deleteObject(s3, { bucket, key }, { ifMatch: etag });
+    return isConfirmed ? null : await lookAfter(s3, bucket, key);
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     if (error.status === 404 && error.code === "NoSuchKey") return null;

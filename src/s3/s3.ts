@@ -288,16 +288,19 @@ export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploa
 }
 
 /**
- * @param ifMatch delete only the object with this ETag, on stores that know the condition @throws {S3Error}
+ * @param ifMatch delete only the object with this ETag, on stores that know the condition
+ * @returns whether the answer is S3's own to a deletion: anything else that succeeds may be somebody's page
+ * @throws {S3Error}
  */
 export async function deleteObject(
   s3: S3,
   address: ObjectAddress,
   { ifMatch }: { ifMatch: string | null },
-): Promise<void> {
+): Promise<boolean> {
   const headers: Record<string, string> = ifMatch === null ? {} : { "if-match": ifMatch };
   const response = await send(s3, "DeleteObject", address, { method: "DELETE", headers });
   await response.body?.cancel();
+  return response.status === 204;
 }
 
 /** A customer's key (SSE-C) is sent with every request that touches the object's bytes. */

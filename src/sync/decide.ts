@@ -172,6 +172,9 @@ export function batchesOf(objects: readonly ObjectWork[], concurrency: number): 
   return batches;
 }
 
+/** Objects above this size are copied by a coordinator of their own. */
+export const SMALL_OBJECT_BYTES = 8 * 2 ** 20;
+
 /** Enough that a claim costs little in comparison. */
 const BATCH_OBJECTS = 32;
 

@@ -23,9 +23,6 @@ import type { SyncSpec } from "./spec.ts";
 import type { CopyStatus } from "../view/answers.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
-/** Objects above this size are copied by a coordinator of their own. */
-export const SMALL_OBJECT_BYTES = 8 * 2 ** 20;
-
 /** Copies of large objects at once; the rest of the connections is left to the small ones. */
 const MAX_LARGE_AT_ONCE = 3;
 

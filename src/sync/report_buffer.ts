@@ -41,8 +41,8 @@ const MAX_GROWN_CHARACTERS = 32_768;
 
 export class ReportBuffer {
   readonly #sql: SqlStorage;
-  // In memory only: it is summed again after a change.
-  #keptBytes: number | null = null;
+  // In memory only. A part that is kept does not change, so only later ones are summed after a change.
+  readonly #kept = { untilPart: 0, bytes: 0, isStale: true };
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -127,7 +127,7 @@ export class ReportBuffer {
       this.#sql.exec("INSERT INTO report_bytes VALUES (?, ?, ?)", fixed.part, chunk, bytesOfChunk);
     }
     this.sent(fixed, KEPT, bytes);
-    this.#keptBytes = null;
+    this.#kept.isStale = true;
   }
 
   parts(): StoredPart[] {
@@ -158,10 +158,18 @@ export class ReportBuffer {
 
   /** All that is kept here, compressed. */
   keptBytes(): number {
-    this.#keptBytes ??= this.parts().some(({ etag }) => etag === null)
-      ? Number(this.#sql.exec("SELECT sum(length(gzip)) AS n FROM report_bytes").one()["n"])
-      : 0;
-    return this.#keptBytes;
+    const kept = this.#kept;
+    if (!kept.isStale) return kept.bytes;
+    const last = this.#sql.exec("SELECT max(part) AS part FROM report_parts WHERE etag = ?", KEPT).one()[
+      "part"
+    ];
+    if (last !== null) {
+      const sum = "SELECT coalesce(sum(length(gzip)), 0) AS n FROM report_bytes WHERE part > ? AND part <= ?";
+      kept.bytes += Number(this.#sql.exec(sum, kept.untilPart, last).one()["n"]);
+      kept.untilPart = Number(last);
+    }
+    kept.isStale = false;
+    return kept.bytes;
   }
 
   /** The lines that are in no stored part. */

@@ -21,3 +21,34 @@ interface DurableObjectStorage {
 interface RequestInit {
   encodeResponseBody?: "automatic" | "manual";
 }
+
+declare module "cloudflare:workers" {
+  export class WorkerEntrypoint<Env> {
+    protected readonly env: Env;
+  }
+}
+
+declare class FixedLengthStream extends TransformStream<Uint8Array, Uint8Array> {
+  constructor(length: number);
+}
+
+declare class IdentityTransformStream extends TransformStream<Uint8Array, Uint8Array> {}
+
+declare module "stream/web" {
+  interface ReadableStreamBYOBReader {
+    readAtLeast<T extends ArrayBufferView>(
+      bytes: number,
+      view: T,
+    ): Promise<{ readonly done: boolean; readonly value: T | undefined }>;
+  }
+}
+
+declare module "crypto" {
+  namespace webcrypto {
+    interface Crypto {
+      readonly DigestStream: new (
+        algorithm: string,
+      ) => WritableStream<Uint8Array> & { readonly digest: Promise<ArrayBuffer> };
+    }
+  }
+}

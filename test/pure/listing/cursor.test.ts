@@ -35,7 +35,6 @@ const truncated = (keys: readonly string[], token: string) => answer(keys, { nex
 /** A page with groups was asked for them. */
 const askedFor = ({ commonPrefixes }: ListingPage) => ({
   delimiter: commonPrefixes.length > 0 ? "/" : undefined,
-  maxKeys: 1000,
 });
 
 /** Feeds pages until one is refused or the last one is read. */
@@ -211,7 +210,7 @@ describe("V1", () => {
     expect(nextOf(v1([], { nextMarker: "a" }), RANGE, after("b"))).toMatch(/does not move on/);
     expect(nextOf(v1([]))).toBe("the list is truncated but empty, without a marker to continue with");
     expect(nextOf(v1(["b", "a"]))).toBe(
-      "the list is truncated and unsorted, without a marker to continue with",
+      "the list is unsorted and goes on, or may go on, without a marker to continue with",
     );
   });
 });
@@ -226,7 +225,7 @@ function outcomeOf(xml: string): ListingOutcome {
   const parsed = parseListing(`<ListBucketResult>${xml}</ListBucketResult>`);
   if (parsed.kind !== "page") return "refused";
   const range = { ...RANGE, bucket: "bucket", prefix: "p/" };
-  const checked = checkPage(range, startOfListing("utf8"), parsed.page, { maxKeys: 2 });
+  const checked = checkPage(range, startOfListing("utf8"), parsed.page);
   if (checked.kind === "refused") return "refused";
   return checked.page.next === null ? "end" : "on";
 }

@@ -37,7 +37,7 @@ const head = (changes: Partial<ObjectHead> = {}): ObjectHead => ({
 
 describe("compareListed()", () => {
   test.each(COMPARE_MODES)(
-    "%s: absent, and of another size, is different; empty is equal to empty",
+    "%s: absent, and of another size, is different; what is listed as empty under another ETag is asked",
     (mode) => {
       expect(compareListed(mode, STORES, object(), null)).toEqual({ kind: "different", reason: "absent" });
       const larger = object({ sizeBytes: 101 });
@@ -47,7 +47,11 @@ describe("compareListed()", () => {
         bySize ? { kind: "different", reason: "size" } : { kind: "undecided" },
       );
       const [one, other] = [object({ sizeBytes: 0 }), object({ sizeBytes: 0, etag: B, lastModifiedMs: 1 })];
-      expect(compareListed(mode, STORES, one, other)).toEqual({ kind: "equal", proof: "size" });
+      const empty = { kind: "equal", proof: "size" };
+      expect(compareListed(mode, STORES, one, other)).toEqual(bySize ? empty : { kind: "undecided" });
+      expect(compareListed(mode, STORES, one, { ...other, etag: one.etag })).toEqual(empty);
+      const [own, held] = [head({ sizeBytes: 0 }), head({ sizeBytes: 0, etag: B })];
+      expect(compareHeads(mode, STORES, own, held)).toEqual({ kind: "different", reason: "unproved" });
     },
   );
 

@@ -25,17 +25,18 @@ const YES = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContin
 export const LISTING_FIELDS: readonly Row[] = [
   { field: "IsTruncated", form: "right", xml: NO + ONE, outcome: "end" },
   { field: "IsTruncated", form: "right", xml: YES + ONE, outcome: "on" },
-  { field: "IsTruncated", form: "missing", xml: ONE, outcome: "end" },
-  // A full page may have a successor.
-  { field: "IsTruncated", form: "missing", xml: ONE + key("p/b"), outcome: "refused" },
-  { field: "IsTruncated", form: "missing", xml: `<NextMarker>p/a</NextMarker>${ONE}`, outcome: "refused" },
+  // What follows its last key is asked for, until nothing does.
+  { field: "IsTruncated", form: "missing", xml: ONE, outcome: "on" },
+  { field: "IsTruncated", form: "missing", xml: ONE + key("p/b"), outcome: "on" },
+  { field: "IsTruncated", form: "missing", xml: `<NextMarker>p/a</NextMarker>${ONE}`, outcome: "on" },
+  { field: "IsTruncated", form: "missing", xml: "", outcome: "end" },
   {
     field: "IsTruncated",
     form: "missing",
     xml: `<NextContinuationToken>t</NextContinuationToken>${ONE}`,
     outcome: "on",
   },
-  { field: "IsTruncated", form: "empty", xml: `<IsTruncated/>${ONE}${key("p/b")}`, outcome: "refused" },
+  { field: "IsTruncated", form: "empty", xml: `<IsTruncated/>${ONE}${key("p/b")}`, outcome: "on" },
   {
     field: "IsTruncated",
     form: "respelled",

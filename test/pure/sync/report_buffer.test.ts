@@ -10,7 +10,8 @@ function open() {
   const sql = memorySql();
   const report = new ReportBuffer(sql);
   report.createTables();
-  return { report, rows: () => Number(sql.exec("SELECT count(*) AS n FROM report_lines").one()["n"]) };
+  const rows = () => Number(sql.exec("SELECT count(*) AS n FROM report_lines").one()["n"]);
+  return { report, sql, rows };
 }
 
 const numbered = (count: number) =>
@@ -87,4 +88,20 @@ test("a part that is kept comes back in one piece, however many rows it takes, a
   expect(Buffer.from(report.keptBytesOf(1)).equals(compressed)).toBe(true);
   expect(report.keptBytes()).toBe(compressed.length);
   expect(report.tail()).toBe("");
+});
+
+test("what is kept is summed part by part, none twice", () => {
+  const { report, sql } = open();
+  let keptBytes = 0;
+  for (let part = 1; part <= 3; part++) {
+    report.append(`${part}\n`);
+    const fixed = report.fix();
+    if (fixed === null) throw new Error("Nothing was fixed");
+    report.kept(fixed, new Uint8Array(100 * part), 2);
+    report.kept(fixed, new Uint8Array(100 * part), 2);
+    keptBytes += 100 * part;
+    expect([report.keptBytes(), report.keptBytes()]).toEqual([keptBytes, keptBytes]);
+    // Were it summed again, it would be missing.
+    sql.exec("DELETE FROM report_bytes WHERE part = ?", part);
+  }
 });
