@@ -36,10 +36,7 @@ declare class IdentityTransformStream extends TransformStream<Uint8Array, Uint8A
 
 declare module "stream/web" {
   interface ReadableStreamBYOBReader {
-    readAtLeast<T extends ArrayBufferView>(
-      bytes: number,
-      view: T,
-    ): Promise<{ readonly done: boolean; readonly value: T | undefined }>;
+    readAtLeast<T extends ArrayBufferView>(bytes: number, view: T): Promise<ReadableStreamReadResult<T>>;
   }
 }
 
@@ -51,4 +48,9 @@ declare module "crypto" {
       ) => WritableStream<Uint8Array> & { readonly digest: Promise<ArrayBuffer> };
     }
   }
+}
+
+interface ReadableStreamReadResult<T> {
+  readonly done: boolean;
+  readonly value: T | undefined;
 }
