@@ -29,7 +29,8 @@ import { type Failure, answerFailure } from "./s3/failure.ts";
 import { changeSince, getObject, headObject } from "./s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
 import { keyVerdictOf } from "./s3/retry.ts";
-import { type Stored, copyObject, getObjectTagging, isEncryptedWithKey, putObject } from "./s3/s3.ts";
+import { isEncryptedWithKey } from "./s3/encryption.ts";
+import { type Stored, copyObject, getObjectTagging, putObject } from "./s3/s3.ts";
 import { etagOf, sizeOf, wholeNumber } from "./s3/value.ts";
 import type { BucketRef } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
@@ -37,6 +38,7 @@ import { canCopyInside } from "./store/stores.ts";
 import { Sender } from "./throttle/sender.ts";
 import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
+import { type Acknowledged, confirmObject } from "./work/confirm.ts";
 import { type Passing, bodyOf, digestWhileStreaming } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
 import { READ_TWICE } from "./work/part_task.ts";
@@ -252,6 +254,7 @@ class ObjectCopy {
     }
     const isChecked = this.#destination.store.profile.contentMd5 && md5 === this.#ownMd5;
     const partsMatch = md5 !== undefined && (md5 === landed || isChecked);
+    await this.#confirm({ ...stored, sent: headers, operation: "PutObject" });
     return this.#concludeProof(stored, { plan, etag, sizeBytes, partsMatch, operation: "PutObject" });
   }
 
@@ -294,7 +297,13 @@ class ObjectCopy {
       await removeExactly(this.#destination, this.#to, stored.etag);
       throw meshError("source_changed", `The source has changed: ${change}`, "CopyObject");
     }
+    await this.#confirm({ ...stored, sent: headers, operation: "CopyObject" });
     return this.#concludeProof(stored, { plan, etag, sizeBytes, partsMatch: false, operation: "CopyObject" });
+  }
+
+  /** What was asked and is not shown was not done. @throws {FailureError} after the object was taken back */
+  async #confirm(stored: Acknowledged): Promise<void> {
+    this.#warnings.push(...(await confirmObject(this.#destination, this.#to, stored, this.#options.ifLossy)));
   }
 
   #streamInstead(): "again" {

@@ -27,7 +27,7 @@ import { failedAt, FailureError, failureOf, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure, meshFailure } from "./s3/failure.ts";
 import { changeSince, getPinned, objectExists } from "./s3/read.ts";
 import { type S3, connect, timeoutError } from "./s3/request.ts";
-import { isPlatformLimit } from "./s3/retry.ts";
+import { isPlatformLimit, isServerFault } from "./s3/retry.ts";
 import { type Stored, copyObject, putObject, uploadPart, uploadPartCopy } from "./s3/s3.ts";
 import { parseContentRange } from "./s3/url.ts";
 import { etagOf, wholeNumber } from "./s3/value.ts";
@@ -82,11 +82,25 @@ async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promi
   const sides = { source, destination, task, startedAtMs };
   const stop = AbortSignal.any([overdue.signal, cancelled]);
   const result = await copyBy(sides, stop).finally(() => clearTimeout(timer));
-  if (result.ok || !cancelled.aborted) return result;
+  if (result.ok) return result;
+  if (!cancelled.aborted) return { ok: false, failure: await withAnswerToOthers(sides, result.failure) };
   return {
     ok: false,
     failure: meshFailure("cancelled", `Part ${task.partNumber} was cancelled`, "copyPart"),
   };
+}
+
+/**
+ * A store that takes the fault on itself again may be down, or unable to take just this (Swift answers 500 to
+ * metadata that is too long). One HEAD tells.
+ */
+async function withAnswerToOthers({ destination, task }: Sides, failure: Failure): Promise<Failure> {
+  if (failure.side !== "destination" || task.attempt === 1 || !isServerFault(failure)) return failure;
+  const answers = await objectExists(destination, task.destination).then(
+    () => true,
+    () => false,
+  );
+  return answers ? { ...failure, answersOthers: true } : failure;
 }
 
 interface Sides {

@@ -3,30 +3,28 @@
 //
 // What they need: the record of the copy, and the env with both stores.
 
-import { etagOfOnlyAttempt, isOurs } from "./ours.ts";
+import { isOurs } from "./ours.ts";
 import { type Prepared, type Step, type Upload, workOf } from "./phase.ts";
-import { unitCount } from "./plan.ts";
 import { describePlan, prepare } from "./prepare.ts";
 import type { CopyRecord } from "./record.ts";
 import { endUpload, findStrays, lookForUpload, payDebt } from "./undo.ts";
+import { NO_PROOF, Verification } from "./verification.ts";
 import { type Env, planLimits } from "../env.ts";
-import { droppable, unshownAttributes } from "../object/attributes.ts";
-import { fullObjectChecksums } from "../object/checksum.ts";
-import { concludeProof } from "../object/proof.ts";
-import { areAllMd5, combinedChecksum, mismatchWithSource } from "../parts/digests.ts";
-import { removeExactly } from "../s3/conditions.ts";
+import { droppable } from "../object/attributes.ts";
+import { mismatchWithSource } from "../parts/digests.ts";
 import { bareEtag } from "../s3/digest.ts";
-import { FailureError, failureOf, isRefusal } from "../s3/errors.ts";
+import { failureOf, isRefusal } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { headObject, objectExists } from "../s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
-import { completeMultipartUpload, createMultipartUpload, isEncryptedWithKey, listParts } from "../s3/s3.ts";
+import { completeMultipartUpload, createMultipartUpload, listParts } from "../s3/s3.ts";
 import type { ListedPart } from "../s3/upload_xml.ts";
 import { sizeOf } from "../s3/value.ts";
 import { isSameObject } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
+import { notEncrypted } from "../work/confirm.ts";
 
 type StoreStep = Exclude<Step, { do: "rest" | "checkQueue" | "tendLanes" | "settleParts" }>;
 
@@ -137,8 +135,10 @@ export class Steps {
     this.#record.applyEvent({ type: "createSending", now: Date.now() });
     await this.#record.onDisk();
     try {
-      const { uploadId } = await createMultipartUpload(destination, spec.destination, headers);
+      const { uploadId, isEncrypted } = await createMultipartUpload(destination, spec.destination, headers);
       this.#record.applyEvent({ type: "created", uploadId }, "upload_created");
+      // Before any byte is sent that would lie there in the clear.
+      if (!isEncrypted) this.#failed(notEncrypted(destination, "CreateMultipartUpload").failure);
     } catch (error) {
       const failure = failureOf(error, "destination");
       if (isRefusal(failure)) this.#record.applyEvent({ type: "swept" });
@@ -225,7 +225,7 @@ export class Steps {
     const corrupt = this.#record.transaction(() => this.#record.parts.checkDigests());
     if (corrupt !== null) {
       if (corrupt.kind === "failed") return this.#failed(corrupt.failure);
-      if (made !== null) await this.#removeObject(made, "corrupt");
+      if (made !== null) await this.#verification().removeObject(made, "corrupt");
       this.#record.timeline.add(Date.now(), "parts_corrupt", `${corrupt.count} parts are sent again`);
       return;
     }
@@ -244,7 +244,7 @@ export class Steps {
     if (object.timesRedone > 0) return this.#failed(meshFailure("checksum_mismatch", mismatch, "checkParts"));
     // A PutObject has already made an object, and a PutObject with If-None-Match would be refused because of
     // it.
-    if (made !== null) await this.#removeObject(made, "corrupt");
+    if (made !== null) await this.#verification().removeObject(made, "corrupt");
     const digests = [...new Set([...object.proof.digests, "md5" as const])];
     this.#record.transaction(() => {
       this.#record.parts.reopenAll();
@@ -331,45 +331,8 @@ export class Steps {
 
   // 7. The proof, from what the destination itself reports.
   async #verify(object: Prepared, completedEtag: string | null): Promise<void> {
-    const { spec } = this.#record.load();
-    const { headers } = await headObject(this.#destination(), spec.destination).catch((error: unknown) => {
-      const failure = failureOf(error, "destination");
-      throw failure.side !== "mesh" && failure.status === 404
-        ? new FailureError({ ...failure, code: "object_not_visible" })
-        : error;
-    });
-    const etag = headers.get("etag");
-    const answered =
-      object.plan.kind === "parts" ? (completedEtag ?? "unsaid") : etagOfOnlyAttempt(this.#record.parts);
-    if (etag === null || !(await isOurs(headers, object, this.#record.parts, answered))) {
-      return this.#failed(
-        meshFailure(
-          "verification_failed",
-          `The destination holds a different object from the one copied: ${headers.get("content-length")} bytes ` +
-            `with ETag ${etag}; ${object.plan.sizeBytes} bytes were copied`,
-          "HeadObject",
-        ),
-      );
-    }
-    const proved = concludeProof({
-      plan: object.proof,
-      sourceEtag: object.sourceEtag,
-      destinationEtag: etag,
-      destinationEncryptedWithKey: isEncryptedWithKey(headers),
-      destinationChecksums: spec.verify === "off" ? [] : fullObjectChecksums(headers),
-      ourChecksum: combinedChecksum(object, this.#record.parts),
-      partsMatch: areAllMd5(this.#record.parts.finished(), unitCount(object.plan)),
-    });
-    if (!proved.ok) {
-      await this.#removeObject(etag, "corrupt");
-      return this.#failed(meshFailure("checksum_mismatch", proved.message, "HeadObject"));
-    }
-    if (spec.verify === "strict" && proved.proof === "length") {
-      await this.#removeObject(etag, "unproved");
-      return this.#failed(meshFailure("proof_impossible", NO_PROOF, "HeadObject"));
-    }
-    for (const loss of unshownAttributes(object.headers, headers)) this.#record.warn(loss);
-    this.#record.applyEvent({ type: "verified", etag, proof: proved.proof }, "verified", proved.proof);
+    const failure = await this.#verification().verify(object, completedEtag);
+    if (failure !== null) this.#failed(failure);
   }
 
   // 8. The end without an object. The coordinator has made sure that no part is in flight.
@@ -386,23 +349,6 @@ export class Steps {
     const hopesForChecksum =
       proof.sourceChecksum !== null || proof.digests.some((digest) => digest !== "md5");
     return spec.verify === "strict" && this.#record.parts.hasOpaqueEtags() && !hopesForChecksum;
-  }
-
-  /**
-   * Deletes this copy's object if it is wrong, or unproved when the request demands a proof. Nobody must find
-   * it and take it for right.
-   */
-  async #removeObject(etag: string, why: "corrupt" | "unproved"): Promise<void> {
-    const { spec } = this.#record.load();
-    try {
-      if ((await removeExactly(this.#destination(), spec.destination, etag, this.#ownPart())) === "removed")
-        this.#record.timeline.add(Date.now(), `${why}_object_deleted`);
-      else this.#record.warn(`The destination object is ${why} and was kept: it is the source's own key`);
-    } catch (error) {
-      const failure = failureOf(error, "destination");
-      if (!saysNo(failure)) throw error;
-      this.#record.warn(`The destination object is ${why} and could not be deleted: ${failure.message}`);
-    }
   }
 
   /** What may be deleted at the destination: a copy over its own source made a version of it, at most. */
@@ -441,6 +387,10 @@ export class Steps {
     }
   }
 
+  #verification(): Verification {
+    return new Verification(this.#record, this.#destination(), this.#ownPart());
+  }
+
   #failed(failure: Failure): void {
     this.#record.applyEvent({ type: "stepFailed", failure, ...chance() }, "step_failed", failure.message);
   }
@@ -460,8 +410,6 @@ export class Steps {
     return connect(store, userAgent, this.#turnsAt(store), (error) => this.#onRefusal(error.toFailure(side)));
   }
 }
-
-const NO_PROOF = "The destination reports no value that proves the copy, and verify is strict";
 
 const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);
 

@@ -12,6 +12,7 @@ import { headObject } from "../s3/read.ts";
 import type { ObjectAddress, S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { abortMultipartUpload, listParts, listUploadsOfKey } from "../s3/s3.ts";
+import { etagOf } from "../s3/value.ts";
 
 /**
  * A store's times are whole seconds, and its clock differs from the mesh's. A larger tolerance would risk
@@ -92,8 +93,12 @@ async function removeOurs(
 ): Promise<boolean> {
   try {
     const { headers } = await headObject(destination, address);
-    const etag = headers.get("etag");
-    if (headers.get(COPY_ID_HEADER) !== copyId || etag === null) return false;
+    if (headers.get(COPY_ID_HEADER) !== copyId) return false;
+    const etag = etagOf(headers);
+    if (etag === null) {
+      const detail = "the store shows this copy's object without an ETag, so it is not deleted";
+      throw new S3Error("HeadObject", address, { code: "missing_etag", detail });
+    }
     return (await removeExactly(destination, address, etag, what)) === "removed";
   } catch (error) {
     if (error instanceof S3Error && error.status === 404) return false;

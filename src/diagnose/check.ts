@@ -12,6 +12,7 @@
 // It changes and stores nothing. It asks the store as configured, regardless of earlier checks, and returns
 // the facts that it saw (store/facts.ts).
 
+import { askEncryption } from "./encryption.ts";
 import { type Finding, Findings } from "./findings.ts";
 import { Intermediary } from "./intermediary.ts";
 import { Questions } from "./questions.ts";
@@ -50,6 +51,7 @@ const NEEDED: ReadonlySet<string> = new Set([
   "range",
   "if-match",
   "multipart",
+  "encryption",
   // A cache in front of the store answers with what was there before.
   "cacheable key",
   "pinned ranges",
@@ -103,8 +105,10 @@ class StoreCheck {
         await this.#intermediary.ask(this.#prefix);
         // 6. Does it honour conditions?
         await questions.conditions();
-        // 7. Which attributes does it keep?
+        // 7. Which attributes does it keep, and does it encrypt as it is told?
         await questions.attributes();
+        const encrypted = { bucket: this.#bucket, key: `${this.#prefix}encrypted` };
+        await askEncryption(this.#s3, encrypted, findings);
         // 8. Which checksums does it report?
         await questions.checksums();
         // 9. Can it copy an object itself?
@@ -119,7 +123,11 @@ class StoreCheck {
     }
     // 11. Delete everything.
     const leftovers = reached && writes ? await this.#cleanUp() : [];
-    const needed = [...NEEDED].filter((check) => writes || !["put", "multipart"].includes(check));
+    const isAsked = (check: string) =>
+      check === "encryption"
+        ? findings.outcomeOf(check) !== null
+        : writes || !["put", "multipart"].includes(check);
+    const needed = [...NEEDED].filter(isAsked);
     return {
       ok: reached && needed.every((check) => ["yes", "skipped"].includes(findings.outcomeOf(check) ?? "no")),
       findings: findings.list(),

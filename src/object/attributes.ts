@@ -5,6 +5,7 @@
 
 import type { AttributeChanges, TagChoice } from "./options.ts";
 import { bareEtag, base64OfHex, bytesToHex } from "../s3/digest.ts";
+import { encryptionHeaders } from "../s3/encryption.ts";
 import type { Profile } from "../store/profiles.ts";
 import type { Encryption } from "../store/stores.ts";
 
@@ -20,9 +21,9 @@ const CARRIED = [
 
 const META = "x-amz-meta-";
 
-const TAGGING = "x-amz-tagging";
+export const TAGGING = "x-amz-tagging";
 
-const STORAGE_CLASS = "x-amz-storage-class";
+export const STORAGE_CLASS = "x-amz-storage-class";
 
 const WEBSITE_REDIRECT = "x-amz-website-redirect-location";
 
@@ -99,7 +100,7 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
   if (copyId !== null) headers[COPY_ID_HEADER] = copyId;
   setStorageClass(headers, request.storageClass ?? source.get(STORAGE_CLASS), profile, losses);
   setTags(headers, request.tags, profile, losses);
-  setEncryption(headers, encryption);
+  Object.assign(headers, encryptionHeaders(encryption));
   if (source.has("x-amz-object-lock-mode") || source.get("x-amz-object-lock-legal-hold") === "ON") {
     losses.push("The source's object lock is not copied");
   }
@@ -216,15 +217,6 @@ function setTags(
     .join("&");
   if (profile.tags) headers[TAGGING] = text;
   else losses.push(`The destination does not support tags: "${text}" is lost`);
-}
-
-function setEncryption(headers: Record<string, string>, encryption: Encryption | undefined): void {
-  // a customer's key is sent with every request
-  if (encryption === undefined || encryption.kind === "customer") return;
-  headers["x-amz-server-side-encryption"] = encryption.kind;
-  if (encryption.kind === "aws:kms" && encryption.keyId !== undefined) {
-    headers["x-amz-server-side-encryption-aws-kms-key-id"] = encryption.keyId;
-  }
 }
 
 function stripAwsChunked(headers: Record<string, string>): void {

@@ -292,7 +292,8 @@ export class PartTable {
     }
     // The other attempt goes on.
     if (isRaced && this.flights.has(partNumber)) return null;
-    const { failure } = result;
+    // Once parts have arrived, a store that takes no more of them is failing, whatever else it answers.
+    const failure = this.totals().done > 0 ? unspecific(result.failure) : result.failure;
     if (failure.code === "cancelled" || failure.code === "platform_limit") {
       // The event ended, not the part, so this is no attempt of it. It is final only if no event has got
       // anywhere for long.
@@ -438,4 +439,9 @@ export class PartTable {
   #highest(): number {
     return Number(this.#sql.exec("SELECT coalesce(max(part_number), 0) AS n FROM parts").one()["n"]);
   }
+}
+
+/** The failure as one of the store, and not of the part that met it. */
+function unspecific({ answersOthers: _answersOthers, ...failure }: Failure): Failure {
+  return failure;
 }

@@ -17,6 +17,8 @@ interface Description {
   readonly requestId: string | null;
   /** The shortest wait that the store asked for. */
   readonly retryAfterMs: number | null;
+  /** A server's fault, while the same server answers another request: it may be this request's own. */
+  readonly answersOthers?: true;
 }
 
 type MeshFailure = Description & { readonly side: "mesh"; readonly code: FailureCode };

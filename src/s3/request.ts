@@ -308,7 +308,7 @@ function refusalOf(
   const requestId = headers.get("x-amz-request-id") ?? document?.requestId ?? null;
   const isByCloudflare = requestId === null && headers.get("server") === "cloudflare";
   const byStatus = redirected ? "PermanentRedirect" : codeOfStatus(status);
-  const code = document?.code ?? byStatus;
+  const code = namesLimit(document) ? "over_limit" : (document?.code ?? byStatus);
   const hint = hintOf(store, status, code);
   const ray = headers.get("cf-ray");
   const retryAfterMs = retryAfterOf(headers);
@@ -319,6 +319,7 @@ function refusalOf(
     detail:
       `${isByCloudflare ? "Cloudflare, not the store," : "the store"} answered ${status} ${code}` +
       (document?.message ? `: ${document.message}` : "") +
+      (document?.reason ? ` (${document.reason})` : "") +
       hint +
       (retryAfterMs === null || retryAfterMs < LONG_WAIT_MS
         ? ""
@@ -328,6 +329,14 @@ function refusalOf(
     requestId,
     retryAfterMs,
   });
+}
+
+/**
+ * Swift answers InternalError to what is too long or too many for it, which no retry changes, and says why.
+ */
+function namesLimit(document: ErrorDocument): boolean {
+  const LIMIT = /too (?:long|many|large|big)|(?:longer|more|larger|greater) than|name length|exceeds/i;
+  return document?.code === "InternalError" && document.reason !== null && LIMIT.test(document.reason);
 }
 
 /** A wait that people should know of. */

@@ -93,10 +93,19 @@ const OUTAGES: ReadonlySet<string> = new Set([
   "http_504",
 ]);
 
-/** Down or failing: what the store refuses now it may accept later. */
+/**
+ * Down or failing: what the store refuses now it may accept later. A store that fails this request and
+ * answers others is not.
+ */
 export function isStoreTrouble(failure: Failure): boolean {
+  if (isOutage(failure)) return true;
+  return isServerFault(failure) && failure.answersOthers !== true;
+}
+
+/** The store has answered, and takes the fault on itself. */
+export function isServerFault(failure: Failure): boolean {
   const ownFault = failure.code === "InternalError" || (failure.status !== null && failure.status >= 500);
-  return isOutage(failure) || (ownFault && verdictOf(failure) === "retry");
+  return ownFault && verdictOf(failure) === "retry";
 }
 
 // What the platform reports when an event has used up its limits or an object is overloaded. None of it has a

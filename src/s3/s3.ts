@@ -8,7 +8,8 @@
 
 import { createHash } from "node:crypto";
 import { learnDemand } from "./demands.ts";
-import { base64OfHex, md5Hex } from "./digest.ts";
+import { base64OfHex } from "./digest.ts";
+import { confirmsEncryption, customerKeyHeaders, isEncryptedWithKey } from "./encryption.ts";
 import { S3Error } from "./errors.ts";
 import { type ObjectAddress, type RequestAddress, type S3, heard, readText, send } from "./request.ts";
 import { encodeRfc3986, rangeHeader } from "./url.ts";
@@ -41,6 +42,8 @@ export interface Stored {
   /** As the store sent it. */
   readonly etag: string;
   readonly encryptedWithKey: boolean;
+  /** Whether the answer confirms the encryption that the store is configured to use. */
+  readonly isEncrypted: boolean;
 }
 
 /** @param headers attributes and conditions @throws {S3Error} */
@@ -66,7 +69,7 @@ export async function createMultipartUpload(
   s3: S3,
   address: ObjectAddress,
   headers: Readonly<Record<string, string>>,
-): Promise<{ uploadId: string }> {
+): Promise<{ uploadId: string; isEncrypted: boolean }> {
   const operation = "CreateMultipartUpload";
   const all = { ...headers, ...(await customerKeyHeaders(s3.store.encryption)) };
   const response = await send(s3, operation, address, {
@@ -75,7 +78,8 @@ export async function createMultipartUpload(
     headers: all,
   });
   const text = await readText(operation, address, response);
-  return parseInitiate(text) ?? badAnswer(operation, address, text);
+  const { uploadId } = parseInitiate(text) ?? badAnswer(operation, address, text);
+  return { uploadId, isEncrypted: await confirmsEncryption(s3.store.encryption, response.headers) };
 }
 
 /** @param request.md5 of the body, in hex, for a bucket that demands a digest @throws {S3Error} */
@@ -116,7 +120,7 @@ async function write(
       throw learnDemand(s3, address, request.headers, error);
     },
   );
-  return await takeEtag(operation, address, response);
+  return await takeEtag(s3, operation, address, response);
 }
 
 /** A digest of bytes in memory costs next to nothing, and some buckets demand one. */
@@ -274,6 +278,9 @@ export async function completeMultipartUpload(
   return parseComplete(text) ?? refusedInside(s3, operation, address, response, text);
 }
 
+/** What stores answer to the abort of an upload that no longer exists; Swift says NoSuchKey. */
+const GONE: ReadonlySet<string> = new Set(["NoSuchUpload", "NoSuchKey", "NoSuchBucket"]);
+
 /** Ends an upload and frees its parts. An upload that no longer exists is a success. @throws {S3Error} */
 export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploadId: string): Promise<void> {
   try {
@@ -283,7 +290,7 @@ export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploa
     });
     await response.body?.cancel();
   } catch (error) {
-    if (!(error instanceof S3Error) || error.code !== "NoSuchUpload") throw error;
+    if (!(error instanceof S3Error) || !GONE.has(error.code)) throw error;
   }
 }
 
@@ -303,20 +310,6 @@ export async function deleteObject(
   return response.status === 204;
 }
 
-/** A customer's key (SSE-C) is sent with every request that touches the object's bytes. */
-export async function customerKeyHeaders(
-  encryption: Encryption | undefined,
-  prefix = "x-amz-server-side-encryption-customer",
-): Promise<Record<string, string>> {
-  if (encryption?.kind !== "customer") return {};
-  const bytes = Uint8Array.from(atob(encryption.key), (character) => character.charCodeAt(0));
-  return {
-    [`${prefix}-algorithm`]: "AES256",
-    [`${prefix}-key`]: encryption.key,
-    [`${prefix}-key-md5`]: base64OfHex(await md5Hex(bytes)),
-  };
-}
-
 async function copySourceHeaders({ address, etag, encryption }: CopySource): Promise<Record<string, string>> {
   // No URL parser touches a header, so dot segments need no care here.
   const path = `/${address.bucket}/${address.key.split("/").map(encodeRfc3986).join("/")}`;
@@ -328,10 +321,15 @@ async function copySourceHeaders({ address, etag, encryption }: CopySource): Pro
   };
 }
 
-async function takeEtag(operation: string, address: ObjectAddress, response: Response): Promise<Stored> {
+async function takeEtag(
+  s3: S3,
+  operation: string,
+  address: ObjectAddress,
+  response: Response,
+): Promise<Stored> {
   await response.body?.cancel();
   const etag = etagOf(response.headers);
-  if (etag !== null) return { etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
+  if (etag !== null) return await storedAs(s3, etag, response.headers);
   throw new S3Error(operation, address, {
     code: "missing_etag",
     detail: `the store answered ${response.status} without an ETag`,
@@ -349,15 +347,12 @@ async function takeCopyEtag(
   const text = await readText(operation, address, response);
   const result = parseCopyResult(text);
   if (result === null) return refusedInside(s3, operation, address, response, text);
-  return { etag: result.etag, encryptedWithKey: isEncryptedWithKey(response.headers) };
+  return await storedAs(s3, result.etag, response.headers);
 }
 
-/**
- * Whether an answer's headers say KMS or a customer's key, so that an ETag that looks like an MD5 is not one.
- */
-export function isEncryptedWithKey(headers: Headers): boolean {
-  const kind = headers.get("x-amz-server-side-encryption") ?? "AES256";
-  return kind !== "AES256" || headers.has("x-amz-server-side-encryption-customer-algorithm");
+async function storedAs({ store }: S3, etag: string, headers: Headers): Promise<Stored> {
+  const isEncrypted = await confirmsEncryption(store.encryption, headers);
+  return { etag, encryptedWithKey: isEncryptedWithKey(headers), isEncrypted };
 }
 
 function refusedInside(

@@ -29,6 +29,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   bad_answer: "retry",
   head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
   digest_demanded: "retry", // the next attempt has one
+  over_limit: "fatal", // named as the reason of an InternalError
   object_not_visible: "retry", // a HEAD right after Complete, at a store that is not yet consistent
   upload_still_there: "retry", // parts landed after an abort
   unsorted_listing: "fatal", // what a merge has concluded by then is void, and asking again would hide it
@@ -42,6 +43,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   verification_failed: "fatal",
   proof_impossible: "fatal",
   attribute_lost: "fatal",
+  encryption_not_applied: "fatal",
   destination_exists: "fatal",
   metadata_too_large: "fatal",
   key_too_long: "fatal",

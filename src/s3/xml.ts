@@ -79,6 +79,8 @@ export function truthOf(element: Element, name: string): Truth {
 export function parseError(text: string): {
   code: string;
   message: string;
+  /** Some stores put the actual words there: OpenStack Swift does. */
+  reason: string | null;
   requestId: string | null;
   region: string | null;
   endpoint: string | null;
@@ -89,6 +91,7 @@ export function parseError(text: string): {
   return {
     code,
     message: (textOf(error, "Message") ?? "").trim(),
+    reason: textOf(error, "Reason")?.trim() || null,
     requestId: textOf(error, "RequestId"),
     region: textOf(error, "Region"),
     endpoint: textOf(error, "Endpoint"),

@@ -31,6 +31,7 @@ const RUN_WIDE: ReadonlySet<string> = new Set([
   "AllAccessDisabled",
   "InvalidBucketName",
   "unknown_store",
+  "encryption_not_applied",
 ]);
 
 export function settle(

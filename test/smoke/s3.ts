@@ -14,7 +14,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsV4Signer } from "aws4fetch";
 import { XMLParser } from "fast-xml-parser";
-import { customerKeyHeaders } from "../../src/s3/s3.ts";
+import { customerKeyHeaders } from "../../src/s3/encryption.ts";
 import { s3Url } from "../../src/s3/url.ts";
 import { styleOf } from "../../src/store/stores.ts";
 import type { Content } from "./content.ts";

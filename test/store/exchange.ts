@@ -79,6 +79,7 @@ export class Exchange {
   }
 
   header(name: string): string | undefined {
+    if (this.options.forgets.some((beginning) => name.startsWith(beginning))) return undefined;
     const value = this.#parts.request.headers[name];
     return Array.isArray(value) ? value.join(",") : value;
   }

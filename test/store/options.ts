@@ -51,6 +51,8 @@ export interface StoreOptions {
   readonly contentMd5?: "honoured" | "ignored";
   /** "every write": no PutObject or UploadPart without one, as in a bucket with a default retention. */
   readonly digests?: "optional" | "every write";
+  /** Beginnings of request headers that are taken and forgotten, as Swift does with SSE-C. */
+  readonly forgets?: readonly string[];
   /** "unquoted-headers": bare in headers, quoted in XML. */
   readonly etagQuotes?: "quoted" | "unquoted" | "unquoted-headers";
   readonly etagCase?: "lower" | "upper";
@@ -136,6 +138,7 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     etags: options.etags ?? "md5",
     contentMd5: options.contentMd5 ?? "honoured",
     digests: options.digests ?? "optional",
+    forgets: options.forgets ?? [],
     etagQuotes: options.etagQuotes ?? "quoted",
     etagCase: options.etagCase ?? "lower",
     completeEtag: options.completeEtag ?? "normal",

@@ -6,12 +6,12 @@ import { archiveOf } from "../../../src/object/compare.ts";
 import { S3Error } from "../../../src/s3/errors.ts";
 import { headObject } from "../../../src/s3/read.ts";
 import { type S3, connect } from "../../../src/s3/request.ts";
+import { isEncryptedWithKey } from "../../../src/s3/encryption.ts";
 import {
   completeMultipartUpload,
   copyObject,
   createMultipartUpload,
   getObjectTagging,
-  isEncryptedWithKey,
   listParts,
   listUploadsOfKey,
   putObject,

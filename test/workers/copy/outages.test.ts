@@ -142,3 +142,34 @@ test("a store that is down when a copy begins ends it soon: nothing has been don
     failure: { code: "source_unreachable", storeCode: "http_521" },
   });
 });
+
+test.for([
+  ["one PutObject", 1000, "PutObject"],
+  ["parts", 2 * PART, "UploadPart"],
+] as const)(
+  "a server's fault that comes back at once while the store answers others ends the copy (%s)",
+  async ([name, size, operation]) => {
+    const key = `permanent ${name}`;
+    east.putGenerated("source", key, { size, computeEtag: true });
+    west.fault({ operation }, { kind: "answer", code: "InternalError" });
+    const status = await mesh.copy(requestOf(key));
+    expect(status).toMatchObject({ phase: "failed", failure: { code: "destination_error", status: 500 } });
+    expect(west.count(operation)).toBeLessThanOrEqual(9 * (status.parts.total ?? 0));
+  },
+);
+
+test("a limit that the store names as the reason of its fault ends the copy at once, in the store's words", async () => {
+  east.put("source", "limit", "x", { metadata: { k: "v".repeat(257) } });
+  const reason = "Metadata value longer than 256: x-object-meta-K";
+  const body =
+    "<Error><Code>InternalError</Code><Message>We encountered an internal error. Please try again.</Message>" +
+    `<Reason>${reason}</Reason></Error>`;
+  west.fault({ operation: "PutObject" }, { kind: "answer", status: 500, body });
+  const status = await mesh.copy(requestOf("limit"));
+  expect(status).toMatchObject({
+    phase: "failed",
+    failure: { code: "destination_error", storeCode: "over_limit" },
+    parts: { failedAttempts: 1 },
+  });
+  expect(status.failure?.message).toContain(reason);
+});

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
+import { storeSecret } from "../../mesh/mesh.ts";
 import type { PutAttributes, TestStore } from "../../store/store.ts";
 import { expectSameBytes, memoryDirectory } from "./fidelity.ts";
 import { PART, openWorld } from "../world.ts";
@@ -12,7 +13,7 @@ const directory = memoryDirectory();
 
 const {
   mesh,
-  stores: { east, west, plain, poor, ours, kms, sse, lean },
+  stores: { east, west, plain, poor, ours, kms, sse, lean, clear, forgetful },
 } = await openWorld(
   {
     east: { buckets: ["source"] },
@@ -23,10 +24,17 @@ const {
     kms: { buckets: ["destination"] },
     sse: { buckets: ["destination"] },
     lean: { buckets: ["destination"], metadataLimitBytes: 100 },
+    clear: { buckets: ["destination"], forgets: ["x-amz-server-side-encryption"] },
+    forgetful: { buckets: ["destination"], forgets: ["x-amz-storage-class", "x-amz-tagging"] },
   },
-  () => ({
+  (stores) => ({
     directory,
+    bindings: {
+      STORE_CLEAR_AES: storeSecret(stores.clear, { encryption: { kind: "AES256" } }),
+      STORE_CLEAR_KMS: storeSecret(stores.clear, { encryption: { kind: "aws:kms" } }),
+    },
     storeFields: {
+      clear: { encryption: { kind: "customer", key: customerKey } },
       poor: { profile: { tags: false, storageClasses: ["STANDARD"], websiteRedirect: false } },
       ours: { encryption: { kind: "customer", key: customerKey } },
       kms: { encryption: { kind: "aws:kms", keyId: "key/1" } },
@@ -321,6 +329,73 @@ test("a customer's key opens the source and locks the destination, on every requ
     expectSameBytes(ours, ours, key);
   }
   expect(JSON.stringify(await mesh.call("GET", "/copies"))).not.toContain(customerKey);
+});
+
+test.for(["clear", "clear_aes", "clear_kms"])(
+  "an encryption that the store %s ignores fails the copy, and nothing lies there in the clear",
+  async (to) => {
+    for (const [key, size] of SIZES) {
+      east.putGenerated("source", key, { size, computeEtag: true });
+      const status = await mesh.copy(request(key, to));
+      expect(status).toMatchObject({ phase: "failed", failure: { code: "encryption_not_applied" } });
+      expect(clear.objects("destination")).toEqual([]);
+    }
+    // An upload that is not encrypted takes no byte.
+    expect(clear.count("UploadPart")).toBe(0);
+  },
+);
+
+test("a sync into a store that ignores the encryption ends, and nothing lies there in the clear", async () => {
+  for (let n = 0; n < 3; n++) east.put("source", `in the clear/${n}`, `secret ${n}`);
+  const status = await mesh.sync({
+    source: "east:source/in the clear/",
+    destination: "clear:destination/",
+  });
+  expect(status).toMatchObject({ phase: "failed", failure: { code: "encryption_not_applied" } });
+  expect(clear.objects("destination")).toEqual([]);
+});
+
+test("an encryption that only HEAD confirms is applied", async () => {
+  east.put("source", "shown/later", "x");
+  const silent = { kind: "header", name: "x-amz-server-side-encryption", value: undefined } as const;
+  sse.fault({ operation: "PutObject" }, silent);
+  const sync = { source: "east:source/shown/", destination: "sse:destination/shown/" };
+  expect(await mesh.sync(sync)).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(await mesh.copy(request("shown/later", "sse"))).toMatchObject({ phase: "completed" });
+});
+
+const KEPT_BADLY = { storageClass: "STANDARD_IA", tags: [{ key: "team", value: "blue" }] } as const;
+
+test.for(SIZES)(
+  "a class and tags that a store takes and forgets are told, or fail the copy (%s)",
+  async ([key, size]) => {
+    east.putGenerated("source", key, { size, computeEtag: true, ...KEPT_BADLY });
+    const status = await mesh.copy(request(key, "forgetful"));
+    expect(status.phase).toBe("completed");
+    expect(status.warnings).toEqual([
+      expect.stringContaining('"STANDARD_IA"'),
+      "The destination accepted the tags but does not show them",
+    ]);
+    forgetful.delete("destination", key);
+    const strict = await mesh.copy({ ...request(key, "forgetful"), ifLossy: "fail" });
+    expect(strict).toMatchObject({ phase: "failed", failure: { code: "attribute_lost" } });
+    expect(forgetful.get("destination", key)).toBeUndefined();
+  },
+);
+
+test("a class and tags that a store takes and forgets are told of every key of a sync, and not asked for of each", async () => {
+  for (let n = 0; n < 60; n++) east.put("source", `forgotten/${n}`, `${n}`, KEPT_BADLY);
+  const sync = { source: "east:source/forgotten/", destination: "forgetful:destination/forgotten/" };
+  const status = await mesh.sync(sync);
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 60 } });
+  for (const line of await mesh.report(status.id)) expect(line.warnings).toHaveLength(2);
+  expect(forgetful.count("GetObjectTagging")).toBeLessThan(60);
+  for (let n = 0; n < 60; n++) east.put("source", `forgotten/${n}`, `other ${n}`, KEPT_BADLY);
+  expect(await mesh.sync({ ...sync, ifLossy: "fail" })).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { failed: 60 },
+  });
+  expect(forgetful.objects("destination").filter(({ key }) => key.startsWith("forgotten/"))).toEqual([]);
 });
 
 test.for(SIZES)(

@@ -32,6 +32,7 @@ const KINDS = {
     without: ["tagging", "copyObject", "uploadPartCopy", "checksums", "listParts", "listMultipartUploads"],
   },
   tagless: { without: ["tagging"] },
+  clear: { forgets: ["x-amz-server-side-encryption"] },
   summing: { automaticChecksum: "CRC64NVME" },
 } as const satisfies Record<string, StoreOptions>;
 type Kind = keyof typeof KINDS;
@@ -50,10 +51,11 @@ const { mesh, stores } = await openWorld(
   Object.fromEntries(
     Object.entries(KINDS).map(([name, options]) => [name, { buckets: ["bucket"], ...options }]),
   ) as unknown as Record<Kind, StoreOptions>,
-  ({ plain, opaque }) => ({
+  ({ plain, opaque, clear }) => ({
     bindings: {
       STORE_PROFILED: storeSecret(opaque, { profile: OPAQUE_PROFILE }),
       STORE_KEYED: storeSecret(plain, { encryption: { kind: "customer", key: `${"A".repeat(43)}=` } }),
+      STORE_UNENCRYPTED: storeSecret(clear, { encryption: { kind: "AES256" } }),
       STORE_STUBBORN: storeSecret(plain, { profile: { md5Etag: false, tags: false, copyObject: true } }),
       STORE_LOCKED: storeSecret(plain, { readOnly: true }),
       STORE_FENCED: storeSecret(plain, { buckets: ["bucket"] }),
@@ -316,4 +318,18 @@ test("the reading token may not check", async () => {
     headers: { authorization: `Bearer ${READ_TOKEN}` },
   });
   expect(status).toBe(403);
+});
+
+test("a store that is set to encrypt and does not is said not to work", async () => {
+  const { body } = await check("unencrypted");
+  expect(body.ok).toBe(false);
+  expect(outcomes(body)).toMatchObject({ put: "yes", encryption: "ignored" });
+  expect(outcomes((await check("keyed")).body)).toMatchObject({ encryption: "yes" });
+});
+
+test("a store that refuses the right ETag to UploadPartCopy is not asked for any", async () => {
+  stores.plain.fault({ operation: "UploadPartCopy" }, { kind: "answer", code: "PreconditionFailed" });
+  const { body } = await check("plain");
+  expect(outcomes(body)).toMatchObject({ "server-side part copy": "refused" });
+  expect(body.profile).toMatchObject({ uploadPartCopy: false });
 });
