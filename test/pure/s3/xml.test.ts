@@ -98,6 +98,7 @@ describe("parseError()", () => {
       {
         code: "PermanentRedirect",
         message: "Use the endpoint.",
+        reason: null,
         requestId: "4442587FB7D0A2F9",
         region: null,
         endpoint: "b.s3.eu-west-1.amazonaws.com",
@@ -109,6 +110,7 @@ describe("parseError()", () => {
       {
         code: "AuthorizationHeaderMalformed",
         message: "the region 'us-east-1' is wrong; expecting 'eu-west-1'",
+        reason: null,
         requestId: null,
         region: "eu-west-1",
         endpoint: null,
@@ -120,6 +122,7 @@ describe("parseError()", () => {
       {
         code: "NoSuchUpload",
         message: "The multipart upload <x> & y.",
+        reason: null,
         requestId: null,
         region: null,
         endpoint: null,
@@ -131,6 +134,7 @@ describe("parseError()", () => {
       {
         code: "SlowDownWrite",
         message: "Resource requested is unwritable, please reduce your request rate",
+        reason: null,
         requestId: "17A",
         region: null,
         endpoint: null,
@@ -139,7 +143,19 @@ describe("parseError()", () => {
     [
       "Ceph, with no message",
       "<Error><Code>NoSuchBucket</Code><Message></Message><RequestId>tx1</RequestId></Error>",
-      { code: "NoSuchBucket", message: "", requestId: "tx1", region: null, endpoint: null },
+      { code: "NoSuchBucket", message: "", reason: null, requestId: "tx1", region: null, endpoint: null },
+    ],
+    [
+      "Swift, with a reason",
+      `<Error><Code>InternalError</Code><Message>Try again.</Message><Reason>Metadata too long</Reason></Error>`,
+      {
+        code: "InternalError",
+        message: "Try again.",
+        reason: "Metadata too long",
+        requestId: null,
+        region: null,
+        endpoint: null,
+      },
     ],
   ])("%s", (_what, text, error) => {
     expect(parseError(text)).toEqual(error);
