@@ -39,7 +39,7 @@ import { Sender } from "./throttle/sender.ts";
 import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
 import { type Acknowledged, confirmObject } from "./work/confirm.ts";
-import { type Passing, bodyOf, digestWhileStreaming } from "./work/digest_stream.ts";
+import { bodyOf, digestWhileStreaming, readForDigests } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
 import { READ_TWICE } from "./work/part_task.ts";
 
@@ -235,7 +235,7 @@ class ObjectCopy {
         digests,
       });
     if (contentMd5 === null && sizeBytes > 0 && demandsDigest(this.#destination, this.#to)) {
-      this.#ownMd5 = await readMd5(digest(["md5"]));
+      this.#ownMd5 = (await readForDigests(digest(["md5"]))).md5 ?? null;
       this.#warnings.push(READ_TWICE);
       return "again";
     }
@@ -303,7 +303,8 @@ class ObjectCopy {
 
   /** What was asked and is not shown was not done. @throws {FailureError} after the object was taken back */
   async #confirm(stored: Acknowledged): Promise<void> {
-    this.#warnings.push(...(await confirmObject(this.#destination, this.#to, stored, this.#options.ifLossy)));
+    const { ifLossy } = this.#options;
+    this.#warnings.push(...(await confirmObject(this.#destination, this.#to, stored, ifLossy)));
   }
 
   #streamInstead(): "again" {
@@ -484,12 +485,6 @@ function objectHead(headers: Headers): ObjectHead {
     checksums: fullObjectChecksums(headers),
     mark: markedSourceEtag(headers),
   };
-}
-
-/** Reads bytes for their MD5 alone. */
-async function readMd5({ body, digests }: Passing): Promise<string | null> {
-  if (body instanceof ReadableStream) await body.pipeTo(new WritableStream());
-  return (await digests).md5 ?? null;
 }
 
 /** The headers of an object; null when there is none. */

@@ -35,7 +35,14 @@ import { type ObjectRef, isSameObject } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { turnsOf } from "./throttle/sender.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
-import { type Passing, bodyOf, digestWhileStreaming, LengthError, StallError } from "./work/digest_stream.ts";
+import {
+  type Passing,
+  bodyOf,
+  digestWhileStreaming,
+  LengthError,
+  readForDigests,
+  StallError,
+} from "./work/digest_stream.ts";
 import { ANSWER_LIMIT_MS } from "./work/limits.ts";
 import type { PartDigests, PartResult, PartTask } from "./work/part_task.ts";
 
@@ -227,9 +234,8 @@ async function readDigests(
   try {
     const response = await openSource(source, task, stop);
     const sized = response.headers.has("content-length");
-    const { body, digests } = digestWhileStreaming(bodyOf(response), { length, sized, digests: wanted });
-    if (body instanceof ReadableStream) await body.pipeTo(new WritableStream());
-    return { ok: true, digests: await digests };
+    const passing = digestWhileStreaming(bodyOf(response), { length, sized, digests: wanted });
+    return { ok: true, digests: await readForDigests(passing) };
   } catch (error) {
     const known = error instanceof FailureError || error instanceof S3Error;
     const detail = error instanceof Error ? error.message : String(error);

@@ -1,7 +1,8 @@
 // The question of a check that concerns only a store which is set to encrypt: does it? Asked as a copy would.
 
 import type { Findings } from "./findings.ts";
-import { confirmsEncryption, encryptionHeaders } from "../s3/encryption.ts";
+import { encryptionHeaders } from "../object/attributes.ts";
+import { confirmsEncryption } from "../s3/encryption.ts";
 import { headObject } from "../s3/read.ts";
 import { CALL_LIMIT_MS, type ObjectAddress, type S3 } from "../s3/request.ts";
 import { putObject } from "../s3/s3.ts";

@@ -5,7 +5,6 @@
 
 import type { AttributeChanges, TagChoice } from "./options.ts";
 import { bareEtag, base64OfHex, bytesToHex } from "../s3/digest.ts";
-import { encryptionHeaders } from "../s3/encryption.ts";
 import type { Profile } from "../store/profiles.ts";
 import type { Encryption } from "../store/stores.ts";
 
@@ -217,6 +216,15 @@ function setTags(
     .join("&");
   if (profile.tags) headers[TAGGING] = text;
   else losses.push(`The destination does not support tags: "${text}" is lost`);
+}
+
+/** What asks for an encryption where an object begins; a customer's key goes with every request instead. */
+export function encryptionHeaders(encryption: Encryption | undefined): Record<string, string> {
+  if (encryption === undefined || encryption.kind === "customer") return {};
+  const { kind } = encryption;
+  const keyId = kind === "aws:kms" ? encryption.keyId : undefined;
+  const name = "x-amz-server-side-encryption";
+  return { [name]: kind, ...(keyId === undefined ? {} : { [`${name}-aws-kms-key-id`]: keyId }) };
 }
 
 function stripAwsChunked(headers: Record<string, string>): void {

@@ -25,14 +25,6 @@ export async function customerKeyHeaders(
   };
 }
 
-/** Any other encryption is asked for where an object begins. */
-export function encryptionHeaders(encryption: Encryption | undefined): Record<string, string> {
-  if (encryption === undefined || encryption.kind === "customer") return {};
-  const { kind } = encryption;
-  const keyId = kind === "aws:kms" ? encryption.keyId : undefined;
-  return { [SSE]: kind, ...(keyId === undefined ? {} : { [`${SSE}-aws-kms-key-id`]: keyId }) };
-}
-
 /**
  * Do the headers of an answer confirm the encryption that a store is configured to use? Without one there is
  * nothing to confirm. A store may encrypt with a key although AES256 was asked for.

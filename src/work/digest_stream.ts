@@ -78,6 +78,12 @@ export function digestWhileStreaming(
   return { body: readable, digests: pumped, watched: true };
 }
 
+/** Reads bytes for their digests alone. */
+export async function readForDigests({ body, digests }: Passing): Promise<PartDigests> {
+  if (body instanceof ReadableStream) await body.pipeTo(new WritableStream());
+  return await digests;
+}
+
 /** The body of an answer; an empty stream where the runtime gives none. */
 export function bodyOf(response: Response): ReadableStream {
   const body = response.body ?? new Response(new Uint8Array(0)).body;
