@@ -209,8 +209,9 @@ export class Exchange {
     gone.addEventListener("abort", () => toStore.destroy(), { once: true });
     if (gone.aborted) toStore.destroy();
     this.#watchSize(toStore, fail);
-    // At once: Node would keep them back until the first bytes of the body.
-    toStore.flushHeaders();
+    // Sends the headers of a request that has a body now: Node keeps them back until the body's first bytes,
+    // and flushHeaders() sends them as UTF-8, which changes what is not ASCII.
+    if (method === "PUT" || method === "POST") toStore.write(Buffer.alloc(0));
     request.pipe(toStore);
   }
 
