@@ -9,25 +9,32 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 export function memorySql(): SqlStorage {
   const database = new DatabaseSync(":memory:");
   database.exec("PRAGMA journal_mode = MEMORY");
-  const prepared = new Map<string, StatementSync>();
+  const known = new Map<string, Query>();
   const changes = database.prepare("SELECT changes() AS n");
-  const prepare = (query: string): StatementSync => {
-    const known = prepared.get(query) ?? database.prepare(query);
-    prepared.set(query, known);
-    return known;
-  };
   return {
     exec(query, ...bindings) {
-      // Only a script without bindings has several statements, and a script has no rows.
-      if (bindings.length === 0 && query.trim().split(";").length > 2) {
+      const { statement, isChange } = known.get(query) ?? prepare(database, query);
+      if (statement === null) {
         database.exec(query);
         return rowsOf([], 0);
       }
-      const rows = prepare(query).all(...(bindings as SQLInputValue[]));
-      const isChange = /^\s*(?:INSERT|UPDATE|DELETE)\b/i.test(query);
+      known.set(query, { statement, isChange });
+      const rows = statement.all(...(bindings as SQLInputValue[]));
       return rowsOf(rows, isChange ? Number(changes.get()?.["n"]) : 0);
     },
   };
+}
+
+/** Null: a script of several statements, which has no rows and no bindings. */
+interface Query {
+  readonly statement: StatementSync | null;
+  readonly isChange: boolean;
+}
+
+function prepare(database: DatabaseSync, query: string): Query {
+  const isScript = query.trim().split(";").length > 2;
+  const isChange = /^\s*(?:INSERT|UPDATE|DELETE)\b/i.test(query);
+  return { statement: isScript ? null : database.prepare(query), isChange };
 }
 
 /** What a record needs of a Durable Object's storage. @param sql counts what it likes */

@@ -276,7 +276,7 @@ describe("any race, with attempts that land late, lanes that die, stores that th
     { timeout: MOST_MS },
     () => {
       let raced = 0;
-      for (let seed = 1; seed <= 100; seed++) {
+      for (let seed = 1; seed <= 48; seed++) {
         const random = seeded(seed);
         const claim = begin(random);
         // What a dead lane has brought to a store only its list can tell.
