@@ -24,7 +24,7 @@ import { type ProofPlan, canProve, concludeProof, planProof } from "./object/pro
 import { removeExactly } from "./s3/conditions.ts";
 import { demandsDigest } from "./s3/demands.ts";
 import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
-import { failedAt, FailureError, failureOf, meshError, S3Error } from "./s3/errors.ts";
+import { failedAt, FailureError, failureOfOne, meshError, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure } from "./s3/failure.ts";
 import { changeSince, getObject, headObject } from "./s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
@@ -114,7 +114,7 @@ async function outcomeOf(env: Env, task: BatchTask, work: ObjectWork, batch: Bat
   try {
     return await new ObjectCopy(env, task, work, batch).run();
   } catch (error) {
-    return { kind: "failed", failure: failureOf(error, "destination") };
+    return { kind: "failed", failure: failureOfOne(error, "destination") };
   }
 }
 

@@ -228,8 +228,9 @@ export class Sync extends DurableObject<Env> {
     const { spec } = this.#record.load();
     const { leased } = this.#record.batches.totals();
     for (const report of claim.finished) this.#note(this.#gate.reported(report, leased, now));
-    const settled = this.#record.batches.takeReports(claim).map(({ objects, outcomes, isOld }) => ({
-      ...settle(objects, outcomes, { dryRun: spec.dryRun, now, random: Math.random() }),
+    const times = { now, random: Math.random() };
+    const settled = this.#record.batches.takeReports(claim, times).map(({ objects, outcomes, isOld }) => ({
+      ...settle(objects, outcomes, { dryRun: spec.dryRun, ...times }),
       isOld,
     }));
     if (settled.length === 0) return;

@@ -40,7 +40,14 @@ const TagsSchema = z.union([
   z.enum(["preserve", "require", "none"]),
   z
     .record(z.string().min(1).max(128), z.string().max(256))
-    .refine((tags) => Object.keys(tags).length <= 10, "must have at most 10 tags"),
+    .refine((tags) => Object.keys(tags).length <= 10, "must have at most 10 tags")
+    .refine(
+      (tags) =>
+        Object.entries(tags)
+          .flat()
+          .every((text) => text.isWellFormed()),
+      "must be valid Unicode: a tag has half of a surrogate pair",
+    ),
 ]);
 
 /** How an object is copied, for copies and syncs alike. */

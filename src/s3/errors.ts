@@ -4,6 +4,7 @@
 import type { FailureCode } from "../http/codes.ts";
 import { Problem } from "../http/problem.ts";
 import { type Failure, type StoreSide, meshFailure } from "./failure.ts";
+import { isPlatformLimit } from "./retry.ts";
 import { UnaddressableKeyError } from "./url.ts";
 
 /** A failure that is already classified where it was found. */
@@ -40,6 +41,20 @@ export function failureOf(error: unknown, side: StoreSide): Failure {
   if (error instanceof Problem) return meshFailure(error.code, error.message, "configuration");
   if (error instanceof UnaddressableKeyError) return meshFailure("invalid_key", error.message, "plan");
   throw error;
+}
+
+/**
+ * What was thrown by the work at one key of many, as data. What nobody foresaw is a failure of that key; what
+ * ended the event is not, and is thrown on.
+ */
+export function failureOfOne(error: unknown, side: StoreSide): Failure {
+  try {
+    return failureOf(error, side);
+  } catch (unforeseen) {
+    if (isPlatformLimit(unforeseen)) throw unforeseen;
+    const detail = unforeseen instanceof Error ? unforeseen.message : String(unforeseen);
+    return meshFailure("internal_error", `This key cannot be copied: ${detail}`, "copy");
+  }
 }
 
 /**

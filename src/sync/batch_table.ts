@@ -5,8 +5,12 @@
 // - A batch that is leased belongs to a lane that either names it as running in each of its calls or has been
 //   silent too long. After that the batch is free again. Nobody knows then which of its objects were copied,
 //   so they are looked for at the destination before they are copied again.
+// - A batch whose calls break again and again waits longer each time, and is halved until it is the one
+//   object that breaks them. That object fails at last.
 // - A row is a whole batch, and is deleted when the batch is done: the table is as small as the window.
 
+import { meshFailure } from "../s3/failure.ts";
+import { backoffMs, MAX_ATTEMPTS } from "../s3/retry.ts";
 import type { BatchClaim, ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
 
 export interface LeasedBatch {
@@ -30,6 +34,11 @@ interface FinishedBatch {
   readonly isOld: boolean;
 }
 
+interface Times {
+  readonly now: number;
+  readonly random: number;
+}
+
 export class BatchTable {
   readonly #sql: SqlStorage;
   // In memory only: if it is lost, a failure of before may block the sync once more.
@@ -45,7 +54,7 @@ export class BatchTable {
         batch INTEGER PRIMARY KEY AUTOINCREMENT,
         lane INTEGER,                     -- null: pending
         attempt INTEGER NOT NULL,         -- the current one, from 1; 0: never handed out
-        doubtful INTEGER NOT NULL,        -- 1: an attempt was lost, so its objects may be at the destination
+        doubtful INTEGER NOT NULL,        -- attempts that were lost: its objects may be at the destination
         not_before_ms INTEGER NOT NULL,
         count INTEGER NOT NULL,
         objects TEXT NOT NULL             -- ObjectWork[]
@@ -53,10 +62,12 @@ export class BatchTable {
     `);
   }
 
-  add(objects: readonly ObjectWork[], notBeforeMs: number): void {
+  /** @param lost attempts at these objects that were lost */
+  add(objects: readonly ObjectWork[], notBeforeMs: number, lost = 0): void {
     if (objects.length === 0) return;
     this.#sql.exec(
-      "INSERT INTO batches (attempt, doubtful, not_before_ms, count, objects) VALUES (0, 0, ?, ?, ?)",
+      "INSERT INTO batches (attempt, doubtful, not_before_ms, count, objects) VALUES (0, ?, ?, ?, ?)",
+      lost,
       notBeforeMs,
       objects.length,
       JSON.stringify(objects),
@@ -86,7 +97,7 @@ export class BatchTable {
   }
 
   /** Removes the batches that a lane has finished, and frees those it has lost. */
-  takeReports({ lane, finished, running }: BatchClaim): FinishedBatch[] {
+  takeReports({ lane, finished, running }: BatchClaim, times: Times): FinishedBatch[] {
     const done: FinishedBatch[] = [];
     for (const { batch, attempt, outcomes } of finished) {
       const row = this.#sql
@@ -98,12 +109,14 @@ export class BatchTable {
         .toArray()[0];
       // A superseded attempt, or a report that was delivered twice.
       if (row === undefined) continue;
-      if (outcomes === null) {
-        this.#free("batch = ?", batch);
+      const isOld = this.#old.delete(`${batch}/${attempt}`);
+      const lost = Number(row["doubtful"]) + 1;
+      if (outcomes === null && lost < MAX_ATTEMPTS) {
+        this.#putBack(batch, lost, times);
         continue;
       }
       this.#sql.exec("DELETE FROM batches WHERE batch = ?", batch);
-      done.push({ objects: objectsOf(row), outcomes, isOld: this.#old.delete(`${batch}/${attempt}`) });
+      done.push({ ...(outcomes === null ? brokenBy(row) : { objects: objectsOf(row), outcomes }), isOld });
     }
     const alive = new Map(running.map(({ batch, attempt }) => [batch, attempt]));
     for (const row of this.#sql.exec("SELECT batch, attempt FROM batches WHERE lane = ?", lane).toArray()) {
@@ -142,9 +155,39 @@ export class BatchTable {
     return rows.flatMap((row) => JSON.parse(String(row["objects"])) as ObjectWork[]);
   }
 
-  #free(condition: "batch = ?" | "lane = ?", value: number): void {
-    this.#sql.exec(`UPDATE batches SET lane = NULL, doubtful = 1 WHERE ${condition}`, value);
+  /** The call broke, perhaps for one of its objects: from the second time on, each half goes alone. */
+  #putBack(batch: number, lost: number, { now, random }: Times): void {
+    const row = this.#sql.exec("SELECT objects FROM batches WHERE batch = ?", batch).one();
+    const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
+    const notBeforeMs = now + backoffMs(BROKEN, lost, random);
+    const middle = lost < 2 ? objects.length : Math.ceil(objects.length / 2);
+    const [first, second] = [objects.slice(0, middle), objects.slice(middle)];
+    this.#sql.exec(
+      "UPDATE batches SET lane = NULL, doubtful = ?, not_before_ms = ?, count = ?, objects = ? WHERE batch = ?",
+      lost,
+      notBeforeMs,
+      first.length,
+      JSON.stringify(first),
+      batch,
+    );
+    this.add(second, notBeforeMs, lost);
   }
+
+  #free(condition: "batch = ?" | "lane = ?", value: number): void {
+    this.#sql.exec(`UPDATE batches SET lane = NULL, doubtful = max(doubtful, 1) WHERE ${condition}`, value);
+  }
+}
+
+const BROKEN = meshFailure(
+  "copier_died",
+  "The call that copies this object has broken each time: an error in the mesh, or a limit of the platform",
+  "copy",
+);
+
+/** The last outcome of objects whose calls always break. */
+function brokenBy(row: Readonly<Record<string, unknown>>): Pick<FinishedBatch, "objects" | "outcomes"> {
+  const objects = objectsOf(row).map((work) => ({ ...work, failedAttempts: MAX_ATTEMPTS - 1 }));
+  return { objects, outcomes: objects.map(() => ({ kind: "failed", failure: BROKEN })) };
 }
 
 /**
@@ -153,6 +196,6 @@ export class BatchTable {
  */
 function objectsOf(row: Readonly<Record<string, unknown>>): ObjectWork[] {
   const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
-  if (Number(row["doubtful"]) !== 1) return objects;
+  if (Number(row["doubtful"]) === 0) return objects;
   return objects.map((work) => (work.first === "tell" ? work : { ...work, first: "find" }));
 }

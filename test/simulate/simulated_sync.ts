@@ -282,7 +282,7 @@ export class SimulatedSync {
     const { leased } = record.batches.totals();
     for (const report of finished) this.#gate.reported(report, leased, this.#now);
     const settled = record.batches
-      .takeReports({ lane: number, finished, running, wanted })
+      .takeReports({ lane: number, finished, running, wanted }, { now: this.#now, random: 0 })
       .map(({ objects, outcomes }) =>
         settle(objects, outcomes, { dryRun: false, now: this.#now, random: 0 }),
       );

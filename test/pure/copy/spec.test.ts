@@ -115,6 +115,7 @@ describe("parseCopyRequest()", () => {
       { tags: Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`k${index}`, "v"])) },
       '"tags" must have at most 10 tags',
     ],
+    [{ tags: { "k\ud800": "v" } }, '"tags" must be valid Unicode: a tag has half of a surrogate pair'],
     [{ tags: { k: "v".repeat(257) } }, `"tags.k" must have at most 256 characters, not "${"v".repeat(99)}…`],
     [{ ifLossy: "ignore" }, `"ifLossy" ${option("warn", "fail")}, not "ignore"`],
     [{ markCopy: "maybe" }, `"markCopy" ${option("true", "false")}, not "maybe"`],

@@ -21,6 +21,8 @@ import { type Answer, AnsweringStore, BUCKET, type StoredObject, xmlOf } from ".
 /** What the copier is in workerd, and here. */
 export type Copier = Pick<ObjectCopier, "copyObjects">;
 
+/** Nothing waits here. */
+const NOW = { now: 0, random: 0.5 };
 const FROM = "in/";
 const TO = "out/";
 /** More steps than any run takes that goes on. */
@@ -252,7 +254,7 @@ export class AnsweredSync {
       const running = batches.filter((other) => other.batch > batch);
       const finished = [{ batch, attempt, outcomes, durationMs: 1 }];
       record.transaction(() => {
-        for (const done of record.batches.takeReports({ lane: 1, finished, running, wanted: 0 }))
+        for (const done of record.batches.takeReports({ lane: 1, finished, running, wanted: 0 }, NOW))
           this.#settle(record, done.objects, done.outcomes);
       });
     }
@@ -260,7 +262,7 @@ export class AnsweredSync {
   }
 
   #settle(record: SyncRecord, objects: readonly ObjectWork[], outcomes: readonly ObjectOutcome[]): void {
-    const options = { dryRun: false, now: 0, random: 0.5 };
+    const options = { dryRun: false, ...NOW };
     const { entries, again, large, runFailure } = settle(objects, outcomes, options);
     record.enter(entries);
     record.batches.add(again.objects, 0);

@@ -23,6 +23,15 @@ function open(...batches: readonly ObjectWork[][]): BatchTable {
   return table;
 }
 
+const NOW = { now: 0, random: 0.5 };
+
+const broken = (attempt: { batch: number; attempt: number }) => ({
+  lane: 1,
+  finished: [{ ...attempt, outcomes: null, durationMs: 1 }],
+  running: [],
+  wanted: 0,
+});
+
 const keysOf = (objects: readonly ObjectWork[]) => objects.map(({ key, first }) => `${key} ${first}`);
 
 describe("batches", () => {
@@ -55,8 +64,8 @@ describe("batches", () => {
       running: [],
       wanted: 0,
     };
-    expect(table.takeReports(report)).toMatchObject([{ outcomes: DIFFERS }]);
-    expect(table.takeReports(report)).toEqual([]);
+    expect(table.takeReports(report, NOW)).toMatchObject([{ outcomes: DIFFERS }]);
+    expect(table.takeReports(report, NOW)).toEqual([]);
     expect(table.totals()).toMatchObject({ objects: 0, pending: 0, leased: 0 });
   });
 
@@ -64,7 +73,7 @@ describe("batches", () => {
     const table = open([work("a"), work("b", "tell")], [work("c")]);
     const [lost, kept] = table.lease(1, 2, 0);
     if (lost === undefined || kept === undefined) throw new Error("two batches were there");
-    table.takeReports({ lane: 1, finished: [], running: [kept], wanted: 0 });
+    table.takeReports({ lane: 1, finished: [], running: [kept], wanted: 0 }, NOW);
     const [again] = table.lease(2, 2, 0);
     expect(again).toMatchObject({ batch: lost.batch, attempt: 2 });
     // What was only to be asked for can be asked again.
@@ -74,13 +83,32 @@ describe("batches", () => {
   test("of a call that broke are looked for as well", () => {
     const table = open([work("a")]);
     const [{ batch, attempt } = { batch: 0, attempt: 0 }] = table.lease(1, 1, 0);
-    table.takeReports({
-      lane: 1,
-      finished: [{ batch, attempt, outcomes: null, durationMs: 1 }],
-      running: [],
-      wanted: 0,
-    });
-    expect(keysOf(table.lease(1, 1, 0)[0]?.objects ?? [])).toEqual(["a find"]);
+    table.takeReports(broken({ batch, attempt }), NOW);
+    expect(table.lease(1, 1, 99)).toEqual([]);
+    expect(keysOf(table.lease(1, 1, 100)[0]?.objects ?? [])).toEqual(["a find"]);
+  });
+
+  test("whose calls break each time are halved down to the object that breaks them, which fails alone", () => {
+    const table = open(["a", "b", "poison", "d", "e"].map((key) => work(key)));
+    const ended: string[] = [];
+    let calls = 0;
+    for (let now = 0; table.totals().objects > 0; now += 1_000_000) {
+      for (const { objects, ...attempt } of table.lease(1, 5, now)) {
+        calls += 1;
+        const outcomes = objects.some(({ key }) => key === "poison") ? null : objects.map(() => DIFFERS[0]);
+        const finished = [
+          { ...attempt, outcomes: outcomes as readonly ObjectOutcome[] | null, durationMs: 1 },
+        ];
+        const claim = { lane: 1, finished, running: [], wanted: 0 };
+        for (const done of table.takeReports(claim, { now, random: 0.5 }))
+          for (const [index, { key, failedAttempts }] of done.objects.entries())
+            ended.push(`${key} ${done.outcomes[index]?.kind} ${failedAttempts}`);
+      }
+    }
+    expect(ended.toSorted()).toEqual(
+      ["a", "b", "d", "e"].map((key) => `${key} differs 0`).concat("poison failed 7"),
+    );
+    expect(calls).toBeLessThan(16);
   });
 
   test("of a silent lane go to another, and what the first reports after that counts no more", () => {
@@ -94,14 +122,14 @@ describe("batches", () => {
       running: [],
       wanted: 0,
     };
-    expect(table.takeReports(late)).toEqual([]);
+    expect(table.takeReports(late, NOW)).toEqual([]);
     const report = {
       lane: 2,
       finished: [{ ...second, outcomes: DIFFERS, durationMs: 1 }],
       running: [],
       wanted: 0,
     };
-    expect(table.takeReports(report)).toHaveLength(1);
+    expect(table.takeReports(report, NOW)).toHaveLength(1);
   });
 
   test("that nobody has can be taken out; those that somebody has stay", () => {
