@@ -47,6 +47,12 @@ const WATCH_MS = 10_000;
 
 const SETTLE_MS = 1_000;
 
+/**
+ * One alarm begins steps for this long, then the next one goes on. The platform ends an alarm after 15
+ * minutes, and the longest step, a Complete, may take 12.
+ */
+const ALARM_LIMIT_MS = 60_000;
+
 const REPORT_RETRY_MS = 5_000;
 
 /**
@@ -202,7 +208,7 @@ export class Coordinator extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
     if (this.#record.find() === null) return this.ctx.storage.deleteAlarm();
     try {
-      const nextAlarmMs = await this.#advance();
+      const nextAlarmMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
       else await this.ctx.storage.setAlarm(nextAlarmMs);
     } catch (error) {
@@ -214,7 +220,7 @@ export class Coordinator extends DurableObject<Env> {
   }
 
   /** Takes steps until there is nothing to do but wait. @returns until when, or null for never */
-  async #advance(): Promise<number | null> {
+  async #advance(untilMs: number): Promise<number | null> {
     this.#record.markStarted(Date.now());
     for (;;) {
       const dueMs = this.#record.debts.nextTryMs();
@@ -250,6 +256,7 @@ export class Coordinator extends DurableObject<Env> {
       const next = nextStep(after, this.#record.counts(after), Date.now()).do;
       if (step.do === "tendLanes" && next === "tendLanes") return Date.now() + this.#watchMs();
       if (step.do === "settleParts" && next === "settleParts") return Date.now() + SETTLE_MS;
+      if (Date.now() > untilMs) return Date.now();
     }
   }
 

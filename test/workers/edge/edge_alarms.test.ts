@@ -1,4 +1,5 @@
-// The platform ends an alarm after fifteen minutes, whatever it is doing. A lane leaves nothing to be ended.
+// The platform ends an alarm after fifteen minutes, whatever it is doing. Lanes and coordinators leave nothing
+// to be ended.
 
 import { expect, inject, test } from "vitest";
 import { AlarmClock, makeClocked } from "../../edge/alarm_clock.ts";
@@ -14,9 +15,13 @@ const clock = new AlarmClock();
 // One service with both buckets: it copies the parts by itself, and no byte need pass in a test of time.
 const {
   mesh,
-  stores: { both },
-} = await openWorld({ both: { buckets: ["source", "destination"], etags: "opaque", clock: clock.now } }, () =>
-  makeClocked(inject("bundlePath")),
+  stores: { both, paged },
+} = await openWorld(
+  {
+    both: { buckets: ["source", "destination"], etags: "opaque", clock: clock.now },
+    paged: { buckets: ["source", "destination"], etags: "opaque", clock: clock.now, maxPageParts: 1 },
+  },
+  () => makeClocked(inject("bundlePath")),
 );
 
 /** When the first request of a lane has come, its alarm has begun just before. */
@@ -67,4 +72,24 @@ test("a batch that is claimed late leaves the objects that might be under way at
   expect(status).toMatchObject({ phase: "completed", objects: { copied: 12, failed: 0 } });
   expect(endedAlarms).toEqual([]);
   expect(both.requests({ operation })).toHaveLength(12);
+});
+
+test("a Complete that takes its twelve minutes after a list of parts that took seven is not ended", async () => {
+  paged.putGenerated("source", "listed", { size: 8 * PART });
+  let nowMs: number | null = null;
+  let endedAlarms: readonly string[] = [];
+  const takes = (seconds: number) => async () => {
+    nowMs = (nowMs ?? clock.now()) + seconds * 1000;
+    endedAlarms = await clock.advanceTo(mesh, nowMs);
+  };
+  const stage = "before-answer";
+  paged.fault({ operation: "ListParts" }, { kind: "run", stage, action: takes(55) });
+  paged.fault({ operation: "CompleteMultipartUpload" }, { kind: "run", stage, action: takes(700) });
+  const source = "paged:source/listed";
+  const destination = "paged:destination/listed";
+  const status = await mesh.copy({ source, destination, partSize: PART, lanes: 1 });
+  expect(status).toMatchObject({ phase: "completed" });
+  expect(endedAlarms).toEqual([]);
+  expect(paged.count("ListParts")).toBe(8);
+  expect(paged.count("CompleteMultipartUpload")).toBe(1);
 });
