@@ -56,6 +56,10 @@ test.for([
     expect(status).toMatchObject({ phase: "completed", size: bytes.length, parts: { failedAttempts: 0 } });
     expect(status.proof).not.toBe("length");
     expectSameObject(east, key);
+    // What the HEAD has found out is kept: no byte is asked for twice.
+    const reads = east.requests({ operation: "GetObject", key }).filter(({ query }) => !query.has("tagging"));
+    const parts = bytes.length === 0 ? 0 : Math.ceil(bytes.length / PART);
+    expect(reads).toHaveLength(parts);
   },
 );
 
