@@ -58,7 +58,10 @@ export function adviceFor(name: string, { operation, code, status, message }: Re
     case "PathStyleDomainForbidden":
       return `The store accepts only virtual-hosted addresses: set "style": "virtual" in ${secret}`;
     case "head_refused":
-      return "The store answers GET but refuses HEAD: something in front of it blocks some methods";
+      return (
+        "The store answers GET but refuses HEAD: something in front of it blocks some methods, or is a cache that " +
+        "asks by GET what came as HEAD, which breaks the signature: let the store's host name bypass the cache"
+      );
     case "timeout":
     case "http_522":
     case "http_524":

@@ -51,6 +51,7 @@ test.each([
     /begin "endpoint" of STORE_EAST with https:/,
   ],
   ["an endpoint that sends elsewhere", refusal("http_308", { status: 308 }), /set the store's own address/],
+  ["a cache that turns HEAD into GET", refusal("head_refused", { status: 403 }), /bypass the cache/],
   ["a website in the store's place", refusal("bad_answer", { status: 200 }), /not an S3 store/],
   [
     "a host that is not there",
