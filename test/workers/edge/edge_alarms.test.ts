@@ -1,5 +1,5 @@
-// The platform ends an alarm after fifteen minutes, whatever it is doing. Lanes and coordinators leave nothing
-// to be ended.
+// The platform ends an alarm after fifteen minutes, whatever it is doing. Lanes and coordinators leave
+// nothing to be ended.
 
 import { expect, inject, test } from "vitest";
 import { AlarmClock, makeClocked } from "../../edge/alarm_clock.ts";
