@@ -30,7 +30,6 @@ import { readCount, readWait } from "./http/request.ts";
 import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { PartWatch } from "./parts/changes.ts";
-import { isPlatformLimit } from "./s3/retry.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { type Store, readStores } from "./store/stores.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
@@ -209,13 +208,11 @@ export class Coordinator extends DurableObject<Env> {
     if (this.#record.find() === null) return this.ctx.storage.deleteAlarm();
     try {
       const nextAlarmMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
+      this.#record.applyEvent({ type: "advanced" });
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
       else await this.ctx.storage.setAlarm(nextAlarmMs);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      const event = isPlatformLimit(error) ? "yielded" : "step_crashed";
-      log("error", event, { copyId: this.#record.load().id, detail });
-      this.#record.timeline.add(Date.now(), event, detail);
+      this.#record.crashed(error);
     }
   }
 

@@ -29,7 +29,8 @@ import { locationFor, placedAt } from "./store/location.ts";
 import { type Store, readStores } from "./store/stores.ts";
 import type { LeasedBatch } from "./sync/batch_table.ts";
 import { type Sides, BatchGate } from "./sync/gate.ts";
-import { type SyncJob, isHandingOut, isSyncEnded, nextStep, REPORT_PART_BYTES } from "./sync/job.ts";
+import { isHandingOut, nextStep, REPORT_PART_BYTES } from "./sync/job.ts";
+import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
 import { LargeCopies, smallConcurrency } from "./sync/large.ts";
 import { settle } from "./sync/outcome.ts";
 import { type SyncRow, MAX_FAILURES, SyncRecord } from "./sync/record.ts";
@@ -304,12 +305,11 @@ export class Sync extends DurableObject<Env> {
     this.#advancing = true;
     try {
       const nextAlarmMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
+      this.#record.applyEvent({ type: "advanced" });
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
       else await this.ctx.storage.setAlarm(nextAlarmMs);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      log("error", "step_crashed", { syncId: this.#record.load().id, detail });
-      this.#record.timeline.add(Date.now(), "step_crashed", detail);
+      this.#record.crashed(error);
     } finally {
       this.#advancing = false;
     }

@@ -13,6 +13,7 @@ import {
 } from "./phase.ts";
 import type { Failure } from "../s3/failure.ts";
 import {
+  afterCrash,
   backoffMs,
   FRESH,
   isOutage,
@@ -100,6 +101,16 @@ export function stepFailed(job: Job, event: { failure: Failure; now: number; ran
   if (verdict !== "fatal" && verdict !== "blocked" && failedAttempts < attemptsFor(job, failure))
     return again;
   return giveUp(job, failure);
+}
+
+/** What crashes again and again waits for a person; an abort that does is owed. */
+export function crashed(job: Job, failure: Failure): Job {
+  if (isEnded(job) || job.phase === "paused" || job.phase === "blocked") return job;
+  const retry = afterCrash(job.retry);
+  if (retry !== null) return { ...job, retry };
+  if (job.phase === "aborting") return endAs(job);
+  if (job.phase === "verifying" && job.wish === "cancel") return unverified(job.object, failure);
+  return { phase: "blocked", resume: { ...job, retry: FRESH }, failure };
 }
 
 /**

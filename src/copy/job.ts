@@ -19,7 +19,7 @@
 // - What cannot be undone now, because the store is down or refuses, is owed: the copy ends, and the debt is
 //   paid later (debts.ts).
 
-import { afterFailure, attemptsFor, endAs, end, giveUp, stepFailed } from "./ending.ts";
+import { afterFailure, attemptsFor, crashed, endAs, end, giveUp, stepFailed } from "./ending.ts";
 import {
   type Aborting,
   type Event,
@@ -32,7 +32,7 @@ import {
   workOf,
 } from "./phase.ts";
 import { type Failure, answerFailure } from "../s3/failure.ts";
-import { backoffMs, FRESH, isOutage, MAX_ATTEMPTS, verdictOf } from "../s3/retry.ts";
+import { backoffMs, FRESH, isOutage, MAX_ATTEMPTS, verdictOf, withoutCrashes } from "../s3/retry.ts";
 
 const NO_ANSWER = answerFailure(
   "destination",
@@ -198,6 +198,10 @@ export function apply(job: Job, event: Event): Job {
       return job.phase === "aborting" ? endAs(job) : job;
     case "stepFailed":
       return stepFailed(job, event);
+    case "crashed":
+      return crashed(job, event.failure);
+    case "advanced":
+      return withoutCrashes(job);
     case "partFailed":
       if (job.phase !== "uploading") return job;
       // A part that was given up because its store is in trouble, or because a permission is missing, loses

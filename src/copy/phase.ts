@@ -163,6 +163,13 @@ export type Step =
   | { readonly do: "abort"; readonly uploadId: string }
   | { readonly do: "rest"; readonly untilMs: number | null };
 
+interface Failed {
+  readonly failure: Failure;
+  readonly now: number;
+  /** In [0, 1): spreads the retries. */
+  readonly random: number;
+}
+
 export type Event =
   /** No other copy writes the destination any more: this one may start. */
   | { readonly type: "isNext" }
@@ -193,26 +200,18 @@ export type Event =
   | { readonly type: "completeSending" }
   | { readonly type: "completed"; readonly etag: string | null }
   /** The store refused Complete because of its parts. The table has been corrected. */
-  | {
-      readonly type: "partsRefused";
-      readonly failure: Failure;
-      readonly now: number;
-      readonly random: number;
-    }
+  | ({ readonly type: "partsRefused" } & Failed)
   | { readonly type: "objectFound"; readonly etag: string }
   /** `uploadGone`: the store no longer knows the upload, so no Complete can succeed any more. */
   | { readonly type: "objectAbsent"; readonly uploadGone: boolean }
   /** The store refused Complete in a way that leaves no doubt: no object was made. */
-  | {
-      readonly type: "completeRefused";
-      readonly failure: Failure;
-      readonly now: number;
-      readonly random: number;
-    }
+  | ({ readonly type: "completeRefused" } & Failed)
   | { readonly type: "verified"; readonly etag: string; readonly proof: Proof }
   | { readonly type: "aborted" }
-  /** `random` in [0, 1) spreads the retries. */
-  | { readonly type: "stepFailed"; readonly failure: Failure; readonly now: number; readonly random: number }
+  | ({ readonly type: "stepFailed" } & Failed)
+  /** An alarm has ended in an error that nobody foresaw; or it has ended well. */
+  | ({ readonly type: "crashed" } & Failed)
+  | { readonly type: "advanced" }
   /** A part failed for good: its attempts are used up, or no attempt can help. */
   | { readonly type: "partFailed"; readonly failure: Failure }
   | { readonly type: "cancel" }

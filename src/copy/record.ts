@@ -11,7 +11,9 @@ import { type Event, type Job, type PartCounts, isEnded, objectOf } from "./phas
 import { unitCount } from "./plan.ts";
 import type { CopySpec } from "./spec.ts";
 import { PartTable } from "../parts/table.ts";
-import type { Failure } from "../s3/failure.ts";
+import { log } from "../log.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
+import { isPlatformLimit } from "../s3/retry.ts";
 import { describeKnown } from "../store/facts.ts";
 import { type Healths, ALL_HEALTHY } from "../throttle/health.ts";
 import { publicCode } from "../view/failure.ts";
@@ -123,7 +125,8 @@ export class CopyRecord {
       // A copy that starts over makes a new plan and a new upload.
       if (job.phase === "sizing" && copy.job.phase === "aborting") this.parts.clear();
       // What an abort leaves behind when it is given up is owed from now on.
-      if (copy.job.phase === "aborting" && event.type === "stepFailed" && job.phase !== "aborting") {
+      const fails = event.type === "stepFailed" || event.type === "crashed";
+      if (copy.job.phase === "aborting" && fails && job.phase !== "aborting") {
         for (const debt of debtsOf(copy.job)) this.debts.add(debt, event.failure, now, event.random);
       }
       if (event.type === "resume") {
@@ -134,6 +137,18 @@ export class CopyRecord {
       this.#sql.exec("UPDATE copy SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
       return { ...copy, job, endedAtMs };
     });
+  }
+
+  /** An alarm has ended in an error that nobody foresaw. The next one goes on, but not for ever. */
+  crashed(error: unknown): void {
+    const detail = error instanceof Error ? error.message : String(error);
+    const now = Date.now();
+    const event = isPlatformLimit(error) ? "yielded" : "step_crashed";
+    log("error", event, { copyId: this.#id(), detail });
+    this.timeline.add(now, event, detail);
+    if (event === "yielded") return;
+    const failure = meshFailure("internal_error", `The copy cannot go on: ${detail}`, "copy");
+    this.applyEvent({ type: "crashed", failure, now, random: Math.random() });
   }
 
   /** Marks the parts of lanes that have been silent too long as lost. @returns those lanes */

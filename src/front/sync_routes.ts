@@ -9,7 +9,7 @@ import { readBody, readIdempotency } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
-import type { SyncJob } from "../sync/job.ts";
+import type { SyncJob } from "../sync/phase.ts";
 import { SYNC_LISTS, destinationIdentity, parseSyncRequest, resolveSync } from "../sync/spec.ts";
 
 export const syncRoutes = new Hono<{ Bindings: Env }>();

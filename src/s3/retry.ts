@@ -151,4 +151,22 @@ export function backoffMs(failure: Failure, failedAttempts: number, random: numb
 export interface Retry {
   readonly failedAttempts: number;
   readonly notBeforeMs: number;
+  /** Alarms in a row that have ended in an error that nobody foresaw. Absent: none. */
+  readonly crashes?: number;
+}
+
+/** With so many crashes in a row a job does not go on by itself: the next one would end alike. */
+const MAX_CRASHES = 5;
+
+/** One more crash. @returns null if it is one too many */
+export function afterCrash({ crashes = 0, ...retry }: Retry): Retry | null {
+  return crashes + 1 < MAX_CRASHES ? { ...retry, crashes: crashes + 1 } : null;
+}
+
+/** An alarm of a job has ended well. @returns the same job if none had crashed before */
+export function withoutCrashes<Job extends object>(job: Job): Job {
+  const { retry } = job as { readonly retry?: Retry };
+  if (retry?.crashes === undefined) return job;
+  const { crashes: _counted, ...rest } = retry;
+  return { ...job, retry: rest };
 }

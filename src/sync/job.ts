@@ -13,42 +13,9 @@
 // Deletions that make room for copies come first; then the run is `copying` again.
 
 import type { Cursor } from "../listing/walk.ts";
+import { type Requeue, type SyncEnding, type SyncJob, isSyncEnded, isWorking } from "./phase.ts";
 import type { Failure } from "../s3/failure.ts";
-import { type Retry, backoffMs, FRESH, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
-
-type SyncEnding =
-  | { readonly phase: "completed" }
-  | { readonly phase: "finished_with_errors" }
-  | { readonly phase: "failed"; readonly failure: Failure }
-  | { readonly phase: "cancelled" };
-
-type SyncWorking =
-  | { readonly phase: "listing"; readonly cursor: Cursor; readonly retry: Retry }
-  | {
-      readonly phase: "copying";
-      /** What ended the listing early; null: both sides were listed to their end. */
-      readonly failure: Failure | null;
-      /** Failed keys of an earlier round that still have to be retried. */
-      readonly requeue: Requeue | null;
-      readonly retry: Retry;
-    }
-  | {
-      readonly phase: "deleting";
-      /** `room`: only what was in the way of failed copies, which are then tried again. */
-      readonly what: "room" | "extras";
-      readonly retry: Retry;
-    };
-
-/** `copies`: the keys that could not be copied; `all`: also those that could not be deleted. */
-export type Requeue = "copies" | "all";
-
-export type SyncJob =
-  | SyncWorking
-  | { readonly phase: "paused"; readonly resume: SyncWorking }
-  | { readonly phase: "blocked"; readonly resume: SyncWorking; readonly failure: Failure }
-  | { readonly phase: "stopping"; readonly ending: SyncEnding }
-  | { readonly phase: "reporting"; readonly ending: SyncEnding; readonly retry: Retry }
-  | SyncEnding;
+import { afterCrash, backoffMs, FRESH, keyVerdictOf, MAX_ATTEMPTS, withoutCrashes } from "../s3/retry.ts";
 
 /** What a decision needs of the record. */
 export interface SyncCounts {
@@ -99,6 +66,9 @@ export type SyncEvent =
       readonly random: number;
     }
   | { readonly type: "stepDone" }
+  /** An alarm has ended in an error that nobody foresaw; or it has ended well. */
+  | { readonly type: "crashed"; readonly failure: Failure }
+  | { readonly type: "advanced" }
   /** A failure that concerns every key, not one. */
   | { readonly type: "runFailed"; readonly failure: Failure }
   | { readonly type: "pause" }
@@ -113,15 +83,6 @@ const COMPLETED: SyncEnding = { phase: "completed" };
 
 export function newSyncJob(cursor: Cursor): SyncJob {
   return { phase: "listing", cursor, retry: FRESH };
-}
-
-export function isSyncEnded(job: SyncJob): job is SyncEnding {
-  return (
-    job.phase === "completed" ||
-    job.phase === "finished_with_errors" ||
-    job.phase === "failed" ||
-    job.phase === "cancelled"
-  );
 }
 
 /** Are batches handed out, and new large copies started? */
@@ -206,11 +167,11 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
       return "retry" in job && job.retry.failedAttempts > 0 ? { ...job, retry: FRESH } : job;
     case "stepFailed":
       return stepFailed(job, event);
+    case "crashed":
+      return crashed(job, event.failure);
+    case "advanced":
+      return withoutCrashes(job);
   }
-}
-
-function isWorking(job: SyncJob): job is SyncWorking {
-  return job.phase === "listing" || job.phase === "copying" || job.phase === "deleting";
 }
 
 function stop(job: SyncJob, ending: SyncEnding): SyncJob {
@@ -222,6 +183,17 @@ function stop(job: SyncJob, ending: SyncEnding): SyncJob {
 function block(job: SyncJob, failure: Failure): SyncJob {
   if (job.phase === "paused") return { phase: "blocked", resume: job.resume, failure };
   return isWorking(job) ? { phase: "blocked", resume: job, failure } : job;
+}
+
+/** What crashes again and again waits for a person; what is about to end, ends. */
+function crashed(job: SyncJob, failure: Failure): SyncJob {
+  if (!isWorking(job) && job.phase !== "stopping" && job.phase !== "reporting") return job;
+  const retry = afterCrash(job.retry ?? FRESH);
+  if (retry !== null) return { ...job, retry };
+  if (isWorking(job)) return block({ ...job, retry: FRESH }, failure);
+  return job.phase === "stopping"
+    ? { phase: "reporting", ending: { phase: "failed", failure }, retry: FRESH }
+    : { phase: "failed", failure };
 }
 
 function stepFailed(job: SyncJob, event: Extract<SyncEvent, { type: "stepFailed" }>): SyncJob {

@@ -8,19 +8,13 @@
 
 import { type DeleteRule, DELETE_RULES } from "../http/vocabulary.ts";
 import { FIRST_CURSOR } from "../listing/walk.ts";
-import type { Failure } from "../s3/failure.ts";
+import { log } from "../log.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
 import { describeKnown } from "../store/facts.ts";
 import { BatchTable } from "./batch_table.ts";
 import { inTheWayOf, isInTheWay, KEYS_PER_DELETE } from "./deletes.ts";
-import {
-  type Requeue,
-  type SyncEvent,
-  type SyncCounts,
-  type SyncJob,
-  apply,
-  isSyncEnded,
-  newSyncJob,
-} from "./job.ts";
+import { type SyncEvent, type SyncCounts, apply, newSyncJob } from "./job.ts";
+import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
 import { adaptOlderTables } from "./older_tables.ts";
 import { type Counters, type Entry, type Extra, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
@@ -145,6 +139,15 @@ export class SyncRecord {
       this.#sql.exec("UPDATE sync SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
       return true;
     });
+  }
+
+  /** An alarm has ended in an error that nobody foresaw. The next one goes on, but not for ever. */
+  crashed(error: unknown): void {
+    const detail = error instanceof Error ? error.message : String(error);
+    log("error", "step_crashed", { syncId: this.load().id, detail });
+    const message = `The sync cannot go on: ${detail}`;
+    this.timeline.add(Date.now(), "step_crashed", detail);
+    this.applyEvent({ type: "crashed", failure: meshFailure("internal_error", message, "sync") });
   }
 
   /** Adds entries to the report, to the sums and, if they failed, to the failures. */

@@ -38,6 +38,8 @@ const EVENTS: { readonly [K in Event["type"]]: Extract<Event, { type: K }> } = {
   verified: { type: "verified", etag: '"new-3"', proof: "etag" },
   aborted: { type: "aborted" },
   stepFailed: { type: "stepFailed", failure: OUTAGE, ...chance },
+  crashed: { type: "crashed", failure: REFUSED, ...chance },
+  advanced: { type: "advanced" },
   partFailed: { type: "partFailed", failure: REFUSED },
   cancel: { type: "cancel" },
   pause: { type: "pause" },

@@ -100,6 +100,31 @@ describe("apply(stepFailed)", () => {
   });
 });
 
+describe("an error that nobody foresaw", () => {
+  const BROKEN = failure("internal_error");
+  const crash: Event = { type: "crashed", failure: BROKEN, now: 1000, random: 0.5 };
+  const crashes = (job: Job, count: number): Job => run(job, ...times(count, crash));
+
+  test.each(Object.entries(WORKING))("is tried again, and the fifth in a row blocks: %s", (name, job) => {
+    expect(crashes(job, 4).phase).toBe(job.phase);
+    const end = crashes(job, 5);
+    if (name === "verifyingCancelled") return expect(end).toMatchObject({ phase: "failed" });
+    expect(end).toMatchObject({ phase: "blocked", resume: { phase: job.phase }, failure: BROKEN });
+    // Whoever does not wait for the mend can cancel.
+    expect(apply(end, { type: "cancel" }).phase).not.toBe("blocked");
+  });
+
+  test("in an abort ends it, and what is left is owed", () => {
+    for (const job of Object.values(ABORTING)) expect(crashes(job, 5).phase).not.toBe("aborting");
+  });
+
+  test("counts from none after an alarm that has ended well", () => {
+    const calm = apply(crashes(WORKING.uploading, 4), { type: "advanced" });
+    expect(calm).toEqual(WORKING.uploading);
+    expect(apply(calm, { type: "advanced" })).toBe(calm);
+  });
+});
+
 describe("an outage", () => {
   const rows = WITH_WORK.flatMap((phase) => OUTAGES.map((what) => [what.code, phase, what] as const));
   test.each(rows)(

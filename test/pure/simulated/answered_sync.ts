@@ -6,7 +6,8 @@
 
 import { crc32 } from "node:zlib";
 import type { ObjectCopier } from "../../../src/object_copier.ts";
-import { isSyncEnded, nextStep } from "../../../src/sync/job.ts";
+import { nextStep } from "../../../src/sync/job.ts";
+import { isSyncEnded } from "../../../src/sync/phase.ts";
 import { optionsOf } from "../../../src/object/options.ts";
 import { settle } from "../../../src/sync/outcome.ts";
 import { SyncRecord } from "../../../src/sync/record.ts";

@@ -6,15 +6,14 @@ import { MAX_ATTEMPTS } from "../../../src/s3/retry.ts";
 import {
   type SyncEvent,
   type SyncCounts,
-  type SyncJob,
   type SyncStep,
   apply,
   isHandingOut,
-  isSyncEnded,
   newSyncJob,
   nextStep,
   REPORT_PART_BYTES,
 } from "../../../src/sync/job.ts";
+import { type SyncJob, isSyncEnded } from "../../../src/sync/phase.ts";
 import { type Cursor, FIRST_CURSOR } from "../../../src/listing/walk.ts";
 import { DENIED, EXPIRED, FRESH, OUTAGE, seeded } from "../samples.ts";
 
@@ -235,6 +234,27 @@ test.each([
   [{ phase: "failed", failure: DENIED } as const, 3, "failed"],
 ])("with an end of %j and %j errors a sync is %s", (ending, errors, phase) => {
   expect(apply({ ...REPORTING, ending }, { type: "ended", errors }).phase).toBe(phase);
+});
+
+describe("an error that nobody foresaw", () => {
+  const BROKEN = meshFailure("internal_error", "The sync cannot go on: no such table", "sync");
+  const crash: SyncEvent = { type: "crashed", failure: BROKEN };
+  const crashes = (job: SyncJob, count: number): SyncJob =>
+    Array.from({ length: count }, () => crash).reduce(apply, job);
+
+  test.each([LISTING, COPYING, DELETING])("blocks a run at the fifth in a row: $phase", (job) => {
+    expect(crashes(job, 4).phase).toBe(job.phase);
+    const blocked = crashes(job, 5);
+    expect(blocked).toEqual({ phase: "blocked", resume: job, failure: BROKEN });
+    expect(apply(blocked, { type: "cancel" })).toMatchObject({ phase: "stopping" });
+    expect(apply(crashes(job, 3), { type: "advanced" })).toEqual(job);
+  });
+
+  test("ends a run that is about to end, with its reason", () => {
+    expect(crashes(REPORTING, 5)).toEqual({ phase: "failed", failure: BROKEN });
+    const stopping: SyncJob = { phase: "stopping", ending: { phase: "cancelled" } };
+    expect(crashes(stopping, 10)).toEqual({ phase: "failed", failure: BROKEN });
+  });
 });
 
 test("retry takes up the failed keys of a run that has any, and of no other", () => {

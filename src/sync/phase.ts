@@ -1,0 +1,53 @@
+// The phases of a sync, and what exists in each. All of it is plain JSON, since a job rests in SQLite between
+// two alarms. Pure; job.ts holds the rules.
+
+import type { Cursor } from "../listing/walk.ts";
+import type { Failure } from "../s3/failure.ts";
+import type { Retry } from "../s3/retry.ts";
+
+export type SyncEnding =
+  | { readonly phase: "completed" }
+  | { readonly phase: "finished_with_errors" }
+  | { readonly phase: "failed"; readonly failure: Failure }
+  | { readonly phase: "cancelled" };
+
+type SyncWorking =
+  | { readonly phase: "listing"; readonly cursor: Cursor; readonly retry: Retry }
+  | {
+      readonly phase: "copying";
+      /** What ended the listing early; null: both sides were listed to their end. */
+      readonly failure: Failure | null;
+      /** Failed keys of an earlier round that still have to be retried. */
+      readonly requeue: Requeue | null;
+      readonly retry: Retry;
+    }
+  | {
+      readonly phase: "deleting";
+      /** `room`: only what was in the way of failed copies, which are then tried again. */
+      readonly what: "room" | "extras";
+      readonly retry: Retry;
+    };
+
+/** `copies`: the keys that could not be copied; `all`: also those that could not be deleted. */
+export type Requeue = "copies" | "all";
+
+export type SyncJob =
+  | SyncWorking
+  | { readonly phase: "paused"; readonly resume: SyncWorking }
+  | { readonly phase: "blocked"; readonly resume: SyncWorking; readonly failure: Failure }
+  | { readonly phase: "stopping"; readonly ending: SyncEnding; readonly retry?: Retry }
+  | { readonly phase: "reporting"; readonly ending: SyncEnding; readonly retry: Retry }
+  | SyncEnding;
+
+export function isSyncEnded(job: SyncJob): job is SyncEnding {
+  return (
+    job.phase === "completed" ||
+    job.phase === "finished_with_errors" ||
+    job.phase === "failed" ||
+    job.phase === "cancelled"
+  );
+}
+
+export function isWorking(job: SyncJob): job is SyncWorking {
+  return job.phase === "listing" || job.phase === "copying" || job.phase === "deleting";
+}
