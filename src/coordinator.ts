@@ -119,7 +119,7 @@ export class Coordinator extends DurableObject<Env> {
         const before = JSON.stringify(this.#record.load().job);
         const { job } = this.#record.applyEvent({ type: action }, action);
         const owes = action === "resume" && this.#record.debts.count() > 0;
-        if (owes) this.#record.debts.tryNow(Date.now());
+        if (action === "resume") this.#record.debts.tryNow(Date.now());
         await this.ctx.storage.setAlarm(Date.now());
         this.#audience.changed();
         return jsonResponse({ ...this.#status(), changed: owes || JSON.stringify(job) !== before });

@@ -7,11 +7,15 @@
 // again.
 
 import type { Aborting } from "./phase.ts";
-import type { Failure } from "../s3/failure.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
 
 type Debt =
   /** An upload that must be aborted. */
   | { readonly kind: "upload"; readonly uploadId: string }
+  /**
+   * An upload whose abort is confirmed, and in which a part may still land. Nothing is owed until one has.
+   */
+  | { readonly kind: "recheck"; readonly uploadId: string }
   /** An unanswered CreateMultipartUpload, sent then, may have made an upload. */
   | { readonly kind: "stray"; readonly sentAtMs: number }
   /** An unanswered PutObject may have made the object; it carries this copy ID. */
@@ -28,6 +32,13 @@ export interface OwedDebt {
 }
 
 const FIRST_RETRY_MS = 15_000;
+
+/**
+ * The longest time that a part could still be under way after its lane has given it up: the platform ends
+ * every event after 15 minutes (work/limits.ts), and what a store has received by then it answers within one
+ * more.
+ */
+const LATEST_PART_MS = 16 * 60_000;
 
 const MAX_RETRY_MS = 3600_000;
 
@@ -87,7 +98,23 @@ export class Debts {
     );
   }
 
+  /** An upload has been aborted: it is looked at once more when no part can be under way any more. */
+  recheckLater(uploadId: string, now: number): void {
+    this.#sql.exec(
+      "INSERT INTO debts (debt, since_ms, failed_attempts, next_try_ms, failure) VALUES (?, ?, 0, ?, ?)",
+      JSON.stringify({ kind: "recheck", uploadId } satisfies Debt),
+      now,
+      now + LATEST_PART_MS,
+      JSON.stringify(meshFailure("cancelled", "a part may have landed after the abort", "ListParts")),
+    );
+  }
+
+  /** What is owed. An upload that is only to be looked at once more is none. */
   all(): OwedDebt[] {
+    return this.#rows().filter(({ debt }) => debt.kind !== "recheck");
+  }
+
+  #rows(): OwedDebt[] {
     return this.#sql
       .exec("SELECT * FROM debts ORDER BY id")
       .toArray()
@@ -102,11 +129,11 @@ export class Debts {
   }
 
   due(now: number): OwedDebt[] {
-    return this.all().filter((owed) => owed.nextTryMs !== null && owed.nextTryMs <= now);
+    return this.#rows().filter((owed) => owed.nextTryMs !== null && owed.nextTryMs <= now);
   }
 
   count(): number {
-    return Number(this.#sql.exec("SELECT count(*) AS n FROM debts").one()["n"]);
+    return this.all().length;
   }
 
   /** The time of the next try, or null when there is none. */
@@ -125,6 +152,15 @@ export class Debts {
       failedAttempts + 1,
       nextTryMs(sinceMs, failedAttempts + 1, now, random),
       JSON.stringify(failure),
+      id,
+    );
+  }
+
+  /** A part has landed in an upload that was only to be looked at: now it is owed. */
+  nowOwed({ id }: OwedDebt, uploadId: string): void {
+    this.#sql.exec(
+      "UPDATE debts SET debt = ? WHERE id = ?",
+      JSON.stringify({ kind: "upload", uploadId } satisfies Debt),
       id,
     );
   }

@@ -126,7 +126,12 @@ function describeDebt({
   };
 }
 
-const ORPHANS = { upload: "upload", stray: "possible_upload", object: "possible_object" } as const;
+const ORPHANS = {
+  upload: "upload",
+  recheck: "upload",
+  stray: "possible_upload",
+  object: "possible_object",
+} as const;
 
 function resultOf(job: Job): Pick<CopyStatus, "skipped" | "proof" | "etag"> {
   if (job.phase !== "completed") return {};

@@ -18,8 +18,7 @@ import { type Failure, meshFailure } from "../s3/failure.ts";
 import { headObject, objectExists } from "../s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
-import { completeMultipartUpload, createMultipartUpload, listParts } from "../s3/s3.ts";
-import type { ListedPart } from "../s3/upload_xml.ts";
+import { type ShownParts, completeMultipartUpload, createMultipartUpload, listParts } from "../s3/s3.ts";
 import { sizeOf } from "../s3/value.ts";
 import { isSameObject } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
@@ -85,6 +84,11 @@ export class Steps {
     const { debts, timeline } = this.#record;
     for (const owed of debts.due(Date.now())) {
       try {
+        if (owed.debt.kind === "recheck" && !(await this.#hasLateParts(owed.debt.uploadId))) {
+          debts.paid(owed);
+          continue;
+        }
+        if (owed.debt.kind === "recheck") debts.nowOwed(owed, owed.debt.uploadId);
         const detail = await payDebt(this.#destination(), spec.destination, owed, this.#ownPart());
         this.#record.transaction(() => {
           debts.paid(owed);
@@ -94,6 +98,12 @@ export class Steps {
         debts.stillOwed(owed, failureOf(error, "destination"), Date.now(), Math.random());
       }
     }
+  }
+
+  /** An upload is back if a part has landed in it after its abort. */
+  async #hasLateParts(uploadId: string): Promise<boolean> {
+    const { spec } = this.#record.load();
+    return (await lookForUpload(this.#destination(), spec.destination, uploadId)) === "there";
   }
 
   // 1. What is copied, how is it cut, how will it be proved? Nothing is created yet.
@@ -205,7 +215,8 @@ export class Steps {
     this.#record.transaction(() => {
       const { parts, timeline } = this.#record;
       const { lost } = parts.totals();
-      const found = parts.settleLost(listed ?? [], work.object.proof.digests.length > 0, Date.now());
+      // What the store does not show, or not reliably, is sent again.
+      const found = parts.settleLost(listed?.parts ?? [], work.object.proof.digests.length > 0, Date.now());
       timeline.add(Date.now(), "lost_parts_found", `${found} of ${lost} are at the store`);
       this.#record.applyEvent({ type: "partsFound" });
     });
@@ -214,7 +225,7 @@ export class Steps {
   // 4. All parts are reported. Does the store have them, and do they match the source's checksum or ETag?
   async #checkParts(object: Prepared, upload: Upload): Promise<void> {
     if (upload.kind === "parts") {
-      const lost = await this.#reconcileParts(upload.uploadId);
+      const lost = await this.#reconcileParts(upload.uploadId, "keep");
       if (lost !== null && lost > 0) {
         this.#record.timeline.add(Date.now(), "parts_missing", `${lost} parts are sent again`);
         return;
@@ -338,6 +349,8 @@ export class Steps {
   // 8. The end without an object. The coordinator has made sure that no part is in flight.
   async #abort(uploadId: string): Promise<void> {
     await endUpload(this.#destination(), this.#record.load().spec.destination, uploadId);
+    // The abort is confirmed, and no lane has a part. One that a dead lane had sent may still be under way.
+    if (this.#record.parts.attempts() > 0) this.#record.debts.recheckLater(uploadId, Date.now());
     this.#record.applyEvent({ type: "aborted" }, "upload_aborted");
   }
 
@@ -360,24 +373,28 @@ export class Steps {
 
   /** The store refuses a part. @returns false when nothing shows which one */
   async #putPartsRight(uploadId: string): Promise<boolean> {
-    if ((await this.#reconcileParts(uploadId)) !== null) return true;
+    if ((await this.#reconcileParts(uploadId, "send")) !== null) return true;
     return this.#record.transaction(() => this.#record.parts.reopenRaced()) > 0;
   }
 
   /**
-   * Corrects the part table by ListParts. @returns how many parts must be sent again, null if the store
-   * cannot list them
+   * Corrects the part table by ListParts.
+   *
+   * @param unknown what happens to parts that the store may have and does not show
+   * @returns how many parts must be sent again, null if the store cannot list them
    */
-  async #reconcileParts(uploadId: string): Promise<number | null> {
+  async #reconcileParts(uploadId: string, unknown: "keep" | "send"): Promise<number | null> {
     const listed = await this.#listParts(this.#record.load().spec.destination, uploadId);
-    return listed && this.#record.transaction(() => this.#record.parts.reconcile(listed));
+    if (listed === null) return null;
+    const missing = listed.isWhole ? "send" : unknown;
+    return this.#record.transaction(() => this.#record.parts.reconcile(listed.parts, missing));
   }
 
   /**
    * What the store has of an upload. Null where the store cannot list parts (501, 403): then the table is the
    * truth.
    */
-  async #listParts(address: ObjectAddress, uploadId: string): Promise<ListedPart[] | null> {
+  async #listParts(address: ObjectAddress, uploadId: string): Promise<ShownParts | null> {
     try {
       return await listParts(this.#destination(), address, uploadId);
     } catch (error) {

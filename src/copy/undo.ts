@@ -47,8 +47,8 @@ export async function lookForUpload(
   uploadId: string,
 ): Promise<"there" | "empty" | "gone" | "unknown"> {
   try {
-    const parts = await listParts(destination, address, uploadId);
-    return parts.length === 0 ? "empty" : "there";
+    const { parts, isWhole } = await listParts(destination, address, uploadId);
+    return parts.length === 0 && isWhole ? "empty" : "there";
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     if (error.code === "NoSuchUpload" || error.status === 404) return "gone";
@@ -120,6 +120,7 @@ export async function payDebt(
   what: "object" | "version",
 ): Promise<string> {
   switch (debt.kind) {
+    case "recheck":
     case "upload":
       await endUpload(destination, address, debt.uploadId);
       return "the unfinished upload has been aborted";

@@ -96,7 +96,9 @@ export class Questions {
       profile.signedPath,
       profile.signedPath === "raw" ? "decoded" : "raw",
     ] as const) {
-      const store: Store = { ...this.#s3.store, profile: { ...profile, signedPath } };
+      // Its own profile's: another way of signing is not to be tried by the way.
+      const own = { ...this.#s3.store.ownProfile, signedPath };
+      const store: Store = { ...this.#s3.store, profile: { ...profile, signedPath }, ownProfile: own };
       try {
         await this.#put(key, new Uint8Array(1), {}, { ...this.#s3, store });
         const page = await listObjectsV2(this.#s3, this.#bucket, { prefix: `${this.#prefix}x` });
@@ -112,7 +114,7 @@ export class Questions {
         return;
       } catch (error) {
         if (!(error instanceof S3Error)) throw error;
-        if (error.code === "SignatureDoesNotMatch" && signedPath === profile.signedPath) continue;
+        if (error.code === "key_not_addressable" && signedPath === profile.signedPath) continue;
         this.#findings.found(
           "dot segments",
           "refused",
@@ -367,10 +369,9 @@ export class Questions {
 
   async #listings(address: ObjectAddress, uploadId: string): Promise<void> {
     await this.#findings.attempt("list parts", async () => {
-      const listed = await listParts(this.#s3, address, uploadId);
-      return listed.length === 2
-        ? ["yes", "both parts are listed"]
-        : ["no", `${listed.length} of 2 parts are listed`];
+      const { parts, isWhole } = await listParts(this.#s3, address, uploadId);
+      if (!isWhole) return ["no", "its pages repeat"];
+      return parts.length === 2 ? ["yes", "both are listed"] : ["no", `${parts.length} of 2 are listed`];
     });
     await this.#findings.attempt("list uploads", async () => {
       const listed = await listUploadsOfKey(this.#s3, address);

@@ -70,6 +70,7 @@ const MESH_FAILURES = [
   "copy_blocked",
   "too_many_failures",
   "unreadable_key",
+  "key_not_addressable",
   "delete_unconfirmed",
   "destination_changed",
 ] as const;
@@ -128,6 +129,8 @@ export const ANSWER_CODES = [
   "wrong_range",
   "wrong_length",
   "wrong_region",
+  "redirected",
+  "signed_otherwise",
   "head_refused",
   "digest_demanded",
   "over_limit",

@@ -227,9 +227,10 @@ export class PartTable {
    * replaces the recorded one. A part that the list keeps omitting is sent again only MAX_RESENDS times; then
    * Complete decides.
    *
+   * @param missing what happens to parts that are not listed
    * @returns how many parts must be sent again
    */
-  reconcile(listed: readonly ListedPart[]): number {
+  reconcile(listed: readonly ListedPart[], missing: "keep" | "send" = "send"): number {
     const held = new Map(listed.map((part) => [part.partNumber, part]));
     const first = this.#attemptBase() + 1;
     let lost = 0;
@@ -241,7 +242,7 @@ export class PartTable {
       const sentAgain = Number(row["attempt"]) > first;
       const isHeld = part !== undefined && part.sizeBytes === Number(row["length"]);
       const sameEtag = part !== undefined && bareEtag(part.etag) === bareEtag(String(row["etag"]));
-      if (isHeld && sameEtag) continue;
+      if ((isHeld && sameEtag) || (part === undefined && missing === "keep")) continue;
       if (isHeld && sentAgain) {
         this.#cache.update(partNumber, "etag = ?", part.etag);
       } else if (Number(row["resends"]) < MAX_RESENDS) {

@@ -42,6 +42,9 @@ const withoutChecksumMode = new Set<string>();
 // more HEAD.
 const withoutIfMatch = new Set<string>();
 
+// Stores that do not know HEAD (405, 501) and answer GET. Losing this costs one more HEAD.
+const withoutHead = new Set<string>();
+
 interface Head {
   readonly status: number;
   readonly headers: Headers;
@@ -97,6 +100,10 @@ async function headOrReason(
     const { status, headers: told } = await send(s3, operation, address, request);
     return { status, headers: told };
   };
+  if (withoutHead.has(s3.store.endpoint)) {
+    const shown = await shownByGet(s3, address, query);
+    if (shown !== null) return shown;
+  }
   try {
     return await head();
   } catch (error) {
@@ -111,20 +118,80 @@ async function headOrReason(
       }
     }
     // A store that fails or throttles gets no further request to ask for its reason.
-    if (error.status >= 500 || error.status === 429) throw error;
+    if ((error.status >= 500 && error.status !== 501) || error.status === 429) throw error;
     await reasonByGet(s3, address, { query, headers: { ...headers, range: rangeHeader(0, 1) } });
     try {
       return await head(); // the GET has revealed the region or the clock
     } catch (again) {
-      if (!(again instanceof S3Error) || again.status === null || again.status >= 500) throw again;
-      // HEAD and GET need the same permission, so the meaning of this refusal is unknown.
-      throw new S3Error(operation, address, {
-        code: again.status === 404 ? again.code : "head_refused",
-        detail: `the store answered ${again.status} to HEAD but accepts GET`,
-        status: again.status,
-        requestId: again.requestId,
-      });
+      if (!(again instanceof S3Error) || again.status === null) throw again;
+      return await shownOrRefused(s3, address, query, again);
     }
+  }
+}
+
+/**
+ * A HEAD is refused of an object that GET may read. HEAD and GET need the same permission, so something in
+ * front of the store, or the store itself, does not know the method: GET shows the same headers.
+ *
+ * @throws {S3Error} `head_refused` if GET does not show size and ETag either
+ */
+async function shownOrRefused(
+  s3: S3,
+  address: ObjectAddress,
+  query: Query,
+  { operation, status, code, requestId }: S3Error,
+): Promise<Head> {
+  const isUnknown = status === 405 || status === 501;
+  const shown = isUnknown || status === 403 ? await shownByGet(s3, address, query) : null;
+  if (shown !== null) {
+    if (isUnknown) withoutHead.add(s3.store.endpoint);
+    return shown;
+  }
+  throw new S3Error(operation, address, {
+    code: status === 404 ? code : "head_refused",
+    detail: `the store answered ${status} to HEAD but accepts GET`,
+    ...(status === null ? {} : { status }),
+    requestId,
+  });
+}
+
+/**
+ * What a HEAD would show, by a GET of one byte, or of all of an empty object. Null: it does not show size and
+ * ETag.
+ *
+ * @throws {S3Error}
+ */
+async function shownByGet(s3: S3, address: ObjectAddress, query: Query): Promise<Head | null> {
+  if (query["partNumber"] !== undefined) return null;
+  const range = { offset: 0, length: 1 };
+  const { status, headers } = await getUnread(s3, address, range).catch(async (error: unknown) => {
+    if (error instanceof S3Error && error.status === 416) return await getUnread(s3, address, null);
+    throw error;
+  });
+  if (etagOf(headers) === null) return null;
+  const told = parseContentRange(headers.get("content-range"));
+  if (status === 206 && told !== null)
+    return sizedBy({ status: 200, headers }, { sizeBytes: told.totalBytes, headers });
+  if (status === 200 && hasLength(headers)) return { status, headers };
+  const listed = await sizeByListing(s3, address, headers);
+  return listed === null ? null : sizedBy({ status: 200, headers }, listed);
+}
+
+/** The head of an answer to GET, whose body nobody reads. @throws {S3Error} */
+async function getUnread(
+  s3: S3,
+  address: ObjectAddress,
+  range: { offset: number; length: number } | null,
+): Promise<Head> {
+  const unread = new AbortController();
+  const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
+  try {
+    const { signal } = unread;
+    const { status, headers } = await getObject(s3, address, { range, ifMatch: null, signal });
+    return { status, headers };
+  } finally {
+    clearTimeout(timer);
+    unread.abort();
   }
 }
 
@@ -134,7 +201,7 @@ async function headOrReason(
 async function reasonByGet(
   s3: S3,
   address: ObjectAddress,
-  request: { query: Record<string, string | number>; headers: Record<string, string> },
+  request: { query: Query; headers: Record<string, string> },
 ): Promise<void> {
   // A store that ignores the range sends the whole object, of which nothing is read.
   const unread = new AbortController();
@@ -158,18 +225,12 @@ interface FoundSize {
 
 /** A range is never decompressed on its way, and its answer has the total size. @throws {S3Error} */
 async function sizeByRange(s3: S3, address: ObjectAddress): Promise<FoundSize | null> {
-  const unread = new AbortController();
-  const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
   try {
-    const range = { offset: 0, length: 1 };
-    const { status, headers } = await getObject(s3, address, { range, ifMatch: null, signal: unread.signal });
+    const { status, headers } = await getUnread(s3, address, { offset: 0, length: 1 });
     const told = parseContentRange(headers.get("content-range"));
     return status === 206 && told !== null ? { sizeBytes: told.totalBytes, headers } : null;
   } catch (error) {
     return notFoundOut(error);
-  } finally {
-    clearTimeout(timer);
-    unread.abort();
   }
 }
 

@@ -6,18 +6,19 @@
 // sent.
 //
 // What a store's refusals reveal is remembered while this isolate lives and used from the next signature on:
-// the store's clock (RequestTimeTooSkewed) and a bucket's region (301, 307, AuthorizationHeaderMalformed).
-// Losing it costs one more refusal. A redirect is never followed. The region is taken from the answer, and
-// the host stays the configured one or AWS's own host of that region, so no Authorization header ever goes to
-// a host that the operator did not name.
+// the store's clock (RequestTimeTooSkewed), a bucket's region (301, 307, AuthorizationHeaderMalformed),
+// another host of the same service (307, redirect.ts), and how the store reads what is signed (sign.ts).
+// Losing it costs one more refusal. No redirect is followed as such: the request is signed anew, for a host
+// of the store's own, so no Authorization header ever goes to a host that the operator did not name.
 //
 // Invariants: every body is read, passed on or cancelled, even of errors, since an unread one occupies one of
 // the event's connections. No S3Error contains a secret.
 
-import { AwsV4Signer } from "aws4fetch";
 import { bytesToHex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
+import { type BucketHost, hostWithinService } from "./redirect.ts";
 import { isPlatformLimit } from "./retry.ts";
+import { type Signing, hasDotSegment, otherSignings, rememberSigning, sign, signingOf } from "./sign.ts";
 import { s3Url } from "./url.ts";
 import { parseRetryAfter, timeOf, wholeNumber } from "./value.ts";
 import { parseError } from "./xml.ts";
@@ -80,15 +81,14 @@ export const CALL_LIMIT_MS = 60_000;
 /** The largest answer without object bytes. A list of 1,000 parts or uploads has a few hundred kilobytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-// A signing key is valid for a day; aws4fetch computes four HMACs if it does not find it here.
-const signingKeys = new Map<string, ArrayBuffer>();
-
 const clockOffsetsMs = new Map<string, number>();
 
 /** A clock that is further off is no clock, and the time that it says may have no form that can be signed. */
 const MAX_CLOCK_OFFSET_MS = 24 * 60 * 60_000;
 
 const regions = new Map<string, string>();
+
+const hosts = new Map<string, BucketHost>();
 
 /**
  * Sends one request and returns its successful answer, whose body the caller reads or cancels.
@@ -105,8 +105,10 @@ export async function send(
     const response = await sendOnce(s3, operation, address, request);
     if (response.ok) return response;
     const document = parseError(await readAtMost(response.body, MAX_ERROR_BYTES));
-    const learned = learn(s3.store, address.bucket, response, document);
-    const again = learned && !corrected && !(request.body instanceof ReadableStream);
+    const learned =
+      learn(s3.store, address.bucket, response, document) ??
+      (corrected ? null : await learnSigning(s3, operation, address, request, document));
+    const again = learned !== null && !corrected && !(request.body instanceof ReadableStream);
     if (!again) throw heard(s3, refusalOf(s3.store, operation, address, response, document, learned));
   }
 }
@@ -129,17 +131,18 @@ async function sendOnce(
   operation: string,
   address: RequestAddress,
   request: S3Request,
+  signing = signingOf(s3.store),
 ): Promise<Response> {
   // Every request passes here, even corrected ones, so each is counted. Its time limit starts when it is its
   // turn.
   await s3.turn?.();
   const { signal, limitMs = CALL_LIMIT_MS } = request;
-  if (signal !== undefined) return await sendSigned(s3, operation, address, request, signal);
+  if (signal !== undefined) return await sendSigned(s3, operation, address, request, { signal, signing });
   // Not AbortSignal.timeout(): its timer would outlive the answer and keep a Durable Object in memory.
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);
   try {
-    const response = await sendSigned(s3, operation, address, request, overdue.signal);
+    const response = await sendSigned(s3, operation, address, request, { signal: overdue.signal, signing });
     if (response.body === null) return response;
     if (response.ok) return await held(s3, operation, address, response);
     const { status, headers } = response;
@@ -182,19 +185,18 @@ async function sendSigned(
   operation: string,
   address: RequestAddress,
   { method, query = {}, headers = {}, body, acceptEncoding = "identity" }: S3Request,
-  signal: AbortSignal,
+  { signal, signing }: { signal: AbortSignal; signing: Signing },
 ): Promise<Response> {
   const { store, userAgent } = s3;
   const region = regionOf(store, address.bucket);
-  const endpoint = endpointOf(store, region);
-  const url = s3Url(
-    { endpoint, style: styleOf(store, address.bucket), bucket: address.bucket },
-    address.key,
-    query,
-  );
+  const host = hosts.get(bucketKey(store, address.bucket)) ?? {
+    endpoint: endpointOf(store, region),
+    style: styleOf(store, address.bucket),
+  };
+  const url = s3Url({ ...host, bucket: address.bucket }, address.key, query);
   const isRead = method === "GET" || method === "HEAD";
   const [signed, unsigned] = isRead ? withoutConditions(headers) : [headers, {}];
-  const signer = new AwsV4Signer({
+  const toSign = {
     method,
     url,
     headers: {
@@ -205,18 +207,11 @@ async function sendSigned(
       ...(store.requesterPays === true ? { "x-amz-request-payer": "requester" } : {}),
       ...(store.sessionToken === undefined ? {} : { "x-amz-security-token": store.sessionToken }),
     },
-    accessKeyId: store.accessKeyId,
-    secretAccessKey: store.secretAccessKey,
-    // Both explicit: aws4fetch guesses from the host name, wrongly for every store but AWS, R2 and B2.
-    service: "s3",
     region,
-    cache: signingKeys,
     datetime: amzDate(Date.now() + (clockOffsetsMs.get(store.endpoint) ?? 0)),
-  });
-  // Garage and SeaweedFS canonicalise the path as sent, where %2F is not a slash.
-  if (store.profile.signedPath === "raw") signer.encodedPath = signer.url.pathname;
+  };
   try {
-    const { headers: outgoing } = await signer.sign();
+    const outgoing = await sign(store, toSign, signing);
     // The bytes as stored: workerd would otherwise undo gzip and leave headers that no longer match. Added
     // after signing, because Google's front end rewrites Accept-Encoding, which breaks a signature that
     // covers it.
@@ -232,6 +227,7 @@ async function sendSigned(
       ...(body === undefined ? {} : { body }),
     });
   } catch (error) {
+    hosts.delete(bucketKey(store, address.bucket));
     throw heard(s3, unanswered(operation, address, signal.aborted ? signal.reason : error));
   }
 }
@@ -260,30 +256,67 @@ function withoutConditions(headers: Readonly<Record<string, string>>) {
 
 type ErrorDocument = ReturnType<typeof parseError>;
 
-/** Learns region and clock from a refusal. @returns whether there was anything new */
-function learn(store: Store, bucket: string, response: Response, document: ErrorDocument): boolean {
+/** What a refusal has revealed. */
+type Learned = "clock" | "region" | "host" | "signing";
+
+/** Learns from a refusal. @returns null if it reveals nothing new */
+function learn(
+  store: Store,
+  bucket: string,
+  response: Response,
+  document: ErrorDocument,
+): Exclude<Learned, "signing"> | null {
   if (document?.code === "RequestTimeTooSkewed") {
     const serverMs = timeOf(response.headers.get("date"));
     const offsetMs = serverMs === null ? Infinity : serverMs - Date.now();
-    if (Math.abs(offsetMs) > MAX_CLOCK_OFFSET_MS) return false;
+    if (Math.abs(offsetMs) > MAX_CLOCK_OFFSET_MS) return null;
     clockOffsetsMs.set(store.endpoint, offsetMs);
-    return true;
+    return "clock";
   }
   const redirected = response.status === 301 || response.status === 307;
-  if (!redirected && document?.code !== "AuthorizationHeaderMalformed") return false;
+  if (!redirected && document?.code !== "AuthorizationHeaderMalformed") return null;
   const region = response.headers.get("x-amz-bucket-region") ?? document?.region ?? null;
-  const known = regionOf(store, bucket);
-  if (region === null || region === known || !/^[a-z0-9-]+$/.test(region)) return false;
-  regions.set(regionKey(store, bucket), region);
-  return true;
+  const key = bucketKey(store, bucket);
+  if (region !== null && region !== regionOf(store, bucket) && /^[a-z0-9-]+$/.test(region)) {
+    regions.set(key, region);
+    return "region";
+  }
+  if (response.status !== 307) return null;
+  const host = hostWithinService(store.endpoint, bucket, response.headers.get("location"));
+  if (host === null || host.endpoint === hosts.get(key)?.endpoint) return null;
+  hosts.set(key, host);
+  return "host";
+}
+
+/**
+ * A signature is refused of a request that stores read in several ways. Which of them this one accepts, a
+ * HEAD tells.
+ */
+async function learnSigning(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  { headers = {} }: S3Request,
+  document: ErrorDocument,
+): Promise<"signing" | null> {
+  if (document?.code !== "SignatureDoesNotMatch" || address.key === null) return null;
+  const metadata = Object.entries(headers).filter(([name]) => name.startsWith("x-amz-meta-"));
+  const look = { method: "HEAD", headers: Object.fromEntries(metadata) };
+  for (const signing of otherSignings(s3.store, address.key, look.headers)) {
+    const answer = await sendOnce(s3, operation, address, look, signing).catch(() => null);
+    if (answer === null || !(answer.ok || answer.status === 404)) continue;
+    rememberSigning(s3.store, signing);
+    return "signing";
+  }
+  return null;
 }
 
 /** The region to sign for: as configured, or as the store has corrected it. */
 export function regionOf(store: Store, bucket: string): string {
-  return regions.get(regionKey(store, bucket)) ?? store.region;
+  return regions.get(bucketKey(store, bucket)) ?? store.region;
 }
 
-function regionKey(store: Store, bucket: string): string {
+function bucketKey(store: Store, bucket: string): string {
   return `${store.endpoint}/${bucket}`;
 }
 
@@ -302,22 +335,20 @@ function refusalOf(
   address: RequestAddress,
   { status, headers }: Response,
   document: ErrorDocument,
-  learned: boolean,
+  learned: Learned | null,
 ): S3Error {
   const redirected = (status === 301 || status === 307) && document === null;
   const requestId = headers.get("x-amz-request-id") ?? document?.requestId ?? null;
   const isByCloudflare = requestId === null && headers.get("server") === "cloudflare";
   const byStatus = redirected ? "PermanentRedirect" : codeOfStatus(status);
-  const code = namesLimit(document) ? "over_limit" : (document?.code ?? byStatus);
-  const hint = hintOf(store, status, code);
+  const told = document?.code ?? byStatus;
+  const hint = hintOf(store, status, told) + (isMisreadKey(address, told) ? MISREAD_KEY : "");
   const ray = headers.get("cf-ray");
   const retryAfterMs = retryAfterOf(headers);
   return new S3Error(operation, address, {
-    // Retryable even if the body cannot be sent again here: the next attempt, with a new body, uses what was
-    // learned.
-    code: learned && code !== "RequestTimeTooSkewed" ? "wrong_region" : code,
+    code: learned === null ? meaningOf(address, told, document) : (LEARNED[learned] ?? told),
     detail:
-      `${isByCloudflare ? "Cloudflare, not the store," : "the store"} answered ${status} ${code}` +
+      `${isByCloudflare ? "Cloudflare, not the store," : "the store"} answered ${status} ${told}` +
       (document?.message ? `: ${document.message}` : "") +
       (document?.reason ? ` (${document.reason})` : "") +
       hint +
@@ -330,6 +361,34 @@ function refusalOf(
     retryAfterMs,
   });
 }
+
+/**
+ * Retryable even if the body cannot be sent again here: the next attempt, with a new body, uses what was
+ * learned.
+ */
+const LEARNED: Readonly<Record<Learned, string | null>> = {
+  clock: null, // S3's code has that verdict
+  region: "wrong_region",
+  host: "redirected",
+  signing: "signed_otherwise",
+};
+
+function meaningOf(address: RequestAddress, told: string, document: ErrorDocument): string {
+  if (isMisreadKey(address, told)) return "key_not_addressable";
+  return namesLimit(document) ? "over_limit" : told;
+}
+
+/**
+ * A verifier, or what stands before it, that resolves dot segments refuses the signature of such a key, or
+ * the path. That says nothing of the credentials.
+ */
+function isMisreadKey({ key }: RequestAddress, told: string): boolean {
+  const isRefused = told === "SignatureDoesNotMatch" || told === "InvalidURI";
+  return isRefused && key !== null && hasDotSegment(key);
+}
+
+const MISREAD_KEY =
+  '; the key has "." or ".." as a segment, which this store, or a proxy before it, resolves as a path';
 
 /**
  * Swift answers InternalError to what is too long or too many for it, which no retry changes, and says why.

@@ -14,7 +14,7 @@ import { S3Error } from "./errors.ts";
 import { type ObjectAddress, type RequestAddress, type S3, heard, readText, send } from "./request.ts";
 import { encodeRfc3986, rangeHeader } from "./url.ts";
 import { type ListedPart, type ListedUpload, parseListParts, parseListUploads } from "./upload_xml.ts";
-import { etagOf } from "./value.ts";
+import { etagOf, wholeNumber } from "./value.ts";
 import {
   completeDocument,
   parseComplete,
@@ -186,14 +186,23 @@ export async function uploadPartCopy(
   );
 }
 
+/** What a store shows of an upload's parts. */
+export interface ShownParts {
+  /** In ascending order. */
+  readonly parts: readonly ListedPart[];
+  /** Not if its pages repeat: then it may have others, of which nothing is known. */
+  readonly isWhole: boolean;
+}
+
 /**
- * All parts that the store has of an upload, in ascending order.
+ * The parts that the store has of an upload. Some stores repeat a page or ignore the marker, so the list ends
+ * with the first page that brings nothing new.
  *
- * @throws {S3Error} also if a page repeats, which would otherwise never end
+ * @throws {S3Error}
  */
-export async function listParts(s3: S3, address: ObjectAddress, uploadId: string): Promise<ListedPart[]> {
+export async function listParts(s3: S3, address: ObjectAddress, uploadId: string): Promise<ShownParts> {
   const operation = "ListParts";
-  const parts: ListedPart[] = [];
+  const found = new Map<number, ListedPart>();
   const headers = await customerKeyHeaders(s3.store.encryption);
   for (let marker = 0; ;) {
     const query: Record<string, string | number> = { uploadId, "max-parts": 1000 };
@@ -201,14 +210,13 @@ export async function listParts(s3: S3, address: ObjectAddress, uploadId: string
     const response = await send(s3, operation, address, { method: "GET", query, headers });
     const text = await readText(operation, address, response);
     const page = parseListParts(text) ?? badAnswer(operation, address, text);
-    parts.push(...page.parts);
-    if (!page.isTruncated) return parts.toSorted((a, b) => a.partNumber - b.partNumber);
-    const next = Number(page.nextMarker ?? Number.NaN);
-    if (!(next > marker)) {
-      throw new S3Error(operation, address, {
-        code: "bad_answer",
-        detail: `the list is truncated after part ${marker} but its next marker is ${page.nextMarker}`,
-      });
+    const before = found.size;
+    for (const part of page.parts) found.set(part.partNumber, part);
+    const next = wholeNumber(page.nextMarker) ?? 0;
+    const goesOn = page.isTruncated && found.size > before && next > marker;
+    if (!goesOn) {
+      const parts = [...found.values()].toSorted((a, b) => a.partNumber - b.partNumber);
+      return { parts, isWhole: !page.isTruncated };
     }
     marker = next;
   }

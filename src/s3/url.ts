@@ -125,12 +125,13 @@ function keyPath(key: string, bucket: string | null): string {
   let path = "";
   for (const [index, segment] of segments.entries()) {
     const before = segments[index - 1];
-    const glued = index > 0 && (isDot(before) || (index === last && isDot(segment)));
+    const glued = index > 0 && (isDotSegment(before) || (index === last && isDotSegment(segment)));
     path += (glued ? "%2F" : "/") + encodeRfc3986(segment);
   }
   return path;
 }
 
-function isDot(segment: string | undefined): boolean {
+/** A URL parser resolves such a segment of a path. */
+export function isDotSegment(segment: string | undefined): boolean {
   return segment === "." || segment === "..";
 }

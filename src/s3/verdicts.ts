@@ -26,6 +26,8 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   wrong_range: "retry",
   wrong_length: "retry",
   wrong_region: "retry", // the region has been taken from the answer
+  redirected: "retry", // to a host of the same service, which is asked next
+  signed_otherwise: "retry", // the store has shown how it reads what is signed
   bad_answer: "retry",
   head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
   digest_demanded: "retry", // the next attempt has one
@@ -34,6 +36,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   upload_still_there: "retry", // parts landed after an abort
   unsorted_listing: "fatal", // what a merge has concluded by then is void, and asking again would hide it
   unreadable_key: "fatal",
+  key_not_addressable: "fatal",
   platform_limit: "retry", // the event has used up what the platform gives one: a fresh event goes on
   source_changed: "fatal",
   source_without_etag: "fatal",

@@ -12,6 +12,7 @@ export function publicCode(failure: Failure): FailureCode {
   switch (code) {
     case "source_changed":
     case "source_archived":
+    case "key_not_addressable":
     case "stream_broken":
     case "destination_exists":
     case "part_size_too_large":

@@ -226,6 +226,7 @@ function checkSignature(
     now: options.clock(),
     canonicalPath: options.canonicalPath,
     canonicalQuery: options.canonicalQuery,
+    signedValues: options.signedValues,
   });
 }
 

@@ -33,6 +33,8 @@ export interface StoreOptions {
   readonly canonicalPath?: "decoded" | "raw";
   /** "raw" signs query values as received, so that `+` for a space fails even when AWS would forgive it. */
   readonly canonicalQuery?: "decoded" | "raw";
+  /** "as sent" signs the values of headers with all their spaces, where AWS makes one of several. */
+  readonly signedValues?: "squeezed" | "as sent";
 
   readonly minPartBytes?: number;
   readonly maxPartBytes?: number;
@@ -128,6 +130,7 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     baseHosts: options.baseHosts ?? ["localhost", "127.0.0.1", host],
     canonicalPath: options.canonicalPath ?? "decoded",
     canonicalQuery: options.canonicalQuery ?? "decoded",
+    signedValues: options.signedValues ?? "squeezed",
     minPartBytes: options.minPartBytes ?? 5 * MiB,
     maxPartBytes: options.maxPartBytes ?? 5 * GiB,
     maxParts: options.maxParts ?? 10_000,

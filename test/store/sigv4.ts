@@ -37,6 +37,7 @@ export interface VerifierOptions {
   /** Server time in ms since the epoch. */
   readonly now: number;
   readonly canonicalPath: "decoded" | "raw";
+  readonly signedValues?: "squeezed" | "as sent";
   readonly canonicalQuery: "decoded" | "raw";
 }
 
@@ -113,7 +114,9 @@ export function verify(request: RawRequest, options: VerifierOptions): Verified 
     request.method,
     canonicalPath(rawPath, options.canonicalPath),
     canonicalQuery(rawQuery, options.canonicalQuery),
-    ...claim.signedHeaders.map((name) => `${name}:${canonicalValue(headers.get(name) ?? "")}`),
+    ...claim.signedHeaders.map(
+      (name) => `${name}:${canonicalValue(headers.get(name) ?? "", options.signedValues)}`,
+    ),
     "",
     claim.signedHeaders.join(";"),
     claim.payloadHash,
@@ -345,8 +348,8 @@ function foldHeaders(raw: readonly (readonly [string, string])[]): Map<string, s
   return folded;
 }
 
-function canonicalValue(value: string): string {
-  return value.trim().replaceAll(/ +/g, " ");
+function canonicalValue(value: string, mode: "squeezed" | "as sent" = "squeezed"): string {
+  return mode === "as sent" ? value.trim() : value.trim().replaceAll(/ +/g, " ");
 }
 
 const signingKeys = new Map<string, KeyObject>();

@@ -13,6 +13,7 @@
  *     … store.requests({ operation: "GetObject" }), rule.hits …
  *     await store.stop();
  */
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
@@ -325,6 +326,20 @@ export class TestStore {
   /** Uploads neither completed nor aborted, in all buckets. */
   uploads(): readonly Upload[] {
     return this.#core.buckets.all().flatMap((bucket) => Array.from(bucket.uploads.values()));
+  }
+
+  /** A part of an aborted upload arrives after all, and the upload is back, as at some stores. */
+  landLate(bucketName: string, key: string): void {
+    const bucket = this.#core.buckets.get(bucketName);
+    const [upload] = [...bucket.aborted.values()].filter((aborted) => aborted.key === key);
+    if (upload === undefined) throw new Error(`No upload of ${key} was aborted`);
+    const bytes = Buffer.from("late");
+    const body = { kind: "memory", bytes } as const;
+    const etag = createHash("md5").update(bytes).digest("hex");
+    const part = { number: 1, size: bytes.length, etag, body, digest: undefined, lastModified: 0 };
+    upload.parts.set(1, part);
+    bucket.aborted.delete(upload.id);
+    bucket.uploads.set(upload.id, upload);
   }
 
   /** Forgets an upload as a lifecycle rule would: later calls answer NoSuchUpload. */

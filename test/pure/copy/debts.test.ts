@@ -134,3 +134,20 @@ describe("the ledger", () => {
     expect(debts.nextTryMs()).toBe(later);
   });
 });
+
+test("an aborted upload is looked at once more when no part can be under way any more, and is not owed till then", () => {
+  const debts = new Debts(memorySql());
+  debts.createTables();
+  debts.recheckLater("up-1", NOW);
+  expect([debts.all(), debts.count()]).toEqual([[], 0]);
+  const dueMs = debts.nextTryMs() ?? 0;
+  // An event of the platform has 15 minutes.
+  expect(dueMs - NOW).toBeGreaterThan(15 * 60_000);
+  expect(debts.due(dueMs - 1)).toEqual([]);
+  const [recheck] = debts.due(dueMs);
+  expect(recheck?.debt).toEqual({ kind: "recheck", uploadId: "up-1" });
+  debts.nowOwed(recheck as OwedDebt, "up-1");
+  expect(debts.all().map(({ debt }) => debt)).toEqual([{ kind: "upload", uploadId: "up-1" }]);
+  debts.paid(recheck as OwedDebt);
+  expect(debts.nextTryMs()).toBeNull();
+});

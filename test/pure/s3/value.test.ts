@@ -78,7 +78,10 @@ const READ: Readonly<Record<AnswerRow["operation"], (row: AnswerRow) => Promise<
   CompleteMultipartUpload: async () =>
     (await completeMultipartUpload(S3_OF_TEST, ADDRESS, "u", { parts: [], onlyIfAbsent: false })).etag,
   GetObjectTagging: async () => await getObjectTagging(S3_OF_TEST, ADDRESS),
-  ListParts: async () => (await listParts(S3_OF_TEST, ADDRESS, "u")).map(({ partNumber }) => partNumber),
+  ListParts: async () => {
+    const { parts, isWhole } = await listParts(S3_OF_TEST, ADDRESS, "u");
+    return isWhole ? parts.map(({ partNumber }) => partNumber) : "perhaps others, too";
+  },
   ListMultipartUploads: async () =>
     (await listUploadsOfKey(S3_OF_TEST, ADDRESS)).map(({ uploadId }) => uploadId),
   error: async () => await getObjectTagging(S3_OF_TEST, ADDRESS),

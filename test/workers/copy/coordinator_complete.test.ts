@@ -252,3 +252,20 @@ test("case 116: without metadata and without Complete's answer, the ETag that th
   expect(completes(west)).toBe(1);
   expectEqualBytes(west, "silent");
 });
+
+test("a ListParts that repeats itself ends no copy: what it shows is compared, and the rest is believed", async () => {
+  west.fault({ operation: "ListParts" }, { kind: "repeat-marker" });
+  expect(await copyTo("west", "repeats")).toMatchObject({ phase: "completed", parts: { failedAttempts: 0 } });
+  expect(west.count("ListParts")).toBeLessThan(4);
+  expectEqualBytes(west, "repeats");
+});
+
+test("a Complete that is refused for a part is mended where ListParts repeats itself: what it does not show is sent again", async () => {
+  west.fault({ operation: "ListParts" }, { kind: "repeat-marker" });
+  west.fault({ operation: "ListParts" }, { kind: "omit-part", partNumber: 2 });
+  west.fault({ operation: "CompleteMultipartUpload" }, { kind: "answer", code: "InvalidPart" }, { times: 1 });
+  expect(await copyTo("west", "repeats refused")).toMatchObject({ phase: "completed" });
+  const sent = west.requests({ operation: "UploadPart" }).map(({ partNumber }) => partNumber);
+  expect(sent.toSorted()).toEqual([1, 2, 2, 3]);
+  expectEqualBytes(west, "repeats refused");
+});

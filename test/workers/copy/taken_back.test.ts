@@ -111,3 +111,18 @@ test("bytes that a store calls spoilt once are sent again, whatever else has fai
   west.fault({ operation: "PutObject" }, { kind: "answer", code: "BadDigest" }, { after: 2, times: 1 });
   expect(await mesh.copy(request("digest", "west"))).toMatchObject({ phase: "completed" });
 });
+
+test("a part that lands after the abort was confirmed is found, and its upload aborted once more", async () => {
+  east.putGenerated("source", "late", { size: 3 * PART });
+  west.fault({ operation: "UploadPart", partNumber: 2 }, { kind: "answer", code: "EntityTooLarge" });
+  const status = await mesh.copy(request("late", "west"));
+  expect(status.phase).toBe("failed");
+  // Nothing is owed: it is only looked at once more.
+  expect(status).not.toHaveProperty("orphans");
+  expect(west.uploads()).toEqual([]);
+  west.landLate("destination", "late");
+  await mesh.call("POST", `/copies/${status.id}/resume`);
+  await west.waitFor(() => west.count("AbortMultipartUpload") === 2 && west.openRequests().length === 0);
+  await mesh.until(status.id, ({ timeline }) => timeline.some(({ event }) => event === "orphan_gone"));
+  expect(west.uploads()).toEqual([]);
+});

@@ -5,7 +5,7 @@ import type { IncomingMessage } from "node:http";
 import { gzipSync } from "node:zlib";
 import { beforeEach, expect, test } from "vitest";
 import type { EdgeOptions } from "../../edge/edge.ts";
-import type { Status } from "../../mesh/mesh.ts";
+import { type Status, storeSecret } from "../../mesh/mesh.ts";
 import { type RequestRecord, generatedBytes } from "../../store/store.ts";
 import { expectSameBytes, memoryDirectory, partsTaken, toLoopback } from "./fidelity.ts";
 import { PART, openWorld } from "../world.ts";
@@ -18,7 +18,22 @@ let intercept: NonNullable<EdgeOptions["intercept"]>;
 
 const {
   mesh,
-  stores: { east, west, early, late, guest, abroad, astray, hosted, paid, unpaid, google, bare, hopeful },
+  stores: {
+    east,
+    west,
+    early,
+    late,
+    guest,
+    abroad,
+    astray,
+    hosted,
+    paid,
+    unpaid,
+    google,
+    bare,
+    hopeful,
+    cluster,
+  },
 } = await openWorld(
   {
     east: { buckets: ["source"] },
@@ -35,6 +50,10 @@ const {
     paid: {},
     unpaid: {},
     google: { buckets: ["source", "destination"] },
+    cluster: {
+      buckets: ["source", "destination"],
+      baseHosts: ["s3.cluster.localhost", "node7.cluster.localhost"],
+    },
     bare: { buckets: ["source", "destination"], without: ["checksums"] },
     hopeful: { buckets: ["source", "destination"], without: ["checksums"] },
   },
@@ -47,6 +66,11 @@ const {
     return {
       directory,
       edge: { resolve: toLoopback, intercept: (url, incoming) => intercept(url, incoming) },
+      bindings: {
+        STORE_CLUSTERED: storeSecret(stores.cluster, {
+          endpoint: `http://s3.cluster.localhost:${stores.cluster.port}`,
+        }),
+      },
       storeFields: {
         astray: { region: "ap-south-1" },
         paid: { requesterPays: true },
@@ -156,6 +180,24 @@ test("a bucket's region is learned from a 307, whose host is never asked", async
   expect(status).toMatchObject({ phase: "completed" });
   expect(hostsAsked()).toEqual(new Set([abroad, west].map(({ port }) => `127.0.0.1:${port}`)));
 });
+
+test.for(SIZES)(
+  "a 307 to another host of the same service is followed there, signed anew (%s)",
+  async ([key, size]) => {
+    const { port } = cluster;
+    cluster.putGenerated("source", key, { size, computeEtag: true });
+    const node = `node7.cluster.localhost:${port}`;
+    intercept = ({ host, pathname }, { method = "" }) =>
+      host === `s3.cluster.localhost:${port}` && method !== "GET" && method !== "HEAD"
+        ? { status: 307, headers: { location: `http://${node}${pathname}` } }
+        : null;
+    const status = await mesh.copy({ ...request(key, "clustered", "clustered"), via: "stream" });
+    expect(status.failure).toBeUndefined();
+    expect(status).toMatchObject({ phase: "completed" });
+    expectSameBytes(cluster, cluster, key);
+    expect(hostsAsked()).toContain(node);
+  },
+);
 
 test.for([301, 302, 303, 307, 308])(
   "a %i is never followed, and no other host sees our signature",

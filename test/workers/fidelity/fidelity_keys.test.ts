@@ -12,7 +12,7 @@ const directory = memoryDirectory();
 // Two endpoints, each addressed in both styles. Their queries are verified as they stand on the wire.
 const {
   mesh,
-  stores: { east, west, garage },
+  stores: { east, west, garage, unknown, spaced },
 } = await openWorld(
   {
     east: { buckets: ["source", "other"], canonicalQuery: "raw" },
@@ -21,6 +21,9 @@ const {
       canonicalQuery: "raw",
       uploadIds: "symbols",
     },
+    // Nobody has said how they sign.
+    unknown: { buckets: ["source", "destination"], canonicalPath: "raw" },
+    spaced: { buckets: ["source", "destination"], signedValues: "as sent" },
     garage: {
       buckets: ["source", "destination"],
       canonicalPath: "raw",
@@ -297,4 +300,48 @@ test("a bucket that cannot stand in front of the host is refused before anything
     expect([destination, answer.status, answer.body["code"]]).toEqual([destination, 400, "invalid_key"]);
   }
   expect(east.count() + west.count()).toBe(0);
+});
+
+test("a store that canonicalises the path as it came is found out by the first such key", async () => {
+  for (const key of ["a/../b", "..", "plain"]) {
+    unknown.put("source", key, key);
+    expect(await mesh.copy({ ...copyOf(key, "unknown", "unknown"), via: "stream" })).toMatchObject({
+      phase: "completed",
+    });
+    expect(unknown.bytes("destination", key).toString()).toBe(key);
+  }
+});
+
+test.for([
+  ["a small object", 1000],
+  ["parts", PART + 1],
+])(
+  "metadata is signed as it is sent where the store does not squeeze its spaces (%s)",
+  async ([name, size]) => {
+    const metadata = { note: "two  spaces,   three" };
+    spaced.putGenerated("source", `${name}`, { size: Number(size), computeEtag: true, metadata });
+    const copy = { ...copyOf(`${name}`, "spaced", "spaced"), partSize: PART, via: "stream" };
+    expect(await mesh.copy(copy)).toMatchObject({ phase: "completed" });
+    expect(spaced.get("destination", `${name}`)?.attributes.metadata).toMatchObject(metadata);
+  },
+);
+
+test("a key whose dots a verifier resolves fails by name, alone, and blocks nothing", async () => {
+  for (const key of ["dots/a/../b", "dots/x", "dots/y"]) east.put("source", key, key);
+  const refused = { kind: "answer", code: "SignatureDoesNotMatch" } as const;
+  const rules = [east, west].map((store) => [store, store.fault({ key: "dots/a/../b" }, refused)] as const);
+  for (const [store, rule] of rules) {
+    expect(await mesh.copy(copyOf("dots/a/../b", "east", "west"))).toMatchObject({
+      phase: "failed",
+      failure: { code: "key_not_addressable" },
+    });
+    const status = await mesh.sync({ source: "east:source/dots/", destination: "west:destination/dots/" });
+    expect(status).toMatchObject({
+      phase: "finished_with_errors",
+      objects: { failed: 1 },
+      failures: [{ key: "dots/a/../b", code: "key_not_addressable" }],
+    });
+    expect(west.bytes("destination", "dots/y").toString()).toBe("dots/y");
+    if (store === east) rule.remove();
+  }
 });

@@ -11,11 +11,12 @@ import { PART, openWorld } from "../world.ts";
 const directory = memoryDirectory();
 const {
   mesh,
-  stores: { east, careless, west, lossless },
+  stores: { east, careless, west, lossless, headless },
 } = await openWorld(
   {
     east: { buckets: ["source"] },
     careless: { buckets: ["source"], conditionalReads: "ignored" },
+    headless: { buckets: ["source"] },
     west: { buckets: ["destination"], equalParts: true },
     lossless: { buckets: ["destination"], etags: "opaque" },
   },
@@ -278,3 +279,26 @@ test("case 115: an object that does change while conditions are refused fails th
   expect(status).toMatchObject({ phase: "failed", failure: { code: "source_changed" } });
   expect(west.get("destination", "changes")).toBeUndefined();
 });
+
+const HEAD_SIZES = [
+  ["nothing", 0],
+  ["one byte", 1],
+  ["parts", 2 * PART + 1],
+] as const;
+
+test.for(["MethodNotAllowed", "NotImplemented", "AccessDenied"])(
+  "a HEAD that is refused with %s where GET works costs a GET of one byte, on both sides",
+  async (code) => {
+    for (const store of [headless, west]) store.fault({ operation: "HeadObject" }, { kind: "answer", code });
+    for (const [name, size] of HEAD_SIZES) {
+      const key = `${code} ${name}`;
+      const attributes = { contentType: "text/csv", metadata: { own: "1" } };
+      headless.putGenerated("source", key, { size, computeEtag: true, ...attributes });
+      const status = await mesh.copy(request(key, "headless"));
+      expect(status).toMatchObject({ phase: "completed", size, parts: { failedAttempts: 0 } });
+      expectSameBytes(headless, west, key);
+      const kept = west.get("destination", key)?.attributes;
+      expect(kept).toMatchObject({ contentType: "text/csv", metadata: { own: "1" } });
+    }
+  },
+);
