@@ -206,6 +206,17 @@ export class Journal {
     return { requests: this.#peakRequests, uploadParts: this.#peakUploadParts };
   }
 
+  /**
+   * The most of them that were open at once, of those that were answered. One that was cut off has ended for
+   * its sender before the store sees that, so it may meet its successor here.
+   */
+  mostAnsweredAtOnce(filter: RequestFilter): number {
+    const answered = this.requests({ ...filter, outcome: "answered" });
+    const openAt = (at: number) =>
+      answered.filter(({ startedAt, endedAt = Infinity }) => startedAt <= at && at < endedAt).length;
+    return Math.max(0, ...answered.map(({ startedAt }) => openAt(startedAt)));
+  }
+
   /** Peak of simultaneously open UploadParts, by `copy/<id> lane/<n>`. */
   peakUploadPartsPerLane(): ReadonlyMap<string, number> {
     return this.#peakPerLane;

@@ -96,7 +96,7 @@ test.for([
   await west.waitFor(() => gate.waiting.length === most);
   gate.release();
   expect((await mesh.ended(id)).phase).toBe("completed");
-  expect(west.peaks().uploadParts).toBe(most);
+  expect(west.journal.mostAnsweredAtOnce({ operation: "UploadPart" })).toBe(most);
 });
 
 test("a store's maxConcurrency bounds a copy", async () => {
@@ -106,7 +106,7 @@ test("a store's maxConcurrency bounds a copy", async () => {
   await plain.waitFor(() => gate.waiting.length === 7);
   gate.release();
   expect(await mesh.ended(id)).toMatchObject({ phase: "completed", concurrency: 7 });
-  expect(plain.peaks().uploadParts).toBe(7);
+  expect(plain.journal.mostAnsweredAtOnce({ operation: "UploadPart" })).toBe(7);
 });
 
 test("eight parts of one lane that fail at first with a page of 1 MB do not choke it", async () => {
