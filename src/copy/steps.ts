@@ -348,7 +348,14 @@ export class Steps {
 
   // 8. The end without an object. The coordinator has made sure that no part is in flight.
   async #abort(uploadId: string): Promise<void> {
-    await endUpload(this.#destination(), this.#record.load().spec.destination, uploadId);
+    const { spec } = this.#record.load();
+    const isGone = await endUpload(this.#destination(), spec.destination, uploadId);
+    // A part that was cut off may still land, and at some stores the upload then lives on, of which a store
+    // that cannot list parts shows nothing.
+    if (!isGone && this.#record.parts.open().length > 0) {
+      await new Promise((resolve) => setTimeout(resolve, LATE_PART_MS));
+      await endUpload(this.#destination(), spec.destination, uploadId);
+    }
     // The abort is confirmed, and no lane has a part. One that a dead lane had sent may still be under way.
     if (this.#record.parts.attempts() > 0) this.#record.debts.recheckLater(uploadId, Date.now());
     this.#record.applyEvent({ type: "aborted" }, "upload_aborted");
@@ -427,6 +434,9 @@ export class Steps {
     return connect(store, userAgent, this.#turnsAt(store), (error) => this.#onRefusal(error.toFailure(side)));
   }
 }
+
+/** What was sent of a part before it was cut off has reached the store by then. */
+const LATE_PART_MS = 3_000;
 
 const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);
 

@@ -22,13 +22,15 @@ const CLOCK_TOLERANCE_MS = 2_000;
 
 /**
  * Aborts an upload. The caller has made sure that no part is in flight; a part that arrives anyway is found
- * here.
+ * here, if the store can list parts.
  *
+ * @returns whether the store has shown that nothing is left
  * @throws {S3Error} `upload_still_there` when the store still lists parts after the abort: abort again
  */
-export async function endUpload(destination: S3, address: ObjectAddress, uploadId: string): Promise<void> {
+export async function endUpload(destination: S3, address: ObjectAddress, uploadId: string): Promise<boolean> {
   await abortMultipartUpload(destination, address, uploadId);
-  if ((await lookForUpload(destination, address, uploadId)) !== "there") return;
+  const left = await lookForUpload(destination, address, uploadId);
+  if (left !== "there") return left !== "unknown";
   throw new S3Error("AbortMultipartUpload", address, {
     code: "upload_still_there",
     detail: "the store still lists parts after the abort",

@@ -8,12 +8,15 @@ import { PART, openWorld } from "../world.ts";
 
 const {
   mesh,
-  stores: { east, west, tardy },
+  stores: { east, west, ...tardies },
 } = await openWorld({
   east: { buckets: ["source"] },
   west: { buckets: ["destination"] },
   tardy: { buckets: ["destination"], lateParts: "kept" },
+  silent: { buckets: ["destination"], lateParts: "kept", without: ["listParts"] },
 });
+
+const { tardy } = tardies;
 
 const SIZE = 2 * PART + 1;
 
@@ -116,22 +119,26 @@ for (const [name, effect] of [
   });
 }
 
-test("a part that lands after the abort is aborted as well", async () => {
-  const gate = tardy.hold({ operation: "UploadPart", partNumber: 2 }, "before-work");
+test.for([
+  ["that lists it", "tardy"],
+  ["that cannot list parts", "silent"],
+] as const)("a part that lands after the abort is aborted as well at a store %s", async ([, name]) => {
+  const store = tardies[name];
+  const gate = store.hold({ operation: "UploadPart", partNumber: 2 }, "before-work");
   const land = async () => {
     gate.release();
-    await tardy.waitFor(() => tardy.uploads().some(({ key, parts }) => key === "tardy" && parts.has(2)));
+    await store.waitFor(() => store.uploads().some(({ key, parts }) => key === name && parts.has(2)));
   };
-  tardy.fault(
+  store.fault(
     { operation: "AbortMultipartUpload" },
     { kind: "run", stage: "before-answer", action: land },
     { times: 1 },
   );
-  const id = await startCopy("tardy", { to: "tardy" });
-  await tardy.waitFor(() => gate.waiting.length === 1);
+  const id = await startCopy(name, { to: name });
+  await store.waitFor(() => gate.waiting.length === 1);
   await ask(id, "cancel");
   expect((await mesh.ended(id)).phase).toBe("cancelled");
-  expect(tardy.count("AbortMultipartUpload")).toBe(2);
+  expect(store.count("AbortMultipartUpload")).toBe(2);
 });
 
 test("cancelled between the last part and Complete: no object", async () => {
