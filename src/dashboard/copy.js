@@ -16,7 +16,7 @@ import {
   setText,
   terms,
 } from "./dom.js";
-import { PartMap, measure } from "./map.js";
+import { PartMap } from "./map.js";
 
 /** @typedef {import("./calls.ts").CopyStatus} CopyStatus */
 /** @typedef {import("./calls.ts").TimelineEntry} TimelineEntry */
@@ -102,13 +102,11 @@ export async function followWork({ path, query, read, readMore }, page, signal) 
        * @param {string} json
        */
       event(name, json) {
-        const start = performance.now();
         /** @type {unknown} */
         const data = JSON.parse(json);
         if (name === "status") page.status(/** @type {import("./calls.ts").Untimed<Status>} */ (data));
         if (name === "timeline") page.timeline([/** @type {TimelineEntry} */ (data)]);
         if (name === "parts") page.parts(/** @type {PartsMessage} */ (data));
-        measure("update", start);
       },
       async poll() {
         const status = await read();

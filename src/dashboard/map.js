@@ -133,9 +133,7 @@ export class PartMap {
     this.#isDue = true;
     requestAnimationFrame(() => {
       this.#isDue = false;
-      const start = performance.now();
       this.#draw();
-      measure("map", start);
     });
   }
 
@@ -242,15 +240,4 @@ export class PartMap {
 /** @param {number} last */
 function* numbersTo(last) {
   for (let number = 1; number <= last; number++) yield number;
-}
-
-/**
- * Records how long an update took, as a User Timing measure. The last hundred are kept.
- *
- * @param {string} name
- * @param {number} start
- */
-export function measure(name, start) {
-  if (performance.getEntriesByName(name).length >= 100) performance.clearMeasures(name);
-  performance.measure(name, { start, end: performance.now() });
 }
