@@ -90,7 +90,7 @@ async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promi
   const stop = AbortSignal.any([overdue.signal, cancelled]);
   const result = await copyBy(sides, stop).finally(() => clearTimeout(timer));
   if (result.ok) return result;
-  if (!cancelled.aborted) return { ok: false, failure: await withAnswerToOthers(sides, result.failure) };
+  if (!cancelled.aborted) return { ...result, failure: await withAnswerToOthers(sides, result.failure) };
   return {
     ok: false,
     failure: meshFailure("cancelled", `Part ${task.partNumber} was cancelled`, "copyPart"),
