@@ -7,7 +7,7 @@
 //
 // Protocol. The owner (the coordinator of a copy, a sync, or the probe) wakes a lane. The lane's alarm claims
 // work from the owner, and the same call reports finished work. The work is parts, which PartCopier copies
-// one each; batches of small objects, which ObjectCopier copies one by one; or measurements, which
+// one each; batches of objects that fit one PUT, which ObjectCopier copies one by one; or measurements, which
 // ProbeWorker makes. The alarm ends when the owner says `rest` or `stop`. The platform ends it after fifteen
 // minutes, and what runs then is lost. So a lane claims nothing whose time limit would pass minute fourteen,
 // and nothing at all after ten minutes; the next alarm goes on.

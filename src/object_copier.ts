@@ -1,4 +1,4 @@
-// ObjectCopier: copies small objects whole, a batch of them per call, one after the other. The body of a
+// ObjectCopier: copies objects that fit one PUT, a batch of them per call, one after the other. The body of a
 // signed GET becomes the body of a signed PUT, or inside one service a HEAD and a CopyObject do it. The lane
 // that calls it runs five such calls at once.
 //
@@ -211,7 +211,7 @@ class ObjectCopy {
     const response = await this.#get(signal);
     const { etag, sizeBytes, plan } = this.#plan(response);
     if (sizeBytes !== this.#work.sizeBytes) await this.#expectSize(response, etag, sizeBytes);
-    // Listed as a small object, which it is not.
+    // Listed as one that fits one PUT, which it does not.
     if (sizeBytes > this.#maxBytes) {
       await response.body?.cancel();
       return { kind: "differs" };

@@ -5,6 +5,7 @@
 // object without a source object is extra, unless a filter excludes it. Reports of syncs are ignored on both
 // sides.
 
+import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
 import type { SkipReason } from "../http/vocabulary.ts";
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
 import { destinationKey } from "../listing/prefix.ts";
@@ -24,8 +25,8 @@ interface PlanContext {
   readonly filter: Filter;
   readonly source: Store;
   readonly destination: Store;
-  /** Objects up to this size go in batches. */
-  readonly smallBytes: number;
+  /** Objects up to this size go whole, in batches; a larger one becomes a copy of its own. */
+  readonly wholeBytes: number;
 }
 
 interface PlannedPage {
@@ -93,7 +94,7 @@ export function planPage(
     const decision = decide(pair.name, pair.source, pair.destination, context);
     if (decision.kind === "entry") entries.push(decision.entry);
     // Asking costs a request and no bytes, whatever the size.
-    else if (decision.work.first === "tell" || decision.work.sizeBytes <= context.smallBytes)
+    else if (decision.work.first === "tell" || decision.work.sizeBytes <= context.wholeBytes)
       small.push(decision.work);
     else large.push(decision.work);
   }
@@ -114,7 +115,7 @@ function decide(
   name: string,
   source: ListedObject,
   destination: ListedObject | "unlisted" | null,
-  { spec, filter, source: from, destination: to, smallBytes }: PlanContext,
+  { spec, filter, source: from, destination: to, wholeBytes }: PlanContext,
 ): Decision {
   const { key, sizeBytes, etag } = source;
   const work: ObjectWork = { key, to: "", sizeBytes, etag, failedAttempts: 0, first: "copy" };
@@ -127,7 +128,7 @@ function decide(
   if (!target.ok && target.code === "empty_key") return entry(skipped(work, "prefix_itself"));
   if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
   const mapped = { ...work, to: target.key };
-  const isLarge = sizeBytes > smallBytes;
+  const isLarge = sizeBytes > wholeBytes;
   const ask: ObjectWork = { ...mapped, first: spec.dryRun || isLarge ? "tell" : "look" };
   if (destination === "unlisted") return { kind: "work", work: ask };
   const comparison = compareListed(
@@ -154,7 +155,10 @@ function sumOf(objects: readonly ListedObject[]): Sum {
   return { objects: objects.length, bytes: objects.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) };
 }
 
-/** Batches small enough that every lane gets some of a page, and of bounded bytes. */
+/**
+ * Batches small enough that every lane gets some of a page, and of bounded bytes: an object of more than that
+ * is a batch of its own, so nothing waits behind it.
+ */
 export function batchesOf(objects: readonly ObjectWork[], concurrency: number): ObjectWork[][] {
   const count = Math.max(1, Math.min(BATCH_OBJECTS, Math.ceil(objects.length / concurrency)));
   const batches: ObjectWork[][] = [];
@@ -172,10 +176,18 @@ export function batchesOf(objects: readonly ObjectWork[], concurrency: number): 
   return batches;
 }
 
-/** Objects above this size are copied by a coordinator of their own. */
-export const SMALL_OBJECT_BYTES = 8 * 2 ** 20;
+/**
+ * The largest object that is copied by one GET and one PUT. Above it, a multipart upload by a coordinator of
+ * its own moves the parts at once, and repeats only those that fail.
+ *
+ * @param maxPartBytes the ceiling of one request body, from MAX_PART_MIB
+ */
+export function wholeBytesAt({ profile }: Store, maxPartBytes: number): number {
+  return Math.min(DEFAULT_PART_BYTES, maxPartBytes, profile.maxPutBytes);
+}
 
 /** Enough that a claim costs little in comparison. */
 const BATCH_OBJECTS = 32;
 
-const BATCH_BYTES = 32 * 2 ** 20;
+/** A batch copies one object after the other: a few seconds of them. */
+const BATCH_BYTES = 8 * 2 ** 20;

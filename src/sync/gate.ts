@@ -11,10 +11,14 @@ import type { SyncStatus } from "../view/answers.ts";
 import type { BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
 
 /**
- * Where a sync is held back, each batch still moves at least this many objects per second: there are fewer
- * batches instead of slower ones.
+ * Where a sync is held back, each batch still moves at least so many objects per second, or so many bytes:
+ * there are fewer batches instead of slower ones.
  */
 const LEAST_PER_BATCH = 4;
+const LEAST_BYTES_PER_BATCH = 8 * 2 ** 20;
+
+/** The weight of one more object in the mean size. */
+const SIZE_WEIGHT = 1 / 32;
 
 const LONGEST_PAUSE_MS = 20_000;
 
@@ -26,6 +30,8 @@ export interface Sides {
 export class BatchGate {
   readonly #governor: Governor;
   readonly #shares: StoreShares;
+  /** Of the objects copied lately. In memory only: without it, objects count as small ones. */
+  #meanBytes = 0;
 
   constructor(governor: Governor, shares: StoreShares) {
     this.#governor = governor;
@@ -45,6 +51,9 @@ export class BatchGate {
   reported({ outcomes, durationMs }: BatchReport, running: number, now: number): Throttling[] {
     if (outcomes === null) return [];
     this.#governor.answered(outcomes.filter(({ kind }) => kind !== "left").length, durationMs, now);
+    for (const outcome of outcomes) {
+      if (outcome.kind === "copied") this.#meanBytes += (outcome.sizeBytes - this.#meanBytes) * SIZE_WEIGHT;
+    }
     const streams = { before: running, left: running - 1 };
     return outcomes.flatMap((outcome) =>
       outcome.kind === "failed" ? (this.#governor.failed(outcome.failure, streams, now) ?? []) : [],
@@ -55,7 +64,8 @@ export class BatchGate {
   width(most: number, running: number, sides: Sides, now: number): number {
     this.#governor.settleDown(running, now);
     const perSecond = this.#perSecond(now);
-    const fast = perSecond === Infinity ? Infinity : Math.max(1, Math.floor(perSecond / LEAST_PER_BATCH));
+    const leastPerBatch = Math.min(LEAST_PER_BATCH, LEAST_BYTES_PER_BATCH / Math.max(1, this.#meanBytes));
+    const fast = perSecond === Infinity ? Infinity : Math.max(1, Math.floor(perSecond / leastPerBatch));
     return Math.min(most, this.#governor.streams(now), this.#shares.concurrency(storesOf(sides), now), fast);
   }
 

@@ -3,7 +3,7 @@
 //
 // What they need: the record of the sync, and the env with the stores.
 
-import type { Env } from "../env.ts";
+import { type Env, planLimits } from "../env.ts";
 import { type Cursor, type WalkPage, Walk } from "../listing/walk.ts";
 import { type DeleteOutcome, each, headersOf } from "../s3/delete.ts";
 import { deleteListed } from "../s3/delete_listed.ts";
@@ -12,7 +12,7 @@ import { type Failure, type StoreSide, meshFailure } from "../s3/failure.ts";
 import { type S3, connect } from "../s3/request.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
-import { batchesOf, planPage, SMALL_OBJECT_BYTES, whyNothing } from "./decide.ts";
+import { batchesOf, planPage, wholeBytesAt, whyNothing } from "./decide.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import type { SyncStep } from "./job.ts";
 import type { Requeue } from "./phase.ts";
@@ -87,12 +87,13 @@ export class SyncSteps {
     // would lose its keys.
     this.#walk = null;
     const page = await walk.next();
+    const destination = findKnownStore(this.#env, spec.destination, spec.known);
     const plan = planPage(page.pairs, page.known, {
       spec,
       filter: filterOf(spec, startedAtMs ?? Date.now()),
       source: findKnownStore(this.#env, spec.source, spec.known),
-      destination: findKnownStore(this.#env, spec.destination, spec.known),
-      smallBytes: SMALL_OBJECT_BYTES,
+      destination,
+      wholeBytes: wholeBytesAt(destination, planLimits(this.#env).maxPartBytes),
     });
     this.#record.transaction(() => {
       // Cancelled during the listing: these keys were never part of the run.
@@ -146,10 +147,13 @@ export class SyncSteps {
 
   // 3. Failed keys of earlier rounds, back into the window.
   #requeue(which: Requeue): void {
+    const { spec } = this.#record.load();
+    const destination = findKnownStore(this.#env, spec.destination, spec.known);
+    const wholeBytes = wholeBytesAt(destination, planLimits(this.#env).maxPartBytes);
     this.#record.transaction(() => {
       const { objects, more } = this.#record.takeFailures(which, REQUEUE_KEYS);
-      this.#addBatches(objects.filter(({ sizeBytes }) => sizeBytes <= SMALL_OBJECT_BYTES));
-      this.#record.large.add(objects.filter(({ sizeBytes }) => sizeBytes > SMALL_OBJECT_BYTES));
+      this.#addBatches(objects.filter(({ sizeBytes }) => sizeBytes <= wholeBytes));
+      this.#record.large.add(objects.filter(({ sizeBytes }) => sizeBytes > wholeBytes));
       if (!more) this.#record.applyEvent({ type: "requeued" });
     });
   }

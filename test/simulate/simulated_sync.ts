@@ -5,6 +5,7 @@
 // between the lanes and the sync, which a claim takes CLAIM_MS for.
 
 import { gzipSync } from "node:zlib";
+import { DEFAULT_PART_BYTES } from "../../src/copy/plan.ts";
 import { PARTS_PER_LANE } from "../../src/env.ts";
 import { FIRST_CURSOR, type Found } from "../../src/listing/walk.ts";
 import type { ListedObject } from "../../src/s3/listing_xml.ts";
@@ -51,7 +52,6 @@ const CLAIM_MS = 20;
 const WATCH_MS = 10_000;
 const HEARTBEAT_MS = 20_000;
 const ALARM_LIMIT_MS = 60_000;
-const SMALL_BYTES = 8 * 2 ** 20;
 /** Rows of the registry for one sync's news. */
 const ROWS_OF_NEWS = 2;
 
@@ -218,7 +218,7 @@ export class SimulatedSync {
       spec,
       filter: filterOf(spec, 0),
       ...this.#sides,
-      smallBytes: SMALL_BYTES,
+      wholeBytes: DEFAULT_PART_BYTES,
     });
     const cursor = this.#listed === objects ? null : FIRST_CURSOR;
     this.#record.transaction(() => {

@@ -112,3 +112,27 @@ test("a store that begins to ask for fewer requests is news once, whether a list
   expect(lists.reported(report, 3, NOW)).toEqual([]);
   expect(lists.reported({ ...report, outcomes: null }, 3, NOW)).toEqual([]);
 });
+
+const copied = (sizeBytes: number) =>
+  Array.from(
+    { length: 10 },
+    () => ({ kind: "copied", etag: "e", proof: "etag", sizeBytes, warnings: [] }) as const,
+  );
+
+test("of a store that throttles, a batch of large objects takes less than one of small objects", async () => {
+  const failed = { kind: "failed", failure: failure("SlowDown", 503, { side: "source" }) } as const;
+  const widths = [1000, 64 * 2 ** 20].map((sizeBytes) => {
+    const shares = new StoreShares(async () => await Promise.resolve([]), {
+      columns: () => 1,
+      quietUntilMs: 0,
+      clock: () => NOW,
+    });
+    const batches = new BatchGate(new Governor("requests", NOW), shares);
+    const report = { batch: 1, attempt: 1, durationMs: 1000 };
+    for (let second = 0; second < 5; second++)
+      batches.reported({ ...report, outcomes: copied(sizeBytes) }, 40, NOW + second * 1000);
+    batches.reported({ ...report, outcomes: [failed] }, 40, NOW + 5000);
+    return batches.width(200, 0, BETWEEN, NOW + 6000);
+  });
+  expect(widths[1]).toBeGreaterThan(widths[0] ?? Infinity);
+});

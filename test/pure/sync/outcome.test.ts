@@ -21,7 +21,7 @@ import {
 import { findStore } from "../../../src/store/stores.ts";
 import type { SyncSpec } from "../../../src/sync/spec.ts";
 import { failed, settleFailure, settle, skipped, wouldCopy } from "../../../src/sync/outcome.ts";
-import { batchesOf, planPage, whyNothing } from "../../../src/sync/decide.ts";
+import { batchesOf, planPage, wholeBytesAt, whyNothing } from "../../../src/sync/decide.ts";
 import type { Found } from "../../../src/listing/walk.ts";
 import { DENIED, EXPIRED, OUTAGE, failure, seeded } from "../samples.ts";
 
@@ -34,7 +34,7 @@ const store = (name: string) =>
 const CONTEXT = {
   source: { ...store("east"), provider: "aws" as const },
   destination: store("west"),
-  smallBytes: 1000,
+  wholeBytes: 1000,
 };
 const NO_FILTER: Filter = {
   include: [],
@@ -395,10 +395,23 @@ describe("batches", () => {
   });
 
   test("hold bounded bytes", () => {
-    const objects = Array.from({ length: 10 }, (_, n) => work({ key: String(n), sizeBytes: 10 * 2 ** 20 }));
-    const batches = batchesOf(objects, 1);
-    expect(Math.max(...batches.map(({ length }) => length))).toBe(3);
+    const objects = Array.from({ length: 10 }, (_, n) => work({ key: String(n), sizeBytes: 2.5 * 2 ** 20 }));
+    expect(batchesOf(objects, 1).map(({ length }) => length)).toEqual([3, 3, 3, 1]);
   });
+
+  test("let nothing wait behind a large object, and it behind nothing", () => {
+    const sizes = [1, 1, 40, 1, 9, 1].map((mib) => mib * 2 ** 20);
+    const objects = sizes.map((sizeBytes, n) => work({ key: String(n), sizeBytes }));
+    expect(batchesOf(objects, 1).map(({ length }) => length)).toEqual([2, 1, 1, 1, 1]);
+  });
+});
+
+test("an object goes whole up to 64 MiB, if the mesh and the destination take that much in one body", () => {
+  const west = CONTEXT.destination;
+  const small = { ...west, profile: { ...west.profile, maxPutBytes: 1000 } };
+  expect(wholeBytesAt(west, 95 * 2 ** 20)).toBe(64 * 2 ** 20);
+  expect(wholeBytesAt(west, 5 * 2 ** 20)).toBe(5 * 2 ** 20);
+  expect(wholeBytesAt(small, 95 * 2 ** 20)).toBe(1000);
 });
 
 const skippedOf = (objects: number, skippedBy: Record<string, number>) => ({
