@@ -116,13 +116,17 @@ export class Coordinator extends DurableObject<Env> {
       if (isWatch(action)) return watch(this.#audience, action, request);
       if (action === "parts") return this.#answerParts(url.searchParams);
       if (action === "pause" || action === "resume" || action === "cancel") {
-        const before = JSON.stringify(this.#record.load().job);
+        const was = this.#record.load().job;
         const { job } = this.#record.applyEvent({ type: action }, action);
+        if (action === "cancel" && job.phase !== was.phase) this.#steps.cancel();
         const owes = action === "resume" && this.#record.debts.count() > 0;
         if (action === "resume") this.#record.debts.tryNow(Date.now());
         await this.ctx.storage.setAlarm(Date.now());
         this.#audience.changed();
-        return jsonResponse({ ...this.#status(), changed: owes || JSON.stringify(job) !== before });
+        return jsonResponse({
+          ...this.#status(),
+          changed: owes || JSON.stringify(job) !== JSON.stringify(was),
+        });
       }
       await this.#waitForEnd(readWait(url.searchParams));
       return jsonResponse(this.#status());

@@ -27,7 +27,7 @@ import { bareEtag, base64OfHex, isMd5Etag } from "./s3/digest.ts";
 import { failedAt, FailureError, failureOfOne, meshError, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure } from "./s3/failure.ts";
 import { changeSince, getObject, headObject } from "./s3/read.ts";
-import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
+import { type ObjectAddress, type S3, connect, stoppable } from "./s3/request.ts";
 import { keyVerdictOf } from "./s3/retry.ts";
 import { isEncryptedWithKey } from "./s3/encryption.ts";
 import { type Stored, copyObject, getObjectTagging, putObject } from "./s3/s3.ts";
@@ -91,7 +91,7 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
         outcomes.push({ kind: "left" });
         continue;
       }
-      const outcome = await outcomeOf(env, task, work, { watchdog, turns });
+      const outcome = await outcomeOf(env, task, work, { watchdog, turns, stop: cancelled });
       outcomes.push(outcome.kind === "failed" && cancelled.aborted ? { kind: "left" } : outcome);
       // A store that is overloaded, or refuses the credentials, gets no request for the next object.
       if (outcome.kind === "failed") goesOn = ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
@@ -121,6 +121,7 @@ async function outcomeOf(env: Env, task: BatchTask, work: ObjectWork, batch: Bat
 /** What the objects of a batch share. */
 interface Batch {
   readonly watchdog: Watchdog;
+  readonly stop: AbortSignal;
   readonly turns: Readonly<Record<"source" | "destination", Sender["turn"]>>;
 }
 
@@ -142,11 +143,11 @@ class ObjectCopy {
   /** `server`: the service copies by itself. Falls back to `stream` when it refuses. */
   #via: "stream" | "server";
 
-  constructor(env: Env, task: BatchTask, work: ObjectWork, { watchdog, turns }: Batch) {
+  constructor(env: Env, task: BatchTask, work: ObjectWork, { watchdog, turns, stop }: Batch) {
     const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
     const storeOf = (ref: BucketRef) => findKnownStore(env, ref, task.known);
-    this.#source = connect(storeOf(task.source), userAgent, turns.source);
-    this.#destination = connect(storeOf(task.destination), userAgent, turns.destination);
+    this.#source = stoppable(connect(storeOf(task.source), userAgent, turns.source), stop);
+    this.#destination = stoppable(connect(storeOf(task.destination), userAgent, turns.destination), stop);
     this.#from = { bucket: task.source.bucket, key: work.key };
     this.#to = { bucket: task.destination.bucket, key: work.to };
     this.#syncId = task.syncId;

@@ -131,6 +131,7 @@ export class Sync extends DurableObject<Env> {
         case "cancel":
           if (action === "resume") this.#record.batches.markOld();
           changed = this.#record.applyEvent({ type: action }, action);
+          if (changed && action === "cancel") this.#steps.cancel();
           break;
         case "retry":
           changed = this.#retry();
@@ -323,8 +324,7 @@ export class Sync extends DurableObject<Env> {
       await this.#tendShares();
       await this.#tendLanes();
       await this.#tendLarge();
-      // Nothing is awaited between this check and setting the alarm, so no claim can arrive unnoticed in
-      // between.
+      // Nothing is awaited between this check and setting the alarm: no claim arrives unnoticed.
       const row = this.#record.load();
       if (isAtRest(row.job)) this.#waiting.wake();
       this.#audience.changed();

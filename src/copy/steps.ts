@@ -16,7 +16,7 @@ import { bareEtag } from "../s3/digest.ts";
 import { failureOf, isRefusal } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { headObject, objectExists } from "../s3/read.ts";
-import { type ObjectAddress, type S3, connect } from "../s3/request.ts";
+import { type ObjectAddress, type S3, connect, stoppable } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { type ShownParts, completeMultipartUpload, createMultipartUpload, listParts } from "../s3/s3.ts";
 import { sizeOf } from "../s3/value.ts";
@@ -25,6 +25,9 @@ import { findKnownStore } from "../store/facts.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import { notEncrypted } from "../work/confirm.ts";
 
+/** How long a cancelled copy waits for the answer to its CreateMultipartUpload. */
+const CREATED_MS = 4000;
+
 type StoreStep = Exclude<Step, { do: "rest" | "checkQueue" | "tendLanes" | "settleParts" }>;
 
 export class Steps {
@@ -32,6 +35,7 @@ export class Steps {
   readonly #env: Env;
   readonly #turnsAt: TurnsAt;
   readonly #onRefusal: (failure: Failure) => void;
+  #running: { readonly step: StoreStep["do"]; readonly stop: AbortController } | null = null;
 
   /**
    * @param turnsAt what requests to a store wait for, where it has a cap
@@ -44,8 +48,20 @@ export class Steps {
     this.#onRefusal = onRefusal;
   }
 
+  /**
+   * Ends the step that runs: the copy is cancelled, and what it waits for is of no use any more. An upload
+   * that is being created gets the time to be known, and is aborted then.
+   */
+  cancel(): void {
+    const { step, stop } = this.#running ?? {};
+    if (stop === undefined) return;
+    setTimeout(() => stop.abort(new Error("cancelled")), step === "createUpload" ? CREATED_MS : 0);
+  }
+
   /** Takes one step. A store's failure is recorded; any other error is rethrown. */
   async take(step: StoreStep): Promise<void> {
+    const stop = new AbortController();
+    this.#running = { step: step.do, stop };
     try {
       switch (step.do) {
         case "prepare":
@@ -70,11 +86,14 @@ export class Steps {
           return await this.#abort(step.uploadId);
       }
     } catch (error) {
+      if (stop.signal.aborted) return;
       const failure = failureOf(error, SOURCE_STEPS.has(step.do) ? "source" : "destination");
       // The platform's limit is not the store's fault: this event has no calls left, and the next one repeats
       // the step.
       if (failure.code === "platform_limit") throw error;
       this.#failed(failure);
+    } finally {
+      this.#running = null;
     }
   }
 
@@ -431,7 +450,11 @@ export class Steps {
     const { id, spec } = this.#record.load();
     const store = findKnownStore(this.#env, spec[side], spec.known);
     const userAgent = `bucket-brigade copy/${id} coordinator`;
-    return connect(store, userAgent, this.#turnsAt(store), (error) => this.#onRefusal(error.toFailure(side)));
+    const stop = this.#running?.stop.signal;
+    const s3 = connect(store, userAgent, this.#turnsAt(store), (error) => {
+      if (stop?.aborted !== true) this.#onRefusal(error.toFailure(side));
+    });
+    return stop === undefined ? s3 : stoppable(s3, stop);
   }
 }
 

@@ -38,6 +38,7 @@ export interface ListCursor {
   /** The last key returned, which in a sorted listing is the greatest. */
   readonly lastKey: string | null;
   readonly pages: number;
+  readonly emptyPages?: number; // in a row, up to now; absent: none
   readonly landmark: {
     readonly page: number;
     readonly token: string | null;
@@ -54,6 +55,14 @@ export interface ListPage {
   /** Null: this was the last page. */
   readonly next: ListCursor | null;
   readonly order: ListOrder;
+}
+
+/** Stores answer pages without a key over keys that are deleted. */
+const MAX_EMPTY_PAGES = 10_000;
+
+/** How long to wait before a page that follows others without a key. */
+export function emptyWaitMs({ emptyPages = 0 }: ListCursor): number {
+  return emptyPages < 3 ? 0 : Math.min(1000, 25 * 2 ** (emptyPages - 3));
 }
 
 type CheckedPage =
@@ -127,12 +136,15 @@ export function checkPage(
         (firstKey === null ? "" : `, with ${show(firstKey)} as its first key`),
     );
   }
+  const emptyPages = fresh.length + answer.unreadable.length > 0 ? 0 : (cursor.emptyPages ?? 0) + 1;
+  if (emptyPages >= MAX_EMPTY_PAGES) return refuse(`${emptyPages} pages in a row have no key`);
   const movesLandmark = (cursor.pages & (cursor.pages + 1)) === 0; // pages 0, 1, 3, 7, …
   const next: ListCursor = {
     ...way,
     order,
     lastKey,
     pages: cursor.pages + 1,
+    ...(emptyPages === 0 ? {} : { emptyPages }),
     landmark: movesLandmark ? { page: cursor.pages, token, firstKey } : landmark,
   };
   return { kind: "page", page: { ...page, next } };

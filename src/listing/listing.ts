@@ -21,13 +21,14 @@ import {
   type ListPage,
   type ListRange,
   checkPage,
+  emptyWaitMs,
   startOfListing,
 } from "./cursor.ts";
 import { compareKeys } from "./key_order.ts";
 import { S3Error } from "../s3/errors.ts";
 import { type PageRequest, listObjects, listObjectsV2 } from "../s3/list.ts";
 import type { ListingPage } from "../s3/listing_xml.ts";
-import type { S3 } from "../s3/request.ts";
+import { type S3, pause } from "../s3/request.ts";
 import type { Store } from "../store/stores.ts";
 
 // Endpoints that have only V1. Losing this costs one more refused request.
@@ -54,6 +55,8 @@ export async function listPage(
   { delimiter, maxKeys }: { delimiter?: string; maxKeys?: number } = {},
 ): Promise<ListPage> {
   const at = cursor ?? startOfListing(expectedOrder(s3.store, range.bucket));
+  const waitMs = emptyWaitMs(at);
+  if (waitMs > 0) await pause(s3, waitMs);
   const { api, answer } = await askPage(s3, range, at, { prefix: range.prefix, delimiter, maxKeys });
   const checked = checkPage(range, { ...at, api }, answer, { delimiter });
   if (checked.kind === "page") return checked.page;

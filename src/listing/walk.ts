@@ -57,6 +57,8 @@ export interface WalkPage {
   /** May come twice, after a death or at a cut. */
   readonly unreadable: readonly Unreadable[];
   readonly cursor: Cursor | null;
+  /** Nothing is decided yet, and the stores are still asked. The cursor is as it was. */
+  readonly isWaiting?: true;
 }
 
 /** Concurrent HEADs: an event has six connections. */
@@ -72,6 +74,8 @@ export interface WalkLimits {
   readonly pagesPerRequest: number;
   /** A range is cut after this many pages of the source. */
   readonly pagesPerCut: number;
+  /** How long a page may be waited for before the caller has its turn again. */
+  readonly waitMs: number;
 }
 
 const LIMITS: WalkLimits = {
@@ -82,6 +86,7 @@ const LIMITS: WalkLimits = {
   pagesPerRequest: 4,
   // Finding a cut takes about as many requests.
   pagesPerCut: 16,
+  waitMs: 5_000,
 };
 
 /** What is walked. `delete`: also look for keys that only the destination has. */
@@ -144,13 +149,25 @@ export class Walk {
 
   /** What one of the ranges has ready. */
   async #merge(state: MergeState): Promise<WalkPage | "unsorted"> {
+    const waited = Promise.withResolvers<"waited">();
+    const timer = setTimeout(() => waited.resolve("waited"), this.#limits.waitMs);
+    try {
+      return await this.#firstReady(state, waited.promise);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #firstReady(state: MergeState, waited: Promise<"waited">): Promise<WalkPage | "unsorted"> {
     const { tracks, permits } = state;
     for (;;) {
       this.#startCut(state);
       const ready = await Promise.race([
         ...[...tracks].map(async (track) => await track.ready()),
         ...(typeof state.cutting === "string" ? [] : [state.cutting]),
+        waited,
       ]);
+      if (ready === "waited") return { ...NO_PAIRS, cursor: cursorOf(tracks), isWaiting: true };
       if (!(ready instanceof Track)) {
         state.cutting = ready.next;
         this.#cut(state, ready);
@@ -171,13 +188,7 @@ export class Walk {
       if (given.end !== null) tracks.delete(ready);
       if (given.pairs.length + given.unreadable.length === 0 && tracks.size > 0) continue;
       state.hasGiven = true;
-      const ranges = [...tracks].map(({ range }) => range);
-      return {
-        pairs: given.pairs,
-        known: [],
-        unreadable: given.unreadable,
-        cursor: ranges.length === 0 ? null : { kind: "merge", ranges },
-      };
+      return { pairs: given.pairs, known: [], unreadable: given.unreadable, cursor: cursorOf(tracks) };
     }
   }
 
@@ -300,6 +311,12 @@ export class Walk {
       throw error;
     }
   }
+}
+
+const NO_PAIRS = { pairs: [], known: [], unreadable: [] };
+
+function cursorOf(tracks: ReadonlySet<Track>): Cursor | null {
+  return tracks.size === 0 ? null : { kind: "merge", ranges: [...tracks].map(({ range }) => range) };
 }
 
 interface MergeState {

@@ -33,6 +33,8 @@ export interface S3 {
   readonly turn?: (() => Promise<void>) | undefined;
   /** Called for every refusal and every missing answer, including those that the caller tolerates. */
   readonly refused?: ((error: S3Error) => void) | undefined;
+  /** Ends every call without object bytes; undefined: their time limit alone does. */
+  readonly stop?: AbortSignal | undefined;
 }
 
 export interface ObjectAddress {
@@ -67,6 +69,36 @@ export function connect(
   refused?: (error: S3Error) => void,
 ): S3 {
   return { store, userAgent, turn, refused };
+}
+
+/** The same store for one who may be told to stop: neither a call nor a turn is waited for after that. */
+export function stoppable(s3: S3, stop: AbortSignal): S3 {
+  const { turn } = s3;
+  return { ...s3, stop, turn: turn === undefined ? undefined : async () => await orStopped(turn(), stop) };
+}
+
+/** @throws the reason of `stop`, as soon as that fires */
+async function orStopped<T>(waiting: Promise<T>, stop: AbortSignal): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const onStop = () => stopped.reject(stop.reason);
+  stop.addEventListener("abort", onStop, { once: true });
+  if (stop.aborted) onStop();
+  try {
+    return await Promise.race([waiting, stopped.promise]);
+  } finally {
+    stop.removeEventListener("abort", onStop);
+  }
+}
+
+/** Waits between two calls. @throws the reason of `stop`, as soon as that fires */
+export async function pause({ stop }: S3, delayMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, delayMs);
+  try {
+    await (stop === undefined ? promise : orStopped(promise, stop));
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Notifies the listener. @returns the error, to be thrown */
@@ -141,6 +173,9 @@ async function sendOnce(
   // Not AbortSignal.timeout(): its timer would outlive the answer and keep a Durable Object in memory.
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);
+  const onStop = () => overdue.abort(s3.stop?.reason);
+  s3.stop?.addEventListener("abort", onStop, { once: true });
+  if (s3.stop?.aborted === true) onStop();
   try {
     const response = await sendSigned(s3, operation, address, request, { signal: overdue.signal, signing });
     if (response.body === null) return response;
@@ -149,6 +184,7 @@ async function sendOnce(
     return new Response(await readAtMost(response.body, MAX_ERROR_BYTES), { status, headers });
   } finally {
     clearTimeout(timer);
+    s3.stop?.removeEventListener("abort", onStop);
   }
 }
 

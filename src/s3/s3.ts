@@ -11,7 +11,7 @@ import { learnDemand } from "./demands.ts";
 import { base64OfHex } from "./digest.ts";
 import { confirmsEncryption, customerKeyHeaders, isEncryptedWithKey } from "./encryption.ts";
 import { S3Error } from "./errors.ts";
-import { type ObjectAddress, type RequestAddress, type S3, heard, readText, send } from "./request.ts";
+import { type ObjectAddress, type RequestAddress, type S3, heard, pause, readText, send } from "./request.ts";
 import { encodeRfc3986, rangeHeader } from "./url.ts";
 import { type ListedPart, type ListedUpload, parseListParts, parseListUploads } from "./upload_xml.ts";
 import { etagOf, wholeNumber } from "./value.ts";
@@ -232,7 +232,9 @@ export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<
   const bucket = { bucket: address.bucket, key: null };
   const uploads: ListedUpload[] = [];
   let markers: Record<string, string> = {};
-  for (;;) {
+  const seen = new Set<string>();
+  for (let pages = 1; pages <= MAX_UPLOAD_PAGES; pages++) {
+    if (pages > 3) await pause(s3, UPLOAD_PAGE_WAIT_MS);
     // Some stores list uploads only for an exact key as prefix, so this is the one prefix that works
     // everywhere.
     const query = { uploads: "", prefix: address.key, "encoding-type": "url", ...markers };
@@ -245,15 +247,24 @@ export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<
       "key-marker": page.nextKeyMarker ?? "",
       "upload-id-marker": page.nextUploadIdMarker ?? "",
     };
-    if (next["upload-id-marker"] === "" || next["upload-id-marker"] === markers["upload-id-marker"]) {
+    const place = JSON.stringify(next);
+    if (next["upload-id-marker"] === "" || seen.has(place)) {
       throw new S3Error(operation, bucket, {
         code: "bad_answer",
         detail: "the list is truncated but its markers do not move",
       });
     }
+    seen.add(place);
     markers = next;
   }
+  const detail = `the list of one key's uploads does not end within ${MAX_UPLOAD_PAGES} pages`;
+  throw new S3Error(operation, bucket, { code: "bad_answer", detail });
 }
+
+/** Of a thousand uploads each. */
+const MAX_UPLOAD_PAGES = 100;
+
+const UPLOAD_PAGE_WAIT_MS = 200;
 
 const COMPLETE_LIMIT_MS = 12 * 60_000;
 

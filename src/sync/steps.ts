@@ -9,7 +9,7 @@ import { type DeleteOutcome, each, headersOf } from "../s3/delete.ts";
 import { deleteListed } from "../s3/delete_listed.ts";
 import { type S3Error, failedAt, failureOf, FailureError } from "../s3/errors.ts";
 import { type Failure, type StoreSide, meshFailure } from "../s3/failure.ts";
-import { type S3, connect } from "../s3/request.ts";
+import { type S3, connect, stoppable } from "../s3/request.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import { batchesOf, planPage, wholeBytesAt, whyNothing } from "./decide.ts";
@@ -25,6 +25,12 @@ import { filterOf } from "./spec.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
+/** How long a cancelled sync waits for the answer to deletions that are under way. */
+const TOLD_MS = 3000;
+
+const UNTOLD =
+  "The sync was cancelled while keys were being deleted: the report does not name those of the last ones that are gone";
+
 /** Failed keys that one step retries. */
 const REQUEUE_KEYS = 500;
 
@@ -37,6 +43,8 @@ export class SyncSteps {
   readonly #onRefusal: (failure: Failure) => void;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
   #walk: Walk | null = null;
+  #stop = new AbortController();
+  #isDeleting = false;
 
   /**
    * @param turnsAt what requests to a store wait for, where it has a cap
@@ -50,8 +58,18 @@ export class SyncSteps {
     this.#onRefusal = onRefusal;
   }
 
+  /** Ends the step that runs: what it waits for is of no use any more. Deletions get the time to be told. */
+  cancel(): void {
+    const stop = this.#stop;
+    this.#walk = null;
+    setTimeout(() => stop.abort(new Error("cancelled")), this.#isDeleting ? TOLD_MS : 0);
+  }
+
   /** Takes one step. A store's failure is recorded; any other error is rethrown. */
   async take(step: SyncStoreStep): Promise<void> {
+    if (this.#stop.signal.aborted) this.#stop = new AbortController();
+    const stop = this.#stop;
+    this.#isDeleting = step.do === "delete";
     try {
       switch (step.do) {
         case "list":
@@ -70,6 +88,10 @@ export class SyncSteps {
           this.#record.applyEvent({ type: "ended", errors: this.#record.counts().errors });
       }
     } catch (error) {
+      if (stop.signal.aborted) {
+        if (this.#isDeleting) this.#record.warn(UNTOLD);
+        return;
+      }
       const failure = failureOf(error, step.do === "list" ? "source" : "destination");
       this.#record.applyEvent(
         { type: "stepFailed", step: step.do, failure, now: Date.now(), random: Math.random() },
@@ -87,6 +109,10 @@ export class SyncSteps {
     // would lose its keys.
     this.#walk = null;
     const page = await walk.next();
+    if (page.isWaiting) {
+      this.#walk = walk;
+      return;
+    }
     const destination = findKnownStore(this.#env, spec.destination, spec.known);
     const plan = planPage(page.pairs, page.known, {
       spec,
@@ -279,7 +305,7 @@ export class SyncSteps {
   }
 
   #connect(side: StoreSide): S3 {
-    return this.#connectTo(this.#record.load().spec[side], side);
+    return stoppable(this.#connectTo(this.#record.load().spec[side], side), this.#stop.signal);
   }
 
   #connectReport(report: PrefixRef): S3 {
@@ -293,7 +319,10 @@ export class SyncSteps {
   #connectTo(ref: PrefixRef, side: StoreSide | null): S3 {
     const { id, spec } = this.#record.load();
     const store = findKnownStore(this.#env, ref, spec.known);
-    const onRefusal = side === null ? undefined : (error: S3Error) => this.#onRefusal(error.toFailure(side));
+    const { signal } = this.#stop;
+    const onRefusal = (error: S3Error) => {
+      if (side !== null && !signal.aborted) this.#onRefusal(error.toFailure(side));
+    };
     return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), onRefusal);
   }
 }

@@ -1,6 +1,12 @@
 // Which pages are believed and what is asked for next; pages that lead nowhere end the listing with an error.
 import { describe, expect, test } from "vitest";
-import { type ListCursor, type ListRange, checkPage, startOfListing } from "../../../src/listing/cursor.ts";
+import {
+  type ListCursor,
+  type ListRange,
+  checkPage,
+  emptyWaitMs,
+  startOfListing,
+} from "../../../src/listing/cursor.ts";
 import { type ListedObject, type ListingPage, parseListing } from "../../../src/s3/listing_xml.ts";
 import { type ListingOutcome, LISTING_FIELDS } from "../s3/fields.ts";
 
@@ -213,6 +219,23 @@ describe("V1", () => {
       "the list is unsorted and goes on, or may go on, without a marker to continue with",
     );
   });
+});
+
+test("pages without a key are asked for ever more slowly, and not for ever", () => {
+  let cursor: ListCursor | null = startOfListing("utf8");
+  const waits: number[] = [];
+  let refused = "";
+  for (let page = 1; cursor !== null && refused === ""; page++) {
+    waits.push(emptyWaitMs(cursor));
+    const checked = checkPage(RANGE, cursor, truncated([], `token ${page}`));
+    if (checked.kind === "refused") refused = checked.detail;
+    else cursor = checked.page.next;
+  }
+  expect(waits.slice(0, 10)).toEqual([0, 0, 0, 25, 50, 100, 200, 400, 800, 1000]);
+  expect(refused).toBe("10000 pages in a row have no key");
+  // A key in between, and they count anew.
+  const some = checkPage(RANGE, { ...startOfListing("utf8"), emptyPages: 9 }, truncated(["a"], "t"));
+  expect(some.kind === "page" && some.page.next !== null && emptyWaitMs(some.page.next)).toBe(0);
 });
 
 test("a cursor is plain data", () => {

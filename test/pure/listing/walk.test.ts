@@ -41,6 +41,7 @@ const SMALL: WalkLimits = {
   firstRequests: 2,
   pagesPerRequest: 2,
   pagesPerCut: 4,
+  waitMs: 60_000,
 };
 
 interface World {

@@ -5,7 +5,7 @@ import { fullObjectChecksums } from "../../../src/object/checksum.ts";
 import { archiveOf } from "../../../src/object/compare.ts";
 import { S3Error } from "../../../src/s3/errors.ts";
 import { headObject } from "../../../src/s3/read.ts";
-import { type S3, connect } from "../../../src/s3/request.ts";
+import { type S3, connect, pause, stoppable } from "../../../src/s3/request.ts";
 import { isEncryptedWithKey } from "../../../src/s3/encryption.ts";
 import {
   completeMultipartUpload,
@@ -101,6 +101,40 @@ test.each(ANSWER_FIELDS)("$operation, $field $form: $outcome (%#)", async (row) 
     throw error;
   });
   expect(outcome ?? "unknown").toEqual(row.outcome);
+});
+
+test("a list of uploads that goes round ends, however long the round is", async () => {
+  let asked = 0;
+  vi.stubGlobal("fetch", async () => {
+    asked += 1;
+    const markers = `<NextKeyMarker>key</NextKeyMarker><NextUploadIdMarker>${asked % 2}</NextUploadIdMarker>`;
+    const list = `<IsTruncated>true</IsTruncated>${markers}`;
+    return new Response(`<ListMultipartUploadsResult>${list}</ListMultipartUploadsResult>`);
+  });
+  await expect(listUploadsOfKey(S3_OF_TEST, ADDRESS)).rejects.toMatchObject({ code: "bad_answer" });
+  expect(asked).toBe(3);
+});
+
+test("whoever is told to stop waits for no call, no turn and no pause", async () => {
+  vi.stubGlobal("fetch", async (_url: string, { signal }: RequestInit) => {
+    signal?.throwIfAborted();
+    const { promise, reject } = Promise.withResolvers<Response>();
+    signal?.addEventListener("abort", () => reject(signal.reason as Error));
+    return await promise;
+  });
+  const stop = new AbortController();
+  const stopped = stoppable(S3_OF_TEST, stop.signal);
+  const waiting = [
+    getObjectTagging(stopped, ADDRESS),
+    getObjectTagging(
+      stoppable({ ...S3_OF_TEST, turn: () => Promise.withResolvers<void>().promise }, stop.signal),
+      ADDRESS,
+    ),
+    pause(stopped, 3_600_000),
+  ];
+  stop.abort(new Error("cancelled"));
+  for (const one of await Promise.allSettled(waiting)) expect(one).toMatchObject({ status: "rejected" });
+  await expect(getObjectTagging(stopped, ADDRESS)).rejects.toThrow("cancelled");
 });
 
 test.each([

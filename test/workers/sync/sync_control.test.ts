@@ -198,6 +198,18 @@ test("a form names each pattern of a list; what the filter lets through is copie
   expect(copiedKeys()).toEqual(["p/a.jpg", "p/b.png"]);
 });
 
+test("a sync is cancelled while a store does not answer its listing", async () => {
+  fill(3);
+  const gate = west.hold({ operation: "ListObjectsV2" });
+  const id = await mesh.startSync(request());
+  await west.waitFor(() => gate.waiting.length === 1);
+  await mesh.call("POST", `/syncs/${id}/cancel`);
+  // The store still has not answered.
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "cancelled", objects: { copied: 0 } });
+  expect(gate.waiting).toHaveLength(1);
+  gate.release();
+});
+
 test("a sync that found no key, or whose filter let none through, says so", async () => {
   fill(3);
   const mistyped = await mesh.sync(request({ source: "east:source/q/", dryRun: true }));
