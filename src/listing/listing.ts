@@ -28,7 +28,8 @@ import { compareKeys } from "./key_order.ts";
 import { S3Error } from "../s3/errors.ts";
 import { type PageRequest, listObjects, listObjectsV2 } from "../s3/list.ts";
 import type { ListingPage } from "../s3/listing_xml.ts";
-import { type S3, pause } from "../s3/request.ts";
+import type { S3 } from "../s3/request.ts";
+import { pause } from "../s3/stop.ts";
 import type { Store } from "../store/stores.ts";
 
 // Endpoints that have only V1. Losing this costs one more refused request.

@@ -71,36 +71,6 @@ export function connect(
   return { store, userAgent, turn, refused };
 }
 
-/** The same store for one who may be told to stop: neither a call nor a turn is waited for after that. */
-export function stoppable(s3: S3, stop: AbortSignal): S3 {
-  const { turn } = s3;
-  return { ...s3, stop, turn: turn === undefined ? undefined : async () => await orStopped(turn(), stop) };
-}
-
-/** @throws the reason of `stop`, as soon as that fires */
-async function orStopped<T>(waiting: Promise<T>, stop: AbortSignal): Promise<T> {
-  const stopped = Promise.withResolvers<never>();
-  const onStop = () => stopped.reject(stop.reason);
-  stop.addEventListener("abort", onStop, { once: true });
-  if (stop.aborted) onStop();
-  try {
-    return await Promise.race([waiting, stopped.promise]);
-  } finally {
-    stop.removeEventListener("abort", onStop);
-  }
-}
-
-/** Waits between two calls. @throws the reason of `stop`, as soon as that fires */
-export async function pause({ stop }: S3, delayMs: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, delayMs);
-  try {
-    await (stop === undefined ? promise : orStopped(promise, stop));
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Notifies the listener. @returns the error, to be thrown */
 export function heard({ refused }: S3, error: S3Error): S3Error {
   refused?.(error);

@@ -5,7 +5,8 @@ import { fullObjectChecksums } from "../../../src/object/checksum.ts";
 import { archiveOf } from "../../../src/object/compare.ts";
 import { S3Error } from "../../../src/s3/errors.ts";
 import { headObject } from "../../../src/s3/read.ts";
-import { type S3, connect, pause, stoppable } from "../../../src/s3/request.ts";
+import { type S3, connect } from "../../../src/s3/request.ts";
+import { pause, stoppable } from "../../../src/s3/stop.ts";
 import { isEncryptedWithKey } from "../../../src/s3/encryption.ts";
 import {
   completeMultipartUpload,
