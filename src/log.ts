@@ -4,6 +4,8 @@
 // Invariant: no secrets. Fields are ids, names, numbers and failure messages, which never quote credentials.
 // URLs, headers and bodies of requests are not logged.
 
+import { toJson } from "./http/json.ts";
+
 type Field = string | number | boolean | null;
 
 export function log(
@@ -11,5 +13,5 @@ export function log(
   event: string,
   fields: Readonly<Record<string, Field>> = {},
 ): void {
-  console[level](JSON.stringify({ level, event, ...fields }));
+  console[level](toJson({ level, event, ...fields }));
 }

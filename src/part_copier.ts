@@ -29,6 +29,7 @@ import { changeSince, getPinned, objectExists } from "./s3/read.ts";
 import { type S3, connect, timeoutError } from "./s3/request.ts";
 import { isPlatformLimit, isServerFault } from "./s3/retry.ts";
 import { type Stored, copyObject, putObject, uploadPart, uploadPartCopy } from "./s3/s3.ts";
+import { toldId } from "./s3/told.ts";
 import { parseContentRange } from "./s3/url.ts";
 import { etagOf, wholeNumber } from "./s3/value.ts";
 import { type ObjectRef, isSameObject } from "./store/address.ts";
@@ -396,7 +397,7 @@ function misfitOf(task: PartTask, response: Response | null, code: Misfit, detai
   return {
     ...answerFailure("source", code, `GetObject of part ${task.partNumber}: ${detail}`, "GetObject"),
     status: response?.status ?? null,
-    requestId: response?.headers.get("x-amz-request-id") ?? null,
+    requestId: toldId(response?.headers.get("x-amz-request-id") ?? null),
   };
 }
 

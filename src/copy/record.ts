@@ -15,6 +15,7 @@ import { log } from "../log.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { isPlatformLimit } from "../s3/retry.ts";
 import { describeKnown } from "../store/facts.ts";
+import { sentence } from "../s3/told.ts";
 import { type Healths, ALL_HEALTHY } from "../throttle/health.ts";
 import { publicCode } from "../view/failure.ts";
 import { Timeline } from "../view/timeline.ts";
@@ -175,7 +176,7 @@ export class CopyRecord {
   }
 
   warn(text: string): void {
-    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?)", text);
+    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?)", sentence(text));
   }
 
   warnings(): string[] {

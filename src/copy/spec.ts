@@ -13,6 +13,7 @@ import { Problem } from "../http/problem.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { s3Url, UnaddressableKeyError } from "../s3/url.ts";
 import {
+  type DestinationRef,
   type ObjectRef,
   checkBucket,
   DestinationRefSchema,
@@ -132,13 +133,10 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
   };
 }
 
-/**
- * `store:bucket/folder/` means into the folder, under the source's own name, as it does to every other tool.
- * The marker of a folder, whose key ends so itself, is copied to that very key.
- */
-function intoFolder(destination: ObjectRef, sourceKey: string): ObjectRef {
+/** The marker of a folder, whose key ends with a slash itself, is copied to that very key. */
+function intoFolder({ into, ...destination }: DestinationRef, sourceKey: string): ObjectRef {
   const { key } = destination;
-  if (key !== "" && (!key.endsWith("/") || sourceKey.endsWith("/"))) return destination;
+  if (into !== true || (key !== "" && sourceKey.endsWith("/"))) return destination;
   return { ...destination, key: key + (/[^/]*\/?$/.exec(sourceKey)?.[0] ?? "") };
 }
 

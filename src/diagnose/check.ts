@@ -21,6 +21,7 @@ import { S3Error } from "../s3/errors.ts";
 import { listObjects, listObjectsV2, MAX_PAGE_KEYS } from "../s3/list.ts";
 import { type S3, regionOf, send } from "../s3/request.ts";
 import { isUnreachable } from "../s3/retry.ts";
+import { named } from "../s3/told.ts";
 import { abortMultipartUpload } from "../s3/s3.ts";
 import type { Facts } from "../store/profiles.ts";
 
@@ -198,7 +199,7 @@ class StoreCheck {
     }
     await this.#takeAway(this.#prefix, () => true);
     const left = await listObjectsV2(this.#s3, this.#bucket, { prefix: this.#prefix }).catch(() => null);
-    const keys = left?.objects.map(({ key }) => key) ?? [];
+    const keys = keysUnder(this.#prefix, left?.objects ?? []).map(named);
     if (keys.length > 0)
       this.#findings.advise(
         `${keys.length} objects under "${this.#prefix}" could not be deleted: delete them by hand`,
@@ -209,7 +210,7 @@ class StoreCheck {
   async #takeAway(prefix: string, isOurs: (key: string) => boolean): Promise<void> {
     await this.#findings.attempt("delete", async () => {
       const page = await listObjectsV2(this.#s3, this.#bucket, { prefix, maxKeys: MAX_PAGE_KEYS });
-      const keys = page.objects.map(({ key }) => key).filter(isOurs);
+      const keys = keysUnder(prefix, page.objects).filter(isOurs);
       const { refused } =
         keys.length === 0 ? { refused: [] } : await deleteObjects(this.#s3, this.#bucket, keys);
       const [first] = refused;
@@ -221,4 +222,9 @@ class StoreCheck {
     const atMs = Number(/^(\d+)\//.exec(key.slice(CHECK_PREFIX.length))?.[1] ?? Number.NaN);
     return this.#now - atMs > LEFT_AFTER_MS;
   }
+}
+
+/** A store may list what was not asked for. */
+function keysUnder(prefix: string, objects: readonly { readonly key: string }[]): string[] {
+  return objects.map(({ key }) => key).filter((key) => key.startsWith(prefix));
 }

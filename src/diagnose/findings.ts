@@ -7,6 +7,7 @@
 import { adviceFor } from "./advice.ts";
 import { S3Error } from "../s3/errors.ts";
 import { verdictOf } from "../s3/retry.ts";
+import { sentence } from "../s3/told.ts";
 import type { Fact, Facts } from "../store/profiles.ts";
 
 /** `ignored`: the store accepted it and did not do it, which is worse than a no. */
@@ -52,8 +53,8 @@ export class Findings {
     return this.#list.find((finding) => finding.check === check)?.outcome ?? null;
   }
 
-  advise(sentence: string): void {
-    this.#advice.add(sentence);
+  advise(text: string): void {
+    this.#advice.add(sentence(text));
   }
 
   /**
@@ -88,7 +89,7 @@ export class Findings {
   /** A later finding replaces a "yes" of the same check: deleting is tried twice. */
   found(check: string, outcome: Outcome, detail: string): void {
     const index = this.#list.findIndex((finding) => finding.check === check);
-    const finding = { check, outcome, detail };
+    const finding = { check, outcome, detail: sentence(detail) };
     if (index === -1) this.#list.push(finding);
     else if (this.#list[index]?.outcome === "yes") this.#list[index] = finding;
   }

@@ -8,6 +8,7 @@ import { type ProbeAnswer, ProbeRequestSchema, probeTable, resolveProbe } from "
 import type { Env } from "../env.ts";
 import { type Call, meshOf, registryAt } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
+import { plainText } from "../http/json.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readWait } from "../http/request.ts";
 import { describeReceiver, readReceiver } from "../registry/webhook.ts";
@@ -58,7 +59,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
   });
   const answer = checkAnswer(store, bucket, as, found);
   const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
-  return wantsText ? new Response(checkTable(answer)) : jsonResponse(answer);
+  return wantsText ? new Response(plainText(checkTable(answer))) : jsonResponse(answer);
 });
 
 // Works for a store that is no longer configured, too.
@@ -104,7 +105,7 @@ function answerProbe(
 ): Response {
   const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
   return wantsText
-    ? new Response(probeTable(probe), { status, headers })
+    ? new Response(plainText(probeTable(probe)), { status, headers })
     : jsonResponse(probe, status, headers);
 }
 

@@ -1,6 +1,7 @@
 // Errors of the HTTP API: RFC 9457 problem details with a stable `code`. A Problem names the wrong value and
 // says what is allowed and what to do. It never contains a secret or a stack.
 
+import { toJson } from "./json.ts";
 import type { PROBLEM_STATUS, ProblemCode } from "./codes.ts";
 
 /** The page that explains a code, relative to the mesh that answers, as RFC 9457 allows. */
@@ -64,7 +65,7 @@ const TITLES: Readonly<Record<ProblemStatus, string>> = {
 
 /** Made for curl: indented by two spaces, with a final newline so that the prompt starts on its own line. */
 function prettyJson(value: unknown): string {
-  return JSON.stringify(value, null, 2) + "\n";
+  return toJson(value, 2) + "\n";
 }
 
 export function jsonResponse(value: unknown, status = 200, headers: Record<string, string> = {}): Response {

@@ -6,6 +6,7 @@
 //
 // Invariant: a notice keeps its id and its body over all attempts.
 
+import { toJson } from "../http/json.ts";
 import { log } from "../log.ts";
 import { type Delivery, type Notice, type Receiver, deliver } from "./webhook.ts";
 import type { Webhook } from "../view/news.ts";
@@ -55,7 +56,7 @@ export class Outbox {
 
   add({ type, at, data }: Webhook, now: number): void {
     const id = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
-    const body = JSON.stringify({ type, timestamp: at, data });
+    const body = toJson({ type, timestamp: at, data });
     this.#sql.exec("INSERT INTO notices VALUES (?, ?, ?, 0, ?)", id, body, now, now);
   }
 

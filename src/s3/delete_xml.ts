@@ -1,6 +1,7 @@
 // The XML of DeleteObjects: Delete and DeleteResult. Pure.
 
 import { FORBIDDEN } from "./listing_xml.ts";
+import { told } from "./told.ts";
 import { knownCode } from "./value.ts";
 import { elementsOf, escapeText, parseRoot, textOf } from "./xml.ts";
 
@@ -45,7 +46,7 @@ export function parseDeleteResult(text: string): DeleteResult | null {
   const refused = elementsOf(result, "Error").map((element) => ({
     key: textOf(element, "Key") ?? "",
     code: knownCode(textOf(element, "Code")) ?? "unknown",
-    message: textOf(element, "Message")?.trim() ?? "",
+    message: told(textOf(element, "Message")?.trim() ?? ""),
   }));
   const isWhole = deleted.every((key) => key !== null) && refused.every(({ key }) => key !== "");
   return isWhole ? { deleted: deleted.filter((key) => key !== null), refused } : null;

@@ -6,6 +6,7 @@
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html, 2026-11).
 
 import { base64OfHex, md5Hex } from "./digest.ts";
+import { keepSecrets } from "../store/secrets.ts";
 import type { Encryption } from "../store/stores.ts";
 
 const SSE = "x-amz-server-side-encryption";
@@ -57,5 +58,9 @@ export function isEncryptedWithKey(headers: Headers): boolean {
 }
 
 async function keyMd5(key: string): Promise<string> {
-  return base64OfHex(await md5Hex(Uint8Array.from(atob(key), (character) => character.charCodeAt(0))));
+  const digest = base64OfHex(
+    await md5Hex(Uint8Array.from(atob(key), (character) => character.charCodeAt(0))),
+  );
+  keepSecrets([digest]);
+  return digest;
 }

@@ -2,9 +2,11 @@
 // them back into data.
 
 import type { FailureCode } from "../http/codes.ts";
+import { toJson } from "../http/json.ts";
 import { Problem } from "../http/problem.ts";
 import { type Failure, type StoreSide, meshFailure } from "./failure.ts";
 import { isPlatformLimit } from "./retry.ts";
+import { named, sentence, toldId } from "./told.ts";
 import { UnaddressableKeyError } from "./url.ts";
 
 /** A failure that is already classified where it was found. */
@@ -94,11 +96,12 @@ export class S3Error extends Error {
     cause?: unknown,
   ) {
     const object = address.key === undefined || address.key === null ? "" : `/${address.key}`;
-    super(`${operation} of ${JSON.stringify(address.bucket + object)}: ${answer.detail}`, { cause });
+    const place = toJson(named(address.bucket + object));
+    super(sentence(`${operation} of ${place}: ${answer.detail}`), { cause });
     this.operation = operation;
     this.code = answer.code;
     this.status = answer.status ?? null;
-    this.requestId = answer.requestId ?? null;
+    this.requestId = toldId(answer.requestId ?? null);
     this.retryAfterMs = answer.retryAfterMs ?? null;
   }
 

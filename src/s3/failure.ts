@@ -2,6 +2,7 @@
 //
 // retry.ts decides what to do about a failure; view/failure.ts has its words for the API.
 
+import { sentence } from "./told.ts";
 import type { AnswerCode, FailureCode } from "../http/codes.ts";
 
 export type StoreSide = "source" | "destination";
@@ -32,7 +33,8 @@ type StoreFailure = Description & { readonly side: StoreSide; readonly code: str
 export type Failure = MeshFailure | StoreFailure;
 
 export function meshFailure(code: FailureCode, message: string, operation: string): MeshFailure {
-  return { side: "mesh", code, message, operation, status: null, requestId: null, retryAfterMs: null };
+  const words = sentence(message);
+  return { side: "mesh", code, message: words, operation, status: null, requestId: null, retryAfterMs: null };
 }
 
 /** A failure of one store that is not a refusal: a wrong answer, or none. */
@@ -42,5 +44,6 @@ export function answerFailure(
   message: string,
   operation: string,
 ): StoreFailure {
-  return { side, code, message, operation, status: null, requestId: null, retryAfterMs: null };
+  const words = sentence(message);
+  return { side, code, message: words, operation, status: null, requestId: null, retryAfterMs: null };
 }

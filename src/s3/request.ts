@@ -19,6 +19,7 @@ import { S3Error } from "./errors.ts";
 import { type BucketHost, hostWithinService } from "./redirect.ts";
 import { isPlatformLimit } from "./retry.ts";
 import { type Signing, hasDotSegment, otherSignings, rememberSigning, sign, signingOf } from "./sign.ts";
+import { toldId } from "./told.ts";
 import { s3Url } from "./url.ts";
 import { parseRetryAfter, timeOf, wholeNumber } from "./value.ts";
 import { parseError } from "./xml.ts";
@@ -361,7 +362,7 @@ function refusalOf(
       (retryAfterMs === null || retryAfterMs < LONG_WAIT_MS
         ? ""
         : `; it asks to wait ${Math.ceil(retryAfterMs / 1000)} s`) +
-      (requestId === null && ray !== null ? ` (cf-ray ${ray})` : ""),
+      (requestId === null && ray !== null ? ` (cf-ray ${toldId(ray)})` : ""),
     status,
     requestId,
     retryAfterMs,

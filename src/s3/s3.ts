@@ -13,6 +13,7 @@ import { confirmsEncryption, customerKeyHeaders, isEncryptedWithKey } from "./en
 import { S3Error } from "./errors.ts";
 import { type ObjectAddress, type RequestAddress, type S3, heard, readText, send } from "./request.ts";
 import { pause } from "./stop.ts";
+import { told } from "./told.ts";
 import { encodeRfc3986, rangeHeader } from "./url.ts";
 import { type ListedPart, type ListedUpload, parseListParts, parseListUploads } from "./upload_xml.ts";
 import { etagOf, wholeNumber } from "./value.ts";
@@ -397,7 +398,7 @@ function refusedInside(
 export function badAnswer(operation: string, address: RequestAddress, text: string): never {
   throw new S3Error(operation, address, {
     code: "bad_answer",
-    detail: `the store answered 200 with an unrecognised body: ${JSON.stringify(text.trim().slice(0, 200))}`,
+    detail: `the store answered 200 with an unrecognised body: "${told(text.trim(), 200)}"`,
   });
 }
 

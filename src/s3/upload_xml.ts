@@ -1,6 +1,6 @@
 // What an upload has: ListPartsResult and ListMultipartUploadsResult. Pure.
 
-import { knownEtag, timeOf, wholeNumber } from "./value.ts";
+import { knownEtag, knownId, timeOf, wholeNumber } from "./value.ts";
 import { type Element, decodeForm, elementsOf, encodingOf, parseRoot, textOf, truthOf } from "./xml.ts";
 
 export interface ListedPart {
@@ -67,9 +67,9 @@ export function parseListUploads(text: string): {
   const uploads: ListedUpload[] = [];
   const elements = elementsOf(result, "Upload");
   for (const upload of elements) {
-    const [key, uploadId] = [decode(textOf(upload, "Key")), textOf(upload, "UploadId")];
+    const [key, uploadId] = [decode(textOf(upload, "Key")), knownId(textOf(upload, "UploadId"))];
     const initiatedMs = timeOf(textOf(upload, "Initiated"));
-    if (key === null || uploadId === null || uploadId === "" || initiatedMs === null) return null;
+    if (key === null || uploadId === null || initiatedMs === null) return null;
     uploads.push({ key, uploadId, initiatedMs });
   }
   const isTruncated = goesOn(result, elements.length);

@@ -3,6 +3,8 @@
 // Invariant: a value that is not exactly of its kind is unknown, which is null, and never the nearest value
 // of that kind. JavaScript's own readers take `0x10`, `1e1` and `-1` for numbers and `2` for a day of 2001.
 
+import { hasSecret } from "../store/secrets.ts";
+
 /**
  * Digits alone, and a number that is exact. Null: it is none.
  *
@@ -40,12 +42,25 @@ export function parseRetryAfter(value: string | null, now: number): number | nul
 const MAX_ETAG_CHARACTERS = 1024;
 
 /**
- * An ETag that can be sent back and stored, as it was written. Null: there is none, it is empty, or it is two
- * (a header that is there twice).
+ * An ETag that can be sent back and stored, as it was written. Null: there is none, it is empty, it is two (a
+ * header that is there twice), or it repeats a secret.
  */
 export function knownEtag(text: string | null): string | null {
   if (text === null || text.length > MAX_ETAG_CHARACTERS) return null;
+  if (hasSecret(text)) return null;
   return /^\s*(W\/)?("[\x20\x21\x23-\x7e]+"|(&quot;)?[\x21\x23-\x2b\x2d-\x7e]+)\s*$/.test(text) ? text : null;
+}
+
+/** S3's upload IDs have some hundred characters. */
+const MAX_ID_CHARACTERS = 4096;
+
+/**
+ * The ID of an upload, which is kept, shown and sent back. Null: there is none that can be, or it repeats a
+ * secret.
+ */
+export function knownId(text: string | null): string | null {
+  if (text === null || text.length > MAX_ID_CHARACTERS || hasSecret(text)) return null;
+  return /^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$/u.test(text) ? text : null;
 }
 
 /** The ETag in an answer's headers. */

@@ -6,7 +6,8 @@
 // back unchanged.
 
 import { XMLParser } from "fast-xml-parser";
-import { knownCode, knownEtag } from "./value.ts";
+import { told, toldId } from "./told.ts";
+import { knownCode, knownEtag, knownId } from "./value.ts";
 
 const LISTS = new Set(["Part", "Tag", "Upload", "Contents", "CommonPrefixes"]);
 
@@ -90,26 +91,19 @@ export function parseError(text: string): {
   if (error === null || code === null) return null;
   return {
     code,
-    message: (textOf(error, "Message") ?? "").trim(),
-    reason: textOf(error, "Reason")?.trim() || null,
-    requestId: textOf(error, "RequestId"),
+    message: told((textOf(error, "Message") ?? "").trim()),
+    reason: told((textOf(error, "Reason") ?? "").trim()) || null,
+    requestId: toldId(textOf(error, "RequestId")),
     region: textOf(error, "Region"),
     endpoint: textOf(error, "Endpoint"),
   };
 }
 
-/** S3's upload IDs have some hundred characters. */
-const MAX_ID_CHARACTERS = 4096;
-
 /** `<InitiateMultipartUploadResult>…<UploadId>VXBsb2Fk</UploadId></…>`. */
 export function parseInitiate(text: string): { uploadId: string } | null {
   const result = parseRoot(text, "InitiateMultipartUploadResult");
-  const uploadId = result === null ? null : textOf(result, "UploadId");
-  const isKnown =
-    uploadId !== null &&
-    /^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$/u.test(uploadId) &&
-    uploadId.length <= MAX_ID_CHARACTERS;
-  return isKnown ? { uploadId } : null;
+  const uploadId = result === null ? null : knownId(textOf(result, "UploadId"));
+  return uploadId === null ? null : { uploadId };
 }
 
 /**

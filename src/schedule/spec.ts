@@ -7,7 +7,7 @@ import { type CopyRequest, type CopySpec, CopyRequestSchema, resolveCopy } from 
 import { Flag, parseWith } from "../http/fields.ts";
 import { checkCron, checkTimeZone } from "./cron.ts";
 import { checkTemplate, fillTemplate } from "./template.ts";
-import { type ObjectRef, formatObject, formatPrefix } from "../store/address.ts";
+import { type DestinationRef, type ObjectRef, formatObject, formatPrefix } from "../store/address.ts";
 import { describeMaxDeletes } from "../sync/deletes.ts";
 import {
   type SyncRequest,
@@ -97,9 +97,10 @@ export function requestOf({ cron, timeZone, work, overlap, enabled }: Schedule):
   };
 }
 
-/** A version has no place in the text of an address. */
-function asText(ref: ObjectRef): ObjectRef | string {
-  return ref.versionId === undefined ? formatObject(ref) : ref;
+/** A version has no place in the text of an address, and a key that ends as a folder's does means another. */
+function asText({ into, ...ref }: DestinationRef): ObjectRef | string {
+  const isExact = ref.versionId !== undefined || (ref.key.endsWith("/") && into !== true);
+  return isExact ? ref : formatObject(ref);
 }
 
 /** The work of one run: checked against the configuration, with every template filled in. */

@@ -49,7 +49,7 @@ const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 /** The secret's name has capitals, so they are taken too. */
 const StoreName = z.string().min(1).toLowerCase();
 
-const objectRef = (parse: (text: string) => ObjectRef | null) =>
+const objectRef = <Ref extends ObjectRef>(parse: (text: string) => Ref | null) =>
   z.union(
     [
       z.string().transform((text, context) => {
@@ -73,10 +73,19 @@ const objectRef = (parse: (text: string) => ObjectRef | null) =>
 
 export const ObjectRefSchema = objectRef(parseObjectText);
 
-/** Also `store:bucket/`, into which the object is copied under its own name. */
-export const DestinationRefSchema = objectRef((text) =>
-  /^[^:/]+:[^/]+\/$/.test(text) ? { ...storeAndBucket(text.slice(0, -1)), key: "" } : parseObjectText(text),
-);
+/** A destination; `into`: a folder, or the bucket, into which the object goes under its own name. */
+export interface DestinationRef extends ObjectRef {
+  readonly into?: true | undefined;
+}
+
+/** A text that ends with a slash names a folder, as to every other tool. An object names the very key. */
+export const DestinationRefSchema = objectRef((text): DestinationRef | null => {
+  if (!text.endsWith("/")) return parseObjectText(text);
+  const ref = /^[^:/]+:[^/]+\/$/.test(text)
+    ? { ...storeAndBucket(text.slice(0, -1)), key: "" }
+    : parseObjectText(text);
+  return ref && { ...ref, into: true };
+});
 
 /** Parses `store:bucket/key`. Everything after the first slash is the key, whatever it contains. */
 export function parseObjectText(text: string): ObjectRef | null {

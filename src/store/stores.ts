@@ -11,6 +11,7 @@ import { z } from "zod";
 import type { Env } from "../env.ts";
 import { Problem } from "../http/problem.ts";
 import { ruleOf } from "../http/words.ts";
+import { keepSecrets } from "./secrets.ts";
 import { type Location, locationFor, LOCATIONS, placedAt } from "./location.ts";
 import {
   type Profile,
@@ -193,6 +194,13 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
   const url = new URL(endpoint);
   const provider = rest.provider ?? (isLocalR2(url) ? "r2" : providerOf(url.hostname));
   const ownProfile = withoutUndefined(overrides ?? {});
+  const { accessKeyId, secretAccessKey, sessionToken, encryption } = rest;
+  keepSecrets([
+    accessKeyId,
+    secretAccessKey,
+    sessionToken,
+    ...(encryption?.kind === "customer" ? [encryption.key] : []),
+  ]);
   const profile = profileOf(provider, { ...(isLocalR2(url) ? LOCAL_R2 : {}), ...ownProfile });
   return {
     ok: true,

@@ -20,6 +20,7 @@ import { adaptOlderTables } from "./older_tables.ts";
 import { type Counters, type Entry, type Extra, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
 import { MAX_KEPT_BYTES, ReportBuffer } from "./report_buffer.ts";
 import type { SyncSpec } from "./spec.ts";
+import { sentence } from "../s3/told.ts";
 import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { LaneTable } from "../work/lane_table.ts";
@@ -345,7 +346,7 @@ export class SyncRecord {
 
   /** A warning that changes nothing about how the run ends. */
   warn(message: string): void {
-    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?, NULL)", message);
+    this.#sql.exec("INSERT OR IGNORE INTO warnings VALUES (?, NULL)", sentence(message));
   }
 
   /** What the request wants deleted is not deleted: the run does not end as completed. */

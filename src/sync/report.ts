@@ -3,6 +3,7 @@
 // Invariant: a key's line and its count in the sums come from one entry, so the two cannot disagree. A key
 // that was listed gets exactly one entry: listed = copied + skipped + failed + would copy + still under way.
 
+import { toJson } from "../http/json.ts";
 import {
   type CopyReason,
   type EqualityProof,
@@ -11,6 +12,7 @@ import {
   DELETE_REASON,
 } from "../http/vocabulary.ts";
 import type { Failure } from "../s3/failure.ts";
+import { named, sentence } from "../s3/told.ts";
 import { publicCode } from "../view/failure.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
@@ -131,11 +133,12 @@ export function underWay({ listed, copied, skipped, failed, wouldCopy }: Counter
 }
 
 export function linesOf(entries: readonly Entry[]): string {
-  return entries.map((entry) => JSON.stringify(lineOf(entry)) + "\n").join("");
+  return entries.map((entry) => toJson(lineOf(entry)) + "\n").join("");
 }
 
 function lineOf(entry: Entry): Record<string, unknown> {
-  const { key, action, sizeBytes: size } = entry;
+  const { action, sizeBytes: size } = entry;
+  const key = named(entry.key);
   switch (entry.action) {
     case "copied": {
       const { proof, etag, attempts, warnings } = entry;
@@ -147,7 +150,7 @@ function lineOf(entry: Entry): Record<string, unknown> {
         etag,
         bytes: size,
         attempts,
-        ...(warnings.length === 0 ? {} : { warnings }),
+        ...(warnings.length === 0 ? {} : { warnings: warnings.map((words) => sentence(words)) }),
       };
     }
     case "skipped": {

@@ -2,6 +2,7 @@
 
 import { isoTime } from "../http/fields.ts";
 import type { DeleteRule } from "../http/vocabulary.ts";
+import { named, sentence } from "../s3/told.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { Location } from "../store/location.ts";
 import { describeMaxDeletes } from "./deletes.ts";
@@ -61,9 +62,9 @@ export function syncStatus(input: SyncStatusInput): SyncStatus {
     inFlight: input.window,
     ...(isHandingOut(job) ? { pace: input.pace } : {}),
     failures: input.failures.map(({ key, failure, attempts }) => ({
-      key,
+      key: named(key),
       code: publicCode(failure),
-      message: failure.message,
+      message: sentence(failure.message),
       attempts,
     })),
     warnings: input.warnings,

@@ -13,6 +13,7 @@
 //
 // It is in memory only: when the object dies its streams break, and viewers reconnect.
 
+import { plainLine, toJson } from "../http/json.ts";
 import { readCount, readSwitch } from "../http/request.ts";
 import type { CopyStatus, SyncStatus } from "./answers.ts";
 import type { PartsMessage } from "../http/vocabulary.ts";
@@ -260,14 +261,14 @@ class EventViewer implements Viewer {
     if (this.#isNew) this.#write(output, `retry: ${RECONNECT_MS}\n\n`);
     this.#isNew = false;
     const { timeline: _, ...status } = frame.reading.status;
-    const text = JSON.stringify(status);
+    const text = toJson(status);
     if (text !== this.#lastStatus) this.#write(output, `event: status\ndata: ${text}\n\n`);
     this.#lastStatus = text;
     const parts = this.#partsMessage(frame);
-    if (parts !== null) this.#write(output, `event: parts\ndata: ${JSON.stringify(parts)}\n\n`);
+    if (parts !== null) this.#write(output, `event: parts\ndata: ${toJson(parts)}\n\n`);
     // Last, because their ids say what a viewer that reconnects has seen.
     for (const { seq, entry } of this.#stage.entries(this.#lastSeq)) {
-      this.#write(output, `id: ${seq}\nevent: timeline\ndata: ${JSON.stringify(entry)}\n\n`);
+      this.#write(output, `id: ${seq}\nevent: timeline\ndata: ${toJson(entry)}\n\n`);
       this.#lastSeq = seq;
     }
   }
@@ -278,7 +279,7 @@ class EventViewer implements Viewer {
 
   leave({ reading, state }: Frame, output: Output): void {
     if (state === "ended") {
-      output.write(`event: end\ndata: ${JSON.stringify({ phase: reading.status.phase })}\n\n`);
+      output.write(`event: end\ndata: ${toJson({ phase: reading.status.phase })}\n\n`);
     } else output.write(`retry: ${RECONNECT_WAITING_MS}\n\n`);
   }
 
@@ -313,7 +314,7 @@ class LineViewer implements Viewer {
   }
 
   show({ reading, state }: Frame, output: Output): void {
-    const line = reading.line(this.#width);
+    const line = plainLine(reading.line(this.#width));
     if (line === this.#shown || !output.hasRoom()) return;
     const now = Date.now();
     const isNews = reading.status.phase !== this.#shownPhase || state !== "working";
@@ -330,7 +331,7 @@ class LineViewer implements Viewer {
 
   leave({ reading }: Frame, output: Output): void {
     if (!this.#plain) output.write("\n");
-    for (const line of reading.result()) output.write(`${line}\n`);
+    for (const line of reading.result()) output.write(`${plainLine(line)}\n`);
   }
 }
 

@@ -4,6 +4,7 @@ import type { CopyStatus } from "./answers.ts";
 import type { FailureCode } from "../http/codes.ts";
 import type { Failure } from "../s3/failure.ts";
 import { isFull, isUnreachable, verdictOf } from "../s3/retry.ts";
+import { sentence, toldId } from "../s3/told.ts";
 
 /** The stable code of a failure: the mesh's own codes as they are, S3's by side and kind. */
 export function publicCode(failure: Failure): FailureCode {
@@ -44,10 +45,10 @@ export function describeFailure(failure: Failure): NonNullable<CopyStatus["failu
   const { message, operation, status, requestId, code, side } = failure;
   return {
     code: publicCode(failure),
-    message,
+    message: sentence(message),
     operation,
     status,
-    requestId,
+    requestId: toldId(requestId),
     ...(side === "mesh" ? {} : { storeCode: code }),
   };
 }

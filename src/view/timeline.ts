@@ -3,6 +3,7 @@
 
 import { isoTime } from "../http/fields.ts";
 import { log } from "../log.ts";
+import { sentence } from "../s3/told.ts";
 import type { CopyStatus } from "./answers.ts";
 
 /** A copy has about ten entries of its own; the rest is room for failures. */
@@ -27,7 +28,8 @@ export class Timeline {
     `);
   }
 
-  add(now: number, event: string, detail: string | null = null): void {
+  add(now: number, event: string, words: string | null = null): void {
+    const detail = words === null ? null : sentence(words);
     const row = this.#sql
       .exec("INSERT INTO timeline (at_ms, event, detail) VALUES (?, ?, ?) RETURNING seq", now, event, detail)
       .one();

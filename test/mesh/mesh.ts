@@ -4,6 +4,7 @@
 //
 // Invariant: every answer matches the API's description, and no answer and no log contains a secret.
 
+import { createHash } from "node:crypto";
 import { Edge, type EdgeOptions } from "../edge/edge.ts";
 import { checkAnswer } from "./api_answers.ts";
 import { type Answer, MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
@@ -113,7 +114,7 @@ export class Mesh extends MeshClient {
   }
 
   #checkSecrets(where: string, text: string): void {
-    if (this.#secrets.some((secret) => text.includes(secret)))
+    if (this.#secrets.some((secret) => text.includes(secret)) || SIGNATURE.test(text))
       throw new Error(`${where} tells a secret: ${text}`);
   }
 
@@ -124,15 +125,21 @@ export class Mesh extends MeshClient {
   }
 }
 
-/** Values that must never be readable anywhere: tokens, and whatever signs. */
+const SIGNATURE = /AWS4-HMAC-SHA256|Signature=[0-9a-f]{64}/;
+
+/** Values that must never be readable anywhere: tokens, whatever signs, and the keys of data. */
 function secretsOf(bindings: Readonly<Record<string, string>>): string[] {
   const found: string[] = [];
   for (const [name, value] of Object.entries(bindings)) {
     if (/^(?:API_TOKEN|API_TOKEN_READ|NOTIFY_SECRET)$/.test(name)) found.push(value);
     if (!name.startsWith("STORE_")) continue;
-    for (const [, secret] of value.matchAll(/"(?:secretAccessKey|sessionToken)":\s*"([^"]{8,})"/g)) {
-      if (secret !== undefined) found.push(secret);
+    for (const [, field, secret = ""] of value.matchAll(SECRET_FIELD)) {
+      found.push(secret);
+      if (field === "key")
+        found.push(createHash("md5").update(Buffer.from(secret, "base64")).digest("base64"));
     }
   }
   return found.filter((secret) => secret.length >= 8);
 }
+
+const SECRET_FIELD = /"(accessKeyId|secretAccessKey|sessionToken|key)":\s*"([^"]{8,})"/g;

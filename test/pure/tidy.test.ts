@@ -20,8 +20,8 @@ const FLOORS = [
   ["listing/", "object/", "throttle/", "view/"],
   ["s3/"],
   ["store/"],
-  ["env.ts"],
-  ["http/", "docs/", "id.ts", "log.ts", "mesh.ts", "modules.d.ts"],
+  ["env.ts", "log.ts"],
+  ["http/", "docs/", "id.ts", "mesh.ts", "modules.d.ts"],
 ];
 
 /** Parts that run call each other through `ctx.exports`; these alone import one. */

@@ -180,6 +180,11 @@ describe("resolveCopy()", () => {
     expect(resolve({ source: `east:source/${source}`, destination }).destination.key).toBe(key);
   });
 
+  test("an object names the very key, whatever that ends with", () => {
+    const destination = { store: "west", bucket: "target", key: "dir//" };
+    expect(resolve({ source: "east:source/c.bin", destination }).destination).toEqual(destination);
+  });
+
   test("what it says can be asked for again", () => {
     for (const changes of [
       {},

@@ -85,6 +85,7 @@ describe("requestOf()", () => {
     { copy: { ...COPY, partSize: "8MiB", lanes: "3", tags: { a: "b" } } },
     { copy: { ...COPY, source: { store: "east", bucket: "data", key: "k", versionId: "v" } } },
     { copy: { ...COPY, destination: "west:data/" }, overlap: "queue", enabled: "false" },
+    { copy: { ...COPY, destination: { store: "west", bucket: "data", key: "exact/" } } },
     { sync: SYNC, timezone: "Europe/Berlin" },
     {
       sync: {

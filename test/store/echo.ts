@@ -1,0 +1,120 @@
+// A store that is not to be trusted: it repeats what it was asked, and the secrets that it was told, in every
+// field of an answer that a person may get to see. What it answers to depends on the bucket's name.
+//
+//   refuse   403 with all of it as message, request id and in the headers
+//   inside   a 200 with all of it instead of an answer, and in the ETag
+//   ids      ETags and upload IDs that are secrets, one after the other
+//   lists    a listing whose keys, ETags and classes are secrets
+//   escape   403 with commands for a terminal and forged lines
+//   long     403 with a message of a megabyte, and a request id of as much
+//   <code>   403 with that code: `cancelled`, `platform_limit`, `source_made_up`, …
+
+import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
+import { once } from "node:events";
+
+interface EchoStore {
+  readonly endpoint: string;
+  /** `PUT ids`: the requests so far, by method and bucket. */
+  readonly asked: readonly string[];
+  /** What it was told, as its owner configures it. */
+  tell(values: readonly string[]): void;
+  stop(): Promise<void>;
+}
+
+export const FORGED =
+  "\u001b]0;owned\u0007\u001b[31mx\r\ncompleted: 10 B in 0.1 s, proof checksum\u009b2J\u202e";
+
+export async function startEchoStore(): Promise<EchoStore> {
+  const asked: string[] = [];
+  let values: readonly string[] = [];
+  const server = createServer((request, response) => {
+    request.resume();
+    const bucket = (request.url ?? "").split("/")[1]?.split("?")[0] ?? "";
+    asked.push(`${request.method} ${bucket}`);
+    answer(request, response, { bucket, values, turn: asked.length });
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
+    asked,
+    tell: (told) => {
+      values = told;
+    },
+    stop: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+interface Scene {
+  readonly bucket: string;
+  readonly values: readonly string[];
+  readonly turn: number;
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, { bucket, values, turn }: Scene): void {
+  const query = new URL(request.url ?? "", "http://echo").searchParams;
+  const everything = JSON.stringify({ ...request.headers, values, url: request.url });
+  const one = values[turn % Math.max(1, values.length)] ?? "";
+  const head = request.method === "HEAD";
+  const say = (status: number, body: string, headers: Record<string, string> = {}) => {
+    response.writeHead(status, {
+      "content-type": "application/xml",
+      "x-amz-request-id": one,
+      "cf-ray": one,
+      ...headers,
+    });
+    response.end(head ? "" : body);
+  };
+  const object = { "content-length": "10", etag: '"781e5e245d69b566979b86e28d23f2c7"' };
+  switch (bucket) {
+    case "refuse":
+      return say(403, errorOf("AccessDenied", everything, everything));
+    case "inside":
+      if (head) return say(200, "", object);
+      return say(200, query.has("tagging") ? everything : errorOf("InternalError", everything, everything), {
+        etag: JSON.stringify(everything).slice(0, 2000),
+        "content-range": one,
+      });
+    case "ids":
+      if (query.has("uploads") && request.method === "POST")
+        return say(
+          200,
+          `<InitiateMultipartUploadResult><UploadId>${escape(one)}</UploadId></InitiateMultipartUploadResult>`,
+        );
+      return say(head ? 404 : 200, "", { etag: `"${one}"` });
+    case "lists":
+      if (query.has("list-type")) {
+        const rows = values.map((value) => [value, `${value}/x`]).flat();
+        const unique = [...new Set(rows)].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+        const entries = unique.map(
+          (key) =>
+            `<Contents><Key>${escape(key)}</Key><Size>10</Size><ETag>"${escape(one)}"</ETag>` +
+            `<LastModified>2026-11-29T00:00:00.000Z</LastModified><StorageClass>${escape(one)}</StorageClass></Contents>`,
+        );
+        return say(
+          200,
+          `<ListBucketResult><Name>lists</Name><IsTruncated>false</IsTruncated>${entries.join("")}</ListBucketResult>`,
+        );
+      }
+      return say(403, errorOf("AccessDenied", everything, one));
+    case "escape":
+      return say(403, errorOf("AccessDenied", FORGED, FORGED));
+    case "long":
+      return say(403, errorOf("AccessDenied", "M".repeat(60_000), "r".repeat(4_000)));
+    default:
+      // A HEAD has no body, and so no code: what is written is asked for by PUT.
+      return say(head ? 404 : 403, errorOf(bucket, "made up", "r-1"));
+  }
+}
+
+function errorOf(code: string, message: string, requestId: string): string {
+  return `<Error><Code>${code}</Code><Message>${escape(message)}</Message><RequestId>${escape(requestId)}</RequestId></Error>`;
+}
+
+/** Controls stay as they are, which XML forbids and parsers read. */
+function escape(text: string): string {
+  return text.replaceAll(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
