@@ -8,7 +8,7 @@
 
 import { nextStep } from "./job.ts";
 import { type Prepared, type Upload, isEnded, workOf } from "./phase.ts";
-import { partRange, unitCount } from "./plan.ts";
+import { longestPart, partRange, unitCount } from "./plan.ts";
 import { type Copy, type CopyRecord, newsOf } from "./record.ts";
 import { dropHeader } from "./steps.ts";
 import { PARTS_PER_LANE } from "../env.ts";
@@ -186,8 +186,7 @@ export class Dispatch {
     const lengthOf = (partNumber: number) => partRange(object.plan, partNumber).length;
     const limitMs = this.#partLimits(object);
     const fits = (length: number, failedAttempts: number) => limitMs(length, failedAttempts) <= withinMs;
-    // No part is longer than the first.
-    const fitsAny = fits(lengthOf(1), 0);
+    const fitsAny = fits(longestPart(object.plan), 0);
     if (wanted > 0 && !fitsAny && parts.waiting(partCount).count > 0) return { kind: "later" };
     const room = this.#room(copy, health, now);
     const leasable = Math.min(wanted, room.streams, parts.waiting(partCount).count);

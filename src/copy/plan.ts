@@ -1,8 +1,9 @@
 // How an object is cut into parts. Pure arithmetic, no I/O.
 //
 // Invariant: all parts have one size but the last, which is never longer. R2 demands it and every store
-// accepts it; the size is chosen once, before CreateMultipartUpload, and every range follows from it, so a
-// resumed copy can never mix two sizes. The parts cover the object without gap or overlap.
+// accepts it. Only a request for the source's own parts leads to unequal ones. What is chosen is chosen once,
+// before CreateMultipartUpload, and every range follows from it, so a resumed copy can never mix two sizes.
+// The parts cover the object without gap or overlap.
 //
 // Numbers are JavaScript numbers, exact to 2^53 bytes = 8 PiB, far above S3's 48.8 TiB.
 
@@ -25,16 +26,25 @@ export type Plan =
   | {
       readonly kind: "parts";
       readonly sizeBytes: number;
+      /** Of every part but the last; of unequal parts, the longest. */
       readonly partSizeBytes: number;
       readonly partCount: number;
+      /** Of unequal parts: how many follow each other with the same length. */
+      readonly runs?: readonly PartRun[];
     };
+
+type PartRun = readonly [count: number, lengthBytes: number];
 
 interface PartSizeRefusal {
   readonly code: "part_size_too_small" | "part_size_too_large";
   readonly message: string;
 }
 
-type PlanRefusal = PartSizeRefusal | { readonly code: "object_too_large"; readonly message: string };
+type PlanRefusal =
+  PartSizeRefusal | { readonly code: "object_too_large" | "part_layout_refused"; readonly message: string };
+
+type Planned =
+  { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly refusal: PlanRefusal };
 
 export interface PlanLimits {
   /** Ceiling of one request body, from MAX_PART_MIB. */
@@ -53,7 +63,7 @@ export function planCopy(
   sizeBytes: number,
   requestedPartBytes: number | null,
   { maxPartBytes, minPartBytes = MIN_PART_BYTES, maxParts = MAX_PARTS }: PlanLimits,
-): { ok: true; plan: Plan } | { ok: false; refusal: PlanRefusal } {
+): Planned {
   if (requestedPartBytes !== null) {
     const refusal = checkPartSize(requestedPartBytes, { maxPartBytes, minPartBytes });
     if (refusal !== null) return { ok: false, refusal };
@@ -100,6 +110,54 @@ export function keepBoundaries(
 }
 
 /**
+ * The plan with the parts that the source was uploaded in.
+ *
+ * @param lengths of its parts, in their order; null: it was uploaded in one request
+ * @param limits.equalParts the destination takes no others
+ */
+export function planAsSource(
+  sizeBytes: number,
+  lengths: readonly number[] | null,
+  limits: Required<PlanLimits> & { readonly equalParts: boolean; readonly maxWholeBytes: number },
+): Planned {
+  const { maxPartBytes, minPartBytes, maxParts, equalParts, maxWholeBytes } = limits;
+  const refused = (why: string) =>
+    refuse("part_layout_refused", `Cannot keep the source's parts: ${why}; leave "partSize" out`);
+  if (lengths === null) {
+    return sizeBytes <= maxWholeBytes
+      ? { ok: true, plan: { kind: "whole", sizeBytes } }
+      : refused(`it has one of ${sizeBytes} bytes, and at most ${maxWholeBytes} pass in one request here`);
+  }
+  const [first = 0] = lengths;
+  const last = lengths.at(-1) ?? 0;
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 0);
+  if (lengths.length > maxParts)
+    return refused(`it has ${lengths.length}, and the destination takes ${maxParts}`);
+  if (longest > maxPartBytes)
+    return refused(`one has ${longest} bytes, and at most ${maxPartBytes} pass in one request here`);
+  const short = lengths.slice(0, -1).findIndex((length) => length < minPartBytes);
+  if (short >= 0) {
+    const what = `part ${short + 1} has ${lengths[short]} bytes`;
+    return refused(`${what}, and the destination requires ${minPartBytes} in every part but the last`);
+  }
+  const plan = { kind: "parts", sizeBytes, partCount: lengths.length } as const;
+  const isEqual = last <= first && lengths.slice(0, -1).every((length) => length === first);
+  if (isEqual) return { ok: true, plan: { ...plan, partSizeBytes: first } };
+  if (equalParts) return refused("they are unequal, and the destination takes parts of one size alone");
+  return { ok: true, plan: { ...plan, partSizeBytes: longest, runs: runsOf(lengths) } };
+}
+
+function runsOf(lengths: readonly number[]): PartRun[] {
+  const runs: [count: number, lengthBytes: number][] = [];
+  for (const length of lengths) {
+    const run = runs.at(-1);
+    if (run?.[1] === length) run[0] += 1;
+    else runs.push([1, length]);
+  }
+  return runs;
+}
+
+/**
  * Why a caller's part size can fit no object at all, or null when it can; known before the object's size is.
  */
 export function checkPartSize(
@@ -136,8 +194,25 @@ export function partRange(plan: Plan, partNumber: number): { offset: number; len
     throw new RangeError(`Cannot find part ${partNumber}: the plan has parts 1 to ${unitCount(plan)}`);
   }
   if (plan.kind === "whole") return { offset: 0, length: plan.sizeBytes };
+  if (plan.runs !== undefined) return rangeInRuns(plan.runs, partNumber);
   const offset = (partNumber - 1) * plan.partSizeBytes;
   return { offset, length: Math.min(plan.partSizeBytes, plan.sizeBytes - offset) };
+}
+
+function rangeInRuns(runs: readonly PartRun[], partNumber: number): { offset: number; length: number } {
+  let offset = 0;
+  let before = 0;
+  for (const [count, length] of runs) {
+    if (partNumber <= before + count) return { offset: offset + (partNumber - before - 1) * length, length };
+    offset += count * length;
+    before += count;
+  }
+  throw new RangeError(`Cannot find part ${partNumber}: the runs have ${before}`);
+}
+
+/** The length of the longest part. */
+export function longestPart(plan: Plan): number {
+  return plan.kind === "whole" ? plan.sizeBytes : Math.min(plan.partSizeBytes, plan.sizeBytes);
 }
 
 // Rounded up to a MiB, so that a size in an error message or a status is one that people recognise.

@@ -4,8 +4,9 @@
 // What it needs: both stores. It only reads. A copy that cannot work is refused here, and the error names the
 // limit.
 
+import { layoutOf } from "./layout.ts";
 import type { Prepared, Via } from "./phase.ts";
-import { type Plan, type PlanLimits, keepBoundaries, planCopy } from "./plan.ts";
+import { type Plan, type PlanLimits, keepBoundaries, planAsSource, planCopy } from "./plan.ts";
 import type { CopySpec } from "./spec.ts";
 import type { FailureCode } from "../http/codes.ts";
 import { MIB } from "../http/fields.ts";
@@ -16,13 +17,13 @@ import { type ProofPlan, canProve, guessPartBytes, planProof } from "../object/p
 import { partCountOf } from "../s3/digest.ts";
 import { failedAt, S3Error } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
+import { shownPart } from "../s3/object_parts.ts";
 import { headObject, objectExists } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { isEncryptedWithKey } from "../s3/encryption.ts";
 import { getObjectTagging } from "../s3/s3.ts";
-import { parseContentRange } from "../s3/url.ts";
-import { etagOf, sizeOf, wholeNumber } from "../s3/value.ts";
+import { etagOf, sizeOf } from "../s3/value.ts";
 import type { Profile } from "../store/profiles.ts";
 import { canCopyInside } from "../store/stores.ts";
 
@@ -74,13 +75,20 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
     );
     return { kind: "conflict", failure };
   }
+  const layout =
+    spec.partSizeBytes === "source" ? await layoutOf(source, spec.source, { etag, sizeBytes }) : null;
+  if (layout?.kind === "unknown") {
+    const message = `The source does not tell the parts that it was uploaded in: ${layout.why}; leave "partSize" out`;
+    return refused("part_layout_unknown", message, "HeadObject");
+  }
+  const found: Found = { headers, etag, sizeBytes, layout };
   const inside =
     request.via === "auto" && spec.via === "auto" && canCopyInside(source.store, destination.store);
-  const served = inside ? await cut(request, "server", { headers, etag, sizeBytes }) : null;
+  const served = inside ? await cut(request, "server", found) : null;
   const isAble = served !== null && served.ok && canServe(destination.store.profile, served.plan);
   // A strict copy that the service could not prove is streamed, where the mesh sees the bytes.
   const useServer = isAble && (spec.verify !== "strict" || canProve(served.proof));
-  const chosen = useServer ? served : await cut(request, "stream", { headers, etag, sizeBytes });
+  const chosen = useServer ? served : await cut(request, "stream", found);
   if (!chosen.ok) return { kind: "refused", failure: chosen.failure };
   const { plan, proof } = chosen;
   if (spec.verify === "strict" && !canProve(proof)) {
@@ -105,44 +113,43 @@ interface Found {
   readonly headers: Headers;
   readonly etag: string;
   readonly sizeBytes: number;
+  /** Wanted by the request: the parts that the source was uploaded in, null if in one request. */
+  readonly layout: { readonly lengths: readonly number[] | null } | null;
 }
 
 type Cut = { ok: true; plan: Plan; proof: ProofPlan } | { ok: false; failure: Failure };
 
 /** The plan and its proof for one way of copying. */
-async function cut(
-  { spec, source, destination, limits }: PrepareRequest,
-  via: Via,
-  { headers, etag, sizeBytes }: Found,
-): Promise<Cut> {
+async function cut(request: PrepareRequest, via: Via, found: Found): Promise<Cut> {
+  const { spec, source, destination, limits } = request;
+  const { headers, etag, sizeBytes } = found;
   const { profile, encryption } = destination.store;
   if (sizeBytes > profile.maxObjectBytes) {
     const message = `The object has ${sizeBytes} bytes; the destination (${destination.store.provider}) allows objects of at most ${profile.maxObjectBytes} bytes`;
     return { ok: false, failure: meshFailure("object_too_large", message, "plan") };
   }
-  const ceiling =
+  const maxPartBytes =
     via === "server" ? profile.maxPartBytes : Math.min(limits.maxPartBytes, profile.maxPartBytes);
-  const planLimits = {
-    maxPartBytes: ceiling,
-    minPartBytes: profile.minPartBytes,
-    maxParts: profile.maxParts,
-  };
-  const own = spec.verify === "off" ? null : await findBoundaries(source, spec, { headers, etag, sizeBytes });
-  // A part size in the request is used. It serves as well as the source's own if it is the same.
-  const boundaries = spec.partSizeBytes === null || own?.partSizeBytes === spec.partSizeBytes ? own : null;
-  const kept = boundaries === null ? null : keepBoundaries(sizeBytes, boundaries, planLimits);
-  const requested =
-    spec.partSizeBytes ??
-    (via === "server" ? serverPartBytes(sizeBytes, planLimits.maxParts, ceiling, profile.maxPutBytes) : null);
+  const { minPartBytes, maxParts, maxPutBytes, equalParts } = profile;
+  const planLimits = { maxPartBytes, minPartBytes, maxParts };
   const planned =
-    kept === null ? planCopy(sizeBytes, requested, planLimits) : { ok: true as const, plan: kept };
+    found.layout === null
+      ? await chooseParts({ source, spec, maxPutBytes }, via, found, planLimits)
+      : {
+          how: "kept" as const,
+          ...planAsSource(sizeBytes, found.layout.lengths, {
+            ...planLimits,
+            equalParts,
+            maxWholeBytes: via === "server" ? maxPutBytes : Math.min(maxPutBytes, maxPartBytes),
+          }),
+        };
   if (!planned.ok)
     return { ok: false, failure: meshFailure(planned.refusal.code, planned.refusal.message, "plan") };
   const proof = planProof({
     verify: spec.verify,
     via,
     kind: planned.plan.kind,
-    boundaries: kept === null || boundaries === null ? "chosen" : boundaries.how,
+    boundaries: planned.how,
     source: {
       etag,
       profile: source.store.profile,
@@ -152,6 +159,26 @@ async function cut(
     destination: { profile, encryptedWithKey: encryption !== undefined && encryption.kind !== "AES256" },
   });
   return { ok: true, plan: planned.plan, proof };
+}
+
+/** Parts of the size that the request names, of the source's own, or of one chosen here. */
+async function chooseParts(
+  { source, spec, maxPutBytes }: { source: S3; spec: CopySpec; maxPutBytes: number },
+  via: Via,
+  found: Found,
+  limits: Required<PlanLimits>,
+): Promise<ReturnType<typeof planCopy> & { how: "kept" | "guessed" | "chosen" }> {
+  const { sizeBytes } = found;
+  const asked = spec.partSizeBytes === "source" ? null : spec.partSizeBytes;
+  const own = spec.verify === "off" ? null : await findBoundaries(source, spec, asked, found);
+  // A part size in the request is used. It serves as well as the source's own if it is the same.
+  const boundaries = asked === null || own?.partSizeBytes === asked ? own : null;
+  const kept = boundaries === null ? null : keepBoundaries(sizeBytes, boundaries, limits);
+  if (kept !== null && boundaries !== null) return { ok: true, plan: kept, how: boundaries.how };
+  const { maxParts, maxPartBytes } = limits;
+  const requested =
+    asked ?? (via === "server" ? serverPartBytes(sizeBytes, maxParts, maxPartBytes, maxPutBytes) : null);
+  return { ...planCopy(sizeBytes, requested, limits), how: "chosen" };
 }
 
 /** An object that fits one CopyObject is copied whole, a larger one in large parts. */
@@ -165,6 +192,7 @@ function serverPartBytes(sizeBytes: number, maxParts: number, ceiling: number, m
 async function findBoundaries(
   source: S3,
   spec: CopySpec,
+  preferredBytes: number | null,
   { headers, etag, sizeBytes }: Found,
 ): Promise<{ partSizeBytes: number; partCount: number; how: "kept" | "guessed" } | null> {
   const partCount = partCountOf(etag);
@@ -182,32 +210,18 @@ async function findBoundaries(
     }
     return { partSizeBytes: first, partCount, how: "kept" };
   }
-  const guess = guessPartBytes(sizeBytes, partCount, spec.partSizeBytes);
+  const guess = guessPartBytes(sizeBytes, partCount, preferredBytes);
   return guess === null ? null : { partSizeBytes: guess, partCount, how: "guessed" };
 }
 
-/**
- * The size of one part by `HEAD ?partNumber`. It counts only with status 206, the right total and the right
- * number of parts.
- */
+/** The size of one part. It counts only with the right number of parts. */
 async function partBytes(
   source: S3,
   spec: CopySpec,
   { partNumber, partCount, sizeBytes }: { partNumber: number; partCount: number; sizeBytes: number },
 ): Promise<number | null> {
-  try {
-    const { status, headers } = await headObject(source, spec.source, { partNumber });
-    const range = parseContentRange(headers.get("content-range"));
-    const believable =
-      status === 206 &&
-      range?.totalBytes === sizeBytes &&
-      wholeNumber(headers.get("x-amz-mp-parts-count")) === partCount;
-    return believable ? range.length : null;
-  } catch (error) {
-    // A store without part numbers on HEAD (501, 400): the copy chooses its own parts.
-    if (error instanceof S3Error && saysNo(error.toFailure("source"))) return null;
-    throw error;
-  }
+  const part = await shownPart(source, spec.source, partNumber, { sizeBytes });
+  return part?.partCount === partCount ? part.lengthBytes : null;
 }
 
 async function describe(
@@ -299,7 +313,9 @@ function refused(code: FailureCode, message: string, operation: string): Prepara
 
 /** A plan in one line for the timeline. */
 export function describePlan({ plan, via, proof }: Prepared): string {
-  const parts = plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${plan.partSizeBytes} bytes`;
+  const upTo = plan.kind === "parts" && plan.runs !== undefined ? "up to " : "";
+  const parts =
+    plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${upTo}${plan.partSizeBytes} bytes`;
   const watched = proof.digests.length === 0 ? "" : `, watched by ${proof.digests.join(" and ")}`;
   return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied server-side" : "streamed"}${watched}`;
 }

@@ -8,7 +8,7 @@
 import { z } from "zod";
 import { checkPartSize } from "./plan.ts";
 import { MAX_LANES, PARTS_PER_LANE, planLimits, widthOf } from "../env.ts";
-import { Count, parseWith, Size } from "../http/fields.ts";
+import { Count, parseWith, SizeOr } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { s3Url, UnaddressableKeyError } from "../s3/url.ts";
@@ -29,8 +29,8 @@ import { type Store, styleOf } from "../store/stores.ts";
 export interface CopySpec extends ObjectOptions {
   readonly source: ObjectRef;
   readonly destination: ObjectRef;
-  /** Null: chosen when the size is known. */
-  readonly partSizeBytes: number | null;
+  /** Null: chosen when the size is known. `source`: the parts that the source was uploaded in. */
+  readonly partSizeBytes: number | "source" | null;
   readonly lanes: number;
   /** Most transfers in flight, over all lanes. */
   readonly concurrency: number;
@@ -60,7 +60,7 @@ export interface Admitted<Spec> {
 export const CopyRequestSchema = z.strictObject({
   source: ObjectRefSchema,
   destination: DestinationRefSchema,
-  partSize: Size.optional(),
+  partSize: SizeOr("source").optional(),
   lanes: Count(MAX_LANES).optional(),
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
   ifExists: z.enum(["overwrite", "skip", "fail"]).optional(),
@@ -115,7 +115,8 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     );
   }
   const { minPartBytes } = destinationStore.profile;
-  const refusal = partSize === null ? null : checkPartSize(partSize, { ...planLimits(env), minPartBytes });
+  const refusal =
+    typeof partSize === "number" ? checkPartSize(partSize, { ...planLimits(env), minPartBytes }) : null;
   if (refusal !== null) throw new Problem(400, refusal.code, refusal.message);
   const { lanes, concurrency } = widthOf(request, [sourceStore, destinationStore], env);
   return {

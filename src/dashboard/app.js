@@ -86,7 +86,7 @@ function showStart() {
     {},
     field("Source", { name: "source", required: true, placeholder: "store:bucket/key" }),
     field("Destination", { name: "destination", required: true, placeholder: "store:bucket/key" }),
-    field("Part size", { name: "partSize", placeholder: "64MiB" }),
+    field("Part size", { name: "partSize", placeholder: "64MiB, or source" }),
     field("Parts at once", { name: "concurrency", inputmode: "numeric" }),
     field("Proof", { name: "verify" }, ["auto", "strict", "off"]),
     field("If the destination exists", { name: "ifExists" }, ["overwrite", "skip", "fail"]),

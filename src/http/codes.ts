@@ -54,6 +54,8 @@ const MESH_FAILURES = [
   "source_without_etag",
   "destination_exists",
   "object_too_large",
+  "part_layout_unknown",
+  "part_layout_refused",
   "empty_key",
   "key_too_long",
   "metadata_too_large",

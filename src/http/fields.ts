@@ -55,6 +55,17 @@ export const Size = z
     return z.NEVER;
   });
 
+/** A size, or this word. */
+export const SizeOr = <Word extends string>(word: Word) => {
+  const hint = `must be ${SIZE_HINT}, or ${JSON.stringify(word)}`;
+  return z.union([z.number(), z.string()], { error: hint }).transform((value, context) => {
+    const size = value === word ? word : parseSize(value);
+    if (size !== null) return size;
+    context.addIssue({ code: "custom", message: `${hint}, not ${JSON.stringify(value)}` });
+    return z.NEVER;
+  });
+};
+
 /** A value that may be sent in a header. A line break would start another header. */
 export const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not contain line breaks");
 

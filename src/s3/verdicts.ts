@@ -52,6 +52,8 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   key_too_long: "fatal",
   empty_key: "fatal",
   object_too_large: "fatal",
+  part_layout_unknown: "fatal",
+  part_layout_refused: "fatal",
   delete_unconfirmed: "retry",
   destination_changed: "fatal",
   too_many_failures: "fatal",

@@ -53,6 +53,8 @@ export const ProfileSchema = z.strictObject({
   minPartBytes: z.int(),
   maxPartBytes: z.int(),
   maxParts: z.int(),
+  /** All parts of an upload but the last have one size, and the last is not longer. */
+  equalParts: z.boolean(),
   maxObjectBytes: z.int(),
   /** The largest PutObject and the largest source of a CopyObject. */
   maxPutBytes: z.int(),
@@ -122,6 +124,7 @@ const S3: Profile = {
   minPartBytes: 5 * 2 ** 20,
   maxPartBytes: 5 * GIB,
   maxParts: 10_000,
+  equalParts: false,
   maxObjectBytes: 5 * TIB,
   maxPutBytes: 5 * GIB,
   maxKeyBytes: 1024,
@@ -161,6 +164,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
     maxPartBytes: 5 * GIB - 5 * 2 ** 20,
     maxPutBytes: 5 * GIB - 5 * 2 ** 20,
     maxObjectBytes: 5 * TIB - 5 * GIB,
+    equalParts: true,
     maxMetadataBytes: 8192,
     checksums: ["crc64nvme"],
     checksumMode: true,

@@ -92,7 +92,10 @@ const Attributes = z.strictObject({
 
 const CopyOptions = z
   .strictObject({
-    partSize: Bytes.nullable().describe("null: chosen by the mesh"),
+    partSize: z
+      .union([Bytes, z.literal("source")])
+      .nullable()
+      .describe("null: chosen by the mesh; source: the parts that the source was uploaded in"),
     verify: z.enum(["auto", "strict", "off"]),
     ifExists: z.enum(["overwrite", "skip", "fail"]),
     ifBusy: z.enum(["fail", "queue"]),
@@ -116,7 +119,7 @@ export const CopyStatus = z.strictObject({
   source: ObjectRef,
   destination: ObjectRef,
   size: Bytes.nullable(),
-  partSize: Bytes.nullable(),
+  partSize: Bytes.nullable().describe("of unequal parts, the longest"),
   parts: z.strictObject({
     total: Whole.nullable(),
     done: Whole,

@@ -8,6 +8,7 @@ import {
   MAX_PARTS,
   MIN_PART_BYTES,
   partRange,
+  planAsSource,
   planCopy,
   unitCount,
 } from "../../../src/copy/plan.ts";
@@ -233,5 +234,50 @@ describe("partRange()", () => {
   test("of a whole object is the object", () => {
     expect(partRange(planOf(0), 1)).toEqual({ offset: 0, length: 0 });
     expect(partRange(planOf(77), 1)).toEqual({ offset: 0, length: 77 });
+  });
+});
+
+describe("planAsSource()", () => {
+  const limits = { ...LIMITS, minPartBytes: MIN_PART_BYTES, maxParts: MAX_PARTS, maxWholeBytes: 95 * MIB };
+  const asSource = (lengths: number[] | null, equalParts = false, sizeBytes = total(lengths ?? [77])) =>
+    planAsSource(sizeBytes, lengths, { ...limits, equalParts });
+  const total = (lengths: readonly number[]) => lengths.reduce((sum, length) => sum + length, 0);
+
+  test("covers the object with the source's own parts, in their order", () => {
+    const lengths = [6, 6, 7, 5, 5, 5, 9].map((mib) => mib * MIB).concat(1);
+    const planned = asSource(lengths);
+    if (!planned.ok) throw new Error(planned.refusal.message);
+    expect(planned.plan).toMatchObject({ partSizeBytes: 9 * MIB, partCount: 8 });
+    let offset = 0;
+    for (const [index, length] of lengths.entries()) {
+      expect(partRange(planned.plan, index + 1)).toEqual({ offset, length });
+      offset += length;
+    }
+    expect(() => partRange(planned.plan, 9)).toThrow(RangeError);
+  });
+
+  test("is a plan of one size where the parts have one, also where no other is taken", () => {
+    for (const equalParts of [false, true]) {
+      const plan = { kind: "parts", sizeBytes: 2 * PS + 1, partSizeBytes: PS, partCount: 3 };
+      expect(asSource([PS, PS, 1], equalParts)).toEqual({ ok: true, plan });
+    }
+  });
+
+  test("is a whole object where the source was sent in one request", () => {
+    expect(asSource(null)).toEqual({ ok: true, plan: { kind: "whole", sizeBytes: 77 } });
+    expect(asSource(null, false, 95 * MIB + 1)).toMatchObject({ ok: false });
+  });
+
+  test.each([
+    ["a part below the least", [PS, MIN_PART_BYTES - 1, 1], false],
+    ["a part above the ceiling", [96 * MIB, 1], false],
+    ["a last part that is the longest, where all must be equal", [PS, PS, PS + 1], true],
+    ["unequal parts, where all must be equal", [PS, PS + 1, PS], true],
+    ["more parts than are taken", Array<number>(MAX_PARTS + 1).fill(PS), false],
+  ])("refuses %s", (_what, lengths, equalParts) => {
+    expect(asSource(lengths, equalParts)).toMatchObject({
+      ok: false,
+      refusal: { code: "part_layout_refused" },
+    });
   });
 });

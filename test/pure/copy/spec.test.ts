@@ -9,7 +9,7 @@ const REQUEST = { source: "east:source/a", destination: "west:target/b" };
 const REFERENCE = 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}';
 const TEXT = 'must be "store:bucket/key" or {"store", "bucket", "key"}';
 const SIZE =
-  'must be bytes, or text with a unit such as "64MiB" (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1,000)';
+  'must be bytes, or text with a unit such as "64MiB" (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1,000), or "source"';
 
 function secret(changes: Record<string, unknown> = {}): string {
   return JSON.stringify({
@@ -313,6 +313,12 @@ describe("resolveCopy()", () => {
     };
     expect(resolve({ partSize: 65_536 }, env).partSizeBytes).toBe(65_536);
     expect(problemOf(() => resolve({ partSize: 65_535 }, env))?.[1]).toBe("part_size_too_small");
+  });
+
+  test("takes the source's own parts, and asks for them again", () => {
+    const spec = resolve({ partSize: "source" });
+    expect(spec.partSizeBytes).toBe("source");
+    expect(requestOf(spec).partSize).toBe("source");
   });
 
   test("takes another key or another bucket of one service", () => {

@@ -83,6 +83,7 @@ describe("parseSchedule()", () => {
 describe("requestOf()", () => {
   test.each([
     { copy: { ...COPY, partSize: "8MiB", lanes: "3", tags: { a: "b" } } },
+    { copy: { ...COPY, partSize: "source" } },
     { copy: { ...COPY, source: { store: "east", bucket: "data", key: "k", versionId: "v" } } },
     { copy: { ...COPY, destination: "west:data/" }, overlap: "queue", enabled: "false" },
     { copy: { ...COPY, destination: { store: "west", bucket: "data", key: "exact/" } } },

@@ -13,7 +13,7 @@ const withCrcOnly = { profile: { ...withCrc.profile, md5Etag: false, md5Multipar
 
 const {
   mesh,
-  stores: { east, blind, west, loud, crceast, crcwest, crcopaque, opaque, unknown },
+  stores: { east, blind, west, loud, crceast, crcwest, crcopaque, opaque, unknown, even },
 } = await openWorld(
   {
     east: { buckets: ["source"] },
@@ -29,11 +29,13 @@ const {
     crcwest: { buckets: ["destination"], automaticChecksum: "CRC64NVME" },
     crcopaque: { buckets: ["destination"], automaticChecksum: "CRC64NVME", etags: "opaque" },
     opaque: { buckets: ["destination"], etags: "opaque" },
+    even: { buckets: ["destination"], equalParts: true },
     unknown: { buckets: ["destination"], etags: "opaque" },
   },
   () => ({
     directory,
     storeFields: {
+      even: { provider: "r2", style: "path" },
       crceast: withCrc,
       crcwest: withCrc,
       crcopaque: withCrcOnly,
@@ -96,6 +98,73 @@ test.for([
     const status = await mesh.copy(request(key, "east", "west"));
     expect(status).toMatchObject({ phase: "completed", proof: "part-md5", attempts });
     expectSameBytes(east, west, key);
+  },
+);
+
+const UNEQUAL = [6, 5, 6, 7, 6, 3].map((mib) => mib * MIB);
+const UNEQUAL_BYTES = UNEQUAL.reduce((sum, part) => sum + part, 0);
+
+test.for([
+  ["east", "west", "by HEAD", 6],
+  ["blind", "west", "by GetObjectAttributes", 0],
+  ["loud", "loud", "inside the service", 6],
+] as const)(
+  "the unequal parts of a source at %s are kept at %s, and with them its ETag (%s)",
+  async ([from, to, , heads]) => {
+    const [source, destination] = [{ east, blind, loud }[from], { west, loud }[to]];
+    const key = `as source ${from}`;
+    const etag = putParts(source, key, UNEQUAL, UNEQUAL_BYTES);
+    // As AWS lists the parts of an object that was uploaded with checksums.
+    const body =
+      `<GetObjectAttributesResponse><ETag>${etag}</ETag><ObjectParts><PartsCount>6</PartsCount>` +
+      UNEQUAL.map((size, n) => `<Part><PartNumber>${n + 1}</PartNumber><Size>${size}</Size></Part>`).join(
+        "",
+      ) +
+      `</ObjectParts><ObjectSize>${UNEQUAL_BYTES}</ObjectSize></GetObjectAttributesResponse>`;
+    blind.fault({ operation: "GetObjectAttributes" }, { kind: "answer", status: 200, body });
+    const status = await mesh.copy({ ...request(key, from, to), partSize: "source" });
+    expect(status).toMatchObject({ phase: "completed", proof: "etag", attempts: 6, partSize: 7 * MIB });
+    expect(destination.get("destination", key)?.etag).toBe(etag);
+    expect(destination.get("destination", key)?.parts.map(({ size }) => size)).toEqual(UNEQUAL);
+    expectSameBytes(source, destination, key);
+    const asked = source.requests({ operation: "HeadObject", bucket: "source" });
+    expect(asked.filter(({ partNumber }) => partNumber !== undefined)).toHaveLength(heads);
+  },
+);
+
+test.for([
+  ["one request", undefined],
+  ["one part", UNEQUAL_BYTES],
+  ["equal parts", 5 * MIB],
+] as const)("a source that was uploaded in %s is copied so", async ([name, parts]) => {
+  const key = `as source, ${name}`;
+  const attributes = { size: UNEQUAL_BYTES, seed: key, computeEtag: true };
+  const { etag } = east.putGenerated("source", key, { ...attributes, ...(parts ? { parts } : {}) });
+  const status = await mesh.copy({ ...request(key, "east", "west"), partSize: "source" });
+  expect(status).toMatchObject({ phase: "completed", proof: "etag", etag: `"${etag}"` });
+});
+
+test.for([
+  ["part_layout_refused", "east", "even", UNEQUAL, "parts of one size alone"],
+  ["part_layout_refused", "east", "west", [5 * MIB, 4 * MIB, MIB], "part 2 has 4194304 bytes"],
+  ["part_layout_refused", "east", "west", [96 * MIB, 1], "100663296 bytes"],
+  ["part_layout_unknown", "blind", "west", UNEQUAL, "shows no part"],
+] as const)(
+  "%s: the parts of a source at %s that cannot be kept at %s",
+  async ([code, from, to, parts, words]) => {
+    const key = `not as source ${parts.join()} ${to}`;
+    const size = [...parts].reduce((sum, part) => sum + part, 0);
+    const source = from === "east" ? east : blind;
+    source.putGenerated("source", key, {
+      size,
+      seed: key,
+      parts: [...parts],
+      etag: `${"0".repeat(32)}-${parts.length}`,
+    });
+    const status = await mesh.copy({ ...request(key, from, to), partSize: "source" });
+    expect(status).toMatchObject({ phase: "failed", failure: { code } });
+    expect(status.failure?.message).toContain(words);
+    expect(west.count("CreateMultipartUpload") + even.count("CreateMultipartUpload")).toBe(0);
   },
 );
 

@@ -115,7 +115,7 @@ const refusals: readonly Refusal[] = [
     answer: [
       400,
       "invalid_request",
-      '"partSize" must be bytes, or text with a unit such as "64MiB" (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1,000), not "many"',
+      '"partSize" must be bytes, or text with a unit such as "64MiB" (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1,000), or "source", not "many"',
     ],
   },
   {
