@@ -121,30 +121,34 @@ export function planAsSource(
   limits: Required<PlanLimits> & { readonly equalParts: boolean; readonly maxWholeBytes: number },
 ): Planned {
   const { maxPartBytes, minPartBytes, maxParts, equalParts, maxWholeBytes } = limits;
-  const refused = (why: string) =>
-    refuse("part_layout_refused", `Cannot keep the source's parts: ${why}; leave "partSize" out`);
   if (lengths === null) {
     return sizeBytes <= maxWholeBytes
       ? { ok: true, plan: { kind: "whole", sizeBytes } }
-      : refused(`it has one of ${sizeBytes} bytes, and at most ${maxWholeBytes} pass in one request here`);
+      : refuseLayout(
+          `it has one of ${sizeBytes} bytes, and at most ${maxWholeBytes} pass in one request here`,
+        );
   }
   const [first = 0] = lengths;
   const last = lengths.at(-1) ?? 0;
   const longest = lengths.reduce((most, length) => Math.max(most, length), 0);
   if (lengths.length > maxParts)
-    return refused(`it has ${lengths.length}, and the destination takes ${maxParts}`);
+    return refuseLayout(`it has ${lengths.length}, and the destination takes ${maxParts}`);
   if (longest > maxPartBytes)
-    return refused(`one has ${longest} bytes, and at most ${maxPartBytes} pass in one request here`);
+    return refuseLayout(`one has ${longest} bytes, and at most ${maxPartBytes} pass in one request here`);
   const short = lengths.slice(0, -1).findIndex((length) => length < minPartBytes);
   if (short >= 0) {
     const what = `part ${short + 1} has ${lengths[short]} bytes`;
-    return refused(`${what}, and the destination requires ${minPartBytes} in every part but the last`);
+    return refuseLayout(`${what}, and the destination requires ${minPartBytes} in every part but the last`);
   }
   const plan = { kind: "parts", sizeBytes, partCount: lengths.length } as const;
   const isEqual = last <= first && lengths.slice(0, -1).every((length) => length === first);
   if (isEqual) return { ok: true, plan: { ...plan, partSizeBytes: first } };
-  if (equalParts) return refused("they are unequal, and the destination takes parts of one size alone");
+  if (equalParts) return refuseLayout("they are unequal, and the destination takes parts of one size alone");
   return { ok: true, plan: { ...plan, partSizeBytes: longest, runs: runsOf(lengths) } };
+}
+
+function refuseLayout(why: string): Planned {
+  return refuse("part_layout_refused", `Cannot keep the source's parts: ${why}; leave "partSize" out`);
 }
 
 function runsOf(lengths: readonly number[]): PartRun[] {

@@ -237,11 +237,12 @@ describe("partRange()", () => {
   });
 });
 
+const total = (lengths: readonly number[]) => lengths.reduce((sum, length) => sum + length, 0);
+
 describe("planAsSource()", () => {
   const limits = { ...LIMITS, minPartBytes: MIN_PART_BYTES, maxParts: MAX_PARTS, maxWholeBytes: 95 * MIB };
   const asSource = (lengths: number[] | null, equalParts = false, sizeBytes = total(lengths ?? [77])) =>
     planAsSource(sizeBytes, lengths, { ...limits, equalParts });
-  const total = (lengths: readonly number[]) => lengths.reduce((sum, length) => sum + length, 0);
 
   test("covers the object with the source's own parts, in their order", () => {
     const lengths = [6, 6, 7, 5, 5, 5, 9].map((mib) => mib * MIB).concat(1);
