@@ -3,6 +3,7 @@
 //
 // What they need: the record of the copy, and the env with both stores.
 
+import type { OwedDebt } from "./debts.ts";
 import { isOurs } from "./ours.ts";
 import { type Prepared, type Step, type Upload, workOf } from "./phase.ts";
 import { describePlan, prepare } from "./prepare.ts";
@@ -104,11 +105,10 @@ export class Steps {
     const { debts, timeline } = this.#record;
     for (const owed of debts.due(Date.now())) {
       try {
-        if (owed.debt.kind === "recheck" && !(await this.#hasLateParts(owed.debt.uploadId))) {
+        if (owed.debt.kind === "recheck" && !(await this.#isBack(owed, owed.debt.uploadId))) {
           debts.paid(owed);
           continue;
         }
-        if (owed.debt.kind === "recheck") debts.nowOwed(owed, owed.debt.uploadId);
         const detail = await payDebt(this.#destination(), spec.destination, owed, this.#ownPart());
         this.#record.transaction(() => {
           debts.paid(owed);
@@ -120,10 +120,17 @@ export class Steps {
     }
   }
 
-  /** An upload is back if a part has landed in it after its abort. */
-  async #hasLateParts(uploadId: string): Promise<boolean> {
+  /**
+   * Has a part landed in an upload after its abort? Then the upload is owed. Where the store does not say so,
+   * it is aborted once more.
+   */
+  async #isBack(owed: OwedDebt, uploadId: string): Promise<boolean> {
     const { spec } = this.#record.load();
-    return (await lookForUpload(this.#destination(), spec.destination, uploadId)) === "there";
+    const destination = this.#destination();
+    const left = await lookForUpload(destination, spec.destination, uploadId);
+    if (left === "there") this.#record.debts.nowOwed(owed, uploadId);
+    else if (left !== "gone") await endUpload(destination, spec.destination, uploadId);
+    return left === "there";
   }
 
   // 1. What is copied, how is it cut, how will it be proved? Nothing is created yet.

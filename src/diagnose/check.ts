@@ -12,6 +12,7 @@
 // It changes and stores nothing. It asks the store as configured, regardless of earlier checks, and returns
 // the facts that it saw (store/facts.ts).
 
+import { askDigest } from "./digests.ts";
 import { askEncryption } from "./encryption.ts";
 import { type Finding, Findings } from "./findings.ts";
 import { Intermediary } from "./intermediary.ts";
@@ -110,6 +111,7 @@ class StoreCheck {
         await questions.attributes();
         const encrypted = { bucket: this.#bucket, key: `${this.#prefix}encrypted` };
         await askEncryption(this.#s3, encrypted, findings);
+        await askDigest(this.#s3, { bucket: this.#bucket, key: `${this.#prefix}streamed` }, findings);
         // 8. Which checksums does it report?
         await questions.checksums();
         // 9. Can it copy an object itself?

@@ -3,6 +3,7 @@
 
 import { expect, test } from "vitest";
 import { Clock } from "../../mesh/clock.ts";
+import type { RequestRecord } from "../../store/store.ts";
 import { PART, openWorld } from "../world.ts";
 
 const { mesh, stores } = await openWorld(
@@ -125,4 +126,33 @@ test("a part that lands after the abort was confirmed is found, and its upload a
   await west.waitFor(() => west.count("AbortMultipartUpload") === 2 && west.openRequests().length === 0);
   await mesh.until(status.id, ({ timeline }) => timeline.some(({ event }) => event === "orphan_gone"));
   expect(west.uploads()).toEqual([]);
+});
+
+test("an upload that may have got a part after its abort is aborted once more where the store lists no parts", async () => {
+  east.putGenerated("source", "late unseen", { size: 3 * PART });
+  west.fault({ operation: "ListParts" }, { kind: "answer", code: "NotImplemented" });
+  west.fault({ operation: "UploadPart", partNumber: 2 }, { kind: "answer", code: "EntityTooLarge" });
+  const status = await mesh.copy(request("late unseen", "west"));
+  expect(status.phase).toBe("failed");
+  const aborts = west.count("AbortMultipartUpload");
+  west.landLate("destination", "late unseen");
+  await mesh.call("POST", `/copies/${status.id}/resume`);
+  await west.waitFor(() => west.count("AbortMultipartUpload") > aborts && west.openRequests().length === 0);
+  expect(west.uploads()).toEqual([]);
+});
+
+test("an object that must go is deleted, also where the store answers 412 to its own ETag", async () => {
+  east.putGenerated("source", "false 412", { size: 1000 });
+  plain.fault({ operation: "PutObject" }, { kind: "header", name: "ETag", value: '"0123-not-an-md5"' });
+  plain.fault({ operation: "HeadObject" }, { kind: "header", name: "ETag", value: '"0123-not-an-md5"' });
+  const where = ({ headers }: RequestRecord) => headers["if-match"] !== undefined;
+  const refusal = plain.fault(
+    { operation: "DeleteObject", where },
+    { kind: "answer", code: "PreconditionFailed" },
+  );
+  const status = await mesh.copy(request("false 412", "plain", { verify: "strict" }));
+  expect(status.phase).toBe("failed");
+  expect(refusal.hits).toBeGreaterThan(0);
+  expect(status.timeline.map(({ event }) => event)).toContain("unproved_object_deleted");
+  expect(plain.get("destination", "false 412")).toBeUndefined();
 });

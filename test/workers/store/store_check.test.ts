@@ -32,6 +32,7 @@ const KINDS = {
     without: ["tagging", "copyObject", "uploadPartCopy", "checksums", "listParts", "listMultipartUploads"],
   },
   tagless: { without: ["tagging"] },
+  digesting: { digests: "every write" },
   clear: { forgets: ["x-amz-server-side-encryption"] },
   summing: { automaticChecksum: "CRC64NVME" },
 } as const satisfies Record<string, StoreOptions>;
@@ -124,6 +125,7 @@ const seen: readonly (readonly [Kind, Record<string, string>, Record<string, unk
     },
     { tags: false, copyObject: false, uploadPartCopy: false },
   ],
+  ["digesting", { put: "yes", multipart: "yes", "write without digest": "no" }, {}],
   ["summing", { checksums: "yes" }, { checksums: ["crc64nvme"], checksumMode: true }],
 ];
 
