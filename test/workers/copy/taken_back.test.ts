@@ -141,11 +141,12 @@ test("an upload that may have got a part after its abort is aborted once more wh
   expect(west.uploads()).toEqual([]);
 });
 
+const where = ({ headers }: RequestRecord) => headers["if-match"] !== undefined;
+
 test("an object that must go is deleted, also where the store answers 412 to its own ETag", async () => {
   east.putGenerated("source", "false 412", { size: 1000 });
   plain.fault({ operation: "PutObject" }, { kind: "header", name: "ETag", value: '"0123-not-an-md5"' });
   plain.fault({ operation: "HeadObject" }, { kind: "header", name: "ETag", value: '"0123-not-an-md5"' });
-  const where = ({ headers }: RequestRecord) => headers["if-match"] !== undefined;
   const refusal = plain.fault(
     { operation: "DeleteObject", where },
     { kind: "answer", code: "PreconditionFailed" },
