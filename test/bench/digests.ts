@@ -4,13 +4,9 @@
 // workerd is one isolate, so all the streams share one budget of buffers (src/work/digest_buffers.ts). The
 // peak is that of the whole process, with what its connections hold.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
 import { type Run, complete, measureMesh, medianOf, result } from "./contest.ts";
-import { type Store, spread, startStore, storeSecret } from "./measure.ts";
+import { spread, storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 
 const MIB = 2 ** 20;
@@ -19,43 +15,34 @@ const PART_BYTES = 8 * MIB;
 const STREAMS = [8, 40, 200];
 
 export async function benchDigests(sizeBytes: number, rounds: number): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
-  const stores: Store[] = [];
-  try {
-    const bundlePath = buildBundle(directory);
-    const source = await startStore(["--etags", "opaque", "--generate", `source/object=${sizeBytes}`]);
-    stores.push(source);
-    const destination = await startStore(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
-    stores.push(destination);
-    const what = `${sizeBytes / GIB} GiB in parts of ${PART_BYTES / MIB} MiB, with the MD5 of each part`;
-    console.log(`\n${what}\n`);
-    const runs = new Map<number, Run[]>(STREAMS.map((streams) => [streams, []]));
-    for (let round = 1; round <= rounds; round++) {
-      for (const [streams, list] of runs) {
-        const mesh = await BareMesh.start(bundlePath, {
-          STORE_EAST: storeSecret(source),
-          STORE_WEST: storeSecret(destination),
-        });
-        const run = await measureMesh(mesh, () =>
-          complete(mesh, "/copies", {
-            source: "east:source/object",
-            destination: "west:destination/object",
-            partSize: PART_BYTES,
-            lanes: Math.ceil(streams / 5),
-            concurrency: streams,
-            verify: "auto",
-          }),
-        ).finally(async () => await mesh.stop());
-        list.push(run);
-        const cost = `${run.cpuSeconds.toFixed(1)} s CPU, peak ${run.peakMib.toFixed(0)} MiB`;
-        console.log(`round ${round}  ${streams} streams: ${run.seconds.toFixed(1)} s, ${cost}`);
-      }
+  await using stage = new Stage();
+  const source = await stage.store(["--etags", "opaque", "--generate", `source/object=${sizeBytes}`]);
+  const destination = await stage.store(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
+  const what = `${sizeBytes / GIB} GiB in parts of ${PART_BYTES / MIB} MiB, with the MD5 of each part`;
+  console.log(`\n${what}\n`);
+  const runs = new Map<number, Run[]>(STREAMS.map((streams) => [streams, []]));
+  for (let round = 1; round <= rounds; round++) {
+    for (const [streams, list] of runs) {
+      const mesh = await stage.mesh({
+        STORE_EAST: storeSecret(source),
+        STORE_WEST: storeSecret(destination),
+      });
+      const run = await measureMesh(mesh, () =>
+        complete(mesh, "/copies", {
+          source: "east:source/object",
+          destination: "west:destination/object",
+          partSize: PART_BYTES,
+          lanes: Math.ceil(streams / 5),
+          concurrency: streams,
+          verify: "auto",
+        }),
+      ).finally(async () => await mesh.stop());
+      list.push(run);
+      const cost = `${run.cpuSeconds.toFixed(1)} s CPU, peak ${run.peakMib.toFixed(0)} MiB`;
+      console.log(`round ${round}  ${streams} streams: ${run.seconds.toFixed(1)} s, ${cost}`);
     }
-    return `${what}:\n\n${report(runs, sizeBytes)}`;
-  } finally {
-    for (const { process } of stores) process.kill("SIGTERM");
-    rmSync(directory, { recursive: true, force: true });
   }
+  return `${what}:\n\n${report(runs, sizeBytes)}`;
 }
 
 function report(runs: ReadonlyMap<number, readonly Run[]>, sizeBytes: number): string {

@@ -10,12 +10,10 @@
 // stores.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AwsClient } from "aws4fetch";
 import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
 import {
   type Contestant,
   type Run,
@@ -28,7 +26,8 @@ import {
   rcloneRemotes,
   result,
 } from "./contest.ts";
-import { type Store, spread, startStore, storeSecret } from "./measure.ts";
+import { type Store, spread, storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 
 const MIB = 2 ** 20;
@@ -62,40 +61,31 @@ const DESTINATIONS = {
 
 export async function benchLarge(options: LargeOptions): Promise<string> {
   const { sizeBytes, partBytes, parallel, rounds } = options;
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
-  const stores: Store[] = [];
-  try {
-    const source = await startStore(["--etags", "opaque", "--generate", `source/object=${sizeBytes}`]);
-    stores.push(source);
-    const destination = await startStore(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
-    stores.push(destination);
-    const secrets = Object.entries(DESTINATIONS).map(([name, { profile }]) => [
-      `STORE_${name.toUpperCase()}`,
-      storeSecret(destination, { profile }),
-    ]);
-    const bundlePath = buildBundle(directory);
-    const startMesh = async () =>
-      await BareMesh.start(bundlePath, {
-        STORE_EAST: storeSecret(source),
-        ...(Object.fromEntries(secrets) as Record<string, string>),
-      });
-    const what = `${sizeBytes / GIB} GiB in parts of ${partBytes / MIB} MiB, ${parallel} at once`;
-    console.log(`\n${what}\n`);
-    const runs = await compete(
-      [
-        ...(hasTool("curl") ? [curlPipe({ source, destination, directory, ...options })] : []),
-        ...meshCopies(startMesh, options),
-        ...(hasTool("rclone") ? rcloneCopies({ source, destination, ...options }) : []),
-        ...(hasTool("aws") ? awsPipes({ source, destination, directory, ...options }) : []),
-      ],
-      { rounds, stores },
-      ({ seconds }) => `${(sizeBytes / 1e6 / seconds).toFixed(0)} MB/s`,
-    );
-    return `${what}:\n\n${report(runs, sizeBytes)}`;
-  } finally {
-    for (const { process } of stores) process.kill("SIGTERM");
-    rmSync(directory, { recursive: true, force: true });
-  }
+  await using stage = new Stage();
+  const source = await stage.store(["--etags", "opaque", "--generate", `source/object=${sizeBytes}`]);
+  const destination = await stage.store(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
+  const secrets = Object.entries(DESTINATIONS).map(([name, { profile }]) => [
+    `STORE_${name.toUpperCase()}`,
+    storeSecret(destination, { profile }),
+  ]);
+  const startMesh = async () =>
+    await stage.mesh({
+      STORE_EAST: storeSecret(source),
+      ...(Object.fromEntries(secrets) as Record<string, string>),
+    });
+  const what = `${sizeBytes / GIB} GiB in parts of ${partBytes / MIB} MiB, ${parallel} at once`;
+  console.log(`\n${what}\n`);
+  const runs = await compete(
+    [
+      ...(hasTool("curl") ? [curlPipe({ source, destination, directory: stage.directory, ...options })] : []),
+      ...meshCopies(startMesh, options),
+      ...(hasTool("rclone") ? rcloneCopies({ source, destination, ...options }) : []),
+      ...(hasTool("aws") ? awsPipes({ source, destination, directory: stage.directory, ...options }) : []),
+    ],
+    { rounds, stores: stage.stores },
+    ({ seconds }) => `${(sizeBytes / 1e6 / seconds).toFixed(0)} MB/s`,
+  );
+  return `${what}:\n\n${report(runs, sizeBytes)}`;
 }
 
 interface Sides {

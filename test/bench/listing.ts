@@ -8,11 +8,7 @@
 // waiting: real stores take 50 to 200 ms for a page. Listings are pages and probes; all other requests are
 // for the report.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
+import type { BareMesh } from "../mesh/bare_mesh.ts";
 import {
   type Contestant,
   type Measured,
@@ -27,7 +23,8 @@ import {
   rcloneRemotes,
   result,
 } from "./contest.ts";
-import { type Store, spread, startStore, storeSecret } from "./measure.ts";
+import { type Store, spread, storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 
 export async function benchListing(count: number, delayMs: number, rounds: number): Promise<string> {
@@ -37,32 +34,22 @@ export async function benchListing(count: number, delayMs: number, rounds: numbe
 }
 
 async function benchAt(count: number, delayMs: number, rounds: number): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
-  const stores: Store[] = [];
-  let mesh: BareMesh | null = null;
-  try {
-    const options = ["--keys", String(count), "--delay-ms", String(delayMs)];
-    const source = await startStore(options, "bench/listing_store.ts");
-    stores.push(source);
-    const destination = await startStore(options, "bench/listing_store.ts");
-    stores.push(destination);
-    mesh = await BareMesh.start(buildBundle(directory), {
-      STORE_EAST: storeSecret(source),
-      STORE_WEST: storeSecret(destination),
-    });
-    const what = `${count} keys on both sides, nothing to do, each page after ${delayMs} ms`;
-    console.log(`\n${what}\n`);
-    const runs = await compete(
-      [meshSync(mesh, count), ...(hasTool("rclone") ? rcloneCopies(source, destination) : [])],
-      { rounds, stores },
-      ({ seconds }) => `${(count / seconds).toFixed(0)} keys/s`,
-    );
-    return `${what}:\n\n${report(runs, count, delayMs)}`;
-  } finally {
-    await mesh?.stop();
-    for (const { process } of stores) process.kill("SIGTERM");
-    rmSync(directory, { recursive: true, force: true });
-  }
+  await using stage = new Stage();
+  const options = ["--keys", String(count), "--delay-ms", String(delayMs)];
+  const source = await stage.store(options, "bench/listing_store.ts");
+  const destination = await stage.store(options, "bench/listing_store.ts");
+  const mesh = await stage.mesh({
+    STORE_EAST: storeSecret(source),
+    STORE_WEST: storeSecret(destination),
+  });
+  const what = `${count} keys on both sides, nothing to do, each page after ${delayMs} ms`;
+  console.log(`\n${what}\n`);
+  const runs = await compete(
+    [meshSync(mesh, count), ...(hasTool("rclone") ? rcloneCopies(source, destination) : [])],
+    { rounds, stores: stage.stores },
+    ({ seconds }) => `${(count / seconds).toFixed(0)} keys/s`,
+  );
+  return `${what}:\n\n${report(runs, count, delayMs)}`;
 }
 
 function meshSync(mesh: BareMesh, count: number): Contestant {

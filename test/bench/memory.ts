@@ -4,13 +4,9 @@
 // and without digests: without, the runtime alone moves the bytes; with them, every buffer passes through
 // digest_stream.ts.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
 import { complete, measureMesh, result } from "./contest.ts";
-import { type Store, startStore, storeSecret } from "./measure.ts";
+import { storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 
 const MIB = 2 ** 20;
@@ -22,60 +18,51 @@ const WAYS = [
 ] as const;
 
 export async function benchMemory(partMibs: readonly number[]): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
-  const stores: Store[] = [];
+  await using stage = new Stage();
   const peaks: { readonly way: string; readonly partMib: number; readonly peakMib: number }[] = [];
-  try {
-    const bundlePath = buildBundle(directory);
-    const objects = partMibs.flatMap((partMib) => [
-      "--generate",
-      `source/${partMib}=${Math.max(LEAST_BYTES, STREAMS * partMib * MIB)}`,
-    ]);
-    const source = await startStore(["--etags", "opaque", ...objects]);
-    stores.push(source);
-    const destination = await startStore(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
-    stores.push(destination);
-    console.log(`\n${STREAMS} parts in flight\n`);
-    for (const [way, verify] of WAYS) {
-      for (const partMib of partMibs) {
-        const mesh = await BareMesh.start(bundlePath, {
-          MAX_PART_MIB: String(Math.max(95, partMib)),
-          STORE_EAST: storeSecret(source),
-          STORE_WEST: storeSecret(destination),
-        });
-        const { peakMib, seconds } = await measureMesh(mesh, () =>
-          complete(mesh, "/copies", {
-            source: `east:source/${partMib}`,
-            destination: "west:destination/object",
-            partSize: partMib * MIB,
-            lanes: STREAMS / 5,
-            verify,
-          }),
-        ).finally(async () => await mesh.stop());
-        console.log(
-          `${way}, parts of ${partMib} MiB: peak ${peakMib.toFixed(0)} MiB in ${seconds.toFixed(0)} s`,
-        );
-        peaks.push({ way, partMib, peakMib });
-      }
-    }
-    const rows = WAYS.map(([way]) => [
-      way,
-      ...peaks.filter((peak) => peak.way === way).map(({ peakMib }) => `${peakMib.toFixed(0)} MiB`),
-    ]);
-    const table = printTable(["digest", ...partMibs.map((partMib) => `parts of ${partMib} MiB`)], rows);
-    for (const { way, partMib, peakMib } of peaks) {
-      const least = peaks.find((peak) => peak.way === way)?.peakMib ?? peakMib;
-      result({
-        name: `memory: ${way}, parts of ${partMib} MiB`,
-        value: peakMib,
-        unit: "MiB at most",
-        ratio: peakMib / least,
-        against: `parts of ${partMibs[0]} MiB`,
+  const objects = partMibs.flatMap((partMib) => [
+    "--generate",
+    `source/${partMib}=${Math.max(LEAST_BYTES, STREAMS * partMib * MIB)}`,
+  ]);
+  const source = await stage.store(["--etags", "opaque", ...objects]);
+  const destination = await stage.store(["--etags", "opaque", "--bucket", "destination", "--swallow"]);
+  console.log(`\n${STREAMS} parts in flight\n`);
+  for (const [way, verify] of WAYS) {
+    for (const partMib of partMibs) {
+      const mesh = await stage.mesh({
+        MAX_PART_MIB: String(Math.max(95, partMib)),
+        STORE_EAST: storeSecret(source),
+        STORE_WEST: storeSecret(destination),
       });
+      const { peakMib, seconds } = await measureMesh(mesh, () =>
+        complete(mesh, "/copies", {
+          source: `east:source/${partMib}`,
+          destination: "west:destination/object",
+          partSize: partMib * MIB,
+          lanes: STREAMS / 5,
+          verify,
+        }),
+      ).finally(async () => await mesh.stop());
+      console.log(
+        `${way}, parts of ${partMib} MiB: peak ${peakMib.toFixed(0)} MiB in ${seconds.toFixed(0)} s`,
+      );
+      peaks.push({ way, partMib, peakMib });
     }
-    return `Peak of workerd with ${STREAMS} parts in flight:\n\n${table}`;
-  } finally {
-    for (const { process } of stores) process.kill("SIGTERM");
-    rmSync(directory, { recursive: true, force: true });
   }
+  const rows = WAYS.map(([way]) => [
+    way,
+    ...peaks.filter((peak) => peak.way === way).map(({ peakMib }) => `${peakMib.toFixed(0)} MiB`),
+  ]);
+  const table = printTable(["digest", ...partMibs.map((partMib) => `parts of ${partMib} MiB`)], rows);
+  for (const { way, partMib, peakMib } of peaks) {
+    const least = peaks.find((peak) => peak.way === way)?.peakMib ?? peakMib;
+    result({
+      name: `memory: ${way}, parts of ${partMib} MiB`,
+      value: peakMib,
+      unit: "MiB at most",
+      ratio: peakMib / least,
+      against: `parts of ${partMibs[0]} MiB`,
+    });
+  }
+  return `Peak of workerd with ${STREAMS} parts in flight:\n\n${table}`;
 }

@@ -4,13 +4,9 @@
 // of requests, claims and rows. The coordinator's own share of it is measured on paper (simulated_copy.ts):
 // the same code, in this process, over SQLite in memory, with lanes and stores that take no time.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
 import { complete, measureMesh, result } from "./contest.ts";
-import { type Store, requestsOf, startStore, storeSecret } from "./measure.ts";
+import { requestsOf, storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 import { SimulatedCopy } from "../simulate/simulated_copy.ts";
 
@@ -19,57 +15,47 @@ const PART_BYTES = 1024;
 const LANES = 40;
 
 export async function benchOverhead(): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
-  const stores: Store[] = [];
-  let mesh: BareMesh | null = null;
-  try {
-    const source = await startStore([
-      "--etags",
-      "opaque",
-      "--generate",
-      `source/object=${PARTS * PART_BYTES}`,
-    ]);
-    stores.push(source);
-    const least = ["--swallow", "--min-part-bytes", String(PART_BYTES)];
-    const destination = await startStore(["--etags", "opaque", "--bucket", "destination", ...least]);
-    stores.push(destination);
-    mesh = await BareMesh.start(buildBundle(directory), {
-      STORE_EAST: storeSecret(source),
-      STORE_WEST: storeSecret(destination, { profile: { minPartBytes: PART_BYTES } }),
-    });
-    const what = `${PARTS} parts of ${PART_BYTES} bytes, ${LANES} lanes, stores that answer at once`;
-    console.log(`\n${what}\n`);
-    const request = {
-      source: "east:source/object",
-      destination: "west:destination/object",
-      partSize: PART_BYTES,
-      lanes: LANES,
-      verify: "off",
-    };
-    const run = await measureMesh(mesh, () => complete(mesh as BareMesh, "/copies", request));
-    const requests = Object.values(await requestsOf(stores)).reduce((sum, count) => sum + count, 0);
-    const paper = onPaper();
-    const all = (1000 * run.cpuSeconds) / PARTS;
-    const table = printTable(
-      ["of each part", ""],
-      [
-        ["CPU of the coordinator, on paper", `${paper.cpuMs.toFixed(3)} ms`],
-        ["CPU of all workerd", `${all.toFixed(2)} ms`],
-        ["rows written by the coordinator", paper.rows.toFixed(2)],
-        ["requests to the stores", (requests / PARTS).toFixed(3)],
-        ["parts per second", (PARTS / run.seconds).toFixed(0)],
-      ],
-    );
-    result({ name: "overhead: coordinator", value: paper.cpuMs, unit: "CPU ms/part" });
-    result({ name: "overhead: all of workerd", value: all, unit: "CPU ms/part" });
-    result({ name: "overhead: rows written", value: paper.rows, unit: "rows/part" });
-    result({ name: "overhead: requests to the stores", value: requests / PARTS, unit: "requests/part" });
-    return `${what}:\n\n${table}`;
-  } finally {
-    await mesh?.stop();
-    for (const { process } of stores) process.kill("SIGTERM");
-    rmSync(directory, { recursive: true, force: true });
-  }
+  await using stage = new Stage();
+  const source = await stage.store([
+    "--etags",
+    "opaque",
+    "--generate",
+    `source/object=${PARTS * PART_BYTES}`,
+  ]);
+  const least = ["--swallow", "--min-part-bytes", String(PART_BYTES)];
+  const destination = await stage.store(["--etags", "opaque", "--bucket", "destination", ...least]);
+  const mesh = await stage.mesh({
+    STORE_EAST: storeSecret(source),
+    STORE_WEST: storeSecret(destination, { profile: { minPartBytes: PART_BYTES } }),
+  });
+  const what = `${PARTS} parts of ${PART_BYTES} bytes, ${LANES} lanes, stores that answer at once`;
+  console.log(`\n${what}\n`);
+  const request = {
+    source: "east:source/object",
+    destination: "west:destination/object",
+    partSize: PART_BYTES,
+    lanes: LANES,
+    verify: "off",
+  };
+  const run = await measureMesh(mesh, () => complete(mesh, "/copies", request));
+  const requests = Object.values(await requestsOf(stage.stores)).reduce((sum, count) => sum + count, 0);
+  const paper = onPaper();
+  const all = (1000 * run.cpuSeconds) / PARTS;
+  const table = printTable(
+    ["of each part", ""],
+    [
+      ["CPU of the coordinator, on paper", `${paper.cpuMs.toFixed(3)} ms`],
+      ["CPU of all workerd", `${all.toFixed(2)} ms`],
+      ["rows written by the coordinator", paper.rows.toFixed(2)],
+      ["requests to the stores", (requests / PARTS).toFixed(3)],
+      ["parts per second", (PARTS / run.seconds).toFixed(0)],
+    ],
+  );
+  result({ name: "overhead: coordinator", value: paper.cpuMs, unit: "CPU ms/part" });
+  result({ name: "overhead: all of workerd", value: all, unit: "CPU ms/part" });
+  result({ name: "overhead: rows written", value: paper.rows, unit: "rows/part" });
+  result({ name: "overhead: requests to the stores", value: requests / PARTS, unit: "requests/part" });
+  return `${what}:\n\n${table}`;
 }
 
 /** The second of two runs: the first warms up the compiler. */

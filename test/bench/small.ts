@@ -10,11 +10,9 @@
 // not look for the bucket, sends no HEAD after an upload and keeps no modification time. A second run of the
 // mesh, with nothing to copy, is measured too.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
+import type { BareMesh } from "../mesh/bare_mesh.ts";
 import {
   type Contestant,
   type Measured,
@@ -29,45 +27,36 @@ import {
   rcloneRemotes,
   result,
 } from "./contest.ts";
-import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
+import { type Store, median, spread, storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 
 const TRANSFERS = [8, 16, 32, 64];
 const AGAIN = "mesh, nothing to do";
 
 export async function benchSmall(where: "small" | "inside", count: number, rounds: number): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
-  const stores: Store[] = [];
-  let mesh: BareMesh | null = null;
-  try {
-    const filled = ["--fill", `source/p/=${count}`];
-    const source = await startStore(where === "small" ? filled : [...filled, "--bucket", "destination"]);
-    stores.push(source);
-    const destination =
-      where === "small" ? await startStore(["--bucket", "destination", "--swallow"]) : source;
-    stores.push(destination);
-    mesh = await BareMesh.start(buildBundle(directory), {
-      STORE_EAST: storeSecret(source),
-      STORE_WEST: storeSecret(destination),
-    });
-    const what = `${count} objects of 1 to 64 KiB${where === "inside" ? ", inside one service" : ""}`;
-    console.log(`\n${what}\n`);
-    const sides = { source, destination, directory };
-    const runs = await compete(
-      [
-        ...meshSyncs(mesh, count),
-        ...(hasTool("rclone") ? rcloneCopies(sides) : []),
-        ...(where === "inside" && hasTool("aws") ? [awsSync(sides)] : []),
-      ],
-      { rounds, stores },
-      ({ seconds }) => `${(count / seconds).toFixed(0)} objects/s`,
-    );
-    return `${what}:\n\n${report(where, runs, count)}`;
-  } finally {
-    await mesh?.stop();
-    for (const { process } of stores) process.kill("SIGTERM");
-    rmSync(directory, { recursive: true, force: true });
-  }
+  await using stage = new Stage();
+  const filled = ["--fill", `source/p/=${count}`];
+  const source = await stage.store(where === "small" ? filled : [...filled, "--bucket", "destination"]);
+  const destination =
+    where === "small" ? await stage.store(["--bucket", "destination", "--swallow"]) : source;
+  const mesh = await stage.mesh({
+    STORE_EAST: storeSecret(source),
+    STORE_WEST: storeSecret(destination),
+  });
+  const what = `${count} objects of 1 to 64 KiB${where === "inside" ? ", inside one service" : ""}`;
+  console.log(`\n${what}\n`);
+  const sides = { source, destination, directory: stage.directory };
+  const runs = await compete(
+    [
+      ...meshSyncs(mesh, count),
+      ...(hasTool("rclone") ? rcloneCopies(sides) : []),
+      ...(where === "inside" && hasTool("aws") ? [awsSync(sides)] : []),
+    ],
+    { rounds, stores: stage.stores },
+    ({ seconds }) => `${(count / seconds).toFixed(0)} objects/s`,
+  );
+  return `${what}:\n\n${report(where, runs, count)}`;
 }
 
 function meshSyncs(mesh: BareMesh, count: number): Contestant[] {

@@ -6,13 +6,9 @@
 // given concurrency. The time of a part is measured on a few parts, one after the other. One stream for the
 // whole object takes that time × 1,229, which is not waited for.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
 import { complete, measureMesh, result } from "./contest.ts";
-import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
+import { median, spread, storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 
 const KIB = 1024;
@@ -25,64 +21,53 @@ const STREAM_BYTES_PER_SECOND = 80_000;
 const CONCURRENCIES = [40, 200, 1000];
 
 export async function benchStreams(rounds: number): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
-  const stores: Store[] = [];
-  let mesh: BareMesh | null = null;
-  try {
-    const far = [
-      "--etags",
-      "opaque",
-      "--delay-ms",
-      String(DELAY_MS),
-      "--bytes-per-second",
-      String(STREAM_BYTES_PER_SECOND),
-    ];
-    const objects = [
-      ["--generate", `source/lone=${LONE_PARTS * PART_BYTES}`],
-      ["--generate", `source/object=${PARTS * PART_BYTES}`],
-    ].flat();
-    const source = await startStore([...far, ...objects]);
-    stores.push(source);
-    const least = ["--bucket", "destination", "--swallow", "--min-part-bytes", String(PART_BYTES)];
-    const destination = await startStore([...far, ...least]);
-    stores.push(destination);
-    mesh = await BareMesh.start(buildBundle(directory), {
-      STORE_EAST: storeSecret(source),
-      STORE_WEST: storeSecret(destination, { profile: { minPartBytes: PART_BYTES } }),
-    });
-    const copy = async (key: string, concurrency: number): Promise<number> => {
-      const request = {
-        source: `east:source/${key}`,
-        destination: `west:destination/${key}`,
-        partSize: PART_BYTES,
-        lanes: Math.ceil(concurrency / 5),
-        concurrency,
-        verify: "off",
-      };
-      return (await measureMesh(mesh as BareMesh, () => complete(mesh as BareMesh, "/copies", request)))
-        .seconds;
+  await using stage = new Stage();
+  const far = [
+    "--etags",
+    "opaque",
+    "--delay-ms",
+    String(DELAY_MS),
+    "--bytes-per-second",
+    String(STREAM_BYTES_PER_SECOND),
+  ];
+  const objects = [
+    ["--generate", `source/lone=${LONE_PARTS * PART_BYTES}`],
+    ["--generate", `source/object=${PARTS * PART_BYTES}`],
+  ].flat();
+  const source = await stage.store([...far, ...objects]);
+  const least = ["--bucket", "destination", "--swallow", "--min-part-bytes", String(PART_BYTES)];
+  const destination = await stage.store([...far, ...least]);
+  const mesh = await stage.mesh({
+    STORE_EAST: storeSecret(source),
+    STORE_WEST: storeSecret(destination, { profile: { minPartBytes: PART_BYTES } }),
+  });
+  const copy = async (key: string, concurrency: number): Promise<number> => {
+    const request = {
+      source: `east:source/${key}`,
+      destination: `west:destination/${key}`,
+      partSize: PART_BYTES,
+      lanes: Math.ceil(concurrency / 5),
+      concurrency,
+      verify: "off",
     };
-    const what =
-      `${PARTS} parts of ${PART_BYTES / KIB} KiB between stores that answer after ${DELAY_MS} ms and move ` +
-      `${STREAM_BYTES_PER_SECOND} bytes/s on a connection`;
-    console.log(`\n${what}\n`);
-    const times = new Map<number, number[]>();
-    const lone: number[] = [];
-    for (let round = 1; round <= rounds; round++) {
-      lone.push((await copy("lone", 1)) / LONE_PARTS);
-      console.log(`round ${round}  a lone part: ${(lone.at(-1) ?? 0).toFixed(2)} s`);
-      for (const concurrency of CONCURRENCIES) {
-        const seconds = await copy("object", concurrency);
-        times.set(concurrency, [...(times.get(concurrency) ?? []), seconds]);
-        console.log(`round ${round}  ${concurrency} streams: ${seconds.toFixed(1)} s`);
-      }
+    return (await measureMesh(mesh, () => complete(mesh, "/copies", request))).seconds;
+  };
+  const what =
+    `${PARTS} parts of ${PART_BYTES / KIB} KiB between stores that answer after ${DELAY_MS} ms and move ` +
+    `${STREAM_BYTES_PER_SECOND} bytes/s on a connection`;
+  console.log(`\n${what}\n`);
+  const times = new Map<number, number[]>();
+  const lone: number[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    lone.push((await copy("lone", 1)) / LONE_PARTS);
+    console.log(`round ${round}  a lone part: ${(lone.at(-1) ?? 0).toFixed(2)} s`);
+    for (const concurrency of CONCURRENCIES) {
+      const seconds = await copy("object", concurrency);
+      times.set(concurrency, [...(times.get(concurrency) ?? []), seconds]);
+      console.log(`round ${round}  ${concurrency} streams: ${seconds.toFixed(1)} s`);
     }
-    return `${what}:\n\n${report(times, median(lone))}`;
-  } finally {
-    await mesh?.stop();
-    for (const { process } of stores) process.kill("SIGTERM");
-    rmSync(directory, { recursive: true, force: true });
   }
+  return `${what}:\n\n${report(times, median(lone))}`;
 }
 
 function report(times: ReadonlyMap<number, readonly number[]>, loneSeconds: number): string {

@@ -6,14 +6,11 @@
 // before that the mesh has to find the rate. It runs twice: without being told, and with the same rate as
 // `maxRequestsPerSecond` in the store's configuration.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
+import type { BareMesh } from "../mesh/bare_mesh.ts";
 import { complete, measureMesh, medianOf, type Run, result } from "./contest.ts";
-import { type Store, median, requestsOf, startStore, storeSecret } from "./measure.ts";
+import { type Store, median, requestsOf, storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 
 const SETTLED_MS = 10_000;
@@ -29,60 +26,50 @@ interface Throttled extends Run {
 
 /** @param seconds how long the ideal takes */
 export async function benchThrottled(perSecond: number, seconds: number, rounds: number): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
-  const stores: Store[] = [];
-  let mesh: BareMesh | null = null;
+  await using stage = new Stage();
   const count = perSecond * seconds;
-  try {
-    const source = await startStore(["--fill", `source/p/=${count}`]);
-    stores.push(source);
-    const limited = ["--bucket", "destination", "--swallow", "--requests-per-second", String(perSecond)];
-    const destination = await startStore(limited);
-    stores.push(destination);
-    mesh = await BareMesh.start(buildBundle(directory), {
-      STORE_EAST: storeSecret(source),
-      STORE_WEST: storeSecret(destination),
-      STORE_TOLD: storeSecret(destination, { maxRequestsPerSecond: perSecond }),
-    });
-    const what = `${count} objects to a store that takes ${perSecond} requests/s`;
-    console.log(`\n${what}\n`);
-    const runs = new Map<string, Throttled[]>();
-    for (let round = 1; round <= rounds; round++) {
-      for (const [way, store] of WAYS) {
-        const run = await throttled(mesh, destination, `${store}:destination/${store}-${round}/`);
-        runs.set(way, [...(runs.get(way) ?? []), run]);
-        const refused = (100 * run.refusedFraction).toFixed(2);
-        console.log(
-          `round ${round}  ${way.padEnd(10)} ${run.seconds.toFixed(1)} s, ${refused} % refused after 10 s`,
-        );
-      }
+  const source = await stage.store(["--fill", `source/p/=${count}`]);
+  const limited = ["--bucket", "destination", "--swallow", "--requests-per-second", String(perSecond)];
+  const destination = await stage.store(limited);
+  const mesh = await stage.mesh({
+    STORE_EAST: storeSecret(source),
+    STORE_WEST: storeSecret(destination),
+    STORE_TOLD: storeSecret(destination, { maxRequestsPerSecond: perSecond }),
+  });
+  const what = `${count} objects to a store that takes ${perSecond} requests/s`;
+  console.log(`\n${what}\n`);
+  const runs = new Map<string, Throttled[]>();
+  for (let round = 1; round <= rounds; round++) {
+    for (const [way, store] of WAYS) {
+      const run = await throttled(mesh, destination, `${store}:destination/${store}-${round}/`);
+      runs.set(way, [...(runs.get(way) ?? []), run]);
+      const refused = (100 * run.refusedFraction).toFixed(2);
+      console.log(
+        `round ${round}  ${way.padEnd(10)} ${run.seconds.toFixed(1)} s, ${refused} % refused after 10 s`,
+      );
     }
-    const medians = Array.from(runs, ([way, list]) => ({
-      name: `throttled: the rate is ${way}`,
-      way,
-      value: medianOf(list, (run) => run.seconds),
-      refusedPercent: 100 * median(list.map(({ refusedFraction }) => refusedFraction)),
-    }));
-    const table = printTable(
-      ["the rate is", "seconds", "ideal", "of the ideal", "refused after 10 s"],
-      medians.map(({ way, value, refusedPercent }) => [
-        way,
-        value.toFixed(1),
-        seconds,
-        (seconds / value).toFixed(3),
-        `${refusedPercent.toFixed(2)} %`,
-      ]),
-    );
-    for (const { name, value, refusedPercent } of medians) {
-      result({ name, value, unit: "s", ratio: seconds / value, against: "the ideal" });
-      result({ name, value: refusedPercent, unit: "% refused after 10 s" });
-    }
-    return `${what}:\n\n${table}`;
-  } finally {
-    await mesh?.stop();
-    for (const { process } of stores) process.kill("SIGTERM");
-    rmSync(directory, { recursive: true, force: true });
   }
+  const medians = Array.from(runs, ([way, list]) => ({
+    name: `throttled: the rate is ${way}`,
+    way,
+    value: medianOf(list, (run) => run.seconds),
+    refusedPercent: 100 * median(list.map(({ refusedFraction }) => refusedFraction)),
+  }));
+  const table = printTable(
+    ["the rate is", "seconds", "ideal", "of the ideal", "refused after 10 s"],
+    medians.map(({ way, value, refusedPercent }) => [
+      way,
+      value.toFixed(1),
+      seconds,
+      (seconds / value).toFixed(3),
+      `${refusedPercent.toFixed(2)} %`,
+    ]),
+  );
+  for (const { name, value, refusedPercent } of medians) {
+    result({ name, value, unit: "s", ratio: seconds / value, against: "the ideal" });
+    result({ name, value: refusedPercent, unit: "% refused after 10 s" });
+  }
+  return `${what}:\n\n${table}`;
 }
 
 async function throttled(mesh: BareMesh, destination: Store, prefix: string): Promise<Throttled> {
