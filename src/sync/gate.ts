@@ -155,7 +155,7 @@ function storesOf({ source, destination }: Sides): Store[] {
 }
 
 /** The options of a sync that cost requests. */
-type Asking = Pick<BatchTask["options"], "tags" | "compare">;
+type Asking = Pick<BatchTask["options"], "tags" | "storageClass" | "compare">;
 
 /** The requests of a batch to its stores if nothing unforeseen happens (object_copier.ts sends them). */
 export function requestsOf(
@@ -169,7 +169,10 @@ export function requestsOf(
   const tags = options.tags === "require" ? 1 : 0;
   // No listing shows checksums and encryption. Where the destination has some, the source is asked for them.
   const compares = options.compare === "auto" || options.compare === "checksum" ? 1 : 0;
-  const sum = { source: 0, destination: 0 };
+  // Whether the destination keeps a storage class and tags is looked at once for all of them.
+  const sends = options.tags === "require" || options.storageClass !== null;
+  const isCopying = objects.some(({ first }) => first !== "tell");
+  const sum = { source: 0, destination: sends && isCopying ? 2 : 0 };
   for (const { first } of objects) {
     const looks = first === "copy" ? 0 : 1;
     const copies = first === "tell" ? 0 : 1;

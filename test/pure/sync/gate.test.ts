@@ -29,14 +29,19 @@ const ask = (
 ) => {
   const looked = { ...work, first };
   return requestsOf(
-    { objects: [looked, looked], options: { tags: "preserve", compare: "size", ...options } },
+    {
+      objects: [looked, looked],
+      options: { tags: "preserve", storageClass: null, compare: "size", ...options },
+    },
     sides,
   );
 };
 
 test.each([
   ["a GET and a PUT for an object that is copied", ask("copy", BETWEEN), 2, 2],
-  ["the tags too where they are required", ask("copy", BETWEEN, { tags: "require" }), 4, 2],
+  ["the tags too where they are required", ask("copy", BETWEEN, { tags: "require" }), 4, 4],
+  ["a look at the storage class that was asked for", ask("copy", BETWEEN, { storageClass: "GLACIER" }), 2, 4],
+  ["no look at what is only told", ask("tell", BETWEEN, { storageClass: "GLACIER" }), 0, 2],
   ["a HEAD of the destination where it is looked first", ask("look", BETWEEN), 2, 4],
   ["a HEAD of the source where checksums are compared", ask("look", BETWEEN, { compare: "checksum" }), 4, 4],
   ["no more than the HEADs where it is only told", ask("tell", BETWEEN, { compare: "auto" }), 2, 2],
@@ -49,7 +54,7 @@ test.each([
 
 const batchOf = (count: number) => ({
   objects: Array.from({ length: count }, () => work),
-  options: { tags: "preserve", compare: "auto" } as const,
+  options: { tags: "preserve", storageClass: null, compare: "auto" } as const,
 });
 
 const wholeCap = async () => [{ concurrency: Infinity, perSecond: 10 }];
