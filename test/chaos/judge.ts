@@ -252,10 +252,11 @@ function metOutage({ requests, status }: CopyEvidence, plan: RunPlan): boolean {
 function isUnknowable({ plan, requests }: CopyEvidence, { stores }: RunPlan): boolean {
   const opaque = stores.west.options.etags === "opaque";
   const unanswered = requests.some(
-    ({ operation, workedAt, status }) =>
+    ({ operation, workedAt, status, outcome }) =>
       (operation === "CompleteMultipartUpload" || operation === "PutObject") &&
       workedAt !== null &&
-      status !== 200,
+      // A Complete may have begun its answer.
+      (status !== 200 || outcome !== "answered"),
   );
   return plan.request.markCopy === false && opaque && unanswered;
 }

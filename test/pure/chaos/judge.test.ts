@@ -189,6 +189,18 @@ describe("the judge acquits", () => {
   const acquitted: Readonly<Record<string, Evidence>> = {
     "a copy in order": run(),
     "a copy that failed of something deadly and left nothing": run(failed()),
+    "an object of which only the beginning of Complete's answer came, and nothing tells whose it is": run(
+      {
+        plan: asked({ markCopy: false }),
+        status: FAILED,
+        requests: REQUESTS.map((request) =>
+          request.operation === "CompleteMultipartUpload" ? { ...request, outcome: "aborted" } : request,
+        ),
+      },
+      {
+        plan: { ...plan, stores: { ...plan.stores, west: { options: { etags: "opaque" }, fields: {} } } },
+      },
+    ),
     "a cancelled copy over which nothing was written": run({
       status: status({ phase: "cancelled" }),
       requests: UNMADE,
