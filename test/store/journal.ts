@@ -206,17 +206,6 @@ export class Journal {
     return { requests: this.#peakRequests, uploadParts: this.#peakUploadParts };
   }
 
-  /**
-   * The most of them that were open at once, of those that were answered. One that was cut off has ended for
-   * its sender before the store sees that, so it may meet its successor here.
-   */
-  mostAnsweredAtOnce(filter: RequestFilter): number {
-    const answered = this.requests({ ...filter, outcome: "answered" });
-    const openAt = (at: number) =>
-      answered.filter(({ startedAt, endedAt = Infinity }) => startedAt <= at && at < endedAt).length;
-    return Math.max(0, ...answered.map(({ startedAt }) => openAt(startedAt)));
-  }
-
   /** Peak of simultaneously open UploadParts, by `copy/<id> lane/<n>`. */
   peakUploadPartsPerLane(): ReadonlyMap<string, number> {
     return this.#peakPerLane;
@@ -231,6 +220,23 @@ export class Journal {
     this.#peakUploadParts = 0;
     this.#peakPerLane.clear();
   }
+}
+
+/**
+ * The most requests that were open at one moment. One that was cut off has ended for its sender before the
+ * store sees that, so it may meet its successor here: what a sender has under way is in those that were
+ * answered.
+ */
+export function mostAtOnce(requests: readonly Pick<RequestRecord, "startedAt" | "endedAt">[]): number {
+  const steps = requests
+    .flatMap(({ startedAt, endedAt = Infinity }) => [
+      { at: startedAt, by: 1 },
+      { at: endedAt, by: -1 },
+    ])
+    .toSorted((a, b) => a.at - b.at || a.by - b.by);
+  let [open, most] = [0, 0];
+  for (const { by } of steps) most = Math.max(most, (open += by));
+  return most;
 }
 
 function token(userAgent: string, name: string): string | undefined {

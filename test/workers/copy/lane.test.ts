@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { storeSecret } from "../../mesh/mesh.ts";
+import { mostAtOnce } from "../../store/journal.ts";
 import { acknowledgeUnread } from "../fidelity/unread_parts.ts";
 import { PART, openWorld } from "../world.ts";
 
@@ -18,6 +19,8 @@ const {
 
 /** An event may have six connections waiting: five for parts, one for the coordinator. */
 const FIVE = 5;
+
+const ANSWERED = { operation: "UploadPart", outcome: "answered" } as const;
 
 const request = (key: string, to = "west") => ({
   source: `east:source/${key}`,
@@ -96,7 +99,7 @@ test.for([
   await west.waitFor(() => gate.waiting.length === most);
   gate.release();
   expect((await mesh.ended(id)).phase).toBe("completed");
-  expect(west.journal.mostAnsweredAtOnce({ operation: "UploadPart" })).toBe(most);
+  expect(mostAtOnce(west.requests(ANSWERED))).toBe(most);
 });
 
 test("a store's maxConcurrency bounds a copy", async () => {
@@ -106,7 +109,7 @@ test("a store's maxConcurrency bounds a copy", async () => {
   await plain.waitFor(() => gate.waiting.length === 7);
   gate.release();
   expect(await mesh.ended(id)).toMatchObject({ phase: "completed", concurrency: 7 });
-  expect(plain.journal.mostAnsweredAtOnce({ operation: "UploadPart" })).toBe(7);
+  expect(mostAtOnce(plain.requests(ANSWERED))).toBe(7);
 });
 
 test("eight parts of one lane that fail at first with a page of 1 MB do not choke it", async () => {

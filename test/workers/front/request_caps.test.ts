@@ -5,6 +5,7 @@
 import { expect, test } from "vitest";
 import { Clock, sentAtMs } from "../../mesh/clock.ts";
 import { mostInASecond } from "../../pure/window.ts";
+import { mostAtOnce } from "../../store/journal.ts";
 import { PART, openWorld } from "../world.ts";
 
 const PER_SECOND = 12;
@@ -169,16 +170,3 @@ test("two copies and a sync to one store stay below its caps together, each requ
   );
   expect(mostAtOnce(transfers)).toBeLessThanOrEqual(SHARED.maxConcurrency);
 });
-
-/** The most requests that were open at one moment. */
-function mostAtOnce(requests: readonly { startedAt: number; endedAt: number | undefined }[]): number {
-  const steps = requests
-    .flatMap(({ startedAt, endedAt = Infinity }) => [
-      { at: startedAt, by: 1 },
-      { at: endedAt, by: -1 },
-    ])
-    .toSorted((a, b) => a.at - b.at || a.by - b.by);
-  let [open, most] = [0, 0];
-  for (const { by } of steps) most = Math.max(most, (open += by));
-  return most;
-}
