@@ -64,7 +64,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     lanes,
     concurrency,
     location: input.location,
-    ...(work.phase === "uploading" ? { pace: input.pace } : {}),
+    ...(job.phase === "uploading" ? { pace: input.pace } : {}),
     attempts: input.attempts,
     via: objectOf(job)?.via ?? null,
     ...resultOf(job),

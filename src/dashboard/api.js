@@ -34,10 +34,11 @@ export function setToken(value) {
  * @param {Path} path
  * @param {unknown} [body]
  * @param {AbortSignal} [signal]
+ * @param {Record<string, string>} [headers]
  * @returns {Promise<import("./calls.ts").AnswerTo<`${Method} ${Path}`>>}
  */
-export async function call(method, path, body, signal) {
-  const response = await send(method, path, body, signal);
+export async function call(method, path, body, signal, headers) {
+  const response = await send(method, path, body, signal, headers);
   return JSON.parse(response.status === 204 ? "null" : await response.text());
 }
 
@@ -46,13 +47,15 @@ export async function call(method, path, body, signal) {
  * @param {string} path
  * @param {unknown} [body]
  * @param {AbortSignal} [signal]
+ * @param {Record<string, string>} [more] headers
  */
-export async function send(method, path, body, signal) {
+export async function send(method, path, body, signal, more = {}) {
   const response = await fetch(path, {
     method,
     headers: {
       authorization: `Bearer ${token() ?? ""}`,
       ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...more,
     },
     body: body === undefined ? null : JSON.stringify(body),
     signal: signal ?? null,

@@ -2,8 +2,21 @@
 
 import { Missing, SignedOut, call, setToken, token } from "./api.js";
 import { showCopy } from "./copy.js";
-import { announce, byId, clearError, confirmed, field, h, setText, showError, valuesOf } from "./dom.js";
-import { showCopies, showSchedules, showSyncs } from "./lists.js";
+import {
+  announce,
+  byId,
+  clearError,
+  clearFormError,
+  confirmed,
+  field,
+  h,
+  setText,
+  showError,
+  showFormError,
+  valuesOf,
+} from "./dom.js";
+import { showCopies, showSyncs } from "./lists.js";
+import { showSchedules } from "./schedules.js";
 import { showStores } from "./stores.js";
 import { showSync } from "./sync.js";
 
@@ -68,14 +81,14 @@ function showSignIn() {
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    clearError();
+    clearFormError(form);
     setToken(valuesOf(form)["token"] ?? "");
     try {
       await call("GET", "/stores");
       await route();
     } catch (error) {
       setToken(null);
-      showError(error);
+      showFormError(form, error);
     }
   });
 }
@@ -129,7 +142,7 @@ function showStart() {
  */
 async function start(event, form, kind) {
   event.preventDefault();
-  clearError();
+  clearFormError(form);
   const values = valuesOf(form);
   const deletes = values["delete"] === "true" && values["dryRun"] !== "true";
   const question = `Delete every key under ${values["destination"]} that is not in ${values["source"]}?`;
@@ -138,7 +151,7 @@ async function start(event, form, kind) {
     const { id } = await call("POST", `/${kind}`, values);
     location.hash = `#/${kind}/${id}`;
   } catch (error) {
-    showError(error);
+    showFormError(form, error);
   }
 }
 

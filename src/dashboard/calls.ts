@@ -44,7 +44,7 @@ type Rows = [
   ["POST /syncs", SyncStatus | Body<"Admitted">],
   [`${"GET" | "POST"} /syncs/${string}`, SyncStatus],
   ["GET /schedules", Body<"ScheduleList">],
-  [`PUT /schedules/${string}`, Schedule],
+  [`${"PUT" | "PATCH"} /schedules/${string}`, Schedule],
   [`POST /schedules/${string}/run`, CopyStatus | SyncStatus | Body<"Admitted"> | Body<"QueuedRun">],
   [`DELETE /${"schedules" | "stores"}/${string}`, null],
 ];

@@ -38,7 +38,7 @@ export class RateChart {
 
   #draw() {
     const last = this.#samples.at(-1)?.bytesPerSecond ?? 0;
-    const highest = Math.max(1, ...this.#samples.map(({ bytesPerSecond }) => bytesPerSecond));
+    const highest = Math.max(0, ...this.#samples.map(({ bytesPerSecond }) => bytesPerSecond));
     const words =
       this.#samples.length === 0
         ? "nothing yet"
@@ -54,13 +54,13 @@ export class RateChart {
     const [first] = this.#samples;
     context.font = "12px system-ui, sans-serif";
     context.fillStyle = style.getPropertyValue("--quiet");
-    context.fillText(this.#samples.length === 0 ? "Nothing has moved yet" : words, 2, 12);
+    context.fillText(this.#samples.length === 0 ? "No part is done yet" : words, 2, 12);
     if (first === undefined) return;
     const spanMs = Math.max(1, (this.#samples.at(-1)?.atMs ?? first.atMs) - first.atMs);
     context.beginPath();
     for (const { atMs, bytesPerSecond } of this.#samples) {
       const x = ((atMs - first.atMs) / spanMs) * (widthPx - 4) + 2;
-      const y = HEIGHT_PX - 2 - (bytesPerSecond / highest) * (HEIGHT_PX - 22);
+      const y = HEIGHT_PX - 2 - (bytesPerSecond / Math.max(1, highest)) * (HEIGHT_PX - 22);
       context.lineTo(x, y);
     }
     context.strokeStyle = style.getPropertyValue("--done");

@@ -25,6 +25,8 @@ import { PartMap } from "./map.js";
 
 /** @type {readonly string[]} */
 const ENDED = ["completed", "failed", "cancelled"];
+/** Nothing moves until somebody, or another copy, does something. @type {readonly string[]} */
+const RESTING = ["paused", "blocked", "queued"];
 const STATES = {
   live: "live",
   polling: "polling every 2 s",
@@ -160,7 +162,7 @@ function copyPage(path) {
       head.show(status, `${status.source.key.split("/").at(-1)}`);
       head.buttons(buttonsFor(status, path, head.acted));
       const isEnded = ENDED.includes(phase);
-      if (bytes.total === null && !isEnded) bar.removeAttribute("value");
+      if (bytes.total === null && !isEnded && !RESTING.includes(phase)) bar.removeAttribute("value");
       else {
         bar.max = Math.max(1, bytes.total ?? 1);
         bar.value = bytes.total === 0 && phase === "completed" ? 1 : bytes.done;
@@ -260,6 +262,10 @@ export function workHead(path) {
   const troubles = troublesPanel();
   const timeline = timelinePanel();
   let shownButtons = "";
+  let followed = "";
+  let isResting = false;
+  // "live" beside "blocked" would say that something goes on.
+  const showState = () => setText(state, isResting && followed === STATES.live ? "" : followed);
   /** @type {(() => void) | null} */
   let act = null;
   return {
@@ -271,7 +277,10 @@ export function workHead(path) {
     onAct: /** @param {() => void} then */ (then) => {
       act = then;
     },
-    state: /** @param {string} text */ (text) => setText(state, text),
+    state: /** @param {string} text */ (text) => {
+      followed = text;
+      showState();
+    },
     /**
      * @param {Troubles & { phase: string }} status
      * @param {string} name
@@ -279,6 +288,8 @@ export function workHead(path) {
     show(status, name) {
       setText(title, name === "" ? path : name);
       setPhase(phase, status.phase);
+      isResting = RESTING.includes(status.phase);
+      showState();
       troubles.show(status);
     },
     /** @param {{ name: string, make: () => HTMLElement }[]} buttons */
@@ -387,7 +398,7 @@ function buttonsFor(status, path, acted) {
   }
   if (ENDED.includes(phase)) {
     add("Start again", async () => {
-      const { options } = status;
+      const { options, lanes, concurrency } = status;
       // A status shows null for what was not requested; a request leaves it out.
       const asked = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));
       const overwrites =
@@ -396,8 +407,11 @@ function buttonsFor(status, path, acted) {
           : `If ${formatObject(destination)} exists, it stays.`;
       const question = `Copy ${formatObject(source)} again, with the same options? ${overwrites}`;
       if (!(await confirmed(question, "Copy it again"))) return;
-      const { lanes, concurrency } = status;
-      const copy = await call("POST", "/copies", { source, destination, lanes, concurrency, ...asked });
+      // A completed one is no retry, but a copy like it.
+      const copy =
+        phase === "completed"
+          ? await call("POST", "/copies", { source, destination, lanes, concurrency, ...asked })
+          : await call("POST", `${path}/retry`);
       location.hash = `#/copies/${copy.id}`;
     });
   }

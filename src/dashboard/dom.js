@@ -236,12 +236,43 @@ export function clearError() {
 }
 
 /**
- * Shows a message and has screen readers say it.
+ * Shows why a form was refused, beside its button, and goes to the field that the text names.
+ *
+ * @param {HTMLFormElement} form
+ * @param {unknown} error
+ */
+export function showFormError(form, error) {
+  showError(error);
+  const text = byId("alert").textContent ?? "";
+  form.querySelector(".actions")?.append(h("p", { class: "form-error" }, text));
+  const name = /"(?:\w+\.)*(\w+)"/.exec(text)?.[1] ?? "";
+  const control = form.elements.namedItem(name);
+  if (!(control instanceof HTMLElement)) return;
+  control.setAttribute("aria-invalid", "true");
+  control.focus();
+}
+
+/** @param {HTMLFormElement} form */
+export function clearFormError(form) {
+  clearError();
+  form.querySelector(".form-error")?.remove();
+  for (const control of form.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
+}
+
+const SAID_MS = 10_000;
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let saidTimer;
+
+/**
+ * Shows a message for a while, wherever the page is scrolled to, and has screen readers say it.
  *
  * @param {string} text
  */
 export function announce(text) {
+  clearTimeout(saidTimer);
   setText(byId("live"), text);
+  saidTimer = setTimeout(() => setText(byId("live"), ""), SAID_MS);
 }
 
 /**

@@ -9,6 +9,7 @@ import chart from "../dashboard/chart.js";
 import copy from "../dashboard/copy.js";
 import dom from "../dashboard/dom.js";
 import lists from "../dashboard/lists.js";
+import schedules from "../dashboard/schedules.js";
 import map from "../dashboard/map.js";
 import page from "../dashboard/page.html";
 import stores from "../dashboard/stores.js";
@@ -30,7 +31,7 @@ export async function dashboardResponse(): Promise<Response> {
 }
 
 async function assemble(): Promise<Dashboard> {
-  const script = [dom, api, map, chart, copy, lists, stores, sync, app].map(inScope).join("\n");
+  const script = [dom, api, map, chart, copy, lists, schedules, stores, sync, app].map(inScope).join("\n");
   // Functions as replacements, because replace() would interpret a "$&" in a string.
   const html = page.replace("/* style */", () => style).replace("/* script */", () => script);
   const inline = { script: contentOf(html, "script"), style: contentOf(html, "style") };

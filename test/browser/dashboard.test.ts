@@ -224,6 +224,105 @@ test("a schedule is made, run and deleted", async () => {
   expect((await mesh.call("GET", "/schedules")).body["schedules"]).toEqual([]);
 });
 
+/** Is it on the screen, without scrolling? */
+const onScreen = async (page: Page, text: RegExp | string) => {
+  const box = await page.getByRole("alert").or(page.getByRole("status")).getByText(text).boundingBox();
+  const height = page.viewportSize()?.height ?? 0;
+  return box !== null && box.y >= 0 && box.y + box.height <= height;
+};
+
+test("what a form is refused for is on the screen, beside its button, and the field is gone to", async () => {
+  for (let n = 0; n < 8; n++)
+    await mesh.call("PUT", `/schedules/filler-${n}`, {
+      body: { cron: "0 4 * * 1", copy: { source: "east:photos/x", destination: "west:backup/x" } },
+    });
+  const page = await visitor.signIn("#/schedules");
+  await page.getByLabel("Name").fill("bad");
+  await page.getByLabel("Cron").fill("0 3 * * 9");
+  await page.getByLabel("Source").fill("east:photos/a");
+  await page.getByLabel("Destination").fill("west:backup/a");
+  await page.getByRole("button", { name: "Save schedule" }).click();
+  await page.locator("form .form-error").getByText('"cron"').waitFor();
+  expect(await onScreen(page, '"cron"')).toBe(true);
+  expect(await page.evaluate("document.activeElement.name")).toBe("cron");
+  expect(await page.getByLabel("Cron").getAttribute("aria-invalid")).toBe("true");
+  expect(await violations(page)).toEqual([]);
+  await page.getByLabel("Cron").fill("0 3 * * 1");
+  await page.getByRole("button", { name: "Save schedule" }).click();
+  await page.getByRole("status").getByText("bad was saved").waitFor();
+  expect(await onScreen(page, "bad was saved")).toBe(true);
+  expect(await page.locator(".form-error").count()).toBe(0);
+  expect(await page.locator("[aria-invalid]").count()).toBe(0);
+  visitor.forgive(/status of 400/);
+  for (const name of ["bad", ...Array.from({ length: 8 }, (_, n) => `filler-${n}`)])
+    await mesh.call("DELETE", `/schedules/${name}`);
+});
+
+test("a schedule that is changed keeps what the form cannot hold, and no other is replaced by its name", async () => {
+  east.put("photos", "in/a.jpg", "A");
+  const sync = {
+    source: "east:photos/in/",
+    destination: "west:backup/out/",
+    include: ["**/*.jpg"],
+    delete: true,
+    maxDeletes: "5%",
+  };
+  await mesh.call("PUT", "/schedules/pictures", { body: { cron: "0 4 * * 1", sync, enabled: false } });
+  const requestOf = async () => (await mesh.call("GET", "/schedules/pictures")).body["request"];
+  const page = await visitor.signIn("#/schedules");
+  await page.getByText("include: **/*.jpg, delete, maxDeletes: 5%").first().waitFor();
+  await page.getByLabel("Name").fill("pictures");
+  await page.getByLabel("Cron").fill("0 5 * * *");
+  await page.getByLabel("Source").fill("east:photos/x");
+  await page.getByLabel("Destination").fill("west:backup/x");
+  await page.getByRole("button", { name: "Save schedule" }).click();
+  await page.getByRole("alert").getByText('There is a schedule "pictures" already').waitFor();
+  visitor.forgive(/status of 412/);
+  expect(await requestOf()).toMatchObject({ cron: "0 4 * * 1", sync });
+  await page.getByRole("button", { name: "Edit: pictures" }).click();
+  expect(await page.getByLabel("Source").inputValue()).toBe("east:photos/in/");
+  expect(await violations(page)).toEqual([]);
+  await page.getByLabel("Cron").fill("0 6 * * *");
+  await page.getByLabel("If the previous run").selectOption("queue");
+  await page.getByRole("button", { name: "Save schedule" }).click();
+  await page.getByText("pictures was saved").waitFor();
+  expect(await requestOf()).toEqual({
+    cron: "0 6 * * *",
+    timezone: "UTC",
+    overlap: "queue",
+    enabled: false,
+    sync,
+  });
+  await page.getByRole("button", { name: "Enable: pictures" }).click();
+  await page.getByText("pictures is enabled").waitFor();
+  await page.getByRole("button", { name: "Run now: pictures" }).click();
+  await page.getByRole("dialog").getByText("Delete every key under west:backup/out/").waitFor();
+  await page.getByRole("button", { name: "Go back" }).click();
+  expect((await mesh.call("GET", "/schedules/pictures")).body["runs"]).toEqual([]);
+  await mesh.call("DELETE", "/schedules/pictures");
+});
+
+test("a copy that waits shows no rate, no pace and no bar that runs, and a filter names what it finds none of", async () => {
+  east.put("photos", "waits.bin", "W");
+  east.fault(
+    { operation: ["HeadObject", "GetObject"], key: "waits.bin" },
+    { kind: "answer", code: "AccessDenied" },
+  );
+  const { id } = await mesh.copy({ source: "east:photos/waits.bin", destination: "west:backup/waits.bin" });
+  const page = await visitor.signIn(`#/copies/${id}`);
+  await untilPhase(page, "blocked");
+  expect(await page.getByRole("progressbar").getAttribute("value")).toBe("0");
+  await page.getByRole("list", { name: "Timeline" }).getByText("blocked").first().waitFor();
+  for (const text of [/^live$/, /transfers at once/, /\/s$/])
+    expect(await page.getByText(text).count()).toBe(0);
+  await page.goto(new URL("/#/copies", mesh.url).href);
+  await page.getByLabel("Phase").selectOption("attention");
+  await page.getByRole("link", { name: "east:photos/waits.bin" }).waitFor();
+  await page.getByLabel("Phase").selectOption("paused");
+  await page.getByText("None: paused.").waitFor();
+  await mesh.cancel(id);
+});
+
 test("with the reading token everything is seen, and what may not be done says so", async () => {
   east.putGenerated("photos", "seen.bin", { size: 2 * PART });
   const gate = west.hold({ operation: "UploadPart" });
