@@ -12,6 +12,7 @@ import { getObject, headObject } from "../s3/read.ts";
 import { type ObjectAddress, type S3, connect, timeoutError } from "../s3/request.ts";
 import { verdictOf } from "../s3/retry.ts";
 import { abortMultipartUpload, listUploadsOfKey, putObject, uploadPart } from "../s3/s3.ts";
+import { sentence } from "../s3/told.ts";
 import { findStore } from "../store/stores.ts";
 import type { KeyRead, ProbeTarget, Sent } from "./probe_task.ts";
 
@@ -175,10 +176,10 @@ export async function readKey(
     }
   };
   const first = await look(1, OBJECT_BYTES[0]);
-  if (first !== null) return { name, isUnchanged: false, isCurrent: null, detail: first };
+  if (first !== null) return { name, isUnchanged: false, isCurrent: null, detail: sentence(first) };
   const second = await look(2, OBJECT_BYTES[1]);
   const detail = second ?? `HEAD, a ranged GET with If-Match, and both again after it was replaced`;
-  return { name, isUnchanged: true, isCurrent: second === null, detail };
+  return { name, isUnchanged: true, isCurrent: second === null, detail: sentence(detail) };
 }
 
 /** @returns how the answers differ from what was put, or null */

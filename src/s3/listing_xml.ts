@@ -185,7 +185,14 @@ function leavesOf(block: string): Element | null {
   return block.includes("<RestoreStatus") ? null : element;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+/** A Map, because an object also has what every object has, such as a constructor. */
+const ENTITIES: ReadonlyMap<string, string> = new Map([
+  ["amp", "&"],
+  ["lt", "<"],
+  ["gt", ">"],
+  ["quot", '"'],
+  ["apos", "'"],
+]);
 
 /** A text with its references replaced. Null if the parser must decide about one of them. */
 function plainText(text: string): string | null {
@@ -197,7 +204,7 @@ function plainText(text: string): string | null {
   const replaced = unquoted.replace(
     /&(?:(\w+);|#(\d\d\d?);)?/g,
     (_whole, name?: string, decimal?: string) => {
-      const character = decimal === undefined ? ENTITIES[name ?? ""] : asciiOf(Number(decimal));
+      const character = decimal === undefined ? ENTITIES.get(name ?? "") : asciiOf(Number(decimal));
       isPlain &&= character !== undefined;
       return character ?? "";
     },

@@ -170,7 +170,7 @@ function lineOf(entry: Entry): Record<string, unknown> {
 }
 
 function reasonOf(failure: Failure): { reason: string; message: string } {
-  return { reason: publicCode(failure), message: failure.message };
+  return { reason: publicCode(failure), message: sentence(failure.message) };
 }
 
 /** Under the report's own prefix, which no sync lists, copies or deletes. */

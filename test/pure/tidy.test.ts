@@ -18,9 +18,9 @@ const FLOORS = [
   ["diagnose/"],
   ["work/", "dashboard/"],
   ["listing/", "object/", "throttle/", "view/"],
-  ["s3/"],
+  ["s3/", "log.ts"],
   ["store/"],
-  ["env.ts", "log.ts"],
+  ["env.ts"],
   ["http/", "docs/", "id.ts", "mesh.ts", "modules.d.ts"],
 ];
 

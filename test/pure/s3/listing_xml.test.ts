@@ -162,6 +162,10 @@ describe("parseListing()", () => {
     expect(keysOf(text)[999]).toBe(`&<>"'&999`);
   });
 
+  test.each(["constructor", "toString", "__proto__"])("&%s; is no entity: it stays what it is", (name) => {
+    expect(keysOf(list(entry(`a&amp;&${name};b`)))).toEqual([`a&&${name};b`]);
+  });
+
   test.each([
     ["HTML", "<!DOCTYPE html><html><body><hr>nginx<br></body></html>"],
     ["another document", "<ListPartsResult/>"],
