@@ -131,7 +131,7 @@ const START_PROBLEMS = {
 
 const COPY_REFUSALS = ["invalid_key", "same_object", "part_size_too_small", "part_size_too_large"] as const;
 
-const SYNC_REFUSALS = ["overlapping_prefixes"] as const;
+const SYNC_REFUSALS = ["invalid_key", "overlapping_prefixes"] as const;
 
 const NO_COPY = { 404: ["copy_not_found"] } as const;
 

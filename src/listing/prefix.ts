@@ -46,6 +46,20 @@ export function destinationKey(
 }
 
 /**
+ * Why no key can begin with a prefix; null: some can.
+ *
+ * @param nameBytes that a name under it takes at least
+ */
+export function prefixFault(prefix: string, nameBytes: number): string | null {
+  if (!prefix.isWellFormed()) return "it has half of a surrogate pair, which no key can have";
+  const room = MAX_KEY_BYTES - nameBytes;
+  const prefixBytes = utf8Bytes(prefix);
+  return prefixBytes <= room
+    ? null
+    : `it has ${prefixBytes} bytes, and at most ${room} leave room for a name`;
+}
+
+/**
  * Why two prefixes may not be copied onto each other, or null.
  *
  * @param isSameBucket both are one bucket of one service, whatever the stores are called

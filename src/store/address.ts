@@ -7,7 +7,7 @@
 
 import { z } from "zod";
 import { Problem } from "../http/problem.ts";
-import { type Store, findStore, isLoopback } from "./stores.ts";
+import { type Store, findStore, isLoopback, styleOf } from "./stores.ts";
 
 /** Equal texts are one bucket. */
 export function bucketIdentity(store: Store, bucket: string): string {
@@ -117,6 +117,15 @@ export function checkBucket(
       400,
       "invalid_bucket",
       `"${role}": ${JSON.stringify(ref.bucket)} is not a bucket name (letters, digits, ".", "-" and "_")`,
+    );
+  }
+  const host = `${ref.bucket}.${new URL(store.endpoint).host}`;
+  if (styleOf(store, ref.bucket) === "virtual" && URL.parse(`https://${host}`)?.host !== host) {
+    throw new Problem(
+      400,
+      "invalid_bucket",
+      `"${role}": ${JSON.stringify(ref.bucket)} makes no host name in front of store "${ref.store}"; ` +
+        'set "style": "path" for the store',
     );
   }
   if (store.buckets !== undefined && !store.buckets.includes(ref.bucket)) {

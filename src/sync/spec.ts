@@ -12,7 +12,7 @@ import { Problem } from "../http/problem.ts";
 import { type CompareMode, COMPARE_MODES } from "../http/vocabulary.ts";
 import type { Filter } from "../listing/filter.ts";
 import { type Glob, compileGlob } from "../listing/glob.ts";
-import { overlapOf } from "../listing/prefix.ts";
+import { overlapOf, prefixFault } from "../listing/prefix.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { type PrefixRef, checkBucket, bucketIdentity, PrefixRefSchema } from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
@@ -122,6 +122,8 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
   const { source, destination } = request;
   const sourceStore = checkBucket("source", source, env);
   const destinationStore = checkBucket("destination", destination, env);
+  checkPrefix("source", source, 0);
+  checkPrefix("destination", destination, 0);
   checkWritable("copy to", destination, destinationStore);
   const report = resolveReport(request, env);
   const isSameBucket =
@@ -178,6 +180,16 @@ export function destinationIdentity(
   return bucketIdentity(checkBucket("destination", destination, env), destination.bucket);
 }
 
+/** Of `<sync ID>/report-000001.ndjson`. */
+const REPORT_NAME_BYTES = 64;
+
+/** @throws {Problem} 400 */
+function checkPrefix(role: string, { prefix }: PrefixRef, nameBytes: number): void {
+  const fault = prefixFault(prefix, nameBytes);
+  if (fault === null) return;
+  throw new Problem(400, "invalid_key", `"${role}": no key begins with the prefix: ${fault}`);
+}
+
 /** @throws {Problem} 403 */
 function checkWritable(role: string, { store: name }: PrefixRef, store: Store): void {
   if (store.readOnly !== true) return;
@@ -199,6 +211,7 @@ function resolveReport(
   }
   const place = { ...report, prefix: reportPrefix(report.prefix) };
   checkWritable("write the report to", place, checkBucket("report", place, env));
+  checkPrefix("report", place, REPORT_NAME_BYTES);
   return place;
 }
 

@@ -30,6 +30,7 @@ export type Rule =
   | "one Complete at a time"
   | "no Abort before Complete is decided"
   | "nothing sent again"
+  | "no haste"
   | "cancel wins";
 
 export interface Violation {
@@ -72,6 +73,7 @@ export function judge(evidence: Evidence): Violation[] {
     judgeIdentity(copy, evidence, report);
     judgeCalls(copy, report);
     judgeResends(copy, evidence, report);
+    judgeHaste(copy, report);
     if (!ENDED.has(copy.status.phase)) {
       report("ends", `it is still ${copy.status.phase}: ${copy.status.failure?.message ?? ""}`);
       continue;
@@ -124,6 +126,24 @@ function judgeIdentity({ ids, status, plan }: CopyEvidence, { listed }: Evidence
   if (phase !== status.phase) report("list agrees", `${plan.key} is ${status.phase}, listed as ${phase}`);
   for (const { event, detail } of status.timeline)
     if (event === "step_crashed") report("no crash", detail ?? "");
+}
+
+/** One thing is asked for in vain so often within a second at most. A backoff asks less, a loop far more. */
+const MOST_IN_VAIN = 12;
+
+function judgeHaste({ requests }: CopyEvidence, report: Report): void {
+  const inVain = requests.filter(
+    ({ outcome, status }) => outcome === "aborted" || (status !== null && status >= 400),
+  );
+  for (const [what, same] of Map.groupBy(inVain, whatOf)) {
+    const starts = same.map(({ startedAt }) => startedAt).toSorted((a, b) => a - b);
+    if (starts.some((at, index) => (starts[index + MOST_IN_VAIN] ?? Infinity) - at < 1000))
+      report("no haste", `${what}, in vain more than ${MOST_IN_VAIN} times within a second`);
+  }
+}
+
+function whatOf({ store, operation, uploadId, partNumber }: SeenRequest): string {
+  return [store, operation, uploadId ?? "", partNumber ?? ""].join(" ").trim();
 }
 
 // --- Endings -----------------------------------------------------------------------------------------------

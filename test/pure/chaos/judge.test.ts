@@ -424,6 +424,11 @@ describe("the judge reports", () => {
       run({ status: status({ timeline: [{ at: "", event: "parts_missing", detail: "2 parts" }] }) }),
     ],
     [
+      "no haste",
+      "a part that is refused again and again",
+      run(also(...Array.from({ length: 13 }, (_, index) => part(1, 24 + index * 70, { status: 503 })))),
+    ],
+    [
       "cancel wins",
       "a copy that was cancelled and completed afterwards",
       run({ cancels: [{ answeredAt: 30, phase: "aborting" }] }),

@@ -29,6 +29,9 @@ const TO = "out/";
 /** More steps than any run takes that goes on. */
 const MOST_STEPS = 2000;
 
+/** Far more than all tries of all steps together. */
+const MOST_TIMES = 200;
+
 type Side = "source" | "destination";
 
 interface Trouble {
@@ -50,6 +53,7 @@ export class AnsweredSync {
   readonly #seed: number;
   readonly #random: () => number;
   readonly #asked = new Map<string, number>();
+  readonly #tooOften = new Set<string>();
   readonly #stores: Readonly<Record<Side, AnsweringStore>>;
   readonly #env: Readonly<Record<string, string>>;
   readonly #copierOf: (env: Readonly<Record<string, string>>) => Copier;
@@ -167,6 +171,7 @@ export class AnsweredSync {
   /** Requests run at once: the luck of each is its own, so that a seed is the same world each time. */
   #luckOf(request: string): () => number {
     const times = (this.#asked.get(request) ?? 0) + 1;
+    if (times > MOST_TIMES) this.#tooOften.add(request);
     this.#asked.set(request, times);
     return seeded(crc32(`${this.#seed} ${times} ${request}`));
   }
@@ -273,7 +278,7 @@ export class AnsweredSync {
 
   /** What is wrong with a run that has ended so, as far as somebody sees who knows both stores. */
   judge({ phase, entries }: RunReport): string[] {
-    const faults: string[] = [];
+    const faults = [...this.#tooOften].map((request) => `asked for ever: ${request}`);
     const { source, destination } = this.#stores;
     const sourceOf = (key: string) => source.objects.get(FROM + key.slice(TO.length));
     const failed = new Set(entries.filter(({ action }) => action === "failed").map(({ key }) => String(key)));

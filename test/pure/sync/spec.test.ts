@@ -1,0 +1,35 @@
+// What a sync is refused for before anything is sent.
+import { expect, test } from "vitest";
+import { parseSyncRequest, resolveSync } from "../../../src/sync/spec.ts";
+
+const secret = (more: Record<string, unknown> = {}) =>
+  JSON.stringify({
+    endpoint: "https://s3.example.com",
+    region: "auto",
+    accessKeyId: "id",
+    secretAccessKey: "secret",
+    ...more,
+  });
+const ENV = { STORE_EAST: secret(), STORE_WEST: secret(), STORE_HOSTED: secret({ style: "virtual" }) };
+const resolve = (change: Record<string, unknown>) =>
+  resolveSync(parseSyncRequest({ source: "east:source/", destination: "west:target/", ...change }), ENV);
+const long = (bytes: number) => "k".repeat(bytes);
+
+test.each([
+  [{ source: "hosted:My_Photos/" }, "invalid_bucket", /makes no host name in front of store "hosted"/],
+  [{ source: { store: "east", bucket: "source", prefix: "a\ud800" } }, "invalid_key", /half of a surrogate/],
+  [{ destination: `west:target/${long(1025)}` }, "invalid_key", /it has 1025 bytes, and at most 1024/],
+  [{ report: `west:target/${long(960)}` }, "invalid_key", /"report": .* at most 960 leave room for a name/],
+])("%j is refused as %s", (change, code, detail) => {
+  expect(() => resolve(change)).toThrow(
+    expect.objectContaining({ code, message: expect.stringMatching(detail) }),
+  );
+});
+
+test.each([
+  { source: "hosted:my-photos/" },
+  { source: "east:My_Photos/" },
+  { destination: `west:target/${long(1024)}` },
+])("%j is taken", (change) => {
+  expect(resolve(change)).toMatchObject({ delete: false });
+});
