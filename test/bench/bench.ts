@@ -14,6 +14,7 @@ import { benchLarge } from "./large.ts";
 import { benchListing } from "./listing.ts";
 import { benchMemory } from "./memory.ts";
 import { benchOverhead } from "./overhead.ts";
+import { benchSizes } from "./sizes.ts";
 import { benchSmall } from "./small.ts";
 import { benchStartup } from "./startup.ts";
 import { benchStreams } from "./streams.ts";
@@ -46,6 +47,7 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   streams: async () => await benchStreams(rounds),
   small: async () => await benchSmall("small", quick ? 5_000 : 100_000, rounds),
   inside: async () => await benchSmall("inside", quick ? 5_000 : 20_000, rounds),
+  sizes: async () => await benchSizes(quick, rounds),
   listing: async () => await benchListing(quick ? 100_000 : 1_000_000, 100, rounds),
 };
 

@@ -12,7 +12,6 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { AwsClient } from "aws4fetch";
 import { BareMesh } from "../mesh/bare_mesh.ts";
 import {
   type Contestant,
@@ -26,6 +25,7 @@ import {
   rcloneRemotes,
   result,
 } from "./contest.ts";
+import { runPipes } from "./curl_pipes.ts";
 import { type Store, spread, storeSecret } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
@@ -121,35 +121,15 @@ function meshCopies(startMesh: () => Promise<BareMesh>, { partBytes, parallel }:
   ];
 }
 
-/** `curl -r <range> <presigned GET> | curl -T - <presigned PUT>`, this many at once. */
+/** As the part copies of the mesh are: a ranged GET into a PUT. */
 function curlPipe(sides: Sides & LargeOptions & { directory: string }): Contestant {
-  const { source, destination, directory, sizeBytes, partBytes, parallel } = sides;
-  return {
-    name: NATIVE,
-    async run() {
-      const get = await presign(source, "GET", `${source.endpoint}/source/object`);
-      const commands: string[] = [];
-      for (let offset = 0, part = 1; offset < sizeBytes; offset += partBytes, part++) {
-        const last = Math.min(offset + partBytes, sizeBytes) - 1;
-        const put = await presign(destination, "PUT", `${destination.endpoint}/destination/curl-${part}`);
-        const length = last - offset + 1;
-        commands.push(
-          `curl -sSf -r ${offset}-${last} '${get}' | curl -sSf -X PUT -H 'Expect:' -H 'Transfer-Encoding:' -H 'Content-Length: ${length}' -T - -o /dev/null '${put}'`,
-        );
-      }
-      const list = join(directory, "commands");
-      writeFileSync(list, commands.join("\n") + "\n");
-      return await measureTool(`xargs -P "$1" -d '\\n' -n 1 bash -o pipefail -c < "$2"`, [
-        String(parallel),
-        list,
-      ]);
-    },
-  };
-}
-
-async function presign({ credentials, region }: Store, method: string, url: string): Promise<string> {
-  const client = new AwsClient({ ...credentials, region, service: "s3" });
-  return (await client.sign(url, { method, aws: { signQuery: true } })).url;
+  const { sizeBytes, partBytes } = sides;
+  const pipes = Array.from({ length: Math.ceil(sizeBytes / partBytes) }, (_, index) => {
+    const offset = index * partBytes;
+    const length = Math.min(partBytes, sizeBytes - offset);
+    return { from: "source/object", to: `destination/curl-${index + 1}`, offset, length };
+  });
+  return { name: NATIVE, run: async () => await runPipes(pipes, sides) };
 }
 
 /** Without what it can skip: it does not look for the bucket and sends no HEAD after the upload. */

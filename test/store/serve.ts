@@ -5,10 +5,11 @@
  *
  * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects
  * named `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size,
- * and `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB. `--delay-ms` delays every answer, and
- * `--bytes-per-second` limits each connection in each direction, like a store far away. Requests above
- * `--requests-per-second` are answered with SlowDown. For each message that a parent sends over its channel
- * to this process, it gets the number of requests so far, by operation, and of those refused for their rate.
+ * and `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB, or `=count:size` all of one size.
+ * `--delay-ms` delays every answer, and `--bytes-per-second` limits each connection in each direction, like a
+ * store far away. Requests above `--requests-per-second` are answered with SlowDown. For each message that a
+ * parent sends over its channel to this process, it gets the number of requests so far, by operation, and of
+ * those refused for their rate.
  */
 import { parseArgs } from "node:util";
 import { namedFaults } from "./named_faults.ts";
@@ -46,9 +47,10 @@ const generated = values.generate.map((text) => {
 });
 
 const fills = values.fill.map((text) => {
-  const match = /^([^/]+)\/(.*)=(\d+)$/.exec(text);
-  if (match === null) throw new TypeError(`--fill wants bucket/prefix=count: ${text}`);
-  return { bucket: match[1] ?? "", prefix: match[2] ?? "", count: Number(match[3]) };
+  const match = /^([^/]+)\/(.*)=(\d+)(?::(\d+))?$/.exec(text);
+  if (match === null) throw new TypeError(`--fill wants bucket/prefix=count or =count:size: ${text}`);
+  const size = match[4] === undefined ? null : Number(match[4]);
+  return { bucket: match[1] ?? "", prefix: match[2] ?? "", count: Number(match[3]), size };
 });
 
 const store = await startStore({
@@ -61,10 +63,10 @@ const store = await startStore({
   ...(values.dir === undefined ? {} : { directory: values.dir }),
 });
 for (const { bucket, key, size } of generated) store.putGenerated(bucket, key, { size });
-for (const { bucket, prefix, count } of fills) {
+for (const { bucket, prefix, count, size: oneSize } of fills) {
   for (let n = 0; n < count; n++) {
     // A prime step spreads the sizes evenly. A key has a folder, as real keys do.
-    const size = 1024 + ((n * 7919) % (63 * 1024));
+    const size = oneSize ?? 1024 + ((n * 7919) % (63 * 1024));
     const key = `${prefix}${String(n % 100).padStart(2, "0")}/${String(n).padStart(7, "0")}`;
     store.putGenerated(bucket, key, { size, computeEtag: true });
   }
