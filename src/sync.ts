@@ -31,7 +31,7 @@ import type { LeasedBatch } from "./sync/batch_table.ts";
 import { type Sides, BatchGate } from "./sync/gate.ts";
 import { isHandingOut, nextStep, REPORT_PART_BYTES } from "./sync/job.ts";
 import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
-import { LargeCopies, smallConcurrency } from "./sync/large.ts";
+import { LargeCopies } from "./sync/large.ts";
 import { settle } from "./sync/outcome.ts";
 import { type SyncRow, MAX_FAILURES, SyncRecord } from "./sync/record.ts";
 import type { SyncSpec } from "./sync/spec.ts";
@@ -60,8 +60,8 @@ const REPORT_RETRY_MS = 5_000;
 /** One alarm works for this long, then the next one goes on: an alarm has a limit of time and of CPU. */
 const ALARM_LIMIT_MS = 60_000;
 
-/** How often the status of large copies is polled: soon at first, then less often. */
-const POLL_MS = { first: 500, growth: 1.5, most: 10_000 };
+/** How often the status of large copies is polled: soon at first, then less often; often while others wait. */
+const POLL_MS = { first: 500, growth: 1.5, busy: 2_000, most: 10_000 };
 
 /** If more of the report than this waits for its store, no new batches are handed out. */
 const REPORT_BACKLOG_BYTES = 4 * REPORT_PART_BYTES;
@@ -154,7 +154,7 @@ export class Sync extends DurableObject<Env> {
     const large = this.#record.large.counts();
     const now = Date.now();
     const row = this.#record.load();
-    const most = smallConcurrency(row.spec, large.running);
+    const most = this.#large.smallTransfers();
     return syncStatus({
       ...row,
       window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
@@ -264,7 +264,7 @@ export class Sync extends DurableObject<Env> {
       return { kind: "work", tasks: [], retryInMs: CROWDED_MS };
     const { batches } = this.#record;
     const sides = this.#sidesOf(spec);
-    const most = smallConcurrency(spec, this.#record.large.counts().running);
+    const most = this.#large.smallTransfers();
     const running = batches.totals().leased;
     const width = this.#gate.width(most, running, sides, now);
     const { source, destination, compare, known = [] } = spec;
@@ -384,7 +384,7 @@ export class Sync extends DurableObject<Env> {
   /** Wakes lanes that are wanted and asleep, and frees the batches of lanes that have died. */
   async #tendLanes(): Promise<void> {
     const { id, spec, job } = this.#record.load();
-    const { batches, lanes, large, timeline } = this.#record;
+    const { batches, lanes, timeline } = this.#record;
     const now = Date.now();
     const wake = this.#record.transaction(() => {
       for (const lane of lanes.takeSilent(now)) {
@@ -394,7 +394,7 @@ export class Sync extends DurableObject<Env> {
       const { pending } = batches.totals();
       if (!isHandingOut(job) || pending === 0) return [];
       const awake = new Set(lanes.live());
-      const concurrency = smallConcurrency(spec, large.counts().running);
+      const concurrency = this.#large.smallTransfers();
       const most = Math.min(spec.lanes, Math.ceil(concurrency / PARTS_PER_LANE)) - awake.size;
       const wanted = Math.min(most, Math.ceil(pending / PARTS_PER_LANE));
       const chosen = [...this.#hungry].filter((lane) => awake.has(lane));
@@ -423,7 +423,7 @@ export class Sync extends DurableObject<Env> {
     await this.#large.follow();
     let news = false;
     if (running > 0 && Date.now() >= this.#pollAtMs) {
-      this.#pollMs = Math.min(POLL_MS.most, this.#pollMs * POLL_MS.growth);
+      this.#pollMs = Math.min(waiting > 0 ? POLL_MS.busy : POLL_MS.most, this.#pollMs * POLL_MS.growth);
       news = await this.#large.poll();
     }
     await this.#large.start();

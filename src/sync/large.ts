@@ -1,5 +1,6 @@
-// The large objects of a sync: each becomes a copy with its own coordinator, a few at once. This file starts
-// them, polls how they end, and pauses, resumes and cancels them with their sync.
+// The large objects of a sync: each becomes a copy with its own coordinator, as many at once as use the
+// transfers of the sync. This file starts them, polls how they end, and pauses, resumes and cancels them with
+// their sync.
 //
 // What it needs: the classes Registry and Coordinator.
 //
@@ -7,6 +8,7 @@
 // sync that dies after the request finds the same copy again. The sync polls how a copy ended and is not
 // notified, so no lost message can matter.
 
+import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE } from "../env.ts";
 import { Problem } from "../http/problem.ts";
@@ -23,26 +25,31 @@ import type { SyncSpec } from "./spec.ts";
 import type { CopyStatus } from "../view/answers.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
-/** Copies of large objects at once; the rest of the connections is left to the small ones. */
-const MAX_LARGE_AT_ONCE = 3;
-
 /**
- * Transfers that one large copy may have in flight. Together with the small objects they stay below
- * `concurrency`.
+ * One large copy has at most this fraction of the transfers: while one lists and completes its parts, others
+ * move theirs. While there are batches, this fraction is left to them too.
  */
-function largeConcurrency({ concurrency }: SyncSpec): number {
-  return Math.max(1, Math.floor(concurrency / (MAX_LARGE_AT_ONCE + 1)));
+const FRACTION = 1 / 4;
+
+/** Transfers that one large copy can use. */
+function transfersOf({ concurrency }: SyncSpec, { sizeBytes }: ObjectWork): number {
+  const parts = Math.ceil(sizeBytes / DEFAULT_PART_BYTES);
+  return Math.max(1, Math.min(parts, Math.floor(concurrency * FRACTION)));
 }
 
-/** Transfers that are left for small objects beside this many large copies. */
-export function smallConcurrency(spec: SyncSpec, largeRunning: number): number {
-  return Math.max(0, spec.concurrency - largeRunning * largeConcurrency(spec));
+/** Transfers that a running copy still needs, of those that it may have. */
+function needOf({ phase, parts }: CopyStatus, most: number): number {
+  if (phase === "uploading") return Math.min(most, (parts.total ?? most) - parts.done);
+  return ["checking", "completing", "verifying"].includes(phase) ? 0 : most;
 }
 
 export class LargeCopies {
   readonly #record: SyncRecord;
   readonly #mesh: Mesh;
   readonly #env: Env;
+  // Transfers that each running copy still needs, by its row. In memory only: one that was not polled yet
+  // needs all that it may have.
+  #needs: Map<number, number> | null = null;
 
   constructor(record: SyncRecord, mesh: Mesh, env: Env) {
     this.#record = record;
@@ -50,14 +57,35 @@ export class LargeCopies {
     this.#env = env;
   }
 
+  /** Transfers that are left for the batches. */
+  smallTransfers(): number {
+    return Math.max(0, this.#record.load().spec.concurrency - this.#taken());
+  }
+
+  #taken(): number {
+    return [...this.#known().values()].reduce((sum, need) => sum + need, 0);
+  }
+
+  #known(): Map<number, number> {
+    const { spec } = this.#record.load();
+    this.#needs ??= new Map(
+      this.#record.large.running().map(({ seq, work }) => [seq, transfersOf(spec, work)]),
+    );
+    return this.#needs;
+  }
+
+  /** May this one run beside the others? One always may. */
+  #fits({ concurrency }: SyncSpec, need: number): boolean {
+    const forBatches = this.#record.batches.totals().objects === 0 ? 0 : Math.ceil(concurrency * FRACTION);
+    return this.#known().size === 0 || this.#taken() + need <= concurrency - forBatches;
+  }
+
   /** Starts as many as may run. */
   async start(): Promise<void> {
     for (;;) {
       const { id, spec, job } = this.#record.load();
-      const { running } = this.#record.large.counts();
-      const most = Math.min(MAX_LARGE_AT_ONCE, Math.max(1, Math.floor(spec.concurrency / 2)));
-      const [row] = isHandingOut(job) && running < most ? this.#record.large.waiting(1) : [];
-      if (row === undefined) return;
+      const [row] = isHandingOut(job) ? this.#record.large.waiting(1) : [];
+      if (row === undefined || !this.#fits(spec, transfersOf(spec, row.work))) return;
       const resolved = resolve(spec, row.work, this.#env);
       if ("entry" in resolved) {
         this.#end(row, resolved.entry);
@@ -72,6 +100,7 @@ export class LargeCopies {
         throw new Error(`The registry knows another "${name}"`);
       const copyId = admission.kind === "new" ? admission.copy.id : admission.id;
       this.#record.large.markStarted(row.seq, copyId);
+      this.#known().set(row.seq, transfersOf(spec, row.work));
       if (admission.kind === "new") {
         const { createdAtMs } = admission.copy;
         // If this fails, the registry does it in a few seconds.
@@ -90,6 +119,7 @@ export class LargeCopies {
       const response = await this.#call(copyId, "GET", "");
       if (!response.ok) continue; // admitted and not created yet: the registry takes care of it
       const status: CopyStatus = await response.json();
+      this.#known().set(row.seq, needOf(status, transfersOf(this.#record.load().spec, work)));
       if (status.phase === "blocked") {
         const { code = "" } = status.failure ?? {};
         if (code === "source_archived" || code.endsWith("_access_denied")) {
@@ -142,11 +172,13 @@ export class LargeCopies {
   }
 
   #end({ seq }: LargeRow, entry: Entry): boolean {
-    return this.#record.transaction(() => {
+    const ended = this.#record.transaction(() => {
       if (!this.#record.large.take(seq)) return false;
       this.#record.enter([entry]);
       return true;
     });
+    this.#known().delete(seq);
+    return ended;
   }
 
   async #call(copyId: string, method: string, action: string): Promise<Response> {
@@ -162,7 +194,7 @@ function resolve(
   env: Env,
 ): { readonly copy: CopySpec } | { readonly entry: Entry } {
   const { source, destination } = spec;
-  const concurrency = largeConcurrency(spec);
+  const concurrency = transfersOf(spec, work);
   try {
     const copy = resolveCopy(
       {

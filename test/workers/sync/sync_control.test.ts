@@ -140,15 +140,24 @@ test("an object that fits no PUT becomes a copy of its own, one that does goes w
   expect(known).toMatchObject({ action: "skipped", reason: "equal", proof: "record" });
 });
 
-test("only a few large objects are copied at once, within the concurrency of the sync", async () => {
+test("as many large objects are copied at once as fit into the concurrency of the sync", async () => {
   for (let n = 0; n < 6; n++) east.putGenerated("source", `p/${n}`, { size: 80 * MIB, seed: "l" });
   const gate = west.hold({ operation: "UploadPart" }, "before-body");
   const id = await mesh.startSync(request({ lanes: 2 }));
-  await west.waitFor(() => gate.waiting.length === 6);
-  expect((await mesh.syncStatus(id)).inFlight).toMatchObject({ largeRunning: 3, largeWaiting: 3 });
+  await west.waitFor(() => gate.waiting.length === 10);
+  expect((await mesh.syncStatus(id)).inFlight).toMatchObject({ largeRunning: 5, largeWaiting: 1 });
   gate.release();
   expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 6 } });
-  expect(west.peaks().uploadParts).toBeLessThanOrEqual(6);
+  expect(west.peaks().uploadParts).toBeLessThanOrEqual(10);
+});
+
+test("a large object that only has to be completed holds up no other", async () => {
+  for (let n = 0; n < 6; n++) east.putGenerated("source", `p/${n}`, { size: 80 * MIB, seed: "l" });
+  const gate = west.hold({ operation: "CompleteMultipartUpload" }, "before-body");
+  const id = await mesh.startSync(request({ lanes: 2 }));
+  await west.waitFor(() => gate.waiting.length === 6);
+  gate.release();
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 6 } });
 });
 
 test("large copies pause, go on and are cancelled with their sync", async () => {
