@@ -5,11 +5,6 @@
 // The source generates its bytes, and the destination discards them and answers with their MD5. Each
 // contestant is a process of its own in each round, so that none inherits memory.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { BareMesh } from "../mesh/bare_mesh.ts";
-import { buildBundle } from "../mesh/build.ts";
 import { printTable } from "../results_page.ts";
 import {
   type Contestant,
@@ -25,7 +20,8 @@ import {
   result,
 } from "./contest.ts";
 import { runPipes } from "./curl_pipes.ts";
-import { type Store, median, spread, startStore, storeSecret } from "./measure.ts";
+import { type Store, median, spread, storeSecret } from "./measure.ts";
+import { Stage } from "./stage.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -55,18 +51,12 @@ export async function benchSizes(quick: boolean, rounds: number): Promise<string
       return { sizeBytes, count: Math.max(6, Math.min(most, Math.round(bytes / sizeBytes))), delayMs };
     }),
   );
-  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-bench-"));
   const rows: (readonly string[])[] = [];
   const missed: string[] = [];
-  try {
-    const bundlePath = buildBundle(directory);
-    for (const one of cases) {
-      const { lines, miss } = await benchOne(one, { directory, bundlePath, rounds });
-      rows.push(...lines);
-      missed.push(...miss);
-    }
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+  for (const one of cases) {
+    const { lines, miss } = await benchOne(one, rounds);
+    rows.push(...lines);
+    missed.push(...miss);
   }
   const summary =
     missed.length === 0
@@ -84,50 +74,40 @@ export async function benchSizes(quick: boolean, rounds: number): Promise<string
   return `${printTable(head, rows)}\n\n${summary}`;
 }
 
-async function benchOne(
-  one: Case,
-  { directory, bundlePath, rounds }: { directory: string; bundlePath: string; rounds: number },
-): Promise<{ lines: string[][]; miss: string[] }> {
+async function benchOne(one: Case, rounds: number): Promise<{ lines: string[][]; miss: string[] }> {
   const { sizeBytes, count, delayMs } = one;
   const label = `${count} of ${sizeBytes < MIB ? `${sizeBytes / KIB} KiB` : `${sizeBytes / MIB} MiB`}, ${delayMs} ms`;
   console.log(`\n${label}\n`);
   const delay = delayMs === 0 ? [] : ["--delay-ms", String(delayMs)];
-  const stores: Store[] = [];
-  try {
-    const source = await startStore(["--fill", `source/p/=${count}:${sizeBytes}`, ...delay]);
-    stores.push(source);
-    const destination = await startStore(["--bucket", "destination", "--swallow", ...delay]);
-    stores.push(destination);
-    const sides = { source, destination, directory, bundlePath, ...one };
-    const runs = await compete(
-      [
-        meshSync(sides),
-        ...(hasTool("rclone") ? [FEWER, TRANSFERS].map((transfers) => rclone(sides, transfers)) : []),
-        ...(sizeBytes >= LEAST_PIPED_BYTES && hasTool("curl") ? [curl(sides)] : []),
-      ],
-      { rounds, stores },
-      ({ seconds }) => `${(count / seconds).toFixed(1)} objects/s`,
-    );
-    return report(label, runs, count);
-  } finally {
-    for (const { process } of stores) process.kill("SIGTERM");
-  }
+  await using stage = new Stage();
+  const source = await stage.store(["--fill", `source/p/=${count}:${sizeBytes}`, ...delay]);
+  const destination = await stage.store(["--bucket", "destination", "--swallow", ...delay]);
+  const sides = { source, destination, stage, ...one };
+  const runs = await compete(
+    [
+      meshSync(sides),
+      ...(hasTool("rclone") ? [FEWER, TRANSFERS].map((transfers) => rclone(sides, transfers)) : []),
+      ...(sizeBytes >= LEAST_PIPED_BYTES && hasTool("curl") ? [curl(sides)] : []),
+    ],
+    { rounds, stores: stage.stores },
+    ({ seconds }) => `${(count / seconds).toFixed(1)} objects/s`,
+  );
+  return report(label, runs, count);
 }
 
 interface Sides extends Case {
   readonly source: Store;
   readonly destination: Store;
-  readonly directory: string;
-  readonly bundlePath: string;
+  readonly stage: Stage;
 }
 
-function meshSync({ source, destination, bundlePath, count }: Sides): Contestant {
+function meshSync({ source, destination, stage, count }: Sides): Contestant {
   let round = 0;
   return {
     name: MESH,
     run: async () => {
       round += 1;
-      const mesh = await BareMesh.start(bundlePath, {
+      const mesh = await stage.mesh({
         STORE_EAST: storeSecret(source),
         STORE_WEST: storeSecret(destination),
       });
@@ -159,7 +139,7 @@ function rclone({ source, destination }: Sides, transfers: number): Contestant {
   };
 }
 
-function curl({ source, destination, directory, count, sizeBytes }: Sides): Contestant {
+function curl({ source, destination, stage, count, sizeBytes }: Sides): Contestant {
   let round = 0;
   return {
     name: NATIVE,
@@ -171,7 +151,7 @@ function curl({ source, destination, directory, count, sizeBytes }: Sides): Cont
         offset: 0,
         length: sizeBytes,
       }));
-      return await runPipes(pipes, { source, destination, directory, parallel: TRANSFERS });
+      return await runPipes(pipes, { source, destination, directory: stage.directory, parallel: TRANSFERS });
     },
   };
 }
