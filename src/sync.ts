@@ -60,7 +60,7 @@ const REPORT_RETRY_MS = 5_000;
 /** One alarm works for this long, then the next one goes on: an alarm has a limit of time and of CPU. */
 const ALARM_LIMIT_MS = 60_000;
 
-/** How often the status of large copies is polled: soon at first, then less often; often while others wait. */
+/** How often large copies are polled: soon at first, then less often, and often while others wait. */
 const POLL_MS = { first: 500, growth: 1.5, busy: 2_000, most: 10_000 };
 
 /** If more of the report than this waits for its store, no new batches are handed out. */
