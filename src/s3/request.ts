@@ -14,6 +14,7 @@
 // Invariants: every body is read, passed on or cancelled, even of errors, since an unread one occupies one of
 // the event's connections. No S3Error contains a secret.
 
+import { readAtMost, takeAtMost } from "./body.ts";
 import { bytesToHex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
 import { type BucketHost, hostWithinService } from "./redirect.ts";
@@ -129,6 +130,19 @@ export async function readText(
   }
 }
 
+/**
+ * The text of an answer to a call with a signal, which is not in memory yet.
+ *
+ * @throws {S3Error} if it breaks off or is too large
+ */
+export async function readLongText(
+  operation: string,
+  address: RequestAddress,
+  response: Response,
+): Promise<string> {
+  return await (await collect(operation, address, response)).text();
+}
+
 async function sendOnce(
   s3: S3,
   operation: string,
@@ -171,18 +185,23 @@ async function held(
   response: Response,
 ): Promise<Response> {
   const { status, headers } = response;
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
   try {
-    for await (const chunk of response.body ?? []) {
-      sizeBytes += chunk.length;
-      if (sizeBytes > MAX_ANSWER_BYTES) break; // which cancels the rest
-      chunks.push(chunk);
-    }
+    return new Response(await collect(operation, address, response), { status, headers });
   } catch (error) {
-    throw heard(s3, unanswered(operation, address, error));
+    throw error instanceof S3Error && error.code !== "bad_answer" ? heard(s3, error) : error;
   }
-  if (sizeBytes <= MAX_ANSWER_BYTES) return new Response(new Blob(chunks), { status, headers });
+}
+
+/** @throws {S3Error} */
+async function collect(
+  operation: string,
+  address: RequestAddress,
+  { status, body }: Response,
+): Promise<Blob> {
+  const taken = await takeAtMost(body, MAX_ANSWER_BYTES).catch((error: unknown) => {
+    throw unanswered(operation, address, error);
+  });
+  if (taken !== null) return taken;
   const detail = `the answer has more than ${MAX_ANSWER_BYTES} bytes`;
   throw new S3Error(operation, address, { code: "bad_answer", detail, status });
 }
@@ -449,26 +468,6 @@ function unanswered(operation: string, address: RequestAddress, cause: unknown):
 
 // Error documents are small; a proxy's page of a megabyte is not worth keeping.
 const MAX_ERROR_BYTES = 64 * 1024;
-
-async function readAtMost(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
-  if (body === null) return "";
-  const decoder = new TextDecoder();
-  const reader = body.getReader();
-  let text = "";
-  try {
-    for (let readBytes = 0; readBytes < maxBytes;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      readBytes += value.length;
-      text += decoder.decode(value, { stream: true });
-    }
-    await reader.cancel();
-  } catch (error) {
-    // The status is known and decides. If the body breaks off, only the store's own words are lost.
-    text += ` (the body broke off: ${error instanceof Error ? error.message : String(error)})`;
-  }
-  return text;
-}
 
 /** `20261125T010203Z`, the form that SigV4 requires. */
 function amzDate(ms: number): string {

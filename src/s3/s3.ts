@@ -11,7 +11,15 @@ import { learnDemand } from "./demands.ts";
 import { base64OfHex } from "./digest.ts";
 import { confirmsEncryption, customerKeyHeaders, isEncryptedWithKey } from "./encryption.ts";
 import { S3Error } from "./errors.ts";
-import { type ObjectAddress, type RequestAddress, type S3, heard, readText, send } from "./request.ts";
+import {
+  type ObjectAddress,
+  type RequestAddress,
+  type S3,
+  heard,
+  readLongText,
+  readText,
+  send,
+} from "./request.ts";
 import { pause } from "./stop.ts";
 import { told } from "./told.ts";
 import { encodeRfc3986, rangeHeader } from "./url.ts";
@@ -365,7 +373,7 @@ async function takeCopyEtag(
   address: ObjectAddress,
   response: Response,
 ): Promise<Stored> {
-  const text = await readText(operation, address, response);
+  const text = await readLongText(operation, address, response);
   const result = parseCopyResult(text);
   if (result === null) return refusedInside(s3, operation, address, response, text);
   return await storedAs(s3, result.etag, response.headers);

@@ -104,6 +104,21 @@ test.each(ANSWER_FIELDS)("$operation, $field $form: $outcome (%#)", async (row) 
   expect(outcome ?? "unknown").toEqual(row.outcome);
 });
 
+test("an answer without an end is not kept, whatever it answers", async () => {
+  let sentBytes = 0;
+  let isCancelled = false;
+  const pull = (controller: ReadableStreamDefaultController) => {
+    sentBytes += 2 ** 20;
+    controller.enqueue(new Uint8Array(2 ** 20).fill(32));
+  };
+  const cancel = () => void (isCancelled = true);
+  vi.stubGlobal("fetch", async () => new Response(new ReadableStream({ pull, cancel })));
+  const request = { source, headers: {}, signal: SIGNAL };
+  await expect(copyObject(S3_OF_TEST, ADDRESS, request)).rejects.toMatchObject({ code: "bad_answer" });
+  expect(isCancelled).toBe(true);
+  expect(sentBytes).toBeLessThan(20 * 2 ** 20);
+});
+
 test("a list of uploads that goes round ends, however long the round is", async () => {
   let asked = 0;
   vi.stubGlobal("fetch", async () => {
