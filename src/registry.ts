@@ -22,7 +22,14 @@ import { CheckTable } from "./registry/check_table.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
 import { readReceiver } from "./registry/webhook.ts";
-import { type ListedWork, rivalOf, WorkRows } from "./registry/work_rows.ts";
+import {
+  type ListedWork,
+  type RowsOf,
+  type Starter,
+  CALLER,
+  rivalOf,
+  WorkRows,
+} from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
 import { type RunView, type ScheduleView, type Started, Schedules } from "./schedule/schedules.ts";
 import { createWork } from "./schedule/create.ts";
@@ -94,7 +101,11 @@ export class Registry extends DurableObject<Env> {
    *
    * @param digest of the request body: one key with two bodies is a mistake of the client
    */
-  async admit(spec: CopySpec, idempotency: { key: string; digest: string } | null): Promise<Admission> {
+  async admit(
+    spec: CopySpec,
+    idempotency: { key: string; digest: string } | null,
+    sync: string | null = null,
+  ): Promise<Admission> {
     const now = Date.now();
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync((): Admission => {
@@ -102,7 +113,7 @@ export class Registry extends DurableObject<Env> {
       if (known !== null) return known;
       const ahead = this.#busyWith(spec);
       if (ahead !== null) return { kind: "busy", id: ahead };
-      const copy = this.#insertCopy(spec, null, now);
+      const copy = this.#insertCopy(spec, { schedule: null, sync }, now);
       this.#rememberKey(idempotency, copy.id, now);
       return { kind: "new", copy };
     });
@@ -146,7 +157,7 @@ export class Registry extends DurableObject<Env> {
       if (known !== null) return known;
       const rival = rivalOf(this.#syncs, spec, identity);
       if (rival !== null) return { kind: "rival", id: rival };
-      const sync = this.#syncs.insert(this.#checks.inform(spec), identity, null, now);
+      const sync = this.#syncs.insert(this.#checks.inform(spec), identity, CALLER, now);
       this.#rememberKey(own, sync.id, now);
       return { kind: "new", sync };
     });
@@ -255,7 +266,7 @@ export class Registry extends DurableObject<Env> {
 
   /** Newest first. @param before the id to continue after, or null */
   async list(
-    filter: { phases: readonly string[]; orphans: boolean },
+    filter: { phases: readonly string[]; of: RowsOf },
     before: string | null,
     limit: number,
   ): Promise<{ copies: (ListedWork & Pick<CopySpec, "source" | "destination">)[]; next: string | null }> {
@@ -358,12 +369,12 @@ export class Registry extends DurableObject<Env> {
     if (work.kind === "copy") {
       const ahead = this.#busyWith(work.spec);
       if (ahead !== null) return `copy ${ahead} writes the same object`;
-      return { kind: "copy", ...this.#insertCopy(work.spec, schedule, now) };
+      return { kind: "copy", ...this.#insertCopy(work.spec, { schedule, sync: null }, now) };
     }
     const rival = rivalOf(this.#syncs, work.spec, work.identity);
     if (rival !== null) return `sync ${rival} is writing there`;
     const spec = this.#checks.inform(work.spec);
-    return { kind: "sync", ...this.#syncs.insert(spec, work.identity, schedule, now) };
+    return { kind: "sync", ...this.#syncs.insert(spec, work.identity, { schedule, sync: null }, now) };
   }
 
   /** Creates the objects of copies and syncs whose creator died, and sends the webhooks that are due. */
@@ -402,8 +413,8 @@ export class Registry extends DurableObject<Env> {
     if (alarmMs === null || alarmMs > atMs) await this.ctx.storage.setAlarm(atMs);
   }
 
-  #insertCopy(asked: CopySpec, schedule: string | null, now: number): Admitted<CopySpec> {
+  #insertCopy(asked: CopySpec, starter: Starter, now: number): Admitted<CopySpec> {
     const spec = this.#checks.inform(asked);
-    return this.#copies.insert(spec, this.#objectNameOf(spec), schedule, now);
+    return this.#copies.insert(spec, this.#objectNameOf(spec), starter, now);
   }
 }

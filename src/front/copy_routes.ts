@@ -71,8 +71,13 @@ function noCopy(id: string): Problem {
 copyRoutes.get("/copies", async (call) => {
   const phases = COPY_PHASES satisfies readonly (Job["phase"] | "admitted")[];
   const { chosen, before, limit } = readPage(call, phases);
-  const orphans = readSwitch(new URL(call.req.url).searchParams, "orphans");
-  const page = await registryAt(call).list({ phases: chosen, orphans }, before, limit);
+  const query = new URL(call.req.url).searchParams;
+  const sync = query.get("sync");
+  const orphans = readSwitch(query, "orphans");
+  if (orphans && sync !== null)
+    throw new Problem(400, "invalid_request", '"sync" and "orphans" exclude each other: send one of them');
+  const of = orphans ? "orphans" : sync === null ? "no-sync" : { sync };
+  const page = await registryAt(call).list({ phases: chosen, of }, before, limit);
   const copies = page.copies.map(({ source, destination, ...rest }) => ({
     ...rest,
     source: formatObject(source),

@@ -262,6 +262,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     parameters: [
       phases(COPY_PHASES),
       query("orphans", "Only those that may have left something at the destination", SWITCH),
+      query("sync", "Only those of this sync's large objects, which are not listed otherwise", {
+        type: "string",
+      }),
       LIMIT,
       CURSOR,
     ],

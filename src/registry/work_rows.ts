@@ -30,7 +30,8 @@ const TABLES = {
         orphans INTEGER NOT NULL DEFAULT 0,
         schedule TEXT,                   -- the schedule that started it
         created_at_ms INTEGER NOT NULL,
-        ended_at_ms INTEGER
+        ended_at_ms INTEGER,
+        sync TEXT                        -- the sync whose large object it copies
       );
       CREATE INDEX IF NOT EXISTS copies_by_phase ON copies (phase, id);
       CREATE INDEX IF NOT EXISTS running_by_object ON copies (object, id) WHERE ended_at_ms IS NULL;
@@ -67,6 +68,30 @@ export interface ListedWork {
   readonly endedAt: string | null;
 }
 
+/** What has started work, beside a caller. */
+export interface Starter {
+  readonly schedule: string | null;
+  readonly sync: string | null;
+}
+
+export const CALLER: Starter = { schedule: null, sync: null };
+
+/** `no-sync`: all that no sync has started. `orphans`: all that may have left something, whoever began it. */
+export type RowsOf = "anybody" | "no-sync" | "orphans" | { readonly sync: string };
+
+function conditionOf(of: RowsOf): string {
+  switch (of) {
+    case "anybody":
+      return "";
+    case "no-sync":
+      return "AND sync IS NULL";
+    case "orphans":
+      return "AND orphans > 0";
+    default:
+      return "AND sync = ?4";
+  }
+}
+
 /** Per Cron event: each one is a call to its object. */
 const FORGOTTEN_AT_ONCE = 100;
 
@@ -86,21 +111,32 @@ export class WorkRows<Spec> {
 
   createTables(): void {
     this.#sql.exec(TABLES[this.table].schema);
+    if (this.table === "syncs") return;
+    const columns = this.#sql.exec("SELECT name FROM pragma_table_info('copies')").toArray();
+    // A registry of an older deployment.
+    if (!columns.some(({ name }) => name === "sync"))
+      this.#sql.exec("ALTER TABLE copies ADD COLUMN sync TEXT");
+    this.#sql.exec(`
+      CREATE INDEX IF NOT EXISTS copies_of_syncs ON copies (sync, id) WHERE sync IS NOT NULL;
+      CREATE INDEX IF NOT EXISTS copies_of_no_sync ON copies (id) WHERE sync IS NULL;
+    `);
   }
 
-  insert(spec: Spec, target: string, schedule: string | null, now: number): Admitted<Spec> {
+  insert(spec: Spec, target: string, { schedule, sync }: Starter, now: number): Admitted<Spec> {
     // Work of the same millisecond must still sort in the order in which it came.
     const last = this.#sql.exec(`SELECT max(created_at_ms) AS last FROM ${this.table}`).one()["last"];
     const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
     const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));
+    const [column, mark, values] = this.table === "copies" ? [", sync", ", ?", [sync]] : ["", "", []];
     this.#sql.exec(
-      `INSERT INTO ${this.table} (id, phase, spec, ${this.#target}, schedule, created_at_ms)
-       VALUES (?, 'admitted', ?, ?, ?, ?)`,
+      `INSERT INTO ${this.table} (id, phase, spec, ${this.#target}, schedule, created_at_ms${column})
+       VALUES (?, 'admitted', ?, ?, ?, ?${mark})`,
       id,
       JSON.stringify(spec),
       target,
       schedule,
       createdAtMs,
+      ...values,
     );
     return { id, spec, createdAtMs };
   }
@@ -172,11 +208,12 @@ export class WorkRows<Spec> {
    * Newest first.
    *
    * @param phases only rows in one of them; none means all rows
+   * @param of whose rows: the copies of a sync's large objects are listed under it, and not among the others
    * @param before the id to continue after, or null
    * @param show the fields of the request that the list has
    */
   list<Shown>(
-    { phases, orphans = false }: { readonly phases: readonly string[]; readonly orphans?: boolean },
+    { phases, of = "anybody" }: { readonly phases: readonly string[]; readonly of?: RowsOf },
     before: string | null,
     limit: number,
     show: (spec: Spec) => Shown,
@@ -184,10 +221,11 @@ export class WorkRows<Spec> {
     const found = this.#sql
       .exec(
         `SELECT * FROM ${this.table} WHERE (?1 = '[]' OR phase IN (SELECT value FROM json_each(?1)))
-         AND (?2 IS NULL OR id < ?2) ${orphans ? "AND orphans > 0" : ""} ORDER BY id DESC LIMIT ?3`,
+         AND (?2 IS NULL OR id < ?2) ${conditionOf(of)} ORDER BY id DESC LIMIT ?3`,
         JSON.stringify(phases),
         before,
         limit + 1,
+        ...(typeof of === "string" ? [] : [of.sync]),
       )
       .toArray();
     const rows = found.slice(0, limit).map((row) => ({
@@ -238,6 +276,6 @@ export function rivalOf(syncs: WorkRows<SyncSpec>, spec: SyncSpec, target: strin
   return rival?.id ?? null;
 }
 
-function textOf(value: SqlStorageValue | undefined): string | null {
+function textOf(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }

@@ -92,10 +92,8 @@ export class LargeCopies {
         continue;
       }
       const name = `sync ${id} ${row.seq}`; // with spaces, which no client's Idempotency-Key has
-      const admission = await registryOf(this.#mesh).admit(resolved.copy, {
-        key: name,
-        digest: name,
-      });
+      const once = { key: name, digest: name };
+      const admission = await registryOf(this.#mesh).admit(resolved.copy, once, id);
       if (admission.kind !== "new" && admission.kind !== "known")
         throw new Error(`The registry knows another "${name}"`);
       const copyId = admission.kind === "new" ? admission.copy.id : admission.id;

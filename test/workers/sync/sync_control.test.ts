@@ -129,9 +129,17 @@ test("an object that fits no PUT becomes a copy of its own, one that does goes w
   expect(west.get("destination", "p/larger")?.parts).toHaveLength(2);
   const lines = await mesh.report(status.id);
   expect(lines.find(({ key }) => key === "p/larger")).toMatchObject({ action: "copied", size: 70 * MIB });
-  const { body } = await mesh.call<{ copies: { id: string; phase: string }[] }>("GET", "/copies");
-  const copies = body.copies.slice(0, 2);
+  const { body } = await mesh.call<{ copies: { id: string; phase: string }[] }>(
+    "GET",
+    `/copies?sync=${status.id}`,
+  );
+  const { copies } = body;
   expect(copies.map(({ phase }) => phase)).toEqual(["completed"]);
+  // It is the sync's, and not listed among those that people have started.
+  const others = (await mesh.call<{ copies: { id: string }[] }>("GET", "/copies")).body.copies;
+  expect(others.map(({ id }) => id)).not.toContain(copies[0]?.id);
+  const both = await mesh.call("GET", `/copies?sync=${status.id}&orphans`);
+  expect(both.body["detail"]).toMatch(/exclude each other/);
   for (const { id } of copies) expect(await mesh.status(id)).toMatchObject({ location: "sam" });
   // Its ETag is not the source's: the record in its metadata tells the second run what it is.
   const again = await mesh.sync(request());
