@@ -307,6 +307,8 @@ export function localSecrets(origin: string, apiToken: string): Record<string, s
 
 function quietEnvironment(directory: string): NodeJS.ProcessEnv {
   return {
+    // wrangler keeps each trace span in a local store, which nearly halves its speed and grows without end.
+    X_LOCAL_OBSERVABILITY: "false",
     ...process.env,
     WRANGLER_SEND_METRICS: "false",
     WRANGLER_HIDE_BANNER: "true",
