@@ -14,7 +14,7 @@ import { AwsClient } from "aws4fetch";
 import type { CopyStatus } from "../src/view/answers.ts";
 import { copyLine, formatBytes } from "../src/view/progress.ts";
 import { type LocalStore, LocalMesh, S3_PATH, curlTour, localStores, stopSignal } from "./mesh/local_mesh.ts";
-import { claimPort } from "./store/ports.ts";
+import { claimPort, onOtherPorts } from "./store/ports.ts";
 
 interface Content {
   readonly sizeBytes: number;
@@ -44,8 +44,10 @@ const destination = `${west.name}:${west.bucket}/${KEY}`;
 async function main(signal: AbortSignal): Promise<void> {
   console.log("Starting the mesh and two local stores");
   const apiToken = randomBytes(16).toString("hex");
-  const { port } = await claimPort();
-  const mesh = await LocalMesh.start({ port, apiToken }, signal);
+  const mesh = await onOtherPorts(async () => {
+    const { port } = await claimPort();
+    return await LocalMesh.start({ port, apiToken }, signal);
+  });
   const ended = AbortSignal.any([signal, mesh.died]);
   try {
     const put = await putRandomObject(mesh.origin, ended);

@@ -12,7 +12,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type ClaimedPort, claimPort } from "../store/ports.ts";
+import { type ClaimedPort, claimPort, onOtherPorts } from "../store/ports.ts";
 import { Daemon } from "./daemon.ts";
 
 export const CEPH_PROGRAMS = [
@@ -29,19 +29,17 @@ export const CEPH_CREDENTIALS = { accessKeyId: "interop", secretAccessKey: "inte
 
 /** Two gateways of one store: one that always runs, and one that tests may kill. */
 const GATEWAYS = ["steady", "mortal"] as const;
-type GatewayName = (typeof GATEWAYS)[number];
 
 /**
  * The listeners; the monitor speaks two versions of its protocol. The ports stay claimed while the cluster
  * runs.
  */
-type PortUser = GatewayName | "monitor" | "oldMonitor";
+type PortUser = "steady" | "monitor" | "oldMonitor";
 
 /** Everything needed to start a gateway, even from another process. */
 export interface GatewayPlace {
   readonly directory: string;
-  readonly name: GatewayName;
-  readonly port: number;
+  readonly name: (typeof GATEWAYS)[number];
 }
 
 const DEVICE_BYTES = 12 * 2 ** 30;
@@ -52,21 +50,31 @@ export class Ceph {
   readonly #directory: string;
   readonly #daemons: Daemon[] = [];
   readonly #ports: Readonly<Record<PortUser, ClaimedPort>>;
-  readonly places: Readonly<Record<GatewayName, GatewayPlace>>;
 
   private constructor(directory: string, ports: Readonly<Record<PortUser, ClaimedPort>>) {
     this.#directory = directory;
     this.#ports = ports;
-    const place = (name: GatewayName): GatewayPlace => ({ directory, name, port: ports[name].port });
-    this.places = { steady: place("steady"), mortal: place("mortal") };
+  }
+
+  /** Of the steady gateway. */
+  get endpoint(): string {
+    return gatewayEndpoint(this.#ports.steady.port);
+  }
+
+  /** A gateway that tests start, kill and start again. */
+  get mortal(): GatewayPlace {
+    return { directory: this.#directory, name: "mortal" };
   }
 
   /** Starts the cluster and its steady gateway, and creates the user. */
   static async start(): Promise<Ceph> {
+    return await onOtherPorts(async () => await Ceph.#startOnce());
+  }
+
+  static async #startOnce(): Promise<Ceph> {
     const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-ceph-"));
     const ceph = new Ceph(directory, {
       steady: await claimPort(),
-      mortal: await claimPort(),
       monitor: await claimPort(),
       oldMonitor: await claimPort(),
     });
@@ -91,7 +99,7 @@ export class Ceph {
     const { monitor: v2, oldMonitor: v1 } = this.#ports;
     const address = `[v2:127.0.0.1:${v2.port},v1:127.0.0.1:${v1.port}]`;
     for (const name of ["run", "mon", "osd", "rgw"]) mkdirSync(join(directory, name));
-    writeFileSync(join(directory, "ceph.conf"), configuration(directory, fsid, address, this.places));
+    writeFileSync(join(directory, "ceph.conf"), configuration(directory, fsid, address));
     const keyring = join(directory, "keyring");
     const all = ["--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *"];
     const gateways = GATEWAYS.map((name) => `client.rgw.${name}`);
@@ -115,7 +123,8 @@ export class Ceph {
     );
 
     // A gateway creates the store's pools, and no user can be created before them.
-    this.#daemons.push(await startGateway(this.places.steady));
+    const { steady } = this.#ports;
+    this.#daemons.push(await startGateway({ directory, name: "steady" }, steady.port));
     const { accessKeyId, secretAccessKey } = CEPH_CREDENTIALS;
     const user = ["user", "create", "--uid=interop", "--display-name=interop"];
     const keys = [`--access-key=${accessKeyId}`, `--secret-key=${secretAccessKey}`];
@@ -142,11 +151,12 @@ export class Ceph {
 }
 
 /** Starts a gateway and waits until it answers. */
-export async function startGateway({ directory, name, port }: GatewayPlace): Promise<Daemon> {
-  const gateway = new Daemon(cephCommand(directory, "radosgw", ["-n", `client.rgw.${name}`, "-f"]));
+export async function startGateway({ directory, name }: GatewayPlace, port: number): Promise<Daemon> {
+  const listener = `--rgw_frontends=beast endpoint=127.0.0.1:${port}`;
+  const gateway = new Daemon(cephCommand(directory, "radosgw", ["-n", `client.rgw.${name}`, "-f", listener]));
   try {
     await gateway.until("answering", START_LIMIT_MS, () =>
-      fetch(`http://127.0.0.1:${port}/`).then(
+      fetch(gatewayEndpoint(port)).then(
         ({ ok }) => ok,
         () => false,
       ),
@@ -158,20 +168,18 @@ export async function startGateway({ directory, name, port }: GatewayPlace): Pro
   return gateway;
 }
 
+export function gatewayEndpoint(port: number): string {
+  return `http://127.0.0.1:${port}`;
+}
+
 function cephCommand(directory: string, program: string, args: readonly string[]) {
   return { program, args: ["-c", join(directory, "ceph.conf"), ...args], directory };
 }
 
-function configuration(
-  directory: string,
-  fsid: string,
-  address: string,
-  places: Readonly<Record<GatewayName, GatewayPlace>>,
-): string {
+function configuration(directory: string, fsid: string, address: string): string {
   const gateways = GATEWAYS.map(
     (name) => `
 [client.rgw.${name}]
-rgw_frontends=beast endpoint=127.0.0.1:${places[name].port}
 rgw_data=${directory}/rgw
 rgw_dns_name=localhost
 # What is deleted is freed by this collector alone, and a full device hangs.

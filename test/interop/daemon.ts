@@ -60,7 +60,14 @@ export class Daemon {
    */
   async until(what: string, limitMs: number, ask: () => Promise<boolean>): Promise<void> {
     const endsAtMs = Date.now() + limitMs;
-    while (!(await ask())) {
+    // A client of a server that has ended may ask for minutes.
+    const ended = this.#hasEnded()
+      ? false
+      : once(this.#process, "exit").then(
+          () => false,
+          () => false,
+        );
+    while (!(await Promise.race([ask(), ended]))) {
       if (this.#hasEnded()) throw new Error(`${this.#name()} ended before ${what}${this.#tail()}`);
       if (Date.now() > endsAtMs)
         throw new Error(`${this.#name()}: not ${what} within ${limitMs / 1000} s${this.#tail()}`);

@@ -9,8 +9,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, inject } from "vitest";
 import { MEMORY } from "../mesh/mesh.ts";
-import { claimPort } from "../store/ports.ts";
-import { startGateway } from "./ceph.ts";
+import { claimPort, onOtherPorts } from "../store/ports.ts";
+import { gatewayEndpoint, startGateway } from "./ceph.ts";
 import type { Daemon } from "./daemon.ts";
 import { Line } from "./line.ts";
 import { localR2Store, startLocalR2 } from "./local_r2.ts";
@@ -26,32 +26,39 @@ export interface MortalStore {
 
 export async function makeMortal(store: StoreAccess): Promise<MortalStore> {
   const gateway = inject("mortalGateway");
-  if (store.name === "ceph" && gateway !== null) {
-    const endpoint = `http://127.0.0.1:${gateway.port}`;
-    return await mortalDaemon({ ...store, endpoint }, async () => await startGateway(gateway));
-  }
+  if (store.name === "ceph" && gateway !== null)
+    return await mortalDaemon(async (port) => ({
+      daemon: await startGateway(gateway, port),
+      store: { ...store, endpoint: gatewayEndpoint(port) },
+    }));
   if (store.name === "r2") {
     const directory = mkdtempSync(join(MEMORY, "bucket-brigade-r2-"));
-    const { port, release } = await claimPort();
-    afterAll(release);
-    const place = { directory, port, bucket: store.bucket };
-    const access = { ...localR2Store(place), facts: store.facts };
-    const mortal = await mortalDaemon(access, async () => await startLocalR2(place));
+    const mortal = await mortalDaemon(async (port) => {
+      const place = { directory, port, bucket: store.bucket };
+      return { daemon: await startLocalR2(place), store: { ...localR2Store(place), facts: store.facts } };
+    });
     afterAll(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
     return mortal;
   }
   return await cutOff(store);
 }
 
-async function mortalDaemon(store: StoreAccess, start: () => Promise<Daemon>): Promise<MortalStore> {
-  let daemon = await start();
+/** Its port stays the same, and claimed, in all its lives. */
+async function mortalDaemon(
+  live: (port: number) => Promise<{ daemon: Daemon; store: StoreAccess }>,
+): Promise<MortalStore> {
+  const { claimed, store, ...first } = await onOtherPorts(async () => {
+    const claim = await claimPort();
+    return { claimed: claim, ...(await live(claim.port)) };
+  });
+  let { daemon } = first;
   const line = await Line.to(store);
   afterAll(async () => {
     await line[Symbol.asyncDispose]();
     await daemon.stop();
   });
   const kill = async () => await daemon.kill();
-  const revive = async () => void (daemon = await start());
+  const revive = async () => void ({ daemon } = await live(claimed.port));
   return { store, line, kill, revive };
 }
 

@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { MEMORY } from "../mesh/mesh.ts";
-import { claimPort } from "../store/ports.ts";
+import { claimPort, onOtherPorts } from "../store/ports.ts";
 import { CEPH_CREDENTIALS, Ceph, type GatewayPlace } from "./ceph.ts";
 import { curl } from "./clients.ts";
 import { Daemon } from "./daemon.ts";
@@ -69,7 +69,7 @@ async function openCeph(): Promise<Opened> {
   const store = {
     name: "ceph",
     title: "Ceph",
-    endpoint: `http://127.0.0.1:${ceph.places.steady.port}`,
+    endpoint: ceph.endpoint,
     region: "us-east-1",
     ...CEPH_CREDENTIALS,
     bucket: BUCKET,
@@ -83,7 +83,7 @@ async function openCeph(): Promise<Opened> {
     await ceph.stop();
     throw error;
   }
-  return { store, mortalGateway: ceph.places.mortal, close: () => ceph.stop() };
+  return { store, mortalGateway: ceph.mortal, close: () => ceph.stop() };
 }
 
 /** A user's own store, which is not started or stopped here. */
@@ -93,14 +93,12 @@ async function openOwn(own: OwnStore): Promise<Opened> {
 
 async function openLocalR2(): Promise<Opened> {
   const directory = mkdtempSync(join(MEMORY, "bucket-brigade-r2-"));
-  const { port, release } = await claimPort();
-  const place = { directory, port, bucket: BUCKET };
-  const daemon = await startLocalR2(place);
-  const close = async () => {
-    await end(daemon, directory);
-    release();
-  };
-  return { store: localR2Store(place), mortalGateway: null, close };
+  const { daemon, place } = await onOtherPorts(async () => {
+    const { port } = await claimPort();
+    const where = { directory, port, bucket: BUCKET };
+    return { daemon: await startLocalR2(where), place: where };
+  });
+  return { store: localR2Store(place), mortalGateway: null, close: () => end(daemon, directory) };
 }
 
 async function openTestStore(): Promise<Opened> {

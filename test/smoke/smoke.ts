@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { LocalMesh, localSecrets, localStores, stopSignal } from "../mesh/local_mesh.ts";
-import { claimPort } from "../store/ports.ts";
+import { claimPort, onOtherPorts } from "../store/ports.ts";
 import { readFlags, readOptions, USAGE, UsageError, withSecrets } from "./options.ts";
 import { runSmoke } from "./run.ts";
 
@@ -39,8 +39,10 @@ async function runLocally(
   signal: AbortSignal,
 ): Promise<number> {
   const apiToken = randomBytes(16).toString("hex");
-  const { port } = await claimPort();
-  const mesh = await LocalMesh.start({ port, apiToken }, signal);
+  const mesh = await onOtherPorts(async () => {
+    const { port } = await claimPort();
+    return await LocalMesh.start({ port, apiToken }, signal);
+  });
   try {
     const { east, west } = localStores();
     const own = {

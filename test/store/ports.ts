@@ -26,6 +26,8 @@ const LAST_PORT = 65_535;
 /** Less than this would not do for many processes. */
 const LEAST_PORTS = 1_000;
 const TRIES = 200;
+/** Of a program, each on other ports. */
+const STARTS = 5;
 
 // A socket that nothing refers to might be collected, and its claim with it.
 const claims = new Set<Socket>();
@@ -66,6 +68,27 @@ export function portsToClaim(
   const wider = below.last - below.first >= above.last - above.first ? below : above;
   // A machine that gives everything to outgoing connections: then all that is left is to try.
   return wider.last - wider.first < LEAST_PORTS ? { first: FIRST_PORT, last: LAST_PORT } : wider;
+}
+
+/**
+ * Starts what is told its ports, and starts it again on others if one is taken: a claim keeps no program away
+ * that is not of this project.
+ *
+ * @param start claims the ports itself, and leaves nothing behind when it fails
+ */
+export async function onOtherPorts<T>(start: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await start();
+    } catch (error) {
+      if (tries === STARTS || !isTaken(error)) throw error;
+    }
+  }
+}
+
+/** By the words of Node and of the C library, which a program's log has as well. */
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && /EADDRINUSE|address already in use/i.test(error.message);
 }
 
 async function isListening(socket: Socket): Promise<boolean> {

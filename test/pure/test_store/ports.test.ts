@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { claim, claimPort, portsToClaim } from "../../store/ports.ts";
+import { claim, claimPort, onOtherPorts, portsToClaim } from "../../store/ports.ts";
 import { startStore } from "../../store/store.ts";
 
 const run = promisify(execFile);
@@ -56,4 +56,34 @@ test("a store keeps its port while it is down, and lets it go when it stops", as
   const claimed = await claim(store.port);
   expect(claimed).not.toBeNull();
   claimed?.release();
+});
+
+/** A program that is told its port, and ends if somebody listens there. */
+async function listen(port: number): Promise<number> {
+  const server = createServer().listen(port, "127.0.0.1");
+  await once(server, "listening");
+  server.close();
+  return port;
+}
+
+test("what finds its port taken by a stranger is started again on another one", async () => {
+  const { port: taken, release } = await claimPort();
+  release();
+  const stranger = createServer().listen(taken, "127.0.0.1");
+  await once(stranger, "listening");
+  const ports = [taken];
+  const start = async () => await listen(ports.shift() ?? (await claimPort()).port);
+  expect(await onOtherPorts(start)).not.toBe(taken);
+  await expect(onOtherPorts(async () => await listen(taken))).rejects.toThrow("EADDRINUSE");
+  stranger.close();
+});
+
+test("what fails otherwise is not started again", async () => {
+  let starts = 0;
+  const start = async () => {
+    starts += 1;
+    throw new Error("no such program");
+  };
+  await expect(onOtherPorts(start)).rejects.toThrow("no such program");
+  expect(starts).toBe(1);
 });
