@@ -18,9 +18,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ProbeAttempt, ProbeReport, ProbeTask } from "./diagnose/probe_task.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
-import { callObjectCopier } from "./object_copier.ts";
 import { callCopier } from "./part_copier.ts";
 import { runProbeTask } from "./probe.ts";
+import { callObjectCopier } from "./work/batch_call.ts";
 import type { BatchAttempt, BatchReport, BatchTask } from "./work/batch_task.ts";
 import { type Claim, type Grant, isFinal } from "./work/claim.ts";
 import { EVENT_MS } from "./work/limits.ts";

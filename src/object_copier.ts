@@ -15,7 +15,6 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Env, planLimits } from "./env.ts";
-import { log } from "./log.ts";
 import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./object/attributes.ts";
 import type { CompareMode } from "./http/vocabulary.ts";
 import { fullObjectChecksums } from "./object/checksum.ts";
@@ -38,7 +37,7 @@ import { findKnownStore } from "./store/facts.ts";
 import { canCopyInside } from "./store/stores.ts";
 import { Sender } from "./throttle/sender.ts";
 import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
-import { callWithCancel, runWithCancel } from "./work/cancel.ts";
+import { runWithCancel } from "./work/cancel.ts";
 import { type Acknowledged, confirmObject } from "./work/confirm.ts";
 import { bodyOf, digestWhileStreaming, readForDigests } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
@@ -54,21 +53,6 @@ export class ObjectCopier extends WorkerEntrypoint<Env> {
   /** @param cancel ends when the batch must stop @returns one outcome per object, in their order */
   async copyObjects(task: BatchTask, cancel: ReadableStream): Promise<ObjectOutcome[]> {
     return await runWithCancel(cancel, async (signal) => await copyBatch(this.env, task, signal));
-  }
-}
-
-/** The lane's side of the call above; null when the call broke. */
-export async function callObjectCopier(
-  copier: { copyObjects(task: BatchTask, cancel: ReadableStream): Promise<ObjectOutcome[]> },
-  task: BatchTask,
-  signal: AbortSignal,
-): Promise<ObjectOutcome[] | null> {
-  try {
-    return await callWithCancel(signal, async (cancel) => await copier.copyObjects(task, cancel));
-  } catch (error) {
-    const { syncId, batch } = task;
-    log("error", "copier_died", { syncId, batch, detail: String(error) });
-    return null;
   }
 }
 
