@@ -7,7 +7,7 @@ import { CheckRequestSchema } from "../diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
 import type { ProblemCode } from "../http/codes.ts";
 import { COPY_PHASES, PHASE_GROUPS, SYNC_PHASES } from "../http/vocabulary.ts";
-import { ScheduleSchema } from "../schedule/spec.ts";
+import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
 import { SyncRequestSchema } from "../sync/spec.ts";
 
 type AnswerName = keyof typeof answers;
@@ -45,6 +45,7 @@ export const REQUESTS = {
   CopyRequest: CopyRequestSchema,
   SyncRequest: SyncRequestSchema,
   ScheduleRequest: ScheduleSchema,
+  ScheduleChanges: ScheduleChangesSchema,
   CheckRequest: CheckRequestSchema,
   ProbeRequest: ProbeRequestSchema,
 } as const;
@@ -397,6 +398,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Changes the fields that are given and keeps the others",
     example: "-d enabled=false",
     tag: "Schedules",
+    body: "ScheduleChanges",
     answers: { 200: json("As it is now", "Schedule") },
     problems: {
       ...START_PROBLEMS,

@@ -40,16 +40,20 @@ const refused =
     if (problem !== null) context.addIssue({ code: "custom", message: problem });
   };
 
-export const ScheduleSchema = z
-  .strictObject({
-    cron: z.string().superRefine(refused(checkCron)),
-    timezone: z.string().superRefine(refused(checkTimeZone)).default("UTC"),
-    copy: CopyRequestSchema.optional(),
-    sync: SyncRequestSchema.optional(),
-    overlap: z.enum(["skip", "queue"]).default("skip"),
-    enabled: Flag.default(true),
-  })
-  .transform(({ cron, timezone, copy, sync, overlap, enabled }, context): Schedule => {
+const ScheduleFields = z.strictObject({
+  cron: z.string().superRefine(refused(checkCron)),
+  timezone: z.string().superRefine(refused(checkTimeZone)).default("UTC"),
+  copy: CopyRequestSchema.optional(),
+  sync: SyncRequestSchema.optional(),
+  overlap: z.enum(["skip", "queue"]).default("skip"),
+  enabled: Flag.default(true),
+});
+
+/** The body of `PATCH /schedules/{name}`, for its description: it is validated with what it changes. */
+export const ScheduleChangesSchema = ScheduleFields.partial();
+
+export const ScheduleSchema = ScheduleFields.transform(
+  ({ cron, timezone, copy, sync, overlap, enabled }, context): Schedule => {
     const common = { cron: cron.trim(), timeZone: timezone, overlap, enabled };
     const template = copy?.destination.key ?? sync?.destination.prefix ?? "";
     const problem = checkTemplate(template);
@@ -61,7 +65,8 @@ export const ScheduleSchema = z
     if (sync !== undefined && copy === undefined) return { ...common, work: { kind: "sync", sync } };
     context.addIssue({ code: "custom", message: 'must have either "copy" or "sync"' });
     return z.NEVER;
-  });
+  },
+);
 
 /** The body of `PUT /schedules/{name}`. @throws {Problem} 400 */
 export function parseSchedule(body: unknown): Schedule {
