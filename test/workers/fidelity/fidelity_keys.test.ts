@@ -297,7 +297,7 @@ test("a bucket with dots is addressed in both styles", async () => {
 test("a bucket that cannot stand in front of the host is refused before anything is created", async () => {
   for (const destination of ["numbered:destination/k", "vwest:UPPER/k"]) {
     const answer = await mesh.call("POST", "/copies", { body: { source: "east:source/k", destination } });
-    expect([destination, answer.status, answer.body["code"]]).toEqual([destination, 400, "invalid_key"]);
+    expect([destination, answer.status, answer.body["code"]]).toEqual([destination, 400, "invalid_bucket"]);
   }
   expect(east.count() + west.count()).toBe(0);
 });
