@@ -50,6 +50,8 @@ export class LargeCopies {
   // Transfers that each running copy still needs, by its row. In memory only: one that was not polled yet
   // needs all that it may have.
   #needs: Map<number, number> | null = null;
+  // Copies that have been told. In memory only: telling them twice does no harm.
+  readonly #cancelled = new Set<string>();
 
   constructor(record: SyncRecord, mesh: Mesh, env: Env) {
     this.#record = record;
@@ -120,7 +122,10 @@ export class LargeCopies {
       this.#known().set(row.seq, needOf(status, transfersOf(this.#record.load().spec, work)));
       if (status.phase === "blocked") {
         const { code = "" } = status.failure ?? {};
-        if (code === "source_archived" || code.endsWith("_access_denied")) {
+        if (this.#cancelled.has(copyId)) {
+          // It cannot find out whether its object exists. The sync does not wait for the person who will.
+          ended = this.#end(row, failed(work, failureOf(status), work.failedAttempts + 1)) || ended;
+        } else if (code === "source_archived" || code.endsWith("_access_denied")) {
           // The copy would wait for a person, and one key of many is not worth that.
           await this.#call(copyId, "POST", "/cancel");
           const entry =
@@ -153,9 +158,10 @@ export class LargeCopies {
 
   async cancel(): Promise<void> {
     for (const { copyId } of this.#record.large.running()) {
-      if (copyId === null) continue;
+      if (copyId === null || this.#cancelled.has(copyId)) continue;
       const response = await this.#call(copyId, "POST", "/cancel");
       await response.body?.cancel();
+      if (response.ok) this.#cancelled.add(copyId);
     }
   }
 

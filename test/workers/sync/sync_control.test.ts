@@ -168,6 +168,25 @@ test("a large object that only has to be completed holds up no other", async () 
   expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 6 } });
 });
 
+test("a cancelled sync does not wait for a large copy that cannot find out whether its object exists", async () => {
+  east.putGenerated("source", "p/large", { size: 80 * MIB, seed: "large" });
+  west.fault({ operation: "CompleteMultipartUpload" }, { kind: "drop", stage: "before-work" });
+  const gate = west.hold({ operation: "CompleteMultipartUpload" }, "before-body");
+  const id = await mesh.startSync(request());
+  await west.waitFor(() => gate.waiting.length === 1);
+  west.fault({ operation: ["HeadObject", "GetObject"] }, { kind: "answer", code: "ExpiredToken" });
+  await mesh.call("POST", `/syncs/${id}/cancel`);
+  gate.release();
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "cancelled", objects: { failed: 1 } });
+  // The copy waits for whoever may look.
+  const { body } = await mesh.call<{ copies: { id: string; phase: string }[] }>("GET", `/copies?sync=${id}`);
+  expect(body.copies.map(({ phase }) => phase)).toEqual(["blocked"]);
+  west.clearFaults();
+  await mesh.call("POST", `/copies/${body.copies[0]?.id}/resume`);
+  await mesh.call("POST", `/copies/${body.copies[0]?.id}/cancel`);
+  await mesh.ended(body.copies[0]?.id ?? "");
+});
+
 test("large copies pause, go on and are cancelled with their sync", async () => {
   east.putGenerated("source", "p/large", { size: 80 * MIB, seed: "large" });
   const gate = west.hold({ operation: "UploadPart" }, "before-body");
