@@ -322,7 +322,7 @@ test.for<[string, string, string]>([
   [
     "GET",
     "/copies?state=failed",
-    'Unknown query parameter "state"; GET /copies takes phase, orphans, limit, cursor',
+    'Unknown query parameter "state"; GET /copies takes phase, orphans, sync, limit, cursor',
   ],
   ["POST", "/copies?wait=30", 'Unknown query parameter "wait"; POST /copies takes none'],
   ["GET", "/copies/x?parts", 'Unknown query parameter "parts"; GET /copies/:id takes wait'],
