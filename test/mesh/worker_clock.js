@@ -30,13 +30,17 @@ export function flowing(epochMs, rate, limitRate) {
 /** A timer that has not come by then is taken for one of an event that was cut off. */
 const GRACE_MS = 10_000;
 
+/** For so long after an answer the mesh may still read it, and set a timer for what it does next. */
+const SETTLING_MS = 40;
+
 /**
  * Stands until a timer or an alarm has waited for its moment: a `rate`-th of its time, in which no store was
- * asked, and nothing that was set for an earlier moment is still to come.
+ * asked, no answer is fresh, and nothing that was set for an earlier moment is still to come.
  */
 export function stepping(epochMs, rate) {
   let presentMs = epochMs;
   let openRequests = 0;
+  let answeredMs = 0;
   const timers = new Map();
   return {
     rate,
@@ -50,13 +54,17 @@ export function stepping(epochMs, rate) {
     reach: (dueMs) => {
       const leftMs = dueMs - presentMs;
       if (leftMs <= 0) return 0;
-      if (openRequests > 0 || timers.values().some((timer) => isBefore(timer, dueMs))) return leftMs;
+      const isBusy = openRequests > 0 || real.now() < answeredMs + SETTLING_MS;
+      if (isBusy || timers.values().some((timer) => isBefore(timer, dueMs))) return leftMs;
       presentMs = dueMs;
       return 0;
     },
     during: async (request) => {
       openRequests += 1;
-      return await request.finally(() => (openRequests -= 1));
+      return await request.finally(() => {
+        openRequests -= 1;
+        answeredMs = real.now();
+      });
     },
   };
 }
