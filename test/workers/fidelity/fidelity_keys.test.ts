@@ -156,6 +156,9 @@ test(
     );
     expect(refused).toHaveLength(unsendable.length);
     const sent = pairs.filter((pair) => !unsendable.includes(pair));
+    // What the store was asked of a missing one tells why it is missing.
+    const missing = sent.filter(({ to }) => west.get("destination", to) === undefined);
+    expect(missing.map(({ to }) => west.requests({ key: to }))).toEqual([]);
     for (const { from, to } of sent) {
       expect(JSON.stringify(west.bytes("destination", to).toString())).toBe(JSON.stringify(from));
     }
