@@ -29,9 +29,9 @@ import { changeSince, getObject, headObject } from "./s3/read.ts";
 import { type ObjectAddress, type S3, connect } from "./s3/request.ts";
 import { keyVerdictOf } from "./s3/retry.ts";
 import { isEncryptedWithKey } from "./s3/encryption.ts";
-import { type Stored, copyObject, getObjectTagging, putObject } from "./s3/s3.ts";
+import { type Stored, copyObject, putObject } from "./s3/s3.ts";
 import { stoppable } from "./s3/stop.ts";
-import { etagOf, sizeOf, wholeNumber } from "./s3/value.ts";
+import { etagOf, sizeOf } from "./s3/value.ts";
 import type { BucketRef } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { canCopyInside } from "./store/stores.ts";
@@ -42,6 +42,7 @@ import { type Acknowledged, confirmObject } from "./work/confirm.ts";
 import { bodyOf, digestWhileStreaming, readForDigests } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
 import { READ_TWICE } from "./work/part_task.ts";
+import { type Tags, tagsOfSource } from "./work/source_tags.ts";
 
 /** A call may stay pending for 15 minutes. After this long, the batch starts no further object. */
 const BATCH_LIMIT_MS = 5 * 60_000;
@@ -414,29 +415,14 @@ class ObjectCopy {
     );
   }
 
-  /** Tags cost a request, so `preserve` asks only where the answer to GET says that there are some. */
-  async #tags(source: Headers): Promise<"none" | readonly (readonly [string, string])[]> {
+  async #tags(source: Headers): Promise<Tags> {
     const { tags } = this.#options;
     if (tags === "none") return "none";
     if (typeof tags === "object") return Object.entries(tags);
     const told = source.get("x-amz-tagging-count");
-    // A count that is none is asked for.
-    const count = told === null ? 0 : wholeNumber(told);
-    if (tags === "preserve" && count === 0) return "none";
-    try {
-      const found = await getObjectTagging(this.#source, this.#from);
-      if (told !== null && count !== null && found.length < count)
-        this.#warnings.push(
-          `The source has ${count} tags and shows ${found.length}: the others are not copied`,
-        );
-      return found;
-    } catch (error) {
-      if (!(error instanceof S3Error)) throw error;
-      const failure = error.toFailure("source");
-      if (tags === "require" || keyVerdictOf(failure) !== "fatal") return failedAt("source")(error);
-      this.#warnings.push(`The source's tags could not be read and are not copied (${failure.code})`);
-      return "none";
-    }
+    const { found, warning } = await tagsOfSource(this.#source, this.#from, { told, mode: tags });
+    if (warning !== null) this.#warnings.push(warning);
+    return found;
   }
 
   async #put(body: ReadableStream | Uint8Array, headers: Record<string, string>, signal: AbortSignal) {

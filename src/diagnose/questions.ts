@@ -226,10 +226,12 @@ export class Questions {
       const isSet = tags.some(([name, value]) => name === "a" && value === "b");
       // A tag that is accepted and dropped is not a fact: as a source the store may have tags that were set
       // by other means.
-      if (isSet) this.#findings.facts.tags = true;
-      return isSet
-        ? ["yes", "set with the object and read back"]
-        : ["ignored", "accepted but not there afterwards"];
+      if (!isSet) return ["ignored", "accepted but not there afterwards"];
+      this.#findings.facts.tags = true;
+      const { headers } = await headObject(this.#s3, { bucket: this.#bucket, key });
+      const isCounted = (this.#findings.facts.tagCount = headers.get("x-amz-tagging-count") === "1");
+      const ofCount = isCounted ? "" : "; HEAD does not tell their number, so a sync asks for each object's";
+      return ["yes", `set with the object and read back${ofCount}`];
     });
     await this.#findings.attempt(
       "website redirect",

@@ -82,6 +82,8 @@ export const ProfileSchema = z.strictObject({
   conditionalPut: z.boolean(),
   conditionalComplete: z.boolean(),
   tags: z.boolean(),
+  /** GET and HEAD tell how many tags an object has, if it has any: without the number it has none. */
+  tagCount: z.boolean(),
   /** Storage classes that it accepts. Null: any; it refuses what it does not know. */
   storageClasses: z.array(z.string()).nullable(),
   websiteRedirect: z.boolean(),
@@ -107,6 +109,7 @@ export const FactsSchema = ProfileSchema.pick({
   conditionalPut: true,
   conditionalComplete: true,
   tags: true,
+  tagCount: true,
   websiteRedirect: true,
   copyObject: true,
   uploadPartCopy: true,
@@ -138,6 +141,7 @@ const S3: Profile = {
   conditionalPut: false,
   conditionalComplete: false,
   tags: true,
+  tagCount: false,
   storageClasses: null,
   websiteRedirect: true,
   copyObject: true,
@@ -158,6 +162,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
     conditionalComplete: true,
     conditionalCopy: true,
     conditionalDelete: true,
+    tagCount: true, // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
   },
   // https://developers.cloudflare.com/r2/platform/limits/ and /r2/api/s3/api/
   r2: {
@@ -188,7 +193,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
     conditionalComplete: true,
     websiteRedirect: false,
   },
-  ceph: { maxObjectBytes: 5e12, conditionalPut: true },
+  ceph: { maxObjectBytes: 5e12, conditionalPut: true, tagCount: true },
   spaces: { maxObjectBytes: 5e12, maxPutBytes: 5e9, maxPartBytes: 5e9 },
   ibm: {
     maxObjectBytes: 10e12,

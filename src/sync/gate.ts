@@ -166,7 +166,8 @@ export function requestsOf(
   // A service that ignores the condition on the source gets one more request: a HEAD of the source
   // afterwards.
   const rechecks = inside && !source.profile.conditionalCopy ? 1 : 0;
-  const tags = options.tags === "require" ? 1 : 0;
+  const isUntold = source !== null && source.profile.tags && !source.profile.tagCount;
+  const tags = options.tags === "require" || (options.tags === "preserve" && isUntold) ? 1 : 0;
   // No listing shows checksums and encryption. Where the destination has some, the source is asked for them.
   const compares = options.compare === "auto" || options.compare === "checksum" ? 1 : 0;
   // Whether the destination keeps a storage class and tags is looked at once for all of them.

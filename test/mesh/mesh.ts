@@ -24,10 +24,19 @@ export interface MeshOptions extends Omit<WorkerdOptions, "bindings" | "proxyPor
   readonly edge?: EdgeOptions | null;
 }
 
-/** The value of STORE_<NAME> for a test store. */
-export function storeSecret(store: TestStore, fields: Readonly<Record<string, unknown>> = {}): string {
+/** The value of STORE_<NAME> for a test store. It tells how many tags an object has, as AWS and Ceph do. */
+export function storeSecret(
+  store: TestStore,
+  { profile = {}, ...fields }: Readonly<Record<string, unknown>> & { readonly profile?: object } = {},
+): string {
   const { endpoint, region, credentials } = store;
-  return JSON.stringify({ endpoint, region, ...credentials, ...fields });
+  return JSON.stringify({
+    endpoint,
+    region,
+    ...credentials,
+    ...fields,
+    profile: { tagCount: true, ...profile },
+  });
 }
 
 /** Each attempt waits for some seconds. */

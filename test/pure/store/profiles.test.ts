@@ -70,6 +70,7 @@ describe("profileOf()", () => {
       "scaleway",
     ]);
     expect(having(({ conditionalPut }) => conditionalPut)).toContain("ceph");
+    expect(having(({ tagCount }) => tagCount)).toEqual(["aws", "ceph"]);
     expect(having(({ tags }) => !tags)).toEqual(["r2", "gcs", "b2", "alibaba", "garage"]);
   });
 

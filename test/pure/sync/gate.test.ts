@@ -8,19 +8,21 @@ import { StoreShares } from "../../../src/throttle/shares.ts";
 import { findStore } from "../../../src/store/stores.ts";
 import { failure } from "../samples.ts";
 
-const secret = (fields: Record<string, unknown>) =>
-  JSON.stringify({ region: "auto", accessKeyId: "id", secretAccessKey: "secret", ...fields });
+const KEY = { region: "auto", accessKeyId: "id", secretAccessKey: "secret", profile: { tagCount: true } };
+const secret = (fields: Record<string, unknown>) => JSON.stringify({ ...KEY, ...fields });
 const NOW = 1_000_000;
 const work: ObjectWork = { key: "a", to: "a", sizeBytes: 1, etag: null, failedAttempts: 0, first: "copy" };
 const ENV = {
   STORE_EAST: secret({ endpoint: "https://east.example.com" }),
   STORE_WEST: secret({ endpoint: "https://west.example.com" }),
+  STORE_TACIT: secret({ endpoint: "https://tacit.example.com", profile: {} }),
   STORE_CAPPED: secret({ endpoint: "https://capped.example.com", maxRequestsPerSecond: 10 }),
   STORE_HEEDFUL: secret({ endpoint: "https://s3.us-east-1.amazonaws.com", region: "us-east-1" }),
 };
 const store = (name: string) => findStore(ENV, name);
 const BETWEEN = { source: store("east"), destination: store("west") };
 const INSIDE = { source: store("east"), destination: store("east") };
+const TACIT = { source: store("tacit"), destination: store("west") };
 const HEEDFUL = { source: store("heedful"), destination: store("heedful") };
 const ask = (
   first: ObjectWork["first"],
@@ -39,6 +41,7 @@ const ask = (
 
 test.each([
   ["a GET and a PUT for an object that is copied", ask("copy", BETWEEN), 2, 2],
+  ["the tags too where the source does not tell their number", ask("copy", TACIT), 4, 2],
   ["the tags too where they are required", ask("copy", BETWEEN, { tags: "require" }), 4, 4],
   ["a look at the storage class that was asked for", ask("copy", BETWEEN, { storageClass: "GLACIER" }), 2, 4],
   ["no look at what is only told", ask("tell", BETWEEN, { storageClass: "GLACIER" }), 0, 2],

@@ -6,14 +6,22 @@ import { openWorld } from "../world.ts";
 
 const {
   mesh,
-  stores: { east, west, opaque },
+  stores: { east, west, opaque, tagless },
 } = await openWorld(
   {
-    east: { buckets: ["source"] },
+    east: { buckets: ["source", "unasked"] },
     west: { buckets: ["destination"] },
     opaque: { buckets: ["destination"], etags: "opaque" },
+    tagless: { buckets: ["source"], without: ["tagging"] },
   },
-  (stores) => ({ bindings: { STORE_UNKNOWN: storeSecret(stores.opaque, { profile: { md5Etag: false } }) } }),
+  (stores) => ({
+    bindings: {
+      STORE_UNKNOWN: storeSecret(stores.opaque, { profile: { md5Etag: false } }),
+      STORE_TACIT: storeSecret(stores.east, { profile: { tagCount: false } }),
+      STORE_COUNTING: storeSecret(stores.east, { provider: "aws" }),
+      STORE_TAGLESS: storeSecret(stores.tagless, { profile: { tagCount: false } }),
+    },
+  }),
 );
 
 beforeEach(() => {
@@ -21,6 +29,7 @@ beforeEach(() => {
     [east, "source"],
     [west, "destination"],
     [opaque, "destination"],
+    [tagless, "source"],
   ] as const)
     for (const { key } of store.objects(bucket)) store.delete(bucket, key);
 });
@@ -251,6 +260,46 @@ test("tags are copied, and cost a request only for the objects that have any", a
     { key: "team", value: "blue & green" },
   ]);
   expect(east.count("GetObjectTagging")).toBe(1);
+});
+
+test("where a source does not tell how many tags an object has, each is asked, and no tag is lost", async () => {
+  fill(3);
+  east.put("source", "p/tagged", "T", { tags: [{ key: "team", value: "a" }] });
+  const untold = { kind: "header", name: "x-amz-tagging-count", value: undefined } as const;
+  east.fault({ operation: "GetObject" }, untold);
+  const status = await mesh.sync(request({ source: "tacit:source/p/" }));
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 4 }, warnings: [] });
+  expect(west.get("destination", "p/tagged")?.attributes.tags).toEqual([{ key: "team", value: "a" }]);
+  expect(east.count("GetObjectTagging")).toBe(4);
+});
+
+test("AWS counts tags for those who may read them: one object is asked, then a missing number is believed", async () => {
+  for (let n = 0; n < 10; n++) east.put("unasked", `p/${n}`, `object ${n}`);
+  expect(await mesh.sync(request({ source: "counting:unasked/p/", lanes: 1, concurrency: 1 }))).toMatchObject(
+    {
+      phase: "completed",
+      objects: { copied: 10 },
+    },
+  );
+  expect(east.count("GetObjectTagging")).toBe(1);
+});
+
+test("tags that may not be read are told of each object that may have some", async () => {
+  fill(2);
+  east.fault({ operation: "GetObjectTagging" }, { kind: "answer", code: "AccessDenied" });
+  const status = await mesh.sync(request({ source: "tacit:source/p/" }));
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 2 } });
+  const lines = await mesh.report(status.id);
+  for (const { warnings } of lines) expect(warnings?.join()).toMatch(/tags could not be read.*AccessDenied/);
+  expect(lines).toHaveLength(2);
+});
+
+test("a store that has no tags is asked once, and nothing is said of it", async () => {
+  for (const name of ["a", "b", "c"]) tagless.put("source", `p/${name}`, name);
+  const status = await mesh.sync(request({ source: "tagless:source/p/", lanes: 1, concurrency: 1 }));
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 3 }, warnings: [] });
+  expect((await mesh.report(status.id)).flatMap(({ warnings = [] }) => warnings)).toEqual([]);
+  expect(tagless.count("GetObjectTagging")).toBe(1);
 });
 
 test.for([
