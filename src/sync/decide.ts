@@ -11,6 +11,7 @@ import { type Filter, filterName, filterObject } from "../listing/filter.ts";
 import { destinationKey } from "../listing/prefix.ts";
 import type { Found } from "../listing/walk.ts";
 import { compareListed, needsRestore } from "../object/compare.ts";
+import { partCountOf } from "../s3/digest.ts";
 import { meshFailure } from "../s3/failure.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import { formatPrefix } from "../store/address.ts";
@@ -94,7 +95,7 @@ export function planPage(
     const decision = decide(pair.name, pair.source, pair.destination, context);
     if (decision.kind === "entry") entries.push(decision.entry);
     // Asking costs a request and no bytes, whatever the size.
-    else if (decision.work.first === "tell" || decision.work.sizeBytes <= context.wholeBytes)
+    else if (decision.work.first === "tell" || goesWhole(decision.work, context.spec, context.wholeBytes))
       small.push(decision.work);
     else large.push(decision.work);
   }
@@ -128,7 +129,7 @@ function decide(
   if (!target.ok && target.code === "empty_key") return entry(skipped(work, "prefix_itself"));
   if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
   const mapped = { ...work, to: target.key };
-  const isLarge = sizeBytes > wholeBytes;
+  const isLarge = !goesWhole(work, spec, wholeBytes);
   const ask: ObjectWork = { ...mapped, first: spec.dryRun || isLarge ? "tell" : "look" };
   if (destination === "unlisted") return { kind: "work", work: ask };
   const comparison = compareListed(
@@ -174,6 +175,15 @@ export function batchesOf(objects: readonly ObjectWork[], concurrency: number): 
     }
   }
   return batches;
+}
+
+/** Is it copied by one GET and one PUT? What keeps its source's parts is not, whatever its size. */
+export function goesWhole(
+  { sizeBytes, etag }: ObjectWork,
+  { partSize }: Pick<SyncSpec, "partSize">,
+  wholeBytes: number,
+): boolean {
+  return sizeBytes <= wholeBytes && !(partSize === "source" && partCountOf(etag ?? "") !== null);
 }
 
 /**

@@ -45,6 +45,8 @@ export interface SyncSpec extends ObjectOptions {
   readonly concurrency: number;
   /** The report's parts are objects under this prefix; null: they are kept in the run's own storage. */
   readonly report: PrefixRef | null;
+  /** `source`: what was uploaded in parts keeps them, and its ETag. Absent in older runs, which choose. */
+  readonly partSize?: "source" | null;
   /** Where the sync and its lanes run; null: as the destination store says. */
   readonly location: Location | null;
   /** As in a copy. The copies of its large objects use it as well. */
@@ -99,6 +101,7 @@ export const SyncRequestSchema = z.strictObject({
   lanes: Count(MAX_LANES).optional(),
   concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
   ...ObjectOptionFields,
+  partSize: z.literal("source").optional(),
   report: PrefixRefSchema.optional(),
   location: LocationSchema.optional(),
 });
@@ -154,6 +157,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     concurrency,
     ...resolveOptions(request),
     report,
+    partSize: request.partSize ?? null,
     location: request.location ?? null,
   };
 }

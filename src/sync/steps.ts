@@ -13,7 +13,7 @@ import { type S3, connect } from "../s3/request.ts";
 import { stoppable } from "../s3/stop.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
-import { batchesOf, planPage, wholeBytesAt, whyNothing } from "./decide.ts";
+import { batchesOf, goesWhole, planPage, wholeBytesAt, whyNothing } from "./decide.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import type { SyncStep } from "./job.ts";
 import type { Requeue } from "./phase.ts";
@@ -179,8 +179,8 @@ export class SyncSteps {
     const wholeBytes = wholeBytesAt(destination, planLimits(this.#env).maxPartBytes);
     this.#record.transaction(() => {
       const { objects, more } = this.#record.takeFailures(which, REQUEUE_KEYS);
-      this.#addBatches(objects.filter(({ sizeBytes }) => sizeBytes <= wholeBytes));
-      this.#record.large.add(objects.filter(({ sizeBytes }) => sizeBytes > wholeBytes));
+      this.#addBatches(objects.filter((work) => goesWhole(work, spec, wholeBytes)));
+      this.#record.large.add(objects.filter((work) => !goesWhole(work, spec, wholeBytes)));
       if (!more) this.#record.applyEvent({ type: "requeued" });
     });
   }

@@ -21,7 +21,7 @@ import {
 import { findStore } from "../../../src/store/stores.ts";
 import type { SyncSpec } from "../../../src/sync/spec.ts";
 import { failed, settleFailure, settle, skipped, wouldCopy } from "../../../src/sync/outcome.ts";
-import { batchesOf, planPage, wholeBytesAt, whyNothing } from "../../../src/sync/decide.ts";
+import { batchesOf, goesWhole, planPage, wholeBytesAt, whyNothing } from "../../../src/sync/decide.ts";
 import type { Found } from "../../../src/listing/walk.ts";
 import { DENIED, EXPIRED, OUTAGE, failure, seeded } from "../samples.ts";
 
@@ -404,6 +404,15 @@ describe("batches", () => {
     const objects = sizes.map((sizeBytes, n) => work({ key: String(n), sizeBytes }));
     expect(batchesOf(objects, 1).map(({ length }) => length)).toEqual([2, 1, 1, 1, 1]);
   });
+});
+
+test("an object goes whole unless it is large, or was uploaded in parts that are to be kept", () => {
+  const inParts = work({ etag: `"${"0".repeat(32)}-3"` });
+  expect(goesWhole(inParts, { partSize: null }, 10)).toBe(true);
+  expect(goesWhole(inParts, {}, 9)).toBe(false);
+  expect(goesWhole(inParts, { partSize: "source" }, 10)).toBe(false);
+  expect(goesWhole(work(), { partSize: "source" }, 10)).toBe(true);
+  expect(goesWhole(work({ etag: null }), { partSize: "source" }, 10)).toBe(true);
 });
 
 test("an object goes whole up to 64 MiB, if the mesh and the destination take that much in one body", () => {

@@ -148,6 +148,22 @@ test("an object that fits no PUT becomes a copy of its own, one that does goes w
   expect(known).toMatchObject({ action: "skipped", reason: "equal", proof: "record" });
 });
 
+test("what was uploaded in parts keeps them where the request says so, and is known by its ETag afterwards", async () => {
+  fill(3);
+  const parts = [6, 5, 1].map((mib) => mib * MIB);
+  const uploaded = { size: 12 * MIB, seed: "parts", parts, computeEtag: true };
+  const { etag } = east.putGenerated("source", "p/parts", uploaded);
+  const keeping = { ...request(), partSize: "source" };
+  expect(await mesh.sync(keeping)).toMatchObject({ phase: "completed", objects: { copied: 4 } });
+  expect(west.get("destination", "p/parts")?.etag).toBe(etag);
+  expect(west.get("destination", "p/parts")?.parts.map(({ size }) => size)).toEqual(parts);
+  west.journal.clear();
+  expect(await mesh.sync(keeping)).toMatchObject({ phase: "completed", objects: { copied: 0, skipped: 4 } });
+  expect(west.count("HeadObject")).toBe(0);
+  const { body } = await mesh.call("POST", "/syncs", { body: { ...request(), partSize: "8MiB" } });
+  expect(body["detail"]).toMatch(/"partSize".*source.*8MiB/);
+});
+
 test("as many large objects are copied at once as fit into the concurrency of the sync", async () => {
   for (let n = 0; n < 6; n++) east.putGenerated("source", `p/${n}`, { size: 80 * MIB, seed: "l" });
   const gate = west.hold({ operation: "UploadPart" }, "before-body");
