@@ -83,6 +83,8 @@ export interface SeenRequest {
   readonly bytesReceived: number;
   /** The ETag that its source must have. */
   readonly ifMatch: string | null;
+  /** Of a GET, as sent. */
+  readonly range: string | null;
   readonly hasContentMd5: boolean;
   /** Faults that were meant to hit it. */
   readonly faults: readonly FaultKind[];

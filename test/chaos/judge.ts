@@ -8,6 +8,7 @@
 import type { CopyEvidence, Evidence, SeenRequest, Version } from "./evidence.ts";
 import { type FaultKind, faultOf } from "./faults.ts";
 import type { RunPlan } from "./plan.ts";
+import { isAnnouncedStray, isLookedAtLater } from "./uploads_left.ts";
 
 export type Rule =
   | "ends"
@@ -99,24 +100,9 @@ function judgeWorld(evidence: Evidence, report: Report): void {
     report("one copy per key", `${plan.copies.length} copies were asked for, ${listed.length} are listed`);
   for (const { id, key } of uploadsLeft) {
     const copy = copies.find((candidate) => candidate.plan.key === key);
-    if (copy === undefined || !isAnnouncedStray(copy, evidence, id))
+    if (copy === undefined || !(isAnnouncedStray(copy, evidence, id) || isLookedAtLater(copy, id)))
       report("no upload left", `upload ${id} of ${key}`);
   }
-}
-
-/**
- * An upload whose ID the mesh may never have received, at a store that does not list uploads. All it can do
- * is warn.
- */
-export function isAnnouncedStray(
-  { requests, status }: CopyEvidence,
-  { plan }: Evidence,
-  id: string,
-): boolean {
-  const canList = !(plan.stores.west.options.without ?? []).includes("listMultipartUploads");
-  // Once a part was sent to it, its ID was known.
-  const known = requests.some(({ operation, uploadId }) => operation === "UploadPart" && uploadId === id);
-  return !canList && !known && status.warnings.some((text) => /may have left an upload/.test(text));
 }
 
 function judgeIdentity({ ids, status, plan }: CopyEvidence, { listed }: Evidence, report: Report): void {
@@ -142,8 +128,8 @@ function judgeHaste({ requests }: CopyEvidence, report: Report): void {
   }
 }
 
-function whatOf({ store, operation, uploadId, partNumber }: SeenRequest): string {
-  return [store, operation, uploadId ?? "", partNumber ?? ""].join(" ").trim();
+function whatOf({ store, operation, uploadId, partNumber, range }: SeenRequest): string {
+  return [store, operation, uploadId ?? "", partNumber ?? "", range ?? ""].join(" ").trim();
 }
 
 // --- Endings -----------------------------------------------------------------------------------------------

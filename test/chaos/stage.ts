@@ -292,6 +292,7 @@ export class Stage {
       endedAt: record.endedAt ?? null,
       bytesReceived: record.bytesReceived,
       ifMatch: record.headers["if-match"] ?? record.headers["x-amz-copy-source-if-match"] ?? null,
+      range: record.headers["range"] ?? null,
       hasContentMd5: record.headers["content-md5"] !== undefined,
       faults: this.faultsOf(record),
     };

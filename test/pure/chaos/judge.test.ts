@@ -5,6 +5,7 @@ import type { CopyEvidence, Evidence, SeenRequest, Version } from "../../chaos/e
 import type { Status } from "../../mesh/mesh.ts";
 import { COPY_STATUS } from "../statuses.ts";
 import { type Rule, judge, partsResent } from "../../chaos/judge.ts";
+import { isLookedAtLater } from "../../chaos/uploads_left.ts";
 import { type CopyPlan, PART_BYTES, type RunPlan, sourceAttributes } from "../../chaos/plan.ts";
 
 const KEY = "object-1";
@@ -64,6 +65,7 @@ function seen(operation: string, at: number, changes: Partial<SeenRequest> = {})
     endedAt: at + 2,
     bytesReceived: 0,
     ifMatch: null,
+    range: null,
     hasContentMd5: false,
     faults: [],
     ...changes,
@@ -382,6 +384,17 @@ describe("the judge reports", () => {
       run({ plan: asked({ ifExists: "fail" }), foreign: [THEIRS] }),
     ],
     ["no upload left", "an unfinished upload", run({}, { uploadsLeft: [{ id: "u2", key: KEY }] })],
+    [
+      "no upload left",
+      "an upload that a part landed in which was sent after the abort",
+      run(
+        also(
+          seen("AbortMultipartUpload", 50, { uploadId: "u2", status: 204, workedAt: 50 }),
+          seen("UploadPart", 51, { uploadId: "u2", partNumber: 1, workedAt: 52 }),
+        ),
+        { uploadsLeft: [{ id: "u2", key: KEY }] },
+      ),
+    ],
     ["no open request", "a body that nobody reads", run({}, { openRequests: ["GetObject /source/x"] })],
     ["sound store", "a bug of the store", run({}, { storeFailures: ["TypeError"] })],
     [
@@ -442,4 +455,14 @@ describe("the judge reports", () => {
 test("parts sent again are counted by upload, and only if the store had them", () => {
   const again = also(part(1, 30), part(2, 31, { uploadId: "u2" }), part(2, 22, { ...lost, workedAt: null }));
   expect(partsResent({ ...ORDERLY, ...again })).toBe(1);
+});
+
+const requestsOf = (...requests: SeenRequest[]) => ({ requests }) as unknown as CopyEvidence;
+
+test("an upload that a part landed in after the abort, under way before it, is looked at later", () => {
+  const abort = seen("AbortMultipartUpload", 50, { status: 204, workedAt: 50 });
+  expect(isLookedAtLater(requestsOf(part(1, 40, { workedAt: 60 }), abort), "u1")).toBe(true);
+  expect(isLookedAtLater(requestsOf(part(1, 40, { workedAt: 45 }), abort), "u1")).toBe(false);
+  expect(isLookedAtLater(requestsOf(part(1, 40, { workedAt: 60 })), "u1")).toBe(false);
+  expect(isLookedAtLater(requestsOf(part(1, 55, { workedAt: 60 }), abort), "u1")).toBe(false);
 });
