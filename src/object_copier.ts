@@ -38,7 +38,7 @@ import { canCopyInside } from "./store/stores.ts";
 import { Sender } from "./throttle/sender.ts";
 import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { runWithCancel } from "./work/cancel.ts";
-import { type Acknowledged, confirmObject } from "./work/confirm.ts";
+import { type Acknowledged, confirmObject, removeUnencrypted } from "./work/confirm.ts";
 import { bodyOf, digestWhileStreaming, readForDigests } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
 import { READ_TWICE } from "./work/part_task.ts";
@@ -115,6 +115,8 @@ interface Batch {
 class ObjectCopy {
   readonly #source: S3;
   readonly #destination: S3;
+  /** The same, for what must be done once an object may have been written, also when the batch is stopped. */
+  readonly #committed: S3;
   readonly #from: ObjectAddress;
   readonly #to: ObjectAddress;
   readonly #options: BatchTask["options"];
@@ -133,7 +135,8 @@ class ObjectCopy {
     const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
     const storeOf = (ref: BucketRef) => findKnownStore(env, ref, task.known);
     this.#source = stoppable(connect(storeOf(task.source), userAgent, turns.source), stop);
-    this.#destination = stoppable(connect(storeOf(task.destination), userAgent, turns.destination), stop);
+    this.#committed = connect(storeOf(task.destination), userAgent, turns.destination);
+    this.#destination = stoppable(this.#committed, stop);
     this.#from = { bucket: task.source.bucket, key: work.key };
     this.#to = { bucket: task.destination.bucket, key: work.to };
     this.#syncId = task.syncId;
@@ -281,7 +284,7 @@ class ObjectCopy {
       ? null
       : await changeSince(this.#source, this.#from, etag).catch(failedAt("source"));
     if (change !== null) {
-      await removeExactly(this.#destination, this.#to, stored.etag);
+      await removeExactly(this.#committed, this.#to, stored.etag);
       throw meshError("source_changed", `The source has changed: ${change}`, "CopyObject");
     }
     await this.#confirm({ ...stored, sent: headers, operation: "CopyObject" });
@@ -291,7 +294,7 @@ class ObjectCopy {
   /** What was asked and is not shown was not done. @throws {FailureError} after the object was taken back */
   async #confirm(stored: Acknowledged): Promise<void> {
     const { ifLossy } = this.#options;
-    this.#warnings.push(...(await confirmObject(this.#destination, this.#to, stored, ifLossy)));
+    this.#warnings.push(...(await confirmObject(this.#committed, this.#to, stored, ifLossy)));
   }
 
   #streamInstead(): "again" {
@@ -430,6 +433,8 @@ class ObjectCopy {
       return await putObject(this.#destination, this.#to, { body, headers, signal });
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
+      // Perhaps the store has taken it, and nobody has heard what became of it.
+      if (error.status === null) await removeUnencrypted(this.#committed, this.#to, headers);
       const failure = error.toFailure("destination");
       if (failure.code === "digest_demanded" || this.#drop(headers, failure)) return "again" as const;
       // One pump moves both streams. When it breaks, it does not show which side closed.

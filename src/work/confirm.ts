@@ -4,7 +4,7 @@
 // What it needs: the destination. What is lost becomes a sentence each, for a warning or a failure; an object
 // that must not stay as it is, is deleted.
 
-import { STORAGE_CLASS, TAGGING } from "../object/attributes.ts";
+import { COPY_ID_HEADER, STORAGE_CLASS, TAGGING } from "../object/attributes.ts";
 import { removeExactly } from "../s3/conditions.ts";
 import { confirmsEncryption } from "../s3/encryption.ts";
 import { FailureError, meshError, S3Error } from "../s3/errors.ts";
@@ -12,7 +12,7 @@ import { headObject } from "../s3/read.ts";
 import type { ObjectAddress, S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { type Stored, getObjectTagging } from "../s3/s3.ts";
-import { wholeNumber } from "../s3/value.ts";
+import { etagOf, wholeNumber } from "../s3/value.ts";
 
 type Sent = Readonly<Record<string, string>>;
 
@@ -58,6 +58,26 @@ export async function confirmObject(
   const losses = await unkeptOfKind(s3, address, sent);
   if (losses.length === 0 || ifLossy === "warn") return losses;
   throw await takenBack(s3, address, etag, meshError("attribute_lost", losses.join("; "), operation));
+}
+
+/**
+ * Deletes what an unanswered PutObject has left in the clear although it was to be encrypted: only an object
+ * with the very mark that was sent. If the store does not say what is there, nothing is deleted.
+ *
+ * @param sent the headers of the PutObject
+ */
+export async function removeUnencrypted(s3: S3, address: ObjectAddress, sent: Sent): Promise<void> {
+  const mark = sent[COPY_ID_HEADER];
+  if (s3.store.encryption === undefined || mark === undefined) return;
+  try {
+    const { headers } = await headObject(s3, address);
+    const etag = etagOf(headers);
+    if (headers.get(COPY_ID_HEADER) !== mark || etag === null) return;
+    if (!(await confirmsEncryption(s3.store.encryption, headers))) await removeExactly(s3, address, etag);
+  } catch (error) {
+    // No object, or no answer: the key is not done, so the next attempt or run meets it again.
+    if (!(error instanceof S3Error)) throw error;
+  }
 }
 
 async function isShownEncrypted(s3: S3, address: ObjectAddress): Promise<boolean> {

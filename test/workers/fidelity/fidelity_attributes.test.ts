@@ -355,6 +355,18 @@ test("a sync into a store that ignores the encryption ends, and nothing lies the
   expect(clear.objects("destination")).toEqual([]);
 });
 
+test("what was under way when such a sync ends does not lie there in the clear either", async () => {
+  for (const name of ["first", "second"]) east.put("source", `under way/${name}`, `secret ${name}`);
+  const first = clear.hold({ operation: "PutObject", key: "first" }, "before-work");
+  const second = clear.hold({ operation: "PutObject", key: "second" }, "before-answer");
+  const id = await mesh.startSync({ source: "east:source/under way/", destination: "clear:destination/" });
+  await clear.waitFor(() => first.waiting.length === 1 && second.waiting.length === 1);
+  first.release();
+  expect(await mesh.syncEnded(id)).toMatchObject({ failure: { code: "encryption_not_applied" } });
+  second.release();
+  expect(clear.objects("destination")).toEqual([]);
+});
+
 test("an encryption that only HEAD confirms is applied", async () => {
   east.put("source", "shown/later", "x");
   const silent = { kind: "header", name: "x-amz-server-side-encryption", value: undefined } as const;
