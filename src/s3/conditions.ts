@@ -58,17 +58,24 @@ function isThis(headers: Headers, address: ObjectAddress, etag: string): boolean
  */
 async function removeVersion(destination: S3, address: ObjectAddress): Promise<boolean> {
   try {
-    await deleteObject(destination, address, { ifMatch: null });
+    if (!(await deleteObject(destination, address, { ifMatch: null })))
+      await expectGone(destination, address, null);
     return true;
   } catch (error) {
-    if (error instanceof S3Error && saysNo(error.toFailure("destination"))) return false;
+    if (!(error instanceof S3Error)) throw error;
+    if (error.status === 404) return true; // gone already, and what is current now is another object
+    if (saysNo(error.toFailure("destination"))) return false;
     throw error;
   }
 }
 
 async function removeIf(destination: S3, address: ObjectAddress, etag: string): Promise<void> {
+  const remove = async (ifMatch: string | null) => {
+    if (!(await deleteObject(destination, address, { ifMatch })))
+      await expectGone(destination, address, etag);
+  };
   try {
-    await deleteObject(destination, address, { ifMatch: etag });
+    await remove(etag);
   } catch (error) {
     if (!(error instanceof S3Error) || (error.status !== 501 && error.status !== 412)) throw error;
     // OpenStack Swift answers 412 to the right ETag of a multipart object: only a look tells.
@@ -77,6 +84,24 @@ async function removeIf(destination: S3, address: ObjectAddress, etag: string): 
       if (!isThis(headers, address, etag)) return;
     }
     // A store without conditional deletes: the HEAD just before is the best guard there is.
-    await deleteObject(destination, address, { ifMatch: null });
+    await remove(null);
   }
+}
+
+/**
+ * Looks after a success that is not S3's own answer to a delete.
+ *
+ * @param etag of the object that was to go; null: whatever is at the address
+ * @throws {S3Error} if it is still there
+ */
+async function expectGone(destination: S3, address: ObjectAddress, etag: string | null): Promise<void> {
+  try {
+    const { headers } = await headObject(destination, address);
+    if (etag !== null && !isThis(headers, address, etag)) return;
+  } catch (error) {
+    if (error instanceof S3Error && error.status === 404) return;
+    throw error;
+  }
+  const detail = "the store has answered the delete with success, and still has the object";
+  throw new S3Error("DeleteObject", address, { code: "bad_answer", detail });
 }

@@ -324,6 +324,8 @@ export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploa
 }
 
 /**
+ * Deletes an object; of an address with a version, that version.
+ *
  * @param ifMatch delete only the object with this ETag, on stores that know the condition
  * @returns whether the answer is S3's own to a deletion: anything else that succeeds may be somebody's page
  * @throws {S3Error}
@@ -334,7 +336,8 @@ export async function deleteObject(
   { ifMatch }: { ifMatch: string | null },
 ): Promise<boolean> {
   const headers: Record<string, string> = ifMatch === null ? {} : { "if-match": ifMatch };
-  const response = await send(s3, "DeleteObject", address, { method: "DELETE", headers });
+  const query = versionQuery(address);
+  const response = await send(s3, "DeleteObject", address, { method: "DELETE", query, headers });
   await response.body?.cancel();
   return response.status === 204;
 }
