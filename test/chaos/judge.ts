@@ -8,6 +8,7 @@
 import type { CopyEvidence, Evidence, SeenRequest, Version } from "./evidence.ts";
 import { type FaultKind, faultOf } from "./faults.ts";
 import type { RunPlan } from "./plan.ts";
+import { MAX_ATTEMPTS } from "../../src/s3/retry.ts";
 import { isAnnouncedStray, isLookedAtLater } from "./uploads_left.ts";
 
 export type Rule =
@@ -240,14 +241,18 @@ function judgeUnmade(copy: CopyEvidence, plan: RunPlan, report: Report): void {
   else if (!mayGo) report("nothing of an ended copy visible", "its object was there and has been deleted");
 }
 
-/** A store that is down for a minute ends a copy that has nothing to lose yet. */
+/**
+ * A store that is down for a minute ends a copy that has nothing to lose yet. So does one that is down for
+ * less and refuses before or after, if a step has failed as often as it may.
+ */
 function metOutage({ requests, status }: CopyEvidence, plan: RunPlan): boolean {
   const begun = requests.some(({ operation }) => operation === "UploadPart" || operation === "PutObject");
   const code = status.failure?.code ?? "";
   return (
     !begun &&
     (code.endsWith("_unreachable") || code.endsWith("_throttled")) &&
-    plan.faults.some(({ kind }) => kind === "minute-outage")
+    (plan.faults.some(({ kind }) => kind === "minute-outage") ||
+      status.timeline.filter(({ event }) => event === "step_failed").length >= MAX_ATTEMPTS)
   );
 }
 
