@@ -178,12 +178,13 @@ export function batchesOf(objects: readonly ObjectWork[], concurrency: number): 
 }
 
 /** Is it copied by one GET and one PUT? What keeps its source's parts is not, whatever its size. */
-export function goesWhole(
-  { sizeBytes, etag }: ObjectWork,
-  { partSize }: Pick<SyncSpec, "partSize">,
-  wholeBytes: number,
-): boolean {
-  return sizeBytes <= wholeBytes && !(partSize === "source" && partCountOf(etag ?? "") !== null);
+export function goesWhole(work: ObjectWork, spec: Pick<SyncSpec, "partSize">, wholeBytes: number): boolean {
+  return work.sizeBytes <= wholeBytes && !keepsParts(work, spec);
+}
+
+/** Does it keep the parts that it was uploaded in? One that was uploaded whole has none. */
+export function keepsParts({ etag }: ObjectWork, { partSize }: Pick<SyncSpec, "partSize">): boolean {
+  return partSize === "source" && partCountOf(etag ?? "") !== null;
 }
 
 /**

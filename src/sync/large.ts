@@ -14,9 +14,9 @@ import { type Env, PARTS_PER_LANE } from "../env.ts";
 import { Problem } from "../http/problem.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
-import { partCountOf } from "../s3/digest.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { placeOfWork } from "../store/stores.ts";
+import { keepsParts } from "./decide.ts";
 import { isHandingOut } from "./job.ts";
 import type { LargeRow } from "./large_table.ts";
 import { copied, failed, skipped } from "./outcome.ts";
@@ -192,11 +192,6 @@ export class LargeCopies {
   }
 }
 
-/** An object that was uploaded whole has no parts to keep. */
-function keepsParts({ partSize }: SyncSpec, { etag }: ObjectWork): { readonly partSize?: "source" } {
-  return partSize === "source" && partCountOf(etag ?? "") !== null ? { partSize } : {};
-}
-
 /** The copy of one large object, or the entry that says why there can be none. */
 function resolve(
   spec: SyncSpec,
@@ -214,7 +209,7 @@ function resolve(
         concurrency,
         ifBusy: "queue",
         ifSourceChanges: "restart",
-        ...keepsParts(spec, work),
+        ...(keepsParts(work, spec) ? { partSize: "source" as const } : {}),
       },
       env,
     );

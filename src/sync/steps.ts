@@ -114,13 +114,12 @@ export class SyncSteps {
       this.#walk = walk;
       return;
     }
-    const destination = findKnownStore(this.#env, spec.destination, spec.known);
     const plan = planPage(page.pairs, page.known, {
       spec,
       filter: filterOf(spec, startedAtMs ?? Date.now()),
       source: findKnownStore(this.#env, spec.source, spec.known),
-      destination,
-      wholeBytes: wholeBytesAt(destination, planLimits(this.#env).maxPartBytes),
+      destination: findKnownStore(this.#env, spec.destination, spec.known),
+      wholeBytes: this.#wholeBytes(),
     });
     this.#record.transaction(() => {
       // Cancelled during the listing: these keys were never part of the run.
@@ -175,8 +174,7 @@ export class SyncSteps {
   // 3. Failed keys of earlier rounds, back into the window.
   #requeue(which: Requeue): void {
     const { spec } = this.#record.load();
-    const destination = findKnownStore(this.#env, spec.destination, spec.known);
-    const wholeBytes = wholeBytesAt(destination, planLimits(this.#env).maxPartBytes);
+    const wholeBytes = this.#wholeBytes();
     this.#record.transaction(() => {
       const { objects, more } = this.#record.takeFailures(which, REQUEUE_KEYS);
       this.#addBatches(objects.filter((work) => goesWhole(work, spec, wholeBytes)));
@@ -298,6 +296,12 @@ export class SyncSteps {
       if (report === null) throw new Error("The report has no store of its own");
       return this.#connectReport(report);
     });
+  }
+
+  #wholeBytes(): number {
+    const { spec } = this.#record.load();
+    const destination = findKnownStore(this.#env, spec.destination, spec.known);
+    return wholeBytesAt(destination, planLimits(this.#env).maxPartBytes);
   }
 
   #addBatches(objects: readonly ObjectWork[]): void {
