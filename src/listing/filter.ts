@@ -8,7 +8,7 @@
 // Size, age and class are checked at the source only. An object that they filter out still exists at the
 // source, so its copy is not deleted either.
 
-import { type Glob, matchesGlob } from "./glob.ts";
+import { type Glob, matchesGlob } from "./glob_match.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 
 export interface Filter {

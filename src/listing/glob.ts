@@ -10,28 +10,9 @@
 // case-sensitive. A character is a Unicode code point. A key is not a file path, which is why no glob library
 // fits: picomatch and minimatch read "\" as an escape, let no "." match a line break and refuse "..".
 //
-// Invariant: matching one alternative takes time proportional to pattern × text at worst, so no pattern
-// hangs. That is why patterns are not turned into regular expressions. When a match fails after a star, only
-// the last star takes one more character: an earlier star that took more would leave less text for the same
-// rest. "**" is tracked separately, since "*" stops at "/".
+// glob_match.ts says whether a key matches what is compiled here.
 
-type Token =
-  | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "one" }
-  | {
-      readonly kind: "class";
-      readonly negated: boolean;
-      readonly ranges: readonly (readonly [number, number])[];
-    }
-  | { readonly kind: "star" }
-  | { readonly kind: "stars" }
-  | { readonly kind: "levels" };
-
-/** A compiled pattern: its text, and one row of tokens for each choice of alternatives in its braces. */
-export interface Glob {
-  readonly text: string;
-  readonly alternatives: readonly (readonly Token[])[];
-}
+import type { Glob, Token } from "./glob_match.ts";
 
 type CompiledGlob =
   | { readonly ok: true; readonly glob: Glob }
@@ -42,6 +23,12 @@ export const MAX_GLOB_LENGTH = 1024;
 
 const MAX_GLOB_ALTERNATIVES = 256;
 
+/**
+ * Of all patterns of a list, with every choice in their braces written out: what compiling them costs, and
+ * keeping them, and comparing a key with them.
+ */
+export const MAX_GLOB_CHARACTERS = 16_384;
+
 class BadGlob extends Error {
   readonly position: number;
   constructor(position: number, message: string) {
@@ -50,53 +37,67 @@ class BadGlob extends Error {
   }
 }
 
-export function compileGlob(text: string): CompiledGlob {
+/** @param most the characters that are left for it, of MAX_GLOB_CHARACTERS */
+export function compileGlob(text: string, most = MAX_GLOB_CHARACTERS): CompiledGlob {
   try {
     if (text === "") throw new BadGlob(1, "the pattern is empty and would match nothing");
     if (text.length > MAX_GLOB_LENGTH) {
       throw new BadGlob(MAX_GLOB_LENGTH + 1, `the pattern is longer than ${MAX_GLOB_LENGTH} characters`);
     }
-    const parser = new Parser(text);
-    const rows = parser.alternatives(false);
-    return { ok: true, glob: { text, alternatives: rows.map(finishRow) } };
+    const rows = new Parser(text, most).alternatives(false);
+    return { ok: true, glob: { text, alternatives: rows.map(finishRow), characters: sizeOf(rows) } };
   } catch (error) {
     if (!(error instanceof BadGlob)) throw error;
     return { ok: false, position: error.position, message: error.message };
   }
 }
 
-/** Whether a pattern matches the whole text. */
-export function matchesGlob({ alternatives }: Glob, text: string): boolean {
-  return alternatives.some((tokens) => matchesRow(tokens, text));
-}
-
-// --- Reading ------------------------------------------------------------------------------------
-
 /** While braces are expanded, stars stay as written: "{*,a}*" can yield a "**" that nobody wrote. */
 type Piece = Token | { readonly kind: "level_stars"; readonly slash: boolean };
 
 class Parser {
   readonly #text: string;
+  readonly #most: number;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, most: number) {
     this.#text = text;
+    this.#most = most;
   }
 
   /** Parses up to the end of the text or, within braces, up to the "," or "}" that ends the alternative. */
   alternatives(isInBraces: boolean): Piece[][] {
     let rows: Piece[][] = [[]];
+    let characters = 0;
     while (this.#at < this.#text.length) {
       const character = this.#text.charAt(this.#at);
       if (isInBraces && (character === "," || character === "}")) break;
       const from = this.#at;
-      const choices = character === "{" ? this.#braces() : [[this.#piece()]];
-      rows = rows.flatMap((row) => choices.map((choice) => [...row, ...choice]));
-      if (rows.length > MAX_GLOB_ALTERNATIVES) {
-        throw new BadGlob(from + 1, `the braces expand to more than ${MAX_GLOB_ALTERNATIVES} alternatives`);
+      if (character === "{") {
+        const choices = this.#braces();
+        this.#checkRows(from, rows.length * choices.length);
+        characters = characters * choices.length + sizeOf(choices) * rows.length;
+        this.#checkCharacters(from, characters);
+        rows = rows.flatMap((row) => choices.map((choice) => [...row, ...choice]));
+      } else {
+        const piece = this.#piece();
+        characters += rows.length;
+        this.#checkCharacters(from, characters);
+        for (const row of rows) row.push(piece);
       }
     }
     return rows;
+  }
+
+  #checkRows(from: number, rows: number): void {
+    if (rows <= MAX_GLOB_ALTERNATIVES) return;
+    throw new BadGlob(from + 1, `the braces expand to more than ${MAX_GLOB_ALTERNATIVES} alternatives`);
+  }
+
+  #checkCharacters(from: number, characters: number): void {
+    if (characters <= this.#most) return;
+    const message = `with the braces written out, the patterns have more than ${MAX_GLOB_CHARACTERS} characters together`;
+    throw new BadGlob(from + 1, message);
   }
 
   #braces(): Piece[][] {
@@ -105,6 +106,7 @@ class Parser {
     do {
       this.#at++; // "{" or ","
       choices.push(...this.alternatives(true));
+      this.#checkRows(open, choices.length);
     } while (this.#text.charAt(this.#at) === ",");
     if (this.#at >= this.#text.length) {
       throw new BadGlob(open + 1, 'the "{" is never closed by "}" (a literal brace is written [{])');
@@ -167,6 +169,10 @@ class Parser {
   }
 }
 
+function sizeOf(rows: readonly (readonly Piece[])[]): number {
+  return rows.reduce((sum, row) => sum + row.length, 0);
+}
+
 /** Joins adjacent text, and reads "**" + "/" as levels where it starts one. */
 function finishRow(pieces: readonly Piece[]): Token[] {
   const tokens: Token[] = [];
@@ -186,65 +192,4 @@ function finishRow(pieces: readonly Piece[]): Token[] {
     } else tokens.push(piece);
   }
   return tokens;
-}
-
-// --- Matching -----------------------------------------------------------------------------------
-
-interface Retry {
-  readonly token: number;
-  at: number;
-}
-
-function matchesRow(tokens: readonly Token[], text: string): boolean {
-  let star: Retry | null = null;
-  let wide: (Retry & { readonly wholeLevels: boolean }) | null = null;
-  let [token, at] = [0, 0];
-  for (;;) {
-    const current = tokens[token];
-    if (current === undefined && at === text.length) return true;
-    if (current?.kind === "star") {
-      star = { token: ++token, at };
-      continue;
-    }
-    if (current?.kind === "stars" || current?.kind === "levels") {
-      wide = { token: ++token, at, wholeLevels: current.kind === "levels" };
-      star = null;
-      continue;
-    }
-    const end = current === undefined ? -1 : stepOver(current, text, at);
-    if (end >= 0) {
-      token++;
-      at = end;
-      continue;
-    }
-    if (star !== null && star.at < text.length && text.charAt(star.at) !== "/") {
-      star.at += widthAt(text, star.at);
-      [token, at] = [star.token, star.at];
-      continue;
-    }
-    if (wide === null || wide.at >= text.length) return false;
-    star = null;
-    if (wide.wholeLevels) {
-      const slash = text.indexOf("/", wide.at);
-      if (slash < 0) return false;
-      wide.at = slash + 1;
-    } else wide.at += widthAt(text, wide.at);
-    [token, at] = [wide.token, wide.at];
-  }
-}
-
-/** Where the text continues after a token of fixed width, or -1 if the token does not match. */
-function stepOver(token: Token, text: string, at: number): number {
-  if (token.kind === "text") return text.startsWith(token.text, at) ? at + token.text.length : -1;
-  const code = text.codePointAt(at);
-  if (code === undefined || code === 0x2f) return -1;
-  if (token.kind === "class") {
-    const isListed = token.ranges.some(([low, high]) => code >= low && code <= high);
-    if (isListed === token.negated) return -1;
-  }
-  return at + widthAt(text, at);
-}
-
-function widthAt(text: string, at: number): number {
-  return (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
 }

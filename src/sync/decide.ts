@@ -6,7 +6,6 @@
 // sides.
 
 import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
-import type { SkipReason } from "../http/vocabulary.ts";
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
 import { destinationKey } from "../listing/prefix.ts";
 import type { Found } from "../listing/walk.ts";
@@ -17,7 +16,7 @@ import type { ListedObject } from "../s3/listing_xml.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
-import { type Counters, type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
+import { type Counters, type Entry, type Extra, type Sum, FILTERED, isReportKey } from "./report.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
@@ -41,17 +40,6 @@ interface PlannedPage {
 
 type Decision =
   { readonly kind: "entry"; readonly entry: Entry } | { readonly kind: "work"; readonly work: ObjectWork };
-
-/** The reasons by which a filter leaves a key out. */
-const FILTERED = [
-  "excluded",
-  "not_included",
-  "too_small",
-  "too_large",
-  "too_old",
-  "too_new",
-  "storage_class",
-] as const satisfies readonly SkipReason[];
 
 /**
  * Why a run that has listed everything had nothing to do, if that may be a mistake: a prefix without keys, a

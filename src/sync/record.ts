@@ -17,7 +17,15 @@ import { type SyncEvent, type SyncCounts, apply, newSyncJob } from "./job.ts";
 import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
 import { adaptOlderTables } from "./older_tables.ts";
-import { type Counters, type Entry, type Extra, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
+import {
+  type Counters,
+  type Entry,
+  type Extra,
+  countEntries,
+  isFilteredOut,
+  linesOf,
+  NO_COUNTERS,
+} from "./report.ts";
 import { MAX_KEPT_BYTES, ReportBuffer } from "./report_buffer.ts";
 import type { SyncSpec } from "./spec.ts";
 import { sentence } from "../s3/told.ts";
@@ -154,9 +162,10 @@ export class SyncRecord {
   /** Adds entries to the report, to the sums and, if they failed, to the failures. */
   enter(entries: readonly Entry[], change: (counters: Counters) => Counters = (counters) => counters): void {
     this.transaction(() => {
-      const { counters } = this.load();
+      const { counters, spec } = this.load();
       this.#saveCounters(change(countEntries(counters, entries)));
-      this.report.append(linesOf(this.#listed(entries)));
+      const told = spec.reportFiltered === false ? entries.filter((entry) => !isFilteredOut(entry)) : entries;
+      this.report.append(linesOf(this.#listed(told)));
       for (const entry of entries) {
         if (entry.action === "failed") this.#addFailure(entry, { copy: entry.work }, entry.attempts);
         if (entry.action === "delete_failed")

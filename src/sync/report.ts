@@ -2,6 +2,7 @@
 //
 // Invariant: a key's line and its count in the sums come from one entry, so the two cannot disagree. A key
 // that was listed gets exactly one entry: listed = copied + skipped + failed + would copy + still under way.
+// Of keys that a filter leaves out there is a line only where the request asks for them.
 
 import { toJson } from "../http/json.ts";
 import {
@@ -84,6 +85,17 @@ export interface Counters {
   readonly skippedBy: Readonly<Record<string, number>>;
 }
 
+/** The reasons by which a filter leaves a key out. */
+export const FILTERED: readonly SkipReason[] = [
+  "excluded",
+  "not_included",
+  "too_small",
+  "too_large",
+  "too_old",
+  "too_new",
+  "storage_class",
+];
+
 const NONE: Sum = { objects: 0, bytes: 0 };
 
 export const NO_COUNTERS: Counters = {
@@ -134,6 +146,11 @@ export function underWay({ listed, copied, skipped, failed, wouldCopy }: Counter
 
 export function linesOf(entries: readonly Entry[]): string {
   return entries.map((entry) => toJson(lineOf(entry)) + "\n").join("");
+}
+
+/** What somebody keeps back by a filter is nobody's business where the report is read. */
+export function isFilteredOut(entry: Entry): boolean {
+  return entry.action === "skipped" && FILTERED.includes(entry.reason);
 }
 
 function lineOf(entry: Entry): Record<string, unknown> {

@@ -11,7 +11,8 @@ import { Count, Flag, parseWith, Size } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type CompareMode, COMPARE_MODES } from "../http/vocabulary.ts";
 import type { Filter } from "../listing/filter.ts";
-import { type Glob, compileGlob } from "../listing/glob.ts";
+import { compileGlob, MAX_GLOB_CHARACTERS } from "../listing/glob.ts";
+import type { Glob } from "../listing/glob_match.ts";
 import { overlapOf, prefixFault } from "../listing/prefix.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { type PrefixRef, checkBucket, bucketIdentity, PrefixRefSchema } from "../store/address.ts";
@@ -45,6 +46,8 @@ export interface SyncSpec extends ObjectOptions {
   readonly concurrency: number;
   /** The report's parts are objects under this prefix; null: they are kept in the run's own storage. */
   readonly report: PrefixRef | null;
+  /** Do keys that the filter leaves out have a line? Absent in older runs, where they have. */
+  readonly reportFiltered?: boolean;
   /** `source`: what was uploaded in parts keeps them, and its ETag. Absent in older runs, which choose. */
   readonly partSize?: "source" | null;
   /** Where the sync and its lanes run; null: as the destination store says. */
@@ -61,9 +64,13 @@ const Texts = z
   .transform((value) => (typeof value === "string" ? [value] : value));
 
 const Patterns = Texts.transform((patterns, context) => {
+  let left = MAX_GLOB_CHARACTERS;
   for (const pattern of patterns) {
-    const compiled = compileGlob(pattern);
-    if (compiled.ok) continue;
+    const compiled = compileGlob(pattern, left);
+    if (compiled.ok) {
+      left -= compiled.glob.characters;
+      continue;
+    }
     const message = `${JSON.stringify(pattern)} is not a valid pattern: ${compiled.message} (character ${compiled.position})`;
     context.addIssue({ code: "custom", message });
   }
@@ -103,6 +110,7 @@ export const SyncRequestSchema = z.strictObject({
   ...ObjectOptionFields,
   partSize: z.literal("source").optional(),
   report: PrefixRefSchema.optional(),
+  reportFiltered: Flag.optional(),
   location: LocationSchema.optional(),
 });
 
@@ -157,6 +165,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     concurrency,
     ...resolveOptions(request),
     report,
+    reportFiltered: request.reportFiltered ?? false,
     partSize: request.partSize ?? null,
     location: request.location ?? null,
   };

@@ -4,6 +4,7 @@
 // What they need: the record of the sync, and the env with the stores.
 
 import { type Env, planLimits } from "../env.ts";
+import type { Filter } from "../listing/filter.ts";
 import { type Cursor, type WalkPage, Walk } from "../listing/walk.ts";
 import { type DeleteOutcome, each, headersOf } from "../s3/delete.ts";
 import { deleteListed } from "../s3/delete_listed.ts";
@@ -44,6 +45,8 @@ export class SyncSteps {
   readonly #onRefusal: (failure: Failure) => void;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
   #walk: Walk | null = null;
+  // Its patterns are compiled once.
+  #filter: Filter | null = null;
   #stop = new AbortController();
   #isDeleting = false;
 
@@ -116,7 +119,7 @@ export class SyncSteps {
     }
     const plan = planPage(page.pairs, page.known, {
       spec,
-      filter: filterOf(spec, startedAtMs ?? Date.now()),
+      filter: (this.#filter ??= filterOf(spec, startedAtMs ?? Date.now())),
       source: findKnownStore(this.#env, spec.source, spec.known),
       destination: findKnownStore(this.#env, spec.destination, spec.known),
       wholeBytes: this.#wholeBytes(),

@@ -48,7 +48,7 @@ const PURE = [
   ...["job", "phase", "ending", "plan", "spec"].map((name) => `src/copy/${name}.ts`),
   ...["job", "decide", "outcome", "deletes", "report", "spec"].map((name) => `src/sync/${name}.ts`),
   ...["cron", "clock", "template", "spec"].map((name) => `src/schedule/${name}.ts`),
-  ...["cursor", "key_order", "ranges", "merge", "prefix", "filter", "glob"].map(
+  ...["cursor", "key_order", "ranges", "merge", "prefix", "filter", "glob", "glob_match"].map(
     (name) => `src/listing/${name}.ts`,
   ),
   ...["attributes", "checksum", "compare", "options", "proof"].map((name) => `src/object/${name}.ts`),

@@ -1,7 +1,8 @@
 // Patterns over keys: what each sign matches, keys that are no file paths, and bad patterns with the place of
 // the fault.
 import { describe, expect, test } from "vitest";
-import { type Glob, compileGlob, matchesGlob, MAX_GLOB_LENGTH } from "../../../src/listing/glob.ts";
+import { compileGlob, MAX_GLOB_LENGTH } from "../../../src/listing/glob.ts";
+import { type Glob, matchesGlob } from "../../../src/listing/glob_match.ts";
 import { seeded } from "../samples.ts";
 
 function glob(pattern: string): Glob {
@@ -110,7 +111,10 @@ describe("a bad pattern is refused, with the place", () => {
     ["x[😀😂-😁]", 5, /range 😂-😁 runs backwards/],
     ["x[a/b]", 4, /"\/" in brackets/],
     ["{1,2}{1,2}{1,2}{1,2}{1,2}{1,2}{1,2}{1,2}{1,2}", 41, /more than 256 alternatives/],
+    ["{{1,2}{1,2}{1,2}{1,2}{1,2}{1,2}{1,2}{1,2},3}", 1, /more than 256 alternatives/],
     ["x".repeat(MAX_GLOB_LENGTH + 1), MAX_GLOB_LENGTH + 1, /longer than 1024/],
+    ["{a,b}".repeat(8) + "x".repeat(100), 97, /written out, the patterns have more than 16384 characters/],
+    ["x".repeat(200) + "{a,b}".repeat(8), 231, /written out, the patterns have more than 16384 characters/],
   ])("%j at %i", (pattern, position, message) => {
     expect(compileGlob(pattern)).toEqual({
       ok: false,

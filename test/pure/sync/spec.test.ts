@@ -26,6 +26,14 @@ test.each([
   );
 });
 
+test("the patterns of a list are bounded together, with the braces written out", () => {
+  const wide = `{a,b}{c,d}{e,f}/${"x".repeat(100)}`;
+  const list = (count: number) => Array<string>(count).fill(wide);
+  expect(resolve({ include: list(15), exclude: list(15) })).toMatchObject({ include: list(15) });
+  for (const field of ["include", "exclude"])
+    expect(() => resolve({ [field]: list(60) })).toThrow(/more than 16384 characters together/);
+});
+
 test.each([
   { source: "hosted:my-photos/" },
   { source: "east:My_Photos/" },

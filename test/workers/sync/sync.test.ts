@@ -206,6 +206,16 @@ test("include, exclude, sizes and classes choose the keys, and every key that is
     skippedBy: { not_included: 1, excluded: 1, too_small: 1, storage_class: 1 },
   });
   expect(west.objects("destination").filter(({ key }) => key.startsWith("filter/"))).toHaveLength(1);
+  // The report may be read where the keys that were kept back must not be.
+  expect((await mesh.report(status.id)).map(({ key }) => key)).toEqual(["filter/a.jpg"]);
+  const told = await mesh.sync(request("filter/", { ...options, reportFiltered: true }));
+  expect((await mesh.report(told.id)).map(({ key, reason }) => [key, reason]).toSorted()).toEqual([
+    ["filter/a.jpg", "equal"],
+    ["filter/b.txt", "not_included"],
+    ["filter/cold.jpg", "storage_class"],
+    ["filter/small.jpg", "too_small"],
+    ["filter/tmp/c.jpg", "excluded"],
+  ]);
 });
 
 test("a report goes into the bucket that the request names", async () => {
