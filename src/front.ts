@@ -27,7 +27,7 @@ import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { storeRoutes } from "./front/store_routes.ts";
 import { syncRoutes } from "./front/sync_routes.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
-import { MAX_BODY_BYTES } from "./http/request.ts";
+import { maxBodyBytes } from "./http/request.ts";
 import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { placedAt, registryLocation } from "./store/location.ts";
@@ -83,14 +83,13 @@ app.use(async (call, next) => {
   await next();
 });
 
-app.use(
-  bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: () => {
-      throw new Problem(413, "body_too_large", `A request body may have at most ${MAX_BODY_BYTES} bytes`);
-    },
-  }),
-);
+app.use(async (call, next) => {
+  const maxSize = maxBodyBytes(call.req.path);
+  const onError = () => {
+    throw new Problem(413, "body_too_large", `The body of this request may have at most ${maxSize} bytes`);
+  };
+  await bodyLimit({ maxSize, onError })(call, next);
+});
 
 app.route("/", storeRoutes);
 
@@ -131,7 +130,10 @@ export default {
   async scheduled(controller, env, ctx) {
     const registry = registryOf(ctx.exports, placedAt(registryLocation(env)));
     const due = await registry.tick(controller.scheduledTime);
-    await Promise.all(due.map((started) => createWork(ctx.exports, started, env)));
+    for (const { kind, id } of due) {
+      const work = await registry.admitted(kind, id);
+      if (work !== null) await createWork(ctx.exports, work, env);
+    }
     await registry
       .forgetOld(controller.scheduledTime)
       .catch((error: unknown) => log("error", "retention_failed", { detail: String(error) }));

@@ -31,7 +31,13 @@ import {
   WorkRows,
 } from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
-import { type RunView, type ScheduleView, type Started, Schedules } from "./schedule/schedules.ts";
+import {
+  type RunView,
+  type ScheduleView,
+  type Started,
+  MAX_SCHEDULES,
+  Schedules,
+} from "./schedule/schedules.ts";
 import { createWork } from "./schedule/create.ts";
 import type { DueWork, Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
@@ -93,6 +99,8 @@ export class Registry extends DurableObject<Env> {
       CREATE TABLE IF NOT EXISTS idempotency (
         key TEXT PRIMARY KEY, digest TEXT NOT NULL, copy_id TEXT NOT NULL, at_ms INTEGER NOT NULL
       );
+      CREATE INDEX IF NOT EXISTS idempotency_by_time ON idempotency (at_ms);
+      CREATE INDEX IF NOT EXISTS idempotency_by_work ON idempotency (copy_id);
     `);
   }
 
@@ -295,17 +303,21 @@ export class Registry extends DurableObject<Env> {
 
   // --- Schedules --------------------------------------------------------------------------------
 
-  /** @param replaces the request of the schedule that may be replaced; null: none may; undefined: any */
+  /**
+   * @param replaces the request of the schedule that may be replaced; null: none may; undefined: any
+   * @returns `full`: there are MAX_SCHEDULES others
+   */
   async putSchedule(
     name: string,
     schedule: Schedule,
     replaces?: ScheduleRequest | null,
-  ): Promise<"created" | "replaced" | "refused"> {
+  ): Promise<"created" | "replaced" | "refused" | "full"> {
     const now = Date.now();
     return this.ctx.storage.transactionSync(() => {
       const found = this.#schedules.get(name, now)?.request ?? null;
       const fits = replaces === undefined || JSON.stringify(found) === JSON.stringify(replaces);
       if (!fits) return "refused";
+      if (found === null && this.#schedules.count() >= MAX_SCHEDULES) return "full";
       return this.#schedules.put(name, schedule, now) ? "created" : "replaced";
     });
   }
@@ -314,8 +326,12 @@ export class Registry extends DurableObject<Env> {
     return this.#schedules.get(name, Date.now());
   }
 
-  async listSchedules(): Promise<ScheduleView[]> {
-    return this.#schedules.list(Date.now());
+  /** By name. @param after the name to continue after, or null */
+  async listSchedules(
+    after: string | null,
+    limit: number,
+  ): Promise<{ schedules: ScheduleView[]; next: string | null }> {
+    return this.#schedules.list(after, limit, Date.now());
   }
 
   /** Deletes a schedule; what it has started continues. @returns whether it existed */
@@ -334,12 +350,26 @@ export class Registry extends DurableObject<Env> {
    * The Cron event: starts what has become due since the last one.
    *
    * @param scheduledTimeMs of the event, which may come late, twice or out of order
-   * @returns what the caller is to create; the alarm creates what the caller does not
+   * @returns what the caller is to create, which admitted() describes; the alarm creates what the caller does
+   *   not
    */
-  async tick(scheduledTimeMs: number): Promise<Started[]> {
+  async tick(scheduledTimeMs: number): Promise<Pick<Started, "kind" | "id">[]> {
     const now = Date.now();
     await this.#deliverLater(now);
-    return this.ctx.storage.transactionSync(() => this.#schedules.tick(minuteOf(scheduledTimeMs), now));
+    const started = this.ctx.storage.transactionSync(() =>
+      this.#schedules.tick(minuteOf(scheduledTimeMs), now),
+    );
+    return started.map(({ kind, id }) => ({ kind, id }));
+  }
+
+  /** What an id was given to; null: nothing that the registry still knows. */
+  async admitted(kind: Started["kind"], id: string): Promise<Started | null> {
+    if (kind === "copy") {
+      const copy = this.#copies.admitted(id);
+      return copy && { kind, ...copy };
+    }
+    const sync = this.#syncs.admitted(id);
+    return sync && { kind, ...sync };
   }
 
   /** Removes what ended more than RETENTION_DAYS ago, here and in its own object. @throws {Problem} 503 */

@@ -43,7 +43,7 @@ type Rows = [
   [`GET /syncs?${string}`, Body<"SyncList">],
   ["POST /syncs", SyncStatus | Body<"Admitted">],
   [`${"GET" | "POST"} /syncs/${string}`, SyncStatus],
-  ["GET /schedules", Body<"ScheduleList">],
+  [`GET /schedules?${string}`, Body<"ScheduleList">],
   [`${"PUT" | "PATCH"} /schedules/${string}`, Schedule],
   [`POST /schedules/${string}/run`, CopyStatus | SyncStatus | Body<"Admitted"> | Body<"QueuedRun">],
   [`DELETE /${"schedules" | "stores"}/${string}`, null],

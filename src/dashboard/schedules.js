@@ -42,7 +42,7 @@ export async function showSchedules(main, signal) {
   );
   const empty = h("p", { class: "quiet" });
   const refresh = async () => {
-    const { schedules } = await call("GET", "/schedules", undefined, signal);
+    const { schedules } = await call("GET", "/schedules?limit=500", undefined, signal);
     table.show(schedules);
     empty.textContent = schedules.length === 0 ? "None yet." : "";
   };

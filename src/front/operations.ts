@@ -377,8 +377,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: { ...NO_SYNC, 409: ["nothing_to_retry"] },
   },
   "GET /schedules": {
-    summary: "All schedules with their next and last run",
+    summary: "Schedules with their next and last run, by name",
     tag: "Schedules",
+    parameters: [LIMIT, CURSOR],
     answers: { 200: json("The schedules", "ScheduleList") },
   },
   "PUT /schedules/:name": {
@@ -391,6 +392,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: {
       ...START_PROBLEMS,
       400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS],
+      409: ["too_many_schedules"],
       412: ["schedule_exists"],
     },
   },

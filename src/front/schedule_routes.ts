@@ -8,22 +8,28 @@ import type { Env } from "../env.ts";
 import { type Call, accepted, meshOf, registryAt } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
-import { readBody } from "../http/request.ts";
+import { readBody, readLimit } from "../http/request.ts";
 import { createWork } from "../schedule/create.ts";
-import type { ScheduleView } from "../schedule/schedules.ts";
+import { type ScheduleView, MAX_SCHEDULES } from "../schedule/schedules.ts";
 import { type Schedule, parseSchedule, resolveWork } from "../schedule/spec.ts";
 
 export const scheduleRoutes = new Hono<{ Bindings: Env }>();
 
-scheduleRoutes.get("/schedules", async (call) =>
-  jsonResponse({ schedules: await registryAt(call).listSchedules() }),
-);
+scheduleRoutes.get("/schedules", async (call) => {
+  const query = new URL(call.req.url).searchParams;
+  const after = query.get("cursor");
+  return jsonResponse(await registryAt(call).listSchedules(after, readLimit(query)));
+});
 
 scheduleRoutes.put("/schedules/:name", async (call) => {
   const name = scheduleName(call);
   const schedule = runnable(parseSchedule(await readBody(call.req.raw)), call.env);
   const mustBeNew = call.req.header("if-none-match") === "*";
   const put = await registryAt(call).putSchedule(name, schedule, ...(mustBeNew ? [null] : []));
+  if (put === "full") {
+    const message = `There are ${MAX_SCHEDULES} schedules, and no more are kept: delete one that is not needed`;
+    throw new Problem(409, "too_many_schedules", message);
+  }
   if (put === "refused") {
     const message = `There is a schedule "${name}" already, and "If-None-Match: *" allows no other; PATCH changes it`;
     throw new Problem(412, "schedule_exists", message);

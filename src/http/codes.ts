@@ -34,6 +34,7 @@ export const PROBLEM_STATUS = {
   run_refused: 409,
   probe_running: 409,
   store_capped: 409,
+  too_many_schedules: 409,
   method_not_allowed: 405,
   schedule_exists: 412,
   body_too_large: 413,

@@ -51,8 +51,15 @@ export function readLimit(query: URLSearchParams): number {
   return readCount(query, "limit", { fallback: 50, min: 1, max: 500 });
 }
 
-/** The largest request body that is read. Real requests are far smaller. */
-export const MAX_BODY_BYTES = 64 * 1024;
+/** Real requests are far smaller. What is kept, and listed with others of its kind, has less room. */
+const MAX_BODY_BYTES = 64 * 1024;
+
+const MAX_KEPT_BODY_BYTES = 8 * 1024;
+
+/** The largest body that is read at that path. */
+export function maxBodyBytes(path: string): number {
+  return /^\/(schedules|stores|probe)\b/.test(path) ? MAX_KEPT_BODY_BYTES : MAX_BODY_BYTES;
+}
 
 /** @throws {Problem} 400 */
 export function readCount(

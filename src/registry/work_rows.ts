@@ -37,6 +37,7 @@ const TABLES = {
       CREATE INDEX IF NOT EXISTS running_by_object ON copies (object, id) WHERE ended_at_ms IS NULL;
       CREATE INDEX IF NOT EXISTS copies_with_orphans ON copies (id) WHERE orphans > 0;
       CREATE INDEX IF NOT EXISTS running_by_schedule ON copies (schedule) WHERE ended_at_ms IS NULL;
+      CREATE INDEX IF NOT EXISTS running_copies ON copies (phase, created_at_ms) WHERE ended_at_ms IS NULL;
     `,
   },
   syncs: {
@@ -53,6 +54,8 @@ const TABLES = {
       );
       CREATE INDEX IF NOT EXISTS syncs_by_phase ON syncs (phase, id);
       CREATE INDEX IF NOT EXISTS running_syncs ON syncs (place) WHERE ended_at_ms IS NULL;
+      CREATE INDEX IF NOT EXISTS running_syncs_by_schedule ON syncs (schedule) WHERE ended_at_ms IS NULL;
+      CREATE INDEX IF NOT EXISTS running_syncs_by_phase ON syncs (phase, created_at_ms) WHERE ended_at_ms IS NULL;
     `,
   },
 } as const;
@@ -92,6 +95,13 @@ function conditionOf(of: RowsOf): string {
   }
 }
 
+/** Behind the last id there can be. */
+const AFTER_ALL = "~";
+
+function newestFirst(one: Readonly<Record<string, unknown>>, other: typeof one): number {
+  return String(one["id"]) < String(other["id"]) ? 1 : -1;
+}
+
 /** Per Cron event: each one is a call to its object. */
 const FORGOTTEN_AT_ONCE = 100;
 
@@ -124,7 +134,9 @@ export class WorkRows<Spec> {
 
   insert(spec: Spec, target: string, { schedule, sync }: Starter, now: number): Admitted<Spec> {
     // Work of the same millisecond must still sort in the order in which it came.
-    const last = this.#sql.exec(`SELECT max(created_at_ms) AS last FROM ${this.table}`).one()["last"];
+    const last = this.#sql
+      .exec(`SELECT created_at_ms FROM ${this.table} ORDER BY id DESC LIMIT 1`)
+      .toArray()[0]?.["created_at_ms"];
     const createdAtMs = Math.max(now, Number(last ?? 0) + 1);
     const id = makeId(createdAtMs, crypto.getRandomValues(new Uint8Array(10)));
     const [column, mark, values] = this.table === "copies" ? [", sync", ", ?", [sync]] : ["", "", []];
@@ -185,6 +197,11 @@ export class WorkRows<Spec> {
     return this.#admitted("phase = 'admitted' LIMIT ?", CREATED_AT_ONCE);
   }
 
+  /** Work that has an id, or null. */
+  admitted(id: string): Admitted<Spec> | null {
+    return this.#admitted("id = ?", id)[0] ?? null;
+  }
+
   #admitted(where: string, ...values: readonly (string | number)[]): Admitted<Spec>[] {
     return this.#sql
       .exec(`SELECT id, spec, created_at_ms FROM ${this.table} WHERE ${where}`, ...values)
@@ -218,16 +235,19 @@ export class WorkRows<Spec> {
     limit: number,
     show: (spec: Spec) => Shown,
   ): { rows: (ListedWork & Shown)[]; next: string | null } {
-    const found = this.#sql
-      .exec(
-        `SELECT * FROM ${this.table} WHERE (?1 = '[]' OR phase IN (SELECT value FROM json_each(?1)))
-         AND (?2 IS NULL OR id < ?2) ${conditionOf(of)} ORDER BY id DESC LIMIT ?3`,
-        JSON.stringify(phases),
-        before,
-        limit + 1,
-        ...(typeof of === "string" ? [] : [of.sync]),
-      )
-      .toArray();
+    // A query for each phase: its index has the rows in order, and those of other phases are not read.
+    const read = (phase: string | null) =>
+      this.#sql
+        .exec(
+          `SELECT * FROM ${this.table} WHERE id < ?1 ${conditionOf(of)} ${phase === null ? "" : "AND phase = ?3"}
+           ORDER BY id DESC LIMIT ?2`,
+          before ?? AFTER_ALL,
+          limit + 1,
+          ...(phase === null ? (typeof of === "string" ? [] : [null]) : [phase]),
+          ...(typeof of === "string" ? [] : [of.sync]),
+        )
+        .toArray();
+    const found = phases.length === 0 ? read(null) : phases.flatMap(read).toSorted(newestFirst);
     const rows = found.slice(0, limit).map((row) => ({
       id: String(row["id"]),
       phase: String(row["phase"]),

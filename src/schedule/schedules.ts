@@ -71,6 +71,9 @@ export interface ScheduleView {
 
 const RUNS_KEPT = 100;
 
+/** All of them may be due in one minute, and are looked at by each Cron event. */
+export const MAX_SCHEDULES = 500;
+
 type Row = Readonly<Record<string, unknown>>;
 
 export class Schedules {
@@ -148,9 +151,17 @@ export class Schedules {
     return row === null ? null : this.#view(row, RUNS_KEPT, now);
   }
 
-  list(now: number): ScheduleView[] {
-    const rows = this.#sql.exec("SELECT * FROM schedules ORDER BY name").toArray();
-    return rows.map((row) => this.#view(row, 1, now));
+  /** By name. @param after the name to continue after, or null */
+  list(after: string | null, limit: number, now: number): { schedules: ScheduleView[]; next: string | null } {
+    const found = this.#sql
+      .exec("SELECT * FROM schedules WHERE name > ? ORDER BY name LIMIT ?", after ?? "", limit + 1)
+      .toArray();
+    const schedules = found.slice(0, limit).map((row) => this.#view(row, 1, now));
+    return { schedules, next: found.length > limit ? (schedules.at(-1)?.name ?? null) : null };
+  }
+
+  count(): number {
+    return Number(this.#sql.exec("SELECT count(*) AS n FROM schedules").one()["n"]);
   }
 
   /** Deletes a schedule and its history; what it has started continues. @returns whether it existed */

@@ -318,7 +318,10 @@ export const Schedule = z.strictObject({
   runs: z.array(Run),
 });
 
-export const ScheduleList = z.strictObject({ schedules: z.array(Schedule) });
+export const ScheduleList = z.strictObject({
+  schedules: z.array(Schedule),
+  next: z.string().nullable().describe("the cursor of the next page"),
+});
 
 export const QueuedRun = z.strictObject({ schedule: z.string(), run: Run });
 

@@ -54,7 +54,13 @@ export function storageOver(sql: SqlStorage): DurableObjectStorage {
       sql.exec(`RELEASE ${name}`);
     }
   };
-  return { sql, transactionSync, sync: async () => undefined };
+  return {
+    sql,
+    transactionSync,
+    sync: async () => undefined,
+    getAlarm: async () => null,
+    setAlarm: async () => undefined,
+  };
 }
 
 function rowsOf(

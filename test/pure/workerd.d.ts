@@ -16,6 +16,31 @@ interface DurableObjectStorage {
   readonly sql: SqlStorage;
   transactionSync<T>(change: () => T): T;
   sync(): Promise<void>;
+  getAlarm(): Promise<number | null>;
+  setAlarm(atMs: number): Promise<void>;
+}
+
+interface DurableObjectState {
+  readonly storage: DurableObjectStorage;
+  readonly exports: Cloudflare.Exports;
+}
+
+declare namespace Cloudflare {
+  interface Named<Part> {
+    getByName(name: string, place?: object): Part;
+  }
+
+  interface Work {
+    create(id: string, spec: unknown, createdAtMs: number): Promise<void>;
+    forget(): Promise<boolean>;
+    recheckQueue(): Promise<void>;
+  }
+
+  interface Exports {
+    readonly Coordinator: Named<Work>;
+    readonly Sync: Named<Work>;
+    readonly Registry: Named<import("../../src/registry.ts").Registry>;
+  }
 }
 
 interface RequestInit {
@@ -25,6 +50,13 @@ interface RequestInit {
 declare module "cloudflare:workers" {
   export class WorkerEntrypoint<Env> {
     protected readonly env: Env;
+  }
+
+  export class DurableObject<Env> {
+    protected readonly ctx: DurableObjectState;
+    protected readonly env: Env;
+    constructor(ctx: DurableObjectState, env: Env);
+    alarm?(): Promise<void>;
   }
 }
 

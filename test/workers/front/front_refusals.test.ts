@@ -238,7 +238,7 @@ const refusals: readonly Refusal[] = [
   {
     name: "a body of 2 MB",
     body: { ...good, padding: "x".repeat(2_000_000) },
-    answer: [413, "body_too_large", "A request body may have at most 65536 bytes"],
+    answer: [413, "body_too_large", "The body of this request may have at most 65536 bytes"],
   },
   {
     name: "a store whose secret is not JSON",

@@ -177,7 +177,16 @@ test("what a store says of the request is told without what it was signed with",
   expect(log).toContain(status.id);
 });
 
-test("a body of more than 64 KiB is refused, whether it says so or not", async () => {
+test("a body of more than 64 KiB is refused, whether it says so or not, and one that is kept above 8 KiB", async () => {
+  for (const path of ["/schedules/big", "/stores/east/check", "/probe"]) {
+    const method = path.startsWith("/schedules") ? "PUT" : "POST";
+    const kept = await mesh.call(method, path, { body: { cron: "0".repeat(8 * 1024) } });
+    expect([path, kept.status, kept.body["detail"]]).toEqual([
+      path,
+      413,
+      "The body of this request may have at most 8192 bytes",
+    ]);
+  }
   const said = await mesh.call("POST", "/copies", { body: { ...good, more: "x".repeat(70_000) } });
   expect([said.status, said.body["code"]]).toEqual([413, "body_too_large"]);
   const chunks = Array.from({ length: 3 }, () => new Uint8Array(30_000).fill(0x20));

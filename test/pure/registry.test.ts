@@ -1,0 +1,179 @@
+// The registry admits everything, is scraped and is woken. Whatever it has kept, it reads rows, not tables.
+
+import { beforeEach, expect, test, vi } from "vitest";
+import { parseCopyRequest, resolveCopy } from "../../src/copy/spec.ts";
+import { parseSchedule } from "../../src/schedule/spec.ts";
+import { MAX_SCHEDULES } from "../../src/schedule/schedules.ts";
+import { parseSyncRequest, resolveSync } from "../../src/sync/spec.ts";
+import type { JobNews, WorkCounters } from "../../src/view/news.ts";
+import { memorySql, storageOver } from "./sqlite.ts";
+
+vi.mock("cloudflare:workers", () => ({
+  DurableObject: class {
+    readonly ctx: unknown;
+    readonly env: unknown;
+
+    constructor(ctx: unknown, env: unknown) {
+      this.ctx = ctx;
+      this.env = env;
+    }
+  },
+}));
+
+const { Registry } = await import("../../src/registry.ts");
+
+const STORE = {
+  endpoint: "https://s3.example.com",
+  region: "auto",
+  accessKeyId: "id",
+  secretAccessKey: "secret",
+  maxConcurrency: 10,
+};
+const ENV = { STORE_EAST: JSON.stringify(STORE) };
+const COPY = resolveCopy(parseCopyRequest({ source: "east:source/a", destination: "east:target/a" }), ENV);
+const SYNC = resolveSync(parseSyncRequest({ source: "east:source/", destination: "east:target/s/" }), ENV);
+const news = (counters: WorkCounters, changes: Partial<JobNews> = {}): JobNews => ({
+  phase: "completed",
+  endedAtMs: Date.now(),
+  orphans: 0,
+  counters,
+  webhook: null,
+  ...changes,
+});
+const OF_COPY = {
+  kind: "copy",
+  bytes: 1,
+  parts: 1,
+  partAttempts: 1,
+  failures: {},
+  partsInFlight: 0,
+  lanes: 1,
+} as const;
+const NO_KEYS = { bytes: 0, listed: 0, copied: 0, skipped: 0, failed: 0, deleted: 0 };
+const OF_SYNC = { kind: "sync", ...NO_KEYS, batchesInFlight: 0, lanes: 1 } as const;
+
+let sql: SqlStorage;
+let asked: Set<string>;
+let registry: InstanceType<typeof Registry>;
+
+beforeEach(() => {
+  sql = memorySql();
+  asked = new Set();
+  const watching: SqlStorage = {
+    exec: (query, ...values) => {
+      asked.add(query);
+      return sql.exec(query, ...values);
+    },
+  };
+  const storage = storageOver(watching);
+  const object = {
+    create: async () => undefined,
+    forget: async () => true,
+    recheckQueue: async () => undefined,
+  };
+  const objects = { getByName: () => object };
+  const ctx = { storage, exports: { Coordinator: objects, Sync: objects } };
+  registry = Reflect.construct(Registry, [ctx, ENV]);
+});
+
+const schedule = (cron: string) =>
+  parseSchedule({ cron, copy: { source: "east:source/a", destination: "east:target/{yyyy}/a" } });
+
+/** Every call that work, a scrape, an alarm or a Cron event makes. */
+async function useAll(): Promise<void> {
+  const key = { key: "k", digest: "d" };
+  const first = await registry.admit({ ...COPY, ifBusy: "queue" }, key);
+  const second = await registry.admit({ ...COPY, ifBusy: "queue" }, key, null);
+  const busy = await registry.admit({ ...COPY, ifBusy: "fail" }, null, "sync");
+  expect([first.kind, second.kind, busy.kind]).toEqual(["new", "known", "busy"]);
+  const sync = await registry.admitSync(SYNC, "east/target", key);
+  const rival = await registry.admitSync(SYNC, "east/target", null);
+  expect([sync.kind, rival.kind]).toEqual(["new", "rival"]);
+  if (first.kind !== "new" || sync.kind !== "new") throw new Error("Nothing was admitted");
+  await registry.putSchedule("s", schedule("* * * * *"));
+  expect((await registry.tick(Date.now() + 120_000)).length).toBe(1);
+  await registry.runSchedule("s");
+  await registry.admitted("copy", first.copy.id);
+  await registry.alarm();
+  await registry.whoIsAhead(first.copy.id);
+  await registry.share(first.copy.id, [
+    { store: "east", wants: { concurrency: 1, perSecond: 1 }, having: { concurrency: 0, perSecond: 0 } },
+  ]);
+  await registry.takeCopyNews(first.copy.id, news(OF_COPY, { phase: "uploading", endedAtMs: null }));
+  await registry.takeSyncNews(sync.sync.id, news(OF_SYNC, { phase: "listing", endedAtMs: null }));
+  await registry.metrics();
+  await registry.takeCopyNews(first.copy.id, news(OF_COPY, { orphans: 1 }));
+  await registry.takeCopyNews(first.copy.id, news(OF_COPY));
+  await registry.takeSyncNews(sync.sync.id, news(OF_SYNC));
+  for (const phases of [[], ["completed"], ["completed", "failed"]]) {
+    await registry.listSyncs(phases, null, 10);
+    for (const of of ["no-sync", "orphans", { sync: "x" }] as const)
+      for (const before of [null, first.copy.id]) await registry.list({ phases, of }, before, 10);
+  }
+  await registry.forgetOld(Date.now() + 400 * 86_400_000);
+  await registry.listSchedules(null, 10);
+  await registry.deleteSchedule("s");
+}
+
+/** Tables with a row for each copy, sync, key of idempotency or run of a schedule. */
+const LARGE = ["copies", "syncs", "counted", "idempotency", "runs"];
+
+test("no call reads one of the large tables from end to end", async () => {
+  await useAll();
+  const partial = sql
+    .exec("SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'")
+    .toArray()
+    .map(({ name }) => String(name));
+  const scans = [...asked]
+    .filter((query) => /^\s*(?:SELECT|UPDATE|DELETE|INSERT INTO \w+ SELECT)\b/.test(query))
+    .flatMap((query) =>
+      sql
+        .exec(`EXPLAIN QUERY PLAN ${query}`)
+        .toArray()
+        .map(({ detail }) => ({ query, detail: String(detail) })),
+    )
+    .filter(({ query, detail }) => {
+      if (/^SELECT \w+ FROM \w+ ORDER BY id DESC LIMIT 1$/.test(query)) return false; // one row of an index
+      const [, table = "", index] = /^SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?/.exec(detail) ?? [];
+      return LARGE.includes(table) && !partial.includes(index ?? "");
+    });
+  expect(asked.size).toBeGreaterThan(40);
+  expect(scans).toEqual([]);
+});
+
+test("a page of several phases is newest first, and goes on after its last row", async () => {
+  const ids: string[] = [];
+  for (const phase of ["completed", "failed", "completed", "sizing", "failed"]) {
+    const admission = await registry.admit({ ...COPY, ifBusy: "queue" }, null);
+    if (admission.kind !== "new") throw new Error(admission.kind);
+    const endedAtMs = phase === "sizing" ? null : Date.now();
+    await registry.takeCopyNews(admission.copy.id, news(OF_COPY, { phase, endedAtMs }));
+    ids.unshift(admission.copy.id);
+  }
+  const filter = { phases: ["completed", "failed"], of: "no-sync" } as const;
+  const first = await registry.list(filter, null, 3);
+  const second = await registry.list(filter, first.next, 3);
+  const wanted = ids.filter((_, index) => index !== 1);
+  expect([...first.copies, ...second.copies].map(({ id }) => id)).toEqual(wanted);
+  expect([first.copies.length, second.next]).toEqual([3, null]);
+});
+
+test("there are so many schedules and no more, they are listed in pages, and all may be due at once", async () => {
+  const paused = { ...schedule("* * * * *"), enabled: true };
+  for (let n = 0; n < MAX_SCHEDULES; n++)
+    expect(await registry.putSchedule(`s${String(n).padStart(3, "0")}`, paused)).toBe("created");
+  expect(await registry.putSchedule("one-more", paused)).toBe("full");
+  expect(await registry.putSchedule("s007", paused)).toBe("replaced");
+  const names: string[] = [];
+  for (let next: string | null = ""; next !== null;) {
+    const page: Awaited<ReturnType<typeof registry.listSchedules>> = await registry.listSchedules(next, 200);
+    names.push(...page.schedules.map(({ name }) => name));
+    ({ next } = page);
+  }
+  expect(names).toEqual(Array.from({ length: MAX_SCHEDULES }, (_, n) => `s${String(n).padStart(3, "0")}`));
+  // Ids alone: what each starts may be as long as a request.
+  const started = await registry.tick(Date.now() + 120_000);
+  expect(started.every((one) => Object.keys(one).join() === "kind,id")).toBe(true);
+  await registry.deleteSchedule("s000");
+  expect(await registry.putSchedule("one-more", paused)).toBe("created");
+});
