@@ -1,6 +1,6 @@
 // ObjectCopier: copies objects that fit one PUT, a batch of them per call, one after the other. The body of a
-// signed GET becomes the body of a signed PUT, or inside one service a HEAD and a CopyObject do it. The lane
-// that calls it runs five such calls at once.
+// signed GET becomes the body of a signed PUT. Inside one service a CopyObject does it, after a HEAD if
+// attributes have to be changed or looked at. The lane that calls it runs five such calls at once.
 //
 // What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and returns every outcome as
 // data.
@@ -15,10 +15,8 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Env, planLimits } from "./env.ts";
-import { attributeHeaders, copyMark, droppable, markedSourceEtag } from "./object/attributes.ts";
-import type { CompareMode } from "./http/vocabulary.ts";
-import { fullObjectChecksums } from "./object/checksum.ts";
-import { type ObjectHead, compareHeads } from "./object/compare.ts";
+import { attributeHeaders, droppable } from "./object/attributes.ts";
+import { copyMark } from "./object/mark.ts";
 import { type ProofPlan, canProve, concludeProof, planProof } from "./object/proof.ts";
 import { removeExactly } from "./s3/conditions.ts";
 import { demandsDigest } from "./s3/demands.ts";
@@ -39,6 +37,13 @@ import { Sender } from "./throttle/sender.ts";
 import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { runWithCancel } from "./work/cancel.ts";
 import { type Acknowledged, confirmObject, removeUnencrypted } from "./work/confirm.ts";
+import { heldAtDestination } from "./work/held_object.ts";
+import {
+  keepingHeaders,
+  leavesNothing,
+  mayKeepAttributes,
+  rememberOtherEtags,
+} from "./work/kept_attributes.ts";
 import { bodyOf, digestWhileStreaming, readForDigests } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
 import { READ_TWICE } from "./work/part_task.ts";
@@ -130,6 +135,8 @@ class ObjectCopy {
   #ownMd5: string | null = null;
   /** `server`: the service copies by itself. Falls back to `stream` when it refuses. */
   #via: "stream" | "server";
+  /** Inside a service: may it keep all attributes, so that nobody has to look at them first? */
+  #keeps: boolean;
 
   constructor(env: Env, task: BatchTask, work: ObjectWork, { watchdog, turns, stop }: Batch) {
     const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
@@ -146,51 +153,28 @@ class ObjectCopy {
     this.#watchdog = watchdog;
     const { copyObject: copies } = this.#destination.store.profile;
     this.#via = copies && canCopyInside(this.#source.store, this.#destination.store) ? "server" : "stream";
+    const stores = [this.#source.store, this.#destination.store] as const;
+    this.#keeps = mayKeepAttributes(work, task.options, ...stores);
   }
 
   async run(): Promise<ObjectOutcome> {
     if (this.#work.first !== "copy") {
-      const found = await this.#findAtDestination();
+      const sides = { source: this.#source, destination: this.#destination, from: this.#from, to: this.#to };
+      const found = await heldAtDestination(sides, this.#work, this.#options.compare);
       if (found !== null) return found;
       if (this.#work.first === "tell") return { kind: "differs" };
     }
     const limitMs = transferLimitMs(this.#work.sizeBytes);
     for (;;) {
       const outcome = await this.#watchdog.run(limitMs, async (signal) =>
-        this.#via === "server" ? await this.#copyInside(signal) : await this.#copyThrough(signal),
+        this.#via === "stream"
+          ? await this.#copyThrough(signal)
+          : this.#keeps
+            ? await this.#copyKeeping(signal)
+            : await this.#copyInside(signal),
       );
       if (outcome !== "again") return outcome;
     }
-  }
-
-  /** Does the destination hold this object? Null: it is not there, or nothing proves that it is the same. */
-  async #findAtDestination(): Promise<ObjectOutcome | null> {
-    const { etag, sizeBytes, first } = this.#work;
-    // A copy that this run may have made is recognised by the mark it wrote, whatever the request compares.
-    const mode = first === "find" ? "auto" : this.#options.compare;
-    const stores = { source: this.#source.store.profile, destination: this.#destination.store.profile };
-    const headers = await headIfAny(this.#destination, this.#to);
-    if (headers === null) return null;
-    const held = objectHead(headers);
-    // The listing usually says enough about the source. Its checksums and encryption would cost a HEAD.
-    const listed = { etag, sizeBytes, isEncryptedWithKey: false, checksums: [], mark: null };
-    let comparison = compareHeads(mode, stores, listed, held);
-    if (mode === "checksum" || this.#mayGain(mode, comparison, held)) {
-      const { headers: own } = await headObject(this.#source, this.#from).catch(failedAt("source"));
-      comparison = compareHeads(mode, stores, objectHead(own), held);
-    }
-    return comparison.kind === "equal"
-      ? { kind: "same", etag: held.etag ?? "", proof: comparison.proof }
-      : null;
-  }
-
-  /** May a HEAD of the source show what its listing does not: checksums, or another size? */
-  #mayGain(mode: CompareMode, comparison: ReturnType<typeof compareHeads>, held: ObjectHead): boolean {
-    if (comparison.kind === "equal") return false;
-    if (comparison.reason === "unproved") return mode === "auto" && held.checksums.length > 0;
-    // Gateways that encrypt list the stored size and serve the plain one.
-    const etag = bareEtag(this.#work.etag ?? "");
-    return comparison.reason === "size" && [held.mark, bareEtag(held.etag ?? "")].includes(etag);
   }
 
   /**
@@ -259,6 +243,35 @@ class ObjectCopy {
   }
 
   /**
+   * One CopyObject that keeps all attributes, pinned to what was listed. `again`: something is to be changed
+   * or looked at. An object whose ETag has become another gets a mark, without which a later run would not
+   * know it.
+   */
+  async #copyKeeping(signal: AbortSignal): Promise<ObjectOutcome | "again"> {
+    this.#keeps = false;
+    const { etag, sizeBytes } = this.#work;
+    const buckets = [this.#source, this.#from.bucket, this.#destination, this.#to.bucket] as const;
+    if (etag === null || sizeBytes > this.#maxBytes || !(await leavesNothing(...buckets))) return "again";
+    const headers = keepingHeaders(this.#work);
+    const source = { address: this.#from, etag, encryption: undefined };
+    let stored: Stored;
+    try {
+      stored = await copyObject(this.#destination, this.#to, { source, headers, directive: "COPY", signal });
+    } catch (error) {
+      const failure = error instanceof S3Error ? error.toFailure("destination") : null;
+      if (failure?.status === 412 || (failure !== null && keyVerdictOf(failure) === "fatal")) return "again";
+      throw error;
+    }
+    if (bareEtag(stored.etag).toLowerCase() !== bareEtag(etag).toLowerCase()) {
+      rememberOtherEtags(...buckets);
+      return "again";
+    }
+    await this.#confirm({ ...stored, sent: headers, operation: "CopyObject" });
+    const plan = this.#planProof(etag, false);
+    return this.#concludeProof(stored, { plan, etag, sizeBytes, partsMatch: false, operation: "CopyObject" });
+  }
+
+  /**
    * One HEAD and one CopyObject. The HEAD is needed because the request sets all attributes itself. `again`:
    * the service refused an attribute, refused to copy this object by itself, or the object has changed; then
    * the object is streamed.
@@ -272,7 +285,12 @@ class ObjectCopy {
     const from = { address: this.#from, etag, encryption: this.#source.store.encryption };
     let stored: Stored;
     try {
-      stored = await copyObject(this.#destination, this.#to, { source: from, headers, signal });
+      stored = await copyObject(this.#destination, this.#to, {
+        source: from,
+        headers,
+        directive: "REPLACE",
+        signal,
+      });
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
       const failure = error.toFailure("destination");
@@ -398,7 +416,7 @@ class ObjectCopy {
       profile,
       encryption,
     };
-    const mark = options.markCopy ? copyMark(this.#syncId, etag) : null;
+    const mark = options.markCopy ? copyMark(this.#syncId, etag, this.#to) : null;
     let attributes = attributeHeaders({ ...request, copyId: mark });
     if (attributes.metadataBytes > profile.maxMetadataBytes && mark !== null) {
       attributes = attributeHeaders({ ...request, copyId: null });
@@ -451,25 +469,5 @@ class ObjectCopy {
     this.#dropped.add(dropped.name);
     this.#warnings.push(dropped.loss);
     return true;
-  }
-}
-
-function objectHead(headers: Headers): ObjectHead {
-  return {
-    etag: etagOf(headers),
-    sizeBytes: sizeOf(headers) ?? Number.NaN,
-    isEncryptedWithKey: isEncryptedWithKey(headers),
-    checksums: fullObjectChecksums(headers),
-    mark: markedSourceEtag(headers),
-  };
-}
-
-/** The headers of an object; null when there is none. */
-async function headIfAny(s3: S3, address: ObjectAddress): Promise<Headers | null> {
-  try {
-    return (await headObject(s3, address)).headers;
-  } catch (error) {
-    if (error instanceof S3Error && error.status === 404) return null;
-    throw error;
   }
 }

@@ -327,7 +327,12 @@ async function letCopy({ source, destination, task }: Sides, signal: AbortSignal
   const { target, partNumber, offset, length } = task;
   const from = { address: task.source, etag: task.sourceEtag, encryption: source.store.encryption };
   return target.kind === "whole"
-    ? await copyObject(destination, task.destination, { source: from, headers: target.headers, signal })
+    ? await copyObject(destination, task.destination, {
+        source: from,
+        headers: target.headers,
+        directive: "REPLACE",
+        signal,
+      })
     : await uploadPartCopy(destination, task.destination, {
         source: from,
         uploadId: target.uploadId,

@@ -26,14 +26,14 @@ import { registryOf } from "./mesh.ts";
 import { optionsOf } from "./object/options.ts";
 import { meshFailure } from "./s3/failure.ts";
 import { locationFor, placedAt } from "./store/location.ts";
-import { type Store, readStores } from "./store/stores.ts";
 import type { LeasedBatch } from "./sync/batch_table.ts";
-import { type Sides, BatchGate } from "./sync/gate.ts";
+import { BatchGate } from "./sync/gate.ts";
 import { isHandingOut, nextStep, REPORT_PART_BYTES } from "./sync/job.ts";
 import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
 import { LargeCopies } from "./sync/large.ts";
 import { settle } from "./sync/outcome.ts";
 import { type SyncRow, MAX_FAILURES, SyncRecord } from "./sync/record.ts";
+import { KnownSides } from "./sync/sides.ts";
 import type { SyncSpec } from "./sync/spec.ts";
 import { FAILURES_SHOWN, syncStatus } from "./sync/status.ts";
 import { SyncSteps } from "./sync/steps.ts";
@@ -73,8 +73,7 @@ export class Sync extends DurableObject<Env> {
     quietUntilMs: this.#record.find() === null ? 0 : Date.now() + FORGOTTEN_MS,
   });
   readonly #gate = new BatchGate(new Governor("requests", Date.now()), this.#shares);
-  // Parsed once: another configuration is another deployment, which starts with empty memory.
-  readonly #stores = new Map<string, Store | null>();
+  readonly #sides = new KnownSides(this.env);
   readonly #steps = new SyncSteps(
     this.#record,
     this.env,
@@ -164,7 +163,7 @@ export class Sync extends DurableObject<Env> {
       parts: this.#record.report.parts(),
       keptBytes: this.#record.report.keptBytes(),
       timeline: this.#record.timeline.entries(),
-      pace: this.#gate.pace(most, batches.leased, this.#sidesOf(row.spec), now),
+      pace: this.#gate.pace(most, batches.leased, this.#sides.of(row.spec), now),
       location: this.#location(row),
       now,
     });
@@ -263,7 +262,7 @@ export class Sync extends DurableObject<Env> {
     if (this.#record.report.waitingBytes() > REPORT_BACKLOG_BYTES)
       return { kind: "work", tasks: [], retryInMs: CROWDED_MS };
     const { batches } = this.#record;
-    const sides = this.#sidesOf(spec);
+    const sides = this.#sides.of(spec);
     const most = this.#large.smallTransfers();
     const running = batches.totals().leased;
     const width = this.#gate.width(most, running, sides, now);
@@ -367,20 +366,6 @@ export class Sync extends DurableObject<Env> {
     return await registryOf(this.ctx.exports).share(this.#record.load().id, requests);
   }
 
-  #sidesOf({ source, destination }: SyncSpec): Sides {
-    return { source: this.#storeNamed(source.store), destination: this.#storeNamed(destination.store) };
-  }
-
-  #storeNamed(name: string): Store | null {
-    let store = this.#stores.get(name);
-    if (store === undefined) {
-      const entry = readStores(this.env).get(name);
-      store = entry?.ok === true ? entry.store : null;
-      this.#stores.set(name, store);
-    }
-    return store;
-  }
-
   /** Wakes lanes that are wanted and asleep, and frees the batches of lanes that have died. */
   async #tendLanes(): Promise<void> {
     const { id, spec, job } = this.#record.load();
@@ -481,7 +466,7 @@ export class Sync extends DurableObject<Env> {
   }
 
   #location({ spec }: SyncRow): ReturnType<typeof locationFor> {
-    return locationFor(spec, this.#sidesOf(spec).destination);
+    return locationFor(spec, this.#sides.of(spec).destination);
   }
 }
 

@@ -10,7 +10,8 @@ import { type Plan, type PlanLimits, keepBoundaries, planAsSource, planCopy } fr
 import type { CopySpec } from "./spec.ts";
 import type { FailureCode } from "../http/codes.ts";
 import { MIB } from "../http/fields.ts";
-import { attributeHeaders, COPY_ID_HEADER, copyMark } from "../object/attributes.ts";
+import { attributeHeaders, COPY_ID_HEADER } from "../object/attributes.ts";
+import { copyMark } from "../object/mark.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
 import { archiveOf } from "../object/compare.ts";
 import { type ProofPlan, canProve, guessPartBytes, planProof } from "../object/proof.ts";
@@ -249,7 +250,10 @@ async function describe(
     profile,
     encryption,
   };
-  let attributes = attributeHeaders({ ...request, copyId: spec.markCopy ? copyMark(copyId, etag) : null });
+  let attributes = attributeHeaders({
+    ...request,
+    copyId: spec.markCopy ? copyMark(copyId, etag, spec.destination) : null,
+  });
   if (attributes.metadataBytes > profile.maxMetadataBytes && spec.markCopy) {
     attributes = attributeHeaders({ ...request, copyId: null });
     warnings.push("The metadata is full: the destination object carries no copy ID");

@@ -4,28 +4,26 @@
 // What it needs: the findings to record in, a bucket, and a prefix under which everything belongs to the
 // check.
 
+import { askCopy, askPartCopy } from "./copying.ts";
 import { type Findings, isUnknown } from "./findings.ts";
 import { findReadable } from "./sample.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
 import { bareEtag, base64OfHex, md5Hex, multipartEtag } from "../s3/digest.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjectsV2 } from "../s3/list.ts";
-import { changeSince, getObject, headObject } from "../s3/read.ts";
+import { getObject, headObject } from "../s3/read.ts";
 import { type ObjectAddress, type S3, send } from "../s3/request.ts";
 import { customerKeyHeaders } from "../s3/encryption.ts";
 import {
   type Stored,
   completeMultipartUpload,
-  copyObject,
   createMultipartUpload,
   getObjectTagging,
   listParts,
   listUploadsOfKey,
   putObject,
   uploadPart,
-  uploadPartCopy,
 } from "../s3/s3.ts";
-import { withFacts } from "../store/facts.ts";
 import type { ChecksumAlgorithm } from "../store/profiles.ts";
 import type { Store } from "../store/stores.ts";
 
@@ -301,26 +299,8 @@ export class Questions {
 
   /** The store's own copy. */
   async copyInside(): Promise<void> {
-    // Sent as a copy would send it: without tags a store refuses the whole copy if tags are mentioned.
-    const s3 = { ...this.#s3, store: withFacts(this.#s3.store, this.#findings.facts) };
-    await this.#findings.attempt(
-      "server-side copy",
-      async () => {
-        const source = { bucket: this.#bucket, key: `${this.#prefix}once` };
-        const { headers } = await headObject(this.#s3, source);
-        const from = {
-          address: source,
-          etag: headers.get("etag") ?? "",
-          encryption: this.#s3.store.encryption,
-        };
-        const target = { bucket: this.#bucket, key: `${this.#prefix}copy` };
-        const signal = AbortSignal.timeout(CALL_LIMIT_MS);
-        await copyObject(s3, target, { source: from, headers: {}, signal });
-        this.#findings.facts.copyObject = true;
-        return ["yes", "CopyObject"];
-      },
-      "copyObject",
-    );
+    const source = { bucket: this.#bucket, key: `${this.#prefix}once` };
+    await askCopy(this.#s3, source, { prefix: this.#prefix, findings: this.#findings });
   }
 
   /** A multipart upload, with every question that can be asked of one. */
@@ -415,32 +395,12 @@ export class Questions {
   }
 
   async #copyPartInside(address: ObjectAddress): Promise<void> {
-    await this.#findings.attempt(
-      "server-side part copy",
-      async () => {
-        const { headers } = await headObject(this.#s3, address);
-        const second = { bucket: this.#bucket, key: `${this.#prefix}parts-copy` };
-        const upload = await createMultipartUpload(this.#s3, second, {});
-        this.uploads.push({ key: second.key, uploadId: upload.uploadId });
-        const etag = headers.get("etag") ?? "";
-        await uploadPartCopy(this.#s3, second, {
-          source: { address, etag, encryption: this.#s3.store.encryption },
-          uploadId: upload.uploadId,
-          partNumber: 1,
-          range: { offset: 0, length: FIRST_PART_BYTES },
-          signal: AbortSignal.timeout(CALL_LIMIT_MS),
-        }).catch(async (error: unknown) => {
-          // OpenStack Swift refuses the right ETag of an object in parts, so it cannot do this.
-          const isFalse412 = error instanceof S3Error && error.status === 412;
-          if (isFalse412 && (await changeSince(this.#s3, address, etag)) === null)
-            this.#findings.facts.uploadPartCopy = false;
-          throw error;
-        });
-        this.#findings.facts.uploadPartCopy = true;
-        return ["yes", "UploadPartCopy"];
-      },
-      "uploadPartCopy",
-    );
+    await askPartCopy(this.#s3, address, {
+      target: { bucket: this.#bucket, key: `${this.#prefix}parts-copy` },
+      firstBytes: FIRST_PART_BYTES,
+      findings: this.#findings,
+      uploads: this.uploads,
+    });
   }
 
   async #conditionalComplete(key: string): Promise<void> {

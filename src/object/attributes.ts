@@ -4,7 +4,7 @@
 // Invariant: an attribute that the destination cannot keep is reported as a loss, never dropped silently.
 
 import type { AttributeChanges, TagChoice } from "./options.ts";
-import { bareEtag, base64OfHex, bytesToHex } from "../s3/digest.ts";
+import { base64OfHex, bytesToHex } from "../s3/digest.ts";
 import type { Profile } from "../store/profiles.ts";
 import type { Encryption } from "../store/stores.ts";
 
@@ -27,26 +27,11 @@ export const STORAGE_CLASS = "x-amz-storage-class";
 const WEBSITE_REDIRECT = "x-amz-website-redirect-location";
 
 /**
- * The one metadata name that the mesh adds. Its random copy ID distinguishes our object from an older one
- * with the same key and size. That is the surest way to find out whether a CompleteMultipartUpload without an
- * answer took place.
+ * The one metadata name that the mesh adds (mark.ts). Its random copy ID distinguishes our object from an
+ * older one with the same key and size. That is the surest way to find out whether a CompleteMultipartUpload
+ * without an answer took place.
  */
 export const COPY_ID_HEADER = `${META}bucket-brigade-copy`;
-
-/**
- * The value of that mark: our copy ID and the source's ETag, from which a later sync knows what the object
- * is.
- */
-export function copyMark(id: string, sourceEtag: string): string {
-  return `${id}/${bareEtag(sourceEtag)}`;
-}
-
-/** The source's ETag, without quotes, in the mark of an object. Null if it has no mark. */
-export function markedSourceEtag(headers: Headers): string | null {
-  const mark = headers.get(COPY_ID_HEADER);
-  const slash = mark?.indexOf("/") ?? -1;
-  return mark === null || slash < 0 ? null : mark.slice(slash + 1);
-}
 
 /** The type that S3 stores if none is sent. Sending it keeps fetch from adding one of its own. */
 const DEFAULT_CONTENT_TYPE = "binary/octet-stream";

@@ -8,10 +8,10 @@
 // - An ETag can prove equality, never difference: it is an MD5 of the content only by S3's rule, which
 //   encryption with a key, other part boundaries and many stores do not follow. So equal ETags of MD5 form,
 //   on stores that follow the rule, prove equality. Any other ETags prove nothing.
-// - The mark: a copy writes the source's ETag into the destination's metadata (attributes.ts, copyMark(),
-//   read by markedSourceEtag()). While source ETag and size match the mark, the content is what was copied,
-//   whatever the destination's own ETag is. So a second run copies nothing. A copy must always write its own
-//   mark and never take over the source's, which would name an earlier source.
+// - The mark: a copy writes the source's ETag into the destination's metadata (mark.ts). While source ETag
+//   and size match the mark, the content is what was copied, whatever the destination's own ETag is. So a
+//   second run copies nothing. Only a mark that was written at the object's own place counts: one that has
+//   come along names an earlier source.
 // - Full-object checksums of one algorithm decide both ways.
 // - An object that nothing proves equal is copied: a needless copy costs money, a missing one costs data.
 //

@@ -146,19 +146,27 @@ interface CopySource {
   readonly encryption: Encryption | undefined;
 }
 
-/** @param headers attributes of the new object; the source's are not copied @throws {S3Error} */
+/**
+ * @param headers `REPLACE`: all attributes of the new object. `COPY`: it gets the source's, and its class
+ * @throws {S3Error}
+ */
 export async function copyObject(
   s3: S3,
   address: ObjectAddress,
-  request: { source: CopySource; headers: Readonly<Record<string, string>>; signal: AbortSignal },
+  request: {
+    source: CopySource;
+    headers: Readonly<Record<string, string>>;
+    directive: "COPY" | "REPLACE";
+    signal: AbortSignal;
+  },
 ): Promise<Stored> {
   const headers = {
     ...request.headers,
     ...(await copySourceHeaders(request.source)),
     ...(await customerKeyHeaders(s3.store.encryption)),
-    "x-amz-metadata-directive": "REPLACE",
+    "x-amz-metadata-directive": request.directive,
     // A store without tags (R2) refuses the whole copy if this header is sent.
-    ...(s3.store.profile.tags ? { "x-amz-tagging-directive": "REPLACE" } : {}),
+    ...(s3.store.profile.tags ? { "x-amz-tagging-directive": request.directive } : {}),
   };
   const { signal } = request;
   return await takeCopyEtag(

@@ -90,6 +90,8 @@ export const ProfileSchema = z.strictObject({
   copyObject: z.boolean(),
   /** `x-amz-copy-source-if-match` is honoured. Otherwise the source is checked again after each copy. */
   conditionalCopy: z.boolean(),
+  /** CopyObject with the directive COPY keeps headers, user metadata and tags of the source. */
+  copyKeeps: z.boolean(),
   uploadPartCopy: z.boolean(),
   /** DeleteObject honours `If-Match`, and DeleteObjects an `<ETag>` for each key. */
   conditionalDelete: z.boolean(),
@@ -112,6 +114,8 @@ export const FactsSchema = ProfileSchema.pick({
   tagCount: true,
   websiteRedirect: true,
   copyObject: true,
+  conditionalCopy: true,
+  copyKeeps: true,
   uploadPartCopy: true,
 }).partial();
 
@@ -146,6 +150,7 @@ const S3: Profile = {
   websiteRedirect: true,
   copyObject: true,
   conditionalCopy: false,
+  copyKeeps: false,
   uploadPartCopy: true,
   conditionalDelete: false,
 };
@@ -161,6 +166,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
     conditionalPut: true,
     conditionalComplete: true,
     conditionalCopy: true,
+    copyKeeps: true, // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     conditionalDelete: true,
     tagCount: true, // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
   },
@@ -176,6 +182,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
     conditionalPut: true,
     conditionalComplete: true,
     conditionalCopy: true,
+    copyKeeps: true,
     tags: false,
     storageClasses: ["STANDARD", "STANDARD_IA"],
     websiteRedirect: false,
@@ -241,6 +248,7 @@ export const LOCAL_R2: Partial<Profile> = {
   checksums: [],
   checksumMode: false,
   conditionalComplete: false,
+  copyKeeps: false,
 };
 
 const HOSTS: readonly (readonly [suffix: string, Provider])[] = [

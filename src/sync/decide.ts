@@ -106,8 +106,8 @@ function decide(
   destination: ListedObject | "unlisted" | null,
   { spec, filter, source: from, destination: to, wholeBytes }: PlanContext,
 ): Decision {
-  const { key, sizeBytes, etag } = source;
-  const work: ObjectWork = { key, to: "", sizeBytes, etag, failedAttempts: 0, first: "copy" };
+  const { key, sizeBytes, etag, storageClass } = source;
+  const work: ObjectWork = { key, to: "", sizeBytes, etag, storageClass, failedAttempts: 0, first: "copy" };
   if (isReportKey(key)) return entry(skipped(work, "sync_report"));
   const filtered = filterObject(filter, name, source);
   if (filtered !== null) return entry(skipped(work, filtered));

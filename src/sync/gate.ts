@@ -9,6 +9,7 @@ import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle
 import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
 import type { SyncStatus } from "../view/answers.ts";
 import type { BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
+import { mayKeepAttributes } from "../work/kept_attributes.ts";
 
 /**
  * Where a sync is held back, each batch still moves at least so many objects per second, or so many bytes:
@@ -155,7 +156,7 @@ function storesOf({ source, destination }: Sides): Store[] {
 }
 
 /** The options of a sync that cost requests. */
-type Asking = Pick<BatchTask["options"], "tags" | "storageClass" | "compare">;
+type Asking = Omit<BatchTask["options"], "verify" | "markCopy">;
 
 /** The requests of a batch to its stores if nothing unforeseen happens (object_copier.ts sends them). */
 export function requestsOf(
@@ -164,7 +165,7 @@ export function requestsOf(
 ): Record<StoreSide, number> {
   const inside = source !== null && destination !== null && canCopyInside(source, destination);
   // A service that ignores the condition on the source gets one more request: a HEAD of the source
-  // afterwards.
+  // afterwards. One that keeps all attributes by itself gets no HEAD at all.
   const rechecks = inside && !source.profile.conditionalCopy ? 1 : 0;
   const isUntold = source !== null && source.profile.tags && !source.profile.tagCount;
   const tags = options.tags === "require" || (options.tags === "preserve" && isUntold) ? 1 : 0;
@@ -174,10 +175,12 @@ export function requestsOf(
   const sends = options.tags === "require" || options.storageClass !== null;
   const isCopying = objects.some(({ first }) => first !== "tell");
   const sum = { source: 0, destination: sends && isCopying ? 2 : 0 };
-  for (const { first } of objects) {
+  for (const work of objects) {
+    const { first } = work;
+    const keeps = inside && mayKeepAttributes(work, options, source, destination);
     const looks = first === "copy" ? 0 : 1;
     const copies = first === "tell" ? 0 : 1;
-    sum.source += looks * (first === "find" ? 1 : compares) + copies * (1 + rechecks + tags);
+    sum.source += looks * (first === "find" ? 1 : compares) + (keeps ? 0 : copies * (1 + rechecks + tags));
     sum.destination += looks + copies;
   }
   return sum;

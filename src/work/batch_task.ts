@@ -18,6 +18,8 @@ export interface ObjectWork {
   readonly sizeBytes: number;
   /** As the source was listed; null where it lists none. */
   readonly etag: string | null;
+  /** As the source was listed; null: it names none, which is its standard class. Absent: it is not known. */
+  readonly storageClass?: string | null;
   readonly failedAttempts: number;
   /**
    * `copy`: copy at once. `look`: first ask the destination whether it already has the object. `tell`: only

@@ -197,7 +197,7 @@ export async function copyObject(core: Core, exchange: Exchange): Promise<void> 
     );
   }
   const attributes: Attributes = {
-    ...(replacesMetadata ? requested : source.attributes),
+    ...(replacesMetadata ? requested : keptByCopy(source.attributes)),
     tags: replacesTags ? requested.tags : source.attributes.tags,
     storageClass: requested.storageClass,
     encryption: requested.encryption,
@@ -227,6 +227,12 @@ export async function copyObject(core: Core, exchange: Exchange): Promise<void> 
     ...writtenHeaders(bucket, object),
     "x-amz-copy-source-version-id": versioned ? source.versionId : undefined,
   });
+}
+
+/** No copy takes a redirect or a lock along. */
+function keptByCopy({ headers, ...others }: Attributes): Attributes {
+  const lost = (name: string) => name.startsWith("x-amz-website-") || name.startsWith("x-amz-object-lock-");
+  return { ...others, headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !lost(name))) };
 }
 
 function directive(exchange: Exchange, name: string): "COPY" | "REPLACE" {

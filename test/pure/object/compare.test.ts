@@ -1,7 +1,8 @@
 // Equal, different, or worth a HEAD: by mode, and by what ETags, marks and checksums can prove.
 import { describe, expect, test } from "vitest";
 import { type ObjectHead, compareHeads, compareListed, needsRestore } from "../../../src/object/compare.ts";
-import { COPY_ID_HEADER, copyMark, markedSourceEtag } from "../../../src/object/attributes.ts";
+import { COPY_ID_HEADER } from "../../../src/object/attributes.ts";
+import { copyMark, markedSourceEtag } from "../../../src/object/mark.ts";
 import { type CompareMode, COMPARE_MODES } from "../../../src/http/vocabulary.ts";
 import type { ListedObject } from "../../../src/s3/listing_xml.ts";
 
@@ -24,7 +25,9 @@ const object = (changes: Partial<ListedObject> = {}): ListedObject => ({
 });
 
 /** As a copy writes it and a sync reads it back. */
-const markOf = (etag: string) => markedSourceEtag(new Headers({ [COPY_ID_HEADER]: copyMark("id", etag) }));
+const PLACE = { bucket: "b", key: "k" };
+const markOf = (etag: string, readAt = PLACE) =>
+  markedSourceEtag(new Headers({ [COPY_ID_HEADER]: copyMark("id", etag, PLACE) }), readAt);
 
 const head = (changes: Partial<ObjectHead> = {}): ObjectHead => ({
   etag: A,
@@ -145,6 +148,16 @@ describe("compareHeads()", () => {
       kind: "different",
       reason: "unproved",
     });
+  });
+
+  test("a mark that has come along to another place proves nothing", () => {
+    expect(markOf(A)).not.toBeNull();
+    for (const place of [
+      { ...PLACE, key: "l" },
+      { ...PLACE, bucket: "c" },
+    ])
+      expect(markOf(A, place)).toBeNull();
+    expect(markedSourceEtag(new Headers({ [COPY_ID_HEADER]: `id/${A}` }), PLACE)).toBeNull();
   });
 
   test("an empty ETag and an empty mark prove nothing", () => {

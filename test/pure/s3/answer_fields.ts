@@ -2,6 +2,8 @@
 // empty, spelled otherwise, of another type, repeated, or contradicted. Data, which value.test.ts
 // reads: each answer is given to the operation itself.
 
+import { copyMark } from "../../../src/object/mark.ts";
+
 export interface AnswerRow {
   readonly operation:
     | "HeadObject"
@@ -98,7 +100,7 @@ const HEAD: readonly AnswerRow[] = [
   head("x-amz-storage-class", "respelled", " deep_archive ", "archived"),
   head("x-amz-storage-class", "other type", "PREMIUM", "readable"),
   head("x-amz-archive-status", "right", "ARCHIVE_ACCESS", "archived"),
-  head("x-amz-meta-bucket-brigade-copy", "right", `id/${MD5}`, MD5),
+  head("x-amz-meta-bucket-brigade-copy", "right", copyMark("id", MD5, { bucket: "bucket", key: "key" }), MD5),
   head("x-amz-meta-bucket-brigade-copy", "missing", null, "unknown"),
   head("x-amz-meta-bucket-brigade-copy", "empty", "", "unknown"),
   head("x-amz-meta-bucket-brigade-copy", "other type", MD5, "unknown"),

@@ -1,6 +1,6 @@
 // Each answer of the table is given to the operation that would get it.
 import { afterEach, expect, test, vi } from "vitest";
-import { markedSourceEtag } from "../../../src/object/attributes.ts";
+import { markedSourceEtag } from "../../../src/object/mark.ts";
 import { fullObjectChecksums } from "../../../src/object/checksum.ts";
 import { archiveOf } from "../../../src/object/compare.ts";
 import { S3Error } from "../../../src/s3/errors.ts";
@@ -56,20 +56,20 @@ function readHeader(field: string, headers: Headers): unknown {
     case "x-amz-archive-status":
       return archiveOf(headers, "other") === null ? "readable" : "archived";
     case "x-amz-meta-bucket-brigade-copy":
-      return markedSourceEtag(headers);
+      return markedSourceEtag(headers, ADDRESS);
     default:
       return fullObjectChecksums(headers).flatMap(({ algorithm, hex }) => [algorithm, hex]);
   }
 }
 
 const source = { address: ADDRESS, etag: '"e"', encryption: undefined };
+const COPY = { source, headers: {}, directive: "REPLACE", signal: SIGNAL } as const;
 
 const READ: Readonly<Record<AnswerRow["operation"], (row: AnswerRow) => Promise<unknown>>> = {
   HeadObject: async ({ field }) => readHeader(field, (await headObject(S3_OF_TEST, ADDRESS)).headers),
   PutObject: async () =>
     (await putObject(S3_OF_TEST, ADDRESS, { body: new Uint8Array(1), headers: {}, signal: SIGNAL })).etag,
-  CopyObject: async () =>
-    (await copyObject(S3_OF_TEST, ADDRESS, { source, headers: {}, signal: SIGNAL })).etag,
+  CopyObject: async () => (await copyObject(S3_OF_TEST, ADDRESS, COPY)).etag,
   UploadPartCopy: async () => {
     const range = { offset: 0, length: 1 };
     const request = { source, uploadId: "u", partNumber: 1, range, signal: SIGNAL };
@@ -113,8 +113,7 @@ test("an answer without an end is not kept, whatever it answers", async () => {
   };
   const cancel = () => void (isCancelled = true);
   vi.stubGlobal("fetch", async () => new Response(new ReadableStream({ pull, cancel })));
-  const request = { source, headers: {}, signal: SIGNAL };
-  await expect(copyObject(S3_OF_TEST, ADDRESS, request)).rejects.toMatchObject({ code: "bad_answer" });
+  await expect(copyObject(S3_OF_TEST, ADDRESS, COPY)).rejects.toMatchObject({ code: "bad_answer" });
   expect(isCancelled).toBe(true);
   expect(sentBytes).toBeLessThan(20 * 2 ** 20);
 });

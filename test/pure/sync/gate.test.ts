@@ -24,16 +24,27 @@ const BETWEEN = { source: store("east"), destination: store("west") };
 const INSIDE = { source: store("east"), destination: store("east") };
 const TACIT = { source: store("tacit"), destination: store("west") };
 const HEEDFUL = { source: store("heedful"), destination: store("heedful") };
+/** What lists as an object that was uploaded whole, in a class of which all is known. */
+const KEPT = { etag: '"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"', storageClass: null };
+const OPTIONS = {
+  metadata: "preserve",
+  attributes: {},
+  storageClass: null,
+  tags: "preserve",
+  ifLossy: "warn",
+  compare: "auto",
+} as const;
 const ask = (
   first: ObjectWork["first"],
   sides: Parameters<typeof requestsOf>[1],
   options: Partial<Parameters<typeof requestsOf>[0]["options"]> = {},
+  listed: Partial<ObjectWork> = {},
 ) => {
-  const looked = { ...work, first };
+  const looked = { ...work, first, ...listed };
   return requestsOf(
     {
       objects: [looked, looked],
-      options: { tags: "preserve", storageClass: null, compare: "size", ...options },
+      options: { ...OPTIONS, compare: "size", ...options },
     },
     sides,
   );
@@ -51,13 +62,15 @@ test.each([
   ["as auto compares, where an attempt may have copied it", ask("find", BETWEEN), 4, 4],
   ["a HEAD before and after a copy that heeds no condition", ask("copy", INSIDE), 4, 2],
   ["a HEAD before a copy that heeds it", ask("copy", HEEDFUL), 2, 2],
+  ["nothing before a copy that keeps all attributes", ask("copy", HEEDFUL, {}, KEPT), 0, 2],
+  ["a HEAD before one that changes them", ask("copy", HEEDFUL, { attributes: { expires: "0" } }, KEPT), 2, 2],
 ])("a batch is booked for %s", (_, booked, source, destination) => {
   expect(booked).toEqual({ source, destination });
 });
 
 const batchOf = (count: number) => ({
   objects: Array.from({ length: count }, () => work),
-  options: { tags: "preserve", storageClass: null, compare: "auto" } as const,
+  options: OPTIONS,
 });
 
 const wholeCap = async () => [{ concurrency: Infinity, perSecond: 10 }];

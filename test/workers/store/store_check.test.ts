@@ -21,6 +21,7 @@ interface Check {
 const KINDS = {
   plain: {},
   opaque: { etags: "opaque" },
+  heedless: { conditionalCopies: "ignored" },
   careless: {
     contentMd5: "ignored",
     conditionalWrites: "ignored",
@@ -46,6 +47,8 @@ const OPAQUE_PROFILE = {
   checksumMode: true,
   conditionalPut: true,
   conditionalComplete: true,
+  conditionalCopy: true,
+  copyKeeps: true,
 };
 
 const { mesh, stores } = await openWorld(
@@ -86,6 +89,9 @@ const advised = async (name: string, body?: Record<string, unknown>) => {
   return answer.advice.join("\n");
 };
 
+/** What a check finds that the profile of an unknown store does not assume. */
+const ABLE = { checksumMode: true, conditionalPut: true, conditionalComplete: true };
+
 test("a store that can do everything: every check says yes, and the profile says what was assumed wrongly", async () => {
   const { status, body } = await check("plain");
   expect(status).toBe(200);
@@ -94,7 +100,23 @@ test("a store that can do everything: every check says yes, and the profile says
   expect(checksums).toBe("no");
   expect(new Set(Object.values(others))).toEqual(new Set(["yes"]));
   expect(Object.keys(others).length).toBeGreaterThan(18);
-  expect(body.profile).toEqual({ checksumMode: true, conditionalPut: true, conditionalComplete: true });
+  expect(body.profile).toEqual({ ...ABLE, conditionalCopy: true, copyKeeps: true });
+});
+
+test("a service that heeds no condition, or loses attributes when it copies, is seen as it is", async () => {
+  const { plain } = stores;
+  // What a service would store that drops the metadata of the source.
+  plain.fault(
+    { operation: "HeadObject", key: /\/kept$/ },
+    { kind: "header", name: "expires", value: undefined },
+  );
+  const { body } = await check("plain");
+  expect(outcomes(body)).toMatchObject({ "condition on a copy": "yes", "attributes of a copy": "no" });
+  expect(body.profile).toMatchObject({ conditionalCopy: true });
+  expect(body.profile).not.toHaveProperty("copyKeeps");
+  const heedless = await check("heedless");
+  expect(outcomes(heedless.body)).toMatchObject({ "condition on a copy": "ignored" });
+  expect(heedless.body.profile).not.toHaveProperty("conditionalCopy");
 });
 
 const seen: readonly (readonly [Kind, Record<string, string>, Record<string, unknown>])[] = [
@@ -150,7 +172,7 @@ test("a check asks the store as it is configured, whatever was seen before", asy
 test("what a secret says wrongly is told apart from what is used", async () => {
   const { body } = await check("stubborn");
   expect(body.overruled).toEqual({ md5Etag: true, tags: true });
-  expect(body.profile).toEqual({ checksumMode: true, conditionalPut: true, conditionalComplete: true });
+  expect(body.profile).toEqual({ ...ABLE, conditionalCopy: true, copyKeeps: true });
   const headers = { accept: "text/plain" };
   const { text } = await mesh.call("POST", "/stores/stubborn/check", { body: { bucket: "bucket" }, headers });
   expect(text).toContain(
@@ -171,7 +193,7 @@ test.for(["AccessDenied", "InternalError", "SlowDown"] as const)(
       "website redirect": "refused",
       "server-side copy": "refused",
     });
-    expect(body.profile).toEqual({ checksumMode: true, conditionalPut: true, conditionalComplete: true });
+    expect(body.profile).toEqual(ABLE);
   },
 );
 

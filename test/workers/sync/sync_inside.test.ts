@@ -8,9 +8,10 @@ import { openWorld } from "../world.ts";
 const guest = { accessKeyId: "guest", secretAccessKey: "guest's secret" };
 const {
   mesh,
-  stores: { both },
+  stores: { both, keeping },
 } = await openWorld(
   {
+    keeping: { buckets: ["source", "destination"] },
     both: {
       buckets: ["source", "destination"],
       credentials: [{ accessKeyId: "owner", secretAccessKey: "owner's secret" }, guest],
@@ -111,4 +112,62 @@ test("an attribute that the service refuses is left out and told", async () => {
   expect(both.count("GetObject")).toBe(0);
   const [line] = await mesh.report(status.id);
   expect(line?.warnings?.join()).toMatch(/storage class/);
+});
+
+test("where a check has seen that copies keep attributes, one request copies an object", async () => {
+  for (const bucket of ["source", "destination"])
+    await mesh.call("POST", "/stores/keeping/check", { body: { bucket } });
+  const attributes = {
+    contentType: "text/csv",
+    headers: { "cache-control": "max-age=60" },
+    metadata: { owner: "ada", "bucket-brigade-copy": "of a copy before" },
+    tags: [{ key: "team", value: "a b" }],
+  };
+  const classes = ["STANDARD", "STANDARD_IA", "STANDARD_IA"];
+  for (const [index, storageClass] of classes.entries())
+    keeping.put("source", `kept/${index}`, `bytes ${index}`, { ...attributes, storageClass });
+  keeping.journal.clear();
+  const ask = (prefix: string, more = {}) => mesh.sync(request(prefix, { to: "keeping", ...more }));
+  const first = await ask("kept/");
+  expect(first).toMatchObject({ phase: "completed", objects: { copied: 3 } });
+  // The class of the first of its kind is looked at.
+  const keys = { HeadObject: keeping.count("HeadObject"), CopyObject: keeping.count("CopyObject") };
+  expect([keys, keeping.count("GetObject"), keeping.count("GetObjectTagging")]).toEqual([
+    { HeadObject: 1, CopyObject: 3 },
+    0,
+    0,
+  ]);
+  for (const [index, storageClass] of classes.entries())
+    expect(keeping.get("destination", `kept/${index}`)?.attributes).toMatchObject({
+      ...attributes,
+      storageClass,
+    });
+  expect((await mesh.report(first.id)).map(({ proof }) => proof)).toEqual(["etag", "etag", "etag"]);
+  expect(await ask("kept/")).toMatchObject({ objects: { copied: 0, skipped: 3 } });
+  await ask("kept/", {
+    destination: "keeping:destination/changed/",
+    attributes: { cacheControl: "no-store" },
+  });
+  expect(keeping.count("HeadObject")).toBeGreaterThanOrEqual(4);
+  expect(keeping.get("destination", "changed/0")?.attributes.headers).toEqual({
+    "cache-control": "no-store",
+  });
+});
+
+test.for([
+  ["is another one by the time of its copy", "newer", 412],
+  ["gets another ETag by its copy", "older", 200],
+] as const)("an object that %s is looked at, copied and marked", async ([name, bytes, status]) => {
+  keeping.put("source", `${name}/a`, "older");
+  const other = '<CopyObjectResult><ETag>"11111111111111111111111111111111"</ETag></CopyObjectResult>';
+  const effect: Effect =
+    status === 200
+      ? { kind: "answer", status, body: other }
+      : { kind: "run", stage: "before-body", action: () => void keeping.put("source", `${name}/a`, "newer") };
+  keeping.fault({ operation: "CopyObject" }, effect, { times: 1 });
+  keeping.journal.clear();
+  expect(await mesh.sync(request(`${name}/`, { to: "keeping" }))).toMatchObject({ objects: { copied: 1 } });
+  expect([keeping.count("CopyObject"), keeping.count("HeadObject")]).toEqual([2, 1]);
+  expect(keeping.bytes("destination", `${name}/a`).toString()).toBe(bytes);
+  expect(keeping.get("destination", `${name}/a`)?.attributes.metadata).toHaveProperty("bucket-brigade-copy");
 });

@@ -1,0 +1,33 @@
+// The two stores of a sync, with what checks have found out about its buckets.
+
+import type { Sides } from "./gate.ts";
+import type { SyncSpec } from "./spec.ts";
+import type { BucketRef } from "../store/address.ts";
+import { findKnownStore } from "../store/facts.ts";
+import { type Store, readStores } from "../store/stores.ts";
+
+export class KnownSides {
+  readonly #env: Readonly<Record<string, unknown>>;
+  // Parsed once: another configuration is another deployment, which starts with empty memory.
+  readonly #stores = new Map<string, Store | null>();
+
+  constructor(env: object) {
+    this.#env = env as Readonly<Record<string, unknown>>;
+  }
+
+  /** Null: a store that is not configured, or not right. */
+  of({ source, destination, known }: Pick<SyncSpec, "source" | "destination" | "known">): Sides {
+    return { source: this.#store(source, known), destination: this.#store(destination, known) };
+  }
+
+  #store(ref: BucketRef, known: SyncSpec["known"]): Store | null {
+    const name = `${ref.store}:${ref.bucket}`;
+    let store = this.#stores.get(name);
+    if (store === undefined) {
+      const isUsable = readStores(this.#env).get(ref.store)?.ok === true;
+      store = isUsable ? findKnownStore(this.#env, ref, known) : null;
+      this.#stores.set(name, store);
+    }
+    return store;
+  }
+}
