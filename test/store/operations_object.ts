@@ -231,8 +231,8 @@ export async function copyObject(core: Core, exchange: Exchange): Promise<void> 
 
 /** No copy takes a redirect or a lock along. */
 function keptByCopy({ headers, ...others }: Attributes): Attributes {
-  const lost = (name: string) => name.startsWith("x-amz-website-") || name.startsWith("x-amz-object-lock-");
-  return { ...others, headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !lost(name))) };
+  const kept = Object.entries(headers).filter(([name]) => !/^x-amz-(?:website|object-lock)-/.test(name));
+  return { ...others, headers: Object.fromEntries(kept) };
 }
 
 function directive(exchange: Exchange, name: string): "COPY" | "REPLACE" {

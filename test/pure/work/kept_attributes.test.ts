@@ -33,7 +33,8 @@ const may = (
   destination = source,
 ) => mayKeepAttributes({ ...WORK, ...work }, resolveOptions(options), source, destination);
 
-const older = (({ storageClass: _, ...rest }) => rest)(WORK);
+const { key: name, to, sizeBytes, etag, failedAttempts, first } = WORK;
+const older: ObjectWork = { key: name, to, sizeBytes, etag, failedAttempts, first };
 const tagless = profiled({ tags: false });
 const key = { kind: "customer", key: `${"A".repeat(43)}=` };
 
