@@ -22,6 +22,7 @@ import { dashboardResponse } from "./front/dashboard.ts";
 import { docsResponse } from "./front/docs.ts";
 import { checkQuery, methodsOf } from "./front/matching.ts";
 import { openApi, usage } from "./front/openapi.ts";
+import { notificationRoutes } from "./front/notification_routes.ts";
 import { isBrowser } from "./front/page.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { storeRoutes } from "./front/store_routes.ts";
@@ -103,6 +104,8 @@ app.route("/", copyRoutes);
 app.route("/", syncRoutes);
 
 app.route("/", scheduleRoutes);
+
+app.route("/", notificationRoutes);
 
 app.all("*", (call) => {
   const allowed = methodsOf(routeNames(), call.req.path);

@@ -21,7 +21,7 @@ import { log } from "./log.ts";
 import { CheckTable } from "./registry/check_table.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
-import { readReceiver } from "./registry/webhook.ts";
+import { readReceivers } from "./registry/receivers.ts";
 import {
   type ListedWork,
   type RowsOf,
@@ -45,6 +45,7 @@ import { bucketIdentity } from "./store/address.ts";
 import { findStore, readStores } from "./store/stores.ts";
 import type { SyncSpec } from "./sync/spec.ts";
 import { type Amounts, type Caps, type ShareRequest, capsOf, ShareTable } from "./throttle/share_table.ts";
+import type { Notification } from "./view/mesh_answers.ts";
 import type { JobNews } from "./view/news.ts";
 
 type Admission =
@@ -244,8 +245,9 @@ export class Registry extends DurableObject<Env> {
       // News whose answer was lost comes again. It must not count as a second end or be announced twice.
       const isNews = row?.phase !== phase;
       if (isNews && endedAtMs !== null) this.#metrics.add(`${rows.table}_ended_total`, { phase }, 1);
-      const tells = isNews && webhook !== null && readReceiver(this.env).state !== "off";
-      if (tells) this.#outbox.add(webhook, now);
+      const told = readReceivers(this.env).filter(({ events }) => events.includes(webhook?.type ?? ""));
+      const tells = isNews && webhook !== null && told.length > 0;
+      if (tells) this.#outbox.add(webhook, told, now);
       const schedule = endedAtMs === null ? null : (row?.schedule ?? null);
       const started = schedule === null ? null : this.#schedules.startQueued(schedule, now);
       return tells || started !== null;
@@ -257,6 +259,26 @@ export class Registry extends DurableObject<Env> {
   /** The metrics in Prometheus text format. */
   async metrics(): Promise<string> {
     return this.#metrics.render(this.#outbox.waiting(), Date.now());
+  }
+
+  // --- Webhooks ---------------------------------------------------------------------------------
+
+  /** Newest first. @param before the id to continue after, or null */
+  async listNotifications(
+    ...[filter, before, limit]: Parameters<Outbox["list"]>
+  ): Promise<ReturnType<Outbox["list"]>> {
+    return this.#outbox.list(filter, before, limit);
+  }
+
+  /** Sends a webhook once more. @returns null if it is not known */
+  async redeliver(id: string): Promise<Notification | "no_receiver" | null> {
+    const now = Date.now();
+    const found = this.#outbox.find(id);
+    if (found === null) return null;
+    if (!readReceivers(this.env).some(({ name }) => name === found.receiver)) return "no_receiver";
+    await this.#wakeBy(now);
+    this.ctx.storage.transactionSync(() => this.#outbox.again(id, now));
+    return this.#outbox.find(id);
   }
 
   /** Sets what a running job may use of capped stores from now on (throttle/share_table.ts). */
@@ -375,6 +397,10 @@ export class Registry extends DurableObject<Env> {
   /** Removes what ended more than RETENTION_DAYS ago, here and in its own object. @throws {Problem} 503 */
   async forgetOld(now: number): Promise<void> {
     const cutoffMs = now - retentionMs(this.env);
+    this.ctx.storage.transactionSync(() => {
+      const givenUp = this.#outbox.trim(now);
+      if (givenUp > 0) this.#metrics.add("notices_total", { outcome: "given_up" }, givenUp);
+    });
     const { Coordinator, Sync } = this.ctx.exports;
     for (const [rows, objects] of [
       [this.#copies, Coordinator],
@@ -413,9 +439,9 @@ export class Registry extends DurableObject<Env> {
     const due = this.#outbox.nextTryMs();
     // The next alarm first: mesh.ts says why.
     if (due !== null) await this.#wakeBy(Math.max(due, now + DELIVERY_GRACE_MS));
-    const tell = this.#outbox.deliverDue(readReceiver(this.env), now, (outcome, takeOut) =>
+    const tell = this.#outbox.deliverDue(readReceivers(this.env), now, (outcome, record) =>
       this.ctx.storage.transactionSync(() => {
-        takeOut();
+        record();
         this.#metrics.add("notices_total", { outcome }, 1);
       }),
     );

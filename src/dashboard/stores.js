@@ -61,9 +61,10 @@ export async function showStores(main, signal) {
     const { stores, notify } = await call("GET", "/stores", undefined, signal);
     table.show(stores);
     empty.textContent = stores.length === 0 ? "None yet. Each is a secret STORE_<NAME> of the Worker." : "";
-    webhooks.textContent = `Webhooks: ${
-      notify.state === "on" ? `to ${notify.host}` : notify.state === "off" ? "off" : notify.error
-    }`;
+    const receivers = notify.map((one) =>
+      one.state === "on" ? `${one.name} (${one.host})` : `${one.name}: ${one.error}`,
+    );
+    webhooks.textContent = `Webhooks: ${receivers.length === 0 ? "off" : receivers.join("; ")}`;
   };
   await repeat(refresh, signal);
 }

@@ -38,12 +38,27 @@ export function readPage(
     const allowed = [...phases, ...Object.keys(PHASE_GROUPS)].join(", ");
     throw new Problem(400, "invalid_request", `"phase" must be one of ${allowed}, not "${phase}"`);
   });
+  return { chosen, before: readCursor(query), limit: readLimit(query) };
+}
+
+/** `?cursor=`: the id after which a list goes on, or null. @throws {Problem} 400 */
+export function readCursor(query: URLSearchParams): string | null {
   const before = query.get("cursor");
-  if (before !== null && !isId(before)) {
-    const message = `"cursor" must be the "next" of an earlier page, not "${before}"`;
-    throw new Problem(400, "invalid_request", message);
-  }
-  return { chosen, before, limit: readLimit(query) };
+  if (before === null || isId(before)) return before;
+  const message = `"cursor" must be the "next" of an earlier page, not "${before}"`;
+  throw new Problem(400, "invalid_request", message);
+}
+
+/** One of a few words, or null if it is absent. @throws {Problem} 400 */
+export function readWord<Word extends string>(
+  query: URLSearchParams,
+  name: string,
+  words: readonly Word[],
+): Word | null {
+  const text = query.get(name);
+  const word = words.find((known) => known === text) ?? null;
+  if (text === null || word !== null) return word;
+  throw new Problem(400, "invalid_request", `"${name}" must be one of ${words.join(", ")}, not "${text}"`);
 }
 
 function isPhaseGroup(text: string): text is keyof typeof PHASE_GROUPS {

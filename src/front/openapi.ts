@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import * as answers from "../view/answers.ts";
+import * as meshAnswers from "../view/mesh_answers.ts";
 import { type Answer, COMMON_PROBLEMS, OPERATIONS, REQUESTS, WRITE_PROBLEMS } from "./operations.ts";
 
 /** @param routes those of the app, as `GET /copies/:id` */
@@ -29,7 +30,7 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
     paths,
     components: {
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
-      schemas: { ...schemasOf(REQUESTS, "input"), ...schemasOf(answers, "output") },
+      schemas: { ...schemasOf(REQUESTS, "input"), ...schemasOf({ ...answers, ...meshAnswers }, "output") },
     },
   };
 }

@@ -2,22 +2,29 @@
 // names of its schemas. A test fails for a route without a row here.
 
 import type * as answers from "../view/answers.ts";
+import type * as meshAnswers from "../view/mesh_answers.ts";
 import { CopyRequestSchema } from "../copy/spec.ts";
 import { CheckRequestSchema } from "../diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
 import type { ProblemCode } from "../http/codes.ts";
-import { COPY_PHASES, PHASE_GROUPS, SYNC_PHASES } from "../http/vocabulary.ts";
+import { COPY_PHASES, NOTIFICATION_STATES, SYNC_PHASES } from "../http/vocabulary.ts";
+import {
+  CURSOR,
+  IDEMPOTENCY_KEY,
+  IF_NONE_MATCH,
+  LAST_EVENT_ID,
+  LIMIT,
+  type Parameter,
+  PROGRESS,
+  SWITCH,
+  WAIT,
+  phases,
+  query,
+} from "./parameters.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
 import { SyncRequestSchema } from "../sync/spec.ts";
 
-type AnswerName = keyof typeof answers;
-
-interface Parameter {
-  readonly name: string;
-  readonly in: "query" | "header";
-  readonly description: string;
-  readonly schema: Readonly<Record<string, unknown>>;
-}
+type AnswerName = keyof typeof answers | keyof typeof meshAnswers;
 
 export interface Answer {
   readonly description: string;
@@ -57,62 +64,6 @@ const json = (description: string, ...schemas: AnswerName[]): Answer => ({
 });
 
 const text = (description: string, type: string): Answer => ({ description, type, schemas: [] });
-
-const query = (name: string, description: string, schema: Record<string, unknown>): Parameter => ({
-  name,
-  in: "query",
-  description,
-  schema,
-});
-
-const WAIT = query("wait", "Answers when it ends or needs a person, or after that many seconds", {
-  type: "integer",
-  minimum: 0,
-  maximum: 300,
-  default: 0,
-});
-
-const LIMIT = query("limit", "Rows of a page", { type: "integer", minimum: 1, maximum: 500, default: 50 });
-
-const CURSOR = query("cursor", 'The "next" of the previous page', { type: "string" });
-
-const phases = (known: readonly string[]): Parameter =>
-  query("phase", "Only those in this phase, or in one of several", {
-    type: "array",
-    items: { type: "string", enum: [...known, ...Object.keys(PHASE_GROUPS)] },
-  });
-
-const SWITCH = { type: "string", enum: ["", "true", "false"] };
-
-const PROGRESS = [
-  query(
-    "plain",
-    "A line at a time instead of one that rewrites itself, which is the default for curl",
-    SWITCH,
-  ),
-  query("width", "Columns", { type: "integer", minimum: 20, maximum: 500, default: 79 }),
-];
-
-const LAST_EVENT_ID: Parameter = {
-  name: "Last-Event-ID",
-  in: "header",
-  description: "Timeline entries up to this one are left out",
-  schema: { type: "string" },
-};
-
-const IDEMPOTENCY_KEY: Parameter = {
-  name: "Idempotency-Key",
-  in: "header",
-  description: "The same key and body return the same work; kept for 7 days",
-  schema: { type: "string", pattern: "^[!-~]{1,255}$" },
-};
-
-const IF_NONE_MATCH: Parameter = {
-  name: "If-None-Match",
-  in: "header",
-  description: "`*`: only if there is no schedule of this name yet",
-  schema: { type: "string", enum: ["*"] },
-};
 
 const EVENTS = text(
   "Events `status` (without its timeline), `timeline` (with an id), `end`; a comment while nothing is new",
@@ -375,6 +326,23 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /syncs/:id/retry": {
     ...syncVerb("Retries the failed keys of a sync that is finished_with_errors"),
     problems: { ...NO_SYNC, 409: ["nothing_to_retry"] },
+  },
+  "GET /notifications": {
+    summary: "Webhooks, newest first: what became of each at each receiver",
+    tag: "Mesh",
+    parameters: [
+      query("state", "Only those in this state", { type: "string", enum: [...NOTIFICATION_STATES] }),
+      query("receiver", "Only those to this receiver", { type: "string" }),
+      LIMIT,
+      CURSOR,
+    ],
+    answers: { 200: json("A page", "NotificationList") },
+  },
+  "POST /notifications/:id/redeliver": {
+    summary: "Sends a webhook once more, under the same webhook-id",
+    tag: "Mesh",
+    answers: { 202: json("It waits for delivery", "Notification") },
+    problems: { 404: ["notification_not_found"], 409: ["no_receiver"] },
   },
   "GET /schedules": {
     summary: "Schedules with their next and last run, by name",

@@ -11,7 +11,7 @@ import { parseWith } from "../http/fields.ts";
 import { plainText } from "../http/json.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readWait } from "../http/request.ts";
-import { describeReceiver, readReceiver } from "../registry/webhook.ts";
+import { describeReceivers, readReceivers } from "../registry/receivers.ts";
 import { connect } from "../s3/request.ts";
 import { configurationOf, describeChecks } from "../store/facts.ts";
 import { type StoreEntry, describeStore, isLoopback, readStores } from "../store/stores.ts";
@@ -26,7 +26,7 @@ storeRoutes.get("/stores", async (call) => {
     ...(entry.ok ? { checked: describeChecks(entry.store, checks) } : {}),
   });
   const stores = [...readStores(call.env).values()].map(describe);
-  return jsonResponse({ stores, notify: describeReceiver(readReceiver(call.env)) });
+  return jsonResponse({ stores, notify: describeReceivers(readReceivers(call.env)) });
 });
 
 storeRoutes.post("/stores/:name/check", async (call) => {

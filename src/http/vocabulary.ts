@@ -135,3 +135,17 @@ export type PartWord = readonly [
   lane: number | null,
   failedAttempts: number,
 ];
+
+/** Of a webhook to one receiver. */
+export const NOTIFICATION_STATES = ["waiting", "delivered", "given_up"] as const;
+
+/** Kind of work and phase, of which the receivers of webhooks are told. */
+export const WEBHOOK_TYPES: readonly string[] = [
+  "copy.completed",
+  "copy.failed",
+  "copy.blocked",
+  "sync.completed",
+  "sync.finished_with_errors",
+  "sync.failed",
+  "sync.blocked",
+];

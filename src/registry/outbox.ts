@@ -1,17 +1,23 @@
-// Webhooks waiting for delivery, in the registry's SQLite. A notice is written in the transaction that
-// records the event, and deleted when the receiver has answered 2xx. So every event is delivered at least
-// once, whatever dies.
+// Webhooks, in the registry's SQLite: a row for each notice and receiver, first as it waits for delivery,
+// then as a record of what came of it. The row is written in the transaction that records the event, and
+// waits until the receiver has answered 2xx. So every event is delivered at least once, whatever dies.
 //
-// What it needs: the registry's alarm, which calls deliverDue(), and webhook.ts, which sends.
+// What it needs: the registry's alarm, which calls deliverDue(); its Cron event, which calls trim(); and
+// webhook.ts, which sends.
 //
-// Invariant: a notice keeps its id and its body over all attempts.
+// Invariants: a notice keeps its id and its body over all attempts and for all receivers. What is kept is
+// bounded: a receiver that is never there again costs MAX_WAITING rows.
 
+import { isoTime } from "../http/fields.ts";
 import { toJson } from "../http/json.ts";
+import { makeId } from "../id.ts";
 import { log } from "../log.ts";
-import { type Delivery, type Notice, type Receiver, deliver } from "./webhook.ts";
+import type { Notification } from "../view/mesh_answers.ts";
 import type { Webhook } from "../view/news.ts";
+import { type Receiver, DEFAULT_RECEIVER } from "./receivers.ts";
+import { type Delivery, type Notice, deliver } from "./webhook.ts";
 
-type Settle = (outcome: "delivered" | "given_up", takeOut: () => void) => void;
+type Settle = (outcome: "delivered" | "given_up", record: () => void) => void;
 
 // The waits that the specification suggests. After the last one the notice is given up, about three days
 // after the first attempt.
@@ -37,6 +43,19 @@ const JITTER = 0.2;
 
 const SENT_AT_ONCE = 10;
 
+/** Of these to one receiver: one that does not answer must not keep the others waiting. */
+const SENT_TO_ONE = 5;
+
+/** How long, and how many to a receiver, deliveries that have come to an end can be seen and sent again. */
+const KEPT_MS = 7 * 24 * HOUR_MS;
+
+const MAX_KEPT = 1_000;
+
+/** Beyond it, the oldest that wait for a receiver are given up. */
+const MAX_WAITING = 10_000;
+
+type Row = Readonly<Record<string, unknown>>;
+
 export class Outbox {
   readonly #sql: SqlStorage;
 
@@ -50,65 +69,245 @@ export class Outbox {
         id TEXT PRIMARY KEY, body TEXT NOT NULL,
         created_at_ms INTEGER NOT NULL, failed_attempts INTEGER NOT NULL, next_try_ms INTEGER NOT NULL
       );
-      CREATE INDEX IF NOT EXISTS notices_by_time ON notices (next_try_ms);
+      CREATE TABLE IF NOT EXISTS deliveries (
+        id TEXT PRIMARY KEY,
+        notice TEXT NOT NULL,            -- webhook-id, the same for all receivers
+        receiver TEXT NOT NULL,
+        type TEXT NOT NULL,
+        work TEXT,                       -- the copy or sync
+        body TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,       -- ever
+        failed_attempts INTEGER NOT NULL, -- since it was put here or sent again by hand
+        next_try_ms INTEGER,             -- null: it has come to an end
+        outcome TEXT,                    -- delivered | given_up; null: it waits
+        last_try_ms INTEGER,
+        last_status INTEGER,
+        last_problem TEXT
+      );
+      CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (next_try_ms) WHERE next_try_ms IS NOT NULL;
+      CREATE INDEX IF NOT EXISTS deliveries_by_receiver ON deliveries (receiver, id);
     `);
+    this.#takeOver();
   }
 
-  add({ type, at, data }: Webhook, now: number): void {
-    const id = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
+  /** What an older deployment, which knew one receiver, still had to send. */
+  #takeOver(): void {
+    const old = this.#sql.exec("SELECT * FROM notices").toArray();
+    for (const { id, body, created_at_ms: createdAtMs, failed_attempts: failed, next_try_ms: next } of old) {
+      const { type, data } = JSON.parse(String(body)) as { type: string; data: { id?: string } };
+      this.#insert(
+        { notice: String(id), receiver: DEFAULT_RECEIVER, type, work: data.id ?? null },
+        String(body),
+        {
+          now: Number(createdAtMs),
+          failedAttempts: Number(failed),
+          nextMs: Number(next),
+        },
+      );
+      this.#sql.exec("DELETE FROM notices WHERE id = ?", id);
+    }
+  }
+
+  /** Call it in the transaction that records the event. */
+  add({ type, at, data }: Webhook, receivers: readonly Receiver[], now: number): void {
+    const notice = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
     const body = toJson({ type, timestamp: at, data });
-    this.#sql.exec("INSERT INTO notices VALUES (?, ?, ?, 0, ?)", id, body, now, now);
+    const work = typeof data["id"] === "string" ? data["id"] : null;
+    for (const { name } of receivers)
+      this.#insert({ notice, receiver: name, type, work }, body, { now, failedAttempts: 0, nextMs: now });
+  }
+
+  #insert(
+    of: { notice: string; receiver: string; type: string; work: string | null },
+    body: string,
+    { now, failedAttempts, nextMs }: { now: number; failedAttempts: number; nextMs: number },
+  ): void {
+    this.#sql.exec(
+      `INSERT INTO deliveries
+         (id, notice, receiver, type, work, body, created_at_ms, attempts, failed_attempts, next_try_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      makeId(now, crypto.getRandomValues(new Uint8Array(10))),
+      of.notice,
+      of.receiver,
+      of.type,
+      of.work,
+      body,
+      now,
+      failedAttempts,
+      failedAttempts,
+      nextMs,
+    );
   }
 
   /** When the next one is due, or null. */
   nextTryMs(): number | null {
-    const next = this.#sql.exec("SELECT min(next_try_ms) AS next FROM notices").one()["next"];
+    const next = this.#sql
+      .exec("SELECT min(next_try_ms) AS next FROM deliveries WHERE next_try_ms IS NOT NULL")
+      .one()["next"];
     return typeof next === "number" ? next : null;
   }
 
   waiting(): { count: number; oldestMs: number | null } {
-    const row = this.#sql.exec("SELECT count(*) AS n, min(created_at_ms) AS oldest FROM notices").one();
+    const row = this.#sql
+      .exec(
+        "SELECT count(*) AS n, min(created_at_ms) AS oldest FROM deliveries WHERE next_try_ms IS NOT NULL",
+      )
+      .one();
     return { count: Number(row["n"]), oldestMs: typeof row["oldest"] === "number" ? row["oldest"] : null };
+  }
+
+  /** Newest first. @param before the id to continue after, or null */
+  list(
+    filter: { readonly state: string | null; readonly receiver: string | null },
+    before: string | null,
+    limit: number,
+  ): { notifications: Notification[]; next: string | null } {
+    const found = this.#sql
+      .exec(
+        `SELECT * FROM deliveries WHERE (?1 IS NULL OR coalesce(outcome, 'waiting') = ?1)
+         AND (?2 IS NULL OR receiver = ?2) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4`,
+        filter.state,
+        filter.receiver,
+        before,
+        limit + 1,
+      )
+      .toArray();
+    const notifications = found.slice(0, limit).map(viewOf);
+    return { notifications, next: found.length > limit ? (notifications.at(-1)?.id ?? null) : null };
+  }
+
+  find(id: string): Notification | null {
+    const row = this.#sql.exec("SELECT * FROM deliveries WHERE id = ?", id).toArray()[0];
+    return row === undefined ? null : viewOf(row);
+  }
+
+  /** Sends it once more, now, and with all retries. The receiver knows the notice by its id. */
+  again(id: string, now: number): void {
+    this.#sql.exec(
+      "UPDATE deliveries SET next_try_ms = ?, failed_attempts = 0, outcome = NULL WHERE id = ?",
+      now,
+      id,
+    );
   }
 
   /**
    * Sends what is due.
    *
-   * @param settle records a final outcome in the transaction that deletes the notice
+   * @param settle records an end in the transaction that takes the notice out of those that wait
    */
-  async deliverDue(receiver: Receiver, now: number, settle: Settle): Promise<void> {
+  async deliverDue(receivers: readonly Receiver[], now: number, settle: Settle): Promise<void> {
     const due = this.#sql
       .exec(
-        "SELECT id, body, failed_attempts FROM notices WHERE next_try_ms <= ? ORDER BY created_at_ms LIMIT ?",
+        `SELECT id, notice, receiver, body, failed_attempts, next_try_ms FROM deliveries WHERE id IN (
+           SELECT id FROM (
+             SELECT id, row_number() OVER (PARTITION BY receiver ORDER BY next_try_ms, id) AS place
+             FROM deliveries WHERE next_try_ms <= ?1
+           ) WHERE place <= ?2 ORDER BY place, id LIMIT ?3
+         )`,
         now,
+        SENT_TO_ONE,
         SENT_AT_ONCE,
       )
       .toArray();
     await Promise.all(
       due.map(async (row) => {
-        const notice = { id: String(row["id"]), body: String(row["body"]) };
+        const notice = { id: String(row["notice"]), body: String(row["body"]) };
+        const receiver = receivers.find(({ name }) => name === row["receiver"]) ?? null;
         const delivery = await deliver(notice, receiver, Date.now());
-        this.#settleDelivery(notice, Number(row["failed_attempts"]), delivery, settle);
+        this.#settleDelivery(row, notice, delivery, settle);
       }),
     );
   }
 
-  #settleDelivery({ id }: Notice, failedBefore: number, delivery: Delivery, settle: Settle): void {
-    const takeOut = () => void this.#sql.exec("DELETE FROM notices WHERE id = ?", id);
-    if (delivery.kind === "delivered") return settle("delivered", takeOut);
+  #settleDelivery(row: Row, notice: Notice, delivery: Delivery, settle: Settle): void {
+    const failedBefore = Number(row["failed_attempts"]);
+    const fields = { noticeId: notice.id, receiver: String(row["receiver"]) };
+    if (delivery.kind === "delivered")
+      return settle("delivered", () => this.#note(row, delivery, { outcome: "delivered", nextMs: null }));
     const failedAttempts = failedBefore + 1;
     const waitMs = delivery.kind === "gone" ? undefined : RETRY_MS[failedBefore];
-    const reason = delivery.kind === "gone" ? "the receiver answered 410 Gone" : delivery.reason;
     if (waitMs === undefined) {
-      log("error", "notice_given_up", { noticeId: id, failedAttempts, detail: reason });
-      return settle("given_up", takeOut);
+      log("error", "notice_given_up", { ...fields, failedAttempts, detail: delivery.reason });
+      return settle("given_up", () => this.#note(row, delivery, { outcome: "given_up", nextMs: null }));
     }
-    log("warn", "notice_failed", { noticeId: id, failedAttempts, detail: reason });
+    log("warn", "notice_failed", { ...fields, failedAttempts, detail: delivery.reason });
+    const nextMs = Math.ceil(Date.now() + waitMs * (1 + JITTER * Math.random()));
+    this.#note(row, delivery, { outcome: null, nextMs });
+  }
+
+  #note(
+    row: Row,
+    delivery: Delivery,
+    { outcome, nextMs }: { outcome: "delivered" | "given_up" | null; nextMs: number | null },
+  ): void {
     this.#sql.exec(
-      "UPDATE notices SET failed_attempts = ?, next_try_ms = ? WHERE id = ?",
-      failedAttempts,
-      Math.ceil(Date.now() + waitMs * (1 + JITTER * Math.random())),
-      id,
+      "UPDATE deliveries SET attempts = attempts + 1, last_try_ms = ?, last_status = ?, last_problem = ? WHERE id = ?",
+      Date.now(),
+      delivery.status,
+      delivery.kind === "delivered" ? null : delivery.reason,
+      row["id"],
+    );
+    // If a person asked meanwhile for it to be sent again, then it is.
+    this.#sql.exec(
+      `UPDATE deliveries SET failed_attempts = failed_attempts + 1, outcome = ?, next_try_ms = ?
+       WHERE id = ? AND next_try_ms = ?`,
+      outcome,
+      nextMs,
+      row["id"],
+      row["next_try_ms"],
     );
   }
+
+  /** Forgets what is too old or too much. @returns how many were given up that way */
+  trim(now: number): number {
+    const oldest = makeId(Math.max(0, now - KEPT_MS), new Uint8Array(10));
+    this.#sql.exec("DELETE FROM deliveries WHERE id < ? AND next_try_ms IS NULL", oldest);
+    const receivers = this.#sql.exec("SELECT DISTINCT receiver FROM deliveries").toArray();
+    let givenUp = 0;
+    for (const { receiver } of receivers) {
+      const name = String(receiver);
+      this.#sql.exec(BEYOND.replaceAll("{which}", "IS NULL"), name, MAX_KEPT);
+      const tooMany = this.#sql
+        .exec(BEYOND.replaceAll("{which}", "IS NOT NULL"), name, MAX_WAITING)
+        .toArray();
+      if (tooMany.length === 0) continue;
+      givenUp += tooMany.length;
+      const detail = `${tooMany.length} of the oldest: more than ${MAX_WAITING} wait`;
+      log("error", "notice_given_up", { receiver: name, detail });
+    }
+    return givenUp;
+  }
+}
+
+/** All but the newest of a receiver, among those that wait or those that do not. */
+const BEYOND = `
+  DELETE FROM deliveries WHERE receiver = ?1 AND next_try_ms {which} AND id <=
+    (SELECT id FROM deliveries WHERE receiver = ?1 AND next_try_ms {which} ORDER BY id DESC LIMIT 1 OFFSET ?2)
+  RETURNING id`;
+
+function viewOf(row: Row): Notification {
+  const outcome = row["outcome"];
+  return {
+    id: String(row["id"]),
+    webhookId: String(row["notice"]),
+    receiver: String(row["receiver"]),
+    type: String(row["type"]),
+    workId: textOf(row["work"]),
+    state: outcome === "delivered" || outcome === "given_up" ? outcome : "waiting",
+    attempts: Number(row["attempts"]),
+    createdAt: isoTime(Number(row["created_at_ms"])),
+    lastAttemptAt: timeOf(row["last_try_ms"]),
+    nextAttemptAt: timeOf(row["next_try_ms"]),
+    status: typeof row["last_status"] === "number" ? row["last_status"] : null,
+    problem: textOf(row["last_problem"]),
+  };
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function timeOf(value: unknown): string | null {
+  return typeof value === "number" ? isoTime(value) : null;
 }

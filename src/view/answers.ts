@@ -1,5 +1,6 @@
-// The answers of the HTTP API, as schemas: for /openapi.json, and for the tests, which check every answer
-// they get against them. They are strict: a field that is missing here fails a test.
+// The answers of the HTTP API about work, as schemas: for /openapi.json, and for the tests, which check every
+// answer they get against them. They are strict: a field that is missing here fails a test. Those about the
+// mesh itself are in mesh_answers.ts.
 //
 // The mesh does not check its own answers while it runs; where a status is built, its type comes from here.
 // The dashboard takes its types from here too, so this imports nothing that needs the types of Workers.
@@ -19,20 +20,7 @@ import {
   SYNC_PHASES,
 } from "../http/vocabulary.ts";
 import { LOCATIONS } from "../store/location.ts";
-import { FactsSchema, ProfileSchema, PROVIDERS } from "../store/profiles.ts";
-
-const Time = z.iso.datetime();
-
-const MaybeTime = Time.nullable();
-
-const Whole = z.int().min(0);
-
-const Bytes = Whole.describe("bytes");
-
-const Id = z
-  .string()
-  .regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/)
-  .describe("sorts by time");
+import { Bytes, Id, MaybeTime, Time, Whole } from "./answer_fields.ts";
 
 const CopyPhase = z.enum(COPY_PHASES);
 
@@ -324,138 +312,6 @@ export const ScheduleList = z.strictObject({
 });
 
 export const QueuedRun = z.strictObject({ schedule: z.string(), run: Run });
-
-const Learned = FactsSchema.describe("what differs from the provider's defaults and is used instead of them");
-
-const Overruled = FactsSchema.describe("what differs from the secret's own profile, which takes precedence");
-
-const Store = z.union([
-  z.strictObject({ name: z.string(), ok: z.literal(false), error: z.string() }),
-  z.strictObject({
-    name: z.string(),
-    ok: z.literal(true),
-    endpoint: z.string(),
-    region: z.string(),
-    provider: z.enum(PROVIDERS),
-    style: z.enum(["path", "virtual"]),
-    profile: ProfileSchema.describe(
-      "the provider's defaults, overridden by checks and those by the secret's own profile",
-    ),
-    temporaryCredentials: z.boolean(),
-    encryption: z.enum(["AES256", "aws:kms", "customer"]).nullable(),
-    buckets: z.array(z.string()).optional().describe("the only ones that may be used; absent: any"),
-    readOnly: z.boolean().optional(),
-    allowInsecure: z.boolean().optional(),
-    maxConcurrency: z.int().optional(),
-    maxRequestsPerSecond: z.number().optional(),
-    requesterPays: z.boolean().optional(),
-    location: z.string().optional(),
-    ownProfile: ProfileSchema.partial().describe("what the secret says"),
-    checked: z.array(
-      z.strictObject({
-        bucket: z.string(),
-        as: z.enum(["source", "destination"]),
-        ok: z.boolean(),
-        checkedAt: Time,
-        applies: z
-          .boolean()
-          .describe("false: endpoint, provider or encryption has changed since; check it again"),
-        profile: Learned,
-        overruled: Overruled,
-      }),
-    ),
-  }),
-]);
-
-export const Stores = z.strictObject({
-  stores: z.array(Store),
-  notify: z
-    .discriminatedUnion("state", [
-      z.strictObject({ state: z.literal("off") }),
-      z.strictObject({ state: z.literal("on"), host: z.string() }),
-      z.strictObject({ state: z.literal("misconfigured"), error: z.string() }),
-    ])
-    .describe("the receiver of webhooks"),
-});
-
-export const Check = z.strictObject({
-  store: z.string(),
-  bucket: z.string(),
-  as: z.enum(["source", "destination"]),
-  ok: z.boolean().describe("everything a copy requires works"),
-  findings: z.array(
-    z.strictObject({
-      check: z.string(),
-      outcome: z.enum(["yes", "no", "ignored", "refused", "skipped"]),
-      detail: z.string(),
-    }),
-  ),
-  advice: z.array(z.string()).describe("what to do"),
-  profile: Learned,
-  overruled: Overruled,
-  kept: z.boolean().describe("whether later work uses the result"),
-  use: z.string().describe("what happens with the result, for people"),
-  leftovers: z.array(z.string()).describe("keys that could not be deleted"),
-});
-
-const Sent = z.union([
-  z.strictObject({ ok: z.literal(true), sizeMib: Whole, durationMs: Whole }),
-  z.strictObject({ ok: z.literal(false), sizeMib: Whole, message: z.string() }),
-]);
-
-const Counted = z.strictObject({
-  streams: Whole.describe("in flight at once, each in a call of its own"),
-  asked: Whole,
-  isolate: z.string().describe("random, one for each isolate; empty: not counted"),
-  copierIsolates: z.array(z.string()).describe("that its calls were answered from"),
-  machine: z.string().nullable(),
-  refusal: z.string().nullable().describe("why a body was refused before the time was over"),
-});
-
-export const Probe = z.strictObject({
-  id: Id,
-  phase: z.enum(["creating", "measuring", "cleaning", "completed", "failed", "cancelled"]),
-  store: z.string(),
-  bucket: z.string(),
-  isLocal: z.boolean().describe("true: none of this says anything about the platform"),
-  startedAt: Time,
-  endedAt: MaybeTime,
-  doing: z.array(z.string()).describe("what the lanes are doing"),
-  failure: z.string().nullable(),
-  leftovers: z.array(z.string()).describe("what could not be deleted"),
-  byCopier: z.array(Sent).describe("bodies sent like parts"),
-  byLane: z.array(Sent).describe("bodies sent by a Durable Object"),
-  keys: z.array(
-    z.strictObject({
-      name: z.string(),
-      isUnchanged: z.boolean(),
-      isCurrent: z.boolean().nullable().describe("after it was replaced"),
-      detail: z.string(),
-    }),
-  ),
-  lanes: z.array(Counted),
-  megabytesPerSecond: z.number().nullable().describe("of one stream"),
-  isolates: z.int().nullable(),
-  machines: z.int().nullable(),
-  findings: z.array(
-    z.strictObject({
-      question: z.string(),
-      assumed: z.string().describe("by the design"),
-      found: z.string(),
-      holds: z
-        .enum(["yes", "slower", "no", "unknown"])
-        .describe("slower: copies are correct but take longer; no: copies fail until it is changed"),
-      change: z.string().nullable().describe("what to do"),
-    }),
-  ),
-  advice: z.strictObject({
-    MAX_PART_MIB: z.int().nullable(),
-    streamsPerLane: z.int().nullable(),
-    LANES: z.int().nullable(),
-    lanesWithDigests: z.int().nullable(),
-  }),
-  notes: z.array(z.string()),
-});
 
 const PROBLEM_CODES = Object.keys(PROBLEM_STATUS) as ProblemCode[];
 

@@ -2,6 +2,7 @@
 //
 // It sends nothing: registry/outbox.ts keeps the event until the receiver has it.
 
+import { WEBHOOK_TYPES } from "../http/vocabulary.ts";
 import type { CopyStatus, SyncStatus } from "./answers.ts";
 
 /** The counters of a copy since it started. */
@@ -43,12 +44,11 @@ export interface Webhook {
 
 /** The event of the phase that a status shows, or null, as for most phases. */
 export function webhookFor(kind: "copy" | "sync", status: CopyStatus | SyncStatus): Webhook | null {
-  if (!ANNOUNCED.has(status.phase)) return null;
+  const type = `${kind}.${status.phase}`;
+  if (!WEBHOOK_TYPES.includes(type)) return null;
   const { timeline: _, ...data } = status;
-  return { type: `${kind}.${status.phase}`, at: new Date().toISOString(), data };
+  return { type, at: new Date().toISOString(), data };
 }
-
-const ANNOUNCED: ReadonlySet<string> = new Set(["completed", "failed", "blocked", "finished_with_errors"]);
 
 /** What a coordinator reports about its copy. */
 export interface JobNews {

@@ -2,6 +2,7 @@
 // code of a problem. So /openapi.json is true of everything the tests do.
 
 import * as answers from "../../src/view/answers.ts";
+import * as meshAnswers from "../../src/view/mesh_answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, WRITE_PROBLEMS } from "../../src/front/operations.ts";
 import type { Answer } from "./mesh_client.ts";
 
@@ -26,13 +27,15 @@ export function checkAnswer(
   const answer = operation?.answers[status];
   if (answer === undefined) throw wrong("which is not among its answers");
   if (answer === null || !type.startsWith("application/json")) return;
-  const reasons = answer.schemas.map((name) => answers[name].safeParse(body));
+  const reasons = answer.schemas.map((name) => SCHEMAS[name].safeParse(body));
   if (reasons.length === 0 || reasons.some(({ success }) => success)) return;
   const first = reasons[0]?.error?.issues
     .map((issue) => `${issue.path.join(".")}: ${issue.message}`)
     .join("; ");
-  throw wrong(`which is no ${answer.schemas.join(" or ")} (src/view/answers.ts): ${first}`);
+  throw wrong(`which is no ${answer.schemas.join(" or ")} (src/view/): ${first}`);
 }
+
+const SCHEMAS = { ...answers, ...meshAnswers };
 
 const PATTERNS = Object.keys(OPERATIONS).map((route) => {
   const [method = "", path = ""] = route.split(" ");

@@ -140,7 +140,8 @@ const SIGNATURE = /AWS4-HMAC-SHA256|Signature=[0-9a-f]{64}/;
 function secretsOf(bindings: Readonly<Record<string, string>>): string[] {
   const found: string[] = [];
   for (const [name, value] of Object.entries(bindings)) {
-    if (/^(?:API_TOKEN|API_TOKEN_READ|NOTIFY_SECRET)$/.test(name)) found.push(value);
+    if (/^(?:API_TOKEN|API_TOKEN_READ)$/.test(name)) found.push(value);
+    if (name.startsWith("NOTIFY")) found.push(...(value.match(/(?<=whsec_)[A-Za-z0-9+/=]+/g) ?? []));
     if (!name.startsWith("STORE_")) continue;
     for (const [, field, secret = ""] of value.matchAll(SECRET_FIELD)) {
       found.push(secret);

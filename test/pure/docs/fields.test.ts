@@ -12,6 +12,7 @@ import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
 import { StoreSchema } from "../../../src/store/stores.ts";
 import { SyncRequestSchema } from "../../../src/sync/spec.ts";
 import * as answers from "../../../src/view/answers.ts";
+import * as meshAnswers from "../../../src/view/mesh_answers.ts";
 import { Page, type Table, codesIn, fieldsOf, namesOf, wordsOf } from "./page.ts";
 
 /** Of lists, the log and the timeline; and beginnings of codes and secrets. */
@@ -46,14 +47,18 @@ const requests: [name: string, described: Described][] = [
   ["a store", { page: stores, table: stores.table("fields", "field"), schema: StoreSchema }],
 ];
 
-const { stores: StoreList, notify } = answers.Stores.shape;
+const { stores: StoreList, notify } = meshAnswers.Stores.shape;
 
 const shown: [name: string, described: Described][] = [
   ["a copy", { page: api, table: api.table("status-of-a-copy", "field"), schema: answers.CopyStatus }],
   ["a sync", { page: sync, table: sync.table("status-of-a-sync", "field"), schema: answers.SyncStatus }],
   ["a line of a report", { page: sync, table: sync.table("report", "field"), schema: answers.ReportLine }],
-  ["a check", { page: stores, table: stores.table("check", "answer"), schema: answers.Check }],
-  ["a probe", { page: operate, table: operate.table("probe", "answer"), schema: answers.Probe }],
+  ["a check", { page: stores, table: stores.table("check", "answer"), schema: meshAnswers.Check }],
+  ["a probe", { page: operate, table: operate.table("probe", "answer"), schema: meshAnswers.Probe }],
+  [
+    "a webhook to one receiver",
+    { page: operate, table: operate.table("webhooks", "notification"), schema: meshAnswers.Notification },
+  ],
   [
     "a store",
     { page: stores, table: stores.table("what-get-stores-shows", "field"), schema: StoreList.element },
@@ -93,7 +98,7 @@ const inProse: [name: string, page: Page, slug: string, schema: z.ZodType][] = [
   ["a row of the syncs", sync, "status-of-a-sync", answers.SyncList.shape.syncs.element],
   ["a schedule", sync, "schedules", answers.Schedule],
   ["a run that waits", sync, "schedules", answers.QueuedRun],
-  ["the receiver of webhooks", stores, "what-get-stores-shows", notify],
+  ["the receivers of webhooks", stores, "what-get-stores-shows", notify.element],
 ];
 
 test.each(inProse)("the fields of %s are named", (_name, page, slug, schema) => {
