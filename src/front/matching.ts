@@ -3,6 +3,7 @@
 import { matchedRoutes } from "hono/route";
 import type { Call } from "./call.ts";
 import { OPERATIONS } from "./operations.ts";
+import { checkEncoding } from "../http/body.ts";
 import { Problem } from "../http/problem.ts";
 
 /**
@@ -14,6 +15,7 @@ export function checkQuery(call: Call): void {
   const route = matchedRoutes(call).find(({ method }) => method !== "ALL");
   if (route === undefined) return;
   const { parameters = [] } = OPERATIONS[`${route.method} ${route.path}`] ?? {};
+  checkEncoding("The address", new URL(call.req.url).search);
   const known = parameters.filter((parameter) => parameter.in === "query");
   const names = [...new URL(call.req.url).searchParams.keys()];
   for (const [index, name] of names.entries()) {

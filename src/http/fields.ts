@@ -66,8 +66,18 @@ export const SizeOr = <Word extends string>(word: Word) => {
   });
 };
 
-/** A value that may be sent in a header. A line break would start another header. */
-export const HeaderText = z.string().regex(/^[^\r\n\0]*$/, "must not contain line breaks");
+/** All headers of an object that S3 keeps have 2 KB together. */
+const MAX_HEADER_CHARACTERS = 2048;
+
+/**
+ * A value that may be sent in a header. A line break would start another header, and stores refuse other
+ * control characters without a word.
+ */
+export const HeaderText = z
+  .string()
+  .max(MAX_HEADER_CHARACTERS)
+  // oxlint-disable-next-line no-control-regex -- the control characters are what it is about
+  .regex(/^[^\x00-\x1f\x7f]*$/, "must not contain line breaks or other control characters");
 
 /** Forms send booleans as `"true"` and `"false"`. */
 export const Flag = z

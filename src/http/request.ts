@@ -1,6 +1,7 @@
 // What the routes read from a request: body, query, Idempotency-Key, limit. Errors are Problems that name the
 // field and what is allowed.
 
+import { decodeBody, parseForm, parseJson } from "./body.ts";
 import { Problem } from "./problem.ts";
 
 /**
@@ -9,28 +10,11 @@ import { Problem } from "./problem.ts";
  * @param lists the fields that a form may give several times: `-d include=a -d include=b`
  */
 export async function readBody(request: Request, lists: readonly string[] = []): Promise<unknown> {
-  const text = await request.text();
+  const text = decodeBody(await request.arrayBuffer());
   const type = request.headers.get("content-type") ?? "";
   // curl sends every -d body as a form, even a JSON one.
   const form = type.startsWith("application/x-www-form-urlencoded") && !/^\s*[{[]/.test(text);
-  if (form && text !== "") {
-    const given = new URLSearchParams(text);
-    const fields = new Map<string, string | string[]>();
-    for (const name of new Set(given.keys())) {
-      const values = given.getAll(name);
-      const [value = ""] = values;
-      if (values.length > 1 && !lists.includes(name))
-        throw new Problem(400, "invalid_request", `The field "${name}" is given twice`);
-      fields.set(name, values.length > 1 ? values : value);
-    }
-    return Object.fromEntries(fields);
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new Problem(400, "invalid_json", `The body is neither JSON nor a form: ${detail}`);
-  }
+  return form && text !== "" ? parseForm(text, lists) : parseJson(text);
 }
 
 /**

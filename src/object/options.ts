@@ -22,6 +22,8 @@ export interface AttributeChanges {
   readonly meta?: Readonly<Record<string, string>> | undefined;
 }
 
+const MAX_NAME_CHARACTERS = 256;
+
 const AttributesSchema = z.strictObject({
   contentType: HeaderText.optional(),
   contentEncoding: HeaderText.optional(),
@@ -31,7 +33,13 @@ const AttributesSchema = z.strictObject({
   expires: HeaderText.optional(),
   websiteRedirect: HeaderText.optional(),
   meta: z
-    .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be a valid header name"), HeaderText)
+    .record(
+      z
+        .string()
+        .max(MAX_NAME_CHARACTERS)
+        .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be a valid header name"),
+      HeaderText,
+    )
     .optional(),
 });
 

@@ -40,9 +40,18 @@ const refused =
     if (problem !== null) context.addIssue({ code: "custom", message: problem });
   };
 
+/** Lists of every minute and every hour fit. */
+const MAX_CRON_CHARACTERS = 256;
+
+const MAX_ZONE_CHARACTERS = 64;
+
 const ScheduleFields = z.strictObject({
-  cron: z.string().superRefine(refused(checkCron)),
-  timezone: z.string().superRefine(refused(checkTimeZone)).default("UTC"),
+  cron: z.string().max(MAX_CRON_CHARACTERS, { abort: true }).superRefine(refused(checkCron)),
+  timezone: z
+    .string()
+    .max(MAX_ZONE_CHARACTERS, { abort: true })
+    .superRefine(refused(checkTimeZone))
+    .default("UTC"),
   copy: CopyRequestSchema.optional(),
   sync: SyncRequestSchema.optional(),
   overlap: z.enum(["skip", "queue"]).default("skip"),

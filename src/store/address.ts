@@ -47,7 +47,10 @@ export interface ObjectRef {
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 
 /** The secret's name has capitals, so they are taken too. */
-const StoreName = z.string().min(1).toLowerCase();
+const StoreName = z.string().min(1).max(128).toLowerCase();
+
+/** S3's have 32 characters, or some more. */
+const MAX_VERSION_CHARACTERS = 1024;
 
 const objectRef = <Ref extends ObjectRef>(parse: (text: string) => Ref | null) =>
   z.union(
@@ -65,7 +68,7 @@ const objectRef = <Ref extends ObjectRef>(parse: (text: string) => Ref | null) =
         store: StoreName,
         bucket: z.string().min(1),
         key: z.string().min(1),
-        versionId: z.string().min(1).optional(),
+        versionId: z.string().min(1).max(MAX_VERSION_CHARACTERS).optional(),
       }),
     ],
     { error: 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}' },

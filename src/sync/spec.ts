@@ -77,6 +77,8 @@ const Patterns = Texts.transform((patterns, context) => {
   return patterns;
 });
 
+const MAX_CLASS_CHARACTERS = 64;
+
 const MaxDeletesSchema = z
   .union([z.number(), z.string()], { error: 'must be a number of keys or a percentage such as "10%"' })
   .transform((value, context) => {
@@ -99,7 +101,9 @@ export const SyncRequestSchema = z.strictObject({
   maxSize: Size.optional(),
   minAgeSeconds: Count(YEARS_100_SECONDS).optional(),
   maxAgeSeconds: Count(YEARS_100_SECONDS).optional(),
-  storageClasses: Texts.optional(),
+  storageClasses: Texts.refine((names) => names.every((name) => name.length <= MAX_CLASS_CHARACTERS), {
+    error: `must have at most ${MAX_CLASS_CHARACTERS} characters each`,
+  }).optional(),
   delete: Flag.optional(),
   allowEmptySource: Flag.optional(),
   maxDeletes: MaxDeletesSchema.optional(),

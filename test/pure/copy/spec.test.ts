@@ -102,10 +102,32 @@ describe("parseCopyRequest()", () => {
     [{ ifBusy: "wait" }, `"ifBusy" ${option("fail", "queue")}, not "wait"`],
     [{ ifSourceChanges: "skip" }, `"ifSourceChanges" ${option("fail", "restart")}, not "skip"`],
     [{ metadata: "merge" }, `"metadata" ${option("preserve", "replace")}, not "merge"`],
-    [{ attributes: { contentType: "a\r\nx: y" } }, '"attributes.contentType" must not contain line breaks'],
-    [{ attributes: { meta: { a: "b\n" } } }, '"attributes.meta.a" must not contain line breaks'],
+    [
+      { attributes: { contentType: "a\r\nx: y" } },
+      '"attributes.contentType" must not contain line breaks or other control characters',
+    ],
+    [
+      { attributes: { meta: { a: "b\n" } } },
+      '"attributes.meta.a" must not contain line breaks or other control characters',
+    ],
+    [
+      { attributes: { cacheControl: "no\u001bcache" } },
+      '"attributes.cacheControl" must not contain line breaks or other control characters',
+    ],
+    [
+      { attributes: { contentType: "x".repeat(2049) } },
+      `"attributes.contentType" must have at most 2048 characters, not "${"x".repeat(99)}…`,
+    ],
+    [
+      { attributes: { meta: { ["n".repeat(257)]: "x" } } },
+      `"attributes.meta.${"n".repeat(257)}" must have at most 256 characters, not "${"n".repeat(99)}…`,
+    ],
+    [
+      { source: { store: "a", bucket: "b", key: "k", versionId: "v".repeat(1025) } },
+      `"source.versionId" must have at most 1024 characters, not "${"v".repeat(99)}…`,
+    ],
     [{ attributes: { color: "x" } }, 'Unknown field "color" in "attributes"'],
-    [{ storageClass: "a\nb" }, '"storageClass" must not contain line breaks'],
+    [{ storageClass: "a\nb" }, '"storageClass" must not contain line breaks or other control characters'],
     [
       { location: "mars" },
       '"location" must be one of wnam, enam, sam, weur, eeur, apac, apac-ne, apac-se, oc, afr, me, not "mars"',

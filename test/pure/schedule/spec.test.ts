@@ -57,6 +57,14 @@ describe("parseSchedule()", () => {
   test.each([
     [{ cron: "x", copy: COPY }, `"cron" must have ${hint}, not "x"`],
     [{ cron: 5, copy: COPY }, '"cron" must be text, not 5'],
+    [
+      { cron: "1,".repeat(128) + "1 * * * *", copy: COPY },
+      `"cron" must have at most 256 characters, not "${"1,".repeat(49)}1…`,
+    ],
+    [
+      { cron: "* * * * *", timezone: "E".repeat(65), copy: COPY },
+      `"timezone" must have at most 64 characters, not "${"E".repeat(65)}"`,
+    ],
     [{ cron: "0 0 30 2 *", copy: COPY }, '"cron" never comes due: "0 0 30 2 *"'],
     [{ timezone: "Mars", copy: COPY }, /^"timezone" must be the IANA name of a time zone, .*, not "Mars"$/],
     [{ overlap: "both", copy: COPY }, '"overlap" must be one of skip, queue, not "both"'],

@@ -177,6 +177,29 @@ test("what a store says of the request is told without what it was signed with",
   expect(log).toContain(status.id);
 });
 
+test.for<[what: string, body: Uint8Array, detail: RegExp]>([
+  [
+    "a key that is not UTF-8",
+    Buffer.from('{"source":"east:source/\xff","destination":"west:b/a"}', "latin1"),
+    /UTF-8/,
+  ],
+  [
+    "a field twice",
+    Buffer.from('{"source":"east:source/a","source":"east:source/b"}'),
+    /source.* is given twice/,
+  ],
+  ["a name that JavaScript keeps", Buffer.from('{"tags":{"__proto__":"x"}}'), /__proto__/],
+])("%s in a body is refused", async ([, body, detail]) => {
+  const answer = await fetch(new URL("/copies", mesh.url), {
+    method: "POST",
+    headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
+    body: new Uint8Array(body),
+  });
+  expect([answer.status, await answer.text()]).toEqual([400, expect.stringMatching(detail)]);
+  const query = await mesh.call("GET", "/copies?sync=%FF");
+  expect([query.status, query.body["code"]]).toEqual([400, "invalid_request"]);
+});
+
 test("a body of more than 64 KiB is refused, whether it says so or not, and one that is kept above 8 KiB", async () => {
   for (const path of ["/schedules/big", "/stores/east/check", "/probe"]) {
     const method = path.startsWith("/schedules") ? "PUT" : "POST";
