@@ -27,7 +27,6 @@ import { Steps } from "./copy/steps.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { readCount, readWait } from "./http/request.ts";
-import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { PartWatch } from "./parts/changes.ts";
 import { locationFor, placedAt } from "./store/location.ts";
@@ -39,6 +38,7 @@ import type { CopyStatus } from "./view/answers.ts";
 import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
 import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { copyLine, copyResult } from "./view/progress.ts";
+import { Reports } from "./view/reports.ts";
 import type { PartClaim, PartGrant } from "./work/part_task.ts";
 
 /** How often the coordinator checks its lanes while they work. */
@@ -51,8 +51,6 @@ const SETTLE_MS = 1_000;
  * minutes, and the longest step, a Complete, may take 12.
  */
 const ALARM_LIMIT_MS = 60_000;
-
-const REPORT_RETRY_MS = 5_000;
 
 /**
  * The registry tells a queued copy when it is next. The copy also asks at this interval, in case that call
@@ -74,6 +72,7 @@ export class Coordinator extends DurableObject<Env> {
     (failure) => this.#dispatch.refused(failure, Date.now()),
   );
   readonly #waiting = new Waiting();
+  readonly #reports = new Reports(this.ctx.storage);
   // Parsed once: another configuration is another deployment, which starts with empty memory.
   readonly #stores = new Map<string, Store | null>();
   readonly #audience = new Audience(this.#stage());
@@ -237,7 +236,7 @@ export class Coordinator extends DurableObject<Env> {
           return earliest(
             step.untilMs,
             this.#record.debts.nextTryMs(),
-            reported ? null : Date.now() + REPORT_RETRY_MS,
+            reported ? null : this.#reports.nextTryMs(Date.now()),
           );
         case "checkQueue":
           await this.#checkQueue();
@@ -384,9 +383,10 @@ export class Coordinator extends DurableObject<Env> {
       });
     } catch (error) {
       // The copy does not wait for the registry; the next step or alarm tells it again.
-      log("error", "report_failed", { copyId: id, detail: String(error) });
+      this.#reports.failed({ copyId: id }, error, Date.now());
       return false;
     }
+    this.#reports.taken();
     this.#record.markReported(news);
     return this.#news(this.#record.load()) === news;
   }

@@ -19,6 +19,7 @@ import type { Admitted, CopySpec } from "./copy/spec.ts";
 import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
 import { CheckTable } from "./registry/check_table.ts";
+import { type Idempotency, KeyTable } from "./registry/key_table.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
 import { readReceivers } from "./registry/receivers.ts";
@@ -45,7 +46,6 @@ import { bucketIdentity } from "./store/address.ts";
 import { findStore, readStores } from "./store/stores.ts";
 import type { SyncSpec } from "./sync/spec.ts";
 import { type Amounts, type Caps, type ShareRequest, capsOf, ShareTable } from "./throttle/share_table.ts";
-import type { Notification } from "./view/mesh_answers.ts";
 import type { JobNews } from "./view/news.ts";
 
 type Admission =
@@ -68,16 +68,15 @@ const DELIVERY_GRACE_MS = 5_000;
 /** For a store that is no longer configured. The request to it will fail with the reason. */
 const NO_CAPS: Caps = { concurrency: Infinity, perSecond: Infinity };
 
-const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600_000;
-
 export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
   readonly #copies = new WorkRows<CopySpec>(this.#sql, "copies");
   readonly #syncs = new WorkRows<SyncSpec>(this.#sql, "syncs");
   readonly #metrics = new Metrics(this.#sql);
-  readonly #outbox = new Outbox(this.#sql);
+  readonly #outbox = new Outbox(this.#sql, () => readReceivers(this.env));
   readonly #shares = new ShareTable(this.#sql);
   readonly #checks = new CheckTable(this.#sql);
+  readonly #keys = new KeyTable(this.#sql);
   readonly #schedules = new Schedules(
     this.#sql,
     {
@@ -96,13 +95,7 @@ export class Registry extends DurableObject<Env> {
     this.#outbox.createTables();
     this.#shares.createTables();
     this.#checks.createTables();
-    this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS idempotency (
-        key TEXT PRIMARY KEY, digest TEXT NOT NULL, copy_id TEXT NOT NULL, at_ms INTEGER NOT NULL
-      );
-      CREATE INDEX IF NOT EXISTS idempotency_by_time ON idempotency (at_ms);
-      CREATE INDEX IF NOT EXISTS idempotency_by_work ON idempotency (copy_id);
-    `);
+    this.#keys.createTables();
   }
 
   /**
@@ -112,18 +105,18 @@ export class Registry extends DurableObject<Env> {
    */
   async admit(
     spec: CopySpec,
-    idempotency: { key: string; digest: string } | null,
+    idempotency: Idempotency | null,
     sync: string | null = null,
   ): Promise<Admission> {
     const now = Date.now();
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync((): Admission => {
-      const known = this.#findByKey(idempotency, now);
+      const known = this.#keys.find(idempotency, now);
       if (known !== null) return known;
       const ahead = this.#busyWith(spec);
       if (ahead !== null) return { kind: "busy", id: ahead };
       const copy = this.#insertCopy(spec, { schedule: null, sync }, now);
-      this.#rememberKey(idempotency, copy.id, now);
+      this.#keys.remember(idempotency, copy.id, now);
       return { kind: "new", copy };
     });
   }
@@ -152,22 +145,18 @@ export class Registry extends DurableObject<Env> {
    *
    * @param identity of its destination bucket, see store/address.ts
    */
-  async admitSync(
-    spec: SyncSpec,
-    identity: string,
-    idempotency: { key: string; digest: string } | null,
-  ): Promise<SyncAdmission> {
+  async admitSync(spec: SyncSpec, identity: string, idempotency: Idempotency | null): Promise<SyncAdmission> {
     const now = Date.now();
     // A space, which no client's key contains, keeps the keys of syncs apart from those of copies.
     const own = idempotency === null ? null : { ...idempotency, key: `syncs ${idempotency.key}` };
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync((): SyncAdmission => {
-      const known = this.#findByKey(own, now);
+      const known = this.#keys.find(own, now);
       if (known !== null) return known;
       const rival = rivalOf(this.#syncs, spec, identity);
       if (rival !== null) return { kind: "rival", id: rival };
       const sync = this.#syncs.insert(this.#checks.inform(spec), identity, CALLER, now);
-      this.#rememberKey(own, sync.id, now);
+      this.#keys.remember(own, sync.id, now);
       return { kind: "new", sync };
     });
   }
@@ -192,26 +181,6 @@ export class Registry extends DurableObject<Env> {
       dryRun,
     }));
     return { syncs: page.rows, next: page.next };
-  }
-
-  #findByKey(
-    idempotency: { key: string; digest: string } | null,
-    now: number,
-  ): { kind: "known"; id: string } | { kind: "key_reused" } | null {
-    if (idempotency === null) return null;
-    const { key, digest } = idempotency;
-    this.#sql.exec("DELETE FROM idempotency WHERE at_ms < ?", now - IDEMPOTENCY_KEPT_MS);
-    const known = this.#sql.exec("SELECT digest, copy_id FROM idempotency WHERE key = ?", key).toArray()[0];
-    if (known === undefined) return null;
-    return known["digest"] === digest
-      ? { kind: "known", id: String(known["copy_id"]) }
-      : { kind: "key_reused" };
-  }
-
-  #rememberKey(idempotency: { key: string; digest: string } | null, id: string, now: number): void {
-    if (idempotency === null) return;
-    const { key, digest } = idempotency;
-    this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, id, now);
   }
 
   /** Called by a coordinator when its copy's phase changes, and from time to time while it works. */
@@ -245,9 +214,7 @@ export class Registry extends DurableObject<Env> {
       // News whose answer was lost comes again. It must not count as a second end or be announced twice.
       const isNews = row?.phase !== phase;
       if (isNews && endedAtMs !== null) this.#metrics.add(`${rows.table}_ended_total`, { phase }, 1);
-      const told = readReceivers(this.env).filter(({ events }) => events.includes(webhook?.type ?? ""));
-      const tells = isNews && webhook !== null && told.length > 0;
-      if (tells) this.#outbox.add(webhook, told, now);
+      const tells = isNews && webhook !== null && this.#outbox.add(webhook, now);
       const schedule = endedAtMs === null ? null : (row?.schedule ?? null);
       const started = schedule === null ? null : this.#schedules.startQueued(schedule, now);
       return tells || started !== null;
@@ -271,14 +238,10 @@ export class Registry extends DurableObject<Env> {
   }
 
   /** Sends a webhook once more. @returns null if it is not known */
-  async redeliver(id: string): Promise<Notification | "no_receiver" | null> {
+  async redeliver(id: string): Promise<ReturnType<Outbox["again"]>> {
     const now = Date.now();
-    const found = this.#outbox.find(id);
-    if (found === null) return null;
-    if (!readReceivers(this.env).some(({ name }) => name === found.receiver)) return "no_receiver";
     await this.#wakeBy(now);
-    this.ctx.storage.transactionSync(() => this.#outbox.again(id, now));
-    return this.#outbox.find(id);
+    return this.ctx.storage.transactionSync(() => this.#outbox.again(id, now));
   }
 
   /** Sets what a running job may use of capped stores from now on (throttle/share_table.ts). */
@@ -439,7 +402,7 @@ export class Registry extends DurableObject<Env> {
     const due = this.#outbox.nextTryMs();
     // The next alarm first: mesh.ts says why.
     if (due !== null) await this.#wakeBy(Math.max(due, now + DELIVERY_GRACE_MS));
-    const tell = this.#outbox.deliverDue(readReceivers(this.env), now, (outcome, record) =>
+    const tell = this.#outbox.deliverDue(now, (outcome, record) =>
       this.ctx.storage.transactionSync(() => {
         record();
         this.#metrics.add("notices_total", { outcome }, 1);

@@ -21,7 +21,6 @@ import { DurableObject } from "cloudflare:workers";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { readWait } from "./http/request.ts";
-import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { optionsOf } from "./object/options.ts";
 import { meshFailure } from "./s3/failure.ts";
@@ -44,6 +43,7 @@ import type { SyncStatus } from "./view/answers.ts";
 import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
 import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { syncLine, syncResult } from "./view/progress.ts";
+import { Reports } from "./view/reports.ts";
 import { isFinal } from "./work/claim.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
 
@@ -54,8 +54,6 @@ const WATCH_MS = 10_000;
 const CROWDED_MS = 500;
 
 const SETTLE_MS = 500;
-
-const REPORT_RETRY_MS = 5_000;
 
 /** One alarm works for this long, then the next one goes on: an alarm has a limit of time and of CPU. */
 const ALARM_LIMIT_MS = 60_000;
@@ -82,6 +80,7 @@ export class Sync extends DurableObject<Env> {
   );
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
   readonly #waiting = new Waiting();
+  readonly #reports = new Reports(this.ctx.storage);
   readonly #audience = new Audience(this.#stage());
   // In memory only: counters that are pushed twice are not counted twice.
   #pushedMs = 0;
@@ -329,8 +328,8 @@ export class Sync extends DurableObject<Env> {
       this.#audience.changed();
       const now = Date.now();
       const step = nextStep(row.job, this.#record.counts(), now);
-      if (step.do === "rest" && !reported) return now + REPORT_RETRY_MS;
-      if (step.do === "rest") return this.#restUntil(row, step.untilMs, now);
+      const tellMs = reported ? null : this.#reports.nextTryMs(now);
+      if (step.do === "rest") return this.#restUntil(row, [step.untilMs, tellMs], now);
       if (now > untilMs) return now;
       if (step.do === "settle") {
         await this.#settleAll();
@@ -341,12 +340,12 @@ export class Sync extends DurableObject<Env> {
     }
   }
 
-  #restUntil({ job }: SyncRow, untilMs: number | null, now: number): number | null {
+  #restUntil({ job }: SyncRow, untilMs: readonly (number | null)[], now: number): number | null {
     const { underWay, running } = this.#record.counts();
     const watches = running > 0 || (underWay > 0 && isHandingOut(job));
     const watchMs = this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS;
     const polls = this.#record.large.counts().running > 0 && isHandingOut(job);
-    const wakes = [untilMs, watches ? now + watchMs : null, polls ? this.#pollAtMs : null];
+    const wakes = [...untilMs, watches ? now + watchMs : null, polls ? this.#pollAtMs : null];
     const known = wakes.filter((atMs) => atMs !== null);
     return known.length === 0 ? null : Math.min(...known);
   }
@@ -439,9 +438,10 @@ export class Sync extends DurableObject<Env> {
       });
     } catch (error) {
       // The sync does not wait for the registry; the next step or alarm tells it again.
-      log("error", "report_failed", { syncId: id, detail: String(error) });
+      this.#reports.failed({ syncId: id }, error, Date.now());
       return false;
     }
+    this.#reports.taken();
     this.#record.markReported(job.phase);
     return this.#record.load().job.phase === job.phase;
   }

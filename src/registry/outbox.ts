@@ -10,6 +10,7 @@
 
 import { isoTime } from "../http/fields.ts";
 import { toJson } from "../http/json.ts";
+import { NOTIFICATION_STATES } from "../http/vocabulary.ts";
 import { makeId } from "../id.ts";
 import { log } from "../log.ts";
 import type { Notification } from "../view/mesh_answers.ts";
@@ -54,13 +55,21 @@ const MAX_KEPT = 1_000;
 /** Beyond it, the oldest that wait for a receiver are given up. */
 const MAX_WAITING = 10_000;
 
+/** Counting reads all that is kept. */
+const TRIM_EVERY_MS = HOUR_MS;
+
 type Row = Readonly<Record<string, unknown>>;
 
 export class Outbox {
   readonly #sql: SqlStorage;
 
-  constructor(sql: SqlStorage) {
+  readonly #receivers: () => readonly Receiver[];
+  #trimmedMs = 0;
+
+  /** @param receivers as configured now */
+  constructor(sql: SqlStorage, receivers: () => readonly Receiver[]) {
     this.#sql = sql;
+    this.#receivers = receivers;
   }
 
   createTables(): void {
@@ -80,13 +89,14 @@ export class Outbox {
         attempts INTEGER NOT NULL,       -- ever
         failed_attempts INTEGER NOT NULL, -- since it was put here or sent again by hand
         next_try_ms INTEGER,             -- null: it has come to an end
-        outcome TEXT,                    -- delivered | given_up; null: it waits
+        state TEXT NOT NULL DEFAULT 'waiting', -- waiting | delivered | given_up
         last_try_ms INTEGER,
         last_status INTEGER,
         last_problem TEXT
       );
       CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (next_try_ms) WHERE next_try_ms IS NOT NULL;
       CREATE INDEX IF NOT EXISTS deliveries_by_receiver ON deliveries (receiver, id);
+      CREATE INDEX IF NOT EXISTS deliveries_by_state ON deliveries (state, id);
     `);
     this.#takeOver();
   }
@@ -109,13 +119,15 @@ export class Outbox {
     }
   }
 
-  /** Call it in the transaction that records the event. */
-  add({ type, at, data }: Webhook, receivers: readonly Receiver[], now: number): void {
+  /** Call it in the transaction that records the event. @returns whether anybody is to be told */
+  add({ type, at, data }: Webhook, now: number): boolean {
+    const receivers = this.#receivers().filter(({ events }) => events.includes(type));
     const notice = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
     const body = toJson({ type, timestamp: at, data });
     const work = typeof data["id"] === "string" ? data["id"] : null;
     for (const { name } of receivers)
       this.#insert({ notice, receiver: name, type, work }, body, { now, failedAttempts: 0, nextMs: now });
+    return receivers.length > 0;
   }
 
   #insert(
@@ -163,13 +175,17 @@ export class Outbox {
     before: string | null,
     limit: number,
   ): { notifications: Notification[]; next: string | null } {
+    // Only what is asked for is a condition, so that an index can be used.
+    const conditions = [
+      ["state =", filter.state],
+      ["receiver =", filter.receiver],
+      ["id <", before],
+    ].filter((condition): condition is [string, string] => condition[1] !== null);
+    const where = ["TRUE", ...conditions.map(([condition]) => `${condition} ?`)].join(" AND ");
     const found = this.#sql
       .exec(
-        `SELECT * FROM deliveries WHERE (?1 IS NULL OR coalesce(outcome, 'waiting') = ?1)
-         AND (?2 IS NULL OR receiver = ?2) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4`,
-        filter.state,
-        filter.receiver,
-        before,
+        `SELECT * FROM deliveries WHERE ${where} ORDER BY id DESC LIMIT ?`,
+        ...conditions.map(([, value]) => value),
         limit + 1,
       )
       .toArray();
@@ -177,18 +193,27 @@ export class Outbox {
     return { notifications, next: found.length > limit ? (notifications.at(-1)?.id ?? null) : null };
   }
 
-  find(id: string): Notification | null {
+  #find(id: string): Notification | null {
     const row = this.#sql.exec("SELECT * FROM deliveries WHERE id = ?", id).toArray()[0];
     return row === undefined ? null : viewOf(row);
   }
 
-  /** Sends it once more, now, and with all retries. The receiver knows the notice by its id. */
-  again(id: string, now: number): void {
+  /**
+   * Has it sent once more, at the next deliverDue(), and with all retries. The receiver knows the notice by
+   * its id.
+   *
+   * @returns null if there is no such delivery
+   */
+  again(id: string, now: number): Notification | "no_receiver" | null {
+    const found = this.#find(id);
+    if (found === null) return null;
+    if (!this.#receivers().some(({ name }) => name === found.receiver)) return "no_receiver";
     this.#sql.exec(
-      "UPDATE deliveries SET next_try_ms = ?, failed_attempts = 0, outcome = NULL WHERE id = ?",
+      "UPDATE deliveries SET next_try_ms = ?, failed_attempts = 0, state = 'waiting' WHERE id = ?",
       now,
       id,
     );
+    return this.#find(id);
   }
 
   /**
@@ -196,7 +221,8 @@ export class Outbox {
    *
    * @param settle records an end in the transaction that takes the notice out of those that wait
    */
-  async deliverDue(receivers: readonly Receiver[], now: number, settle: Settle): Promise<void> {
+  async deliverDue(now: number, settle: Settle): Promise<void> {
+    const receivers = this.#receivers();
     const due = this.#sql
       .exec(
         `SELECT id, notice, receiver, body, failed_attempts, next_try_ms FROM deliveries WHERE id IN (
@@ -224,22 +250,22 @@ export class Outbox {
     const failedBefore = Number(row["failed_attempts"]);
     const fields = { noticeId: notice.id, receiver: String(row["receiver"]) };
     if (delivery.kind === "delivered")
-      return settle("delivered", () => this.#note(row, delivery, { outcome: "delivered", nextMs: null }));
+      return settle("delivered", () => this.#note(row, delivery, { state: "delivered", nextMs: null }));
     const failedAttempts = failedBefore + 1;
     const waitMs = delivery.kind === "gone" ? undefined : RETRY_MS[failedBefore];
     if (waitMs === undefined) {
       log("error", "notice_given_up", { ...fields, failedAttempts, detail: delivery.reason });
-      return settle("given_up", () => this.#note(row, delivery, { outcome: "given_up", nextMs: null }));
+      return settle("given_up", () => this.#note(row, delivery, { state: "given_up", nextMs: null }));
     }
     log("warn", "notice_failed", { ...fields, failedAttempts, detail: delivery.reason });
     const nextMs = Math.ceil(Date.now() + waitMs * (1 + JITTER * Math.random()));
-    this.#note(row, delivery, { outcome: null, nextMs });
+    this.#note(row, delivery, { state: "waiting", nextMs });
   }
 
   #note(
     row: Row,
     delivery: Delivery,
-    { outcome, nextMs }: { outcome: "delivered" | "given_up" | null; nextMs: number | null },
+    { state, nextMs }: { state: Notification["state"]; nextMs: number | null },
   ): void {
     this.#sql.exec(
       "UPDATE deliveries SET attempts = attempts + 1, last_try_ms = ?, last_status = ?, last_problem = ? WHERE id = ?",
@@ -250,17 +276,19 @@ export class Outbox {
     );
     // If a person asked meanwhile for it to be sent again, then it is.
     this.#sql.exec(
-      `UPDATE deliveries SET failed_attempts = failed_attempts + 1, outcome = ?, next_try_ms = ?
+      `UPDATE deliveries SET failed_attempts = failed_attempts + 1, state = ?, next_try_ms = ?
        WHERE id = ? AND next_try_ms = ?`,
-      outcome,
+      state,
       nextMs,
       row["id"],
       row["next_try_ms"],
     );
   }
 
-  /** Forgets what is too old or too much. @returns how many were given up that way */
+  /** Forgets what is too old or too much, from time to time. @returns how many were given up that way */
   trim(now: number): number {
+    if (now - this.#trimmedMs < TRIM_EVERY_MS) return 0;
+    this.#trimmedMs = now;
     const oldest = makeId(Math.max(0, now - KEPT_MS), new Uint8Array(10));
     this.#sql.exec("DELETE FROM deliveries WHERE id < ? AND next_try_ms IS NULL", oldest);
     const receivers = this.#sql.exec("SELECT DISTINCT receiver FROM deliveries").toArray();
@@ -287,14 +315,13 @@ const BEYOND = `
   RETURNING id`;
 
 function viewOf(row: Row): Notification {
-  const outcome = row["outcome"];
   return {
     id: String(row["id"]),
     webhookId: String(row["notice"]),
     receiver: String(row["receiver"]),
     type: String(row["type"]),
     workId: textOf(row["work"]),
-    state: outcome === "delivered" || outcome === "given_up" ? outcome : "waiting",
+    state: NOTIFICATION_STATES.find((state) => state === row["state"]) ?? "waiting",
     attempts: Number(row["attempts"]),
     createdAt: isoTime(Number(row["created_at_ms"])),
     lastAttemptAt: timeOf(row["last_try_ms"]),

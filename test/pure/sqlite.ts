@@ -54,8 +54,14 @@ export function storageOver(sql: SqlStorage): DurableObjectStorage {
       sql.exec(`RELEASE ${name}`);
     }
   };
+  const kept = new Map<string, unknown>();
   return {
     sql,
+    kv: {
+      get: <T>(key: string) => kept.get(key) as T | undefined,
+      put: (key, value) => void kept.set(key, value),
+      delete: (key) => kept.delete(key),
+    },
     transactionSync,
     sync: async () => undefined,
     getAlarm: async () => null,

@@ -14,6 +14,11 @@ interface SqlStorage {
 
 interface DurableObjectStorage {
   readonly sql: SqlStorage;
+  readonly kv: {
+    get<T>(key: string): T | undefined;
+    put(key: string, value: unknown): void;
+    delete(key: string): boolean;
+  };
   transactionSync<T>(change: () => T): T;
   sync(): Promise<void>;
   getAlarm(): Promise<number | null>;
