@@ -5,8 +5,8 @@
 //                              Lane alarm: claim() ⇄ Coordinator;  PartCopier: GET range ─→ UploadPart
 //                              Coordinator alarm: CompleteMultipartUpload, HEAD, proof
 //
-// What it needs: the secrets API_TOKEN, API_TOKEN_READ (optional) and STORE_<NAME>; the vars MAX_PART_MIB,
-// LANES, RETENTION_DAYS and LOCATION.
+// What it needs: the secrets API_TOKEN, STORE_<NAME>, optionally API_TOKEN_READ and API_TOKENS; the vars
+// MAX_PART_MIB, LANES, RETENTION_DAYS and LOCATION.
 //
 // It holds no state. A request starts a copy or asks for its status and never waits for bytes, so curl may
 // disconnect at any time. Answers are JSON with a final newline. Errors are RFC 9457 problems with a stable
@@ -14,13 +14,12 @@
 
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import type { Env } from "./env.ts";
 import { authorize } from "./front/auth.ts";
-import { registryAt } from "./front/call.ts";
+import { type App, registryAt } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
 import { docsResponse } from "./front/docs.ts";
-import { checkQuery, methodsOf } from "./front/matching.ts";
+import { checkQuery, checkRight, methodsOf } from "./front/matching.ts";
 import { openApi, usage } from "./front/openapi.ts";
 import { notificationRoutes } from "./front/notification_routes.ts";
 import { isBrowser } from "./front/page.ts";
@@ -53,7 +52,7 @@ declare global {
 }
 
 // Not strict: an address with a final slash is the same address.
-const app = new Hono<{ Bindings: Env }>({ strict: false });
+const app = new Hono<App>({ strict: false });
 
 // Keeps browsers from guessing another content type from an object's name or content.
 app.use(async (call, next) => {
@@ -75,11 +74,12 @@ app.get("/docs", async (call) => await docsResponse(call.req.raw, null));
 app.get("/docs/:page", async (call) => await docsResponse(call.req.raw, call.req.param("page")));
 
 app.use(async (call, next) => {
-  await authorize(call.req.raw, call.env);
+  call.set("caller", await authorize(call.req.raw, call.env));
   await next();
 });
 
 app.use(async (call, next) => {
+  checkRight(call);
   checkQuery(call);
   await next();
 });
@@ -141,7 +141,7 @@ export default {
       .forgetOld(controller.scheduledTime)
       .catch((error: unknown) => log("error", "retention_failed", { detail: String(error) }));
   },
-} satisfies ExportedHandler<Env>;
+} satisfies ExportedHandler<App["Bindings"]>;
 
 let description: Record<string, unknown> | null = null;
 

@@ -15,6 +15,7 @@
 // The only state of a copy that it holds is the phase last reported. The coordinator is the authority.
 
 import { DurableObject } from "cloudflare:workers";
+import type { Caller } from "./access/rights.ts";
 import type { Admitted, CopySpec } from "./copy/spec.ts";
 import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
@@ -27,6 +28,7 @@ import {
   type ListedWork,
   type RowsOf,
   type Starter,
+  type WorkPlaces,
   CALLER,
   rivalOf,
   WorkRows,
@@ -166,16 +168,21 @@ export class Registry extends DurableObject<Env> {
     await this.#note(this.#syncs, id, { ...news, orphans: 0 });
   }
 
-  /** Newest first. @param before the id to continue after, or null */
+  /** What a copy or sync touches, or null if there is none of that id. */
+  async findWork(kind: Started["kind"], id: string): Promise<WorkPlaces | null> {
+    return (kind === "copy" ? this.#copies : this.#syncs).places(id);
+  }
+
+  /** Newest first, and only what the caller sees. @param before the id to continue after, or null */
   async listSyncs(
-    phases: readonly string[],
+    filter: { phases: readonly string[]; caller?: Caller },
     before: string | null,
     limit: number,
   ): Promise<{
     syncs: (ListedWork & Pick<SyncSpec, "source" | "destination" | "dryRun">)[];
     next: string | null;
   }> {
-    const page = this.#syncs.list({ phases }, before, limit, ({ source, destination, dryRun }) => ({
+    const page = this.#syncs.list(filter, before, limit, ({ source, destination, dryRun }) => ({
       source,
       destination,
       dryRun,
@@ -257,9 +264,9 @@ export class Registry extends DurableObject<Env> {
     );
   }
 
-  /** Newest first. @param before the id to continue after, or null */
+  /** Newest first, and only what the caller sees. @param before the id to continue after, or null */
   async list(
-    filter: { phases: readonly string[]; of: RowsOf },
+    filter: { phases: readonly string[]; of: RowsOf; caller?: Caller },
     before: string | null,
     limit: number,
   ): Promise<{ copies: (ListedWork & Pick<CopySpec, "source" | "destination">)[]; next: string | null }> {

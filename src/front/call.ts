@@ -2,18 +2,28 @@
 // work, and the way to the object that answers a call.
 
 import type { Context } from "hono";
+import type { Caller, Right } from "../access/rights.ts";
 import type { Env } from "../env.ts";
+import { permitKnown } from "./permission.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { PHASE_GROUPS } from "../http/vocabulary.ts";
 import { isId } from "../id.ts";
+import { log } from "../log.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { placedAt, registryLocation } from "../store/location.ts";
+import type { WorkPlaces } from "../registry/work_rows.ts";
 import type { Started } from "../schedule/schedules.ts";
 
 type WorkKind = Started["kind"];
 
-export type Call = Context<{ Bindings: Env }>;
+/** Of the app and of each group of its routes. */
+export interface App {
+  readonly Bindings: Env;
+  readonly Variables: { readonly caller: Caller };
+}
+
+export type Call = Context<App>;
 
 const PATHS = { copy: "/copies", sync: "/syncs" } as const;
 
@@ -87,14 +97,55 @@ export function keyReused(call: Call): Problem {
   return new Problem(422, "idempotency_key_reused", message);
 }
 
-/** A handler that has the copy or sync itself answer, from its own storage. */
-export function answeredBy(kind: WorkKind): (call: Call) => Promise<Response> {
+/**
+ * A handler that has the copy or sync itself answer, from its own storage, if the caller may do that.
+ *
+ * @param right `retry`: that to steer, and to delete where the sync does
+ */
+export function answeredBy(
+  kind: WorkKind,
+  right: "read" | "steer" | "retry",
+): (call: Call) => Promise<Response> {
   return async (call) => {
     const id = call.req.param("id") ?? "";
-    // Calling a Durable Object by any name would create it.
-    if (!isId(id)) throw new Problem(404, `${kind}_not_found`, `There is no ${kind} "${id}"`);
+    const { touched, deletes } = await findWork(call, kind, id);
+    const rights: Right[] = right === "retry" ? ["steer", ...(deletes ? ["delete" as const] : [])] : [right];
+    permitKnown(call.get("caller"), rights, touched, noWork(kind, id));
     return await objectsOf(meshOf(call), kind).getByName(id).fetch(call.req.raw);
   };
+}
+
+/** What this isolate has found before: it never changes. */
+const found = new Map<string, WorkPlaces>();
+
+const MAX_FOUND = 1_000;
+
+/**
+ * What the copy or sync touches, as the registry knows it. An object is called only if there is one, because
+ * calling a Durable Object by any name would create it.
+ *
+ * @throws {Problem} 404
+ */
+export async function findWork(call: Call, kind: WorkKind, id: string): Promise<WorkPlaces> {
+  if (!isId(id)) throw noWork(kind, id);
+  const before = found.get(`${kind} ${id}`);
+  if (before !== undefined) return before;
+  let work: WorkPlaces | null;
+  try {
+    work = await registryAt(call).findWork(kind, id);
+  } catch (error) {
+    // The object knows itself whether it exists. Whoever has a right everywhere may ask it.
+    log("warn", "registry_unreachable", { [`${kind}Id`]: id, detail: String(error) });
+    return { touched: "mesh", deletes: kind === "sync" };
+  }
+  if (work === null) throw noWork(kind, id);
+  if (found.size >= MAX_FOUND) found.clear();
+  found.set(`${kind} ${id}`, work);
+  return work;
+}
+
+export function noWork(kind: WorkKind, id: string): Problem {
+  return new Problem(404, `${kind}_not_found`, `There is no ${kind} "${id}"`);
 }
 
 function objectsOf(mesh: Mesh, kind: WorkKind): Mesh["Coordinator"] | Mesh["Sync"] {

@@ -3,13 +3,16 @@
 import { Hono } from "hono";
 import type { Job } from "../copy/phase.ts";
 import { type CopyRequest, parseCopyRequest, requestOf, resolveCopy } from "../copy/spec.ts";
-import type { Env } from "../env.ts";
+import { placesOfCopy } from "../access/places.ts";
 import {
+  type App,
   type Call,
   accepted,
   answeredBy,
+  findWork,
   keyReused,
   meshOf,
+  noWork,
   readPage,
   registryAt,
   replayed,
@@ -17,20 +20,21 @@ import {
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
-import { isId } from "../id.ts";
+import { permit, permitKnown } from "./permission.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatObject } from "../store/address.ts";
 
-export const copyRoutes = new Hono<{ Bindings: Env }>();
+export const copyRoutes = new Hono<App>();
 
 copyRoutes.post("/copies", async (call) => await start(call, parseCopyRequest(await readBody(call.req.raw))));
 
 // The same again, as a copy of its own.
 copyRoutes.post("/copies/:id/retry", async (call) => {
   const id = call.req.param("id");
-  if (!isId(id)) throw noCopy(id);
+  const { touched } = await findWork(call, "copy", id);
+  permitKnown(call.get("caller"), ["start"], touched, noWork("copy", id));
   const found = await meshOf(call).Coordinator.getByName(id).describe();
-  if (found === null) throw noCopy(id);
+  if (found === null) throw noWork("copy", id);
   if (found.phase === "failed" || found.phase === "cancelled")
     return await start(call, requestOf(found.spec));
   const isDone = found.phase === "completed";
@@ -43,6 +47,7 @@ copyRoutes.post("/copies/:id/retry", async (call) => {
 });
 
 async function start(call: Call, request: CopyRequest): Promise<Response> {
+  permit(call.get("caller"), ["start"], placesOfCopy(request));
   const spec = resolveCopy(request, call.env);
   const mesh = meshOf(call);
   const admission = await registryAt(call).admit(spec, readIdempotency(call.req.raw, request));
@@ -64,10 +69,6 @@ async function start(call: Call, request: CopyRequest): Promise<Response> {
   }
 }
 
-function noCopy(id: string): Problem {
-  return new Problem(404, "copy_not_found", `There is no copy "${id}"`);
-}
-
 copyRoutes.get("/copies", async (call) => {
   const phases = COPY_PHASES satisfies readonly (Job["phase"] | "admitted")[];
   const { chosen, before, limit } = readPage(call, phases);
@@ -77,7 +78,7 @@ copyRoutes.get("/copies", async (call) => {
   if (orphans && sync !== null)
     throw new Problem(400, "invalid_request", '"sync" and "orphans" exclude each other: send one of them');
   const of = orphans ? "orphans" : sync === null ? "no-sync" : { sync };
-  const page = await registryAt(call).list({ phases: chosen, of }, before, limit);
+  const page = await registryAt(call).list({ phases: chosen, of, caller: call.get("caller") }, before, limit);
   const copies = page.copies.map(({ source, destination, ...rest }) => ({
     ...rest,
     source: formatObject(source),
@@ -90,11 +91,11 @@ copyRoutes.get("/copies", async (call) => {
 copyRoutes.on(
   ["GET"],
   ["/copies/:id", "/copies/:id/parts", "/copies/:id/events", "/copies/:id/progress"],
-  answeredBy("copy"),
+  answeredBy("copy", "read"),
 );
 
 copyRoutes.on(
   ["POST"],
   ["/copies/:id/pause", "/copies/:id/resume", "/copies/:id/cancel"],
-  answeredBy("copy"),
+  answeredBy("copy", "steer"),
 );

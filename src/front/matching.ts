@@ -1,10 +1,28 @@
-// What of a request can be judged by its route alone: the names in its query, and the methods of its path.
+// What of a request can be judged by its route alone: the right that its caller must have, the names in its
+// query, and the methods of its path.
 
 import { matchedRoutes } from "hono/route";
 import type { Call } from "./call.ts";
 import { OPERATIONS } from "./operations.ts";
 import { checkEncoding } from "../http/body.ts";
 import { Problem } from "../http/problem.ts";
+import { permit } from "./permission.ts";
+
+/**
+ * Refuses a call whose caller has nowhere the right that its route demands. A route without a row in
+ * operations.ts is refused to everybody.
+ *
+ * @throws {Problem} 403
+ */
+export function checkRight(call: Call): void {
+  const route = matchedRoutes(call).find(({ method }) => method !== "ALL");
+  if (route === undefined) return; // nothing answers there
+  const operation = OPERATIONS[`${route.method} ${route.path}`];
+  if (operation?.open === true) return;
+  if (operation === undefined) throw new Error(`${route.method} ${route.path} declares no right`);
+  const touched = operation.reach === "mesh" ? "mesh" : null;
+  permit(call.get("caller"), [operation.right], touched);
+}
 
 /**
  * Refuses a query parameter that the route does not take, or takes once only. Ignored, it would look obeyed.

@@ -2,14 +2,13 @@
 // check. They hold no state: the registry keeps and sends them.
 
 import { Hono } from "hono";
-import type { Env } from "../env.ts";
-import { readCursor, readWord, registryAt } from "./call.ts";
+import { type App, readCursor, readWord, registryAt } from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { NOTIFICATION_STATES } from "../http/vocabulary.ts";
 import { isId } from "../id.ts";
 
-export const notificationRoutes = new Hono<{ Bindings: Env }>();
+export const notificationRoutes = new Hono<App>();
 
 notificationRoutes.get("/notifications", async (call) => {
   const query = new URL(call.req.url).searchParams;

@@ -1,6 +1,7 @@
 // The table behind /openapi.json: what each route of the HTTP API takes and answers, in words and by the
 // names of its schemas. A test fails for a route without a row here.
 
+import type { Right } from "../access/rights.ts";
 import type * as answers from "../view/answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
 import { CopyRequestSchema } from "../copy/spec.ts";
@@ -35,18 +36,22 @@ export interface Answer {
 
 type Problems = Readonly<Record<number, readonly ProblemCode[]>>;
 
-interface Operation {
+/** `mesh`: only for who has the right everywhere. `own`: the route asks what the caller's grants cover. */
+type Access =
+  | { readonly open: true }
+  | { readonly open?: undefined; readonly right: Right; readonly reach: "mesh" | "own" };
+
+type Operation = Access & {
   readonly summary: string;
   /** The arguments of curl. */
   readonly example?: string;
   readonly tag: "Copies" | "Syncs" | "Schedules" | "Mesh";
-  readonly open?: true;
   readonly parameters?: readonly Parameter[];
   readonly body?: keyof typeof REQUESTS;
   readonly answers: Readonly<Record<number, Answer | null>>;
   /** Problem codes beyond COMMON_PROBLEMS and WRITE_PROBLEMS. */
   readonly problems?: Problems;
-}
+};
 
 export const REQUESTS = {
   CopyRequest: CopyRequestSchema,
@@ -94,6 +99,8 @@ const NO_SCHEDULE = { 404: ["schedule_not_found"] } as const;
 const copyVerb = (summary: string): Operation => ({
   summary,
   tag: "Copies",
+  right: "steer",
+  reach: "own",
   answers: { 200: json("The status, and whether the call has changed it", "SteeredCopy") },
   problems: NO_COPY,
 });
@@ -101,6 +108,8 @@ const copyVerb = (summary: string): Operation => ({
 const syncVerb = (summary: string): Operation => ({
   summary,
   tag: "Syncs",
+  right: "steer",
+  reach: "own",
   answers: { 200: json("The status, and whether the call has changed it", "SteeredSync") },
   problems: NO_SYNC,
 });
@@ -141,12 +150,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /metrics": {
     summary: "Counters and gauges of all copies and syncs",
     tag: "Mesh",
+    right: "read",
+    reach: "mesh",
     answers: { 200: text("Prometheus text format 0.0.4", "text/plain; version=0.0.4; charset=utf-8") },
   },
   "GET /stores": {
     summary:
       "The configured stores without their secrets, what is wrong with them, and what checks have seen",
     tag: "Mesh",
+    right: "read",
+    reach: "own",
     answers: { 200: json("The stores", "Stores") },
   },
   "POST /stores/:name/check": {
@@ -154,6 +167,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       "Asks a store whether it works and what it can do; writes under a prefix of its own and cleans up. Later work uses the result",
     example: "-d bucket=…",
     tag: "Mesh",
+    right: "stores",
+    reach: "own",
     body: "CheckRequest",
     answers: { 200: json("What was seen; as a table for Accept: text/plain", "Check") },
     problems: {
@@ -165,6 +180,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "DELETE /stores/:name/check": {
     summary: "Forgets what checks of a store have seen; running work keeps using it",
     tag: "Mesh",
+    right: "stores",
+    reach: "own",
     parameters: [query("bucket", "Only what was seen of this bucket", { type: "string" })],
     answers: { 204: null },
     problems: { 404: ["check_not_found"] },
@@ -173,6 +190,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Starts measuring what this account allows: bodies, streams, lanes; takes minutes",
     example: "-d store=… -d bucket=…",
     tag: "Mesh",
+    right: "stores",
+    reach: "own",
     body: "ProbeRequest",
     answers: { 202: json("It runs; as a table for Accept: text/plain", "Probe") },
     problems: {
@@ -185,6 +204,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /probe": {
     summary: "What the last probe has measured, each held against what the mesh assumes",
     tag: "Mesh",
+    right: "read",
+    reach: "own",
     parameters: [WAIT],
     answers: { 200: json("So far, or in the end; as a table for Accept: text/plain", "Probe") },
     problems: { 404: ["probe_not_found"] },
@@ -192,6 +213,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /probe/cancel": {
     summary: "Ends the probe and takes away what it has put",
     tag: "Mesh",
+    right: "stores",
+    reach: "own",
     answers: { 200: json("As it is; as a table for Accept: text/plain", "Probe") },
     problems: { 404: ["probe_not_found"] },
   },
@@ -199,6 +222,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Starts a copy of one object",
     example: "-d source=store:bucket/key -d destination=store:bucket/key",
     tag: "Copies",
+    right: "start",
+    reach: "own",
     parameters: [IDEMPOTENCY_KEY],
     body: "CopyRequest",
     answers: { 202: json("It has an id and will run", "CopyStatus", "Admitted") },
@@ -211,6 +236,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /copies": {
     summary: "Copies, newest first",
     tag: "Copies",
+    right: "read",
+    reach: "own",
     parameters: [
       phases(COPY_PHASES),
       query("orphans", "Only those that may have left something at the destination", SWITCH),
@@ -225,6 +252,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /copies/:id": {
     summary: "The status of a copy",
     tag: "Copies",
+    right: "read",
+    reach: "own",
     parameters: [WAIT],
     answers: { 200: json("The status", "CopyStatus") },
     problems: NO_COPY,
@@ -232,6 +261,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /copies/:id/parts": {
     summary: "The part table of a copy",
     tag: "Copies",
+    right: "read",
+    reach: "own",
     parameters: [
       query("limit", "Rows of a page", { type: "integer", minimum: 1, maximum: 1000, default: 1000 }),
       CURSOR,
@@ -242,6 +273,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /copies/:id/events": {
     summary: "Server-Sent Events of a copy, to its end",
     tag: "Copies",
+    right: "read",
+    reach: "own",
     parameters: [query("parts", "Also `parts` events: what becomes of each part", SWITCH), LAST_EVENT_ID],
     answers: { 200: EVENTS, 204: SEEN },
     problems: NO_COPY,
@@ -249,6 +282,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /copies/:id/progress": {
     summary: "A live bar for curl -N, and the result",
     tag: "Copies",
+    right: "read",
+    reach: "own",
     parameters: PROGRESS,
     answers: { 200: text("Lines", "text/plain") },
     problems: NO_COPY,
@@ -259,6 +294,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /copies/:id/retry": {
     summary: "Starts the same again, as a new copy, after it has failed or was cancelled",
     tag: "Copies",
+    right: "start",
+    reach: "own",
     parameters: [IDEMPOTENCY_KEY],
     answers: { 202: json("The new copy", "CopyStatus", "Admitted") },
     problems: {
@@ -272,6 +309,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Starts a sync of a prefix",
     example: "-d source=store:bucket/prefix -d destination=store:bucket/prefix",
     tag: "Syncs",
+    right: "start",
+    reach: "own",
     parameters: [IDEMPOTENCY_KEY],
     body: "SyncRequest",
     answers: { 202: json("It has an id and will run", "SyncStatus", "Admitted") },
@@ -284,12 +323,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /syncs": {
     summary: "Syncs, newest first",
     tag: "Syncs",
+    right: "read",
+    reach: "own",
     parameters: [phases(SYNC_PHASES), LIMIT, CURSOR],
     answers: { 200: json("A page", "SyncList") },
   },
   "GET /syncs/:id": {
     summary: "The status of a sync",
     tag: "Syncs",
+    right: "read",
+    reach: "own",
     parameters: [WAIT],
     answers: { 200: json("The status", "SyncStatus") },
     problems: NO_SYNC,
@@ -297,6 +340,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /syncs/:id/report": {
     summary: "A line of JSON for each key",
     tag: "Syncs",
+    right: "read",
+    reach: "own",
     answers: {
       200: {
         description: "A ReportLine on each line",
@@ -309,6 +354,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /syncs/:id/events": {
     summary: "Server-Sent Events of a sync, to its end",
     tag: "Syncs",
+    right: "read",
+    reach: "own",
     parameters: [LAST_EVENT_ID],
     answers: { 200: EVENTS, 204: SEEN },
     problems: NO_SYNC,
@@ -316,6 +363,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /syncs/:id/progress": {
     summary: "A live bar for curl -N, and the result",
     tag: "Syncs",
+    right: "read",
+    reach: "own",
     parameters: PROGRESS,
     answers: { 200: text("Lines", "text/plain") },
     problems: NO_SYNC,
@@ -330,6 +379,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /notifications": {
     summary: "Webhooks, newest first: what became of each at each receiver",
     tag: "Mesh",
+    right: "read",
+    reach: "mesh",
     parameters: [
       query("state", "Only those in this state", { type: "string", enum: [...NOTIFICATION_STATES] }),
       query("receiver", "Only those to this receiver", { type: "string" }),
@@ -341,12 +392,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /notifications/:id/redeliver": {
     summary: "Sends a webhook once more, under the same webhook-id",
     tag: "Mesh",
+    right: "steer",
+    reach: "mesh",
     answers: { 202: json("It waits for delivery", "Notification") },
     problems: { 404: ["notification_not_found"], 409: ["no_receiver"] },
   },
   "GET /schedules": {
     summary: "Schedules with their next and last run, by name",
     tag: "Schedules",
+    right: "read",
+    reach: "own",
     parameters: [LIMIT, CURSOR],
     answers: { 200: json("The schedules", "ScheduleList") },
   },
@@ -354,6 +409,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Creates or replaces a schedule",
     example: `-d '{"cron": "0 3 * * *", "copy": {"source": …, "destination": …}}'`,
     tag: "Schedules",
+    right: "schedules",
+    reach: "own",
     parameters: [IF_NONE_MATCH],
     body: "ScheduleRequest",
     answers: { 200: json("Replaced", "Schedule"), 201: json("Created", "Schedule") },
@@ -368,6 +425,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Changes the fields that are given and keeps the others",
     example: "-d enabled=false",
     tag: "Schedules",
+    right: "schedules",
+    reach: "own",
     body: "ScheduleChanges",
     answers: { 200: json("As it is now", "Schedule") },
     problems: {
@@ -379,18 +438,24 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /schedules/:name": {
     summary: "A schedule with its last 100 runs",
     tag: "Schedules",
+    right: "read",
+    reach: "own",
     answers: { 200: json("The schedule", "Schedule") },
     problems: NO_SCHEDULE,
   },
   "DELETE /schedules/:name": {
     summary: "Deletes a schedule; what it has started continues",
     tag: "Schedules",
+    right: "schedules",
+    reach: "own",
     answers: { 204: null },
     problems: NO_SCHEDULE,
   },
   "POST /schedules/:name/run": {
     summary: "Starts its work once, now",
     tag: "Schedules",
+    right: "start",
+    reach: "own",
     answers: { 202: json("Started or queued", "CopyStatus", "SyncStatus", "Admitted", "QueuedRun") },
     problems: { ...NO_SCHEDULE, 409: ["run_skipped", "run_refused"] },
   },
@@ -399,13 +464,13 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 /** Possible answers to every call that needs a token. */
 export const COMMON_PROBLEMS: Problems = {
   400: ["invalid_request"],
-  401: ["token_missing", "token_wrong"],
+  401: ["token_missing", "token_wrong", "token_expired"],
+  403: ["token_read_only", "right_missing", "out_of_scope"],
   500: ["internal_error"],
   503: ["api_token_unset", "misconfigured"],
 };
 
 /** Further possible answers to every call that changes something. */
 export const WRITE_PROBLEMS: Problems = {
-  403: ["token_read_only"],
   413: ["body_too_large"],
 };

@@ -4,37 +4,47 @@
 
 import { Hono } from "hono";
 import { z } from "zod";
-import type { Env } from "../env.ts";
-import { type Call, accepted, meshOf, registryAt } from "./call.ts";
+import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
+import { type Touched, type Right, sees } from "../access/rights.ts";
+import { type App, type Call, accepted, meshOf, registryAt } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readLimit } from "../http/request.ts";
+import { permit, permitKnown } from "./permission.ts";
 import { createWork } from "../schedule/create.ts";
 import { type ScheduleView, MAX_SCHEDULES } from "../schedule/schedules.ts";
 import { type Schedule, parseSchedule, resolveWork } from "../schedule/spec.ts";
 
-export const scheduleRoutes = new Hono<{ Bindings: Env }>();
+export const scheduleRoutes = new Hono<App>();
 
 scheduleRoutes.get("/schedules", async (call) => {
   const query = new URL(call.req.url).searchParams;
-  const after = query.get("cursor");
-  return jsonResponse(await registryAt(call).listSchedules(after, readLimit(query)));
+  const page = await registryAt(call).listSchedules(query.get("cursor"), readLimit(query));
+  const { schedules: all, next } = page as { schedules: ScheduleView[]; next: string | null };
+  const schedules = all.filter((one) => sees(call.get("caller"), placesOf(one)));
+  return jsonResponse({ schedules, next });
 });
 
 scheduleRoutes.put("/schedules/:name", async (call) => {
   const name = scheduleName(call);
-  const schedule = runnable(parseSchedule(await readBody(call.req.raw)), call.env);
+  const schedule = runnable(parseSchedule(await readBody(call.req.raw)), call);
   const mustBeNew = call.req.header("if-none-match") === "*";
-  const put = await registryAt(call).putSchedule(name, schedule, ...(mustBeNew ? [null] : []));
-  if (put === "full") {
-    const message = `There are ${MAX_SCHEDULES} schedules, and no more are kept: delete one that is not needed`;
-    throw new Problem(409, "too_many_schedules", message);
+  for (;;) {
+    const found = mustBeNew ? null : await findSchedule(call, name);
+    if (found !== null) permit(call.get("caller"), rightsOver("schedules", found), placesOf(found));
+    // What was not there, or not so, when the caller's rights were looked at is not replaced.
+    const put = await registryAt(call).putSchedule(name, schedule, found?.request ?? null);
+    if (put === "refused" && !mustBeNew) continue;
+    if (put === "full") {
+      const message = `There are ${MAX_SCHEDULES} schedules, and no more are kept: delete one that is not needed`;
+      throw new Problem(409, "too_many_schedules", message);
+    }
+    if (put === "refused") {
+      const message = `There is a schedule "${name}" already, and "If-None-Match: *" allows no other; PATCH changes it`;
+      throw new Problem(412, "schedule_exists", message);
+    }
+    return jsonResponse(await registryAt(call).getSchedule(name), put === "created" ? 201 : 200);
   }
-  if (put === "refused") {
-    const message = `There is a schedule "${name}" already, and "If-None-Match: *" allows no other; PATCH changes it`;
-    throw new Problem(412, "schedule_exists", message);
-  }
-  return jsonResponse(await registryAt(call).getSchedule(name), put === "created" ? 201 : 200);
 });
 
 scheduleRoutes.patch("/schedules/:name", async (call) => {
@@ -42,32 +52,35 @@ scheduleRoutes.patch("/schedules/:name", async (call) => {
   const changes = parseWith(z.record(z.string(), z.unknown()), await readBody(call.req.raw));
   const registry = registryAt(call);
   for (;;) {
-    const { request } = ((await registry.getSchedule(name)) as ScheduleView | null) ?? noSchedule(name);
+    const { request } = await theSchedule(call, name, "schedules");
     // A schedule has one kind of work: another kind takes its place.
     const { copy, sync, ...rest } = request;
     const work = "copy" in changes || "sync" in changes ? {} : { copy, sync };
-    const schedule = runnable(parseSchedule({ ...rest, ...work, ...changes }), call.env);
+    const schedule = runnable(parseSchedule({ ...rest, ...work, ...changes }), call);
     // Refused: somebody else has changed it meanwhile, and that change stays.
     const put = await registry.putSchedule(name, schedule, request);
     if (put !== "refused") return jsonResponse(await registry.getSchedule(name));
   }
 });
 
-scheduleRoutes.get("/schedules/:name", async (call) => {
-  const name = scheduleName(call);
-  return jsonResponse((await registryAt(call).getSchedule(name)) ?? noSchedule(name));
-});
+scheduleRoutes.get("/schedules/:name", async (call) =>
+  jsonResponse(await theSchedule(call, scheduleName(call), "read")),
+);
 
 scheduleRoutes.delete("/schedules/:name", async (call) => {
   const name = scheduleName(call);
-  if (!(await registryAt(call).deleteSchedule(name))) noSchedule(name);
+  await theSchedule(call, name, "schedules");
+  if (!(await registryAt(call).deleteSchedule(name))) throw noSchedule(name);
   return new Response(null, { status: 204 });
 });
 
 scheduleRoutes.post("/schedules/:name/run", async (call) => {
   const name = scheduleName(call);
   const mesh = meshOf(call);
-  const { run, started } = (await registryAt(call).runSchedule(name)) ?? noSchedule(name);
+  await theSchedule(call, name, "start");
+  const ran = await registryAt(call).runSchedule(name);
+  if (ran === null) throw noSchedule(name);
+  const { run, started } = ran;
   if (started !== null) {
     await createWork(mesh, started, call.env);
     return await accepted(call, started.kind, started.id);
@@ -78,10 +91,46 @@ scheduleRoutes.post("/schedules/:name/run", async (call) => {
   throw new Problem(409, code, `"${name}" was not started: ${run.detail}`);
 });
 
-/** A schedule that could not run today is refused now, not when it is due. @throws {Problem} */
-function runnable(schedule: Schedule, env: Env): Schedule {
-  resolveWork(schedule.work, Date.now(), schedule.timeZone, env);
+/**
+ * A schedule that could not run today, or that its caller may not have, is refused now, not when it is due.
+ *
+ * @throws {Problem}
+ */
+function runnable(schedule: Schedule, call: Call): Schedule {
+  const { work, timeZone } = schedule;
+  const written = work.kind === "copy" ? placesOfCopy(work.copy) : placesOfSync(work.sync);
+  const rights = work.kind === "copy" ? (["schedules"] as const) : withDelete("schedules", work.sync);
+  // As written, where a time stands for every time, and as it would run now.
+  permit(call.get("caller"), rights, written);
+  const due = resolveWork(work, Date.now(), timeZone, call.env);
+  permit(call.get("caller"), rights, due.kind === "copy" ? placesOfCopy(due.spec) : placesOfSync(due.spec));
   return schedule;
+}
+
+async function findSchedule(call: Call, name: string): Promise<ScheduleView | null> {
+  return (await registryAt(call).getSchedule(name)) as ScheduleView | null;
+}
+
+/** The schedule, if its caller may do that to it. @throws {Problem} 404, 403 */
+async function theSchedule(
+  call: Call,
+  name: string,
+  right: "read" | "schedules" | "start",
+): Promise<ScheduleView> {
+  const found = await findSchedule(call, name);
+  if (found === null) throw noSchedule(name);
+  permitKnown(call.get("caller"), rightsOver(right, found), placesOf(found), noSchedule(name));
+  return found;
+}
+
+/** One that deletes is neither changed nor run by who may not delete; to delete it is harmless. */
+function rightsOver(right: "read" | "schedules" | "start", { sync }: ScheduleView): Right[] {
+  return right === "start" && sync !== undefined ? withDelete(right, sync) : [right];
+}
+
+function placesOf({ copy, sync }: ScheduleView): Touched {
+  if (copy !== undefined) return placesOfCopy(copy);
+  return sync === undefined ? "mesh" : placesOfSync(sync);
 }
 
 function scheduleName(call: Call): string {
@@ -94,6 +143,6 @@ function scheduleName(call: Call): string {
   );
 }
 
-function noSchedule(name: string): never {
-  throw new Problem(404, "schedule_not_found", `There is no schedule "${name}"`);
+function noSchedule(name: string): Problem {
+  return new Problem(404, "schedule_not_found", `There is no schedule "${name}"`);
 }

@@ -5,34 +5,49 @@ import { Hono } from "hono";
 import { type CheckResult, checkStore } from "../diagnose/check.ts";
 import { checkAnswer, checkTable, resolveCheck } from "../diagnose/check_answer.ts";
 import { type ProbeAnswer, ProbeRequestSchema, probeTable, resolveProbe } from "../diagnose/probe_answer.ts";
-import type { Env } from "../env.ts";
-import { type Call, meshOf, registryAt } from "./call.ts";
+import { describeEntries, readAccess } from "../access/entries.ts";
+import { placesOfStore } from "../access/places.ts";
+import { reaches, ruleOn, sees } from "../access/rights.ts";
+import { type App, type Call, meshOf, registryAt } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { plainText } from "../http/json.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readWait } from "../http/request.ts";
+import { permit, permitKnown, permitStore } from "./permission.ts";
 import { describeReceivers, readReceivers } from "../registry/receivers.ts";
 import { connect } from "../s3/request.ts";
 import { configurationOf, describeChecks } from "../store/facts.ts";
 import { type StoreEntry, describeStore, isLoopback, readStores } from "../store/stores.ts";
 import { type TurnsAt, NoTurnError, withTurns } from "../throttle/shares.ts";
 
-export const storeRoutes = new Hono<{ Bindings: Env }>();
+export const storeRoutes = new Hono<App>();
 
 storeRoutes.get("/stores", async (call) => {
-  const checks = await registryAt(call).listChecks();
+  const caller = call.get("caller");
+  const kept = await registryAt(call).listChecks();
+  const checks = kept.filter(({ store, bucket }) => reaches(caller, "read", store, bucket));
   const describe = (entry: StoreEntry) => ({
     ...describeStore(entry),
     ...(entry.ok ? { checked: describeChecks(entry.store, checks) } : {}),
   });
-  const stores = [...readStores(call.env).values()].map(describe);
-  return jsonResponse({ stores, notify: describeReceivers(readReceivers(call.env)) });
+  const stores = [...readStores(call.env)]
+    .filter(([name]) => reaches(caller, "read", name, null))
+    .map(([, entry]) => describe(entry));
+  const access = await readAccess(call.env);
+  const entries = access.kind === "ready" ? access.entries : [];
+  return jsonResponse({
+    stores,
+    notify: describeReceivers(readReceivers(call.env)),
+    ...(sees(caller, "mesh") ? { access: describeEntries(entries) } : {}),
+  });
 });
 
 storeRoutes.post("/stores/:name/check", async (call) => {
   const text = await call.req.raw.clone().text();
   const body = text === "" ? {} : await readBody(call.req.raw);
+  permitStore(call.get("caller"), "stores", call.req.param("name").toLowerCase());
   const { store, bucket, as } = resolveCheck(call.req.param("name"), body, call.env);
+  permit(call.get("caller"), ["stores"], placesOfStore(store.name, bucket, [as]));
   const check = async (turnsAt: TurnsAt): Promise<CheckResult> => {
     const s3 = connect(store, "bucket-brigade check", turnsAt(store));
     const result = await checkStore(s3, bucket, { writes: as === "destination", now: Date.now() });
@@ -66,6 +81,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
 storeRoutes.delete("/stores/:name/check", async (call) => {
   const name = call.req.param("name").toLowerCase();
   const bucket = call.req.query("bucket") ?? null;
+  permit(call.get("caller"), ["stores"], placesOfStore(name, bucket, ["source", "destination"]));
   if (await registryAt(call).forgetChecks(name, bucket)) return new Response(null, { status: 204 });
   const what = bucket === null ? `store "${name}"` : `bucket "${bucket}" of store "${name}"`;
   throw new Problem(
@@ -77,6 +93,7 @@ storeRoutes.delete("/stores/:name/check", async (call) => {
 
 storeRoutes.post("/probe", async (call) => {
   const request = parseWith(ProbeRequestSchema, await readBody(call.req.raw));
+  permit(call.get("caller"), ["stores"], placesOfStore(request.store, request.bucket, ["destination"]));
   const isLocal = isLoopback(new URL(call.req.url).hostname);
   const { kind, probe } = await theProbe(call).start(resolveProbe(request, call.env, isLocal));
   if (kind === "started") return answerProbe(call, probe, 202, { location: "/probe" });
@@ -90,12 +107,21 @@ storeRoutes.post("/probe", async (call) => {
 
 storeRoutes.get("/probe", async (call) => {
   const waitSeconds = readWait(new URL(call.req.url).searchParams);
+  await permitProbe(call, "read");
   return answerProbe(call, (await theProbe(call).status(waitSeconds)) ?? noProbe());
 });
 
-storeRoutes.post("/probe/cancel", async (call) =>
-  answerProbe(call, (await theProbe(call).cancel()) ?? noProbe()),
-);
+storeRoutes.post("/probe/cancel", async (call) => {
+  await permitProbe(call, "stores");
+  return answerProbe(call, (await theProbe(call).cancel()) ?? noProbe());
+});
+
+/** The probe there is may be of a store that is none of the caller's. @throws {Problem} 404, 403 */
+async function permitProbe(call: Call, right: "read" | "stores"): Promise<void> {
+  if (ruleOn(call.get("caller"), [right], "mesh").kind === "allowed") return;
+  const { store, bucket } = (await theProbe(call).status(0)) ?? noProbe();
+  permitKnown(call.get("caller"), [right], placesOfStore(store, bucket, ["destination"]), probeNotFound());
+}
 
 function answerProbe(
   call: Call,
@@ -110,11 +136,12 @@ function answerProbe(
 }
 
 function noProbe(): never {
-  throw new Problem(
-    404,
-    "probe_not_found",
-    "No probe was ever started: POST /probe with -d store=… -d bucket=…",
-  );
+  throw probeNotFound();
+}
+
+function probeNotFound(): Problem {
+  const detail = "No probe was ever started: POST /probe with -d store=… -d bucket=…";
+  return new Problem(404, "probe_not_found", detail);
 }
 
 /** There is one per mesh: two at once would measure each other. */

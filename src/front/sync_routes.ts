@@ -2,20 +2,22 @@
 // They hold no state: the registry admits a sync, and the sync itself answers for its state.
 
 import { Hono } from "hono";
-import type { Env } from "../env.ts";
-import { accepted, answeredBy, keyReused, meshOf, readPage, registryAt, replayed } from "./call.ts";
+import { placesOfSync, withDelete } from "../access/places.ts";
+import { type App, accepted, answeredBy, keyReused, meshOf, readPage, registryAt, replayed } from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
+import { permit } from "./permission.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/phase.ts";
 import { SYNC_LISTS, destinationIdentity, parseSyncRequest, resolveSync } from "../sync/spec.ts";
 
-export const syncRoutes = new Hono<{ Bindings: Env }>();
+export const syncRoutes = new Hono<App>();
 
 syncRoutes.post("/syncs", async (call) => {
   const request = parseSyncRequest(await readBody(call.req.raw, SYNC_LISTS));
+  permit(call.get("caller"), withDelete("start", request), placesOfSync(request));
   const spec = resolveSync(request, call.env);
   const mesh = meshOf(call);
   const idempotency = readIdempotency(call.req.raw, request);
@@ -41,7 +43,11 @@ syncRoutes.post("/syncs", async (call) => {
 syncRoutes.get("/syncs", async (call) => {
   const phases = SYNC_PHASES satisfies readonly (SyncJob["phase"] | "admitted")[];
   const { chosen, before, limit } = readPage(call, phases);
-  const page = await registryAt(call).listSyncs(chosen, before, limit);
+  const page = await registryAt(call).listSyncs(
+    { phases: chosen, caller: call.get("caller") },
+    before,
+    limit,
+  );
   const syncs = page.syncs.map(({ source, destination, ...rest }) => ({
     ...rest,
     source: formatPrefix(source),
@@ -54,11 +60,14 @@ syncRoutes.get("/syncs", async (call) => {
 syncRoutes.on(
   ["GET"],
   ["/syncs/:id", "/syncs/:id/report", "/syncs/:id/events", "/syncs/:id/progress"],
-  answeredBy("sync"),
+  answeredBy("sync", "read"),
 );
 
 syncRoutes.on(
   ["POST"],
-  ["/syncs/:id/pause", "/syncs/:id/resume", "/syncs/:id/cancel", "/syncs/:id/retry"],
-  answeredBy("sync"),
+  ["/syncs/:id/pause", "/syncs/:id/resume", "/syncs/:id/cancel"],
+  answeredBy("sync", "steer"),
 );
+
+// Keys that were not deleted before may be deleted now.
+syncRoutes.post("/syncs/:id/retry", answeredBy("sync", "retry"));

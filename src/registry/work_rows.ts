@@ -10,9 +10,11 @@
 //
 // The only state of the work that it holds is the phase last reported. The object is the authority.
 
+import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
+import { type Caller, type Touched, sees } from "../access/rights.ts";
 import { isoTime } from "../http/fields.ts";
 import { makeId } from "../id.ts";
-import type { Admitted } from "../copy/spec.ts";
+import type { Admitted, CopySpec } from "../copy/spec.ts";
 import { overlap } from "../store/address.ts";
 import type { SyncSpec } from "../sync/spec.ts";
 import type { JobNews } from "../view/news.ts";
@@ -71,6 +73,13 @@ export interface ListedWork {
   readonly endedAt: string | null;
 }
 
+/** What a copy or sync touches, for who asks about it by its id. */
+export interface WorkPlaces {
+  readonly touched: Touched;
+  /** It deletes at its destination. */
+  readonly deletes: boolean;
+}
+
 /** What has started work, beside a caller. */
 export interface Starter {
   readonly schedule: string | null;
@@ -106,6 +115,17 @@ function newestFirst(one: Readonly<Record<string, unknown>>, other: typeof one):
 const FORGOTTEN_AT_ONCE = 100;
 
 const CREATED_AT_ONCE = 100;
+
+/** Pages that a list looks through for who sees only some of their rows. */
+const PAGES_SEARCHED = 20;
+
+type Row = Readonly<Record<string, unknown>>;
+
+interface ListFilter {
+  readonly phases: readonly string[];
+  readonly of?: RowsOf;
+  readonly caller?: Caller | null;
+}
 
 /** One of the two tables. */
 export class WorkRows<Spec> {
@@ -160,6 +180,18 @@ export class WorkRows<Spec> {
       .toArray()[0];
     if (row === undefined) return null;
     return { phase: String(row["phase"]), schedule: textOf(row["schedule"]), target: String(row["target"]) };
+  }
+
+  /** What it touches, or null if there is none of that id. */
+  places(id: string): WorkPlaces | null {
+    const [row] = this.#sql.exec(`SELECT spec FROM ${this.table} WHERE id = ?`, id).toArray();
+    return row === undefined ? null : this.#placesOf(JSON.parse(String(row["spec"])));
+  }
+
+  #placesOf(spec: unknown): WorkPlaces {
+    if (this.table === "copies") return { touched: placesOfCopy(spec as CopySpec), deletes: false };
+    const sync = spec as SyncSpec;
+    return { touched: placesOfSync(sync), deletes: withDelete("steer", sync).includes("delete") };
   }
 
   takeNews(
@@ -226,15 +258,50 @@ export class WorkRows<Spec> {
    *
    * @param phases only rows in one of them; none means all rows
    * @param of whose rows: the copies of a sync's large objects are listed under it, and not among the others
+   * @param caller who sees only what its grants cover. For it a page may have fewer rows than asked for, and
+   *   yet a next one.
    * @param before the id to continue after, or null
    * @param show the fields of the request that the list has
    */
   list<Shown>(
-    { phases, of = "anybody" }: { readonly phases: readonly string[]; readonly of?: RowsOf },
+    filter: ListFilter,
     before: string | null,
     limit: number,
     show: (spec: Spec) => Shown,
   ): { rows: (ListedWork & Shown)[]; next: string | null } {
+    const view = (row: Row): ListedWork & Shown => ({
+      id: String(row["id"]),
+      phase: String(row["phase"]),
+      ...show(JSON.parse(String(row["spec"])) as Spec),
+      ...(row["orphans"] === undefined ? {} : { orphans: Number(row["orphans"]) }),
+      schedule: textOf(row["schedule"]),
+      createdAt: isoTime(Number(row["created_at_ms"])),
+      endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
+    });
+    const { caller = null } = filter;
+    if (caller === null || sees(caller, "mesh")) {
+      const { found, next } = this.#page(filter, before, limit);
+      return { rows: found.map(view), next };
+    }
+    const rows: (ListedWork & Shown)[] = [];
+    let after = before;
+    for (let pages = 1; ; pages++) {
+      const { found, next } = this.#page(filter, after, limit);
+      for (const row of found) {
+        if (!sees(caller, this.#placesOf(JSON.parse(String(row["spec"]))).touched)) continue;
+        rows.push(view(row));
+        if (rows.length === limit) return { rows, next: row === found.at(-1) ? next : String(row["id"]) };
+      }
+      if (next === null || pages === PAGES_SEARCHED) return { rows, next };
+      after = next;
+    }
+  }
+
+  #page(
+    { phases, of = "anybody" }: ListFilter,
+    before: string | null,
+    limit: number,
+  ): { found: Row[]; next: string | null } {
     // A query for each phase: its index has the rows in order, and those of other phases are not read.
     const read = (phase: string | null) =>
       this.#sql
@@ -247,17 +314,9 @@ export class WorkRows<Spec> {
           ...(typeof of === "string" ? [] : [of.sync]),
         )
         .toArray();
-    const found = phases.length === 0 ? read(null) : phases.flatMap(read).toSorted(newestFirst);
-    const rows = found.slice(0, limit).map((row) => ({
-      id: String(row["id"]),
-      phase: String(row["phase"]),
-      ...show(JSON.parse(String(row["spec"])) as Spec),
-      ...(row["orphans"] === undefined ? {} : { orphans: Number(row["orphans"]) }),
-      schedule: textOf(row["schedule"]),
-      createdAt: isoTime(Number(row["created_at_ms"])),
-      endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
-    }));
-    return { rows, next: found.length > limit ? (rows.at(-1)?.id ?? null) : null };
+    const all = phases.length === 0 ? read(null) : phases.flatMap(read).toSorted(newestFirst);
+    const found = all.slice(0, limit);
+    return { found, next: all.length > limit ? String(found.at(-1)?.["id"]) : null };
   }
 
   /** The oldest rows among those that ended before `cutoffMs` and owe nothing. */

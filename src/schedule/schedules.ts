@@ -12,11 +12,11 @@
 //
 // It holds no state of a copy or sync: it shows a run by the phase last reported.
 
-import type { Admitted, CopySpec } from "../copy/spec.ts";
+import type { Admitted, CopyRequest, CopySpec } from "../copy/spec.ts";
 import { isoTime } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { lastDueMs, nextDueMs } from "./cron.ts";
-import type { SyncSpec } from "../sync/spec.ts";
+import type { SyncRequest, SyncSpec } from "../sync/spec.ts";
 import {
   type DueWork,
   type Schedule,
@@ -59,8 +59,8 @@ export interface ScheduleView {
   readonly timezone: string;
   readonly enabled: boolean;
   readonly overlap: Schedule["overlap"];
-  readonly copy?: unknown;
-  readonly sync?: unknown;
+  readonly copy?: CopyRequest;
+  readonly sync?: SyncRequest;
   /** What PUT takes to make the same schedule. */
   readonly request: ScheduleRequest;
   readonly createdAt: string;

@@ -80,12 +80,21 @@ const STORE_NAME = /^[a-z0-9_]+$/;
 /** All configured stores by name; for a bad one, what is wrong with it. */
 export function readStores(env: Readonly<Record<string, unknown>>): Map<string, StoreEntry> {
   const entries = new Map<string, StoreEntry>();
+  const variables = new Map<string, string>();
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX)) continue;
     const name = variable.slice(PREFIX.length).toLowerCase();
-    entries.set(name, readStore(variable, name, value));
+    const other = variables.get(name);
+    variables.set(name, variable);
+    // Which of the two was meant nobody can know, and each has a key of its own.
+    if (other !== undefined) entries.set(name, { ok: false, name, error: sameName(name, [other, variable]) });
+    else entries.set(name, readStore(variable, name, value));
   }
   return entries;
+}
+
+function sameName(name: string, variables: readonly string[]): string {
+  return `${variables.toSorted().join(" and ")} are both the store "${name}": case makes no difference, so delete one`;
 }
 
 /** @throws {Problem} if the store does not exist or its secret is bad */

@@ -2,7 +2,7 @@
 // answers.ts, which has those about work, says: they are strict, and the dashboard takes its types from here.
 
 import { z } from "zod";
-import { NOTIFICATION_STATES } from "../http/vocabulary.ts";
+import { NOTIFICATION_STATES, RIGHTS } from "../http/vocabulary.ts";
 import { FactsSchema, ProfileSchema, PROVIDERS } from "../store/profiles.ts";
 import { Id, MaybeTime, Time, Whole } from "./answer_fields.ts";
 
@@ -64,6 +64,24 @@ export const Stores = z.strictObject({
       ]),
     )
     .describe("the receivers of webhooks"),
+  access: z
+    .array(
+      z.union([
+        z.strictObject({ ok: z.literal(false), error: z.string() }),
+        z.strictObject({
+          ok: z.literal(true),
+          name: z.string().optional(),
+          email: z.string().optional(),
+          group: z.string().optional(),
+          may: z.array(z.enum(RIGHTS)),
+          source: z.array(z.string()).nullable(),
+          destination: z.array(z.string()).nullable(),
+          notAfter: MaybeTime,
+        }),
+      ]),
+    )
+    .optional()
+    .describe("the entries of API_TOKENS, for who sees all stores"),
 });
 
 /** A webhook to one receiver. */

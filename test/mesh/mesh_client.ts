@@ -5,8 +5,8 @@ import type { z } from "zod";
 import type { CopyStatus, SyncStatus } from "../../src/view/answers.ts";
 import * as answers from "../../src/view/answers.ts";
 
-export const TOKEN = "test-token";
-export const READ_TOKEN = "test-read-token";
+export const TOKEN = "test-token-that-may-do-everything";
+export const READ_TOKEN = "test-token-that-may-only-read";
 
 export interface Answer<T = Record<string, unknown>> {
   readonly status: number;

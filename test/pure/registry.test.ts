@@ -106,7 +106,7 @@ async function useAll(): Promise<void> {
   await registry.takeCopyNews(first.copy.id, news(OF_COPY));
   await registry.takeSyncNews(sync.sync.id, news(OF_SYNC));
   for (const phases of [[], ["completed"], ["completed", "failed"]]) {
-    await registry.listSyncs(phases, null, 10);
+    await registry.listSyncs({ phases }, null, 10);
     for (const of of ["no-sync", "orphans", { sync: "x" }] as const)
       for (const before of [null, first.copy.id]) await registry.list({ phases, of }, before, 10);
   }

@@ -17,7 +17,7 @@ const FLOORS = [
   ["part_copier.ts", "object_copier.ts", "probe.ts", "parts/"],
   ["diagnose/"],
   ["work/", "dashboard/"],
-  ["listing/", "object/", "throttle/", "view/"],
+  ["access/", "listing/", "object/", "throttle/", "view/"],
   ["s3/", "log.ts"],
   ["store/"],
   ["env.ts"],

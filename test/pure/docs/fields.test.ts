@@ -2,6 +2,7 @@
 // the fields inside them, the words that they take, and whether they are required.
 import { describe, expect, test } from "vitest";
 import type { z } from "zod";
+import { EntrySchema } from "../../../src/access/entries.ts";
 import { CopyRequestSchema } from "../../../src/copy/spec.ts";
 import { CheckRequestSchema } from "../../../src/diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../../../src/diagnose/probe_answer.ts";
@@ -31,6 +32,7 @@ const stores = new Page("src/docs/stores.md");
 const sync = new Page("src/docs/sync.md");
 const proof = new Page("src/docs/proof.md");
 const operate = new Page("src/docs/operate.md");
+const security = new Page("src/docs/security.md");
 
 interface Described {
   readonly page: Page;
@@ -45,6 +47,7 @@ const requests: [name: string, described: Described][] = [
   ["a check", { page: stores, table: stores.table("check", "field"), schema: CheckRequestSchema }],
   ["a probe", { page: operate, table: operate.table("probe", "field"), schema: ProbeRequestSchema }],
   ["a store", { page: stores, table: stores.table("fields", "field"), schema: StoreSchema }],
+  ["a token", { page: security, table: security.table("tokens", "field"), schema: EntrySchema }],
 ];
 
 const { stores: StoreList, notify } = meshAnswers.Stores.shape;
@@ -124,7 +127,7 @@ test("no field, word or code is named that there is not", () => {
     ...OTHER_WORDS,
   ]);
   // Words that only a name of ours has the form of: camelCase and snake_case.
-  const named = [api, stores, sync, operate, proof]
+  const named = [api, stores, sync, operate, proof, security]
     .flatMap(({ markdown }) => codesIn(markdown))
     .filter(
       (code) => /^[a-z][a-z0-9]*(?:[A-Z_][A-Za-z0-9_]*)+$/.test(code) && !code.startsWith("bucket_brigade_"),

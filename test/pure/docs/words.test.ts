@@ -4,7 +4,7 @@ import { COPY_STATUS, SYNC_STATUS } from "../statuses.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { OPERATIONS } from "../../../src/front/operations.ts";
+import { COMMON_PROBLEMS, OPERATIONS, WRITE_PROBLEMS } from "../../../src/front/operations.ts";
 import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/codes.ts";
 import {
   COMPARE_MODES,
@@ -14,6 +14,7 @@ import {
   EQUALITY_PROOFS,
   KEY_ACTIONS,
   PROOFS,
+  RIGHTS,
   SKIP_REASONS,
   SYNC_PHASES,
 } from "../../../src/http/vocabulary.ts";
@@ -27,6 +28,7 @@ const stores = new Page("src/docs/stores.md");
 const sync = new Page("src/docs/sync.md");
 const proof = new Page("src/docs/proof.md");
 const operate = new Page("src/docs/operate.md");
+const security = new Page("src/docs/security.md");
 
 describe("the table of routes", () => {
   const rows = api.table("routes", "call").rows.map(([cell = "", meaning = ""]) => {
@@ -83,9 +85,9 @@ describe("the table of codes", () => {
     const used = new Set(
       Object.values(OPERATIONS).flatMap(({ problems = {} }) => Object.values(problems).flat()),
     );
-    const common = ["token_missing", "token_wrong", "token_read_only", "api_token_unset", "internal_error"];
-    const others = [...common, "body_too_large", "no_such_route", "method_not_allowed"];
-    expect([...used, ...others].toSorted()).toEqual(Object.keys(PROBLEM_STATUS).toSorted());
+    const common = [...Object.values(COMMON_PROBLEMS).flat(), ...Object.values(WRITE_PROBLEMS).flat()];
+    const others = [...common, "no_such_route", "method_not_allowed"];
+    expect([...new Set([...used, ...others])].toSorted()).toEqual(Object.keys(PROBLEM_STATUS).toSorted());
   });
 });
 
@@ -104,6 +106,7 @@ test("what the mesh does after each code of a store", () => {
 test.each([
   ["phases of a copy", api.table("phases", "phase"), COPY_PHASES],
   ["phases of a sync", sync.table("phases", "phase"), SYNC_PHASES],
+  ["rights", security.table("tokens", "right"), RIGHTS],
   ["ways to compare", sync.table("when-is-a-key-equal", "`compare`"), COMPARE_MODES],
   [
     "reasons",

@@ -96,13 +96,6 @@ test.for<[string, Record<string, string>, string, number, string]>([
     403,
     "token_read_only",
   ],
-  [
-    "the reading token for a delete",
-    { authorization: `Bearer ${READ_TOKEN}` },
-    "DELETE",
-    403,
-    "token_read_only",
-  ],
 ])("%s is refused", async ([, headers, method, status, code]) => {
   const answer = await mesh.call(method, "/copies", { headers });
   expect([answer.status, answer.body["code"]]).toEqual([status, code]);

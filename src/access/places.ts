@@ -1,0 +1,69 @@
+// What work reads and writes, as places that rights are held against. Pure.
+
+import type { Place, Right, Touched } from "./rights.ts";
+
+interface ObjectPlace {
+  readonly store: string;
+  readonly bucket: string;
+  readonly key: string;
+}
+
+interface PrefixPlace {
+  readonly store: string;
+  readonly bucket: string;
+  readonly prefix: string;
+}
+
+interface CopyPlaces {
+  readonly source: ObjectPlace;
+  readonly destination: ObjectPlace;
+}
+
+interface SyncPlaces {
+  readonly source: PrefixPlace;
+  readonly destination: PrefixPlace;
+  readonly report?: PrefixPlace | null | undefined;
+}
+
+/** Of a request or a spec: a folder that an object goes into counts as it is written. */
+export function placesOfCopy({ source, destination }: CopyPlaces): Touched {
+  return { source: [placeOfObject(source)], destination: [placeOfObject(destination)] };
+}
+
+/** A report is written as objects are. */
+export function placesOfSync({ source, destination, report }: SyncPlaces): Touched {
+  const written = report === null || report === undefined ? [destination] : [destination, report];
+  return { source: [placeOfPrefix(source)], destination: written.map(placeOfPrefix) };
+}
+
+/** @param bucket null: all of them @param sides as which it is used */
+export function placesOfStore(
+  store: string,
+  bucket: string | null,
+  sides: readonly ("source" | "destination")[],
+): Touched {
+  const places = [{ store, bucket, name: "" }];
+  return {
+    source: sides.includes("source") ? places : [],
+    destination: sides.includes("destination") ? places : [],
+  };
+}
+
+/** `right`, and that to delete if the sync does. A dry run deletes nothing. */
+export function withDelete(
+  right: Right,
+  {
+    delete: deletes,
+    dryRun,
+  }: { readonly delete?: boolean | undefined; readonly dryRun?: boolean | undefined },
+): Right[] {
+  return deletes === true && dryRun !== true ? [right, "delete"] : [right];
+}
+
+function placeOfObject({ store, bucket, key }: ObjectPlace): Place {
+  return { store, bucket, name: key };
+}
+
+function placeOfPrefix({ store, bucket, prefix }: PrefixPlace): Place {
+  return { store, bucket, name: prefix };
+}

@@ -1,0 +1,224 @@
+// Named tokens: each does what its entry says, in the places that it names, and sees no other.
+
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { TOKEN, storeSecret } from "../../mesh/mesh.ts";
+import { openWorld } from "../world.ts";
+
+const RIGHTS = ["read", "start", "steer", "delete", "schedules", "stores"];
+const tokenOf = (name: string) => `token-of-many-letters-for-${name}`;
+const entry = (name: string, may: readonly string[], more: Record<string, unknown> = {}) => {
+  const sha256 = createHash("sha256").update(tokenOf(name)).digest("hex");
+  return { name, sha256, may, ...more };
+};
+const CI = { source: ["east:source/ci/"], destination: ["west:destination/ci/"] };
+
+const {
+  mesh,
+  stores: { east, west },
+} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
+  bindings: {
+    STORE_NORTH: storeSecret(stores.west),
+    STORE_TWICE: storeSecret(stores.east),
+    STORE_twice: storeSecret(stores.west),
+    API_TOKENS: JSON.stringify([
+      ...RIGHTS.map((right) =>
+        entry(
+          `no-${right}`,
+          RIGHTS.filter((one) => one !== right),
+        ),
+      ),
+      entry("ci", ["read", "start", "steer", "schedules", "stores"], CI),
+      entry("north", RIGHTS, { source: ["north"], destination: ["north"] }),
+      entry("old", ["read"], { notAfter: "2020-01-01" }),
+      entry("wrong", ["fly"]),
+    ]),
+  },
+}));
+
+const as = (name: string) => ({ authorization: `Bearer ${tokenOf(name)}` });
+const ask = async (name: string, method: string, path: string, body?: unknown) =>
+  await mesh.call(method, path, { headers: as(name), ...(body === undefined ? {} : { body }) });
+const saying = ({ status, body }: { status: number; body: Record<string, unknown> }) => [
+  status,
+  body["code"],
+];
+
+const { body: described } = await mesh.call<{ paths: Record<string, Record<string, { security?: [] }>> }>(
+  "GET",
+  "/openapi.json",
+);
+/** Of the app itself, without those that are open. */
+const routes = Object.entries(described.paths).flatMap(([path, methods]) =>
+  Object.entries(methods)
+    .filter(([, { security }]) => security === undefined)
+    .map(([method]) => ({ method: method.toUpperCase(), path })),
+);
+
+const RIGHT_OF: Readonly<Record<string, string>> = {
+  "POST /copies": "start",
+  "POST /syncs": "start",
+  "POST /copies/{id}/retry": "start",
+  "POST /schedules/{name}/run": "start",
+  "PUT /schedules/{name}": "schedules",
+  "PATCH /schedules/{name}": "schedules",
+  "DELETE /schedules/{name}": "schedules",
+  "POST /stores/{name}/check": "stores",
+  "DELETE /stores/{name}/check": "stores",
+  "POST /probe": "stores",
+  "POST /probe/cancel": "stores",
+};
+
+east.put("source", "ci/a", "A");
+east.put("source", "other", "B");
+const ours = await mesh.copy({ source: "east:source/ci/a", destination: "west:destination/ci/a" });
+const theirs = await mesh.copy({ source: "east:source/other", destination: "west:destination/other" });
+
+test("without the right of its route no call passes, whatever other rights there are; with it each does", async () => {
+  for (const { method, path } of routes) {
+    const right = RIGHT_OF[`${method} ${path}`] ?? (method === "GET" ? "read" : "steer");
+    const address = path.replace("{id}", "01jzzzzzzzzzzzzzzzzzzzzzzz").replace("{name}", "nobody");
+    for (const other of RIGHTS) {
+      const answer = await ask(`no-${other}`, method, address);
+      const isMissing = answer.body["code"] === "right_missing";
+      expect([method, path, other, isMissing]).toEqual([method, path, other, other === right]);
+      expect(answer.status).not.toBe(500);
+    }
+  }
+});
+
+test("who may use another store only finds nothing of it: no work, no list, no store, no metrics", async () => {
+  await mesh.call("PUT", "/schedules/theirs", {
+    body: {
+      cron: "0 3 1 1 *",
+      copy: { source: "east:source/other", destination: "west:destination/{yyyy}" },
+    },
+  });
+  const values: Readonly<Record<string, string>> = {
+    "/copies": theirs.id,
+    "/syncs": "01jzzzzzzzzzzzzzzzzzzzzzzz",
+    "/schedules": "theirs",
+    "/stores": "west",
+  };
+  for (const { method, path } of routes) {
+    const value = values[/^\/\w+/.exec(path)?.[0] ?? ""] ?? "";
+    const body = path === "/probe" ? { store: "west", bucket: "destination" } : { cron: "0 3 1 1 *" };
+    const answer = await ask(
+      "north",
+      method,
+      path.replace(/\{\w+\}/, value),
+      ["POST", "PUT", "PATCH"].includes(method) ? body : undefined,
+    );
+    if (answer.status === 200)
+      expect(answer.text).not.toMatch(/"(?:east|west|theirs)"|:source\/|us-east-1",\s*"name": "(?!north)/);
+    else expect([method, path, answer.status]).toEqual([method, path, expect.toBeOneOf([400, 403, 404])]);
+  }
+  expect(saying(await ask("north", "GET", "/metrics"))).toEqual([403, "out_of_scope"]);
+  expect(saying(await ask("north", "GET", `/copies/${theirs.id}`))).toEqual([404, "copy_not_found"]);
+  expect(saying(await ask("north", "DELETE", "/schedules/theirs"))).toEqual([404, "schedule_not_found"]);
+  expect((await mesh.call("GET", "/schedules/theirs")).status).toBe(200);
+  await mesh.call("DELETE", "/schedules/theirs");
+});
+
+test("within its prefixes a token does its work, and sees it", async () => {
+  const started = await ask("ci", "POST", "/copies", {
+    source: "east:source/ci/a",
+    destination: "west:destination/ci/",
+  });
+  expect(started.status).toBe(202);
+  const id = String(started.body["id"]);
+  await mesh.ended(id);
+  expect(west.bytes("destination", "ci/a").toString()).toBe("A");
+  expect((await ask("ci", "GET", `/copies/${id}/parts`)).status).toBe(200);
+  const { copies } = (await ask("ci", "GET", "/copies?limit=500")).body as { copies: { id: string }[] };
+  expect(copies.map((copy) => copy.id)).toEqual([id, ours.id]);
+  expect((await ask("ci", "POST", `/copies/${id}/cancel`)).body["changed"]).toBe(false);
+  expect(saying(await ask("ci", "POST", `/copies/${theirs.id}/cancel`))).toEqual([404, "copy_not_found"]);
+  expect(saying(await ask("ci", "POST", `/copies/${theirs.id}/retry`))).toEqual([404, "copy_not_found"]);
+  const { stores, access } = (await ask("ci", "GET", "/stores")).body as {
+    stores: { name: string }[];
+    access?: [];
+  };
+  expect([stores.map(({ name }) => name), access]).toEqual([["east", "west"], undefined]);
+});
+
+test.for<[what: string, path: string, body: Record<string, unknown>]>([
+  ["another source", "/copies", { source: "east:source/other", destination: "west:destination/ci/x" }],
+  ["another destination", "/copies", { source: "east:source/ci/a", destination: "west:destination/x" }],
+  ["a folder above", "/copies", { source: "east:source/ci/a", destination: "west:destination/" }],
+  [
+    "the same place by another name",
+    "/copies",
+    { source: "east:source/ci/a", destination: "north:destination/ci/a" },
+  ],
+  [
+    "a store that is not there",
+    "/copies",
+    { source: "south:source/ci/a", destination: "west:destination/ci/a" },
+  ],
+  ["all of the bucket", "/syncs", { source: "east:source/", destination: "west:destination/ci/" }],
+  [
+    "a report elsewhere",
+    "/syncs",
+    { source: "east:source/ci/", destination: "west:destination/ci/", report: "west:destination/reports/" },
+  ],
+])("outside of them it starts nothing: %s", async ([, path, body]) => {
+  const before = east.count() + west.count();
+  const answer = await ask("ci", "POST", path, body);
+  expect(saying(answer)).toEqual([403, "out_of_scope"]);
+  const cron = { cron: "0 3 1 1 *", [path === "/copies" ? "copy" : "sync"]: body };
+  expect(saying(await ask("ci", "PUT", "/schedules/sly", cron))).toEqual([403, "out_of_scope"]);
+  expect(east.count() + west.count()).toBe(before);
+});
+
+test("who may not delete starts no sync that deletes, and makes and runs no such schedule; a dry run it may", async () => {
+  const sync = { source: "east:source/ci/", destination: "west:destination/ci/", delete: true };
+  expect(saying(await ask("ci", "POST", "/syncs", sync))).toEqual([403, "right_missing"]);
+  const schedule = { cron: "0 3 1 1 *", sync };
+  expect(saying(await ask("ci", "PUT", "/schedules/nightly", schedule))).toEqual([403, "right_missing"]);
+  expect((await mesh.call("PUT", "/schedules/nightly", { body: schedule })).status).toBe(201);
+  expect(saying(await ask("ci", "POST", "/schedules/nightly/run"))).toEqual([403, "right_missing"]);
+  expect(saying(await ask("ci", "PATCH", "/schedules/nightly", { enabled: false }))).toEqual([
+    403,
+    "right_missing",
+  ]);
+  expect((await ask("ci", "DELETE", "/schedules/nightly")).status).toBe(204);
+  const dry = await ask("ci", "POST", "/syncs", { ...sync, dryRun: true });
+  expect(dry.status).toBe(202);
+  await mesh.call("GET", `/syncs/${String(dry.body["id"])}?wait=30`);
+});
+
+test("a schedule that lies elsewhere is not replaced by its name", async () => {
+  const theirWork = { source: "east:source/other", destination: "west:destination/{yyyy}" };
+  await mesh.call("PUT", "/schedules/shared", { body: { cron: "0 3 1 1 *", copy: theirWork } });
+  const ourWork = { source: "east:source/ci/a", destination: "west:destination/ci/{yyyy}" };
+  const put = await ask("ci", "PUT", "/schedules/shared", { cron: "0 3 1 1 *", copy: ourWork });
+  expect(saying(put)).toEqual([403, "out_of_scope"]);
+  await mesh.call("DELETE", "/schedules/shared");
+  expect((await ask("ci", "PUT", "/schedules/shared", { cron: "0 3 1 1 *", copy: ourWork })).status).toBe(
+    201,
+  );
+  expect((await ask("ci", "GET", "/schedules")).body).toMatchObject({ schedules: [{ name: "shared" }] });
+  expect((await ask("ci", "DELETE", "/schedules/shared")).status).toBe(204);
+});
+
+test("a token that has ended is told so; one whose entry is wrong is told which, and the full one shows all", async () => {
+  const old = await ask("old", "GET", "/copies");
+  expect(saying(old)).toEqual([401, "token_expired"]);
+  expect(old.headers.get("www-authenticate")).toMatch(/invalid_token/);
+  const wrong = await ask("wrong", "GET", "/copies");
+  expect(saying(wrong)).toEqual([503, "misconfigured"]);
+  expect(wrong.body["detail"]).toMatch(/^Entry 10 of API_TOKENS: "may.0" must be one of/);
+  const { body, text } = await mesh.call<{ access: unknown[]; stores: { name: string; error?: string }[] }>(
+    "GET",
+    "/stores",
+  );
+  expect(body.access).toHaveLength(10);
+  expect(text).not.toMatch(/[0-9a-f]{64}/);
+  expect(body.stores.find(({ name }) => name === "twice")?.error).toMatch(
+    /^STORE_TWICE and STORE_twice are both the store "twice"/,
+  );
+  expect((await mesh.call("GET", "/copies", { headers: { authorization: `Bearer ${TOKEN}` } })).status).toBe(
+    200,
+  );
+});
