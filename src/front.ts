@@ -22,7 +22,7 @@ import { docsResponse } from "./front/docs.ts";
 import { checkQuery, checkRight, methodsOf } from "./front/matching.ts";
 import { openApi, usage } from "./front/openapi.ts";
 import { notificationRoutes } from "./front/notification_routes.ts";
-import { isBrowser } from "./front/page.ts";
+import { isBrowser, transportSecurity } from "./front/page.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { storeRoutes } from "./front/store_routes.ts";
 import { syncRoutes } from "./front/sync_routes.ts";
@@ -58,6 +58,8 @@ const app = new Hono<App>({ strict: false });
 app.use(async (call, next) => {
   await next();
   call.header("x-content-type-options", "nosniff");
+  const transport = transportSecurity(call.req.url);
+  if (transport !== null) call.header("strict-transport-security", transport);
 });
 
 app.get("/", async (call) => {

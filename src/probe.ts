@@ -106,9 +106,14 @@ export class Probe extends DurableObject<Env> {
     return { kind: "started", probe: probeAnswer(job, now) };
   }
 
-  /** Waits for the end of the probe, at most this long. @returns null when none was ever started */
+  /**
+   * Waits for the end of the probe, at most this long, and not at all while many others do.
+   *
+   * @returns null when none was ever started
+   */
   async status(waitSeconds: number): Promise<ProbeAnswer | null> {
-    if (waitSeconds > 0 && this.#find()?.state.phase !== "ended") await this.#waiting.wait(waitSeconds);
+    if (waitSeconds > 0 && !this.#waiting.isFull() && this.#find()?.state.phase !== "ended")
+      await this.#waiting.wait(waitSeconds);
     const job = this.#find();
     return job === null ? null : probeAnswer(job, Date.now());
   }

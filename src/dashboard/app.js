@@ -41,6 +41,8 @@ async function route() {
   }
   document.title = `${section === "new" ? "Start" : section} – Bucket Brigade`;
   try {
+    // An address may come from anybody, and what it names makes the path of a call.
+    if (id !== undefined && !isId(id)) throw new Missing(`No copy and no sync has the id "${id}"`);
     if (section === "copies" && id !== undefined) await showCopy(main, signal, id);
     else if (section === "syncs" && id !== undefined) await showSync(main, signal, id);
     else if (section === "syncs") await showSyncs(main, signal);
@@ -63,6 +65,11 @@ async function route() {
     if (!(error instanceof SignedOut || error instanceof Missing))
       setTimeout(() => signal.aborted || void route(), 5_000);
   }
+}
+
+/** @param {string} text */
+function isId(text) {
+  return /^[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(text);
 }
 
 function showSignIn() {

@@ -94,6 +94,8 @@ const NO_COPY = { 404: ["copy_not_found"] } as const;
 
 const NO_SYNC = { 404: ["sync_not_found"] } as const;
 
+const WATCHED = { 503: ["too_many_viewers"] } as const;
+
 const NO_SCHEDULE = { 404: ["schedule_not_found"] } as const;
 
 const copyVerb = (summary: string): Operation => ({
@@ -256,7 +258,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     reach: "own",
     parameters: [WAIT],
     answers: { 200: json("The status", "CopyStatus") },
-    problems: NO_COPY,
+    problems: { ...NO_COPY, ...WATCHED },
   },
   "GET /copies/:id/parts": {
     summary: "The part table of a copy",
@@ -277,7 +279,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     reach: "own",
     parameters: [query("parts", "Also `parts` events: what becomes of each part", SWITCH), LAST_EVENT_ID],
     answers: { 200: EVENTS, 204: SEEN },
-    problems: NO_COPY,
+    problems: { ...NO_COPY, ...WATCHED },
   },
   "GET /copies/:id/progress": {
     summary: "A live bar for curl -N, and the result",
@@ -286,7 +288,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     reach: "own",
     parameters: PROGRESS,
     answers: { 200: text("Lines", "text/plain") },
-    problems: NO_COPY,
+    problems: { ...NO_COPY, ...WATCHED },
   },
   "POST /copies/:id/pause": copyVerb("Hands out no more parts; the upload is kept"),
   "POST /copies/:id/resume": copyVerb("Continues the copy; once it has ended, retries its clean-up at once"),
@@ -335,7 +337,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     reach: "own",
     parameters: [WAIT],
     answers: { 200: json("The status", "SyncStatus") },
-    problems: NO_SYNC,
+    problems: { ...NO_SYNC, ...WATCHED },
   },
   "GET /syncs/:id/report": {
     summary: "A line of JSON for each key",
@@ -358,7 +360,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     reach: "own",
     parameters: [LAST_EVENT_ID],
     answers: { 200: EVENTS, 204: SEEN },
-    problems: NO_SYNC,
+    problems: { ...NO_SYNC, ...WATCHED },
   },
   "GET /syncs/:id/progress": {
     summary: "A live bar for curl -N, and the result",
@@ -367,7 +369,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     reach: "own",
     parameters: PROGRESS,
     answers: { 200: text("Lines", "text/plain") },
-    problems: NO_SYNC,
+    problems: { ...NO_SYNC, ...WATCHED },
   },
   "POST /syncs/:id/pause": syncVerb("Hands out nothing more"),
   "POST /syncs/:id/resume": syncVerb("Continues where it stopped"),

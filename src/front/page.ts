@@ -26,12 +26,19 @@ export async function pageHeaders({ script, style }: Inline): Promise<Record<str
     "content-type": "text/html; charset=utf-8",
     "cache-control": "no-cache",
     "content-security-policy": policy.join("; "),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "referrer-policy": "no-referrer",
     vary: "accept",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
   };
+}
+
+/** A browser that came by TLS once does not come without it. Null: this answer has not come by it. */
+export function transportSecurity(url: string): string | null {
+  return new URL(url).protocol === "https:" ? "max-age=31536000" : null;
 }
 
 /** Whether the client wants a page rather than text. */

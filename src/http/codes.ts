@@ -49,6 +49,7 @@ export const PROBLEM_STATUS = {
   store_misconfigured: 503,
   misconfigured: 503,
   store_busy: 503,
+  too_many_viewers: 503,
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEM_STATUS;

@@ -65,9 +65,12 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
     for (const name of CARRIED) {
       const value = source.get(name);
       if (value !== null) headers[name] = value;
+      if (value !== null) notUtf8(name, value, losses);
     }
     for (const [name, value] of source) {
-      if (name.startsWith(META) && name !== COPY_ID_HEADER) headers[name] = asciiOf(value);
+      if (!name.startsWith(META) || name === COPY_ID_HEADER) continue;
+      headers[name] = asciiOf(value);
+      notUtf8(name, value, losses);
     }
     const missing = source.get("x-amz-missing-meta");
     if (missing !== null) {
@@ -226,6 +229,14 @@ function stripAwsChunked(headers: Record<string, string>): void {
  * which S3 itself returns it (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html).
  * Words pass unchanged.
  */
+/** fetch reads headers as UTF-8, and makes U+FFFD of other bytes, such as Latin-1. */
+function notUtf8(name: string, value: string, losses: string[]): void {
+  if (!value.includes("\ufffd")) return;
+  losses.push(
+    `The source's ${name} is not UTF-8: the characters that could not be read are U+FFFD in the copy`,
+  );
+}
+
 function asciiOf(value: string): string {
   if (/^[\x20-\x7e]*$/.test(value)) return value;
   return `=?UTF-8?B?${base64OfHex(bytesToHex(new TextEncoder().encode(value)))}?=`;

@@ -8,6 +8,7 @@
 // - What is sent is a state, not a change (for parts, the change to what that viewer has). So a viewer that
 //   reconnects misses nothing.
 // - A viewer that does not read is skipped and later gets the whole state. Nothing accumulates for it.
+// - There is a bound on viewers and on requests that wait: an object has 128 MiB, and does its work in them.
 // - Viewers keep their object in memory, which costs money. So all are dismissed at the end, and those of a
 //   copy that waits for a person or in the queue after a while. They reconnect by themselves.
 //
@@ -15,6 +16,7 @@
 
 import { plainLine, toJson } from "../http/json.ts";
 import { readCount, readSwitch } from "../http/request.ts";
+import { Problem } from "../http/problem.ts";
 import type { CopyStatus, SyncStatus } from "./answers.ts";
 import type { PartsMessage } from "../http/vocabulary.ts";
 import { DEFAULT_WIDTH } from "./progress.ts";
@@ -69,6 +71,12 @@ interface Viewer {
   leave(frame: Frame, output: Output): void;
 }
 
+/** Each may hold MAX_BACKLOG_BYTES, and a frame. */
+const MAX_VIEWERS = 100;
+
+/** Each is a request that is open, and a timer. */
+const MAX_WAITING = 1_000;
+
 const FRAME_MS = 500;
 
 /** Frames go out even if nothing is new, because the rate of a stalled copy falls. */
@@ -102,7 +110,7 @@ export class Audience {
     if (this.#viewers.size > 0) this.#wakeAt(Math.max(Date.now(), this.#framedMs + FRAME_MS));
   }
 
-  /** `GET …/events`; with `?parts` it includes the state of each part. @throws {Problem} 400 */
+  /** `GET …/events`; with `?parts` it includes the state of each part. @throws {Problem} 400, 503 */
   events(request: Request): Response {
     const wantsParts = readSwitch(new URL(request.url).searchParams, "parts");
     const lastSeen = Number(/^\d{1,15}$/.exec(request.headers.get("last-event-id") ?? "")?.[0] ?? 0);
@@ -113,7 +121,11 @@ export class Audience {
     return this.#seat(new EventViewer(this.#stage, wantsParts, lastSeen), "text/event-stream", request);
   }
 
-  /** `GET …/progress`: one line that is rewritten, or with `?plain` line after line. @throws {Problem} 400 */
+  /**
+   * `GET …/progress`: one line that is rewritten, or with `?plain` line after line.
+   *
+   * @throws {Problem} 400, 503
+   */
   progress(request: Request): Response {
     const query = new URL(request.url).searchParams;
     const width = readCount(query, "width", { fallback: DEFAULT_WIDTH, min: 20, max: 500 });
@@ -131,6 +143,7 @@ export class Audience {
     };
     // A HEAD reads no stream.
     if (request.method === "HEAD") return new Response(null, { headers });
+    if (this.#viewers.size >= MAX_VIEWERS) throw tooMany("viewers", MAX_VIEWERS);
     const output = new Output(() => this.#dismiss(viewer));
     this.#viewers.set(viewer, output);
     // All viewers get this frame, because the changes of the parts are reported only once.
@@ -335,6 +348,13 @@ class LineViewer implements Viewer {
   }
 }
 
+function tooMany(what: string, most: number): Problem {
+  const message = `It has ${most} ${what} and takes no more: ask for the status without "wait", or come back`;
+  return new Problem(503, "too_many_viewers", message, {
+    "retry-after": String(RECONNECT_WAITING_MS / 1000),
+  });
+}
+
 /** The last part of the path of a stream. */
 export function isWatch(action: string): action is "events" | "progress" {
   return action === "events" || action === "progress";
@@ -351,14 +371,19 @@ export function watch(audience: Audience, action: "events" | "progress", request
 export class Waiting {
   readonly #waiting = new Set<() => void>();
 
-  /** Resolves when wake() is called, or after that time. */
+  /** Resolves when wake() is called, or after that time. @throws {Problem} 503: too many wait already */
   async wait(waitSeconds: number): Promise<void> {
+    if (this.isFull()) throw tooMany("requests that wait", MAX_WAITING);
     const woken = Promise.withResolvers<void>();
     this.#waiting.add(woken.resolve);
     const timer = setTimeout(woken.resolve, waitSeconds * 1000);
     await woken.promise;
     clearTimeout(timer);
     this.#waiting.delete(woken.resolve);
+  }
+
+  isFull(): boolean {
+    return this.#waiting.size >= MAX_WAITING;
   }
 
   wake(): void {

@@ -7,6 +7,7 @@
 //   lists    a listing whose keys, ETags and classes are secrets
 //   escape   403 with commands for a terminal and forged lines
 //   long     403 with a message of a megabyte, and a request id of as much
+//   latin    an object whose headers are Latin-1
 //   <code>   403 with that code: `cancelled`, `platform_limit`, `source_made_up`, …
 
 import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
@@ -104,6 +105,12 @@ function answer(request: IncomingMessage, response: ServerResponse, { bucket, va
       return say(403, errorOf("AccessDenied", FORGED, FORGED));
     case "long":
       return say(403, errorOf("AccessDenied", "M".repeat(60_000), "r".repeat(4_000)));
+    case "latin": {
+      const named = { ...object, "content-language": "fran\u00e7ais" };
+      if (query.has("tagging")) return say(200, "<Tagging><TagSet></TagSet></Tagging>");
+      const range = request.headers.range === undefined ? {} : { "content-range": "bytes 0-9/10" };
+      return say(Object.keys(range).length === 0 ? 200 : 206, "0123456789", { ...named, ...range });
+    }
     default:
       // A HEAD has no body, and so no code: what is written is asked for by PUT.
       return say(head ? 404 : 403, errorOf(bucket, "made up", "r-1"));

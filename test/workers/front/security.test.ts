@@ -267,6 +267,7 @@ test("the page may run its own script, talk to its own mesh, and nothing else, a
   expect(policy.get("require-trusted-types-for")).toBe("'script'");
   expect(headers.get("x-content-type-options")).toBe("nosniff");
   expect(headers.get("referrer-policy")).toBe("no-referrer");
+  expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");
   expect(text).not.toMatch(/(?:src|href)="https?:/);
   expect(text).not.toMatch(/innerHTML|insertAdjacentHTML|document\.write|\beval\(/);
 });

@@ -163,6 +163,15 @@ test("a store's words are bounded", async () => {
   await mesh.cancel(status.id);
 });
 
+test("a header of the source that is not UTF-8 is a loss that is named, and fails a copy that may lose nothing", async () => {
+  const request = { source: "evil:latin/a", destination: "west:destination/latin" };
+  const status = await mesh.copy(request);
+  expect(status.warnings.join()).toContain("The source's content-language is not UTF-8");
+  expect(west.bytes("destination", "latin").toString()).toBe("0123456789");
+  const strict = await mesh.copy({ ...request, ifLossy: "fail" });
+  expect(strict).toMatchObject({ phase: "failed", failure: { code: "attribute_lost" } });
+});
+
 test("a key whose name runs backwards or commands a terminal is shown escaped, and copied under its own name", async () => {
   const key = "in\u009b2J/\u202egpj.exe";
   east.put("source", key, "E");
