@@ -20,6 +20,7 @@ import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
 import { docsResponse } from "./front/docs.ts";
 import { checkQuery, checkRight, methodsOf } from "./front/matching.ts";
+import { once } from "./front/once.ts";
 import { openApi, usage } from "./front/openapi.ts";
 import { notificationRoutes } from "./front/notification_routes.ts";
 import { isBrowser, transportSecurity } from "./front/page.ts";
@@ -93,6 +94,8 @@ app.use(async (call, next) => {
   };
   await bodyLimit({ maxSize, onError })(call, next);
 });
+
+app.use(once);
 
 app.route("/", storeRoutes);
 

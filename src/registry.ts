@@ -235,6 +235,15 @@ export class Registry extends DurableObject<Env> {
     return this.#metrics.render(this.#outbox.waiting(), Date.now());
   }
 
+  /** A call under an Idempotency-Key that begins no work (front/once.ts). */
+  async beginCall(idempotency: Idempotency): Promise<ReturnType<KeyTable["beginCall"]>> {
+    return this.ctx.storage.transactionSync(() => this.#keys.beginCall(idempotency, Date.now()));
+  }
+
+  async endCall(...[key, answer]: Parameters<KeyTable["endCall"]>): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#keys.endCall(key, answer));
+  }
+
   // --- Webhooks ---------------------------------------------------------------------------------
 
   /** Newest first. @param before the id to continue after, or null */
@@ -332,10 +341,23 @@ export class Registry extends DurableObject<Env> {
   }
 
   /** Runs a schedule now, whatever its cron says. @returns null if there is no such schedule */
-  async runSchedule(name: string): Promise<{ run: RunView; started: Started | null } | null> {
+  async runSchedule(
+    name: string,
+    idempotency: Idempotency | null = null,
+  ): Promise<{ run: RunView; started: Started | null; known: boolean } | "key_reused" | null> {
     const now = Date.now();
+    const own = idempotency && { key: `runs ${idempotency.key}`, digest: `${name} ${idempotency.digest}` };
     await this.#deliverLater(now);
-    return this.ctx.storage.transactionSync(() => this.#schedules.run(name, now));
+    return this.ctx.storage.transactionSync(() => {
+      const before = this.#keys.find(own, now);
+      if (before?.kind === "key_reused") return "key_reused";
+      const known = before === null ? null : this.#schedules.runOf(name, Date.parse(before.id));
+      if (known !== null) return { run: known, started: null, known: true };
+      const ran = this.#schedules.run(name, now);
+      const isBegun = ran !== null && (ran.started !== null || ran.run.outcome === "queued");
+      if (isBegun) this.#keys.remember(own, ran.run.dueAt, now);
+      return ran && { ...ran, known: false };
+    });
   }
 
   /**

@@ -93,7 +93,7 @@ export async function replayed(call: Call, kind: WorkKind, id: string): Promise<
 
 export function keyReused(call: Call): Problem {
   const key = call.req.header("idempotency-key");
-  const message = `The Idempotency-Key "${key}" was used with another body`;
+  const message = `The Idempotency-Key "${key}" was used for another request`;
   return new Problem(422, "idempotency_key_reused", message);
 }
 

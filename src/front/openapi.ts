@@ -7,7 +7,15 @@
 import { z } from "zod";
 import * as answers from "../view/answers.ts";
 import * as meshAnswers from "../view/mesh_answers.ts";
-import { type Answer, COMMON_PROBLEMS, OPERATIONS, REQUESTS, WRITE_PROBLEMS } from "./operations.ts";
+import {
+  type Answer,
+  COMMON_PROBLEMS,
+  OPERATIONS,
+  POST_PROBLEMS,
+  REQUESTS,
+  WRITE_PROBLEMS,
+} from "./operations.ts";
+import { IDEMPOTENCY_KEY } from "./parameters.ts";
 
 /** @param routes those of the app, as `GET /copies/:id` */
 export function openApi(routes: readonly string[]): Record<string, unknown> {
@@ -66,7 +74,9 @@ function describe(route: string, method: string, path: string): Record<string, u
     required: true,
     schema: { type: "string" },
   }));
-  const common = open === true ? [] : [COMMON_PROBLEMS, ...(method === "GET" ? [] : [WRITE_PROBLEMS])];
+  const isPost = method === "POST";
+  const writes = [...(method === "GET" ? [] : [WRITE_PROBLEMS]), ...(isPost ? [POST_PROBLEMS] : [])];
+  const common = open === true ? [] : [COMMON_PROBLEMS, ...writes];
   const responses: Record<string, unknown> = {};
   for (const [status, answer] of Object.entries(given)) responses[status] = describeAnswer(answer);
   for (const table of [problems, ...common]) {
@@ -85,7 +95,7 @@ function describe(route: string, method: string, path: string): Record<string, u
     summary,
     tags: [tag],
     ...(open === true ? { security: [] } : {}),
-    parameters: [...inPath, ...parameters],
+    parameters: [...inPath, ...parameters, ...(isPost ? [IDEMPOTENCY_KEY] : [])],
     ...(schema === null
       ? {}
       : {

@@ -11,7 +11,7 @@ import type { ProblemCode } from "../http/codes.ts";
 import { COPY_PHASES, NOTIFICATION_STATES, SYNC_PHASES } from "../http/vocabulary.ts";
 import {
   CURSOR,
-  IDEMPOTENCY_KEY,
+  IF_MATCH,
   IF_NONE_MATCH,
   LAST_EVENT_ID,
   LIMIT,
@@ -82,7 +82,6 @@ const SEEN = null;
 const START_PROBLEMS = {
   400: ["invalid_request", "invalid_json", "invalid_bucket", "unknown_store"],
   403: ["store_read_only", "bucket_not_allowed"],
-  422: ["idempotency_key_reused"],
   503: ["store_misconfigured", "misconfigured"],
 } as const;
 
@@ -226,7 +225,6 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Copies",
     right: "start",
     reach: "own",
-    parameters: [IDEMPOTENCY_KEY],
     body: "CopyRequest",
     answers: { 202: json("It has an id and will run", "CopyStatus", "Admitted") },
     problems: {
@@ -298,7 +296,6 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Copies",
     right: "start",
     reach: "own",
-    parameters: [IDEMPOTENCY_KEY],
     answers: { 202: json("The new copy", "CopyStatus", "Admitted") },
     problems: {
       ...START_PROBLEMS,
@@ -313,7 +310,6 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Syncs",
     right: "start",
     reach: "own",
-    parameters: [IDEMPOTENCY_KEY],
     body: "SyncRequest",
     answers: { 202: json("It has an id and will run", "SyncStatus", "Admitted") },
     problems: {
@@ -413,14 +409,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Schedules",
     right: "schedules",
     reach: "own",
-    parameters: [IF_NONE_MATCH],
+    parameters: [IF_NONE_MATCH, IF_MATCH],
     body: "ScheduleRequest",
     answers: { 200: json("Replaced", "Schedule"), 201: json("Created", "Schedule") },
     problems: {
       ...START_PROBLEMS,
       400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS],
       409: ["too_many_schedules"],
-      412: ["schedule_exists"],
+      412: ["schedule_exists", "schedule_changed"],
     },
   },
   "PATCH /schedules/:name": {
@@ -429,12 +425,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Schedules",
     right: "schedules",
     reach: "own",
+    parameters: [IF_MATCH],
     body: "ScheduleChanges",
     answers: { 200: json("As it is now", "Schedule") },
     problems: {
       ...START_PROBLEMS,
       400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS],
       ...NO_SCHEDULE,
+      412: ["schedule_changed"],
     },
   },
   "GET /schedules/:name": {
@@ -475,4 +473,10 @@ export const COMMON_PROBLEMS: Problems = {
 /** Further possible answers to every call that changes something. */
 export const WRITE_PROBLEMS: Problems = {
   413: ["body_too_large"],
+};
+
+/** Further possible answers to every POST, which all take an Idempotency-Key. */
+export const POST_PROBLEMS: Problems = {
+  409: ["idempotency_key_in_use"],
+  422: ["idempotency_key_reused"],
 };

@@ -59,8 +59,15 @@ export const LAST_EVENT_ID: Parameter = {
 export const IDEMPOTENCY_KEY: Parameter = {
   name: "Idempotency-Key",
   in: "header",
-  description: "The same key and body return the same work; kept for 7 days",
+  description: "The same request with the same key is done once and answered the same; kept for 7 days",
   schema: { type: "string", pattern: "^[!-~]{1,255}$" },
+};
+
+export const IF_MATCH: Parameter = {
+  name: "If-Match",
+  in: "header",
+  description: "ETags of GET: only if the schedule is still one of these",
+  schema: { type: "string" },
 };
 
 export const IF_NONE_MATCH: Parameter = {

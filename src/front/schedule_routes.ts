@@ -4,16 +4,20 @@
 
 import { Hono } from "hono";
 import { z } from "zod";
+import { sha256Of } from "../access/entries.ts";
 import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
 import { type Touched, type Right, sees } from "../access/rights.ts";
-import { type App, type Call, accepted, meshOf, registryAt } from "./call.ts";
+import { type App, type Call, accepted, keyReused, meshOf, registryAt, replayed } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
-import { readBody, readLimit } from "../http/request.ts";
+import { readBody, readIdempotency, readLimit } from "../http/request.ts";
 import { permit, permitKnown } from "./permission.ts";
 import { createWork } from "../schedule/create.ts";
 import { type ScheduleView, MAX_SCHEDULES } from "../schedule/schedules.ts";
 import { type Schedule, parseSchedule, resolveWork } from "../schedule/spec.ts";
+
+/** How often a call looks again because somebody else changes the schedule at the same time. */
+const TRIES = 10;
 
 export const scheduleRoutes = new Hono<App>();
 
@@ -29,8 +33,9 @@ scheduleRoutes.put("/schedules/:name", async (call) => {
   const name = scheduleName(call);
   const schedule = runnable(parseSchedule(await readBody(call.req.raw)), call);
   const mustBeNew = call.req.header("if-none-match") === "*";
-  for (;;) {
+  for (let tries = 0; tries < TRIES; tries++) {
     const found = mustBeNew ? null : await findSchedule(call, name);
+    await checkMatch(call, name, found);
     if (found !== null) permit(call.get("caller"), rightsOver("schedules", found), placesOf(found));
     // What was not there, or not so, when the caller's rights were looked at is not replaced.
     const put = await registryAt(call).putSchedule(name, schedule, found?.request ?? null);
@@ -43,29 +48,34 @@ scheduleRoutes.put("/schedules/:name", async (call) => {
       const message = `There is a schedule "${name}" already, and "If-None-Match: *" allows no other; PATCH changes it`;
       throw new Problem(412, "schedule_exists", message);
     }
-    return jsonResponse(await registryAt(call).getSchedule(name), put === "created" ? 201 : 200);
+    return await answer(call, name, put === "created" ? 201 : 200);
   }
+  throw changed(name);
 });
 
 scheduleRoutes.patch("/schedules/:name", async (call) => {
   const name = scheduleName(call);
   const changes = parseWith(z.record(z.string(), z.unknown()), await readBody(call.req.raw));
   const registry = registryAt(call);
-  for (;;) {
-    const { request } = await theSchedule(call, name, "schedules");
+  for (let tries = 0; tries < TRIES; tries++) {
+    const found = await theSchedule(call, name, "schedules");
+    const { request } = found;
+    await checkMatch(call, name, found);
     // A schedule has one kind of work: another kind takes its place.
     const { copy, sync, ...rest } = request;
     const work = "copy" in changes || "sync" in changes ? {} : { copy, sync };
     const schedule = runnable(parseSchedule({ ...rest, ...work, ...changes }), call);
     // Refused: somebody else has changed it meanwhile, and that change stays.
     const put = await registry.putSchedule(name, schedule, request);
-    if (put !== "refused") return jsonResponse(await registry.getSchedule(name));
+    if (put !== "refused") return await answer(call, name);
   }
+  throw changed(name);
 });
 
-scheduleRoutes.get("/schedules/:name", async (call) =>
-  jsonResponse(await theSchedule(call, scheduleName(call), "read")),
-);
+scheduleRoutes.get("/schedules/:name", async (call) => {
+  const found = await theSchedule(call, scheduleName(call), "read");
+  return jsonResponse(found, 200, { etag: await etagOf(found) });
+});
 
 scheduleRoutes.delete("/schedules/:name", async (call) => {
   const name = scheduleName(call);
@@ -76,20 +86,50 @@ scheduleRoutes.delete("/schedules/:name", async (call) => {
 
 scheduleRoutes.post("/schedules/:name/run", async (call) => {
   const name = scheduleName(call);
-  const mesh = meshOf(call);
   await theSchedule(call, name, "start");
-  const ran = await registryAt(call).runSchedule(name);
+  const ran = await registryAt(call).runSchedule(name, readIdempotency(call.req.raw, null));
   if (ran === null) throw noSchedule(name);
-  const { run, started } = ran;
+  if (ran === "key_reused") throw keyReused(call);
+  const { run, started, known } = ran;
   if (started !== null) {
-    await createWork(mesh, started, call.env);
+    await createWork(meshOf(call), started, call.env);
     return await accepted(call, started.kind, started.id);
   }
-  if (run.outcome === "queued")
-    return jsonResponse({ schedule: name, run }, 202, { location: `/schedules/${name}` });
+  if (run.copyId !== null) return await replayed(call, "copy", run.copyId);
+  if (run.syncId !== null) return await replayed(call, "sync", run.syncId);
+  if (run.outcome === "queued") {
+    const headers = { location: `/schedules/${name}`, ...(known ? { "idempotency-replayed": "true" } : {}) };
+    return jsonResponse({ schedule: name, run }, 202, headers);
+  }
   const code = run.outcome === "refused" ? "run_refused" : "run_skipped";
   throw new Problem(409, code, `"${name}" was not started: ${run.detail}`);
 });
+
+/** As it is now. */
+async function answer(call: Call, name: string, status = 200): Promise<Response> {
+  const found = await findSchedule(call, name);
+  if (found === null) throw noSchedule(name);
+  return jsonResponse(found, status, { etag: await etagOf(found) });
+}
+
+/** Of what PUT sets: a schedule that has only run is the same. */
+async function etagOf({ request }: ScheduleView): Promise<string> {
+  return `"${(await sha256Of(JSON.stringify(request))).slice(0, 32)}"`;
+}
+
+/** @throws {Problem} 412 if the header If-Match names another schedule than the one that is there */
+async function checkMatch(call: Call, name: string, found: ScheduleView | null): Promise<void> {
+  const header = call.req.header("if-match");
+  if (header === undefined) return;
+  const wanted = header.split(",").map((etag) => etag.trim());
+  const isThere = found !== null && (wanted.includes("*") || wanted.includes(await etagOf(found)));
+  if (!isThere) throw changed(name);
+}
+
+function changed(name: string): Problem {
+  const message = `The schedule "${name}" is not the one of If-Match any more, or changes all the time: GET it again`;
+  return new Problem(412, "schedule_changed", message);
+}
 
 /**
  * A schedule that could not run today, or that its caller may not have, is refused now, not when it is due.

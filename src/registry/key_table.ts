@@ -7,6 +7,24 @@ export interface Idempotency {
   readonly digest: string;
 }
 
+/** What a call was answered, to be answered again. */
+interface Answered {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+type Begun =
+  | { readonly kind: "new" }
+  | { readonly kind: "under_way" }
+  | { readonly kind: "answered"; readonly answer: Answered }
+  | { readonly kind: "key_reused" };
+
+/** A call that has not ended by then has died, and runs again. */
+const CALL_LIMIT_MS = 2 * 60_000;
+
+const MAX_ANSWERS = 10_000;
+
 const KEPT_MS = 7 * 24 * 3600_000;
 
 export class KeyTable {
@@ -21,6 +39,11 @@ export class KeyTable {
       CREATE TABLE IF NOT EXISTS idempotency (
         key TEXT PRIMARY KEY, digest TEXT NOT NULL, copy_id TEXT NOT NULL, at_ms INTEGER NOT NULL
       );
+      CREATE TABLE IF NOT EXISTS calls (
+        seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, at_ms INTEGER NOT NULL,
+        answer TEXT                      -- Answered; null: it runs
+      );
+      CREATE INDEX IF NOT EXISTS calls_by_time ON calls (at_ms);
       CREATE INDEX IF NOT EXISTS idempotency_by_time ON idempotency (at_ms);
       CREATE INDEX IF NOT EXISTS idempotency_by_work ON idempotency (copy_id);
     `);
@@ -45,6 +68,25 @@ export class KeyTable {
   remember(idempotency: Idempotency | null, id: string, now: number): void {
     if (idempotency === null) return;
     const { key, digest } = idempotency;
-    this.#sql.exec("INSERT INTO idempotency VALUES (?, ?, ?, ?)", key, digest, id, now);
+    this.#sql.exec("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)", key, digest, id, now);
+  }
+
+  /** A call that begins no work: it is looked up, or else runs. */
+  beginCall({ key, digest }: Idempotency, now: number): Begun {
+    this.#sql.exec("DELETE FROM calls WHERE at_ms < ?", now - KEPT_MS);
+    const known = this.#sql.exec("SELECT digest, at_ms, answer FROM calls WHERE key = ?", key).toArray()[0];
+    if (known !== undefined && known["digest"] !== digest) return { kind: "key_reused" };
+    if (typeof known?.["answer"] === "string")
+      return { kind: "answered", answer: JSON.parse(known["answer"]) as Answered };
+    if (known !== undefined && now - Number(known["at_ms"]) < CALL_LIMIT_MS) return { kind: "under_way" };
+    this.#sql.exec("INSERT OR REPLACE INTO calls (key, digest, at_ms) VALUES (?, ?, ?)", key, digest, now);
+    return { kind: "new" };
+  }
+
+  /** @param answer null: it is not to be remembered */
+  endCall(key: string, answer: Answered | null): void {
+    if (answer === null) this.#sql.exec("DELETE FROM calls WHERE key = ?", key);
+    else this.#sql.exec("UPDATE calls SET answer = ? WHERE key = ?", JSON.stringify(answer), key);
+    this.#sql.exec("DELETE FROM calls WHERE seq <= (SELECT max(seq) FROM calls) - ?", MAX_ANSWERS);
   }
 }

@@ -183,6 +183,11 @@ export class Schedules {
     return run === undefined ? null : { run, started };
   }
 
+  /** The run that was due then, or null. */
+  runOf(name: string, dueMs: number): RunView | null {
+    return this.#runs(name, 1, dueMs)[0] ?? null;
+  }
+
   /** Starts what has become due since the last call. @param untilMs the event's minute */
   tick(untilMs: number, now: number): Started[] {
     const due = this.#sql

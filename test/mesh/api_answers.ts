@@ -3,7 +3,7 @@
 
 import * as answers from "../../src/view/answers.ts";
 import * as meshAnswers from "../../src/view/mesh_answers.ts";
-import { COMMON_PROBLEMS, OPERATIONS, WRITE_PROBLEMS } from "../../src/front/operations.ts";
+import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "../../src/front/operations.ts";
 import type { Answer } from "./mesh_client.ts";
 
 /** @throws Error if the answer does not match its description */
@@ -19,7 +19,7 @@ export function checkAnswer(
   const type = headers.get("content-type") ?? "";
   if (type === "application/problem+json") {
     const problem = answers.ProblemBody.parse(body);
-    const tables = [operation?.problems, COMMON_PROBLEMS, WRITE_PROBLEMS];
+    const tables = [operation?.problems, COMMON_PROBLEMS, WRITE_PROBLEMS, POST_PROBLEMS];
     const known = tables.flatMap((table) => table?.[status] ?? []);
     if (!known.includes(problem.code)) throw wrong(`and "${problem.code}" is not among its problems`);
     return;

@@ -92,7 +92,11 @@ async function useAll(): Promise<void> {
   if (first.kind !== "new" || sync.kind !== "new") throw new Error("Nothing was admitted");
   await registry.putSchedule("s", schedule("* * * * *"));
   expect((await registry.tick(Date.now() + 120_000)).length).toBe(1);
-  await registry.runSchedule("s");
+  await registry.runSchedule("s", key);
+  await registry.beginCall(key);
+  await registry.endCall("k", { status: 200, type: "text/plain", body: "" });
+  const { notifications } = await registry.listNotifications({ state: null, receiver: null }, null, 10);
+  await registry.redeliver(notifications[0]?.id ?? "");
   await registry.admitted("copy", first.copy.id);
   await registry.alarm();
   await registry.whoIsAhead(first.copy.id);
@@ -116,7 +120,7 @@ async function useAll(): Promise<void> {
 }
 
 /** Tables with a row for each copy, sync, key of idempotency or run of a schedule. */
-const LARGE = ["copies", "syncs", "counted", "idempotency", "runs"];
+const LARGE = ["copies", "syncs", "counted", "idempotency", "calls", "runs"];
 
 test("no call reads one of the large tables from end to end", async () => {
   await useAll();

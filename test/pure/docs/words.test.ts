@@ -4,7 +4,7 @@ import { COPY_STATUS, SYNC_STATUS } from "../statuses.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { COMMON_PROBLEMS, OPERATIONS, WRITE_PROBLEMS } from "../../../src/front/operations.ts";
+import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "../../../src/front/operations.ts";
 import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/codes.ts";
 import {
   COMPARE_MODES,
@@ -85,7 +85,9 @@ describe("the table of codes", () => {
     const used = new Set(
       Object.values(OPERATIONS).flatMap(({ problems = {} }) => Object.values(problems).flat()),
     );
-    const common = [...Object.values(COMMON_PROBLEMS).flat(), ...Object.values(WRITE_PROBLEMS).flat()];
+    const common = [COMMON_PROBLEMS, WRITE_PROBLEMS, POST_PROBLEMS].flatMap((table) =>
+      Object.values(table).flat(),
+    );
     const others = [...common, "no_such_route", "method_not_allowed"];
     expect([...new Set([...used, ...others])].toSorted()).toEqual(Object.keys(PROBLEM_STATUS).toSorted());
   });

@@ -281,6 +281,32 @@ test("an Idempotency-Key with another body is refused", async () => {
   await mesh.ended(first.body.id);
 });
 
+test("every other POST is done once under its Idempotency-Key, and answered the same", async () => {
+  east.put("source", "kept", "K");
+  const { id } = await mesh.copy(request("kept"));
+  const steer = async (verb: string, key: string) =>
+    await mesh.call("POST", `/copies/${id}/${verb}`, { headers: { "idempotency-key": key } });
+  const [first, second] = [await steer("cancel", "steer-1"), await steer("cancel", "steer-1")];
+  expect([first.status, first.headers.get("idempotency-replayed")]).toEqual([200, null]);
+  expect([second.status, second.headers.get("idempotency-replayed")]).toEqual([200, "true"]);
+  expect(second.text).toBe(first.text);
+  expect(await steer("pause", "steer-1")).toMatchObject({
+    status: 422,
+    body: { code: "idempotency_key_reused" },
+  });
+  const check = async (body: Record<string, string>) =>
+    await mesh.call("POST", "/stores/east/check", { body, headers: { "idempotency-key": "check-1" } });
+  const refused = await check({ bucket: "NO/bucket" });
+  expect(refused.status).toBe(400);
+  const requestsBefore = east.journal.count();
+  const checked = await check({ bucket: "source" });
+  const requestsAfter = east.journal.count();
+  const again = await check({ bucket: "source" });
+  expect([checked.status, again.text]).toEqual([200, checked.text]);
+  expect(requestsAfter).toBeGreaterThan(requestsBefore);
+  expect(east.journal.count()).toBe(requestsAfter);
+});
+
 test("an Idempotency-Key with spaces or without end is refused", async () => {
   for (const key of ["a b", "x".repeat(256)]) {
     const answer = await mesh.call("POST", "/copies", {

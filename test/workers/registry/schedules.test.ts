@@ -108,6 +108,45 @@ describe("a schedule of a prefix", () => {
     expect(await ended("hand")).toMatchObject({ syncId: run.body.id, phase: "completed" });
   });
 
+  test("is run once by hand under one Idempotency-Key", async () => {
+    east.put("source", "once/a", "A");
+    await put("once", { cron: "0 0 1 1 *", sync: syncOf("once/") });
+    const headers = { "idempotency-key": "run-1" };
+    const run = async (name: string) =>
+      await mesh.call<{ id: string }>("POST", `/schedules/${name}/run`, { headers });
+    const first = await run("once");
+    await ended("once");
+    const second = await run("once");
+    expect([second.status, second.body.id]).toEqual([202, first.body.id]);
+    expect(second.headers.get("idempotency-replayed")).toBe("true");
+    expect((await get("once")).runs).toHaveLength(1);
+    await put("other", { cron: "0 0 1 1 *", sync: syncOf("other/") });
+    expect((await run("other")).status).toBe(422);
+  });
+
+  test("is replaced under If-Match only as it was read", async () => {
+    await put("pinned", { cron: "0 1 * * *", sync: syncOf("pinned/") });
+    const read = async () => (await mesh.call("GET", "/schedules/pinned")).headers.get("etag") ?? "";
+    const etag = await read();
+    expect(etag).toMatch(/^"[0-9a-f]{32}"$/);
+    const change = async (method: string, ifMatch: string, cron: string) => {
+      const body = method === "PUT" ? { cron, sync: syncOf("pinned/") } : { cron };
+      const { status } = await mesh.call(method, "/schedules/pinned", {
+        body,
+        headers: { "if-match": ifMatch },
+      });
+      return status;
+    };
+    expect(await change("PUT", etag, "0 2 * * *")).toBe(200);
+    expect(await change("PUT", etag, "0 3 * * *")).toBe(412);
+    expect(await change("PATCH", etag, "0 3 * * *")).toBe(412);
+    expect(await change("PATCH", `"x", ${await read()}`, "0 4 * * *")).toBe(200);
+    expect(await change("PUT", "*", "0 5 * * *")).toBe(200);
+    await mesh.call("DELETE", "/schedules/pinned");
+    expect(await change("PUT", "*", "0 6 * * *")).toBe(412);
+    expect((await mesh.call("GET", "/schedules/pinned")).status).toBe(404);
+  });
+
   test("that could not run today is refused today", async () => {
     const into = { source: "east:source/x/", destination: "east:source/x/{yyyy}/" };
     const answer = await put("bad", { sync: into });

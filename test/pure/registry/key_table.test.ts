@@ -1,0 +1,49 @@
+// What each Idempotency-Key began or was answered, over SQLite.
+import { beforeEach, expect, test } from "vitest";
+import { KeyTable } from "../../../src/registry/key_table.ts";
+import { memorySql } from "../sqlite.ts";
+
+const DAY_MS = 24 * 3600_000;
+const START = Date.parse("2026-06-01T00:00:00Z");
+const call = { key: "k", digest: "d" };
+const answer = { status: 200, type: "application/json", body: "{}" };
+
+let sql: SqlStorage;
+let keys: KeyTable;
+beforeEach(() => {
+  sql = memorySql();
+  keys = new KeyTable(sql);
+  keys.createTables();
+});
+
+test("a call runs once: while it runs it is under way, and then it has its answer", () => {
+  expect(keys.beginCall(call, START)).toEqual({ kind: "new" });
+  expect(keys.beginCall(call, START + 1)).toEqual({ kind: "under_way" });
+  keys.endCall("k", answer);
+  expect(keys.beginCall(call, START + 2)).toEqual({ kind: "answered", answer });
+  expect(keys.beginCall({ ...call, digest: "other" }, START + 3)).toEqual({ kind: "key_reused" });
+});
+
+test("a call that was refused leaves its key unused, and one that has died runs again", () => {
+  keys.beginCall(call, START);
+  keys.endCall("k", null);
+  expect(keys.beginCall({ ...call, digest: "corrected" }, START)).toEqual({ kind: "new" });
+  expect(keys.beginCall({ ...call, digest: "corrected" }, START + 119_999)).toEqual({ kind: "under_way" });
+  expect(keys.beginCall({ ...call, digest: "corrected" }, START + 120_000)).toEqual({ kind: "new" });
+});
+
+test("keys are kept for seven days, and ten thousand answers at most", () => {
+  keys.remember(call, "c1", START);
+  keys.beginCall(call, START);
+  keys.endCall("k", answer);
+  expect(keys.find(call, START + 7 * DAY_MS)).toEqual({ kind: "known", id: "c1" });
+  expect(keys.find(call, START + 7 * DAY_MS + 1)).toBeNull();
+  expect(keys.beginCall(call, START + 7 * DAY_MS)).toMatchObject({ kind: "answered" });
+  expect(keys.beginCall(call, START + 7 * DAY_MS + 1)).toEqual({ kind: "new" });
+  for (let n = 0; n < 10_005; n++) keys.beginCall({ key: `many-${n}`, digest: "d" }, START + 8 * DAY_MS + n);
+  keys.endCall("many-10004", answer);
+  expect(sql.exec("SELECT count(*) AS n, min(at_ms) AS oldest FROM calls").one()).toEqual({
+    n: 10_000,
+    oldest: START + 8 * DAY_MS + 5,
+  });
+});
