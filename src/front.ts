@@ -14,7 +14,7 @@
 
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { authorize } from "./front/auth.ts";
+import { authorize, claimsPerson } from "./front/auth.ts";
 import { type App, registryAt } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
@@ -64,7 +64,7 @@ app.use(async (call, next) => {
 });
 
 app.get("/", async (call) => {
-  if (isBrowser(call.req.raw)) return await dashboardResponse();
+  if (isBrowser(call.req.raw)) return await dashboardResponse(claimsPerson(call.req.raw, call.env));
   return new Response(usage(routeNames()), { headers: { vary: "accept" } });
 });
 

@@ -1,6 +1,6 @@
 // The entry point of the dashboard: signing in, the address after the #, and the forms that start work.
 
-import { Missing, SignedOut, call, setToken, token } from "./api.js";
+import { Missing, SignedOut, call, isPerson, setToken, token } from "./api.js";
 import { showCopy } from "./copy.js";
 import {
   announce,
@@ -22,6 +22,7 @@ import { showSync } from "./sync.js";
 
 const main = byId("main");
 let leave = new AbortController();
+let isLetIn = isPerson();
 
 /** Shows the page of the current address. */
 async function route() {
@@ -30,9 +31,9 @@ async function route() {
   const { signal } = leave;
   clearError();
   announce("");
-  const isIn = token() !== null;
+  const isIn = token() !== null || isLetIn;
   byId("nav").hidden = !isIn;
-  byId("sign-out").hidden = !isIn;
+  byId("sign-out").hidden = token() === null;
   if (!isIn) return showSignIn();
   const [section = "copies", id] = location.hash.replace(/^#\//, "").split("/");
   for (const link of document.querySelectorAll("#nav a")) {
@@ -54,6 +55,7 @@ async function route() {
     if (signal.aborted) return;
     if (error instanceof SignedOut) {
       setToken(null);
+      isLetIn = false;
       await route();
     }
     showError(error);

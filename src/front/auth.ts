@@ -1,9 +1,14 @@
-// Authentication: who calls, by the bearer token, and what a route demands of its callers. Tokens are
-// compared in constant time. It fails closed: without API_TOKEN every route of the API answers 503.
+// Authentication: who calls, by the bearer token, or else by what Cloudflare Access says of the person.
+// Tokens are compared in constant time. It fails closed: without API_TOKEN every route of the API answers
+// 503.
+//
+// A token is sent on purpose; the cookie of Access is sent by the browser, whichever site makes it. So a call
+// of a person that changes something must come from the mesh's own page.
 
 import { timingSafeEqual } from "hono/utils/buffer";
 import { type Entry, FULL, READ, readAccess, sha256Of } from "../access/entries.ts";
 import { type Caller, type Grant, type Right, rightsOf } from "../access/rights.ts";
+import { type Person, personOf, readTeam } from "../access/people.ts";
 import { Problem } from "../http/problem.ts";
 import { RIGHTS } from "../http/vocabulary.ts";
 
@@ -30,16 +35,18 @@ export async function authorize(request: Request, env: Readonly<Record<string, u
   }
   const match = /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "");
   const given = match?.[1];
+  const entries = access.entries.flatMap((result) => (result.ok ? [result.entry] : []));
   if (given === undefined) {
+    const person = await personFrom(request, env);
+    if (person !== null) return callerOf(person.email, entries.filter(isFor(person)), "person");
     throw new Problem(401, "token_missing", 'Send the header "Authorization: Bearer <API_TOKEN>"', {
       "www-authenticate": 'Bearer realm="bucket-brigade"',
     });
   }
   if (await timingSafeEqual(given, access.full)) return FULL_CALLER;
   if (access.read !== null && (await timingSafeEqual(given, access.read))) return READ_CALLER;
-  const entries = access.entries.flatMap((result) => (result.ok ? [result.entry] : []));
   const held = await entriesOf(given, entries);
-  if (held !== null) return callerOf(held, Date.now());
+  if (held !== null) return callerOf(held.name, held.entries, "token");
   const faults = access.entries.flatMap((result) => (result.ok ? [] : [result.error]));
   // Its own entry may be one of those that are wrong.
   if (faults.length > 0) throw new Problem(503, "misconfigured", faults.join("; "));
@@ -61,13 +68,58 @@ async function entriesOf(
   return first?.holder.kind === "token" ? { name: first.holder.name, entries: found } : null;
 }
 
-/** @throws {Problem} 401 when all its entries have ended */
-function callerOf({ name, entries }: { name: string; entries: readonly Entry[] }, now: number): Caller {
+/** Whether Access says who sends this, without a look at whether that is true. */
+export function claimsPerson(request: Request, env: Readonly<Record<string, unknown>>): boolean {
+  return request.headers.has(ASSERTION) && readTeam(env).kind === "on";
+}
+
+const ASSERTION = "cf-access-jwt-assertion";
+
+/** Null: Access has nothing to do with this request. @throws {Problem} 401, 403 or 503 */
+async function personFrom(request: Request, env: Readonly<Record<string, unknown>>): Promise<Person | null> {
+  const assertion = request.headers.get(ASSERTION);
+  const team = readTeam(env);
+  if (assertion === null || team.kind === "off") return null;
+  if (team.kind === "misconfigured") throw new Problem(503, "misconfigured", team.error);
+  const person = await personOf(assertion, team);
+  if (isRead(request) || isFromOwnPage(request)) return person;
+  const detail = "Another site's page has sent this with your sign-in: only the mesh's own page may do that";
+  throw new Problem(403, "foreign_origin", detail);
+}
+
+function isRead({ method }: Request): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** Browsers send both headers, and no page can set them. A program sends neither. */
+function isFromOwnPage({ url, headers }: Request): boolean {
+  const origin = headers.get("origin") ?? new URL(url).origin;
+  return (
+    origin === new URL(url).origin &&
+    ["same-origin", "none"].includes(headers.get("sec-fetch-site") ?? "none")
+  );
+}
+
+const isFor =
+  ({ email, groups }: Person) =>
+  ({ holder }: Entry): boolean => {
+    if (holder.kind === "group") return groups.includes(holder.group);
+    if (holder.kind !== "email") return false;
+    const isDomain = holder.email.startsWith("*@");
+    return isDomain ? email.slice(email.lastIndexOf("@")) === holder.email.slice(1) : email === holder.email;
+  };
+
+/** @throws {Problem} 401 when all entries of a token have ended, 403 when a person has none */
+function callerOf(name: string, entries: readonly Entry[], kind: "token" | "person"): Caller {
+  const now = Date.now();
   const grants: Grant[] = entries
     .filter(({ notAfterMs }) => notAfterMs === null || notAfterMs >= now)
     .map(({ grant }) => grant);
   if (grants.length > 0) return { name, grants };
-  throw wrongToken("token_expired", `The token "${name}" has ended: its "notAfter" has passed`);
+  if (kind === "token")
+    throw wrongToken("token_expired", `The token "${name}" has ended: its "notAfter" has passed`);
+  const detail = `"${name}" has signed in, but no entry of API_TOKENS is for that address or one of its groups`;
+  throw new Problem(403, "right_missing", detail);
 }
 
 function wrongToken(code: "token_wrong" | "token_expired", detail: string): Problem {

@@ -24,10 +24,12 @@ interface Dashboard {
 
 let dashboard: Promise<Dashboard> | null = null;
 
-export async function dashboardResponse(): Promise<Response> {
+/** @param isPerson whether Cloudflare Access has signed somebody in: then the page asks for no token */
+export async function dashboardResponse(isPerson: boolean): Promise<Response> {
   dashboard ??= assemble();
   const { html, headers } = await dashboard;
-  return new Response(html, { headers });
+  const shown = isPerson ? html.replace('<html lang="en">', '<html lang="en" data-person>') : html;
+  return new Response(shown, { headers });
 }
 
 async function assemble(): Promise<Dashboard> {

@@ -464,14 +464,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 /** Possible answers to every call that needs a token. */
 export const COMMON_PROBLEMS: Problems = {
   400: ["invalid_request"],
-  401: ["token_missing", "token_wrong", "token_expired"],
+  401: ["token_missing", "token_wrong", "token_expired", "assertion_wrong"],
   403: ["token_read_only", "right_missing", "out_of_scope"],
   500: ["internal_error"],
-  503: ["api_token_unset", "misconfigured"],
+  503: ["api_token_unset", "misconfigured", "access_unavailable"],
 };
 
 /** Further possible answers to every call that changes something. */
 export const WRITE_PROBLEMS: Problems = {
+  403: ["foreign_origin"],
   413: ["body_too_large"],
 };
 

@@ -6,6 +6,7 @@ import { type CheckResult, checkStore } from "../diagnose/check.ts";
 import { checkAnswer, checkTable, resolveCheck } from "../diagnose/check_answer.ts";
 import { type ProbeAnswer, ProbeRequestSchema, probeTable, resolveProbe } from "../diagnose/probe_answer.ts";
 import { describeEntries, readAccess } from "../access/entries.ts";
+import { readTeam } from "../access/people.ts";
 import { placesOfStore } from "../access/places.ts";
 import { reaches, ruleOn, sees } from "../access/rights.ts";
 import { type App, type Call, meshOf, registryAt } from "./call.ts";
@@ -34,7 +35,11 @@ storeRoutes.get("/stores", async (call) => {
     .filter(([name]) => reaches(caller, "read", name, null))
     .map(([, entry]) => describe(entry));
   const access = await readAccess(call.env);
-  const entries = access.kind === "ready" ? access.entries : [];
+  const team = readTeam(call.env);
+  const entries = [
+    ...(access.kind === "ready" ? access.entries : []),
+    ...(team.kind === "misconfigured" ? [{ ok: false as const, error: team.error }] : []),
+  ];
   return jsonResponse({
     stores,
     notify: describeReceivers(readReceivers(call.env)),

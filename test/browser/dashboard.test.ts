@@ -30,7 +30,7 @@ test("a wrong token is refused with its reason, and a good one lets in and is fo
   const page = await visitor.open();
   await page.getByLabel("API token").fill("nonsense");
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("alert").getByText("not the one configured").waitFor();
+  await page.getByRole("alert").getByText("none of those configured").waitFor();
   visitor.forgive(/status of 401/);
   expect(await violations(page)).toEqual([]);
   await page.getByLabel("API token").fill(READ_TOKEN);

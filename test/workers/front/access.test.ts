@@ -1,7 +1,11 @@
-// Named tokens: each does what its entry says, in the places that it names, and sees no other.
+// Named tokens, and people who come through Cloudflare Access: each does what the entries say, in the places
+// that they name, and sees no other.
 
-import { createHash } from "node:crypto";
-import { expect, test } from "vitest";
+import { createHash, createSign, generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, expect, test } from "vitest";
 import { TOKEN, storeSecret } from "../../mesh/mesh.ts";
 import { openWorld } from "../world.ts";
 
@@ -12,6 +16,16 @@ const entry = (name: string, may: readonly string[], more: Record<string, unknow
   return { name, sha256, may, ...more };
 };
 const CI = { source: ["east:source/ci/"], destination: ["west:destination/ci/"] };
+
+/** The keys of a team of Cloudflare Access. */
+const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const team = createServer((_request, response) => {
+  const keys = [{ ...publicKey.export({ format: "jwk" }), kid: "one", alg: "RS256", use: "sig" }];
+  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ keys }));
+}).listen(0, "127.0.0.1");
+await once(team, "listening");
+afterAll(() => team.close());
+const ISSUER = `http://127.0.0.1:${(team.address() as AddressInfo).port}`;
 
 const {
   mesh,
@@ -32,7 +46,12 @@ const {
       entry("north", RIGHTS, { source: ["north"], destination: ["north"] }),
       entry("old", ["read"], { notAfter: "2020-01-01" }),
       entry("wrong", ["fly"]),
+      { email: "*@example.com", may: ["read"] },
+      { group: "ops", may: ["start"], destination: ["west:destination/ops/"] },
+      { email: "former@example.com", may: RIGHTS, notAfter: "2020-01-01" },
     ]),
+    ACCESS_TEAM: ISSUER,
+    ACCESS_AUD: "the-audience",
   },
 }));
 
@@ -213,7 +232,7 @@ test("a token that has ended is told so; one whose entry is wrong is told which,
     "GET",
     "/stores",
   );
-  expect(body.access).toHaveLength(10);
+  expect(body.access).toHaveLength(13);
   expect(text).not.toMatch(/[0-9a-f]{64}/);
   expect(body.stores.find(({ name }) => name === "twice")?.error).toMatch(
     /^STORE_TWICE and STORE_twice are both the store "twice"/,
@@ -221,4 +240,68 @@ test("a token that has ended is told so; one whose entry is wrong is told which,
   expect((await mesh.call("GET", "/copies", { headers: { authorization: `Bearer ${TOKEN}` } })).status).toBe(
     200,
   );
+});
+
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** As Access sends it on. */
+function person(claims: Record<string, unknown>): Record<string, string> {
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  const text = `${encode({ alg: "RS256", kid: "one" })}.${encode({ iss: ISSUER, aud: ["the-audience"], exp, ...claims })}`;
+  const signature = createSign("RSA-SHA256").update(text).sign(privateKey).toString("base64url");
+  return { authorization: "", "cf-access-jwt-assertion": `${text}.${signature}` };
+}
+
+test("a person who has signed in by Access does what the entries of address and group say, together", async () => {
+  const ann = person({ email: "Ann@Example.com" });
+  expect((await mesh.call("GET", "/copies", { headers: ann })).status).toBe(200);
+  const copy = { source: "east:source/ci/a", destination: "west:destination/ops/a" };
+  expect(saying(await mesh.call("POST", "/copies", { headers: ann, body: copy }))).toEqual([
+    403,
+    "right_missing",
+  ]);
+  const bob = person({ email: "bob@example.com", groups: ["ops"] });
+  const started = await mesh.call("POST", "/copies", { headers: bob, body: copy });
+  expect(started.status).toBe(202);
+  await mesh.ended(String(started.body["id"]));
+  const elsewhere = { ...copy, destination: "west:destination/other" };
+  expect(saying(await mesh.call("POST", "/copies", { headers: bob, body: elsewhere }))).toEqual([
+    403,
+    "out_of_scope",
+  ]);
+});
+
+test("nobody comes in by Access without an entry, or with a JWT that is not for this mesh", async () => {
+  for (const [claims, status, code] of [
+    [{ email: "eve@evil.example" }, 403, "right_missing"],
+    [{ email: "eve@sub.example.com" }, 403, "right_missing"],
+    [{ email: "eve@evil@example.com.evil" }, 403, "right_missing"],
+    [{ email: "ann@example.com", aud: ["another"] }, 401, "assertion_wrong"],
+    [{ email: "ann@example.com", exp: 1 }, 401, "assertion_wrong"],
+  ] as const)
+    expect(saying(await mesh.call("GET", "/copies", { headers: person(claims) }))).toEqual([status, code]);
+  const torn = { ...person({ email: "ann@example.com" }), authorization: "Bearer nonsense" };
+  expect(saying(await mesh.call("GET", "/copies", { headers: torn }))).toEqual([503, "misconfigured"]);
+});
+
+test("with a person's sign-in another site's page changes nothing; the mesh's own page and programs do", async () => {
+  const bob = person({ email: "bob@example.com", groups: ["ops"] });
+  const post = async (headers: Record<string, string>) =>
+    saying(await mesh.call("POST", "/copies", { headers: { ...bob, ...headers }, body: {} }));
+  expect(await post({ origin: "https://evil.example" })).toEqual([403, "foreign_origin"]);
+  expect(await post({ origin: "null" })).toEqual([403, "foreign_origin"]);
+  expect(await post({ origin: mesh.url.origin, "sec-fetch-site": "same-site" })).toEqual([
+    403,
+    "foreign_origin",
+  ]);
+  expect(await post({ origin: mesh.url.origin })).toEqual([400, "invalid_request"]);
+  expect(await post({})).toEqual([400, "invalid_request"]);
+});
+
+test("the dashboard asks nobody for a token whom Access has let in", async () => {
+  const accept = "text/html";
+  const known = await mesh.call("GET", "/", { headers: { ...person({ email: "ann@example.com" }), accept } });
+  expect(known.text).toContain('<html lang="en" data-person>');
+  const unknown = await mesh.call("GET", "/", { headers: { authorization: "", accept } });
+  expect(unknown.text).toContain('<html lang="en">');
 });
