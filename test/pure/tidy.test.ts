@@ -85,12 +85,13 @@ const ENTRYPOINTS = [
   "test/simulate/simulate.ts",
   "test/smoke/smoke.ts",
   "test/store/serve.ts",
+  "test/token/token.ts",
   "test/vitest.config.ts",
 ];
 
 /** Tests of what is in `test/` itself, of the documents, and of the whole mesh between two stores. */
 const OF_OTHERS = [
-  ...["chaos/", "docs/", "edge/", "simulate/", "smoke/", "test_store/", "tidy.test.ts"].map(
+  ...["chaos/", "docs/", "edge/", "simulate/", "smoke/", "test_store/", "tidy.test.ts", "token/"].map(
     (name) => `test/pure/${name}`,
   ),
   ...["chaos/", "edge/", "fidelity/", "smoke/"].map((name) => `test/workers/${name}`),
