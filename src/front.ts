@@ -19,6 +19,7 @@ import { type App, registryAt } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
 import { docsResponse } from "./front/docs.ts";
+import { holderOf, linkRoutes } from "./front/link_routes.ts";
 import { checkQuery, checkRight, methodsOf } from "./front/matching.ts";
 import { once } from "./front/once.ts";
 import { openApi, usage } from "./front/openapi.ts";
@@ -59,6 +60,8 @@ const app = new Hono<App>({ strict: false });
 app.use(async (call, next) => {
   await next();
   call.header("x-content-type-options", "nosniff");
+  // The address may be a link that opens a status.
+  call.header("referrer-policy", "no-referrer");
   const transport = transportSecurity(call.req.url);
   if (transport !== null) call.header("strict-transport-security", transport);
 });
@@ -77,7 +80,7 @@ app.get("/docs", async (call) => await docsResponse(call.req.raw, null));
 app.get("/docs/:page", async (call) => await docsResponse(call.req.raw, call.req.param("page")));
 
 app.use(async (call, next) => {
-  call.set("caller", await authorize(call.req.raw, call.env));
+  call.set("caller", (await holderOf(call)) ?? (await authorize(call.req.raw, call.env)));
   await next();
 });
 
@@ -109,6 +112,8 @@ app.route("/", copyRoutes);
 app.route("/", syncRoutes);
 
 app.route("/", scheduleRoutes);
+
+app.route("/", linkRoutes);
 
 app.route("/", notificationRoutes);
 

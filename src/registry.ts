@@ -21,6 +21,7 @@ import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
 import { CheckTable } from "./registry/check_table.ts";
 import { type Idempotency, KeyTable } from "./registry/key_table.ts";
+import { LinkSalt } from "./registry/link_salt.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
 import { readReceivers } from "./registry/receivers.ts";
@@ -79,6 +80,7 @@ export class Registry extends DurableObject<Env> {
   readonly #shares = new ShareTable(this.#sql);
   readonly #checks = new CheckTable(this.#sql);
   readonly #keys = new KeyTable(this.#sql);
+  readonly #links = new LinkSalt(this.ctx.storage, this.#keys);
   readonly #schedules = new Schedules(
     this.#sql,
     {
@@ -242,6 +244,20 @@ export class Registry extends DurableObject<Env> {
 
   async endCall(...[key, answer]: Parameters<KeyTable["endCall"]>): Promise<void> {
     this.ctx.storage.transactionSync(() => this.#keys.endCall(key, answer));
+  }
+
+  // --- Links ------------------------------------------------------------------------------------
+
+  async linkSalt(): Promise<string | null> {
+    return this.#links.get();
+  }
+
+  async makeLink(idempotency: Idempotency | null, expiresS: number): Promise<ReturnType<LinkSalt["use"]>> {
+    return this.ctx.storage.transactionSync(() => this.#links.use(idempotency, expiresS, Date.now()));
+  }
+
+  async endLinks(): Promise<void> {
+    this.#links.end();
   }
 
   // --- Webhooks ---------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ const BY_ITSELF: ReadonlySet<string> = new Set([
   "/copies/:id/retry",
   "/syncs",
   "/schedules/:name/run",
+  "/copies/:id/link",
+  "/syncs/:id/link",
 ]);
 
 /** A longer answer is not kept, and its request runs again. */

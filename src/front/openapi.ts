@@ -7,14 +7,8 @@
 import { z } from "zod";
 import * as answers from "../view/answers.ts";
 import * as meshAnswers from "../view/mesh_answers.ts";
-import {
-  type Answer,
-  COMMON_PROBLEMS,
-  OPERATIONS,
-  POST_PROBLEMS,
-  REQUESTS,
-  WRITE_PROBLEMS,
-} from "./operations.ts";
+import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "./operations.ts";
+import { type Answer, REQUESTS } from "./operation.ts";
 import { IDEMPOTENCY_KEY } from "./parameters.ts";
 
 /** @param routes those of the app, as `GET /copies/:id` */

@@ -1,13 +1,7 @@
 // The table behind /openapi.json: what each route of the HTTP API takes and answers, in words and by the
 // names of its schemas. A test fails for a route without a row here.
 
-import type { Right } from "../access/rights.ts";
-import type * as answers from "../view/answers.ts";
-import type * as meshAnswers from "../view/mesh_answers.ts";
-import { CopyRequestSchema } from "../copy/spec.ts";
-import { CheckRequestSchema } from "../diagnose/check_answer.ts";
-import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
-import type { ProblemCode } from "../http/codes.ts";
+import { type Operation, type Problems, json, text } from "./operation.ts";
 import { COPY_PHASES, NOTIFICATION_STATES, SYNC_PHASES } from "../http/vocabulary.ts";
 import {
   CURSOR,
@@ -15,60 +9,13 @@ import {
   IF_NONE_MATCH,
   LAST_EVENT_ID,
   LIMIT,
-  type Parameter,
+  LINK,
   PROGRESS,
   SWITCH,
   WAIT,
   phases,
   query,
 } from "./parameters.ts";
-import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
-import { SyncRequestSchema } from "../sync/spec.ts";
-
-type AnswerName = keyof typeof answers | keyof typeof meshAnswers;
-
-export interface Answer {
-  readonly description: string;
-  readonly type: string;
-  /** Several mean one of them. None means that the answer is not JSON. */
-  readonly schemas: readonly AnswerName[];
-}
-
-type Problems = Readonly<Record<number, readonly ProblemCode[]>>;
-
-/** `mesh`: only for who has the right everywhere. `own`: the route asks what the caller's grants cover. */
-type Access =
-  | { readonly open: true }
-  | { readonly open?: undefined; readonly right: Right; readonly reach: "mesh" | "own" };
-
-type Operation = Access & {
-  readonly summary: string;
-  /** The arguments of curl. */
-  readonly example?: string;
-  readonly tag: "Copies" | "Syncs" | "Schedules" | "Mesh";
-  readonly parameters?: readonly Parameter[];
-  readonly body?: keyof typeof REQUESTS;
-  readonly answers: Readonly<Record<number, Answer | null>>;
-  /** Problem codes beyond COMMON_PROBLEMS and WRITE_PROBLEMS. */
-  readonly problems?: Problems;
-};
-
-export const REQUESTS = {
-  CopyRequest: CopyRequestSchema,
-  SyncRequest: SyncRequestSchema,
-  ScheduleRequest: ScheduleSchema,
-  ScheduleChanges: ScheduleChangesSchema,
-  CheckRequest: CheckRequestSchema,
-  ProbeRequest: ProbeRequestSchema,
-} as const;
-
-const json = (description: string, ...schemas: AnswerName[]): Answer => ({
-  description,
-  type: "application/json",
-  schemas,
-});
-
-const text = (description: string, type: string): Answer => ({ description, type, schemas: [] });
 
 const EVENTS = text(
   "Events `status` (without its timeline), `timeline` (with an id), `end`; a comment while nothing is new",
@@ -93,7 +40,7 @@ const NO_COPY = { 404: ["copy_not_found"] } as const;
 
 const NO_SYNC = { 404: ["sync_not_found"] } as const;
 
-const WATCHED = { 503: ["too_many_viewers"] } as const;
+const WATCHED = { 403: ["link_invalid"], 410: ["link_expired"], 503: ["too_many_viewers"] } as const;
 
 const NO_SCHEDULE = { 404: ["schedule_not_found"] } as const;
 
@@ -104,6 +51,17 @@ const copyVerb = (summary: string): Operation => ({
   reach: "own",
   answers: { 200: json("The status, and whether the call has changed it", "SteeredCopy") },
   problems: NO_COPY,
+});
+
+const link = (tag: "Copies" | "Syncs", problems: Problems): Operation => ({
+  summary: "Makes a link that shows its status, progress and events to who has no token",
+  example: "-d expiresInSeconds=86400",
+  tag,
+  right: "steer",
+  reach: "own",
+  body: "LinkRequest",
+  answers: { 201: json("The link", "Link") },
+  problems: { ...problems, 400: ["invalid_request", "invalid_json"] },
 });
 
 const syncVerb = (summary: string): Operation => ({
@@ -254,7 +212,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Copies",
     right: "read",
     reach: "own",
-    parameters: [WAIT],
+    parameters: [WAIT, ...LINK],
     answers: { 200: json("The status", "CopyStatus") },
     problems: { ...NO_COPY, ...WATCHED },
   },
@@ -275,7 +233,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Copies",
     right: "read",
     reach: "own",
-    parameters: [query("parts", "Also `parts` events: what becomes of each part", SWITCH), LAST_EVENT_ID],
+    parameters: [
+      query("parts", "Also `parts` events: what becomes of each part", SWITCH),
+      LAST_EVENT_ID,
+      ...LINK,
+    ],
     answers: { 200: EVENTS, 204: SEEN },
     problems: { ...NO_COPY, ...WATCHED },
   },
@@ -284,13 +246,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Copies",
     right: "read",
     reach: "own",
-    parameters: PROGRESS,
+    parameters: [...PROGRESS, ...LINK],
     answers: { 200: text("Lines", "text/plain") },
     problems: { ...NO_COPY, ...WATCHED },
   },
   "POST /copies/:id/pause": copyVerb("Hands out no more parts; the upload is kept"),
   "POST /copies/:id/resume": copyVerb("Continues the copy; once it has ended, retries its clean-up at once"),
   "POST /copies/:id/cancel": copyVerb("Ends it and aborts the upload"),
+  "POST /copies/:id/link": link("Copies", NO_COPY),
   "POST /copies/:id/retry": {
     summary: "Starts the same again, as a new copy, after it has failed or was cancelled",
     tag: "Copies",
@@ -331,7 +294,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Syncs",
     right: "read",
     reach: "own",
-    parameters: [WAIT],
+    parameters: [WAIT, ...LINK],
     answers: { 200: json("The status", "SyncStatus") },
     problems: { ...NO_SYNC, ...WATCHED },
   },
@@ -354,7 +317,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Syncs",
     right: "read",
     reach: "own",
-    parameters: [LAST_EVENT_ID],
+    parameters: [LAST_EVENT_ID, ...LINK],
     answers: { 200: EVENTS, 204: SEEN },
     problems: { ...NO_SYNC, ...WATCHED },
   },
@@ -363,16 +326,24 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Syncs",
     right: "read",
     reach: "own",
-    parameters: PROGRESS,
+    parameters: [...PROGRESS, ...LINK],
     answers: { 200: text("Lines", "text/plain") },
     problems: { ...NO_SYNC, ...WATCHED },
   },
   "POST /syncs/:id/pause": syncVerb("Hands out nothing more"),
   "POST /syncs/:id/resume": syncVerb("Continues where it stopped"),
   "POST /syncs/:id/cancel": syncVerb("Ends it; every listed key gets its line in the report"),
+  "POST /syncs/:id/link": link("Syncs", NO_SYNC),
   "POST /syncs/:id/retry": {
     ...syncVerb("Retries the failed keys of a sync that is finished_with_errors"),
     problems: { ...NO_SYNC, 409: ["nothing_to_retry"] },
+  },
+  "DELETE /links": {
+    summary: "Ends all links to statuses",
+    tag: "Mesh",
+    right: "steer",
+    reach: "mesh",
+    answers: { 204: null },
   },
   "GET /notifications": {
     summary: "Webhooks, newest first: what became of each at each receiver",

@@ -76,3 +76,8 @@ export const IF_NONE_MATCH: Parameter = {
   description: "`*`: only if there is no schedule of this name yet",
   schema: { type: "string", enum: ["*"] },
 };
+
+export const LINK = [
+  query("expires", "Of a link: when it ends, in seconds since 1970", { type: "integer" }),
+  query("sig", "Of a link: its signature, in place of a token", { type: "string" }),
+];

@@ -44,6 +44,8 @@ export const PROBLEM_STATUS = {
   no_receiver: 409,
   idempotency_key_in_use: 409,
   method_not_allowed: 405,
+  link_invalid: 403,
+  link_expired: 410,
   schedule_exists: 412,
   schedule_changed: 412,
   body_too_large: 413,

@@ -36,11 +36,14 @@ export function parseSize(value: string | number): number | null {
 const SIZE_HINT =
   'bytes, or text with a unit such as "64MiB" (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1,000)';
 
-export const Count = (max: number) => {
-  const hint = `must be a whole number from 1 to ${max}`;
+export const Count = (max: number) => Span({ min: 1, max });
+
+/** A whole number between both. Forms send it as text. */
+export const Span = ({ min, max }: { readonly min: number; readonly max: number }) => {
+  const hint = `must be a whole number from ${min} to ${max}`;
   return z.union([z.number(), z.string()], { error: hint }).transform((value, context) => {
     const count = typeof value === "string" && !/^\d+$/.test(value) ? Number.NaN : Number(value);
-    if (Number.isInteger(count) && count >= 1 && count <= max) return count;
+    if (Number.isInteger(count) && count >= min && count <= max) return count;
     context.addIssue({ code: "custom", message: `${hint}, not ${JSON.stringify(value)}` });
     return z.NEVER;
   });

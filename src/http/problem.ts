@@ -56,6 +56,7 @@ const TITLES: Readonly<Record<ProblemStatus, string>> = {
   404: "Not Found",
   405: "Method Not Allowed",
   409: "Conflict",
+  410: "Gone",
   412: "Precondition Failed",
   413: "Content Too Large",
   422: "Unprocessable Content",

@@ -107,6 +107,14 @@ export const NotificationList = z.strictObject({
   next: Id.nullable(),
 });
 
+/** Whoever has it may watch one copy or sync. */
+export const Link = z.strictObject({
+  url: z.url().describe("of the status"),
+  progress: z.url(),
+  events: z.url(),
+  expiresAt: Time,
+});
+
 export const Check = z.strictObject({
   store: z.string(),
   bucket: z.string(),

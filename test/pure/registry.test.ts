@@ -93,6 +93,8 @@ async function useAll(): Promise<void> {
   await registry.putSchedule("s", schedule("* * * * *"));
   expect((await registry.tick(Date.now() + 120_000)).length).toBe(1);
   await registry.runSchedule("s", key);
+  await registry.makeLink(key, 1);
+  await registry.endLinks();
   await registry.beginCall(key);
   await registry.endCall("k", { status: 200, type: "text/plain", body: "" });
   const { notifications } = await registry.listNotifications({ state: null, receiver: null }, null, 10);

@@ -6,6 +6,7 @@ import { EntrySchema } from "../../../src/access/entries.ts";
 import { CopyRequestSchema } from "../../../src/copy/spec.ts";
 import { CheckRequestSchema } from "../../../src/diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../../../src/diagnose/probe_answer.ts";
+import { LinkRequestSchema } from "../../../src/front/link.ts";
 import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/codes.ts";
 import { COPY_PHASES, SYNC_PHASES } from "../../../src/http/vocabulary.ts";
 import { ScheduleSchema } from "../../../src/schedule/spec.ts";
@@ -46,6 +47,7 @@ const requests: [name: string, described: Described][] = [
   ["a schedule", { page: sync, table: sync.table("schedules", "field"), schema: ScheduleSchema }],
   ["a check", { page: stores, table: stores.table("check", "field"), schema: CheckRequestSchema }],
   ["a probe", { page: operate, table: operate.table("probe", "field"), schema: ProbeRequestSchema }],
+  ["a link", { page: api, table: api.table("links", "field"), schema: LinkRequestSchema }],
   ["a store", { page: stores, table: stores.table("fields", "field"), schema: StoreSchema }],
   ["a token", { page: security, table: security.table("tokens", "field"), schema: EntrySchema }],
 ];
@@ -58,6 +60,7 @@ const shown: [name: string, described: Described][] = [
   ["a line of a report", { page: sync, table: sync.table("report", "field"), schema: answers.ReportLine }],
   ["a check", { page: stores, table: stores.table("check", "answer"), schema: meshAnswers.Check }],
   ["a probe", { page: operate, table: operate.table("probe", "answer"), schema: meshAnswers.Probe }],
+  ["a link", { page: api, table: api.table("links", "answer"), schema: meshAnswers.Link }],
   [
     "a webhook to one receiver",
     { page: operate, table: operate.table("webhooks", "notification"), schema: meshAnswers.Notification },

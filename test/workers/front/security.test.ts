@@ -67,6 +67,72 @@ test("a token in the address is no token: addresses are logged, bookmarked and s
   }
 });
 
+test("a link opens one status, its progress and its events, until it ends, and nothing else", async () => {
+  east.put("source", "linked", "L");
+  east.put("source", "other", "O");
+  const { id } = await mesh.copy({ source: "east:source/linked", destination: "west:destination/linked" });
+  const { id: other } = await mesh.copy({
+    source: "east:source/other",
+    destination: "west:destination/other",
+  });
+  const body = { expiresInSeconds: 3600 };
+  const made = await mesh.call<Record<string, string>>("POST", `/copies/${id}/link`, { body });
+  expect(made.status).toBe(201);
+  const link = new URL(made.body["url"] ?? "");
+  const open = async (method: string, path: string, search = link.search) =>
+    await mesh.call(method, path + search, { headers: { authorization: "" } });
+  const status = await open("GET", `/copies/${id}`);
+  expect(status).toMatchObject({ status: 200, body: { id, phase: "completed" } });
+  expect(status.headers.get("referrer-policy")).toBe("no-referrer");
+  expect(status.headers.get("cache-control")).toBe("no-store");
+  expect((await open("GET", `/copies/${id}/progress`)).text).toContain("completed");
+  expect((await open("GET", `/copies/${id}/events`)).text).toContain("event: end");
+  expect((await open("GET", `/copies/${id}`, `${link.search}&wait=1`)).status).toBe(200);
+  for (const path of [`/copies/${other}`, `/syncs/${id}`])
+    expect(await open("GET", path)).toMatchObject({ status: 403, body: { code: "link_invalid" } });
+  const closed = [
+    "/copies",
+    `/copies/${id}/parts`,
+    "/syncs",
+    "/stores",
+    "/metrics",
+    "/schedules",
+    "/notifications",
+  ];
+  for (const path of closed) expect([path, (await open("GET", path)).status]).toEqual([path, 401]);
+  for (const verb of ["pause", "cancel", "retry", "link"])
+    expect([verb, (await open("POST", `/copies/${id}/${verb}`)).status]).toEqual([verb, 401]);
+  const expires = link.searchParams.get("expires") ?? "";
+  const later = link.search.replace(expires, String(Number(expires) + 1));
+  expect(await open("GET", `/copies/${id}`, later)).toMatchObject({ status: 403 });
+  const past = link.search.replace(expires, "1700000000");
+  expect(await open("GET", `/copies/${id}`, past)).toMatchObject({
+    status: 410,
+    body: { code: "link_expired" },
+  });
+  const reader = { authorization: `Bearer ${READ_TOKEN}` };
+  expect((await mesh.call("POST", `/copies/${id}/link`, { headers: reader })).status).toBe(403);
+  expect((await mesh.call("POST", `/copies/${ID}/link`)).status).toBe(404);
+  expect((await mesh.call("DELETE", "/links")).status).toBe(204);
+  expect(await open("GET", `/copies/${id}`)).toMatchObject({ status: 403, body: { code: "link_invalid" } });
+  const sig = link.searchParams.get("sig") ?? "";
+  expect(mesh.logged.join("\n")).not.toContain(sig);
+});
+
+test("a link that is asked for again under its Idempotency-Key is the same link", async () => {
+  east.put("source", "link again", "L");
+  const { id } = await mesh.copy({ source: "east:source/link again", destination: "west:destination/again" });
+  const ask = async (seconds: number) =>
+    await mesh.call("POST", `/copies/${id}/link`, {
+      body: { expiresInSeconds: seconds },
+      headers: { "idempotency-key": "link-1" },
+    });
+  const [first, second] = [await ask(3600), await ask(3600)];
+  expect(second.text).toBe(first.text);
+  expect(second.headers.get("idempotency-replayed")).toBe("true");
+  expect((await ask(3601)).status).toBe(422);
+});
+
 test("a token is compared as a whole: what is right of it makes no difference that could be timed", async () => {
   // Digests of both are compared, so a right beginning is as wrong as any other; of the answers nothing tells
   // them apart.

@@ -1,0 +1,59 @@
+// What the tables of operations.ts are made of: a row for each route, and the schemas that it names.
+
+import type { Right } from "../access/rights.ts";
+import { CopyRequestSchema } from "../copy/spec.ts";
+import { CheckRequestSchema } from "../diagnose/check_answer.ts";
+import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
+import type { ProblemCode } from "../http/codes.ts";
+import { LinkRequestSchema } from "./link.ts";
+import type { Parameter } from "./parameters.ts";
+import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
+import { SyncRequestSchema } from "../sync/spec.ts";
+import type * as answers from "../view/answers.ts";
+import type * as meshAnswers from "../view/mesh_answers.ts";
+
+type AnswerName = keyof typeof answers | keyof typeof meshAnswers;
+
+export interface Answer {
+  readonly description: string;
+  readonly type: string;
+  /** Several mean one of them. None means that the answer is not JSON. */
+  readonly schemas: readonly AnswerName[];
+}
+
+export type Problems = Readonly<Record<number, readonly ProblemCode[]>>;
+
+/** `mesh`: only for who has the right everywhere. `own`: the route asks what the caller's grants cover. */
+type Access =
+  | { readonly open: true }
+  | { readonly open?: undefined; readonly right: Right; readonly reach: "mesh" | "own" };
+
+export type Operation = Access & {
+  readonly summary: string;
+  /** The arguments of curl. */
+  readonly example?: string;
+  readonly tag: "Copies" | "Syncs" | "Schedules" | "Mesh";
+  readonly parameters?: readonly Parameter[];
+  readonly body?: keyof typeof REQUESTS;
+  readonly answers: Readonly<Record<number, Answer | null>>;
+  /** Problem codes beyond COMMON_PROBLEMS and WRITE_PROBLEMS. */
+  readonly problems?: Problems;
+};
+
+export const REQUESTS = {
+  CopyRequest: CopyRequestSchema,
+  SyncRequest: SyncRequestSchema,
+  ScheduleRequest: ScheduleSchema,
+  ScheduleChanges: ScheduleChangesSchema,
+  CheckRequest: CheckRequestSchema,
+  ProbeRequest: ProbeRequestSchema,
+  LinkRequest: LinkRequestSchema,
+} as const;
+
+export const json = (description: string, ...schemas: AnswerName[]): Answer => ({
+  description,
+  type: "application/json",
+  schemas,
+});
+
+export const text = (description: string, type: string): Answer => ({ description, type, schemas: [] });
