@@ -18,12 +18,14 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ProbeAttempt, ProbeReport, ProbeTask } from "./diagnose/probe_task.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
+import type { ListPage } from "./listing/cursor.ts";
 import { callCopier } from "./part_copier.ts";
 import { runProbeTask } from "./probe.ts";
 import { callObjectCopier } from "./work/batch_call.ts";
 import type { BatchAttempt, BatchReport, BatchTask } from "./work/batch_task.ts";
 import { type Claim, type Grant, isFinal } from "./work/claim.ts";
 import { EVENT_MS } from "./work/limits.ts";
+import { type PageTask, runPageTask } from "./work/page_task.ts";
 import type { PartAttempt, PartReport, PartTask } from "./work/part_task.ts";
 
 type Assignment = { readonly lane: number } & (
@@ -84,6 +86,11 @@ export class Lane extends DurableObject<Env> {
   /** Cancels one attempt of a part: another lane has sent the part meanwhile. */
   async drop(partNumber: number, attempt: number): Promise<void> {
     this.#running.get(nameOf(partNumber, attempt))?.abort();
+  }
+
+  /** Lists a page for a sync, whose own event has too few connections where pages are slow. */
+  async listPage(task: PageTask): Promise<ListPage | null> {
+    return await runPageTask(this.env, task);
   }
 
   override async alarm(): Promise<void> {

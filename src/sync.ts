@@ -77,6 +77,7 @@ export class Sync extends DurableObject<Env> {
     this.env,
     (store) => this.#shares.turnsAt(store),
     (failure) => this.#note(this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now())),
+    async (task) => await this.#lane(task.syncId, `listing/${task.event}`).listPage(task),
   );
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
   readonly #waiting = new Waiting();
@@ -461,7 +462,7 @@ export class Sync extends DurableObject<Env> {
     };
   }
 
-  #lane(id: string, lane: number) {
+  #lane(id: string, lane: number | string) {
     return this.ctx.exports.Lane.getByName(`${id}/${lane}`, placedAt(this.#location(this.#record.load())));
   }
 

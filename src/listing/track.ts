@@ -8,13 +8,11 @@
 // that the track has ended only when both sides were listed to their ends or past the end of the range. One
 // page per side is fetched ahead, no more.
 
-import type { ListPage } from "./cursor.ts";
+import type { ListCursor, ListPage, ListRange } from "./cursor.ts";
 import { compareKeys } from "./key_order.ts";
-import { listPage } from "./listing.ts";
 import { type Pair, mergePages } from "./merge.ts";
 import type { NameRange } from "./ranges.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
-import type { S3 } from "../s3/request.ts";
 
 /** What a track has not returned yet. Plain data. */
 export interface TrackRange extends NameRange {
@@ -26,35 +24,50 @@ export interface TrackRange extends NameRange {
   readonly sourceAfter: string | null;
 }
 
+/** Lists the page at a cursor. @param slot of the permit that it has */
+export type ListAt = (slot: number, range: ListRange, cursor: ListCursor | null) => Promise<ListPage>;
+
 interface TrackSide {
-  readonly s3: S3;
+  readonly list: ListAt;
   readonly bucket: string;
   readonly prefix: string;
 }
 
 /** Limits the requests in flight; the others wait for a permit. */
 export class Permits {
-  #free: number;
+  /** Slots from 0 that nobody has. */
+  readonly #free: number[] = [];
+  #count = 0;
   readonly #queue: (() => void)[] = [];
 
   constructor(count: number) {
-    this.#free = count;
+    for (let slot = 0; slot < count; slot++) this.add();
+  }
+
+  get count(): number {
+    return this.#count;
   }
 
   /** Allows one more from now on. */
   add(): void {
-    this.#free += 1;
-    this.#queue.shift()?.();
+    this.#give(this.#count++);
   }
 
-  async take<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#free <= 0) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    this.#free -= 1;
+  /** @param work gets the lowest slot that is free */
+  async take<T>(work: (slot: number) => Promise<T>): Promise<T> {
+    while (this.#free.length === 0) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    const slot = Math.min(...this.#free);
+    this.#free.splice(this.#free.indexOf(slot), 1);
     try {
-      return await work();
+      return await work(slot);
     } finally {
-      this.add();
+      this.#give(slot);
     }
+  }
+
+  #give(slot: number): void {
+    this.#free.push(slot);
+    this.#queue.shift()?.();
   }
 }
 
@@ -206,8 +219,8 @@ function untilNameOf(pairs: readonly Pair[], untilName: string | null): readonly
 /** One listing in progress: what is listed and not paired, and the next page, which is being fetched. */
 class Side {
   readonly prefix: string;
-  readonly #s3: S3;
-  readonly #range: Parameters<typeof listPage>[1];
+  readonly #list: ListAt;
+  readonly #range: ListRange;
   readonly #permits: Permits;
   /** This side was returned up to here. */
   readonly #givenUntil: string | null;
@@ -225,14 +238,14 @@ class Side {
 
   /** @param startAfter where the listing starts: at `afterName` or before it */
   constructor(
-    { s3, bucket, prefix }: TrackSide,
+    { list, bucket, prefix }: TrackSide,
     { afterName, untilName }: NameRange,
     startAfter: string | null,
     permits: Permits,
   ) {
     const keyOf = (name: string | null) => (name === null ? null : prefix + name);
     this.prefix = prefix;
-    this.#s3 = s3;
+    this.#list = list;
     this.#permits = permits;
     this.#givenUntil = keyOf(afterName);
     // The end of the range is checked here, because it may move closer.
@@ -273,7 +286,7 @@ class Side {
   }
 
   async #fetch(cursor: ListPage["next"]): Promise<ListPage> {
-    return await this.#permits.take(async () => await listPage(this.#s3, this.#range, cursor));
+    return await this.#permits.take(async (slot) => await this.#list(slot, this.#range, cursor));
   }
 
   /** A sorted listing is past the range when it lists a key at its end or beyond. */

@@ -18,12 +18,13 @@
 //   source, and the range before it must end with that very key: then the ranges in a row are the one
 //   listing, in the store's own order.
 
-import type { ListCursor } from "./cursor.ts";
+import type { ListCursor, ListPage, ListRange } from "./cursor.ts";
+import { folderCuts } from "./folders.ts";
 import { expectedOrder, firstKey, listPage } from "./listing.ts";
 import { listedOfHead, pairingOf } from "./merge.ts";
 import { nameOf } from "./prefix.ts";
 import { type FirstNameIn, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
-import { type TrackRange, type Unreadable, Track, Permits } from "./track.ts";
+import { type ListAt, type TrackRange, type Unreadable, Track, Permits } from "./track.ts";
 import { S3Error } from "../s3/errors.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import { headObject } from "../s3/read.ts";
@@ -76,17 +77,41 @@ export interface WalkLimits {
   readonly pagesPerCut: number;
   /** How long a page may be waited for before the caller has its turn again. */
   readonly waitMs: number;
+  /** Where the first page takes this long, the time goes into waiting, and many are asked for at once. */
+  readonly slowMs: number;
+  /** Concurrent listings then, if other events list as well. */
+  readonly mostElsewhere: number;
 }
+
+/**
+ * Lists a page in another event, which has connections of its own. Null: it could not, and the walk's own
+ * request will tell why.
+ *
+ * @param event from 1; of each at most EVENT_REQUESTS are asked for at once
+ */
+export type ListElsewhere = (
+  event: number,
+  side: "source" | "destination",
+  range: ListRange,
+  cursor: ListCursor | null,
+) => Promise<ListPage | null>;
+
+// An event has six connections; one is left for storing a part of the report meanwhile.
+const EVENT_REQUESTS = 5;
+
+/** To decide a page takes about as long: more requests at once than pages in that time would only wait. */
+const DECIDE_MS = 6;
 
 const LIMITS: WalkLimits = {
   mostPairs: 1000,
-  // An event has six connections; one is left for storing a part of the report meanwhile.
-  mostRequests: 5,
+  mostRequests: EVENT_REQUESTS,
   firstRequests: 2,
   pagesPerRequest: 4,
   // Finding a cut takes about as many requests.
   pagesPerCut: 16,
   waitMs: 5_000,
+  slowMs: 30,
+  mostElsewhere: 20,
 };
 
 /** What is walked. `delete`: also look for keys that only the destination has. */
@@ -100,10 +125,20 @@ export class Walk {
   readonly #spec: Sides;
   readonly #stores: { readonly source: S3; readonly destination: S3 };
   readonly #limits: WalkLimits;
+  readonly #elsewhere: ListElsewhere | null;
+  /** The connections of this event. */
+  readonly #own = new Permits(EVENT_REQUESTS);
   #state: MergeState | { readonly kind: "lookup" | "extras"; list: ListCursor | null };
 
-  constructor(spec: Sides, source: S3, destination: S3, cursor: Cursor, limits: WalkLimits = LIMITS) {
+  /** @param elsewhere null: all is listed in this event */
+  constructor(
+    spec: Sides,
+    { source, destination }: { readonly source: S3; readonly destination: S3 },
+    cursor: Cursor,
+    { limits = LIMITS, elsewhere = null }: { limits?: WalkLimits; elsewhere?: ListElsewhere | null } = {},
+  ) {
     this.#spec = spec;
+    this.#elsewhere = elsewhere;
     this.#limits = limits;
     this.#stores = { source, destination };
     const pairing = pairingOf(
@@ -134,17 +169,31 @@ export class Walk {
     const ranges = cursor.kind === "merge" ? cursor.ranges : [{ ...ALL_NAMES, sourceAfter: null }];
     const tracks = new Set(ranges.map((range) => this.#track(range, permits)));
     const hasGiven = cursor.kind === "merge";
-    return { kind: "merge", permits, tracks, hasGiven, pages: 0, requests: firstRequests, cutting: "idle" };
+    const beganMs = hasGiven ? null : Date.now();
+    return { kind: "merge", permits, tracks, hasGiven, pages: 0, beganMs, cutting: "idle" };
   }
 
   #track(range: TrackRange, permits: Permits): Track {
     const { source, destination } = this.#spec;
     return new Track(
       range,
-      { s3: this.#stores.source, bucket: source.bucket, prefix: source.prefix },
-      { s3: this.#stores.destination, bucket: destination.bucket, prefix: destination.prefix },
+      { list: this.#listAt("source"), bucket: source.bucket, prefix: source.prefix },
+      { list: this.#listAt("destination"), bucket: destination.bucket, prefix: destination.prefix },
       { permits, mostPairs: this.#limits.mostPairs },
     );
+  }
+
+  #listAt(side: "source" | "destination"): ListAt {
+    return async (slot, range, cursor) => {
+      const event = Math.floor(slot / EVENT_REQUESTS);
+      const page = event === 0 ? null : await this.#elsewhere?.(event, side, range, cursor);
+      return page ?? (await this.#own.take(async () => await listPage(this.#stores[side], range, cursor)));
+    };
+  }
+
+  /** A request of this event, beside its pages. */
+  #probe(state: MergeState): <T>(request: () => Promise<T>) => Promise<T> {
+    return async (request) => await state.permits.take(async () => await this.#own.take(request));
   }
 
   /** What one of the ranges has ready. */
@@ -180,10 +229,8 @@ export class Walk {
       }
       state.pages += 1;
       const { mostRequests, pagesPerRequest } = this.#limits;
-      if (state.requests < mostRequests && state.pages % pagesPerRequest === 0) {
-        state.requests += 1;
-        permits.add();
-      }
+      if (permits.count < mostRequests && state.pages % pagesPerRequest === 0) permits.add();
+      if (state.pages === 1 && given.end === null) this.#widen(state);
       if (given.end === "passed") await this.#expectGone(ready.range.untilName ?? "");
       if (given.end !== null) tracks.delete(ready);
       if (given.pairs.length + given.unreadable.length === 0 && tracks.size > 0) continue;
@@ -192,41 +239,66 @@ export class Walk {
     }
   }
 
+  /**
+   * Where pages are slow, a large prefix is cut at its folders at once, and as many pages are asked for as
+   * are decided in the time that one takes. A walk that goes on after a failure or a death begins with few
+   * requests, as a store may need.
+   */
+  #widen(state: MergeState): void {
+    const { slowMs, mostRequests, mostElsewhere } = this.#limits;
+    if (state.beganMs === null || state.cutting !== "idle") return;
+    const pageMs = Date.now() - state.beganMs;
+    if (pageMs < slowMs) return;
+    const most = this.#elsewhere === null ? mostRequests : Math.max(mostRequests, mostElsewhere);
+    const requests = Math.max(Math.min(most, mostRequests), Math.min(most, Math.ceil(pageMs / DECIDE_MS)));
+    while (state.permits.count < requests) state.permits.add();
+    const { source } = this.#spec;
+    // Each range keeps a listing of either side under way.
+    const cuts = Math.ceil(requests / 2) - 1;
+    state.cutting = folderCuts(this.#stores.source, source, cuts, this.#probe(state)).then(
+      (keys): Cutting => ({ track: null, cuts: keys.map((key) => nameOf(key, source.prefix)), next: "idle" }),
+      (error: unknown) => asUncut(error, null, "idle"),
+    );
+  }
+
   /** Starts to look for a cut if a range has turned out to be large. */
   #startCut(state: MergeState): void {
     if (state.cutting !== "idle") return;
     const open = [...state.tracks].reduce((sum, { openListings }) => sum + openListings, 0);
     // Each range is also a part of the cursor.
-    if (Math.max(open, state.tracks.size) >= this.#limits.mostRequests) return;
+    if (Math.max(open, state.tracks.size) >= Math.max(this.#limits.mostRequests, state.permits.count)) return;
     const [largest] = [...state.tracks]
       .filter((track) => track.sourceGoesOn && track.sourcePages >= this.#limits.pagesPerCut)
       .toSorted((a, b) => b.sourcePages - a.sourcePages);
     if (largest === undefined) return;
     const { bucket, prefix } = this.#spec.source;
     const keyOf = (name: string | null) => (name === null ? null : prefix + name);
+    const probe = this.#probe(state);
     const firstNameIn: FirstNameIn = async ({ afterName, untilName }) => {
       const range = { bucket, prefix, afterKey: keyOf(afterName), untilKey: keyOf(untilName) };
-      const key = await state.permits.take(async () => await firstKey(this.#stores.source, range));
+      const key = await probe(async () => await firstKey(this.#stores.source, range));
       return key === null ? null : nameOf(key, prefix);
     };
     const maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(prefix).length;
     state.cutting = findCut(largest.range, firstNameIn, { maxNameBytes }).then(
-      (cut): Cutting => ({ track: largest, cut, next: "idle" }),
-      (error: unknown): Cutting => {
-        // Cutting only adds speed. If the store cannot be asked, the range is listed as it is, and that
-        // listing reports what is wrong.
-        if (error instanceof S3Error) return { track: largest, cut: null, next: "given_up" };
-        throw error;
-      },
+      (cut): Cutting => ({ track: largest, cuts: cut === null ? [] : [cut], next: "idle" }),
+      (error: unknown) => asUncut(error, largest, "given_up"),
     );
   }
 
-  #cut(state: MergeState, { track, cut }: Cutting): void {
-    if (!state.tracks.has(track)) return;
-    const halves = cut === null ? null : cutAt(track.range, cut);
-    if (cut === null || halves === null) return track.rest();
-    track.endAt(cut);
-    state.tracks.add(this.#track({ ...halves[1], sourceAfter: cut }, state.permits));
+  #cut(state: MergeState, { track: searched, cuts }: Cutting): void {
+    let isCut = false;
+    for (const cut of cuts) {
+      for (const track of state.tracks) {
+        const halves = cutAt(track.range, cut);
+        if (halves === null) continue;
+        isCut = true;
+        track.endAt(cut);
+        state.tracks.add(this.#track({ ...halves[1], sourceAfter: cut }, state.permits));
+        break;
+      }
+    }
+    if (!isCut) searched?.rest();
   }
 
   /**
@@ -313,6 +385,15 @@ export class Walk {
   }
 }
 
+/**
+ * Cutting only adds speed. If the store cannot be asked, the range is listed as it is, and that listing
+ * reports what is wrong.
+ */
+function asUncut(error: unknown, track: Track | null, next: Cutting["next"]): Cutting {
+  if (error instanceof S3Error) return { track, cuts: [], next };
+  throw error;
+}
+
 const NO_PAIRS = { pairs: [], known: [], unreadable: [] };
 
 function cursorOf(tracks: ReadonlySet<Track>): Cursor | null {
@@ -326,13 +407,15 @@ interface MergeState {
   /** Something was returned: what the merge has concluded by then cannot be taken back. */
   hasGiven: boolean;
   pages: number;
-  requests: number;
+  /** When its first page was asked for; null: it goes on with what was listed before. */
+  readonly beganMs: number | null;
   cutting: "idle" | "given_up" | Promise<Cutting>;
 }
 
-/** The result of a search for a cut. Null: there is none. */
+/** The result of a search for cuts. */
 interface Cutting {
-  readonly track: Track;
-  readonly cut: string | null;
+  /** The range that was searched; null: all of them. */
+  readonly track: Track | null;
+  readonly cuts: readonly string[];
   readonly next: "idle" | "given_up";
 }

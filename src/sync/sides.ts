@@ -1,5 +1,6 @@
 // The two stores of a sync, with what checks have found out about its buckets.
 
+import type { Env } from "../env.ts";
 import type { Sides } from "./gate.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { BucketRef } from "../store/address.ts";
@@ -7,12 +8,12 @@ import { findKnownStore } from "../store/facts.ts";
 import { type Store, readStores } from "../store/stores.ts";
 
 export class KnownSides {
-  readonly #env: Readonly<Record<string, unknown>>;
+  readonly #env: Env;
   // Parsed once: another configuration is another deployment, which starts with empty memory.
   readonly #stores = new Map<string, Store | null>();
 
-  constructor(env: object) {
-    this.#env = env as Readonly<Record<string, unknown>>;
+  constructor(env: Env) {
+    this.#env = env;
   }
 
   /** Null: a store that is not configured, or not right. */

@@ -5,7 +5,8 @@
 
 import { type Env, planLimits } from "../env.ts";
 import type { Filter } from "../listing/filter.ts";
-import { type Cursor, type WalkPage, Walk } from "../listing/walk.ts";
+import type { ListPage } from "../listing/cursor.ts";
+import { type Cursor, type ListElsewhere, type WalkPage, Walk } from "../listing/walk.ts";
 import { type DeleteOutcome, each, headersOf } from "../s3/delete.ts";
 import { deleteListed } from "../s3/delete_listed.ts";
 import { type S3Error, failedAt, failureOf, FailureError } from "../s3/errors.ts";
@@ -23,9 +24,10 @@ import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
 import { type Entry, type Extra, addTo } from "./report.ts";
 import { keepPart, readReport } from "./report_parts.ts";
-import { filterOf } from "./spec.ts";
+import { type SyncSpec, filterOf } from "./spec.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import type { PageTask } from "../work/page_task.ts";
 
 /** How long a cancelled sync waits for the answer to deletions that are under way. */
 const TOLD_MS = 3000;
@@ -38,11 +40,14 @@ const REQUEUE_KEYS = 500;
 
 type SyncStoreStep = Exclude<SyncStep, { do: "rest" | "settle" }>;
 
+type PageAt = (task: PageTask) => Promise<ListPage | null>;
+
 export class SyncSteps {
   readonly #record: SyncRecord;
   readonly #env: Env;
   readonly #turnsAt: TurnsAt;
   readonly #onRefusal: (failure: Failure) => void;
+  readonly #pageAt: PageAt;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
   #walk: Walk | null = null;
   // Its patterns are compiled once.
@@ -54,8 +59,16 @@ export class SyncSteps {
    * @param turnsAt what requests to a store wait for, where it has a cap
    * @param onRefusal receives every refusal of the source or the destination, including those that a step
    *   tolerates
+   * @param pageAt has another event list a page
    */
-  constructor(record: SyncRecord, env: Env, turnsAt: TurnsAt, onRefusal: (failure: Failure) => void) {
+  constructor(
+    record: SyncRecord,
+    env: Env,
+    turnsAt: TurnsAt,
+    onRefusal: (failure: Failure) => void,
+    pageAt: PageAt,
+  ) {
+    this.#pageAt = pageAt;
     this.#record = record;
     this.#env = env;
     this.#turnsAt = turnsAt;
@@ -108,7 +121,7 @@ export class SyncSteps {
   // 1. The next keys of both sides: decided, counted and in the window, in one transaction with the cursor.
   async #list(cursor: Cursor): Promise<void> {
     const { spec, startedAtMs } = this.#record.load();
-    const walk = this.#walk ?? new Walk(spec, this.#connect("source"), this.#connect("destination"), cursor);
+    const walk = this.#walk ?? this.#startWalk(spec, cursor);
     // The walk has moved on and the record has not. If the page is not recorded, going on with this walk
     // would lose its keys.
     this.#walk = null;
@@ -143,6 +156,19 @@ export class SyncSteps {
       }
     });
     if (page.cursor !== null) this.#walk = walk;
+  }
+
+  #startWalk(spec: SyncSpec, cursor: Cursor): Walk {
+    const stores = { source: this.#connect("source"), destination: this.#connect("destination") };
+    const { id } = this.#record.load();
+    const elsewhere: ListElsewhere = async (event, side, range, at) => {
+      const { store } = spec[side];
+      const task = { syncId: id, event, store, range, cursor: at, known: spec.known ?? [] };
+      await stores[side].turn?.();
+      // Whatever ends another event, this one asks as well.
+      return await this.#pageAt(task).catch(() => null);
+    };
+    return new Walk(spec, stores, cursor, { elsewhere });
   }
 
   /** Keys that no request can name. The destination's are left as they are. */

@@ -230,12 +230,15 @@ export function isAddress(hostname: string): boolean {
 
 /**
  * The top-level event of a request, from its User-Agent. The platform gives one event six connections that
- * wait for their headers, shared with every Worker that it calls. A lane and a coordinator name themselves.
+ * wait for their headers, shared with every Worker that it calls. A lane, an event that lists and a coordinator name
+ * themselves.
  * Null: the request does not name its event.
  */
 export function eventOf(userAgent: string | undefined): string | null {
   if (userAgent === undefined) return null;
-  return /^bucket-brigade (?:\S+ (?:lane\/\d+|coordinator)|sync\/\S+)$/.test(userAgent) ? userAgent : null;
+  return /^bucket-brigade (?:\S+ (?:(?:lane|listing)\/\d+|coordinator)|sync\/\S+)$/.test(userAgent)
+    ? userAgent
+    : null;
 }
 
 export function headerOf(raw: RawHeaders, wanted: string): string | undefined {

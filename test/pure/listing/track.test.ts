@@ -2,7 +2,8 @@
 // lies beyond is another's.
 import { afterEach, expect, test, vi } from "vitest";
 import { ALL_NAMES, cutAt } from "../../../src/listing/ranges.ts";
-import { type TrackRange, Track, Permits } from "../../../src/listing/track.ts";
+import { listPage } from "../../../src/listing/listing.ts";
+import { type ListAt, type TrackRange, Track, Permits } from "../../../src/listing/track.ts";
 import { type TestStore, startStore } from "../../store/store.ts";
 import { connectTo } from "../listed_store.ts";
 
@@ -24,8 +25,9 @@ async function makeTracks(mostPairs: number): Promise<(range: TrackRange) => Tra
     if (Number(name) % 2 === 0) store.put("destination", `q/${name}`, "bytes");
   }
   const [s3, permits] = [connectTo(store), new Permits(2)];
-  const source = { s3, bucket: "source", prefix: "p/" };
-  const destination = { s3, bucket: "destination", prefix: "q/" };
+  const list: ListAt = async (_slot, range, cursor) => await listPage(s3, range, cursor);
+  const source = { list, bucket: "source", prefix: "p/" };
+  const destination = { list, bucket: "destination", prefix: "q/" };
   return (range) => new Track(range, source, destination, { permits, mostPairs });
 }
 

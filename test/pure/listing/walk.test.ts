@@ -2,119 +2,27 @@
 // stores list like, however many ranges are listed at once, and wherever the walk dies.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { compareKeys } from "../../../src/listing/key_order.ts";
-import type { SyncSpec } from "../../../src/sync/spec.ts";
-import {
-  type Cursor,
-  type Found,
-  type WalkLimits,
-  type WalkPage,
-  FIRST_CURSOR,
-  Walk,
-} from "../../../src/listing/walk.ts";
-import { type StoreOptions, type TestStore, startStore } from "../../store/store.ts";
-import { connectTo } from "../listed_store.ts";
+import { type Cursor, type WalkPage, FIRST_CURSOR } from "../../../src/listing/walk.ts";
+import type { StoreOptions } from "../../store/store.ts";
 import { seeded } from "../samples.ts";
+import {
+  type World,
+  type Walked,
+  expectAll,
+  fill,
+  mostRanges,
+  open,
+  specOf,
+  stopAll,
+  walkAll,
+  walkFrom,
+  walkToEnd,
+} from "./walked.ts";
 
 // A walk is some hundred requests, and a machine may have other work.
 vi.setConfig({ testTimeout: 60_000 });
 
-const opened: TestStore[] = [];
-
-afterEach(async () => {
-  vi.restoreAllMocks();
-  for (const store of opened.splice(0)) {
-    expect(store.failures).toEqual([]);
-    await store.stop();
-  }
-});
-
-async function open(options: StoreOptions = {}): Promise<TestStore> {
-  const store = await startStore({ buckets: ["bucket"], ...options });
-  opened.push(store);
-  return store;
-}
-
-/** A world so small that a few hundred names are many pages. */
-const SMALL: WalkLimits = {
-  mostPairs: 10,
-  mostRequests: 5,
-  firstRequests: 2,
-  pagesPerRequest: 2,
-  pagesPerCut: 4,
-  waitMs: 60_000,
-};
-
-interface World {
-  readonly source: TestStore;
-  readonly destination: TestStore;
-  readonly spec: SyncSpec;
-  readonly fields?: Readonly<Record<string, unknown>>;
-}
-
-function specOf(from: string, to: string, changes: Partial<SyncSpec> = {}): SyncSpec {
-  return {
-    source: { store: "test", bucket: "bucket", prefix: from },
-    destination: { store: "test", bucket: "bucket", prefix: to },
-    delete: true,
-    ...changes,
-  } as SyncSpec;
-}
-
-function walkFrom({ source, destination, spec, fields = {} }: World, cursor: Cursor, limits = SMALL): Walk {
-  const stored = JSON.parse(JSON.stringify(cursor)) as Cursor;
-  return new Walk(spec, connectTo(source, fields), connectTo(destination, fields), stored, limits);
-}
-
-interface Walked {
-  readonly pairs: Found[];
-  readonly known: string[];
-  readonly cursors: Cursor[];
-}
-
-/**
- * Walks to the end. `dies` is asked after each page: "before" it was recorded (what it gave is lost with the
- * walk), or "after" (a new walk goes on from its cursor).
- */
-async function walkAll(
-  world: World,
-  dies: (page: number) => "before" | "after" | null = () => null,
-  limits = SMALL,
-): Promise<Walked> {
-  const walked: Walked = { pairs: [], known: [], cursors: [FIRST_CURSOR] };
-  let walk = walkFrom(world, FIRST_CURSOR, limits);
-  for (let number = 1; ; number++) {
-    const page = await walk.next();
-    const death = dies(number);
-    if (death !== "before") {
-      walked.pairs.push(...page.pairs);
-      walked.known.push(...page.known.map(({ key }) => key));
-      if (page.cursor === null) return walked;
-      walked.cursors.push(page.cursor);
-    }
-    if (death !== null) walk = walkFrom(world, walked.cursors.at(-1) ?? FIRST_CURSOR, limits);
-  }
-}
-
-const order = (a: unknown[], b: unknown[]) => compareKeys(String(a[0]), String(b[0]));
-
-/** What a walk must find, by the sets alone: each name of either side once, and which sides have it. */
-function expectAll({ pairs }: Walked, from: ReadonlySet<string>, to: ReadonlySet<string>): void {
-  const found = pairs.map(({ name, source, destination }) => [name, source !== null, destination !== null]);
-  expect(found.toSorted(order)).toEqual(
-    [...new Set([...from, ...to])].map((name) => [name, from.has(name), to.has(name)]).toSorted(order),
-  );
-}
-
-async function walkToEnd(walk: Walk): Promise<void> {
-  while ((await walk.next()).cursor !== null);
-}
-
-const mostRanges = ({ cursors }: Walked) =>
-  Math.max(...cursors.map((cursor) => (cursor.kind === "merge" ? cursor.ranges.length : 0)));
-
-function fill(store: TestStore, prefix: string, names: Iterable<string>): void {
-  for (const name of names) store.put("bucket", prefix + name, name.endsWith("/") ? "" : "bytes");
-}
+afterEach(stopAll);
 
 // prettier-ignore
 const PLAIN = ["a", "b", "Z", "0", "7", "-", "_", ".", "~", " ", "+", "%", "%2F", "é", "e\u0301", "日", "\ud7ff", "\ue000",
@@ -241,73 +149,6 @@ describe("every name of both sides once, listed in many ranges at once and kille
       expectAll(walked, names, names);
     },
   );
-});
-
-describe("how much is asked at once", () => {
-  test("never more than five requests, also while cuts are looked for", async () => {
-    const world: World = {
-      source: await open({ maxPageKeys: 5 }),
-      destination: await open({ maxPageKeys: 5 }),
-      spec: specOf("", "x"),
-    };
-    const names = Array.from({ length: 600 }, (_, n) => String(n).padStart(4, "0"));
-    fill(world.source, "", names);
-    fill(world.destination, "x", names);
-    let [underWay, most] = [0, 0];
-    const real = globalThis.fetch;
-    vi.spyOn(globalThis, "fetch").mockImplementation(async (...request) => {
-      most = Math.max(most, ++underWay);
-      try {
-        return await real(...request);
-      } finally {
-        underWay -= 1;
-      }
-    });
-    const walked = await walkAll(world);
-    expectAll(walked, new Set(names), new Set(names));
-    expect(most).toBe(5);
-    expect(mostRanges(walked)).toBeGreaterThan(1);
-  });
-
-  test("a side that is empty leaves its share to the other", async () => {
-    const world: World = {
-      source: await open({ maxPageKeys: 5 }),
-      destination: await open(),
-      spec: specOf("", "x"),
-    };
-    const names = Array.from({ length: 2000 }, (_, n) => String(n).padStart(4, "0"));
-    fill(world.source, "", names);
-    const walked = await walkAll(world);
-    expectAll(walked, new Set(names), new Set());
-    expect(mostRanges(walked)).toBeGreaterThan(3);
-  });
-
-  test("a prefix that is not large is listed in one go: no request but its pages", async () => {
-    const world: World = {
-      source: await open({ maxPageKeys: 10 }),
-      destination: await open(),
-      spec: specOf("", "x"),
-    };
-    const names = new Set(Array.from({ length: 40 }, (_, n) => String(n)));
-    fill(world.source, "", names);
-    expectAll(await walkAll(world, () => null), names, new Set());
-    expect(world.source.requests().map(({ operation }) => operation)).toEqual(
-      Array.from({ length: 4 }, () => "ListObjectsV2"),
-    );
-    expect(world.destination.requests()).toHaveLength(1);
-  });
-
-  test("names that cannot be cut are listed in one go", async () => {
-    const world: World = {
-      source: await open({ maxPageKeys: 10 }),
-      destination: await open(),
-      spec: specOf("", "x"),
-    };
-    const names = new Set(Array.from({ length: 300 }, (_, n) => "a".repeat(n + 1)));
-    fill(world.source, "", names);
-    const walked = await walkAll(world);
-    expectAll(walked, names, new Set());
-  });
 });
 
 describe("what cannot be believed ends the walk, and never as complete", () => {

@@ -200,6 +200,7 @@ export class AnsweredSync {
       this.#env,
       () => undefined,
       () => undefined,
+      async () => null,
     );
     const copier = this.#copierOf(this.#env);
     for (let count = 0; ; count++) {

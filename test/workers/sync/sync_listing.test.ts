@@ -6,8 +6,12 @@ import { openWorld } from "../world.ts";
 
 const {
   mesh,
-  stores: { east, west },
-} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } });
+  stores: { east, west, paged },
+} = await openWorld({
+  east: { buckets: ["source"] },
+  west: { buckets: ["destination"] },
+  paged: { buckets: ["source", "destination"], maxPageKeys: 100 },
+});
 
 beforeEach(() => {
   for (const { key } of east.objects("source")) east.delete("source", key);
@@ -119,4 +123,20 @@ test("one key that is no UTF-8 fails alone: the others are copied, nothing is de
   await mesh.call("POST", `/syncs/${status.id}/retry`);
   expect(await mesh.syncEnded(status.id)).toMatchObject(expected);
   expect(keys()).toEqual(["p/a", "p/b", "p/extra"]);
+});
+
+test("slow pages of a large prefix are asked for by several events, each within its connections", async () => {
+  for (const bucket of ["source", "destination"]) {
+    for (let n = 0; n < 2000; n++) paged.put(bucket, `p/${Math.floor(n / 100)}/${n}`, "bytes");
+  }
+  paged.fault({ operation: "ListObjectsV2" }, { kind: "delay", milliseconds: 100 });
+  const request = { source: "paged:source/p/", destination: "paged:destination/p/" };
+  expect(await mesh.sync(request)).toMatchObject({
+    phase: "completed",
+    objects: { listed: 2000, skipped: 2000 },
+  });
+  const pages = paged.requests({ operation: "ListObjectsV2" });
+  const events = new Set(pages.map(({ userAgent }) => userAgent?.split(" ").at(-1)));
+  expect(events).toContain("listing/1");
+  expect(events).toContain("listing/2");
 });
