@@ -46,6 +46,7 @@ import {
 } from "./work/kept_attributes.ts";
 import { bodyOf, digestWhileStreaming, readForDigests } from "./work/digest_stream.ts";
 import { transferLimitMs, Watchdog } from "./work/limits.ts";
+import { Patience } from "./work/patience.ts";
 import { READ_TWICE } from "./work/part_task.ts";
 import { type Tags, tagsOfSource } from "./work/source_tags.ts";
 
@@ -66,6 +67,8 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   const startedAtMs = Date.now();
   const outcomes: ObjectOutcome[] = [];
   const watchdog = new Watchdog(cancelled);
+  // A batch without a pace goes to stores that ask for no fewer requests, and none waits for its turn.
+  const patience = new Patience(task.pace === null);
   const { endsAtMs = Infinity } = task;
   const untilMs = task.pace?.untilMs ?? Infinity;
   // One pace for the whole batch, whatever the number of requests per object. Requests that were not foreseen
@@ -82,7 +85,7 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
         outcomes.push({ kind: "left" });
         continue;
       }
-      const outcome = await outcomeOf(env, task, work, { watchdog, turns, stop: cancelled });
+      const outcome = await outcomeOf(env, task, work, { watchdog, patience, turns, stop: cancelled });
       outcomes.push(outcome.kind === "failed" && cancelled.aborted ? { kind: "left" } : outcome);
       // A store that is overloaded, or refuses the credentials, gets no request for the next object.
       if (outcome.kind === "failed") goesOn = ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
@@ -112,6 +115,7 @@ async function outcomeOf(env: Env, task: BatchTask, work: ObjectWork, batch: Bat
 /** What the objects of a batch share. */
 interface Batch {
   readonly watchdog: Watchdog;
+  readonly patience: Patience;
   readonly stop: AbortSignal;
   readonly turns: Readonly<Record<"source" | "destination", Sender["turn"]>>;
 }
@@ -129,6 +133,7 @@ class ObjectCopy {
   readonly #syncId: string;
   readonly #maxBytes: number;
   readonly #watchdog: Watchdog;
+  readonly #patience: Patience;
   readonly #dropped = new Set<string>();
   readonly #warnings: string[] = [];
   /** The MD5 of a try's bytes whose ETag differed from it, or that a bucket demands: sent at the next. */
@@ -138,7 +143,7 @@ class ObjectCopy {
   /** Inside a service: may it keep all attributes, so that nobody has to look at them first? */
   #keeps: boolean;
 
-  constructor(env: Env, task: BatchTask, work: ObjectWork, { watchdog, turns, stop }: Batch) {
+  constructor(env: Env, task: BatchTask, work: ObjectWork, { watchdog, patience, turns, stop }: Batch) {
     const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
     const storeOf = (ref: BucketRef) => findKnownStore(env, ref, task.known);
     this.#source = stoppable(connect(storeOf(task.source), userAgent, turns.source), stop);
@@ -151,6 +156,8 @@ class ObjectCopy {
     this.#work = work;
     this.#maxBytes = Math.min(planLimits(env).maxPartBytes, this.#destination.store.profile.maxPutBytes);
     this.#watchdog = watchdog;
+    // What an encryption in doubt has left behind is looked at with the time that it takes.
+    this.#patience = this.#destination.store.encryption === undefined ? patience : new Patience(false);
     const { copyObject: copies } = this.#destination.store.profile;
     this.#via = copies && canCopyInside(this.#source.store, this.#destination.store) ? "server" : "stream";
     const stores = [this.#source.store, this.#destination.store] as const;
@@ -164,16 +171,24 @@ class ObjectCopy {
       if (found !== null) return found;
       if (this.#work.first === "tell") return { kind: "differs" };
     }
-    const limitMs = transferLimitMs(this.#work.sizeBytes);
-    for (;;) {
-      const outcome = await this.#watchdog.run(limitMs, async (signal) =>
+    const beganMs = Date.now();
+    for (let slowTries = 0; ;) {
+      const soonMs = this.#patience.limitMs(this.#work.sizeBytes, slowTries);
+      const step = async (signal: AbortSignal) =>
         this.#via === "stream"
           ? await this.#copyThrough(signal)
           : this.#keeps
             ? await this.#copyKeeping(signal)
-            : await this.#copyInside(signal),
-      );
-      if (outcome !== "again") return outcome;
+            : await this.#copyInside(signal);
+      const limitMs = soonMs ?? transferLimitMs(this.#work.sizeBytes);
+      const outcome = await this.#watchdog.run(limitMs, step).catch((error: unknown) => {
+        if (soonMs === null || !this.#watchdog.isOverdue) throw error;
+        slowTries += 1;
+        return "again" as const;
+      });
+      if (outcome === "again") continue;
+      this.#patience.took(Date.now() - beganMs);
+      return slowTries > 0 && outcome.kind === "copied" ? { ...outcome, slowTries } : outcome;
     }
   }
 

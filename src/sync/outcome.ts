@@ -98,10 +98,17 @@ export function settleFailure(
 
 export function copied(
   { key, failedAttempts }: ObjectWork,
-  result: { etag: string; proof: Proof; sizeBytes: number; warnings: readonly string[] },
+  result: {
+    etag: string;
+    proof: Proof;
+    sizeBytes: number;
+    warnings: readonly string[];
+    slowTries?: number;
+  },
 ): Entry {
-  const { etag, proof, sizeBytes, warnings } = result;
-  return { action: "copied", key, sizeBytes, etag, proof, attempts: failedAttempts + 1, warnings };
+  const { etag, proof, sizeBytes, warnings, slowTries = 0 } = result;
+  const attempts = failedAttempts + slowTries + 1;
+  return { action: "copied", key, sizeBytes, etag, proof, attempts, warnings };
 }
 
 /** A copy of this run whose answer was lost. Only what the comparison shows is known about it. */

@@ -65,6 +65,8 @@ export type ObjectOutcome =
       readonly proof: Proof;
       readonly sizeBytes: number;
       readonly warnings: readonly string[];
+      /** Tries that were given up because they were slow; absent: none. */
+      readonly slowTries?: number;
     }
   /** The destination already has this very object. */
   | { readonly kind: "same"; readonly etag: string; readonly proof: EqualityProof }

@@ -73,6 +73,7 @@ export class Watchdog {
   readonly #cancelled: AbortSignal;
   readonly #timer: ReturnType<typeof setInterval>;
   #step: Step | null = null;
+  #isOverdue = false;
 
   constructor(cancelled: AbortSignal) {
     this.#cancelled = cancelled;
@@ -84,6 +85,7 @@ export class Watchdog {
   async run<T>(limitMs: number, step: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
     this.#step = { controller, limitMs, untilMs: Date.now() + limitMs };
+    this.#isOverdue = false;
     if (this.#cancelled.aborted) this.#cancel();
     try {
       return await step(controller.signal);
@@ -91,6 +93,11 @@ export class Watchdog {
       this.#step = null;
       controller.abort(OVER);
     }
+  }
+
+  /** Has the time of the last step run out? */
+  get isOverdue(): boolean {
+    return this.#isOverdue;
   }
 
   /**
@@ -102,8 +109,9 @@ export class Watchdog {
   }
 
   #check(): void {
-    if (this.#step !== null && Date.now() >= this.#step.untilMs)
-      this.#step.controller.abort(timeoutError(this.#step.limitMs));
+    if (this.#step === null || Date.now() < this.#step.untilMs) return;
+    this.#isOverdue = true;
+    this.#step.controller.abort(timeoutError(this.#step.limitMs));
   }
 
   readonly #cancel = (): void => this.#step?.controller.abort(this.#cancelled.reason);

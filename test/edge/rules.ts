@@ -230,9 +230,8 @@ export function isAddress(hostname: string): boolean {
 
 /**
  * The top-level event of a request, from its User-Agent. The platform gives one event six connections that
- * wait for their headers, shared with every Worker that it calls. A lane, an event that lists and a coordinator name
- * themselves.
- * Null: the request does not name its event.
+ * wait for their headers, shared with every Worker that it calls. A lane, an event that lists and a
+ * coordinator name themselves. Null: the request does not name its event.
  */
 export function eventOf(userAgent: string | undefined): string | null {
   if (userAgent === undefined) return null;

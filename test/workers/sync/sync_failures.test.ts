@@ -133,6 +133,18 @@ test("an object that changes between listing and copying is copied as it is now,
   expect(await mesh.sync(request())).toMatchObject({ objects: { copied: 0, skipped: 5 } });
 });
 
+test("a small object whose first PutObject is not answered is sent again soon, and both tries are counted", async () => {
+  east.put("source", "p/slow", "bytes");
+  const gate = west.hold({ operation: "PutObject", key: "p/slow" }, "before-work", { times: 1 });
+  const status = await mesh.sync(request());
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(await mesh.report(status.id)).toMatchObject([{ action: "copied", attempts: 2, proof: "etag" }]);
+  expect(west.count("PutObject")).toBe(2);
+  // The sync has not waited for the first one, which nobody answers.
+  expect(gate.waiting).toHaveLength(1);
+  gate.release();
+});
+
 test("a store that asks for fewer requests gets them, and every object in the end", async () => {
   fill(100);
   west.fault({ operation: "PutObject" }, { kind: "answer", code: "SlowDown" }, { times: 15 });
