@@ -22,7 +22,7 @@ import type { Env } from "./env.ts";
 import type { Digest } from "./object/proof.ts";
 import { removeExactly } from "./s3/conditions.ts";
 import { demandsDigest } from "./s3/demands.ts";
-import { bareEtag, base64OfHex } from "./s3/digest.ts";
+import { bareEtag, base64OfHex, MD5_OF_NOTHING } from "./s3/digest.ts";
 import { failedAt, FailureError, failureOf, S3Error } from "./s3/errors.ts";
 import { type Failure, answerFailure, meshFailure } from "./s3/failure.ts";
 import { changeSince, getPinned, objectExists } from "./s3/read.ts";
@@ -160,6 +160,8 @@ async function pass(
       const response = await openSource(source, task, AbortSignal.any([stop, sourceDone.signal]));
       body = bodyOf(response);
       sized = response.headers.has("content-length");
+    } else if (bareEtag(task.sourceEtag) !== MD5_OF_NOTHING) {
+      await checkEmpty(await openSource(source, task, AbortSignal.any([stop, sourceDone.signal])), task);
     }
     passing = digestWhileStreaming(body, { length, sized, digests: task.digests });
     const watch = watchStalls(passing);
@@ -182,6 +184,20 @@ async function pass(
   } finally {
     sourceDone.abort();
   }
+}
+
+/**
+ * Is it empty, as its HEAD said? Proxies answer HEAD with a length of 0 that is not the object's, and nothing
+ * would be read before the destination's object is replaced by an empty one.
+ */
+async function checkEmpty(response: Response, task: PartTask): Promise<void> {
+  const reader = bodyOf(response).getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  if (value === undefined || value.byteLength === 0) return;
+  throw new FailureError(
+    misfitOf(task, response, "wrong_length", "its HEAD says 0 bytes, and there are some"),
+  );
 }
 
 async function lengthErrorOf({ digests }: Passing): Promise<LengthError | null> {

@@ -48,6 +48,9 @@ export function isMd5Etag(etag: string): boolean {
   return /^[0-9a-f]{32}(-\d+)?$/i.test(bareEtag(etag));
 }
 
+/** The ETag of an empty object, where ETags are MD5s. */
+export const MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e";
+
 /**
  * An ETag for comparison: without quotes, XML entities and a proxy's mark of weakness. Requests send it as
  * received.

@@ -124,6 +124,22 @@ test("a source that ends a body of no declared length too early is named for it,
   expectEqualBytes("ends early");
 });
 
+test("a HEAD that says 0 bytes of an object that has some empties no object of the destination", async () => {
+  east.put("source", "not empty", "some bytes");
+  east.put("source", "empty", "", { etag: "5f1d7a84db00d2fce00b31a7fc73224f-1" });
+  west.put("destination", "not empty", "precious");
+  east.fault(
+    { operation: "HeadObject", key: "not empty" },
+    { kind: "header", name: "Content-Length", value: "0" },
+  );
+  const status = await mesh.copy(copyOf("not empty"));
+  expect(status).toMatchObject({ phase: "failed", failure: { storeCode: "wrong_length" } });
+  expect(west.bytes("destination", "not empty").toString()).toBe("precious");
+  // One whose ETag does not tell is read, and is empty.
+  expect(await mesh.copy(copyOf("empty"))).toMatchObject({ phase: "completed", size: 0 });
+  expect(east.requests({ operation: "GetObject", key: "empty" })).toHaveLength(1);
+});
+
 test.for([
   ["small", gzipSync(Buffer.from("<a>x</a>".repeat(500)))],
   ["larger than two parts", gzipSync(Buffer.alloc(12_000_000, "x"), { level: 0 })],
