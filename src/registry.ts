@@ -213,7 +213,7 @@ export class Registry extends DurableObject<Env> {
   /**
    * Records the phase of a copy or sync. At its end, the run of the same schedule that waited for it starts.
    */
-  async #note(rows: WorkRows<unknown>, id: string, news: JobNews): Promise<void> {
+  async #note(rows: WorkRows<CopySpec> | WorkRows<SyncSpec>, id: string, news: JobNews): Promise<void> {
     const { phase, endedAtMs, counters, webhook } = news;
     const now = Date.now();
     const due = this.ctx.storage.transactionSync(() => {
@@ -328,6 +328,7 @@ export class Registry extends DurableObject<Env> {
     name: string,
     schedule: Schedule,
     replaces?: ScheduleRequest | null,
+    by: string | null = null,
   ): Promise<"created" | "replaced" | "refused" | "full"> {
     const now = Date.now();
     return this.ctx.storage.transactionSync(() => {
@@ -335,7 +336,7 @@ export class Registry extends DurableObject<Env> {
       const fits = replaces === undefined || JSON.stringify(found) === JSON.stringify(replaces);
       if (!fits) return "refused";
       if (found === null && this.#schedules.count() >= MAX_SCHEDULES) return "full";
-      return this.#schedules.put(name, schedule, now) ? "created" : "replaced";
+      return this.#schedules.put(name, schedule, now, by) ? "created" : "replaced";
     });
   }
 
@@ -360,6 +361,7 @@ export class Registry extends DurableObject<Env> {
   async runSchedule(
     name: string,
     idempotency: Idempotency | null = null,
+    by: string | null = null,
   ): Promise<{ run: RunView; started: Started | null; known: boolean } | "key_reused" | null> {
     const now = Date.now();
     const own = idempotency && { key: `runs ${idempotency.key}`, digest: `${name} ${idempotency.digest}` };
@@ -369,7 +371,7 @@ export class Registry extends DurableObject<Env> {
       if (before?.kind === "key_reused") return "key_reused";
       const known = before === null ? null : this.#schedules.runOf(name, Date.parse(before.id));
       if (known !== null) return { run: known, started: null, known: true };
-      const ran = this.#schedules.run(name, now);
+      const ran = this.#schedules.run(name, now, by);
       const isBegun = ran !== null && (ran.started !== null || ran.run.outcome === "queued");
       if (isBegun) this.#keys.remember(own, ran.run.dueAt, now);
       return ran && { ...ran, known: false };

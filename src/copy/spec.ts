@@ -48,6 +48,8 @@ export interface CopySpec extends ObjectOptions {
    * its end.
    */
   readonly known?: readonly StoreFacts[];
+  /** The name of a token, or an address. Absent in copies that were stored before there was this field. */
+  readonly startedBy?: string;
 }
 
 /** A copy or sync that has an ID and may not have its Durable Object yet. */
@@ -143,7 +145,7 @@ function intoFolder({ into, ...destination }: DestinationRef, sourceKey: string)
 
 /** A request that asks for the same again. */
 export function requestOf(spec: CopySpec): CopyRequest {
-  const { partSizeBytes, storageClass, location, known: _known, ...rest } = spec;
+  const { partSizeBytes, storageClass, location, known: _known, startedBy: _by, ...rest } = spec;
   return {
     ...rest,
     ...(partSizeBytes === null ? {} : { partSize: partSizeBytes }),

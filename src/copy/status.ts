@@ -40,6 +40,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     lanes,
     concurrency,
     known: _known,
+    startedBy = null,
     ...options
   } = spec;
   const plan = objectOf(job)?.plan ?? null;
@@ -72,6 +73,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     ...(input.debts.length === 0 ? {} : { orphans: input.debts.map(describeDebt) }),
     ...failureOf(job),
     options: { partSize, ...options },
+    startedBy,
     createdAt: isoTime(input.createdAtMs),
     startedAt: isoTime(input.startedAtMs),
     endedAt: isoTime(input.endedAtMs),

@@ -48,7 +48,7 @@ copyRoutes.post("/copies/:id/retry", async (call) => {
 
 async function start(call: Call, request: CopyRequest): Promise<Response> {
   permit(call.get("caller"), ["start"], placesOfCopy(request));
-  const spec = resolveCopy(request, call.env);
+  const spec = { ...resolveCopy(request, call.env), startedBy: call.get("caller").name };
   const mesh = meshOf(call);
   const admission = await registryAt(call).admit(spec, readIdempotency(call.req.raw, request));
   switch (admission.kind) {

@@ -33,12 +33,13 @@ scheduleRoutes.put("/schedules/:name", async (call) => {
   const name = scheduleName(call);
   const schedule = runnable(parseSchedule(await readBody(call.req.raw)), call);
   const mustBeNew = call.req.header("if-none-match") === "*";
+  const by = call.get("caller").name;
   for (let tries = 0; tries < TRIES; tries++) {
     const found = mustBeNew ? null : await findSchedule(call, name);
-    await checkMatch(call, name, found);
     if (found !== null) permit(call.get("caller"), rightsOver("schedules", found), placesOf(found));
+    await checkMatch(call, name, found);
     // What was not there, or not so, when the caller's rights were looked at is not replaced.
-    const put = await registryAt(call).putSchedule(name, schedule, found?.request ?? null);
+    const put = await registryAt(call).putSchedule(name, schedule, found?.request ?? null, by);
     if (put === "refused" && !mustBeNew) continue;
     if (put === "full") {
       const message = `There are ${MAX_SCHEDULES} schedules, and no more are kept: delete one that is not needed`;
@@ -66,7 +67,7 @@ scheduleRoutes.patch("/schedules/:name", async (call) => {
     const work = "copy" in changes || "sync" in changes ? {} : { copy, sync };
     const schedule = runnable(parseSchedule({ ...rest, ...work, ...changes }), call);
     // Refused: somebody else has changed it meanwhile, and that change stays.
-    const put = await registry.putSchedule(name, schedule, request);
+    const put = await registry.putSchedule(name, schedule, request, call.get("caller").name);
     if (put !== "refused") return await answer(call, name);
   }
   throw changed(name);
@@ -87,7 +88,11 @@ scheduleRoutes.delete("/schedules/:name", async (call) => {
 scheduleRoutes.post("/schedules/:name/run", async (call) => {
   const name = scheduleName(call);
   await theSchedule(call, name, "start");
-  const ran = await registryAt(call).runSchedule(name, readIdempotency(call.req.raw, null));
+  const ran = await registryAt(call).runSchedule(
+    name,
+    readIdempotency(call.req.raw, null),
+    call.get("caller").name,
+  );
   if (ran === null) throw noSchedule(name);
   if (ran === "key_reused") throw keyReused(call);
   const { run, started, known } = ran;

@@ -18,7 +18,7 @@ export const syncRoutes = new Hono<App>();
 syncRoutes.post("/syncs", async (call) => {
   const request = parseSyncRequest(await readBody(call.req.raw, SYNC_LISTS));
   permit(call.get("caller"), withDelete("start", request), placesOfSync(request));
-  const spec = resolveSync(request, call.env);
+  const spec = { ...resolveSync(request, call.env), startedBy: call.get("caller").name };
   const mesh = meshOf(call);
   const idempotency = readIdempotency(call.req.raw, request);
   const admission = await registryAt(call).admitSync(spec, destinationIdentity(spec, call.env), idempotency);

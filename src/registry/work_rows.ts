@@ -69,6 +69,7 @@ export interface ListedWork {
   /** Of a copy: what it may have left at its destination. */
   readonly orphans?: number;
   readonly schedule: string | null;
+  readonly startedBy: string | null;
   readonly createdAt: string;
   readonly endedAt: string | null;
 }
@@ -128,7 +129,7 @@ interface ListFilter {
 }
 
 /** One of the two tables. */
-export class WorkRows<Spec> {
+export class WorkRows<Spec extends { readonly startedBy?: string }> {
   readonly #sql: SqlStorage;
   readonly table: keyof typeof TABLES;
   readonly #target: string;
@@ -269,15 +270,19 @@ export class WorkRows<Spec> {
     limit: number,
     show: (spec: Spec) => Shown,
   ): { rows: (ListedWork & Shown)[]; next: string | null } {
-    const view = (row: Row): ListedWork & Shown => ({
-      id: String(row["id"]),
-      phase: String(row["phase"]),
-      ...show(JSON.parse(String(row["spec"])) as Spec),
-      ...(row["orphans"] === undefined ? {} : { orphans: Number(row["orphans"]) }),
-      schedule: textOf(row["schedule"]),
-      createdAt: isoTime(Number(row["created_at_ms"])),
-      endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
-    });
+    const view = (row: Row): ListedWork & Shown => {
+      const spec = JSON.parse(String(row["spec"])) as Spec;
+      return {
+        id: String(row["id"]),
+        phase: String(row["phase"]),
+        ...show(spec),
+        ...(row["orphans"] === undefined ? {} : { orphans: Number(row["orphans"]) }),
+        schedule: textOf(row["schedule"]),
+        startedBy: spec.startedBy ?? null,
+        createdAt: isoTime(Number(row["created_at_ms"])),
+        endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
+      };
+    };
     const { caller = null } = filter;
     if (caller === null || sees(caller, "mesh")) {
       const { found, next } = this.#page(filter, before, limit);

@@ -61,6 +61,8 @@ export interface ScheduleView {
   readonly overlap: Schedule["overlap"];
   readonly copy?: CopyRequest;
   readonly sync?: SyncRequest;
+  /** Who put it last. Its runs bear that name, but for those that somebody else has called for. */
+  readonly startedBy: string | null;
   /** What PUT takes to make the same schedule. */
   readonly request: ScheduleRequest;
   readonly createdAt: string;
@@ -97,7 +99,8 @@ export class Schedules {
         overlap TEXT NOT NULL,           -- skip or queue
         enabled INTEGER NOT NULL,
         created_at_ms INTEGER NOT NULL,
-        evaluated_until_ms INTEGER NOT NULL
+        evaluated_until_ms INTEGER NOT NULL,
+        started_by TEXT                  -- who put it last
       );
       CREATE TABLE IF NOT EXISTS runs (
         schedule TEXT NOT NULL,
@@ -111,19 +114,30 @@ export class Schedules {
       );
       CREATE INDEX IF NOT EXISTS queued_runs ON runs (schedule, due_at_ms) WHERE outcome = 'queued';
     `);
+    const columns = this.#sql.exec("SELECT name FROM pragma_table_info('schedules')").toArray();
+    // A registry of an older deployment.
+    if (!columns.some(({ name }) => name === "started_by"))
+      this.#sql.exec("ALTER TABLE schedules ADD COLUMN started_by TEXT");
   }
 
   /**
    * Creates or replaces a schedule. Due times count from now on, whenever the Cron event of this minute
    * comes. A schedule that does not change keeps the due times that no event has come for yet.
    *
+   * @param by whose name its runs bear
    * @returns whether it is new
    */
-  put(name: string, { cron, timeZone, work, overlap, enabled }: Schedule, now: number): boolean {
+  put(
+    name: string,
+    { cron, timeZone, work, overlap, enabled }: Schedule,
+    now: number,
+    by: string | null = null,
+  ): boolean {
     const isNew = this.#find(name) === null;
     this.#sql.exec(
-      `INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, time_zone = excluded.time_zone, work = excluded.work,
+      `INSERT INTO schedules (name, cron, time_zone, work, overlap, enabled, created_at_ms, evaluated_until_ms, started_by)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (name) DO UPDATE SET started_by = excluded.started_by, cron = excluded.cron, time_zone = excluded.time_zone, work = excluded.work,
          overlap = excluded.overlap, enabled = excluded.enabled,
          evaluated_until_ms = CASE
            WHEN cron = excluded.cron AND time_zone = excluded.time_zone AND work = excluded.work AND enabled = excluded.enabled
@@ -136,6 +150,7 @@ export class Schedules {
       enabled ? 1 : 0,
       now,
       now - 1,
+      by,
     );
     if (!enabled || overlap === "skip") {
       this.#sql.exec(
@@ -171,14 +186,14 @@ export class Schedules {
   }
 
   /** Runs it now, whatever the cron expression says, enabled or not. Null: there is no such schedule. */
-  run(name: string, now: number): { run: RunView; started: Started | null } | null {
+  run(name: string, now: number, by: string | null = null): { run: RunView; started: Started | null } | null {
     const row = this.#find(name);
     if (row === null) return null;
     const last = this.#sql
       .exec("SELECT max(due_at_ms) AS last FROM runs WHERE schedule = ? AND due_at_ms <= ?", name, now)
       .one()["last"];
     const dueMs = Math.max(now, Number(last ?? 0) + 1); // two calls in one millisecond are two runs
-    const started = this.#begin(row, dueMs, now);
+    const started = this.#begin(by === null ? row : { ...row, started_by: by }, dueMs, now);
     const [run] = this.#runs(name, 1, dueMs);
     return run === undefined ? null : { run, started };
   }
@@ -236,7 +251,7 @@ export class Schedules {
     try {
       const { timeZone } = ruleOf(row);
       const work = resolveWork(workOf(row), dueMs, timeZone, this.#env);
-      const started = this.#starter.start(work, name, now);
+      const started = this.#starter.start(startedBy(work, textOf(row["started_by"])), name, now);
       if (typeof started === "string") {
         this.#wait(row, dueMs, started);
         return null;
@@ -319,6 +334,7 @@ export class Schedules {
       enabled,
       overlap,
       ...(work.kind === "copy" ? { copy: work.copy } : { sync: work.sync }),
+      startedBy: textOf(row["started_by"]),
       request: requestOf({ ...rule, work, overlap, enabled }),
       createdAt: isoTime(Number(row["created_at_ms"])),
       nextRunAt: isoTime(next),
@@ -350,6 +366,13 @@ export class Schedules {
         detail: textOf(row["detail"]),
       }));
   }
+}
+
+function startedBy(work: DueWork, by: string | null): DueWork {
+  if (by === null) return work;
+  // For the compiler: the kinds apart.
+  if (work.kind === "copy") return { ...work, spec: { ...work.spec, startedBy: by } };
+  return { ...work, spec: { ...work.spec, startedBy: by } };
 }
 
 function ruleOf(row: Row): { cron: string; timeZone: string } {

@@ -213,8 +213,9 @@ function resolve(
       },
       env,
     );
-    const { location, known = [] } = spec;
-    return { copy: { ...copy, ...optionsOf(spec), location, known } };
+    const { location, known = [], startedBy } = spec;
+    const by = startedBy === undefined ? {} : { startedBy };
+    return { copy: { ...copy, ...optionsOf(spec), location, known, ...by } };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { entry: failed(work, meshFailure(error.code, error.message, "plan"), 1) };

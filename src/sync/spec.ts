@@ -54,6 +54,8 @@ export interface SyncSpec extends ObjectOptions {
   readonly location: Location | null;
   /** As in a copy. The copies of its large objects use it as well. */
   readonly known?: readonly StoreFacts[];
+  /** As in a copy. The copies of its large objects are started by the same. */
+  readonly startedBy?: string;
 }
 
 const MAX_PATTERNS = 100;

@@ -34,7 +34,7 @@ export const FAILURES_SHOWN = 20;
 
 export function syncStatus(input: SyncStatusInput): SyncStatus {
   const { id, spec, job, counters, startedAtMs, endedAtMs, now } = input;
-  const { source, destination, report, maxDeletes, known: _known, ...options } = spec;
+  const { source, destination, report, maxDeletes, known: _known, startedBy = null, ...options } = spec;
   const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
   const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
   return {
@@ -83,6 +83,7 @@ export function syncStatus(input: SyncStatusInput): SyncStatus {
       // As a request would name it: resolveSync() appends the report prefix.
       report: report && { ...report, prefix: report.prefix.slice(0, -REPORT_PREFIX.length) },
     },
+    startedBy,
     createdAt: isoTime(input.createdAtMs),
     startedAt: isoTime(startedAtMs),
     endedAt: isoTime(endedAtMs),

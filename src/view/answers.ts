@@ -22,6 +22,8 @@ import {
 import { LOCATIONS } from "../store/location.ts";
 import { Bytes, Id, MaybeTime, Time, Whole } from "./answer_fields.ts";
 
+const StartedBy = z.string().nullable().describe("the name of a token, or an address");
+
 const CopyPhase = z.enum(COPY_PHASES);
 
 const SyncPhase = z.enum(SYNC_PHASES);
@@ -129,6 +131,7 @@ export const CopyStatus = z.strictObject({
   orphans: z.array(Orphan).optional(),
   failure: Failure.optional(),
   options: CopyOptions,
+  startedBy: StartedBy,
   createdAt: Time,
   startedAt: MaybeTime,
   endedAt: MaybeTime,
@@ -148,6 +151,7 @@ export const CopyList = z.strictObject({
       id: Id,
       phase: CopyPhase,
       schedule: z.string().nullable(),
+      startedBy: StartedBy,
       createdAt: Time,
       endedAt: MaybeTime,
       orphans: Whole,
@@ -236,6 +240,7 @@ export const SyncStatus = z.strictObject({
     maxDeletes: z.string(),
     report: Prefix.nullable(),
   }),
+  startedBy: StartedBy,
   createdAt: Time,
   startedAt: MaybeTime,
   endedAt: MaybeTime,
@@ -256,6 +261,7 @@ export const SyncList = z.strictObject({
       destination: z.string(),
       dryRun: z.boolean(),
       schedule: z.string().nullable(),
+      startedBy: StartedBy,
       createdAt: Time,
       endedAt: MaybeTime,
     }),
@@ -299,6 +305,7 @@ export const Schedule = z.strictObject({
   overlap: z.enum(["skip", "queue"]),
   copy: z.looseObject({ source: ObjectRef, destination: ObjectRef }).optional(),
   sync: z.looseObject({ source: Prefix, destination: Prefix }).optional(),
+  startedBy: StartedBy,
   request: z.looseObject({ cron: z.string() }).describe("what PUT takes to make the same schedule"),
   createdAt: Time,
   nextRunAt: MaybeTime,

@@ -28,6 +28,7 @@ export const SYNC_STATUS: SyncStatus = {
     maxDeletes: "50%",
     report: { store: "west", bucket: "destination", prefix: "" },
   },
+  startedBy: null,
   createdAt: "2026-11-25T12:00:00.000Z",
   startedAt: "2026-11-25T12:00:00.000Z",
   endedAt: null,

@@ -48,6 +48,7 @@ describe("copyStatus()", () => {
         via: "auto",
         location: null,
       },
+      startedBy: null,
       createdAt: "2026-11-25T11:59:59.000Z",
       startedAt: "2026-11-25T12:00:00.000Z",
       endedAt: null,

@@ -1,5 +1,6 @@
 // Which due times of a schedule run, by when it was made and changed.
 import { beforeEach, describe, expect, test } from "vitest";
+import { WorkRows } from "../../../src/registry/work_rows.ts";
 import { type Schedule, parseSchedule } from "../../../src/schedule/spec.ts";
 import { Schedules } from "../../../src/schedule/schedules.ts";
 import { memorySql } from "../sqlite.ts";
@@ -71,4 +72,49 @@ test("a schedule that is put again as it is misses nothing", () => {
   schedules.put("a", schedule(), at("11:01:30"));
   schedules.put("a", schedule(), at("11:02:01"));
   expect(afterCron("11:02:00", 3)).toEqual(["11:02:00"]);
+});
+
+describe("a run bears the name of", () => {
+  const started: (string | undefined)[] = [];
+  const starting = () => {
+    const found = new Schedules(
+      sql,
+      {
+        runningOf: () => null,
+        start: ({ spec }) => {
+          started.push(spec.startedBy);
+          return "another sync writes there";
+        },
+      },
+      ENV,
+    );
+    found.createTables();
+    for (const table of ["copies", "syncs"] as const) new WorkRows(sql, table).createTables();
+    started.length = 0;
+    return found;
+  };
+
+  test("who has put the schedule last; one that is called for, of who called", () => {
+    const found = starting();
+    found.put("a", schedule(), at("11:00:30"), "ann");
+    found.put("a", schedule(), at("11:00:40"), "bob");
+    found.tick(at("11:01:00"), at("11:01:01"));
+    found.run("a", at("11:01:30"), "ci");
+    found.tick(at("11:02:00"), at("11:02:01"));
+    expect(started).toEqual(["bob", "ci", "bob"]);
+    expect(found.get("a", at("11:03:00"))?.startedBy).toBe("bob");
+  });
+
+  test("nobody, where an older deployment put it", () => {
+    sql.exec("ALTER TABLE schedules DROP COLUMN started_by");
+    sql.exec(
+      "INSERT INTO schedules VALUES ('old', '* * * * *', 'UTC', ?, 'skip', 1, 0, ?)",
+      JSON.stringify(schedule().work),
+      at("11:00:00"),
+    );
+    const found = starting();
+    found.tick(at("11:01:00"), at("11:01:01"));
+    expect(started).toEqual([undefined]);
+    expect(found.get("old", at("11:03:00"))?.startedBy).toBeNull();
+  });
 });

@@ -151,6 +151,8 @@ test("within its prefixes a token does its work, and sees it", async () => {
   expect((await ask("ci", "GET", `/copies/${id}/parts`)).status).toBe(200);
   const { copies } = (await ask("ci", "GET", "/copies?limit=500")).body as { copies: { id: string }[] };
   expect(copies.map((copy) => copy.id)).toEqual([id, ours.id]);
+  expect(copies).toMatchObject([{ startedBy: "ci" }, { startedBy: "full" }]);
+  expect((await ask("ci", "GET", `/copies/${id}`)).body).toMatchObject({ startedBy: "ci" });
   expect((await ask("ci", "POST", `/copies/${id}/cancel`)).body["changed"]).toBe(false);
   expect(saying(await ask("ci", "POST", `/copies/${theirs.id}/cancel`))).toEqual([404, "copy_not_found"]);
   expect(saying(await ask("ci", "POST", `/copies/${theirs.id}/retry`))).toEqual([404, "copy_not_found"]);
@@ -204,7 +206,8 @@ test("who may not delete starts no sync that deletes, and makes and runs no such
   expect((await ask("ci", "DELETE", "/schedules/nightly")).status).toBe(204);
   const dry = await ask("ci", "POST", "/syncs", { ...sync, dryRun: true });
   expect(dry.status).toBe(202);
-  await mesh.call("GET", `/syncs/${String(dry.body["id"])}?wait=30`);
+  const { body } = await mesh.call("GET", `/syncs/${String(dry.body["id"])}?wait=30`);
+  expect(body).toMatchObject({ phase: "completed", startedBy: "ci" });
 });
 
 test("a schedule that lies elsewhere is not replaced by its name", async () => {
@@ -217,7 +220,12 @@ test("a schedule that lies elsewhere is not replaced by its name", async () => {
   expect((await ask("ci", "PUT", "/schedules/shared", { cron: "0 3 1 1 *", copy: ourWork })).status).toBe(
     201,
   );
-  expect((await ask("ci", "GET", "/schedules")).body).toMatchObject({ schedules: [{ name: "shared" }] });
+  expect((await ask("ci", "GET", "/schedules")).body).toMatchObject({
+    schedules: [{ name: "shared", startedBy: "ci" }],
+  });
+  const run = await mesh.call("POST", "/schedules/shared/run");
+  expect(run.body).toMatchObject({ startedBy: "full" });
+  await mesh.ended(String(run.body["id"]));
   expect((await ask("ci", "DELETE", "/schedules/shared")).status).toBe(204);
 });
 
