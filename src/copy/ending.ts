@@ -132,8 +132,12 @@ export function giveUp(job: Working, failure: Failure): Job {
  * store to come back.
  */
 export function attemptsFor(job: Working | Aborting, failure: Failure): number {
+  if (job.phase === "verifying" && job.wish === "cancel") return CANCELLED_ATTEMPTS;
   return hasWork(job) && isOutage(failure) ? MAX_OUTAGE_ATTEMPTS : MAX_ATTEMPTS;
 }
+
+/** A second of looking at an object that nobody waits for: its copy is cancelled. */
+const CANCELLED_ATTEMPTS = 3;
 
 function hasWork({ phase }: Working | Aborting): boolean {
   return phase === "uploading" || phase === "completing" || phase === "verifying";

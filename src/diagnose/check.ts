@@ -104,25 +104,25 @@ class StoreCheck {
       // 4. Can it be written to and read? Without that there is nothing more to ask.
       if (await questions.putAndRead()) {
         // 5. Do its answers come as it gave them?
-        await this.#intermediary.ask(this.#prefix);
+        await findings.each("intermediary", async () => await this.#intermediary.ask(this.#prefix));
         // 6. Does it honour conditions?
-        await questions.conditions();
+        await findings.each("conditions", async () => await questions.conditions());
         // 7. Which attributes does it keep, and does it encrypt as it is told?
-        await questions.attributes();
+        await findings.each("attributes", async () => await questions.attributes());
         const encrypted = { bucket: this.#bucket, key: `${this.#prefix}encrypted` };
         await askEncryption(this.#s3, encrypted, findings);
         await askDigest(this.#s3, { bucket: this.#bucket, key: `${this.#prefix}streamed` }, findings);
         // 8. Which checksums does it report?
-        await questions.checksums();
+        await findings.each("checksums", async () => await questions.checksums());
         // 9. Can it copy an object itself?
-        await questions.copyInside();
+        await findings.each("copies", async () => await questions.copyInside());
         // 10. Does a multipart upload work, with everything that a copy may ask of it?
-        await questions.multipart();
+        await findings.each("multipart", async () => await questions.multipart());
       }
     } else if (listed) {
       // 4. A source that must not be written to: read an object that exists.
-      await questions.readOnly();
-      await this.#intermediary.askReadOnly();
+      await findings.each("get", async () => await questions.readOnly());
+      await findings.each("intermediary", async () => await this.#intermediary.askReadOnly());
     }
     // 11. Delete everything.
     const leftovers = reached && writes ? await this.#cleanUp() : [];

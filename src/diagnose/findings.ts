@@ -58,18 +58,20 @@ export class Findings {
   }
 
   /**
-   * Runs one check.
+   * Runs one check; null: it has found nothing that is to be told.
    *
    * @param feature that it tests; a store without it says so
    * @returns whether the store did what it was asked to
    */
   async attempt(
     check: string,
-    run: () => Promise<[Outcome, string]>,
+    run: () => Promise<[Outcome, string] | null>,
     feature: Feature | null = null,
   ): Promise<boolean> {
     try {
-      const [outcome, detail] = await run();
+      const found = await run();
+      if (found === null) return true;
+      const [outcome, detail] = found;
       this.found(check, outcome, detail);
       return outcome === "yes";
     } catch (error) {
@@ -78,6 +80,14 @@ export class Findings {
       this.refused(check, error);
       return false;
     }
+  }
+
+  /** Runs several checks. What is refused between them is a finding too, under this name. */
+  async each(check: string, run: () => Promise<void>): Promise<void> {
+    await this.attempt(check, async () => {
+      await run();
+      return null;
+    });
   }
 
   refused(check: string, error: S3Error): void {

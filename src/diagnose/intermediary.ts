@@ -10,7 +10,7 @@ import type { Findings } from "./findings.ts";
 import { needsRestore } from "../object/compare.ts";
 import { bareEtag } from "../s3/digest.ts";
 import { listObjectsV2 } from "../s3/list.ts";
-import { getObject, headObject } from "../s3/read.ts";
+import { bytesOf, getObject, headObject } from "../s3/read.ts";
 import type { ObjectAddress, S3 } from "../s3/request.ts";
 import { putObject } from "../s3/s3.ts";
 
@@ -127,7 +127,7 @@ export class Intermediary {
   ): Promise<string | null> {
     const signal = AbortSignal.timeout(CALL_LIMIT_MS);
     const request = { range: null, ifMatch: null, acceptEncoding, signal };
-    const found = await bytesOf(await getObject(this.#s3, address, request));
+    const found = await bytesOf(address, await getObject(this.#s3, address, request));
     return bytes === null || isSame(found, bytes)
       ? null
       : `GetObject returned ${found.length} bytes, which differ from the ${bytes.length} stored`;
@@ -147,7 +147,7 @@ export class Intermediary {
       await response.body?.cancel();
       return `a range of ${name} was answered with ${response.status}`;
     }
-    const found = await bytesOf(response);
+    const found = await bytesOf(address, response);
     const expected = bytes?.subarray(RANGE.offset, RANGE.offset + RANGE.length) ?? found;
     const same = found.length === RANGE.length && isSame(found, expected);
     return same ? null : `a range of ${name} returned other bytes than the stored ones`;
@@ -180,12 +180,9 @@ function differenceOf({ etag, sizeBytes }: Stored, { headers }: { headers: Heade
   return bareEtag(found ?? "") === bareEtag(etag) ? null : `HEAD reports the ETag ${found}, not ${etag}`;
 }
 
-async function bytesOf(response: Response): Promise<Uint8Array> {
-  return new Uint8Array(await response.arrayBuffer());
-}
-
 async function gzipped(text: string): Promise<Uint8Array> {
-  return await bytesOf(new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))));
+  const zipped = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(zipped).arrayBuffer());
 }
 
 function isSame(one: Uint8Array, other: Uint8Array): boolean {

@@ -8,7 +8,7 @@ import type { Env } from "../env.ts";
 import { deleteObjects } from "../s3/delete.ts";
 import { demandsDigest } from "../s3/demands.ts";
 import { S3Error } from "../s3/errors.ts";
-import { getObject, headObject } from "../s3/read.ts";
+import { bytesOf, getObject, headObject } from "../s3/read.ts";
 import { type ObjectAddress, type S3, connect, timeoutError } from "../s3/request.ts";
 import { verdictOf } from "../s3/retry.ts";
 import { abortMultipartUpload, listUploadsOfKey, putObject, uploadPart } from "../s3/s3.ts";
@@ -142,7 +142,7 @@ export async function hold(
 export async function readRange(s3: S3, address: ObjectAddress, etag: string): Promise<ReadRange> {
   return await within(CALL_LIMIT_MS, null, async (signal) => {
     const response = await getObject(s3, address, { range: RANGE, ifMatch: etag, signal });
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const bytes = await bytesOf(address, response);
     return { status: response.status, contentRange: response.headers.get("content-range"), bytes };
   });
 }

@@ -11,7 +11,7 @@ import { fullObjectChecksums } from "../object/checksum.ts";
 import { bareEtag, base64OfHex, md5Hex, multipartEtag } from "../s3/digest.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjectsV2 } from "../s3/list.ts";
-import { getObject, headObject } from "../s3/read.ts";
+import { bytesOf, getObject, headObject } from "../s3/read.ts";
 import { type ObjectAddress, type S3, send } from "../s3/request.ts";
 import { customerKeyHeaders } from "../s3/encryption.ts";
 import {
@@ -133,7 +133,7 @@ export class Questions {
         ifMatch: null,
         signal,
       });
-      const bytes = new Uint8Array(await response.arrayBuffer());
+      const bytes = await bytesOf(address, response);
       etag = response.headers.get("etag");
       const same = body === null || bytes[0] === body[0];
       return same

@@ -14,7 +14,7 @@
 import { bareEtag } from "./digest.ts";
 import { S3Error } from "./errors.ts";
 import { listObjectsV2 } from "./list.ts";
-import { CALL_LIMIT_MS, type ObjectAddress, type S3, send, timeoutError } from "./request.ts";
+import { CALL_LIMIT_MS, collect, type ObjectAddress, type S3, send, timeoutError } from "./request.ts";
 import { customerKeyHeaders } from "./encryption.ts";
 import { versionQuery } from "./s3.ts";
 import { parseContentRange, rangeHeader } from "./url.ts";
@@ -360,4 +360,9 @@ export async function getPinned(
     }
   }
   return await getObject(s3, address, { ...request, ifMatch: null });
+}
+
+/** The body of a small range or object, in memory. @throws {S3Error} if it breaks off or is too large */
+export async function bytesOf(address: ObjectAddress, response: Response): Promise<Uint8Array> {
+  return new Uint8Array(await (await collect("GetObject", address, response)).arrayBuffer());
 }

@@ -192,11 +192,11 @@ async function held(
   }
 }
 
-/** @throws {S3Error} */
-async function collect(
+/** The body of an answer, in memory. @throws {S3Error} if it breaks off or is too large */
+export async function collect(
   operation: string,
   address: RequestAddress,
-  { status, body }: Response,
+  { status, body }: Pick<Response, "status" | "body">,
 ): Promise<Blob> {
   const taken = await takeAtMost(body, MAX_ANSWER_BYTES).catch((error: unknown) => {
     throw unanswered(operation, address, error);

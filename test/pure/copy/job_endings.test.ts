@@ -1,6 +1,6 @@
 // How a copy ends or waits: cancel, pause, conflicts, a Complete of unknown outcome, and the abort rules.
 import { describe, expect, test } from "vitest";
-import { MAX_ATTEMPTS, MAX_OUTAGE_ATTEMPTS } from "../../../src/s3/retry.ts";
+import { MAX_ATTEMPTS } from "../../../src/s3/retry.ts";
 import { apply, newJob, nextStep } from "../../../src/copy/job.ts";
 import type { Event, Job, PartCounts } from "../../../src/copy/phase.ts";
 import {
@@ -119,7 +119,7 @@ describe("cancel", () => {
   test.each([
     ["expired credentials", [stepFailed(EXPIRED)]],
     ["a missing permission", [stepFailed(DENIED)]],
-    ["an outage", Array<Event>(MAX_OUTAGE_ATTEMPTS).fill(stepFailed(OUTAGE))],
+    ["an outage of a second", Array<Event>(3).fill(stepFailed(OUTAGE))],
   ])(
     "while verifying ends the copy when %s would keep a person waiting, and says what is there",
     (_, events) => {

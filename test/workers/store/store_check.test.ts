@@ -197,6 +197,21 @@ test.for(["AccessDenied", "InternalError", "SlowDown"] as const)(
   },
 );
 
+test.for([
+  ["GetObject", { kind: "truncate", missingBytes: 1, how: "cut" }, 0, "get"],
+  ["ListObjectsV2", { kind: "drop", stage: "before-answer" }, 1, "get"],
+  ["ListObjectsV2", { kind: "drop", stage: "before-answer" }, 2, "intermediary"],
+] as const)(
+  "an answer to %s that breaks off by %j after %i is a finding of the check, of a source as well",
+  async ([operation, effect, after, finding]) => {
+    stores.plain.put("bucket", "a.jpg", "x".repeat(5_000));
+    stores.plain.fault({ operation }, effect, { after });
+    const { status, body } = await check("plain", { bucket: "bucket", as: "source" });
+    expect([status, outcomes(body)]).toMatchObject([200, { [finding]: "refused" }]);
+    stores.plain.delete("bucket", "a.jpg");
+  },
+);
+
 test("tags are unknown to a store only if it knows neither how to write nor how to read them", async () => {
   const tagged = { operation: "PutObject", key: /\/tags$/ } as const;
   stores.plain.fault(tagged, { kind: "answer", code: "NotImplemented" });
