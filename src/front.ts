@@ -14,6 +14,8 @@
 
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { audit } from "./front/audit.ts";
+import { auditRoutes } from "./front/audit_routes.ts";
 import { authorize, claimsPerson } from "./front/auth.ts";
 import { type App, registryAt } from "./front/call.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
@@ -79,6 +81,8 @@ app.get("/docs", async (call) => await docsResponse(call.req.raw, null));
 
 app.get("/docs/:page", async (call) => await docsResponse(call.req.raw, call.req.param("page")));
 
+app.use(audit);
+
 app.use(async (call, next) => {
   call.set("caller", (await holderOf(call)) ?? (await authorize(call.req.raw, call.env)));
   await next();
@@ -116,6 +120,8 @@ app.route("/", scheduleRoutes);
 app.route("/", linkRoutes);
 
 app.route("/", notificationRoutes);
+
+app.route("/", auditRoutes);
 
 app.all("*", (call) => {
   const allowed = methodsOf(routeNames(), call.req.path);

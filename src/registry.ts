@@ -1,5 +1,5 @@
 // Registry: the one Durable Object that knows which copies and syncs exist, which schedules start them, how
-// the capped stores are shared, and what checks of the stores have seen.
+// the capped stores are shared, what checks of the stores have seen, and who did what.
 //
 // What it needs: the classes Coordinator and Sync, and the STORE_<NAME> secrets to validate a scheduled copy
 // when it is due.
@@ -19,6 +19,8 @@ import type { Caller } from "./access/rights.ts";
 import type { Admitted, CopySpec } from "./copy/spec.ts";
 import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
+import type { Admission, SyncAdmission } from "./registry/admission.ts";
+import { type AuditedCall, type AuditRow, type Refusal, AuditTable } from "./registry/audit.ts";
 import { CheckTable } from "./registry/check_table.ts";
 import { type Idempotency, KeyTable } from "./registry/key_table.ts";
 import { LinkSalt } from "./registry/link_salt.ts";
@@ -46,30 +48,13 @@ import { createWork } from "./schedule/create.ts";
 import type { DueWork, Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
 import { bucketIdentity } from "./store/address.ts";
-import { findStore, readStores } from "./store/stores.ts";
+import { findStore } from "./store/stores.ts";
 import type { SyncSpec } from "./sync/spec.ts";
-import { type Amounts, type Caps, type ShareRequest, capsOf, ShareTable } from "./throttle/share_table.ts";
+import { type Amounts, type ShareRequest, capsAt, ShareTable } from "./throttle/share_table.ts";
 import type { JobNews } from "./view/news.ts";
-
-type Admission =
-  | { readonly kind: "new"; readonly copy: Admitted<CopySpec> }
-  | { readonly kind: "known"; readonly id: string }
-  | { readonly kind: "key_reused" }
-  /** Another copy writes that object, and this request does not want to wait for it. */
-  | { readonly kind: "busy"; readonly id: string };
-
-type SyncAdmission =
-  | { readonly kind: "new"; readonly sync: Admitted<SyncSpec> }
-  | { readonly kind: "known"; readonly id: string }
-  | { readonly kind: "key_reused" }
-  /** Another sync writes under an overlapping prefix. */
-  | { readonly kind: "rival"; readonly id: string };
 
 /** The time that the caller of admit() has to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
-
-/** For a store that is no longer configured. The request to it will fail with the reason. */
-const NO_CAPS: Caps = { concurrency: Infinity, perSecond: Infinity };
 
 export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
@@ -80,6 +65,7 @@ export class Registry extends DurableObject<Env> {
   readonly #shares = new ShareTable(this.#sql);
   readonly #checks = new CheckTable(this.#sql);
   readonly #keys = new KeyTable(this.#sql);
+  readonly #audit = new AuditTable(this.#sql);
   readonly #links = new LinkSalt(this.ctx.storage, this.#keys);
   readonly #schedules = new Schedules(
     this.#sql,
@@ -100,6 +86,7 @@ export class Registry extends DurableObject<Env> {
     this.#shares.createTables();
     this.#checks.createTables();
     this.#keys.createTables();
+    this.#audit.createTables();
   }
 
   /**
@@ -279,13 +266,8 @@ export class Registry extends DurableObject<Env> {
   /** Sets what a running job may use of capped stores from now on (throttle/share_table.ts). */
   async share(job: string, requests: readonly ShareRequest[]): Promise<Amounts[]> {
     const now = Date.now();
-    const stores = readStores(this.env);
     return this.ctx.storage.transactionSync(() =>
-      requests.map((request) => {
-        const entry = stores.get(request.store);
-        const caps = entry?.ok === true ? capsOf(entry.store) : NO_CAPS;
-        return this.#shares.ask(job, request, caps, now);
-      }),
+      requests.map((request) => this.#shares.ask(job, request, capsAt(this.env, request.store), now)),
     );
   }
 
@@ -300,6 +282,29 @@ export class Registry extends DurableObject<Env> {
       destination,
     }));
     return { copies: page.rows, next: page.next };
+  }
+
+  // --- Audit ------------------------------------------------------------------------------------
+
+  async audit(call: AuditedCall): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#audit.add(call));
+  }
+
+  async auditRefusals(refusals: readonly Refusal[]): Promise<void> {
+    this.ctx.storage.transactionSync(() => {
+      this.#audit.addRefusals(refusals);
+      for (const { call, times } of refusals)
+        this.#metrics.add("refused_calls_total", { code: call.code ?? "none" }, times);
+    });
+  }
+
+  /** Newest first. @param before the id to continue after, or null */
+  async listAudit(
+    filter: { who: string | null; sinceMs: number },
+    before: string | null,
+    limit: number,
+  ): Promise<{ calls: AuditRow[]; next: string | null }> {
+    return this.#audit.list(filter, before, limit);
   }
 
   // --- Checks of stores -------------------------------------------------------------------------
@@ -412,6 +417,7 @@ export class Registry extends DurableObject<Env> {
       if (givenUp > 0) this.#metrics.add("notices_total", { outcome: "given_up" }, givenUp);
     });
     const { Coordinator, Sync } = this.ctx.exports;
+    this.#audit.forget(cutoffMs);
     for (const [rows, objects] of [
       [this.#copies, Coordinator],
       [this.#syncs, Sync],

@@ -67,3 +67,18 @@ function placeOfObject({ store, bucket, key }: ObjectPlace): Place {
 function placeOfPrefix({ store, bucket, prefix }: PrefixPlace): Place {
   return { store, bucket, name: prefix };
 }
+
+/** In words: `from east:photos/a to west:backup/a`. */
+export function describeTouched(touched: Touched): string {
+  if (touched === "mesh") return "the whole mesh";
+  return [
+    ...(touched.source.length === 0 ? [] : [`from ${describePlaces(touched.source)}`]),
+    ...(touched.destination.length === 0 ? [] : [`to ${describePlaces(touched.destination)}`]),
+  ].join(" ");
+}
+
+function describePlaces(places: readonly Place[]): string {
+  return places
+    .map(({ store, bucket, name }) => (bucket === null ? store : `${store}:${bucket}/${name}`))
+    .join(", ");
+}

@@ -1,6 +1,7 @@
 // The entry point of the dashboard: signing in, the address after the #, and the forms that start work.
 
 import { Missing, SignedOut, call, isPerson, setToken, token } from "./api.js";
+import { showAudit } from "./audit.js";
 import { showCopy } from "./copy.js";
 import {
   announce,
@@ -49,6 +50,7 @@ async function route() {
     else if (section === "syncs") await showSyncs(main, signal);
     else if (section === "schedules") await showSchedules(main, signal);
     else if (section === "stores") await showStores(main, signal);
+    else if (section === "audit") await showAudit(main, signal);
     else if (section === "new") showStart();
     else await showCopies(main, signal);
   } catch (error) {

@@ -21,6 +21,8 @@ export type Schedule = Body<"Schedule">;
 
 export type Store = Body<"Stores">["stores"][number];
 
+export type AuditRow = Body<"Audit">["calls"][number];
+
 export type Check = Body<"Check">;
 
 export type ReportLine = Body<"ReportLine">;
@@ -46,6 +48,7 @@ type Rows = [
   [`GET /syncs?${string}`, Body<"SyncList">],
   ["POST /syncs", SyncStatus | Body<"Admitted">],
   [`${"GET" | "POST"} /syncs/${string}`, SyncStatus],
+  [`GET /audit?${string}`, Body<"Audit">],
   [`GET /schedules?${string}`, Body<"ScheduleList">],
   [`${"PUT" | "PATCH"} /schedules/${string}`, Schedule],
   [`POST /schedules/${string}/run`, CopyStatus | SyncStatus | Body<"Admitted"> | Body<"QueuedRun">],

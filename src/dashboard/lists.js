@@ -21,7 +21,7 @@ export async function showCopies(main, signal) {
       const { copies, next } = await call("GET", `/copies?${query}`, undefined, signal);
       return { rows: copies, next };
     },
-    beginner: /** @param {CopyRow} row */ ({ schedule }) => schedule ?? "manual",
+    beginner: /** @param {CopyRow} row */ ({ schedule, startedBy }) => schedule ?? startedBy ?? "manual",
   });
 }
 
@@ -40,8 +40,8 @@ export async function showSyncs(main, signal) {
       const { syncs, next } = await call("GET", `/syncs?${query}`, undefined, signal);
       return { rows: syncs, next };
     },
-    beginner: /** @param {SyncRow} row */ ({ schedule, dryRun }) =>
-      `${schedule ?? "manual"}${dryRun ? ", dry run" : ""}`,
+    beginner: /** @param {SyncRow} row */ ({ schedule, startedBy, dryRun }) =>
+      `${schedule ?? startedBy ?? "manual"}${dryRun ? ", dry run" : ""}`,
   });
 }
 

@@ -2,9 +2,9 @@
 // work, and the way to the object that answers a call.
 
 import type { Context } from "hono";
-import type { Caller, Right } from "../access/rights.ts";
+import type { Caller, Right, Touched } from "../access/rights.ts";
 import type { Env } from "../env.ts";
-import { permitKnown } from "./permission.ts";
+import { permit, permitKnown } from "./permission.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { PHASE_GROUPS } from "../http/vocabulary.ts";
@@ -20,7 +20,11 @@ type WorkKind = Started["kind"];
 /** Of the app and of each group of its routes. */
 export interface App {
   readonly Bindings: Env;
-  readonly Variables: { readonly caller: Caller };
+  readonly Variables: {
+    readonly caller: Caller;
+    /** What the call reads and writes, once that is known. */
+    readonly touched: Touched | undefined;
+  };
 }
 
 export type Call = Context<App>;
@@ -34,6 +38,18 @@ export function meshOf(call: Call): Mesh {
 /** The registry, which the first call of all places as LOCATION says. @throws {Problem} 503 */
 export function registryAt(call: Call): ReturnType<typeof registryOf> {
   return registryOf(meshOf(call), placedAt(registryLocation(call.env)));
+}
+
+/** As permit(); the audit learns what the call touches. @throws {Problem} 403 */
+export function allow(call: Call, rights: readonly Right[], touched: Touched): void {
+  call.set("touched", touched);
+  permit(call.get("caller"), rights, touched);
+}
+
+/** As permitKnown(); the audit learns what the call touches. @throws {Problem} 404, 403 */
+export function allowKnown(call: Call, rights: readonly Right[], touched: Touched, missing: Problem): void {
+  call.set("touched", touched);
+  permitKnown(call.get("caller"), rights, touched, missing);
 }
 
 /** Which rows of a list are requested: in any of these phases, or in all. @throws {Problem} 400 */
@@ -110,7 +126,7 @@ export function answeredBy(
     const id = call.req.param("id") ?? "";
     const { touched, deletes } = await findWork(call, kind, id);
     const rights: Right[] = right === "retry" ? ["steer", ...(deletes ? ["delete" as const] : [])] : [right];
-    permitKnown(call.get("caller"), rights, touched, noWork(kind, id));
+    allowKnown(call, rights, touched, noWork(kind, id));
     return await objectsOf(meshOf(call), kind).getByName(id).fetch(call.req.raw);
   };
 }

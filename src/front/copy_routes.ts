@@ -16,11 +16,12 @@ import {
   readPage,
   registryAt,
   replayed,
+  allow,
+  allowKnown,
 } from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
-import { permit, permitKnown } from "./permission.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatObject } from "../store/address.ts";
 
@@ -32,7 +33,7 @@ copyRoutes.post("/copies", async (call) => await start(call, parseCopyRequest(aw
 copyRoutes.post("/copies/:id/retry", async (call) => {
   const id = call.req.param("id");
   const { touched } = await findWork(call, "copy", id);
-  permitKnown(call.get("caller"), ["start"], touched, noWork("copy", id));
+  allowKnown(call, ["start"], touched, noWork("copy", id));
   const found = await meshOf(call).Coordinator.getByName(id).describe();
   if (found === null) throw noWork("copy", id);
   if (found.phase === "failed" || found.phase === "cancelled")
@@ -47,7 +48,7 @@ copyRoutes.post("/copies/:id/retry", async (call) => {
 });
 
 async function start(call: Call, request: CopyRequest): Promise<Response> {
-  permit(call.get("caller"), ["start"], placesOfCopy(request));
+  allow(call, ["start"], placesOfCopy(request));
   const spec = { ...resolveCopy(request, call.env), startedBy: call.get("caller").name };
   const mesh = meshOf(call);
   const admission = await registryAt(call).admit(spec, readIdempotency(call.req.raw, request));

@@ -5,6 +5,7 @@
 
 import api from "../dashboard/api.js";
 import app from "../dashboard/app.js";
+import audit from "../dashboard/audit.js";
 import chart from "../dashboard/chart.js";
 import copy from "../dashboard/copy.js";
 import dom from "../dashboard/dom.js";
@@ -33,7 +34,8 @@ export async function dashboardResponse(isPerson: boolean): Promise<Response> {
 }
 
 async function assemble(): Promise<Dashboard> {
-  const script = [dom, api, map, chart, copy, lists, schedules, stores, sync, app].map(inScope).join("\n");
+  const order = [dom, api, map, chart, audit, copy, lists, schedules, stores, sync, app];
+  const script = order.map(inScope).join("\n");
   // Functions as replacements, because replace() would interpret a "$&" in a string.
   const html = page.replace("/* style */", () => style).replace("/* script */", () => script);
   const inline = { script: contentOf(html, "script"), style: contentOf(html, "style") };

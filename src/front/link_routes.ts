@@ -8,12 +8,11 @@
 import { Hono } from "hono";
 import { readAccess } from "../access/entries.ts";
 import type { Caller } from "../access/rights.ts";
-import { type App, type Call, findWork, keyReused, noWork, registryAt } from "./call.ts";
+import { type App, type Call, findWork, keyReused, noWork, registryAt, allowKnown } from "./call.ts";
 import { isoTime, parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
 import { LinkRequestSchema, LONGEST_S, isSigned, signLink } from "./link.ts";
-import { permitKnown } from "./permission.ts";
 
 export const linkRoutes = new Hono<App>();
 
@@ -35,7 +34,7 @@ linkRoutes.delete("/links", async (call) => {
 async function makeLink(call: Call, kind: "copy" | "sync"): Promise<Response> {
   const id = call.req.param("id") ?? "";
   const { touched } = await findWork(call, kind, id);
-  permitKnown(call.get("caller"), ["steer"], touched, noWork(kind, id));
+  allowKnown(call, ["steer"], touched, noWork(kind, id));
   const text = await call.req.raw.clone().text();
   const request = parseWith(LinkRequestSchema, text === "" ? {} : await readBody(call.req.raw));
   const wantedS = Math.floor(Date.now() / 1000) + request.expiresInSeconds;

@@ -366,6 +366,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 202: json("It waits for delivery", "Notification") },
     problems: { 404: ["notification_not_found"], 409: ["no_receiver"] },
   },
+  "GET /audit": {
+    summary: "Who did what: calls that changed something, and calls that were refused, newest first",
+    tag: "Mesh",
+    right: "read",
+    reach: "mesh",
+    parameters: [
+      query("who", "Only calls of this token or address", { type: "string" }),
+      query("since", "Only from this time on", { type: "string" }),
+      LIMIT,
+      CURSOR,
+    ],
+    answers: { 200: json("A page", "Audit") },
+  },
   "GET /schedules": {
     summary: "Schedules with their next and last run, by name",
     tag: "Schedules",

@@ -2,16 +2,8 @@
 // lies outside of them does not exist for it; what it may see but not do is refused with the right that is
 // missing.
 
-import {
-  type Caller,
-  type Place,
-  type Right,
-  type Touched,
-  knowsOf,
-  reaches,
-  ruleOn,
-  sees,
-} from "../access/rights.ts";
+import { describeTouched } from "../access/places.ts";
+import { type Caller, type Right, type Touched, knowsOf, reaches, ruleOn, sees } from "../access/rights.ts";
 import { rightMissing } from "./auth.ts";
 import { Problem } from "../http/problem.ts";
 
@@ -34,17 +26,7 @@ const NOWHERE: Touched = { source: [], destination: [] };
 function outOfScope({ name }: Caller, right: Right, touched: Touched): string {
   if (touched === "mesh")
     return `"${name}" may ${right} in some places only, and this call is about the whole mesh`;
-  const sides = [
-    ...(touched.source.length === 0 ? [] : [`from ${formatPlaces(touched.source)}`]),
-    ...(touched.destination.length === 0 ? [] : [`to ${formatPlaces(touched.destination)}`]),
-  ];
-  return `"${name}" may not ${right} ${sides.join(" ")}: its "source" and "destination" in API_TOKENS do not cover that`;
-}
-
-function formatPlaces(places: readonly Place[]): string {
-  return places
-    .map(({ store, bucket, name }) => (bucket === null ? store : `${store}:${bucket}/${name}`))
-    .join(", ");
+  return `"${name}" may not ${right} ${describeTouched(touched)}: its "source" and "destination" in API_TOKENS do not cover that`;
 }
 
 /**

@@ -7,11 +7,20 @@ import { z } from "zod";
 import { sha256Of } from "../access/entries.ts";
 import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
 import { type Touched, type Right, sees } from "../access/rights.ts";
-import { type App, type Call, accepted, keyReused, meshOf, registryAt, replayed } from "./call.ts";
+import {
+  type App,
+  type Call,
+  accepted,
+  keyReused,
+  meshOf,
+  registryAt,
+  replayed,
+  allow,
+  allowKnown,
+} from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readLimit } from "../http/request.ts";
-import { permit, permitKnown } from "./permission.ts";
 import { createWork } from "../schedule/create.ts";
 import { type ScheduleView, MAX_SCHEDULES } from "../schedule/schedules.ts";
 import { type Schedule, parseSchedule, resolveWork } from "../schedule/spec.ts";
@@ -36,7 +45,7 @@ scheduleRoutes.put("/schedules/:name", async (call) => {
   const by = call.get("caller").name;
   for (let tries = 0; tries < TRIES; tries++) {
     const found = mustBeNew ? null : await findSchedule(call, name);
-    if (found !== null) permit(call.get("caller"), rightsOver("schedules", found), placesOf(found));
+    if (found !== null) allow(call, rightsOver("schedules", found), placesOf(found));
     await checkMatch(call, name, found);
     // What was not there, or not so, when the caller's rights were looked at is not replaced.
     const put = await registryAt(call).putSchedule(name, schedule, found?.request ?? null, by);
@@ -146,9 +155,9 @@ function runnable(schedule: Schedule, call: Call): Schedule {
   const written = work.kind === "copy" ? placesOfCopy(work.copy) : placesOfSync(work.sync);
   const rights = work.kind === "copy" ? (["schedules"] as const) : withDelete("schedules", work.sync);
   // As written, where a time stands for every time, and as it would run now.
-  permit(call.get("caller"), rights, written);
+  allow(call, rights, written);
   const due = resolveWork(work, Date.now(), timeZone, call.env);
-  permit(call.get("caller"), rights, due.kind === "copy" ? placesOfCopy(due.spec) : placesOfSync(due.spec));
+  allow(call, rights, due.kind === "copy" ? placesOfCopy(due.spec) : placesOfSync(due.spec));
   return schedule;
 }
 
@@ -164,7 +173,7 @@ async function theSchedule(
 ): Promise<ScheduleView> {
   const found = await findSchedule(call, name);
   if (found === null) throw noSchedule(name);
-  permitKnown(call.get("caller"), rightsOver(right, found), placesOf(found), noSchedule(name));
+  allowKnown(call, rightsOver(right, found), placesOf(found), noSchedule(name));
   return found;
 }
 

@@ -9,12 +9,12 @@ import { describeEntries, readAccess } from "../access/entries.ts";
 import { readTeam } from "../access/people.ts";
 import { placesOfStore } from "../access/places.ts";
 import { reaches, ruleOn, sees } from "../access/rights.ts";
-import { type App, type Call, meshOf, registryAt } from "./call.ts";
+import { type App, type Call, meshOf, registryAt, allow, allowKnown } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
 import { plainText } from "../http/json.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readWait } from "../http/request.ts";
-import { permit, permitKnown, permitStore } from "./permission.ts";
+import { permitStore } from "./permission.ts";
 import { describeReceivers, readReceivers } from "../registry/receivers.ts";
 import { connect } from "../s3/request.ts";
 import { configurationOf, describeChecks } from "../store/facts.ts";
@@ -52,7 +52,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
   const body = text === "" ? {} : await readBody(call.req.raw);
   permitStore(call.get("caller"), "stores", call.req.param("name").toLowerCase());
   const { store, bucket, as } = resolveCheck(call.req.param("name"), body, call.env);
-  permit(call.get("caller"), ["stores"], placesOfStore(store.name, bucket, [as]));
+  allow(call, ["stores"], placesOfStore(store.name, bucket, [as]));
   const check = async (turnsAt: TurnsAt): Promise<CheckResult> => {
     const s3 = connect(store, "bucket-brigade check", turnsAt(store));
     const result = await checkStore(s3, bucket, { writes: as === "destination", now: Date.now() });
@@ -86,7 +86,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
 storeRoutes.delete("/stores/:name/check", async (call) => {
   const name = call.req.param("name").toLowerCase();
   const bucket = call.req.query("bucket") ?? null;
-  permit(call.get("caller"), ["stores"], placesOfStore(name, bucket, ["source", "destination"]));
+  allow(call, ["stores"], placesOfStore(name, bucket, ["source", "destination"]));
   if (await registryAt(call).forgetChecks(name, bucket)) return new Response(null, { status: 204 });
   const what = bucket === null ? `store "${name}"` : `bucket "${bucket}" of store "${name}"`;
   throw new Problem(
@@ -98,7 +98,7 @@ storeRoutes.delete("/stores/:name/check", async (call) => {
 
 storeRoutes.post("/probe", async (call) => {
   const request = parseWith(ProbeRequestSchema, await readBody(call.req.raw));
-  permit(call.get("caller"), ["stores"], placesOfStore(request.store, request.bucket, ["destination"]));
+  allow(call, ["stores"], placesOfStore(request.store, request.bucket, ["destination"]));
   const isLocal = isLoopback(new URL(call.req.url).hostname);
   const { kind, probe } = await theProbe(call).start(resolveProbe(request, call.env, isLocal));
   if (kind === "started") return answerProbe(call, probe, 202, { location: "/probe" });
@@ -125,7 +125,7 @@ storeRoutes.post("/probe/cancel", async (call) => {
 async function permitProbe(call: Call, right: "read" | "stores"): Promise<void> {
   if (ruleOn(call.get("caller"), [right], "mesh").kind === "allowed") return;
   const { store, bucket } = (await theProbe(call).status(0)) ?? noProbe();
-  permitKnown(call.get("caller"), [right], placesOfStore(store, bucket, ["destination"]), probeNotFound());
+  allowKnown(call, [right], placesOfStore(store, bucket, ["destination"]), probeNotFound());
 }
 
 function answerProbe(

@@ -3,11 +3,20 @@
 
 import { Hono } from "hono";
 import { placesOfSync, withDelete } from "../access/places.ts";
-import { type App, accepted, answeredBy, keyReused, meshOf, readPage, registryAt, replayed } from "./call.ts";
+import {
+  type App,
+  accepted,
+  answeredBy,
+  keyReused,
+  meshOf,
+  readPage,
+  registryAt,
+  replayed,
+  allow,
+} from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
-import { permit } from "./permission.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/phase.ts";
@@ -17,7 +26,7 @@ export const syncRoutes = new Hono<App>();
 
 syncRoutes.post("/syncs", async (call) => {
   const request = parseSyncRequest(await readBody(call.req.raw, SYNC_LISTS));
-  permit(call.get("caller"), withDelete("start", request), placesOfSync(request));
+  allow(call, withDelete("start", request), placesOfSync(request));
   const spec = { ...resolveSync(request, call.env), startedBy: call.get("caller").name };
   const mesh = meshOf(call);
   const idempotency = readIdempotency(call.req.raw, request);

@@ -41,6 +41,7 @@ const FAMILIES = {
   batches_in_flight: { type: "gauge", help: "Batches of small objects in flight, as last reported" },
   schedules: { type: "gauge", help: "Schedules, by whether they are enabled" },
   orphans: { type: "gauge", help: "Uploads and objects that ended copies may have left at destinations" },
+  refused_calls_total: { type: "counter", help: "Calls that were refused with 401, 403 or 429, by code" },
   notices_total: { type: "counter", help: "Webhooks, by outcome" },
   notices_waiting: { type: "gauge", help: "Webhooks not delivered yet" },
   notices_oldest_seconds: { type: "gauge", help: "Age of the oldest webhook not delivered yet" },

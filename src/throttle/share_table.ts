@@ -6,7 +6,8 @@
 // its job has reported that it uses less. So the sum of what is in use never exceeds the cap, even if a job
 // is slow, dies, or never gets an answer. A job that stops asking holds nothing once its share has expired.
 
-import type { Store } from "../store/stores.ts";
+import type { Env } from "../env.ts";
+import { type Store, readStores } from "../store/stores.ts";
 
 /** Of one store: transfers at once, and requests per second. */
 export interface Amounts {
@@ -22,10 +23,16 @@ export interface ShareRequest {
 }
 
 /** Infinity where the store has no cap. */
-export type Caps = Amounts;
+type Caps = Amounts;
 
-export function capsOf({ maxConcurrency = Infinity, maxRequestsPerSecond = Infinity }: Store): Caps {
+function capsOf({ maxConcurrency = Infinity, maxRequestsPerSecond = Infinity }: Store): Caps {
   return { concurrency: maxConcurrency, perSecond: maxRequestsPerSecond };
+}
+
+/** None for a store that is no longer configured: the request to it will fail with the reason. */
+export function capsAt(env: Env, store: string): Caps {
+  const entry = readStores(env).get(store);
+  return entry?.ok === true ? capsOf(entry.store) : { concurrency: Infinity, perSecond: Infinity };
 }
 
 /** How long a share is valid. A lane whose coordinator is dead stops its parts within this time. */

@@ -84,6 +84,26 @@ export const Stores = z.strictObject({
     .describe("the entries of API_TOKENS, for who sees all stores"),
 });
 
+export const Audit = z.strictObject({
+  calls: z.array(
+    z.strictObject({
+      id: Id,
+      at: Time,
+      who: z.string().nullable().describe("the name of a token, or an address; null: not recognised"),
+      method: z.string(),
+      route: z.string().nullable(),
+      target: z.string().nullable().describe("the id or name in the path, or of what was started"),
+      places: z.string().nullable().describe("what it reads and writes"),
+      address: z.string().nullable(),
+      ray: z.string().nullable().describe("by which Cloudflare finds the request"),
+      status: z.int(),
+      code: z.string().nullable(),
+      times: Whole.describe("of refusals: how often within a minute"),
+    }),
+  ),
+  next: Id.nullable(),
+});
+
 /** A webhook to one receiver. */
 export const Notification = z.strictObject({
   id: Id,

@@ -21,6 +21,7 @@ import { Page, type Table, codesIn, fieldsOf, namesOf, wordsOf } from "./page.ts
 const OTHER_WORDS = [
   "next",
   "copyId",
+  "api_call",
   "syncId",
   "throttled_by_source",
   "throttled_by_destination",
@@ -75,6 +76,14 @@ const shown: [name: string, described: Described][] = [
       page: sync,
       table: sync.table("schedules", "field of a run"),
       schema: answers.Schedule.shape.runs.element,
+    },
+  ],
+  [
+    "a call",
+    {
+      page: operate,
+      table: operate.table("audit", "field of a call"),
+      schema: meshAnswers.Audit.shape.calls.element,
     },
   ],
   ["the profile of a store", { page: stores, table: stores.table("profile", "fact"), schema: ProfileSchema }],

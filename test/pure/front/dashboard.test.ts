@@ -14,7 +14,7 @@ const sources = new Map(
 );
 
 /** The order in which the scripts stand on the page. */
-const order = (/\[([\w, ]+)\]\.map\(inScope\)/.exec(ASSEMBLY)?.[1] ?? "").split(", ");
+const order = (/const order = \[([\w, ]+)\];/.exec(ASSEMBLY)?.[1] ?? "").split(", ");
 
 const EXPORT = /^export (?:async )?(?:function\*?|class|const) (\w+)/;
 const exportsOf = (name: string) =>

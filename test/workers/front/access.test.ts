@@ -313,3 +313,70 @@ test("the dashboard asks nobody for a token whom Access has let in", async () =>
   const unknown = await mesh.call("GET", "/", { headers: { authorization: "", accept } });
   expect(unknown.text).toContain('<html lang="en">');
 });
+
+interface AuditPage {
+  readonly calls: readonly Record<string, unknown>[];
+  readonly next: string | null;
+}
+
+const auditOf = async (query: string) => (await mesh.call<AuditPage>("GET", `/audit?${query}`)).body.calls;
+
+test("what changes something is in the audit when it is answered: who, what, where, from where", async () => {
+  const body = { source: "east:source/ci/a", destination: "west:destination/ci/audited" };
+  const headers = { ...as("ci"), "cf-connecting-ip": "192.0.2.7", "cf-ray": "8a-FRA" };
+  const { body: started } = await mesh.call("POST", "/copies", { headers, body });
+  await mesh.ended(String(started["id"]));
+  const [row] = await auditOf("who=ci&limit=1");
+  expect(row).toMatchObject({
+    who: "ci",
+    method: "POST",
+    route: "/copies",
+    target: started["id"],
+    places: "from east:source/ci/a to west:destination/ci/audited",
+    address: "192.0.2.7",
+    ray: "8a-FRA",
+    status: 202,
+    code: null,
+    times: 1,
+  });
+  await ask("ci", "POST", `/copies/${String(started["id"])}/cancel`);
+  expect(await auditOf("who=ci&limit=1")).toMatchObject([
+    { route: "/copies/:id/cancel", target: started["id"] },
+  ]);
+  await ask("ci", "GET", "/copies");
+  expect(await auditOf("who=ci&limit=1")).toMatchObject([{ route: "/copies/:id/cancel" }]);
+  const lines = mesh.logged.filter(
+    (line) => line.includes('"api_call"') && line.includes(String(started["id"])),
+  );
+  expect(lines).toHaveLength(2);
+  expect(lines[0]).toContain('"who":"ci"');
+});
+
+test("a refusal is in the audit and in the metrics, with who was refused what", async () => {
+  await ask("ci", "GET", "/metrics");
+  const wrong = { authorization: "Bearer nobody-has-this-token", "cf-connecting-ip": "192.0.2.99" };
+  const none = { authorization: "", "cf-connecting-ip": "192.0.2.98" };
+  for (let tries = 0; tries < 3; tries++) await mesh.call("GET", "/stores", { headers: none });
+  await mesh.call("DELETE", "/schedules/x", { headers: wrong });
+  await expect
+    .poll(async () => (await auditOf("limit=500")).some((row) => row["address"] === "192.0.2.99"))
+    .toBe(true);
+  const rows = await auditOf("limit=500");
+  expect(rows.find((row) => row["who"] === "ci" && row["route"] === "/metrics")).toMatchObject({
+    code: "out_of_scope",
+    places: null,
+    status: 403,
+  });
+  const missing = rows.filter((row) => row["address"] === "192.0.2.98");
+  expect(missing.reduce((sum, row) => sum + Number(row["times"]), 0)).toBe(3);
+  const { text } = await mesh.call("GET", "/metrics");
+  expect(text).toMatch(/bucket_brigade_refused_calls_total\{code="token_missing"\} \d+/);
+  expect(mesh.logged.join()).not.toContain("nobody-has-this-token");
+});
+
+test.for(["since=yesterday", "since=2026-13-01", "who=a&who=b", "cursor=x", "limit=501"])(
+  "GET /audit?%s is refused",
+  async (query) => {
+    expect(saying(await mesh.call("GET", `/audit?${query}`))).toEqual([400, "invalid_request"]);
+  },
+);

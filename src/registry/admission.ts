@@ -1,0 +1,18 @@
+// What becomes of a request for a copy or a sync.
+
+import type { Admitted, CopySpec } from "../copy/spec.ts";
+import type { SyncSpec } from "../sync/spec.ts";
+
+export type Admission =
+  | { readonly kind: "new"; readonly copy: Admitted<CopySpec> }
+  | { readonly kind: "known"; readonly id: string }
+  | { readonly kind: "key_reused" }
+  /** Another copy writes that object, and this request does not want to wait for it. */
+  | { readonly kind: "busy"; readonly id: string };
+
+export type SyncAdmission =
+  | { readonly kind: "new"; readonly sync: Admitted<SyncSpec> }
+  | { readonly kind: "known"; readonly id: string }
+  | { readonly kind: "key_reused" }
+  /** Another sync writes under an overlapping prefix. */
+  | { readonly kind: "rival"; readonly id: string };
