@@ -39,6 +39,7 @@ import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view
 import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { copyLine, copyResult } from "./view/progress.ts";
 import { Reports } from "./view/reports.ts";
+import { isLost, wakeAt } from "./work/alarm.ts";
 import type { PartClaim, PartGrant } from "./work/part_task.ts";
 
 /** How often the coordinator checks its lanes while they work. */
@@ -82,7 +83,7 @@ export class Coordinator extends DurableObject<Env> {
   /** Stores a new copy and starts it; a repeated call changes nothing. */
   async create(id: string, spec: Copy["spec"], createdAtMs: number): Promise<void> {
     if (this.#record.find() !== null) return;
-    await this.ctx.storage.setAlarm(Date.now());
+    await wakeAt(this.ctx.storage, Date.now());
     this.#record.create(id, spec, createdAtMs);
   }
 
@@ -120,7 +121,7 @@ export class Coordinator extends DurableObject<Env> {
         if (action === "cancel" && job.phase !== was.phase) this.#steps.cancel();
         const owes = action === "resume" && this.#record.debts.count() > 0;
         if (action === "resume") this.#record.debts.tryNow(Date.now());
-        await this.ctx.storage.setAlarm(Date.now());
+        await wakeAt(this.ctx.storage, Date.now());
         this.#audience.changed();
         return jsonResponse({
           ...this.#status(),
@@ -173,7 +174,16 @@ export class Coordinator extends DurableObject<Env> {
   async recheckQueue(): Promise<void> {
     if (this.#record.find() === null) return;
     this.#record.applyEvent({ type: "recheckQueue" });
-    await this.ctx.storage.setAlarm(Date.now());
+    await wakeAt(this.ctx.storage, Date.now());
+  }
+
+  /** Called by the registry from time to time: without an alarm, a copy would stand still for good. */
+  async keepAwake(): Promise<void> {
+    const copy = this.#record.find();
+    if (copy === null || isAtRest(copy.job) || copy.job.phase === "paused") return;
+    if (!isLost(await this.ctx.storage.getAlarm(), Date.now())) return;
+    this.#record.alarmLost();
+    await wakeAt(this.ctx.storage, Date.now());
   }
 
   /**
@@ -198,7 +208,7 @@ export class Coordinator extends DurableObject<Env> {
     // The last part is done, the last one in flight has settled, parts are lost, or the phase has changed:
     // that must not wait for the watch.
     if (alarmInMs !== null || unshared)
-      await this.ctx.storage.setAlarm(now + (unshared ? 0 : (alarmInMs ?? 0)));
+      await wakeAt(this.ctx.storage, now + (unshared ? 0 : (alarmInMs ?? 0)));
     this.#audience.changed();
     return grant;
   }
@@ -207,13 +217,13 @@ export class Coordinator extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     // The next alarm first, and no rethrow below: mesh.ts says why.
-    await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
+    await wakeAt(this.ctx.storage, Date.now() + WATCH_MS);
     if (this.#record.find() === null) return this.ctx.storage.deleteAlarm();
     try {
       const nextAlarmMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
       this.#record.applyEvent({ type: "advanced" });
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
-      else await this.ctx.storage.setAlarm(nextAlarmMs);
+      else await wakeAt(this.ctx.storage, nextAlarmMs);
     } catch (error) {
       this.#record.crashed(error);
     }

@@ -153,6 +153,7 @@ export default {
       const work = await registry.admitted(kind, id);
       if (work !== null) await createWork(ctx.exports, work, env);
     }
+    await registry.keepAwake();
     await registry
       .forgetOld(controller.scheduledTime)
       .catch((error: unknown) => log("error", "retention_failed", { detail: String(error) }));

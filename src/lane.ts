@@ -21,6 +21,7 @@ import { type Env, PARTS_PER_LANE } from "./env.ts";
 import type { ListPage } from "./listing/cursor.ts";
 import { callCopier } from "./part_copier.ts";
 import { runProbeTask } from "./probe.ts";
+import { wakeAt } from "./work/alarm.ts";
 import { callObjectCopier } from "./work/batch_call.ts";
 import type { BatchAttempt, BatchReport, BatchTask } from "./work/batch_task.ts";
 import { type Claim, type Grant, isFinal } from "./work/claim.ts";
@@ -75,7 +76,7 @@ export class Lane extends DurableObject<Env> {
       return;
     }
     this.ctx.storage.kv.put("assignment", assignment);
-    await this.ctx.storage.setAlarm(Date.now());
+    await wakeAt(this.ctx.storage, Date.now());
   }
 
   /** Cancels the part copies that run; they are reported as cancelled. */
@@ -97,7 +98,7 @@ export class Lane extends DurableObject<Env> {
     const assignment = this.ctx.storage.kv.get<Assignment>("assignment");
     if (assignment === undefined) return;
     // The next alarm first: mesh.ts says why.
-    await this.ctx.storage.setAlarm(Date.now() + REVIVE_AFTER_MS);
+    await wakeAt(this.ctx.storage, Date.now() + REVIVE_AFTER_MS);
     const stop = new AbortController();
     this.#stop = stop;
     this.#wokenWhileRunning = false;
@@ -109,8 +110,8 @@ export class Lane extends DurableObject<Env> {
           : "syncId" in assignment
             ? await this.#pump(lane, this.#sync(assignment.syncId), stop)
             : await this.#pump(lane, this.#probe(assignment.probeId), stop);
-      if (this.#wokenWhileRunning) await this.ctx.storage.setAlarm(Date.now());
-      else if (nextAlarmMs !== null) await this.ctx.storage.setAlarm(nextAlarmMs);
+      if (this.#wokenWhileRunning) await wakeAt(this.ctx.storage, Date.now());
+      else if (nextAlarmMs !== null) await wakeAt(this.ctx.storage, nextAlarmMs);
       else await this.ctx.storage.deleteAll();
     } finally {
       this.#stop = null;

@@ -61,6 +61,7 @@ import { verdictOf } from "./s3/retry.ts";
 import { abortMultipartUpload, createMultipartUpload } from "./s3/s3.ts";
 import { placeOfWork } from "./store/stores.ts";
 import { Waiting } from "./view/audience.ts";
+import { wakeAt } from "./work/alarm.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
 import type { Claim, Grant } from "./work/claim.ts";
 
@@ -100,7 +101,7 @@ export class Probe extends DurableObject<Env> {
     const before = this.#find();
     if (before !== null && before.state.phase !== "ended")
       return { kind: "running", probe: probeAnswer(before, now) };
-    await this.ctx.storage.setAlarm(now);
+    await wakeAt(this.ctx.storage, now);
     const job = beginProbe(makeId(now, crypto.getRandomValues(new Uint8Array(10))), spec, now);
     this.#save(job);
     return { kind: "started", probe: probeAnswer(job, now) };
@@ -121,7 +122,7 @@ export class Probe extends DurableObject<Env> {
   async cancel(): Promise<ProbeAnswer | null> {
     if (this.#find() === null) return null;
     this.#update((job) => ending(job, { outcome: "cancelled" }));
-    await this.ctx.storage.setAlarm(Date.now());
+    await wakeAt(this.ctx.storage, Date.now());
     return await this.status(0);
   }
 
@@ -133,17 +134,17 @@ export class Probe extends DurableObject<Env> {
     const { job, grant } = takeClaim(before, claim, Date.now());
     this.#save(job);
     // Other lanes may have something to do now, or the probe is over: neither waits for the watch.
-    if (claim.finished.length > 0) await this.ctx.storage.setAlarm(Date.now());
+    if (claim.finished.length > 0) await wakeAt(this.ctx.storage, Date.now());
     return grant;
   }
 
   override async alarm(): Promise<void> {
     // The next alarm first, and no rethrow below: mesh.ts says why.
-    await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
+    await wakeAt(this.ctx.storage, Date.now() + WATCH_MS);
     try {
       const nextAlarmMs = await this.#advance();
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
-      else await this.ctx.storage.setAlarm(nextAlarmMs);
+      else await wakeAt(this.ctx.storage, nextAlarmMs);
     } catch (error) {
       log("error", "probe_crashed", { probeId: this.#find()?.id ?? "", detail: String(error) });
       const message = `a step of the probe failed: ${String(error)}`;

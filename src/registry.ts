@@ -23,6 +23,7 @@ import type { Admission, SyncAdmission } from "./registry/admission.ts";
 import { type AuditedCall, type AuditRow, type Refusal, AuditTable } from "./registry/audit.ts";
 import { CheckTable } from "./registry/check_table.ts";
 import { type Idempotency, KeyTable } from "./registry/key_table.ts";
+import { keepAwake } from "./registry/keep_awake.ts";
 import { LinkSalt } from "./registry/link_salt.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
@@ -52,6 +53,7 @@ import { findStore } from "./store/stores.ts";
 import type { SyncSpec } from "./sync/spec.ts";
 import { type Amounts, type ShareRequest, capsAt, ShareTable } from "./throttle/share_table.ts";
 import type { JobNews } from "./view/news.ts";
+import { isLost, wakeAt } from "./work/alarm.ts";
 
 /** The time that the caller of admit() has to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
@@ -216,7 +218,7 @@ export class Registry extends DurableObject<Env> {
       return tells || started !== null;
     });
     // The reporter does not wait for a start or a webhook receiver: the alarm does both.
-    if (due) await this.ctx.storage.setAlarm(now);
+    if (due) await wakeAt(this.ctx.storage, now);
   }
 
   /** The metrics in Prometheus text format. */
@@ -430,6 +432,11 @@ export class Registry extends DurableObject<Env> {
     }
   }
 
+  /** Sets alarms again that running work has lost. */
+  async keepAwake(): Promise<void> {
+    await keepAwake(this.ctx.exports, this.#copies, this.#syncs);
+  }
+
   #runningOf(schedule: string): string | null {
     const sync = this.#syncs.runningOf(schedule);
     if (sync !== null) return `sync ${sync} is still going`;
@@ -482,7 +489,7 @@ export class Registry extends DurableObject<Env> {
 
   async #wakeBy(atMs: number): Promise<void> {
     const alarmMs = await this.ctx.storage.getAlarm();
-    if (alarmMs === null || alarmMs > atMs) await this.ctx.storage.setAlarm(atMs);
+    if (isLost(alarmMs, Date.now()) || Number(alarmMs) > atMs) await wakeAt(this.ctx.storage, atMs);
   }
 
   #insertCopy(asked: CopySpec, starter: Starter, now: number): Admitted<CopySpec> {

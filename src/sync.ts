@@ -45,6 +45,7 @@ import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { syncLine, syncResult } from "./view/progress.ts";
 import { Reports } from "./view/reports.ts";
 import { isFinal } from "./work/claim.ts";
+import { isLost, wakeAt } from "./work/alarm.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
 
 /** How often a sync checks its lanes while they work. */
@@ -94,7 +95,7 @@ export class Sync extends DurableObject<Env> {
   /** Stores a new sync and starts it; a repeated call changes nothing. */
   async create(id: string, spec: SyncSpec, createdAtMs: number): Promise<void> {
     if (this.#record.find() !== null) return;
-    await this.ctx.storage.setAlarm(Date.now());
+    await wakeAt(this.ctx.storage, Date.now());
     this.#record.create(id, spec, createdAtMs);
   }
 
@@ -108,6 +109,15 @@ export class Sync extends DurableObject<Env> {
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     return true;
+  }
+
+  /** Called by the registry from time to time: without an alarm, a sync would stand still for good. */
+  async keepAwake(): Promise<void> {
+    const sync = this.#record.find();
+    if (sync === null || isAtRest(sync.job) || sync.job.phase === "paused") return;
+    if (!isLost(await this.ctx.storage.getAlarm(), Date.now())) return;
+    this.#record.alarmLost();
+    await wakeAt(this.ctx.storage, Date.now());
   }
 
   // --- The status endpoint ----------------------------------------------------------------------
@@ -139,7 +149,7 @@ export class Sync extends DurableObject<Env> {
           await this.#waitForEnd(readWait(url.searchParams));
           return jsonResponse(this.#status());
       }
-      await this.ctx.storage.setAlarm(Date.now());
+      await wakeAt(this.ctx.storage, Date.now());
       this.#audience.changed();
       return jsonResponse({ ...this.#status(), changed });
     } catch (error) {
@@ -220,7 +230,7 @@ export class Sync extends DurableObject<Env> {
     // The window has room, or all is done: that must not wait for the watch. A running alarm sees it without
     // this. Without a share, nothing can be granted at a capped store; the alarm asks for one.
     const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
-    if ((turned || unshared) && !this.#advancing) await this.ctx.storage.setAlarm(now);
+    if ((turned || unshared) && !this.#advancing) await wakeAt(this.ctx.storage, now);
     this.#audience.changed();
     return grant;
   }
@@ -300,14 +310,14 @@ export class Sync extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     // The next alarm first, and no rethrow below: mesh.ts says why.
-    await this.ctx.storage.setAlarm(Date.now() + WATCH_MS);
+    await wakeAt(this.ctx.storage, Date.now() + WATCH_MS);
     if (this.#record.find() === null) return this.ctx.storage.deleteAlarm();
     this.#advancing = true;
     try {
       const nextAlarmMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
       this.#record.applyEvent({ type: "advanced" });
       if (nextAlarmMs === null) await this.ctx.storage.deleteAlarm();
-      else await this.ctx.storage.setAlarm(nextAlarmMs);
+      else await wakeAt(this.ctx.storage, nextAlarmMs);
     } catch (error) {
       this.#record.crashed(error);
     } finally {

@@ -152,6 +152,11 @@ export class CopyRecord {
     this.applyEvent({ type: "crashed", failure, now, random: Math.random() });
   }
 
+  alarmLost(): void {
+    log("error", "alarm_lost", { copyId: this.#id() });
+    this.timeline.add(Date.now(), "alarm_lost");
+  }
+
   /** Marks the parts of lanes that have been silent too long as lost. @returns those lanes */
   releaseSilent(now: number): number[] {
     const silent = this.lanes.takeSilent(now);

@@ -117,6 +117,9 @@ const FORGOTTEN_AT_ONCE = 100;
 
 const CREATED_AT_ONCE = 100;
 
+/** Per Cron event, likewise. */
+const KEPT_AWAKE_AT_ONCE = 100;
+
 /** Pages that a list looks through for who sees only some of their rows. */
 const PAGES_SEARCHED = 20;
 
@@ -133,6 +136,8 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
   readonly #sql: SqlStorage;
   readonly table: keyof typeof TABLES;
   readonly #target: string;
+  // In memory only: after an eviction it begins again.
+  #keptAwake = { target: "", id: "" };
 
   constructor(sql: SqlStorage, table: keyof typeof TABLES) {
     this.#sql = sql;
@@ -223,6 +228,25 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
   /** All that write there and have not ended, in the order in which they came. */
   runningAt(target: string): Admitted<Spec>[] {
     return this.#admitted(`${this.#target} = ? AND ended_at_ms IS NULL ORDER BY id`, target);
+  }
+
+  /** Work that has reported, has not ended and waits for no person: some of it, and then the next. */
+  nextWorking(): string[] {
+    const { target, id } = this.#keptAwake;
+    const rows = this.#sql
+      .exec(
+        `SELECT id, ${this.#target} AS target, phase FROM ${this.table}
+         WHERE (${this.#target}, id) > (?, ?) AND ended_at_ms IS NULL ORDER BY ${this.#target}, id LIMIT ?`,
+        target,
+        id,
+        KEPT_AWAKE_AT_ONCE,
+      )
+      .toArray();
+    const last = rows.length < KEPT_AWAKE_AT_ONCE ? undefined : rows.at(-1);
+    this.#keptAwake = { target: String(last?.["target"] ?? ""), id: String(last?.["id"] ?? "") };
+    return rows
+      .filter(({ phase }) => !["admitted", "paused", "blocked"].includes(String(phase)))
+      .map((row) => String(row["id"]));
   }
 
   /** Work that has an id and has not reported yet. */

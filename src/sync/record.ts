@@ -159,6 +159,11 @@ export class SyncRecord {
     this.applyEvent({ type: "crashed", failure: meshFailure("internal_error", message, "sync") });
   }
 
+  alarmLost(): void {
+    log("error", "alarm_lost", { syncId: this.load().id });
+    this.timeline.add(Date.now(), "alarm_lost");
+  }
+
   /** Adds entries to the report, to the sums and, if they failed, to the failures. */
   enter(entries: readonly Entry[], change: (counters: Counters) => Counters = (counters) => counters): void {
     this.transaction(() => {

@@ -69,6 +69,7 @@ beforeEach(() => {
   const object = {
     create: async () => undefined,
     forget: async () => true,
+    keepAwake: async () => undefined,
     recheckQueue: async () => undefined,
   };
   const objects = { getByName: () => object };
@@ -116,6 +117,7 @@ async function useAll(): Promise<void> {
     for (const of of ["no-sync", "orphans", { sync: "x" }] as const)
       for (const before of [null, first.copy.id]) await registry.list({ phases, of }, before, 10);
   }
+  await registry.keepAwake();
   await registry.forgetOld(Date.now() + 400 * 86_400_000);
   await registry.listSchedules(null, 10);
   await registry.deleteSchedule("s");

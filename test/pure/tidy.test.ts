@@ -107,6 +107,7 @@ const RULES: Readonly<Record<string, (tree: Tree) => string[]>> = {
   "files are short": (tree) => rules.filesAreShort(tree, LENGTHS, LONGER),
   "functions are short": (tree) => rules.functionsAreShort(tree, 70, ["src/copy/job.ts apply"]),
   "pure modules are pure": (tree) => rules.pureModulesArePure(tree, PURE),
+  "alarms are set in one place": (tree) => rules.alarmsAreSetIn(tree, "src/work/alarm.ts"),
   "exports are used": (tree) =>
     rules.exportsAreUsed(tree, { entrypoints: ENTRYPOINTS, witnesses: ["test/pure/docs/"] }),
   "files are imported": (tree) => rules.filesAreImported(tree, ENTRYPOINTS),
@@ -379,6 +380,14 @@ describe("a rule fails on", () => {
       "test/pure/copy/jobs.test.ts tests no file of that name in src",
       "test/workers/copies/job.test.ts tests no room of that name in src",
       "test/workers/job.test.ts tests no room of that name in src",
+    ]);
+  });
+
+  test("an alarm that is set past the one place for it", () => {
+    const sets = "export const set = (storage) => storage.setAlarm(1);\n";
+    const tree = made({ "src/work/alarm.ts": sets, "src/lane.ts": sets, "src/a.ts": "// setAlarm\n" });
+    expect(rules.alarmsAreSetIn(tree, "src/work/alarm.ts")).toEqual([
+      "src/lane.ts sets an alarm past src/work/alarm.ts",
     ]);
   });
 

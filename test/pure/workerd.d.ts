@@ -38,6 +38,7 @@ declare namespace Cloudflare {
   interface Work {
     create(id: string, spec: unknown, createdAtMs: number): Promise<void>;
     forget(): Promise<boolean>;
+    keepAwake(): Promise<void>;
     recheckQueue(): Promise<void>;
   }
 

@@ -235,6 +235,13 @@ function subjectsOf(name: string): string[] {
   return words.map((_, index) => `src/${words.slice(0, index + 1).join("_")}.ts`);
 }
 
+/** The runtime loses alarms that are set in a certain way, which one file alone knows to avoid. */
+export function alarmsAreSetIn(tree: Tree, only: string): string[] {
+  return modulesIn(tree, "src/").flatMap(([path]) =>
+    path !== only && /\.setAlarm\(/.test(tree.get(path) ?? "") ? [`${path} sets an alarm past ${only}`] : [],
+  );
+}
+
 /** In columns as one sees them, not in bytes. */
 export function commentsAreNarrow(tree: Tree, columns: number): string[] {
   return [...tree].flatMap(([path, text]) => {

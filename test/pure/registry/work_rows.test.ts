@@ -22,6 +22,21 @@ test("the copies of a sync are listed under it, and what may have left something
   expect(idsOf(rows, "anybody")).toEqual([child, own]);
 });
 
+test("work that has reported and waits for no person is asked in turn, 100 at a time", () => {
+  const rows = new WorkRows<CopySpec>(memorySql(), "copies");
+  rows.createTables();
+  const ids = Array.from({ length: 130 }, (_, n) => rows.insert(SPEC, `object ${n % 50}`, CALLER, n).id);
+  const report = (id: string | undefined, phase: string, endedAtMs: number | null = null) =>
+    rows.takeNews(id ?? "", { phase, endedAtMs, orphans: 0 });
+  for (const id of ids) report(id, "uploading");
+  for (const [n, phase] of ["paused", "blocked", "admitted"].entries()) report(ids[n], phase);
+  report(ids[3], "completed", 1);
+  const turns = [rows.nextWorking(), rows.nextWorking()];
+  expect(turns.flat().toSorted()).toEqual(ids.slice(4).toSorted());
+  expect(turns.map(({ length }) => length > 0)).toEqual([true, true]);
+  expect(rows.nextWorking()).toEqual(turns[0]);
+});
+
 test("a table of an older deployment gets the column, once, and its rows are no sync's", () => {
   const sql = memorySql();
   sql.exec(`CREATE TABLE copies (
