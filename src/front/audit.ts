@@ -25,7 +25,7 @@ export async function audit(call: Call, next: Next): Promise<void> {
   await next();
   const audited = describe(call);
   if (audited === null) return;
-  const isRefusal = REFUSALS.includes(audited.status);
+  const isRefusal = isRefused(audited.status, audited.who);
   const { atMs: _at, ...fields } = audited;
   log(isRefusal ? "warn" : "info", "api_call", fields);
   if (isRefusal) return tellLater(call, audited);
@@ -42,13 +42,13 @@ function describe(call: Call): AuditedCall | null {
   const { method, raw } = call.req;
   const { status } = call.res;
   const isChange = method !== "GET" && method !== "HEAD" && route !== undefined;
-  if (!isChange && !REFUSALS.includes(status)) return null;
-  // Nobody is recognised before a refusal for want of a token.
   const caller = call.get("caller") as Caller | undefined;
+  const who = caller?.name ?? null;
+  if (!isChange && !isRefused(status, who)) return null;
   const touched = call.get("touched");
   return {
     atMs: Date.now(),
-    who: caller?.name ?? null,
+    who,
     method: method.slice(0, MAX_WORD_CHARACTERS),
     route: route?.path ?? null,
     target: targetOf(call, route?.path ?? ""),
@@ -58,6 +58,11 @@ function describe(call: Call): AuditedCall | null {
     status,
     code: call.error instanceof Problem ? call.error.code : null,
   };
+}
+
+/** Whoever is not recognised has been refused, be it because the configuration is wrong. */
+function isRefused(status: number, who: string | null): boolean {
+  return who === null || REFUSALS.includes(status);
 }
 
 function wordOf(text: string | null): string | null {

@@ -81,8 +81,11 @@ test("a minute of guesses from everywhere fills a bounded number of rows, and al
     audit.addRefusals([
       { call: guess({ atMs: NOW + n, address: `192.0.2.${n}`, route: "/copies" }), times: 2 },
     ]);
-  const rows = listed();
-  expect(rows).toHaveLength(61);
+  audit.addRefusals([{ call: guess({ who: "ci", status: 403, code: "right_missing" }), times: 1 }]);
+  const [recognised, ...others] = [listed({ who: "ci", sinceMs: 0 }), listed()].flat();
+  expect(recognised).toMatchObject({ who: "ci", address: "192.0.2.1", times: 1 });
+  const rows = others.filter(({ who }) => who === null);
+  expect(rows).toHaveLength(201);
   expect(rows.reduce((sum, { times }) => sum + times, 0)).toBe(2000);
   expect(rows.find(({ times }) => times > 2)).toMatchObject({
     method: "*",

@@ -325,7 +325,7 @@ test.for<[string, string, string]>([
     'Unknown query parameter "state"; GET /copies takes phase, orphans, sync, limit, cursor',
   ],
   ["POST", "/copies?wait=30", 'Unknown query parameter "wait"; POST /copies takes none'],
-  ["GET", "/copies/x?parts", 'Unknown query parameter "parts"; GET /copies/:id takes wait'],
+  ["GET", "/copies/x?parts", 'Unknown query parameter "parts"; GET /copies/:id takes wait, expires, sig'],
   ["GET", "/stores?__proto__=1", 'Unknown query parameter "__proto__"; GET /stores takes none'],
   ["GET", "/copies?limit=1&limit=2", 'The query parameter "limit" is given twice'],
   [
