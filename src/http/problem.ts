@@ -25,6 +25,9 @@ type CodeOf<Status extends ProblemStatus> = {
   [Code in ProblemCode]: (typeof PROBLEM_STATUS)[Code] extends Status ? Code : never;
 }[ProblemCode];
 
+/** A detail may quote what was sent. */
+const MAX_DETAIL_CHARACTERS = 2_500;
+
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly status: ProblemStatus;
@@ -32,7 +35,7 @@ export class Problem extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(...[status, code, detail, headers = {}]: ProblemArguments) {
-    super(detail);
+    super(detail.length <= MAX_DETAIL_CHARACTERS ? detail : `${detail.slice(0, MAX_DETAIL_CHARACTERS)}…`);
     this.status = status;
     this.code = code;
     this.headers = headers;

@@ -68,7 +68,12 @@ const objectRef = <Ref extends ObjectRef>(parse: (text: string) => Ref | null) =
         store: StoreName,
         bucket: z.string().min(1),
         key: z.string().min(1),
-        versionId: z.string().min(1).max(MAX_VERSION_CHARACTERS).optional(),
+        versionId: z
+          .string()
+          .min(1)
+          .max(MAX_VERSION_CHARACTERS)
+          .refine((id) => id.isWellFormed(), "must be valid Unicode: it has half of a surrogate pair")
+          .optional(),
       }),
     ],
     { error: 'must be "store:bucket/key" or {"store", "bucket", "key", "versionId"?}' },
