@@ -34,6 +34,13 @@ export function retentionMs(env: Readonly<Record<string, unknown>>): number {
   return countVariable(env, "RETENTION_DAYS", 30, 7, 3650) * DAY_MS;
 }
 
+/** How many copies and syncs may run at once; null: any number. @throws {Problem} 503 */
+export function mostRunning(env: Readonly<Record<string, unknown>>): number | null {
+  if (env["MAX_RUNNING"] === "") return null;
+  const most = countVariable(env, "MAX_RUNNING", 0, 1, 100_000);
+  return most === 0 ? null : most;
+}
+
 /** How many lanes, and how many transfers over all of them: no more than either store allows. */
 export function widthOf(
   request: { readonly lanes?: number | undefined; readonly concurrency?: number | undefined },

@@ -60,6 +60,7 @@ const app = new Hono<App>({ strict: false });
 
 // Keeps browsers from guessing another content type from an object's name or content.
 app.use(async (call, next) => {
+  if (!URL.canParse(call.req.url)) throw new Problem(400, "invalid_request", "The header Host names no host");
   await next();
   call.header("x-content-type-options", "nosniff");
   // The address may be a link that opens a status.

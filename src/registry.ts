@@ -20,7 +20,13 @@ import type { Admitted, CopySpec } from "./copy/spec.ts";
 import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
 import type { Admission, SyncAdmission } from "./registry/admission.ts";
-import { type AuditedCall, type AuditRow, type Refusal, AuditTable } from "./registry/audit.ts";
+import {
+  type AuditedCall,
+  type AuditFilter,
+  type AuditPage,
+  type Refusal,
+  AuditTable,
+} from "./registry/audit.ts";
 import { CheckTable } from "./registry/check_table.ts";
 import { type Idempotency, KeyTable } from "./registry/key_table.ts";
 import { keepAwake } from "./registry/keep_awake.ts";
@@ -34,6 +40,7 @@ import {
   type Starter,
   type WorkPlaces,
   CALLER,
+  fullAt,
   rivalOf,
   WorkRows,
 } from "./registry/work_rows.ts";
@@ -57,6 +64,10 @@ import { isLost, wakeAt } from "./work/alarm.ts";
 
 /** The time that the caller of admit() has to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
+
+const shownOf = ({ source, destination, dryRun }: SyncSpec) => ({ source, destination, dryRun });
+
+const sidesOf = ({ source, destination }: CopySpec) => ({ source, destination });
 
 export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
@@ -101,31 +112,25 @@ export class Registry extends DurableObject<Env> {
     idempotency: Idempotency | null,
     sync: string | null = null,
   ): Promise<Admission> {
-    const now = Date.now();
-    await this.#deliverLater(now);
-    return this.ctx.storage.transactionSync((): Admission => {
-      const known = this.#keys.find(idempotency, now);
-      if (known !== null) return known;
+    return await this.#once(idempotency, (now): Admission => {
       const ahead = this.#busyWith(spec);
       if (ahead !== null) return { kind: "busy", id: ahead };
+      const most = sync === null ? fullAt(this.#sql, this.env) : null;
+      if (most !== null) return { kind: "full", most };
       const copy = this.#insertCopy(spec, { schedule: null, sync }, now);
       this.#keys.remember(idempotency, copy.id, now);
       return { kind: "new", copy };
     });
   }
 
-  /**
-   * The copy that keeps this one from being admitted: it writes the same object, and this one must not wait.
-   */
+  /** A copy that writes the same object, where this one must not wait for it. */
   #busyWith(spec: CopySpec): string | null {
     return spec.ifBusy === "fail" ? this.#copies.firstAt(this.#objectNameOf(spec)) : null;
   }
 
   /** The copy that writes the same object and goes before this one, or null if this one is next. */
   async whoIsAhead(id: string): Promise<string | null> {
-    const row = this.#copies.find(id);
-    const first = row === null ? null : this.#copies.firstAt(row.target);
-    return first === id ? null : first;
+    return this.#copies.aheadOf(id);
   }
 
   /** One name per object, whatever its store is called in the configuration. */
@@ -139,19 +144,24 @@ export class Registry extends DurableObject<Env> {
    * @param identity of its destination bucket, see store/address.ts
    */
   async admitSync(spec: SyncSpec, identity: string, idempotency: Idempotency | null): Promise<SyncAdmission> {
-    const now = Date.now();
     // A space, which no client's key contains, keeps the keys of syncs apart from those of copies.
     const own = idempotency === null ? null : { ...idempotency, key: `syncs ${idempotency.key}` };
-    await this.#deliverLater(now);
-    return this.ctx.storage.transactionSync((): SyncAdmission => {
-      const known = this.#keys.find(own, now);
-      if (known !== null) return known;
+    return await this.#once(own, (now): SyncAdmission => {
       const rival = rivalOf(this.#syncs, spec, identity);
       if (rival !== null) return { kind: "rival", id: rival };
+      const most = fullAt(this.#sql, this.env);
+      if (most !== null) return { kind: "full", most };
       const sync = this.#syncs.insert(this.#checks.inform(spec), identity, CALLER, now);
       this.#keys.remember(own, sync.id, now);
       return { kind: "new", sync };
     });
+  }
+
+  /** What the key began, or what begins now, in one transaction. */
+  async #once<Begun>(key: Idempotency | null, begin: (now: number) => Begun) {
+    const now = Date.now();
+    await this.#deliverLater(now);
+    return this.ctx.storage.transactionSync(() => this.#keys.find(key, now) ?? begin(now));
   }
 
   /** Called by a sync when its phase changes, and from time to time while it works. */
@@ -173,11 +183,7 @@ export class Registry extends DurableObject<Env> {
     syncs: (ListedWork & Pick<SyncSpec, "source" | "destination" | "dryRun">)[];
     next: string | null;
   }> {
-    const page = this.#syncs.list(filter, before, limit, ({ source, destination, dryRun }) => ({
-      source,
-      destination,
-      dryRun,
-    }));
+    const page = this.#syncs.list(filter, before, limit, shownOf);
     return { syncs: page.rows, next: page.next };
   }
 
@@ -279,10 +285,7 @@ export class Registry extends DurableObject<Env> {
     before: string | null,
     limit: number,
   ): Promise<{ copies: (ListedWork & Pick<CopySpec, "source" | "destination">)[]; next: string | null }> {
-    const page = this.#copies.list(filter, before, limit, ({ source, destination }) => ({
-      source,
-      destination,
-    }));
+    const page = this.#copies.list(filter, before, limit, sidesOf);
     return { copies: page.rows, next: page.next };
   }
 
@@ -293,19 +296,12 @@ export class Registry extends DurableObject<Env> {
   }
 
   async auditRefusals(refusals: readonly Refusal[]): Promise<void> {
-    this.ctx.storage.transactionSync(() => {
-      this.#audit.addRefusals(refusals);
-      for (const { call, times } of refusals)
-        this.#metrics.add("refused_calls_total", { code: call.code ?? "none" }, times);
-    });
+    const count = (code: string, times: number) => this.#metrics.add("refused_calls_total", { code }, times);
+    this.ctx.storage.transactionSync(() => this.#audit.addRefusals(refusals, count));
   }
 
   /** Newest first. @param before the id to continue after, or null */
-  async listAudit(
-    filter: { who: string | null; sinceMs: number },
-    before: string | null,
-    limit: number,
-  ): Promise<{ calls: AuditRow[]; next: string | null }> {
+  async listAudit(filter: AuditFilter, before: string | null, limit: number): Promise<AuditPage> {
     return this.#audit.list(filter, before, limit);
   }
 
@@ -445,6 +441,8 @@ export class Registry extends DurableObject<Env> {
   }
 
   #startScheduled(work: DueWork, schedule: string, now: number): Started | string {
+    const most = fullAt(this.#sql, this.env);
+    if (most !== null) return `as much runs as MAX_RUNNING allows, ${most}`;
     if (work.kind === "copy") {
       const ahead = this.#busyWith(work.spec);
       if (ahead !== null) return `copy ${ahead} writes the same object`;

@@ -5,12 +5,12 @@
 // .wrangler/dev/<port> between runs. There is one per port, because two meshes must never share a folder and
 // the stores' endpoints contain the port.
 
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { LocalMesh, curlTour, localStores, stopSignal } from "./mesh/local_mesh.ts";
 import { claim } from "./store/ports.ts";
 
-const API_TOKEN = "local";
 const DEFAULT_PORT = 8787;
 const PORTS_TRIED = 20;
 
@@ -18,14 +18,16 @@ async function main(): Promise<number> {
   const port = await choosePort();
   const stopped = stopSignal();
   const state = join(".wrangler/dev", String(port));
-  const options = { port, apiToken: API_TOKEN, stateDirectory: join(import.meta.dirname, "..", state) };
+  // Another one each time: a page that has made its name lead here knows it no better than anybody.
+  const apiToken = randomBytes(24).toString("base64url");
+  const options = { port, apiToken, stateDirectory: join(import.meta.dirname, "..", state) };
   const mesh = await LocalMesh.start({ ...options, onLine: (line) => console.log(line) }, stopped);
   try {
     const origin = `http://localhost:${port}`;
     const stores = Object.values(localStores()).map(({ name, bucket }) => `${name} (bucket ${bucket})`);
     console.log(`Bucket Brigade runs at ${origin} with the stores ${stores.join(" and ")}.`);
     console.log(`Its state is kept in ${state}. Ctrl-C ends it. In another terminal:`);
-    for (const { heading, commands } of curlTour(origin, API_TOKEN)) console.log(`\n${heading}\n${commands}`);
+    for (const { heading, commands } of curlTour(origin, apiToken)) console.log(`\n${heading}\n${commands}`);
     console.log();
     const ended = AbortSignal.any([stopped, mesh.died]);
     if (!ended.aborted) await new Promise((resolve) => ended.addEventListener("abort", resolve));

@@ -7,6 +7,7 @@
 
 import { timingSafeEqual } from "hono/utils/buffer";
 import { type Entry, FULL, READ, readAccess, sha256Of } from "../access/entries.ts";
+import { Guesses, networkOf } from "../access/guesses.ts";
 import { type Caller, type Grant, type Right, rightsOf } from "../access/rights.ts";
 import { type Person, personOf, readTeam } from "../access/people.ts";
 import { Problem } from "../http/problem.ts";
@@ -18,12 +19,58 @@ const FULL_CALLER: Caller = { name: FULL, grants: [{ may: RIGHTS, ...EVERYWHERE 
 
 const READ_CALLER: Caller = { name: READ, grants: [{ may: ["read"], ...EVERYWHERE }] };
 
+const guesses = new Guesses();
+
+/** Tokens that this isolate has taken. Whoever holds one is not held up by others behind the same address. */
+const taken = new Set<string>();
+
+const MAX_TAKEN = 100;
+
 /**
  * Returns who calls.
  *
- * @throws {Problem} 503 without a right API_TOKEN, 401 without a valid token
+ * @throws {Problem} 503 without a right API_TOKEN, 401 without a valid token, 429 after too many wrong ones
  */
 export async function authorize(request: Request, env: Readonly<Record<string, unknown>>): Promise<Caller> {
+  const address = request.headers.get("cf-connecting-ip");
+  const given = bearerOf(request) ?? request.headers.get(ASSERTION) ?? "";
+  const waitMs = guesses.waitMs(address, Date.now());
+  if (waitMs > 0 && given !== "" && !taken.has(given)) throw tooManyGuesses(waitMs);
+  try {
+    const caller = await callerFrom(request, env);
+    if (taken.size >= MAX_TAKEN) taken.clear();
+    taken.add(given);
+    return caller;
+  } catch (error) {
+    const isGuess = error instanceof Problem && GUESSED.includes(error.code);
+    if (isGuess) guesses.note(address, Date.now(), await isOverLimit(env, address));
+    throw error;
+  }
+}
+
+const GUESSED: readonly string[] = ["token_wrong", "assertion_wrong"];
+
+interface RateLimit {
+  limit(options: { readonly key: string }): Promise<{ readonly success: boolean }>;
+}
+
+/** By the rate limit of Workers, which counts for all isolates of a location. */
+async function isOverLimit(env: Readonly<Record<string, unknown>>, address: string | null): Promise<boolean> {
+  const limiter = env["GUESSES"] as RateLimit | undefined;
+  return limiter !== undefined && !(await limiter.limit({ key: networkOf(address) })).success;
+}
+
+function tooManyGuesses(waitMs: number): Problem {
+  const seconds = Math.ceil(waitMs / 1000);
+  const detail = `Too many wrong tokens have come from this address within a minute: try again in ${seconds} s`;
+  return new Problem(429, "too_many_guesses", detail, { "retry-after": String(seconds) });
+}
+
+function bearerOf(request: Request): string | null {
+  return /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1] ?? null;
+}
+
+async function callerFrom(request: Request, env: Readonly<Record<string, unknown>>): Promise<Caller> {
   const access = await readAccess(env);
   if (access.kind === "misconfigured") throw new Problem(503, "misconfigured", access.error);
   if (access.kind === "unset") {
@@ -33,10 +80,9 @@ export async function authorize(request: Request, env: Readonly<Record<string, u
       'No request is answered until the secret API_TOKEN is set: run "npx wrangler secret put API_TOKEN"',
     );
   }
-  const match = /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "");
-  const given = match?.[1];
+  const given = bearerOf(request);
   const entries = access.entries.flatMap((result) => (result.ok ? [result.entry] : []));
-  if (given === undefined) {
+  if (given === null) {
     const person = await personFrom(request, env);
     if (person !== null) return callerOf(person.email, entries.filter(isFor(person)), "person");
     throw new Problem(401, "token_missing", 'Send the header "Authorization: Bearer <API_TOKEN>"', {
@@ -47,10 +93,9 @@ export async function authorize(request: Request, env: Readonly<Record<string, u
   if (access.read !== null && (await timingSafeEqual(given, access.read))) return READ_CALLER;
   const held = await entriesOf(given, entries);
   if (held !== null) return callerOf(held.name, held.entries, "token");
-  const faults = access.entries.flatMap((result) => (result.ok ? [] : [result.error]));
   // Its own entry may be one of those that are wrong.
-  if (faults.length > 0) throw new Problem(503, "misconfigured", faults.join("; "));
-  throw wrongToken("token_wrong", "The bearer token is none of those configured");
+  const faults = access.entries.flatMap((result) => (result.ok ? [] : [`. ${result.error}`]));
+  throw wrongToken("token_wrong", `The bearer token is none of those configured${faults.join("")}`);
 }
 
 /** The entries of this token, or null. Its digest is compared with every entry's, whichever is right. */

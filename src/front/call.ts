@@ -107,6 +107,11 @@ export async function replayed(call: Call, kind: WorkKind, id: string): Promise<
   return await accepted(call, kind, id, { "idempotency-replayed": "true" });
 }
 
+export function tooManyRunning(most: number): Problem {
+  const message = `As many copies and syncs run as MAX_RUNNING allows, ${most}: send it again when one has ended`;
+  return new Problem(429, "too_many_running", message, { "retry-after": "30" });
+}
+
 export function keyReused(call: Call): Problem {
   const key = call.req.header("idempotency-key");
   const message = `The Idempotency-Key "${key}" was used for another request`;

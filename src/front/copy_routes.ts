@@ -18,6 +18,7 @@ import {
   replayed,
   allow,
   allowKnown,
+  tooManyRunning,
 } from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
@@ -65,6 +66,8 @@ async function start(call: Call, request: CopyRequest): Promise<Response> {
         `Copy ${admission.id} writes ${formatObject(spec.destination)} and has not ended; wait for it, cancel it, ` +
           `or send "ifBusy": "queue" to have this copy wait`,
       );
+    case "full":
+      throw tooManyRunning(admission.most);
     case "key_reused":
       throw keyReused(call);
   }

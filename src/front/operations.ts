@@ -29,6 +29,7 @@ const SEEN = null;
 const START_PROBLEMS = {
   400: ["invalid_request", "invalid_json", "invalid_bucket", "unknown_store"],
   403: ["store_read_only", "bucket_not_allowed"],
+  429: ["too_many_running"],
   503: ["store_misconfigured", "misconfigured"],
 } as const;
 
@@ -450,6 +451,7 @@ export const COMMON_PROBLEMS: Problems = {
   400: ["invalid_request"],
   401: ["token_missing", "token_wrong", "token_expired", "assertion_wrong"],
   403: ["token_read_only", "right_missing", "out_of_scope"],
+  429: ["too_many_guesses"],
   500: ["internal_error"],
   503: ["api_token_unset", "misconfigured", "access_unavailable"],
 };
@@ -464,4 +466,5 @@ export const WRITE_PROBLEMS: Problems = {
 export const POST_PROBLEMS: Problems = {
   409: ["idempotency_key_in_use"],
   422: ["idempotency_key_reused"],
+  429: ["too_many_running"],
 };

@@ -13,6 +13,7 @@ import {
   registryAt,
   replayed,
   allow,
+  tooManyRunning,
 } from "./call.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
@@ -37,6 +38,8 @@ syncRoutes.post("/syncs", async (call) => {
       return await accepted(call, "sync", admission.sync.id);
     case "known":
       return await replayed(call, "sync", admission.id);
+    case "full":
+      throw tooManyRunning(admission.most);
     case "key_reused":
       throw keyReused(call);
     case "rival":

@@ -50,6 +50,8 @@ export const PROBLEM_STATUS = {
   schedule_changed: 412,
   body_too_large: 413,
   idempotency_key_reused: 422,
+  too_many_guesses: 429,
+  too_many_running: 429,
   internal_error: 500,
   api_token_unset: 503,
   store_misconfigured: 503,

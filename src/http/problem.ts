@@ -63,6 +63,7 @@ const TITLES: Readonly<Record<ProblemStatus, string>> = {
   412: "Precondition Failed",
   413: "Content Too Large",
   422: "Unprocessable Content",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 };

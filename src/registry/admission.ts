@@ -3,10 +3,17 @@
 import type { Admitted, CopySpec } from "../copy/spec.ts";
 import type { SyncSpec } from "../sync/spec.ts";
 
+/** As many run as MAX_RUNNING allows. */
+interface Full {
+  readonly kind: "full";
+  readonly most: number;
+}
+
 export type Admission =
   | { readonly kind: "new"; readonly copy: Admitted<CopySpec> }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" }
+  | Full
   /** Another copy writes that object, and this request does not want to wait for it. */
   | { readonly kind: "busy"; readonly id: string };
 
@@ -14,5 +21,6 @@ export type SyncAdmission =
   | { readonly kind: "new"; readonly sync: Admitted<SyncSpec> }
   | { readonly kind: "known"; readonly id: string }
   | { readonly kind: "key_reused" }
+  | Full
   /** Another sync writes under an overlapping prefix. */
   | { readonly kind: "rival"; readonly id: string };

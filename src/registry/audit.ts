@@ -31,10 +31,21 @@ export interface Refusal {
 }
 
 /** A row as GET /audit shows it. */
-export interface AuditRow extends Omit<AuditedCall, "atMs"> {
+interface AuditRow extends Omit<AuditedCall, "atMs"> {
   readonly id: string;
   readonly at: string;
   readonly times: number;
+}
+
+export interface AuditFilter {
+  /** Null: everybody, also those who were not recognised. */
+  readonly who: string | null;
+  readonly sinceMs: number;
+}
+
+export interface AuditPage {
+  readonly calls: AuditRow[];
+  readonly next: string | null;
 }
 
 const MAX_ROWS = { audited: 100_000, refused: 20_000 } as const;
@@ -75,10 +86,11 @@ export class AuditTable {
     this.#insert("audited", call, null, 1);
   }
 
-  /** Call it in a transaction. */
-  addRefusals(refusals: readonly Refusal[]): void {
+  /** Call it in a transaction. @param count for the metrics */
+  addRefusals(refusals: readonly Refusal[], count: (code: string, times: number) => void): void {
     const rows = new Map<string, number>();
     for (const { call, times } of refusals) {
+      count(call.code ?? "none", times);
       const minute = Math.floor(call.atMs / MINUTE_MS);
       const { who, method, route, address, code } = call;
       const own = JSON.stringify([minute, who, method, route, address, code]);
@@ -128,17 +140,8 @@ export class AuditTable {
     this.#sql.exec(`DELETE FROM ${table} WHERE seq <= (SELECT max(seq) FROM ${table}) - ?`, MAX_ROWS[table]);
   }
 
-  /**
-   * Newest first.
-   *
-   * @param who null: everybody, also those who were not recognised
-   * @param before the id to continue after, or null
-   */
-  list(
-    { who, sinceMs }: { readonly who: string | null; readonly sinceMs: number },
-    before: string | null,
-    limit: number,
-  ): { calls: AuditRow[]; next: string | null } {
+  /** Newest first. @param before the id to continue after, or null */
+  list({ who, sinceMs }: AuditFilter, before: string | null, limit: number): AuditPage {
     const from = makeId(sinceMs, new Uint8Array(10));
     const found = TABLES.flatMap((table) =>
       this.#sql

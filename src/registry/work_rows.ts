@@ -12,6 +12,7 @@
 
 import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
 import { type Caller, type Touched, sees } from "../access/rights.ts";
+import { type Env, mostRunning } from "../env.ts";
 import { isoTime } from "../http/fields.ts";
 import { makeId } from "../id.ts";
 import type { Admitted, CopySpec } from "../copy/spec.ts";
@@ -155,6 +156,7 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
     this.#sql.exec(`
       CREATE INDEX IF NOT EXISTS copies_of_syncs ON copies (sync, id) WHERE sync IS NOT NULL;
       CREATE INDEX IF NOT EXISTS copies_of_no_sync ON copies (id) WHERE sync IS NULL;
+      CREATE INDEX IF NOT EXISTS running_alone ON copies (id) WHERE ended_at_ms IS NULL AND sync IS NULL;
     `);
   }
 
@@ -223,6 +225,13 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
       )
       .one();
     return textOf(row["id"]);
+  }
+
+  /** The first that writes to the same place and is not this one, or null. */
+  aheadOf(id: string): string | null {
+    const row = this.find(id);
+    const first = row === null ? null : this.firstAt(row.target);
+    return first === id ? null : first;
   }
 
   /** All that write there and have not ended, in the order in which they came. */
@@ -382,6 +391,24 @@ export function rivalOf(syncs: WorkRows<SyncSpec>, spec: SyncSpec, target: strin
     .runningAt(target)
     .find(({ spec: other }) => !other.dryRun && overlap(other.destination.prefix, spec.destination.prefix));
   return rival?.id ?? null;
+}
+
+/**
+ * The number of copies and syncs that MAX_RUNNING allows, if so many run; else null.
+ *
+ * @throws {Problem} 503
+ */
+export function fullAt(sql: SqlStorage, env: Env): number | null {
+  const most = mostRunning(env);
+  if (most === null) return null;
+  const { n } = sql
+    .exec(
+      `SELECT (SELECT count(*) FROM (SELECT 1 FROM copies WHERE ended_at_ms IS NULL AND sync IS NULL LIMIT ?1))
+         + (SELECT count(*) FROM (SELECT 1 FROM syncs WHERE ended_at_ms IS NULL LIMIT ?1)) AS n`,
+      most,
+    )
+    .one();
+  return Number(n) >= most ? most : null;
 }
 
 function textOf(value: unknown): string | null {

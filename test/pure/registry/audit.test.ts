@@ -29,6 +29,7 @@ beforeEach(() => {
   audit.createTables();
 });
 
+const refuse = (refusals: Parameters<AuditTable["addRefusals"]>[0]) => audit.addRefusals(refusals, () => {});
 const ALL = { who: null, sinceMs: 0 };
 const listed = (filter: { who: string | null; sinceMs: number } = ALL) => audit.list(filter, null, 500).calls;
 
@@ -46,7 +47,7 @@ test("a call is kept as it was, newest first, and found by who and since when", 
 test("pages go through calls and refusals by time, each once", () => {
   for (let n = 0; n < 7; n++) {
     audit.add(call({ atMs: NOW + n * 120_000, target: `call-${n}` }));
-    audit.addRefusals([{ call: guess({ atMs: NOW + n * 120_000 + 60_000 }), times: 1 }]);
+    refuse([{ call: guess({ atMs: NOW + n * 120_000 + 60_000 }), times: 1 }]);
   }
   const seen: string[] = [];
   let cursor: string | null = null;
@@ -60,10 +61,10 @@ test("pages go through calls and refusals by time, each once", () => {
 });
 
 test("refusals that are alike are one row a minute, with how many they were", () => {
-  audit.addRefusals([{ call: guess(), times: 3 }]);
-  audit.addRefusals([{ call: guess({ atMs: NOW + 30_000, ray: "ray-2" }), times: 4 }]);
-  audit.addRefusals([{ call: guess({ atMs: NOW + 60_000 }), times: 5 }]);
-  audit.addRefusals([{ call: guess({ address: "192.0.2.2" }), times: 1 }]);
+  refuse([{ call: guess(), times: 3 }]);
+  refuse([{ call: guess({ atMs: NOW + 30_000, ray: "ray-2" }), times: 4 }]);
+  refuse([{ call: guess({ atMs: NOW + 60_000 }), times: 5 }]);
+  refuse([{ call: guess({ address: "192.0.2.2" }), times: 1 }]);
   expect(listed().map(({ address, times }) => [address, times])).toEqual([
     ["192.0.2.1", 5],
     expect.anything(),
@@ -78,10 +79,8 @@ test("refusals that are alike are one row a minute, with how many they were", ()
 
 test("a minute of guesses from everywhere fills a bounded number of rows, and all are counted", () => {
   for (let n = 0; n < 1000; n++)
-    audit.addRefusals([
-      { call: guess({ atMs: NOW + n, address: `192.0.2.${n}`, route: "/copies" }), times: 2 },
-    ]);
-  audit.addRefusals([{ call: guess({ who: "ci", status: 403, code: "right_missing" }), times: 1 }]);
+    refuse([{ call: guess({ atMs: NOW + n, address: `192.0.2.${n}`, route: "/copies" }), times: 2 }]);
+  refuse([{ call: guess({ who: "ci", status: 403, code: "right_missing" }), times: 1 }]);
   const [recognised, ...others] = [listed({ who: "ci", sinceMs: 0 }), listed()].flat();
   expect(recognised).toMatchObject({ who: "ci", address: "192.0.2.1", times: 1 });
   const rows = others.filter(({ who }) => who === null);
@@ -97,13 +96,13 @@ test("a minute of guesses from everywhere fills a bounded number of rows, and al
 test("guesses push out no call, and old rows go", () => {
   audit.add(call());
   sql.exec("UPDATE refused SET seq = seq"); // there is none yet
-  audit.addRefusals([{ call: guess(), times: 1 }]);
+  refuse([{ call: guess(), times: 1 }]);
   sql.exec("UPDATE refused SET seq = 20001");
-  audit.addRefusals([{ call: guess({ atMs: NOW + 60_000 }), times: 1 }]);
+  refuse([{ call: guess({ atMs: NOW + 60_000 }), times: 1 }]);
   expect(listed()).toHaveLength(3);
   sql.exec("UPDATE refused SET seq = 30001 WHERE seq = 20002");
   sql.exec("UPDATE refused SET seq = 1 WHERE seq = 20001");
-  audit.addRefusals([{ call: guess({ atMs: NOW + 120_000 }), times: 1 }]);
+  refuse([{ call: guess({ atMs: NOW + 120_000 }), times: 1 }]);
   expect(listed().map(({ status }) => status)).toEqual([401, 401, 202]);
   audit.forget(NOW + 90_000);
   expect(listed().map(({ at }) => at)).toEqual(["2026-11-29T12:02:00.000Z"]);

@@ -4,7 +4,7 @@
 import { createHash, createSign, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterAll, expect, test } from "vitest";
 import { TOKEN, storeSecret } from "../../mesh/mesh.ts";
 import { openWorld } from "../world.ts";
@@ -52,6 +52,7 @@ const {
     ]),
     ACCESS_TEAM: ISSUER,
     ACCESS_AUD: "the-audience",
+    MAX_RUNNING: "3",
   },
 }));
 
@@ -234,8 +235,10 @@ test("a token that has ended is told so; one whose entry is wrong is told which,
   expect(saying(old)).toEqual([401, "token_expired"]);
   expect(old.headers.get("www-authenticate")).toMatch(/invalid_token/);
   const wrong = await ask("wrong", "GET", "/copies");
-  expect(saying(wrong)).toEqual([503, "misconfigured"]);
-  expect(wrong.body["detail"]).toMatch(/^Entry 10 of API_TOKENS: "may.0" must be one of/);
+  expect(saying(wrong)).toEqual([401, "token_wrong"]);
+  expect(wrong.body["detail"]).toMatch(
+    /none of those configured\. Entry 10 of API_TOKENS: "may.0" must be one of/,
+  );
   const { body, text } = await mesh.call<{ access: unknown[]; stores: { name: string; error?: string }[] }>(
     "GET",
     "/stores",
@@ -289,7 +292,7 @@ test("nobody comes in by Access without an entry, or with a JWT that is not for 
   ] as const)
     expect(saying(await mesh.call("GET", "/copies", { headers: person(claims) }))).toEqual([status, code]);
   const torn = { ...person({ email: "ann@example.com" }), authorization: "Bearer nonsense" };
-  expect(saying(await mesh.call("GET", "/copies", { headers: torn }))).toEqual([503, "misconfigured"]);
+  expect(saying(await mesh.call("GET", "/copies", { headers: torn }))).toEqual([401, "token_wrong"]);
 });
 
 test("with a person's sign-in another site's page changes nothing; the mesh's own page and programs do", async () => {
@@ -380,3 +383,72 @@ test.for(["since=yesterday", "since=2026-13-01", "who=a&who=b", "cursor=x", "lim
     expect(saying(await mesh.call("GET", `/audit?${query}`))).toEqual([400, "invalid_request"]);
   },
 );
+
+const from = (address: string, token: string) => ({
+  authorization: `Bearer ${token}`,
+  "cf-connecting-ip": address,
+});
+
+test("after twenty wrong tokens an address waits; whoever was let in before is let in, and so are others", async () => {
+  const known = from("2001:db8:7::1", tokenOf("ci"));
+  expect((await mesh.call("GET", "/copies", { headers: known })).status).toBe(200);
+  const codes: unknown[] = [];
+  for (let tries = 0; tries < 25; tries++) {
+    const answer = await mesh.call("GET", "/copies", {
+      headers: from(`2001:db8:7::${tries}`, `wrong-token-number-${tries}`),
+    });
+    codes.push(answer.body["code"]);
+    if (answer.status !== 429) continue;
+    expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(Number(answer.headers.get("retry-after"))).toBeLessThanOrEqual(60);
+  }
+  expect(codes).toEqual([...Array(20).fill("token_wrong"), ...Array(5).fill("too_many_guesses")]);
+  expect((await mesh.call("GET", "/copies", { headers: known })).status).toBe(200);
+  const right = from("2001:db8:7::1", tokenOf("no-stores"));
+  expect(
+    saying(await mesh.call("GET", "/copies", { headers: from("2001:db8:7::1", tokenOf("never-used")) }))[1],
+  ).toBe("too_many_guesses");
+  expect(
+    (await mesh.call("GET", "/copies", { headers: { ...right, "cf-connecting-ip": "2001:db8:8::1" } }))
+      .status,
+  ).toBe(200);
+  const { text } = await mesh.call("GET", "/metrics");
+  expect(text).toMatch(/refused_calls_total\{code="token_wrong"\} \d+/);
+});
+
+test("a Host that is no host is refused as such", async () => {
+  for (const host of ["a b", "[::1"]) {
+    const socket = connect(Number(mesh.url.port), mesh.url.hostname);
+    socket.end(`GET /copies HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    const answer = (await socket.toArray()).join("");
+    expect([host, answer.split("\r\n")[0]]).toEqual([host, "HTTP/1.1 400 Bad Request"]);
+  }
+});
+
+const copyTo = (n: number) => ({ source: "east:source/other", destination: `west:destination/running-${n}` });
+
+test("while as much runs as MAX_RUNNING allows nothing more is begun; what was begun is still found by its key", async () => {
+  const gate = west.hold({ operation: "PutObject" });
+  const begun: string[] = [];
+  const key = { "idempotency-key": "running-1" };
+  for (const n of [1, 2, 3]) {
+    const { body } = await mesh.call("POST", "/copies", { body: copyTo(n), headers: n === 1 ? key : {} });
+    begun.push(String(body["id"]));
+  }
+  const more = await mesh.call("POST", "/copies", { body: copyTo(4) });
+  expect([...saying(more), more.headers.get("retry-after")]).toEqual([429, "too_many_running", "30"]);
+  const sync = { source: "east:source/", destination: "west:destination/s/" };
+  expect(saying(await mesh.call("POST", "/syncs", { body: sync }))).toEqual([429, "too_many_running"]);
+  await mesh.call("PUT", "/schedules/full", { body: { cron: "0 3 1 1 *", copy: copyTo(5) } });
+  const run = await mesh.call("POST", "/schedules/full/run");
+  expect(saying(run)).toEqual([409, "run_skipped"]);
+  expect(run.body["detail"]).toContain("MAX_RUNNING");
+  await mesh.call("DELETE", "/schedules/full");
+  expect((await mesh.call("POST", "/copies", { body: copyTo(1), headers: key })).body["id"]).toBe(begun[0]);
+  gate.release();
+  for (const id of begun) expect(await mesh.ended(id)).toMatchObject({ phase: "completed" });
+  await expect.poll(async () => (await mesh.call("GET", "/copies?phase=active")).body["copies"]).toEqual([]);
+  const next = await mesh.call("POST", "/copies", { body: copyTo(4) });
+  expect(next.status).toBe(202);
+  await mesh.ended(String(next.body["id"]));
+});
