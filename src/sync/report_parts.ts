@@ -15,6 +15,7 @@ import { putObject } from "../s3/s3.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncRecord } from "./record.ts";
 import { reportKey } from "./report.ts";
+import { checkedLines } from "./report_lines.ts";
 import type { FixedPart, StoredPart } from "./report_buffer.ts";
 
 const TIMEOUT_MS = 120_000;
@@ -99,14 +100,15 @@ export function readReport(record: SyncRecord, place: () => S3): ReadableStream 
 async function openPart(
   record: SyncRecord,
   place: () => S3,
-  { part, etag }: StoredPart,
+  { part, etag, bytes }: StoredPart,
 ): Promise<ReadableStream | null> {
   if (etag === null) return gunzip(record.report.keptBytesOf(part));
   const { id, spec } = record.load();
   if (spec.report === null) return null;
   const address = { bucket: spec.report.bucket, key: reportKey(spec.report.prefix, id, part) };
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  return (await getObject(place(), address, { range: null, ifMatch: etag, signal })).body;
+  const { body } = await getObject(place(), address, { range: null, ifMatch: etag, signal });
+  return (body ?? new Blob([]).stream()).pipeThrough(checkedLines(bytes));
 }
 
 async function gzip(bytes: Uint8Array): Promise<Uint8Array> {

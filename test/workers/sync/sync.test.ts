@@ -231,6 +231,9 @@ test("a report goes into the bucket that the request names", async () => {
     attempts: 1,
   });
   expect(await mesh.report(status.id)).toHaveLength(1);
+  // Whatever its place gives back instead of it is not passed on.
+  east.fault({ operation: "GetObject", key: /report-000001/ }, { kind: "flip", direction: "out", at: 0 });
+  await expect(mesh.report(status.id)).rejects.toThrow("terminated");
 });
 
 test("a destination without order is asked key by key, and what it has more is found and deleted", async () => {
