@@ -324,6 +324,7 @@ export class Coordinator extends DurableObject<Env> {
       this.#dispatch.freeWhole(copy, now);
       parts.flights.forgetDead(now);
       const awake = new Set(lanes.live());
+      this.#shares.bytes.keep([...awake]);
       const most = Math.min(spec.lanes, Math.ceil(spec.concurrency / PARTS_PER_LANE)) - awake.size;
       const wanted = Math.min(most, Math.ceil(parts.waiting(unitCount(object.plan)).count / PARTS_PER_LANE));
       const asleep: number[] = [];

@@ -41,15 +41,18 @@ export function mostRunning(env: Readonly<Record<string, unknown>>): number | nu
   return most === 0 ? null : most;
 }
 
-/** How many lanes, and how many transfers over all of them: no more than either store allows. */
+/**
+ * How many lanes, and how many transfers over all of them.
+ *
+ * @param allowed the most that either store allows
+ */
 export function widthOf(
   request: { readonly lanes?: number | undefined; readonly concurrency?: number | undefined },
-  stores: readonly { readonly maxConcurrency?: number | undefined }[],
+  allowed: readonly number[],
   env: Readonly<Record<string, unknown>>,
 ): { lanes: number; concurrency: number } {
   const lanes = request.lanes ?? countVariable(env, "LANES", 8, 1, MAX_LANES);
   const most = lanes * PARTS_PER_LANE;
-  const allowed = stores.map(({ maxConcurrency = Infinity }) => maxConcurrency);
   return { lanes, concurrency: Math.min(request.concurrency ?? most, most, ...allowed) };
 }
 

@@ -33,6 +33,7 @@ import { etagOf, sizeOf } from "./s3/value.ts";
 import type { BucketRef } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
 import { canCopyInside } from "./store/stores.ts";
+import { ByteBucket } from "./throttle/byte_bucket.ts";
 import { Sender } from "./throttle/sender.ts";
 import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { runWithCancel } from "./work/cancel.ts";
@@ -68,13 +69,15 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
   const outcomes: ObjectOutcome[] = [];
   const watchdog = new Watchdog(cancelled);
   // A batch without a pace goes to stores that ask for no fewer requests, and none waits for its turn.
-  const patience = new Patience(task.pace === null);
+  const patience = new Patience(task.pace === null && task.rate === undefined);
   const { endsAtMs = Infinity } = task;
   const untilMs = task.pace?.untilMs ?? Infinity;
   // One pace for the whole batch, whatever the number of requests per object. Requests that were not foreseen
   // (tags, a second try) use up those booked for the objects at the end, which are then left.
   const { source, destination } = sendersOf(task.pace);
   const turns = { source: source.turn, destination: destination.turn };
+  const bucket = task.rate === undefined ? null : new ByteBucket(task.rate);
+  const batch = { watchdog, patience, turns, bucket, stop: cancelled };
   try {
     let goesOn = true;
     for (const work of task.objects) {
@@ -85,10 +88,12 @@ async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Pro
         outcomes.push({ kind: "left" });
         continue;
       }
-      const outcome = await outcomeOf(env, task, work, { watchdog, patience, turns, stop: cancelled });
-      outcomes.push(outcome.kind === "failed" && cancelled.aborted ? { kind: "left" } : outcome);
+      const outcome = await outcomeOf(env, task, work, batch);
+      const isLeft = cancelled.aborted || bucket?.handedBack === true;
+      outcomes.push(outcome.kind === "failed" && isLeft ? { kind: "left" } : outcome);
       // A store that is overloaded, or refuses the credentials, gets no request for the next object.
-      if (outcome.kind === "failed") goesOn = ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
+      if (outcome.kind === "failed")
+        goesOn = !isLeft && ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
     }
   } finally {
     watchdog.stop();
@@ -118,6 +123,8 @@ interface Batch {
   readonly patience: Patience;
   readonly stop: AbortSignal;
   readonly turns: Readonly<Record<"source" | "destination", Sender["turn"]>>;
+  /** How fast the bytes of all of them may pass. */
+  readonly bucket: ByteBucket | null;
 }
 
 /** The copy of one object. */
@@ -132,7 +139,7 @@ class ObjectCopy {
   readonly #work: ObjectWork;
   readonly #syncId: string;
   readonly #maxBytes: number;
-  readonly #watchdog: Watchdog;
+  readonly #batch: Batch;
   readonly #patience: Patience;
   readonly #dropped = new Set<string>();
   readonly #warnings: string[] = [];
@@ -143,7 +150,8 @@ class ObjectCopy {
   /** Inside a service: may it keep all attributes, so that nobody has to look at them first? */
   #keeps: boolean;
 
-  constructor(env: Env, task: BatchTask, work: ObjectWork, { watchdog, patience, turns, stop }: Batch) {
+  constructor(env: Env, task: BatchTask, work: ObjectWork, batch: Batch) {
+    const { patience, turns, stop } = batch;
     const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
     const storeOf = (ref: BucketRef) => findKnownStore(env, ref, task.known);
     this.#source = stoppable(connect(storeOf(task.source), userAgent, turns.source), stop);
@@ -155,7 +163,7 @@ class ObjectCopy {
     this.#options = task.options;
     this.#work = work;
     this.#maxBytes = Math.min(planLimits(env).maxPartBytes, this.#destination.store.profile.maxPutBytes);
-    this.#watchdog = watchdog;
+    this.#batch = batch;
     // What an encryption in doubt has left behind is looked at with the time that it takes.
     this.#patience = this.#destination.store.encryption === undefined ? patience : new Patience(false);
     const { copyObject: copies } = this.#destination.store.profile;
@@ -181,8 +189,8 @@ class ObjectCopy {
             ? await this.#copyKeeping(signal)
             : await this.#copyInside(signal);
       const limitMs = soonMs ?? transferLimitMs(this.#work.sizeBytes);
-      const outcome = await this.#watchdog.run(limitMs, step).catch((error: unknown) => {
-        if (soonMs === null || !this.#watchdog.isOverdue) throw error;
+      const outcome = await this.#batch.watchdog.run(limitMs, step).catch((error: unknown) => {
+        if (soonMs === null || !this.#batch.watchdog.isOverdue) throw error;
         slowTries += 1;
         return "again" as const;
       });
@@ -222,6 +230,7 @@ class ObjectCopy {
         length: sizeBytes,
         sized: response.headers.has("content-length"),
         digests,
+        bucket: this.#batch.bucket,
       });
     if (contentMd5 === null && sizeBytes > 0 && demandsDigest(this.#destination, this.#to)) {
       this.#ownMd5 = (await readForDigests(digest(["md5"]))).md5 ?? null;

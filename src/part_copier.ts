@@ -34,6 +34,7 @@ import { parseContentRange } from "./s3/url.ts";
 import { etagOf, wholeNumber } from "./s3/value.ts";
 import { type ObjectRef, isSameObject } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
+import { ByteBucket, HandedBackError } from "./throttle/byte_bucket.ts";
 import { turnsOf } from "./throttle/sender.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
 import {
@@ -87,7 +88,8 @@ async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promi
   const destination = connect(storeOf(task.destination), userAgent, turnsOf(task.pace.destination));
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(task.limitMs)), task.limitMs);
-  const sides = { source, destination, task, startedAtMs };
+  const bucket = task.rate === undefined ? null : new ByteBucket(task.rate);
+  const sides = { source, destination, task, startedAtMs, bucket };
   const stop = AbortSignal.any([overdue.signal, cancelled]);
   const result = await copyBy(sides, stop).finally(() => clearTimeout(timer));
   if (result.ok) return result;
@@ -116,6 +118,7 @@ interface Sides {
   readonly destination: S3;
   readonly task: PartTask;
   readonly startedAtMs: number;
+  readonly bucket: ByteBucket | null;
 }
 
 async function copyBy(sides: Sides, stop: AbortSignal): Promise<PartResult> {
@@ -144,7 +147,7 @@ async function copyThrough(sides: Sides, stop: AbortSignal): Promise<PartResult>
 }
 
 async function pass(
-  { source, destination, task, startedAtMs }: Sides,
+  { source, destination, task, startedAtMs, bucket }: Sides,
   md5: string | null,
   stop: AbortSignal,
 ): Promise<PartResult> {
@@ -163,7 +166,7 @@ async function pass(
     } else if (bareEtag(task.sourceEtag) !== MD5_OF_NOTHING) {
       await checkEmpty(await openSource(source, task, AbortSignal.any([stop, sourceDone.signal])), task);
     }
-    passing = digestWhileStreaming(body, { length, sized, digests: task.digests });
+    passing = digestWhileStreaming(body, { length, sized, digests: task.digests, bucket });
     const watch = watchStalls(passing);
     // The store's answer first: an early refusal breaks the stream, and the refusal is the actual cause.
     const stored = await send(
@@ -177,7 +180,16 @@ async function pass(
   } catch (error) {
     sourceDone.abort();
     // A body of the wrong length breaks the request that sends it, but the fault is the source's.
-    const misfit = passing === null ? null : await lengthErrorOf(passing);
+    const cause =
+      passing === null
+        ? null
+        : await passing.digests.then(
+            () => null,
+            (reason: unknown) => reason,
+          );
+    if (cause instanceof HandedBackError)
+      return { ok: false, failure: meshFailure("cancelled", cause.message, "copyPart") };
+    const misfit = cause instanceof LengthError ? cause : null;
     const failure =
       misfit === null ? partFailure(error, task) : misfitOf(task, null, "wrong_length", misfit.message);
     return { ok: false, failure };
@@ -200,13 +212,6 @@ async function checkEmpty(response: Response, task: PartTask): Promise<void> {
   );
 }
 
-async function lengthErrorOf({ digests }: Passing): Promise<LengthError | null> {
-  return await digests.then(
-    () => null,
-    (error: unknown) => (error instanceof LengthError ? error : null),
-  );
-}
-
 /**
  * Ends a request whose bytes have stopped moving, or whose answer does not come although all bytes are sent.
  */
@@ -219,7 +224,7 @@ function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end:
       timer = setTimeout(() => stalled.abort(timeoutError(ANSWER_LIMIT_MS)), ANSWER_LIMIT_MS);
     },
     (error: unknown) => {
-      if (error instanceof StallError) stalled.abort(error);
+      if (error instanceof StallError || error instanceof HandedBackError) stalled.abort(error);
     },
   );
   return {
@@ -243,7 +248,7 @@ async function digestHeld(sides: Sides, etag: string, stop: AbortSignal): Promis
 
 /** Reads the bytes for their digests alone. */
 async function readDigests(
-  { source, task }: Sides,
+  { source, task, bucket }: Sides,
   wanted: readonly Digest[],
   stop: AbortSignal,
 ): Promise<{ ok: true; digests: PartDigests } | { ok: false; failure: Failure }> {
@@ -251,9 +256,11 @@ async function readDigests(
   try {
     const response = await openSource(source, task, stop);
     const sized = response.headers.has("content-length");
-    const passing = digestWhileStreaming(bodyOf(response), { length, sized, digests: wanted });
+    const passing = digestWhileStreaming(bodyOf(response), { length, sized, digests: wanted, bucket });
     return { ok: true, digests: await readForDigests(passing) };
   } catch (error) {
+    if (error instanceof HandedBackError)
+      return { ok: false, failure: meshFailure("cancelled", error.message, "copyPart") };
     const known = error instanceof FailureError || error instanceof S3Error;
     const detail = error instanceof Error ? error.message : String(error);
     return {

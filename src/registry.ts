@@ -275,7 +275,7 @@ export class Registry extends DurableObject<Env> {
   async share(job: string, requests: readonly ShareRequest[]): Promise<Amounts[]> {
     const now = Date.now();
     return this.ctx.storage.transactionSync(() =>
-      requests.map((request) => this.#shares.ask(job, request, capsAt(this.env, request.store), now)),
+      requests.map((request) => this.#shares.ask(job, request, capsAt(this.env, request.store, now), now)),
     );
   }
 

@@ -25,7 +25,6 @@ import { registryOf } from "./mesh.ts";
 import { optionsOf } from "./object/options.ts";
 import { meshFailure } from "./s3/failure.ts";
 import { locationFor, placedAt } from "./store/location.ts";
-import type { LeasedBatch } from "./sync/batch_table.ts";
 import { BatchGate } from "./sync/gate.ts";
 import { isHandingOut, nextStep, REPORT_PART_BYTES } from "./sync/job.ts";
 import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
@@ -173,7 +172,7 @@ export class Sync extends DurableObject<Env> {
       parts: this.#record.report.parts(),
       keptBytes: this.#record.report.keptBytes(),
       timeline: this.#record.timeline.entries(),
-      pace: this.#gate.pace(most, batches.leased, this.#sides.of(row.spec), now),
+      pace: this.#gate.pace(most, batches.leased, this.#sides.of(row.spec), { row, now }),
       location: this.#location(row),
       now,
     });
@@ -238,6 +237,7 @@ export class Sync extends DurableObject<Env> {
   #settle(claim: BatchClaim, now: number): void {
     const { spec } = this.#record.load();
     const { leased } = this.#record.batches.totals();
+    this.#gate.told(claim, this.#record.lanes.live(), now);
     for (const report of claim.finished) this.#note(this.#gate.reported(report, leased, now));
     const times = { now, random: Math.random() };
     const settled = this.#record.batches.takeReports(claim, times).map(({ objects, outcomes, isOld }) => ({
@@ -264,7 +264,8 @@ export class Sync extends DurableObject<Env> {
   }
 
   #grant({ lane, wanted }: BatchClaim, now: number): BatchGrant {
-    const { id, spec, job } = this.#record.load();
+    const row = this.#record.load();
+    const { id, spec, job } = row;
     this.#hungry.delete(lane);
     if (job.phase === "stopping" || isSyncEnded(job)) return { kind: "stop" };
     // A paused, blocked or deleting sync hands out nothing; what runs may finish.
@@ -273,25 +274,27 @@ export class Sync extends DurableObject<Env> {
       return { kind: "work", tasks: [], retryInMs: CROWDED_MS };
     const { batches } = this.#record;
     const sides = this.#sides.of(spec);
-    const most = this.#large.smallTransfers();
+    const most = this.#gate.most(this.#large.smallTransfers(), row, now);
     const running = batches.totals().leased;
     const width = this.#gate.width(most, running, sides, now);
+    const starting = Math.min(width - running, batches.totals().pending);
     const { source, destination, compare, known = [] } = spec;
-    const taskOf = (batch: LeasedBatch): BatchTask => ({
-      syncId: id,
-      lane,
-      ...batch,
-      pace: this.#gate.paceOf({ ...batch, options: spec }, sides, { width, now, random: Math.random() }),
-      source: { store: source.store, bucket: source.bucket },
-      destination: { store: destination.store, bucket: destination.bucket },
-      options: { ...optionsOf(spec), compare },
-      known,
-    });
     const tasks: BatchTask[] = [];
     while (tasks.length < Math.min(wanted, width - running) && this.#gate.isOpen(sides, now)) {
-      const [batch] = batches.lease(lane, 1, now);
+      const fits = this.#gate.fits(running + tasks.length, sides, { row, now });
+      const [batch] = batches.lease(lane, 1, now, fits);
       if (batch === undefined) break;
-      tasks.push(taskOf(batch));
+      tasks.push({
+        syncId: id,
+        lane,
+        ...batch,
+        pace: this.#gate.paceOf({ ...batch, options: spec }, sides, { width, now, random: Math.random() }),
+        source: { store: source.store, bucket: source.bucket },
+        destination: { store: destination.store, bucket: destination.bucket },
+        options: { ...optionsOf(spec), compare },
+        known,
+        ...this.#gate.rateOf({ lane, batch }, sides, { row, starting: starting - tasks.length, now }),
+      });
     }
     const { pending, leased, earliestMs } = batches.totals();
     if (tasks.length < wanted && pending === 0) this.#hungry.add(lane);

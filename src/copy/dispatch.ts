@@ -7,7 +7,7 @@
 // Invariant: a claim is one transaction. What it grants is leased before the lane receives it.
 
 import { nextStep } from "./job.ts";
-import { type Prepared, type Upload, isEnded, workOf } from "./phase.ts";
+import { type Prepared, type Upload, isEnded, objectOf, workOf } from "./phase.ts";
 import { longestPart, partRange, unitCount } from "./plan.ts";
 import { type Copy, type CopyRecord, newsOf } from "./record.ts";
 import { dropHeader } from "./steps.ts";
@@ -16,7 +16,10 @@ import type { Leased } from "../parts/rows.ts";
 import { base64OfHex } from "../s3/digest.ts";
 import type { Failure, StoreSide } from "../s3/failure.ts";
 import { saysNo } from "../s3/retry.ts";
+import { ceilingAt, limitsOf } from "../store/limits.ts";
 import type { Store } from "../store/stores.ts";
+import { type Limiter, limitersOf } from "../throttle/bandwidth.ts";
+import type { StreamRate } from "../throttle/byte_bucket.ts";
 import { Governor, lanePauseMs } from "../throttle/governor.ts";
 import { HealthBook } from "../throttle/health.ts";
 import type { Pace } from "../throttle/sender.ts";
@@ -82,6 +85,7 @@ export class Dispatch {
     return this.#record.transaction(() => {
       const { parts, lanes } = this.#record;
       lanes.expect(claim.lane, now);
+      this.#shares.bytes.tell(claim.lane, claim.running.map(flightOf), now);
       const before = parts.totals().inFlight;
       const health = new HealthBook(this.#record.healths());
       this.#noteFailures(claim, before, now);
@@ -109,11 +113,12 @@ export class Dispatch {
 
   /** How fast the copy may go now. */
   pace(copy: Copy, now: number): NonNullable<CopyStatus["pace"]> {
-    const { concurrency } = copy.spec;
+    const concurrency = concurrencyOf(copy, now);
     const shared = this.#shares.concurrency(this.#stores(copy), now);
     return {
       streams: Math.min(concurrency, this.governor.streams(now), shared),
       throttledBy: this.governor.busySides(now),
+      ...this.#shares.bytes.paceOf(this.#limiters(copy), now),
     };
   }
 
@@ -188,7 +193,7 @@ export class Dispatch {
     const fits = (length: number, failedAttempts: number) => limitMs(length, failedAttempts) <= withinMs;
     const fitsAny = fits(longestPart(object.plan), 0);
     if (wanted > 0 && !fitsAny && parts.waiting(partCount).count > 0) return { kind: "later" };
-    const room = this.#room(copy, health, now);
+    const room = this.#room(copy, longestPart(object.plan), health, now);
     const leasable = Math.min(wanted, room.streams, parts.waiting(partCount).count);
     const paces = this.#book(copy, leasable, now);
     const leased = parts.lease(lane, paces.length, { partCount, lengthOf, now, fits });
@@ -201,7 +206,8 @@ export class Dispatch {
           paces,
         }),
       );
-    const makeTask = this.#taskMaker(copy, object, upload, lane);
+    const starting = Math.min(room.streams, leased.length + parts.waiting(partCount).count);
+    const makeTask = this.#taskMaker(copy, object, upload, { lane, starting, now });
     const tasks = leased.map((part, index) => makeTask(part, paces[index] ?? UNPACED));
     const waiting = parts.waiting(partCount);
     if (waiting.count === 0 && tasks.length === 0) return { kind: "rest" };
@@ -210,6 +216,7 @@ export class Dispatch {
       room.readyMs(chances),
       waiting.earliestMs,
       this.#shares.nextMs(this.#stores(copy), now),
+      this.#shares.bytes.nextMs(now),
     );
     return { kind: "work", tasks, retryInMs: this.#pauseMs(readyMs, room.isGrowing, chances) };
   }
@@ -224,7 +231,12 @@ export class Dispatch {
     lane: number,
     { most, health, now, paces }: { most: number; health: HealthBook; now: number; paces: PartPaces[] },
   ): Leased[] {
-    if (health.pace().kind !== "full" || this.governor.busySides(now).length > 0) return [];
+    if (
+      health.pace().kind !== "full" ||
+      this.#shares.bytes.isNeeded ||
+      this.governor.busySides(now).length > 0
+    )
+      return [];
     const leased: Leased[] = [];
     for (const partNumber of this.slowParts(copy, lane, now).slice(0, most)) {
       const [pace] = this.#book(copy, 1, now);
@@ -260,10 +272,11 @@ export class Dispatch {
   /** How many more streams may run, and if none, when there may be more. */
   #room(
     copy: Copy,
+    lengthBytes: number,
     health: HealthBook,
     now: number,
   ): { streams: number; isGrowing: boolean; readyMs: (chances: Chances) => number } {
-    const { concurrency } = copy.spec;
+    const concurrency = concurrencyOf(copy, now);
     const { inFlight } = this.#record.parts.totals();
     this.governor.settleDown(inFlight, now);
     const pace = health.pace();
@@ -274,9 +287,10 @@ export class Dispatch {
     }
     const learned = this.governor.streams(now);
     const shared = this.#shares.concurrency(this.#stores(copy), now);
+    const fast = this.#shares.bytes.room(this.#limiters(copy), lengthBytes, inFlight, now);
     const isGrowing = learned < Math.min(concurrency, shared);
     return {
-      streams: Math.min(concurrency, learned, shared) - inFlight,
+      streams: Math.min(Math.min(concurrency, learned, shared) - inFlight, fast),
       isGrowing,
       readyMs: ({ random }) =>
         isGrowing ? this.governor.nextAskMs({ inFlight, most: concurrency, random: random() }, now) : now,
@@ -321,35 +335,62 @@ export class Dispatch {
     return [source, destination].filter((store) => store !== null);
   }
 
-  #taskMaker({ id, spec }: Copy, object: Prepared, upload: Upload, lane: number) {
+  #taskMaker(
+    copy: Copy,
+    object: Prepared,
+    upload: Upload,
+    { lane, starting, now }: { lane: number; starting: number; now: number },
+  ) {
+    const { id, spec } = copy;
     const { plan } = object;
+    const limiters = this.#limiters(copy);
+    let left = starting;
+    const rateOf = (part: Leased): { rate?: StreamRate } => {
+      const { length } = partRange(plan, part.partNumber);
+      const stream = { lane, key: flightOf(part), lengthBytes: length, totalBytes: length };
+      const rate = this.#shares.bytes.grant(stream, limiters, left--, now);
+      return rate === null ? {} : { rate };
+    };
     const target = targetOf(object, upload);
     const limitMs = this.#partLimits(object);
-    return ({ partNumber, attempt, failedAttempts, heldEtag }: Leased, pace: PartPaces): PartTask => ({
-      copyId: id,
-      lane,
-      partNumber,
-      attempt,
-      source: spec.source,
-      destination: spec.destination,
-      sourceEtag: object.sourceEtag,
-      acceptEncoding: object.acceptEncoding,
-      objectBytes: plan.sizeBytes,
-      ...partRange(plan, partNumber),
-      via: object.via,
-      limitMs: limitMs(partRange(plan, partNumber).length, failedAttempts),
-      digests: object.proof.digests,
-      heldEtag,
-      target,
-      known: spec.known ?? [],
-      pace,
-    });
+    return (part: Leased, pace: PartPaces): PartTask => {
+      const { partNumber, attempt, failedAttempts, heldEtag } = part;
+      return {
+        copyId: id,
+        lane,
+        partNumber,
+        attempt,
+        source: spec.source,
+        destination: spec.destination,
+        sourceEtag: object.sourceEtag,
+        acceptEncoding: object.acceptEncoding,
+        objectBytes: plan.sizeBytes,
+        ...partRange(plan, partNumber),
+        via: object.via,
+        limitMs: limitMs(partRange(plan, partNumber).length, failedAttempts),
+        digests: object.proof.digests,
+        heldEtag,
+        target,
+        known: spec.known ?? [],
+        pace,
+        ...rateOf(part),
+      };
+    };
+  }
+
+  /** The limits of bytes per second that this copy is under; what a service copies by itself passes none. */
+  #limiters(copy: Copy): Limiter[] {
+    const { job, spec, id } = copy;
+    if (objectOf(job)?.via === "server") return [];
+    const own = { kind: spec.limitsOf === undefined ? "copy" : "sync", key: spec.limitsOf ?? id } as const;
+    return limitersOf(this.#storesOf(copy), { ...own, limits: limitsOf(spec) });
   }
 
   #partLimits({ proof }: Prepared): (length: number, failedAttempts: number) => number {
     // The part copier watches a stream with digests for stalls. Such a stream needs no learned limit: it may
     // be slow as long as it moves.
-    const slowestMsPerMib = proof.digests.length > 0 ? null : this.#record.parts.slowestMsPerMib();
+    const isWatched = proof.digests.length > 0 || this.#shares.bytes.isNeeded;
+    const slowestMsPerMib = isWatched ? null : this.#record.parts.slowestMsPerMib();
     return (length, failedAttempts) => partLimitMs(length, slowestMsPerMib, failedAttempts);
   }
 
@@ -358,6 +399,22 @@ export class Dispatch {
     if (job.phase === "uploading" && job.upload.kind === "whole")
       this.#record.parts.settleLost([], false, now);
   }
+}
+
+/** What names a stream to the limits. */
+function flightOf({
+  partNumber,
+  attempt,
+}: {
+  readonly partNumber: number;
+  readonly attempt: number;
+}): string {
+  return `${partNumber}/${attempt}`;
+}
+
+/** Transfers that the copy's own limits allow. */
+function concurrencyOf({ spec }: Copy, now: number): number {
+  return Math.min(spec.concurrency, ceilingAt(limitsOf(spec), "maxConcurrency", now));
 }
 
 type PartPaces = Readonly<Record<StoreSide, Pace | null>>;

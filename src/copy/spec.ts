@@ -22,11 +22,12 @@ import {
   ObjectRefSchema,
 } from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
+import { type JobLimits, LimitFields, limitsOf, mostAtOnce } from "../store/limits.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
 import { type Store, styleOf } from "../store/stores.ts";
 
 /** A copy as it was requested, with every default filled in; what the coordinator keeps. */
-export interface CopySpec extends ObjectOptions {
+export interface CopySpec extends ObjectOptions, JobLimits {
   readonly source: ObjectRef;
   readonly destination: ObjectRef;
   /** Null: chosen when the size is known. `source`: the parts that the source was uploaded in. */
@@ -41,6 +42,8 @@ export interface CopySpec extends ObjectOptions {
   readonly ifSourceChanges: "fail" | "restart";
   /** `stream`: never let the service copy by itself, even where one credential reaches both sides. */
   readonly via: "auto" | "stream";
+  /** The id of the sync whose limits it is under and shares; absent: its own. */
+  readonly limitsOf?: string;
   /** Where the copy and its lanes run; null: as the destination store says. */
   readonly location: Location | null;
   /**
@@ -70,6 +73,7 @@ export const CopyRequestSchema = z.strictObject({
   ifSourceChanges: z.enum(["fail", "restart"]).optional(),
   ...ObjectOptionFields,
   via: z.enum(["auto", "stream"]).optional(),
+  ...LimitFields,
   location: LocationSchema.optional(),
 });
 
@@ -120,7 +124,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
   const refusal =
     typeof partSize === "number" ? checkPartSize(partSize, { ...planLimits(env), minPartBytes }) : null;
   if (refusal !== null) throw new Problem(400, refusal.code, refusal.message);
-  const { lanes, concurrency } = widthOf(request, [sourceStore, destinationStore], env);
+  const { lanes, concurrency } = widthOf(request, mostAtOnce(sourceStore, destinationStore), env);
   return {
     source,
     destination,
@@ -133,6 +137,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     ...resolveOptions(request),
     via: request.via ?? "auto",
     location: request.location ?? null,
+    ...limitsOf(request),
   };
 }
 
@@ -145,7 +150,15 @@ function intoFolder({ into, ...destination }: DestinationRef, sourceKey: string)
 
 /** A request that asks for the same again. */
 export function requestOf(spec: CopySpec): CopyRequest {
-  const { partSizeBytes, storageClass, location, known: _known, startedBy: _by, ...rest } = spec;
+  const {
+    partSizeBytes,
+    storageClass,
+    location,
+    known: _known,
+    startedBy: _by,
+    limitsOf: _of,
+    ...rest
+  } = spec;
   return {
     ...rest,
     ...(partSizeBytes === null ? {} : { partSize: partSizeBytes }),

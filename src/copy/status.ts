@@ -40,6 +40,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     lanes,
     concurrency,
     known: _known,
+    limitsOf: _limitsOf,
     startedBy = null,
     ...options
   } = spec;

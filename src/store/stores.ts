@@ -12,6 +12,7 @@ import type { Env } from "../env.ts";
 import { Problem } from "../http/problem.ts";
 import { ruleOf } from "../http/words.ts";
 import { keepSecrets } from "./secrets.ts";
+import { BytesPerSecond, StoreWindowsSchema } from "./limits.ts";
 import { type Location, locationFor, LOCATIONS, placedAt } from "./location.ts";
 import {
   type Profile,
@@ -48,6 +49,8 @@ export const StoreSchema = z.strictObject({
   allowInsecure: z.boolean().optional(),
   maxConcurrency: z.int().min(1).optional(),
   maxRequestsPerSecond: z.number().positive().optional(),
+  maxBytesPerSecond: BytesPerSecond.optional(),
+  limits: StoreWindowsSchema.optional(),
   requesterPays: z.boolean().optional(),
   location: z.enum(LOCATIONS).optional(),
   encryption: EncryptionSchema.optional(),

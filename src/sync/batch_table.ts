@@ -13,7 +13,7 @@ import { meshFailure } from "../s3/failure.ts";
 import { backoffMs, MAX_ATTEMPTS } from "../s3/retry.ts";
 import type { BatchClaim, ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
 
-export interface LeasedBatch {
+interface LeasedBatch {
   readonly batch: number;
   readonly attempt: number;
   readonly objects: readonly ObjectWork[];
@@ -126,8 +126,15 @@ export class BatchTable {
     return done;
   }
 
-  lease(lane: number, wanted: number, now: number): LeasedBatch[] {
+  /** @param fits may these objects be handed out now? The first that may not ends it */
+  lease(
+    lane: number,
+    wanted: number,
+    now: number,
+    fits: (objects: readonly ObjectWork[]) => boolean = () => true,
+  ): LeasedBatch[] {
     if (wanted <= 0) return [];
+    let isOpen = true;
     return this.#sql
       .exec(
         "SELECT batch, attempt, doubtful, objects FROM batches WHERE lane IS NULL AND not_before_ms <= ? ORDER BY batch LIMIT ?",
@@ -135,11 +142,14 @@ export class BatchTable {
         wanted,
       )
       .toArray()
-      .map((row) => {
+      .flatMap((row) => {
+        const objects = objectsOf(row);
+        isOpen &&= fits(objects);
+        if (!isOpen) return [];
         const batch = Number(row["batch"]);
         const attempt = Number(row["attempt"]) + 1;
         this.#sql.exec("UPDATE batches SET lane = ?, attempt = ? WHERE batch = ?", lane, attempt, batch);
-        return { batch, attempt, objects: objectsOf(row) };
+        return [{ batch, attempt, objects }];
       });
   }
 

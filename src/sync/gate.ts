@@ -2,13 +2,16 @@
 // nobody. See "How fast a job goes" in throttle/governor.ts.
 
 import type { Failure, StoreSide } from "../s3/failure.ts";
+import { type JobLimits, ceilingAt, isLimited, limitsOf } from "../store/limits.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
+import { type OwnLimits, limitersOf } from "../throttle/bandwidth.ts";
+import type { StreamRate } from "../throttle/byte_bucket.ts";
 import { type Governor, type Throttling, lanePauseMs, STORE_SIDES } from "../throttle/governor.ts";
 import { type Allowance, slower } from "../throttle/sender.ts";
 import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
 import type { SyncStatus } from "../view/answers.ts";
-import type { BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
+import type { BatchAttempt, BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
 import { mayKeepAttributes } from "../work/kept_attributes.ts";
 
 /**
@@ -71,12 +74,18 @@ export class BatchGate {
   }
 
   /** How fast the sync may go now. */
-  pace(most: number, running: number, sides: Sides, now: number): NonNullable<SyncStatus["pace"]> {
+  pace(
+    most: number,
+    running: number,
+    sides: Sides,
+    { row, now }: { row: Limited; now: number },
+  ): NonNullable<SyncStatus["pace"]> {
     const perSecond = this.#perSecond(now);
     return {
       streams: this.width(most, running, sides, now),
       throttledBy: this.#governor.busySides(now),
       requestsPerSecond: perSecond === Infinity ? null : Math.floor(perSecond),
+      ...this.#shares.bytes.paceOf(limitersOf(sides, ownOf(row)), now),
     };
   }
 
@@ -114,7 +123,10 @@ export class BatchGate {
     const paceAt = (wanted: StoreSide) =>
       slower(learned, booked[known.findIndex(({ side }) => side === wanted)] ?? null);
     const paces = { source: paceAt("source"), destination: paceAt("destination") };
-    return paces.source === null && paces.destination === null ? null : { kind: "each", ...paces, untilMs };
+    const isFree = paces.source === null && paces.destination === null;
+    // Where the hour may bring a cap, no batch runs for long without asking again.
+    const isForever = isFree && !storesOf(sides).some((store) => isLimited(store, "maxRequestsPerSecond"));
+    return isForever ? null : { kind: "each", ...paces, untilMs };
   }
 
   /** Books as many of the requests as one booking may hold. */
@@ -126,6 +138,43 @@ export class BatchGate {
     return paces.map((pace, index) => pace && { ...pace, requests: tasks[index]?.requests ?? 0 });
   }
 
+  /** A lane has said which batches it runs. @param lanes that are awake */
+  told(
+    { lane, running }: { readonly lane: number; readonly running: readonly BatchAttempt[] },
+    lanes: readonly number[],
+    now: number,
+  ): void {
+    this.#shares.bytes.keep(lanes);
+    this.#shares.bytes.tell(lane, running.map(flightOf), now);
+  }
+
+  /** Transfers at once, as the sync's own limits have it now. */
+  most(most: number, { spec }: Limited, now: number): number {
+    return Math.min(most, ceilingAt(limitsOf(spec), "maxConcurrency", now));
+  }
+
+  /** Do the limits of bytes per second leave enough to one more batch? @param running batches under way */
+  fits(running: number, sides: Sides, { row, now }: { row: Limited; now: number }) {
+    const limiters = limitersOf(sides, ownOf(row));
+    return (objects: readonly ObjectWork[]): boolean =>
+      this.#shares.bytes.room(limiters, longestOf(objects), running, now) >= 1;
+  }
+
+  /** How fast the bytes of a batch may pass. @param starting batches, this one among them */
+  rateOf(
+    {
+      lane,
+      batch,
+    }: { readonly lane: number; readonly batch: BatchAttempt & { readonly objects: readonly ObjectWork[] } },
+    sides: Sides,
+    { row, starting, now }: { row: Limited; starting: number; now: number },
+  ): { rate?: StreamRate } {
+    const totalBytes = batch.objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const stream = { lane, key: flightOf(batch), lengthBytes: longestOf(batch.objects), totalBytes };
+    const rate = this.#shares.bytes.grant(stream, limitersOf(sides, ownOf(row)), starting, now);
+    return rate === null ? {} : { rate };
+  }
+
   /** How long a lane that got nothing waits. @param lanes that wait with it */
   pauseMs(
     { most, running, lanes, readyMs }: { most: number; running: number; lanes: number; readyMs: number },
@@ -134,7 +183,7 @@ export class BatchGate {
   ): number {
     const askMs = this.#governor.nextAskMs({ inFlight: running, most, random: random() }, now);
     const openMs = this.#shares.nextMs(storesOf(sides), now);
-    const waitMs = Math.max(readyMs, openMs, askMs) - now;
+    const waitMs = Math.max(readyMs, openMs, askMs, this.#shares.bytes.nextMs(now)) - now;
     return Math.min(LONGEST_PAUSE_MS, lanePauseMs(waitMs, lanes, random()));
   }
 
@@ -149,6 +198,24 @@ export class BatchGate {
   #perSecond(now: number): number {
     return Math.min(...STORE_SIDES.map((side) => this.#governor.requestsPerSecond(side, now)));
   }
+}
+
+/** A sync and its own limits. */
+interface Limited {
+  readonly id: string;
+  readonly spec: JobLimits;
+}
+
+function ownOf({ id, spec }: Limited): OwnLimits {
+  return { kind: "sync", key: id, limits: limitsOf(spec) };
+}
+
+function longestOf(objects: readonly ObjectWork[]): number {
+  return Math.max(0, ...objects.map(({ sizeBytes }) => sizeBytes));
+}
+
+function flightOf({ batch, attempt }: BatchAttempt): string {
+  return `${batch}/${attempt}`;
 }
 
 function storesOf({ source, destination }: Sides): Store[] {

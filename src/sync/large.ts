@@ -17,6 +17,7 @@ import { optionsOf } from "../object/options.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { placeOfWork } from "../store/stores.ts";
 import { keepsParts } from "./decide.ts";
+import { limitsOf } from "../store/limits.ts";
 import { isHandingOut } from "./job.ts";
 import type { LargeRow } from "./large_table.ts";
 import { copied, failed, skipped } from "./outcome.ts";
@@ -89,7 +90,7 @@ export class LargeCopies {
       const { id, spec, job } = this.#record.load();
       const [row] = isHandingOut(job) ? this.#record.large.waiting(1) : [];
       if (row === undefined || !this.#fits(spec, transfersOf(spec, row.work))) return;
-      const resolved = resolve(spec, row.work, this.#env);
+      const resolved = resolve(id, spec, row.work, this.#env);
       if ("entry" in resolved) {
         this.#end(row, resolved.entry);
         continue;
@@ -194,6 +195,7 @@ export class LargeCopies {
 
 /** The copy of one large object, or the entry that says why there can be none. */
 function resolve(
+  id: string,
   spec: SyncSpec,
   work: ObjectWork,
   env: Env,
@@ -215,7 +217,10 @@ function resolve(
     );
     const { location, known = [], startedBy } = spec;
     const by = startedBy === undefined ? {} : { startedBy };
-    return { copy: { ...copy, ...optionsOf(spec), location, known, ...by } };
+    // One limit for the sync and all its copies, which share it by its id.
+    const own = limitsOf(spec);
+    const limits = Object.keys(own).length === 0 ? {} : { ...own, limitsOf: id };
+    return { copy: { ...copy, ...optionsOf(spec), location, known, ...by, ...limits } };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { entry: failed(work, meshFailure(error.code, error.message, "plan"), 1) };

@@ -18,12 +18,13 @@ import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../objec
 import { type PrefixRef, checkBucket, bucketIdentity, PrefixRefSchema } from "../store/address.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import type { Store } from "../store/stores.ts";
+import { type JobLimits, LimitFields, limitsOf, mostAtOnce } from "../store/limits.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
 import { type MaxDeletes, DEFAULT_MAX_DELETES, parseMaxDeletes } from "./deletes.ts";
 import { REPORT_PREFIX } from "./report.ts";
 
 /** A sync as it was requested, with every default filled in; what its object keeps. */
-export interface SyncSpec extends ObjectOptions {
+export interface SyncSpec extends ObjectOptions, JobLimits {
   readonly source: PrefixRef;
   readonly destination: PrefixRef;
   readonly compare: CompareMode;
@@ -117,6 +118,7 @@ export const SyncRequestSchema = z.strictObject({
   partSize: z.literal("source").optional(),
   report: PrefixRefSchema.optional(),
   reportFiltered: Flag.optional(),
+  ...LimitFields,
   location: LocationSchema.optional(),
 });
 
@@ -150,7 +152,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
   if (request.minSize !== undefined && request.maxSize !== undefined && request.minSize > request.maxSize) {
     throw new Problem(400, "invalid_request", '"minSize" must not be above "maxSize"');
   }
-  const { lanes, concurrency } = widthOf(request, [sourceStore, destinationStore], env);
+  const { lanes, concurrency } = widthOf(request, mostAtOnce(sourceStore, destinationStore), env);
   return {
     source,
     destination,
@@ -174,6 +176,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     reportFiltered: request.reportFiltered ?? false,
     partSize: request.partSize ?? null,
     location: request.location ?? null,
+    ...limitsOf(request),
   };
 }
 

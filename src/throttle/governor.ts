@@ -1,12 +1,14 @@
 // How fast a job goes, and the governor of one job.
 //
-// Four mechanisms bound the speed of a copy or a sync. What may run is the least of what they allow.
+// Five mechanisms bound the speed of a copy or a sync. What may run is the least of what they allow.
 // - The request's `concurrency`: how many transfers the user wants at once.
 // - The governor (this file): how much each store takes, learned from its refusals. One per job.
 // - The caps of the configuration, `maxConcurrency` and `maxRequestsPerSecond` of a store. All jobs share
 //   them: the registry divides each cap among the jobs (share_table.ts), and a job books the requests of its
 //   share (shares.ts) on a timetable (timetable.ts). A sender waits for the moments that were booked for it
 //   (sender.ts).
+// - The limits of bytes per second, of stores and of jobs. All jobs share them in lots: the registry deals
+//   them out, a job gives each stream some (bandwidth.ts), and the stream paces itself (byte_bucket.ts).
 // - The health of the stores (health.ts), for copies: whether a store answers at all. While it does not, one
 //   part at a time tries it.
 // copy/dispatch.ts applies them to parts, sync/gate.ts to batches of small objects. A lane that gets less

@@ -7,7 +7,8 @@
 // is slow, dies, or never gets an answer. A job that stops asking holds nothing once its share has expired.
 
 import type { Env } from "../env.ts";
-import { type Store, readStores } from "../store/stores.ts";
+import { ceilingAt } from "../store/limits.ts";
+import { readStores } from "../store/stores.ts";
 
 /** Of one store: transfers at once, and requests per second. */
 export interface Amounts {
@@ -20,19 +21,31 @@ export interface ShareRequest {
   readonly wants: Amounts;
   /** What may be in use now. */
   readonly having: Amounts;
+  /** Less of the concurrency is of no use: jobs wait for their turn, instead of having that little each. */
+  readonly least?: number;
 }
+
+/** Before the name of a limit of bytes per second, whose lots are shared like transfers (bandwidth.ts). */
+export const LOTS_OF = "bytes ";
+
+/** A limit of bytes per second in lots. */
+export const LOTS = 1_000;
 
 /** Infinity where the store has no cap. */
 type Caps = Amounts;
 
-function capsOf({ maxConcurrency = Infinity, maxRequestsPerSecond = Infinity }: Store): Caps {
-  return { concurrency: maxConcurrency, perSecond: maxRequestsPerSecond };
-}
+const NO_CAPS: Caps = { concurrency: Infinity, perSecond: Infinity };
 
-/** None for a store that is no longer configured: the request to it will fail with the reason. */
-export function capsAt(env: Env, store: string): Caps {
-  const entry = readStores(env).get(store);
-  return entry?.ok === true ? capsOf(entry.store) : { concurrency: Infinity, perSecond: Infinity };
+/** What is shared under this name now; nothing of a store that is not configured any more. */
+export function capsAt(env: Env, name: string, now: number): Caps {
+  if (name.startsWith(LOTS_OF)) return { concurrency: LOTS, perSecond: Infinity };
+  const entry = readStores(env).get(name);
+  // The request to it will fail with the reason.
+  if (entry?.ok !== true) return NO_CAPS;
+  return {
+    concurrency: ceilingAt(entry.store, "maxConcurrency", now),
+    perSecond: ceilingAt(entry.store, "maxRequestsPerSecond", now),
+  };
 }
 
 /** How long a share is valid. A lane whose coordinator is dead stops its parts within this time. */
@@ -65,11 +78,11 @@ export class ShareTable {
   }
 
   /** One job's share of one store from now on. Call it in a transaction. */
-  ask(job: string, { store, wants, having }: ShareRequest, caps: Caps, now: number): Amounts {
+  ask(job: string, { store, wants, having, least = 1 }: ShareRequest, caps: Caps, now: number): Amounts {
     const share = (resource: Resource) =>
       this.#ask(
         job,
-        { store, resource, wants: wants[resource], having: having[resource] },
+        { store, resource, wants: wants[resource], having: having[resource], least },
         caps[resource],
         now,
       );
@@ -78,7 +91,13 @@ export class ShareTable {
 
   #ask(
     job: string,
-    { store, resource, wants, having }: { store: string; resource: Resource; wants: number; having: number },
+    {
+      store,
+      resource,
+      wants,
+      having,
+      least,
+    }: { store: string; resource: Resource; wants: number; having: number; least: number },
     cap: number,
     now: number,
   ): number {
@@ -108,7 +127,7 @@ export class ShareTable {
     const holdings = [...others.filter((other) => other.job !== job), own].toSorted(
       (one, other) => one.servedMs - other.servedMs || (one.job < other.job ? -1 : 1),
     );
-    const share = shareFor(cap, job, holdings);
+    const share = shareFor(cap, job, holdings, least);
     const counted = Math.max(share, having);
     if (wanted === 0 && counted === 0) {
       this.#sql.exec("DELETE FROM shares WHERE store = ? AND resource = ? AND job = ?", store, resource, job);
@@ -139,7 +158,7 @@ export class ShareTable {
  */
 export function fairShares(cap: number, demands: ReadonlyMap<string, number>): Map<string, number> {
   const unit = Math.min(1, cap);
-  let left = Math.floor(cap / unit);
+  let left = cap === 0 ? 0 : Math.floor(cap / unit);
   const shares = new Map<string, number>();
   const hungry = new Map([...demands].filter(([, demand]) => demand > 0));
   for (const job of demands.keys()) shares.set(job, 0);
@@ -177,11 +196,13 @@ interface Holding {
  *
  * @param holdings of all jobs including this one, those that have waited longest first
  */
-function shareFor(cap: number, job: string, holdings: readonly Holding[]): number {
-  const demands = new Map(holdings.map((holding) => [holding.job, holding.wants]));
-  const fair = fairShares(cap, demands).get(job) ?? 0;
+function shareFor(cap: number, job: string, holdings: readonly Holding[], least: number): number {
+  const places = least > 1 ? Math.max(1, Math.floor(cap / least)) : Infinity;
+  const hungry = holdings.filter(({ wants }) => wants > 0).slice(0, places);
+  const fair = fairShares(cap, new Map(hungry.map((holding) => [holding.job, holding.wants]))).get(job) ?? 0;
   const taken = holdings.reduce((sum, holding) => sum + (holding.job === job ? 0 : holding.counted), 0);
   const free = Math.max(0, cap - taken);
   if (free >= fair) return fair;
-  return cap < 1 ? 0 : Math.floor(free);
+  const part = cap < 1 ? 0 : Math.floor(free);
+  return part < least ? 0 : part;
 }

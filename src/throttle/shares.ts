@@ -7,6 +7,8 @@
 // Invariant: whatever starts or is booked here is covered by a share of the registry at that moment. What an
 // earlier, larger share covered is reported to the registry until it is over (share_table.ts).
 
+import { Bandwidth } from "./bandwidth.ts";
+import { isLimited } from "../store/limits.ts";
 import type { Store } from "../store/stores.ts";
 import { type Pace, sleepUntil } from "./sender.ts";
 import { type Amounts, type ShareRequest, SHARE_MS } from "./share_table.ts";
@@ -74,11 +76,13 @@ export async function withTurns<T>(ask: AskShares, run: (turnsAt: TurnsAt) => Pr
 const NOTHING: Amounts = { concurrency: 0, perSecond: 0 };
 
 function isCapped(store: Store): boolean {
-  return store.maxConcurrency !== undefined || store.maxRequestsPerSecond !== undefined;
+  return isLimited(store, "maxConcurrency") || isLimited(store, "maxRequestsPerSecond");
 }
 
 export class StoreShares {
   readonly #ask: AskShares;
+  /** The job's part of the limits of bytes per second. */
+  readonly bytes: Bandwidth;
   readonly #clock: () => number;
   readonly #columns: () => number;
   readonly #quietUntilMs: number;
@@ -104,32 +108,35 @@ export class StoreShares {
     }: { columns: () => number; quietUntilMs: number; clock?: () => number },
   ) {
     this.#ask = ask;
+    this.bytes = new Bandwidth(ask);
     this.#columns = columns;
     this.#quietUntilMs = quietUntilMs;
     this.#clock = clock;
   }
 
   get isNeeded(): boolean {
-    return this.#capped.size > 0;
+    return this.#capped.size > 0 || this.bytes.isNeeded;
   }
 
   /** Is any share still valid? */
   holdsAny(now: number): boolean {
-    return [...this.#capped.values()].some(({ untilMs }) => untilMs > now);
+    return [...this.#capped.values()].some(({ untilMs }) => untilMs > now) || this.bytes.holdsAny(now);
   }
 
   /** Sets what there is to do: transfers that are wanted, and those that run. */
   setDemand(wanted: number, inFlight: number): void {
     this.#wanted = wanted;
     this.#inFlight = inFlight;
+    this.bytes.setDemand(wanted > 0, inFlight);
   }
 
   /** Renews the shares, if it is time. */
   async refresh(): Promise<void> {
     const now = this.#clock();
+    if (this.bytes.isDue(now)) await this.bytes.refresh(now);
     const isDue = [...this.#capped.values()].some(({ askedAtMs }) => now - askedAtMs >= ASK_EVERY_MS);
     // There is more to do than was asked for: that does not wait for its time.
-    if (isDue || (this.isNeeded && this.#demand() > this.#askedFor)) await this.#refreshOnce();
+    if (isDue || (this.#capped.size > 0 && this.#demand() > this.#askedFor)) await this.#refreshOnce();
   }
 
   #demand(): number {
@@ -142,6 +149,7 @@ export class StoreShares {
    */
   async release(): Promise<void> {
     this.setDemand(0, 0);
+    await this.bytes.release(this.#clock());
     if (this.#waiting > 0 || !this.holdsAny(this.#clock())) return;
     for (const one of this.#capped.values()) one.share = NOTHING;
     await this.#refreshOnce();

@@ -67,7 +67,11 @@ const Pace = z.strictObject({
   throttledBy: z
     .array(z.enum(["source", "destination"]))
     .describe("stores that have recently asked for fewer requests"),
+  bytesPerSecond: Whole.nullable().describe("that the limits leave to it now; null: none of them does"),
+  heldBy: z.array(z.string()).describe("the limit that this comes from, such as `source.maxBytesPerSecond`"),
 });
+
+const Windows = z.array(z.looseObject({})).describe("by the hours of the week");
 
 const Attributes = z.strictObject({
   contentType: z.string().optional(),
@@ -97,6 +101,8 @@ const CopyOptions = z
     ifLossy: z.enum(["warn", "fail"]),
     markCopy: z.boolean(),
     via: z.enum(["auto", "stream"]),
+    maxBytesPerSecond: Bytes.optional(),
+    limits: Windows.optional(),
     location: z.enum(LOCATIONS).nullable().describe("null: that of the destination store"),
   })
   .describe("the request with its defaults; every value but null can be sent again");

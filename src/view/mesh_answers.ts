@@ -29,6 +29,8 @@ const Store = z.union([
     allowInsecure: z.boolean().optional(),
     maxConcurrency: z.int().optional(),
     maxRequestsPerSecond: z.number().optional(),
+    maxBytesPerSecond: Whole.optional(),
+    limits: z.array(z.looseObject({})).optional().describe("by the hours of the week"),
     requesterPays: z.boolean().optional(),
     location: z.string().optional(),
     ownProfile: ProfileSchema.partial().describe("what the secret says"),

@@ -6,6 +6,7 @@ import type { EqualityProof, Proof } from "../http/vocabulary.ts";
 import type { ObjectOptions } from "../object/options.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { StoreFacts } from "../store/facts.ts";
+import type { StreamRate } from "../throttle/byte_bucket.ts";
 import type { Allowance } from "../throttle/sender.ts";
 import type { Claim, Grant } from "./claim.ts";
 
@@ -44,6 +45,8 @@ export interface BatchTask {
   readonly objects: readonly ObjectWork[];
   /** Null: as fast as it can. */
   readonly pace: BatchPace | null;
+  /** How fast the bytes of its objects may pass, one object after the other; absent: as fast as they can. */
+  readonly rate?: StreamRate;
   /** Set by the lane: no object is started whose time limit would pass this; undefined: any may be. */
   readonly endsAtMs?: number;
 }

@@ -14,6 +14,7 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { Digest } from "../object/proof.ts";
 import { bytesToHex } from "../s3/digest.ts";
+import type { ByteBucket } from "../throttle/byte_bucket.ts";
 import { DigestBuffers } from "./digest_buffers.ts";
 import { IDLE_LIMIT_MS } from "./limits.ts";
 import type { PartDigests } from "./part_task.ts";
@@ -55,24 +56,33 @@ export class LengthError extends Error {
   }
 }
 
+interface Wanted {
+  readonly length: number;
+  readonly sized: boolean;
+  readonly digests: readonly Digest[];
+  /** Null: as fast as both ends can. */
+  readonly bucket?: ByteBucket | null;
+}
+
 /**
  * The runtime alone moves a body whose length it knows and of which no digest is wanted. Any other body goes
  * through a FixedLengthStream: it would otherwise be sent chunked, which S3 refuses (501 or 411).
  *
- * @param length the exact number of bytes: fewer or more make both streams fail
- * @param sized the body came with a Content-Length, which the runtime enforces
+ * @param wanted.length the exact number of bytes: fewer or more make both streams fail
+ * @param wanted.sized the body came with a Content-Length, which the runtime enforces
  */
 export function digestWhileStreaming(
   body: ReadableStream | Uint8Array,
-  { length, sized, digests }: { length: number; sized: boolean; digests: readonly Digest[] },
+  { length, sized, digests, bucket = null }: Wanted,
 ): Passing {
   const digesters = digests.map(makeDigester);
-  if (digesters.length === 0 && sized) return { body, digests: Promise.resolve({}), watched: false };
+  if (digesters.length === 0 && sized && bucket === null)
+    return { body, digests: Promise.resolve({}), watched: false };
   if (body instanceof Uint8Array) {
     return { body, digests: (async () => finish(digesters, [body]))(), watched: false };
   }
   const { readable, writable } = new FixedLengthStream(length);
-  const pumped = pump(body, writable, length, digesters);
+  const pumped = pump(body, writable, { lengthBytes: length, digesters, bucket });
   // The request that sends `readable` fails with the same cause; its caller waits for that one.
   pumped.catch(() => undefined);
   return { body: readable, digests: pumped, watched: true };
@@ -130,8 +140,11 @@ function makeDigester(digest: Digest): Digester {
 async function pump(
   body: ReadableStream,
   writable: WritableStream,
-  lengthBytes: number,
-  digesters: readonly Digester[],
+  {
+    lengthBytes,
+    digesters,
+    bucket,
+  }: { lengthBytes: number; digesters: readonly Digester[]; bucket: ByteBucket | null },
 ): Promise<PartDigests> {
   const reader = body.getReader({ mode: "byob" });
   const writer = writable.getWriter();
@@ -140,7 +153,8 @@ async function pump(
   let movedBytes = 0;
   try {
     for (;;) {
-      const bufferBytes = BUFFERS.resize(holder, lengthBytes, Date.now());
+      if (bucket !== null) await bucket.take();
+      const bufferBytes = BUFFERS.resize(holder, bucket?.atMost(lengthBytes) ?? lengthBytes, Date.now());
       if (buffer.byteLength !== bufferBytes) buffer = new ArrayBuffer(bufferBytes);
       const read: Promise<ReadableStreamReadResult<Uint8Array>> = reader.readAtLeast(
         bufferBytes,
@@ -152,11 +166,14 @@ async function pump(
         for (const digester of digesters) await digester.update(value);
         await orStall(writer.write(value), "destination", movedBytes);
         movedBytes += value.length;
+        bucket?.spend(value.length);
         buffer = value.buffer;
       }
       if (done || value === undefined) break;
     }
     if (movedBytes < lengthBytes) throw new LengthError(movedBytes, lengthBytes);
+    // The last bytes have passed at once: the next stream begins when their time is over.
+    if (bucket !== null) await bucket.take();
     await orStall(writer.close(), "destination", movedBytes);
     return await finish(digesters, []);
   } catch (error) {

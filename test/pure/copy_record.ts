@@ -44,7 +44,12 @@ export const STATUS_INPUT: StatusInput = {
   warnings: ["a warning"],
   debts: [],
   timeline: [],
-  pace: { streams: 12, throttledBy: ["destination"] },
+  pace: {
+    streams: 12,
+    throttledBy: ["destination"],
+    bytesPerSecond: 10e6,
+    heldBy: ["source.maxBytesPerSecond"],
+  },
   location: "weur",
   now: START + 5000,
 };

@@ -29,7 +29,12 @@ describe("copyStatus()", () => {
       lanes: 8,
       concurrency: 40,
       location: "weur",
-      pace: { streams: 12, throttledBy: ["destination"] },
+      pace: {
+        streams: 12,
+        throttledBy: ["destination"],
+        bytesPerSecond: 10e6,
+        heldBy: ["source.maxBytesPerSecond"],
+      },
       attempts: 4,
       via: "stream",
       warnings: ["a warning"],

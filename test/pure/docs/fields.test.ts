@@ -175,6 +175,7 @@ function linkedFrom(page: Page, text: string): string[] {
   const pages: Readonly<Record<string, Page>> = {
     "": page,
     "api.md": api,
+    "stores.md": stores,
     "proof.md": proof,
   };
   const links = [...text.matchAll(/\]\(([a-z]*(?:\.md)?)(?:#([a-z-]+))?\)/g)];

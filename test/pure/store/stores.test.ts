@@ -25,7 +25,7 @@ const PROVIDERS =
   "hetzner, linode, garage, seaweedfs, other";
 const KNOWN =
   "endpoint, region, accessKeyId, secretAccessKey, sessionToken, style, provider, buckets, readOnly, allowInsecure, " +
-  "maxConcurrency, maxRequestsPerSecond, requesterPays, location, encryption, profile";
+  "maxConcurrency, maxRequestsPerSecond, maxBytesPerSecond, limits, requesterPays, location, encryption, profile";
 const CUSTOMER_KEY = `${"A".repeat(43)}=`;
 
 function entryOf(secret: unknown): StoreEntry {
