@@ -7,16 +7,24 @@
 //   lists    a listing whose keys, ETags and classes are secrets
 //   escape   403 with commands for a terminal and forged lines
 //   long     403 with a message of a megabyte, and a request id of as much
+//   fat      200 to each write, and white space without end
+//   zipped   a listing that is 64 MiB of gzip in some kilobytes
+//   many     a listing of 20,000 keys on a page, whatever was asked for
+//   later    503, to be tried again in three years
+//   skewed   403, and a clock of the year 9999
 //   latin    an object whose headers are Latin-1
 //   <code>   403 with that code: `cancelled`, `platform_limit`, `source_made_up`, …
 
 import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
+import { gzipSync } from "node:zlib";
 import { once } from "node:events";
 
 interface EchoStore {
   readonly endpoint: string;
   /** `PUT ids`: the requests so far, by method and bucket. */
   readonly asked: readonly string[];
+  /** The bytes of white space that were taken. */
+  poured(): number;
   /** What it was told, as its owner configures it. */
   tell(values: readonly string[]): void;
   stop(): Promise<void>;
@@ -38,6 +46,7 @@ export async function startEchoStore(): Promise<EchoStore> {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
     asked,
+    poured: () => poured,
     tell: (told) => {
       values = told;
     },
@@ -60,7 +69,7 @@ function answer(request: IncomingMessage, response: ServerResponse, { bucket, va
   const everything = JSON.stringify({ ...request.headers, values, url: request.url });
   const one = values[turn % Math.max(1, values.length)] ?? "";
   const head = request.method === "HEAD";
-  const say = (status: number, body: string, headers: Record<string, string> = {}) => {
+  const say = (status: number, body: string | Buffer, headers: Record<string, string> = {}) => {
     response.writeHead(status, {
       "content-type": "application/xml",
       "x-amz-request-id": one,
@@ -105,6 +114,19 @@ function answer(request: IncomingMessage, response: ServerResponse, { bucket, va
       return say(403, errorOf("AccessDenied", FORGED, FORGED));
     case "long":
       return say(403, errorOf("AccessDenied", "M".repeat(60_000), "r".repeat(4_000)));
+    case "fat":
+      if (request.method === "PUT") return pour(response);
+      return say(query.has("tagging") ? 404 : 200, query.has("tagging") ? "" : "0123456789", object);
+    case "zipped":
+      return say(200, BOMB, { "content-encoding": "gzip" });
+    case "many":
+      return say(200, MANY);
+    case "later":
+      return say(503, errorOf("SlowDown", "later", "r"), { "retry-after": "99999999" });
+    case "skewed":
+      return say(403, errorOf("RequestTimeTooSkewed", "skewed", "r"), {
+        date: "Fri, 31 Dec 9999 23:59:59 GMT",
+      });
     case "latin": {
       const named = { ...object, "content-language": "fran\u00e7ais" };
       if (query.has("tagging")) return say(200, "<Tagging><TagSet></TagSet></Tagging>");
@@ -115,6 +137,32 @@ function answer(request: IncomingMessage, response: ServerResponse, { bucket, va
       // A HEAD has no body, and so no code: what is written is asked for by PUT.
       return say(head ? 404 : 403, errorOf(bucket, "made up", "r-1"));
   }
+}
+
+const BOMB = gzipSync(Buffer.alloc(64 * 2 ** 20, " "));
+
+const MANY = (() => {
+  const keys = Array.from({ length: 20_000 }, (_, n) => `key-${String(n).padStart(5, "0")}`);
+  const rows = keys.map((key) => `<Contents><Key>${key}</Key><Size>1</Size><ETag>"e"</ETag></Contents>`);
+  return `<ListBucketResult><IsTruncated>false</IsTruncated>${rows.join("")}</ListBucketResult>`;
+})();
+
+/** How many bytes of its fat answers anybody has taken. */
+let poured = 0;
+
+const PIECE = Buffer.alloc(2 ** 16, " ");
+
+/** Until nobody reads any more. */
+function pour(response: ServerResponse): void {
+  response.writeHead(200);
+  const go = () => {
+    while (!response.destroyed) {
+      poured += PIECE.length;
+      if (!response.write(PIECE)) return;
+    }
+  };
+  response.on("drain", go);
+  go();
 }
 
 function errorOf(code: string, message: string, requestId: string): string {

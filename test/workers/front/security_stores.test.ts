@@ -3,6 +3,7 @@
 // secrets and for signatures (mesh.ts).
 
 import { afterAll, expect, test } from "vitest";
+import { Clock } from "../../mesh/clock.ts";
 import { READ_TOKEN, type Status, storeSecret } from "../../mesh/mesh.ts";
 import { FORGED, startEchoStore } from "../../store/echo.ts";
 import { PART, openWorld } from "../world.ts";
@@ -23,14 +24,18 @@ echo.tell([...values, ...values.map(encodeURIComponent)]);
 const {
   mesh,
   stores: { east, west },
-} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
-  bindings: {
-    STORE_EVIL: JSON.stringify({ endpoint: echo.endpoint, ...SECRET }),
-    // The same service by another name, so that it is asked to copy by itself.
-    STORE_TWIN: JSON.stringify({ endpoint: echo.endpoint, ...SECRET, encryption: undefined }),
-    STORE_SEALED: storeSecret(stores.west, { encryption: SECRET.encryption }),
-  },
-}));
+} = await openWorld(
+  { east: { buckets: ["source"] }, west: { buckets: ["destination"] } },
+  (stores) => ({
+    bindings: {
+      STORE_EVIL: JSON.stringify({ endpoint: echo.endpoint, ...SECRET }),
+      // The same service by another name, so that it is asked to copy by itself.
+      STORE_TWIN: JSON.stringify({ endpoint: echo.endpoint, ...SECRET, encryption: undefined }),
+      STORE_SEALED: storeSecret(stores.west, { encryption: SECRET.encryption }),
+    },
+  }),
+  Clock.fast(),
+);
 
 const viewer = { authorization: `Bearer ${READ_TOKEN}`, "user-agent": "curl/8.9" };
 
@@ -161,6 +166,48 @@ test("a store's words are bounded", async () => {
   expect((await mesh.call("GET", `/copies/${status.id}`)).text.length).toBeLessThan(8_000);
   expect(mesh.logged.every((line) => line.length < 4_000)).toBe(true);
   await mesh.cancel(status.id);
+});
+
+test("an answer without end is read to its bound, and a packed one is not unpacked", async () => {
+  const fat = await mesh.startCopy({ source: "evil:fat/a", destination: "twin:fat/b" });
+  await mesh.until(fat, ({ timeline }) => timeline.some(({ detail }) => /16777216 bytes/.test(detail ?? "")));
+  await mesh.cancel(fat);
+  expect(echo.poured()).toBeLessThan(200 * 2 ** 20);
+  const zipped = await mesh.startSync({
+    source: "evil:zipped/",
+    destination: "west:destination/zipped/",
+    dryRun: true,
+  });
+  await mesh.untilSync(zipped, ({ timeline }) => timeline.some(({ event }) => event === "step_failed"));
+  await mesh.call("POST", `/syncs/${zipped}/cancel`);
+  expect(await mesh.syncEnded(zipped)).toMatchObject({ phase: "cancelled", objects: { listed: 0 } });
+});
+
+test("a page of more keys than were asked for is read", async () => {
+  const status = await mesh.sync({
+    source: "evil:many/",
+    destination: "west:destination/many/",
+    dryRun: true,
+  });
+  expect(status).toMatchObject({ phase: "completed", objects: { listed: 20_000, wouldCopy: 20_000 } });
+});
+
+test("a store that asks for three years is a reason to ask a person", async () => {
+  const status = await mesh.copy({ source: "evil:later/a", destination: "west:destination/later" });
+  expect(status).toMatchObject({ phase: "blocked" });
+  expect(JSON.stringify(status.failure)).toMatch(/99999999 s|1157 days|Retry-After/);
+  expect((await mesh.cancel(status.id)).phase).toBe("cancelled");
+});
+
+test("a store's clock of another age is believed by nobody", async () => {
+  const skewed = await mesh.startCopy({ source: "evil:skewed/a", destination: "west:destination/skewed" });
+  const { timeline } = await mesh.until(skewed, (status) =>
+    status.timeline.some(({ event }) => /failed/.test(event)),
+  );
+  expect(JSON.stringify(timeline)).not.toContain("Invalid time value");
+  await mesh.cancel(skewed);
+  const next = await mesh.copy({ source: "evil:latin/a", destination: "west:destination/after" });
+  expect(next.phase).toBe("completed");
 });
 
 test("a header of the source that is not UTF-8 is a loss that is named, and fails a copy that may lose nothing", async () => {
