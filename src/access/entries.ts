@@ -15,13 +15,16 @@ import { type Grant, type Scope, formatScope, parseScope } from "./rights.ts";
 export const FULL = "full";
 export const READ = "read";
 
+/** And of whoever holds a link. */
+const RESERVED: readonly string[] = [FULL, READ, "link"];
+
 /** Of a token as such: 16 random letters have 90 bits or so, and a word has fewer letters. */
 const LEAST_CHARACTERS = 16;
 
 const Name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must have 1 to 63 letters, digits, ".", "-" and "_"')
-  .refine((name) => name !== FULL && name !== READ, `must not be "${FULL}" or "${READ}"`);
+  .refine((name) => !RESERVED.includes(name), `must not be one of ${RESERVED.join(", ")}`);
 
 const Scopes = z
   .array(

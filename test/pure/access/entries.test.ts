@@ -54,7 +54,7 @@ describe("API_TOKENS", () => {
     [[{ ...good, token: SECRET }], /^Entry 1 of API_TOKENS: unknown field; known are name, sha256, email/],
     [[{ ...good, [SECRET]: 1 }], /unknown field/],
     [[{ ...good, name: SECRET.repeat(3) }], /"name" must have 1 to 63 letters/],
-    [[{ ...good, name: "full" }], /"name" must not be "full" or "read"/],
+    [[{ ...good, name: "full" }], /"name" must not be one of full, read, link/],
     [[{ sha256: DIGEST, may: ["read"] }], /"name" is missing/],
     [[{ name: "ci", may: ["read"] }], /must have one of "sha256", "email" and "group"/],
     [[{ ...good, email: "a@example.com" }], /must have one of/],

@@ -40,7 +40,7 @@ test("a side of its own, an end, and people instead of a token", async () => {
 test.each([
   ["--name ci", "--may is missing: rights, such as --may read,start"],
   ["--may read", 'API_TOKENS: "name" is missing'],
-  ["--name full --may read", 'API_TOKENS: "name" must not be "full" or "read"'],
+  ["--name full --may read", 'API_TOKENS: "name" must not be one of full, read, link'],
   [
     "--name ci --may read,fly",
     'API_TOKENS: "may.1" must be one of read, start, steer, delete, schedules, stores',

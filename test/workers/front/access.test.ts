@@ -3,10 +3,12 @@
 
 import { createHash, createSign, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
+import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { TOKEN, storeSecret } from "../../mesh/mesh.ts";
+import { MEMORY, TOKEN, storeSecret } from "../../mesh/mesh.ts";
 import { openWorld } from "../world.ts";
 
 const RIGHTS = ["read", "start", "steer", "delete", "schedules", "stores"];
@@ -24,13 +26,19 @@ const team = createServer((_request, response) => {
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ keys }));
 }).listen(0, "127.0.0.1");
 await once(team, "listening");
-afterAll(() => team.close());
+afterAll(() => {
+  team.close();
+  rmSync(directory, { recursive: true, force: true });
+});
 const ISSUER = `http://127.0.0.1:${(team.address() as AddressInfo).port}`;
+
+const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
 
 const {
   mesh,
   stores: { east, west },
 } = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
+  directory,
   bindings: {
     STORE_NORTH: storeSecret(stores.west),
     STORE_TWICE: storeSecret(stores.east),
@@ -451,4 +459,17 @@ test("while as much runs as MAX_RUNNING allows nothing more is begun; what was b
   const next = await mesh.call("POST", "/copies", { body: copyTo(4) });
   expect(next.status).toBe(202);
   await mesh.ended(String(next.body["id"]));
+});
+
+test("an id that is nobody's wakes no object: nothing of it is on the disk", async () => {
+  const objects = () => ["Coordinator", "Sync"].flatMap((name) => readdirSync(join(directory, name)));
+  const before = objects().length;
+  for (const last of ["1", "2", "3"])
+    for (const path of [`/copies/${"0".repeat(25)}${last}`, `/syncs/${"0".repeat(25)}${last}`]) {
+      expect((await mesh.call("GET", path)).status).toBe(404);
+      expect((await mesh.call("POST", `${path}/cancel`)).status).toBe(404);
+      expect((await mesh.call("POST", `${path}/retry`)).status).toBe(404);
+    }
+  expect(before).toBeGreaterThan(0);
+  expect(objects()).toHaveLength(before);
 });

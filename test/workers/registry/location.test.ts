@@ -8,7 +8,7 @@ test("a mesh with a LOCATION answers, and fires its schedules", async () => {
   const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), bindings: { LOCATION: "weur" } });
   try {
     await mesh.fireCron(new Date());
-    expect((await mesh.call("GET", "/schedules")).body).toEqual({ schedules: [] });
+    expect((await mesh.call("GET", "/schedules")).body).toEqual({ schedules: [], next: null });
   } finally {
     await mesh.stop();
   }
