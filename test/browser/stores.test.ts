@@ -1,4 +1,5 @@
-// The stores in the dashboard, and the check of one, as a person uses it, in Chromium against a real mesh.
+// The stores in the dashboard, the check of one, and the audit, as a person uses them, in Chromium against a
+// real mesh.
 
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
@@ -114,4 +115,19 @@ test("the check of a store fits a phone, in the dark, by axe's rules", async () 
   expect(await violations(page)).toEqual([]);
   expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
   await picture(page, "stores-phone");
+});
+
+test("the audit says who did what, and a name with markup in it stays text", async () => {
+  const key = "<b>audited</b>.bin";
+  east.put("photos", key, "A");
+  const { id } = await mesh.copy({ source: `east:photos/${key}`, destination: `west:backup/${key}` });
+  const page = await visitor.signIn("#/audit");
+  const line = page.getByRole("row").filter({ hasText: id });
+  await line.getByText("POST /copies").waitFor();
+  await line.getByText(`from east:photos/${key} to west:backup/${key}`).waitFor();
+  expect(await page.locator("main b").count()).toBe(0);
+  expect(await violations(page)).toEqual([]);
+  await page.getByLabel("Who").fill("nobody");
+  await page.getByLabel("Who").press("Tab");
+  await page.getByText("Nothing yet.").waitFor();
 });

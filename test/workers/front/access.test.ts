@@ -461,8 +461,9 @@ test("while as much runs as MAX_RUNNING allows nothing more is begun; what was b
   await mesh.ended(String(next.body["id"]));
 });
 
+const objects = () => ["Coordinator", "Sync"].flatMap((name) => readdirSync(join(directory, name)));
+
 test("an id that is nobody's wakes no object: nothing of it is on the disk", async () => {
-  const objects = () => ["Coordinator", "Sync"].flatMap((name) => readdirSync(join(directory, name)));
   const before = objects().length;
   for (const last of ["1", "2", "3"])
     for (const path of [`/copies/${"0".repeat(25)}${last}`, `/syncs/${"0".repeat(25)}${last}`]) {
