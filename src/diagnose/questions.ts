@@ -6,6 +6,7 @@
 
 import { askCopy, askPartCopy } from "./copying.ts";
 import { type Findings, isUnknown } from "./findings.ts";
+import { askPartNumbers } from "./part_numbers.ts";
 import { findReadable } from "./sample.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
 import { bareEtag, base64OfHex, md5Hex, multipartEtag } from "../s3/digest.ts";
@@ -311,6 +312,8 @@ export class Questions {
     const upload = await this.#uploadInParts(address, bodies, md5s);
     if (upload === null) return;
     await this.#listings(address, upload.uploadId);
+    const numbered = { bucket: this.#bucket, key: `${this.#prefix}numbered` };
+    await askPartNumbers(this.#s3, numbered, { findings: this.#findings, uploads: this.uploads });
     if (!(await this.#complete(address, upload, md5s))) return;
     await this.#partSizes(address);
     await this.#copyPartInside(address);

@@ -35,7 +35,7 @@ export function parseListParts(
 }
 
 /** The most parts that an upload has, in any store. */
-const MAX_PART_NUMBER = 10_000;
+export const MAX_PART_NUMBER = 10_000;
 
 /** Of parts and of uploads. */
 const PAGE_ENTRIES = 1000;

@@ -33,6 +33,7 @@ export const PROVIDERS = [
   "linode",
   "garage",
   "seaweedfs",
+  "swift",
   "other",
 ] as const;
 
@@ -99,8 +100,9 @@ export const ProfileSchema = z.strictObject({
 
 export type Profile = z.infer<typeof ProfileSchema>;
 
-/** What a check of a store can find out (facts.ts). Limits are read in documents, not tried. */
+/** What a check of a store can find out (facts.ts). Sizes are read in documents, not tried. */
 export const FactsSchema = ProfileSchema.pick({
+  maxParts: true,
   signedPath: true,
   md5Etag: true,
   md5MultipartEtag: true,
@@ -236,6 +238,17 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
   // https://garagehq.deuxfleurs.fr/documentation/reference-manual/s3-compatibility/
   garage: { signedPath: "raw", checksumMode: true, tags: false, websiteRedirect: false },
   seaweedfs: { signedPath: "raw", checksumMode: true },
+  // OpenStack Swift with s3api, by its code and its answers, 2.30. To the right ETag of a multipart object its
+  // UploadPartCopy answers 412.
+  swift: {
+    maxParts: 1_000,
+    maxMetadataBytes: 4096,
+    conditionalComplete: true,
+    tags: false,
+    storageClasses: ["STANDARD"],
+    websiteRedirect: false,
+    uploadPartCopy: false,
+  },
   other: {},
 };
 

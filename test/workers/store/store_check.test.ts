@@ -4,7 +4,7 @@
 import { afterEach, expect, test } from "vitest";
 import { READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";
 import type { StoreOptions } from "../../store/store.ts";
-import { openWorld } from "../world.ts";
+import { MIB, openWorld } from "../world.ts";
 
 interface Check {
   readonly ok: boolean;
@@ -35,6 +35,7 @@ const KINDS = {
   tagless: { without: ["tagging"] },
   digesting: { digests: "every write" },
   clear: { forgets: ["x-amz-server-side-encryption"] },
+  few: { maxParts: 3 },
   summing: { automaticChecksum: "CRC64NVME" },
 } as const satisfies Record<string, StoreOptions>;
 type Kind = keyof typeof KINDS;
@@ -364,6 +365,18 @@ test("a store that is set to encrypt and does not is said not to work", async ()
   expect(body.ok).toBe(false);
   expect(outcomes(body)).toMatchObject({ put: "yes", encryption: "ignored" });
   expect(outcomes((await check("keyed")).body)).toMatchObject({ encryption: "yes" });
+});
+
+test("a store that takes fewer parts than S3 is asked how many, and a copy makes larger ones", async () => {
+  const { body } = await check("few");
+  expect(outcomes(body)).toMatchObject({ multipart: "yes", "part numbers": "no" });
+  expect(body.profile).toMatchObject({ maxParts: 3 });
+  stores.plain.putGenerated("bucket", "large", { size: 80 * MIB, seed: "few", parts: 8 * MIB });
+  const copy = { source: "plain:bucket/large", destination: "few:bucket/large" };
+  expect(await mesh.copy(copy)).toMatchObject({ phase: "completed", parts: { total: 2 } });
+  const refused = await mesh.copy({ ...copy, partSize: "8MiB" });
+  expect(refused).toMatchObject({ phase: "failed", failure: { operation: "plan" } });
+  expect(stores.few.requests({ operation: "UploadPart", key: "large" }).length).toBeLessThanOrEqual(3);
 });
 
 test("a store that refuses the right ETag to UploadPartCopy is not asked for any", async () => {
