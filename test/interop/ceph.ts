@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { type ClaimedPort, claimPort, onOtherPorts } from "../store/ports.ts";
 import { Daemon } from "./daemon.ts";
+import type { GatewayPlace } from "./stores.ts";
 
 export const CEPH_PROGRAMS = [
   "ceph",
@@ -35,12 +36,6 @@ const GATEWAYS = ["steady", "mortal"] as const;
  * runs.
  */
 type PortUser = "steady" | "monitor" | "oldMonitor";
-
-/** Everything needed to start a gateway, even from another process. */
-export interface GatewayPlace {
-  readonly directory: string;
-  readonly name: (typeof GATEWAYS)[number];
-}
 
 const DEVICE_BYTES = 12 * 2 ** 30;
 const START_LIMIT_MS = 90_000;

@@ -276,19 +276,23 @@ export async function curl(
   { method, name, query, headers = [], body }: CurlRequest,
 ): Promise<Reply> {
   const path = name === "" ? "" : `/${encodedKey(store.prefix + name)}`;
-  const url = `${store.endpoint}/${store.bucket}${path}${query === undefined ? "" : `?${query}`}`;
-  const { region, accessKeyId, secretAccessKey } = store;
+  const target = `/${store.bucket}${path}${query === undefined ? "" : `?${query}`}`;
+  const { endpoint, region, accessKeyId, secretAccessKey } = store;
+  // Of `--user` the first colon ends the access key, and Swift's has one. In a URL it can be encoded.
+  const [scheme, authority] = endpoint.split("://");
+  const keys = [accessKeyId, secretAccessKey].map(encodeURIComponent).join(":");
+  const url = `${scheme}://${keys}@${authority}${target}`;
   // prettier-ignore
   const options = [
     "--silent", "--show-error", "--include", "--path-as-is", "--max-time", "60",
-    "--aws-sigv4", `aws:amz:${region}:s3`, "--user", `${accessKeyId}:${secretAccessKey}`,
+    "--aws-sigv4", `aws:amz:${region}:s3`,
     "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD",
   ];
   const sent = headers.flatMap((header) => ["-H", header]);
   const verb = method === "HEAD" ? ["--head"] : ["-X", method];
   const payload = body === undefined ? [] : ["--data-binary", "@-"];
   const outcome = await run("curl", [...options, ...sent, ...verb, ...payload, url], {}, body);
-  const text = printed(`curl ${method} ${url}`, outcome);
+  const text = printed(`curl ${method} ${endpoint}${target}`, outcome);
   return replyOf(text);
 }
 

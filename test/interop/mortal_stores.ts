@@ -1,7 +1,7 @@
 // Stores that may be killed in the middle of a copy and started again with what they had, beside those that
 // all tests share.
 //
-// Ceph: a second gateway of the same cluster. Local R2: a workerd of its own, with its objects in a folder.
+// Ceph and Swift: a second gateway of the same cluster. Local R2: a workerd of its own, with its objects in a folder.
 // The test store keeps its index in memory, so its connections are cut and refused instead. Of a user's own
 // store only the line to it can be cut.
 
@@ -15,6 +15,7 @@ import type { Daemon } from "./daemon.ts";
 import { Line } from "./line.ts";
 import { localR2Store, startLocalR2 } from "./local_r2.ts";
 import type { StoreAccess } from "./stores.ts";
+import { startProxy } from "./swift.ts";
 
 export interface MortalStore {
   readonly store: StoreAccess;
@@ -25,10 +26,10 @@ export interface MortalStore {
 }
 
 export async function makeMortal(store: StoreAccess): Promise<MortalStore> {
-  const gateway = inject("mortalGateway");
-  if (store.name === "ceph" && gateway !== null)
+  const gateway = inject("mortalGateways")[store.name];
+  if (gateway !== undefined)
     return await mortalDaemon(async (port) => ({
-      daemon: await startGateway(gateway, port),
+      daemon: await (store.name === "ceph" ? startGateway : startProxy)(gateway, port),
       store: { ...store, endpoint: gatewayEndpoint(port) },
     }));
   if (store.name === "r2") {

@@ -5,6 +5,7 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { CEPH_PROGRAMS } from "./ceph.ts";
 import { CLIENT_PROGRAMS } from "./clients.ts";
+import { SWIFT_PROGRAMS } from "./swift.ts";
 
 /** Debian's packages of the programs whose names differ from their package's. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -14,16 +15,23 @@ const PACKAGES: Readonly<Record<string, string>> = {
   monmaptool: "ceph-mon",
   promtool: "prometheus",
   "radosgw-admin": "radosgw",
+  "swift-account-server": "swift-account",
+  "swift-container-server": "swift-container",
+  "swift-object-server": "swift-object",
+  "swift-proxy-server": "swift-proxy",
+  "swift-ring-builder": "swift",
 };
 
 /** Programs that judge the output of the mesh. */
 const JUDGES = ["promtool"];
 
 /** The programs that are not on the PATH, and how to get them. Null if there are none. */
-export function missingPrograms(needs: { readonly ceph: boolean }): string | null {
-  const missing = [...CLIENT_PROGRAMS, ...JUDGES, ...(needs.ceph ? CEPH_PROGRAMS : [])].filter(
-    (name) => !isThere(name),
-  );
+export function missingPrograms(needs: { readonly servers: boolean }): string | null {
+  const missing = [
+    ...CLIENT_PROGRAMS,
+    ...JUDGES,
+    ...(needs.servers ? [...CEPH_PROGRAMS, ...SWIFT_PROGRAMS] : []),
+  ].filter((name) => !isThere(name));
   if (missing.length === 0) return null;
   const packages = new Set(missing.map((name) => PACKAGES[name] ?? name));
   return (
@@ -44,7 +52,7 @@ function isThere(name: string): boolean {
 }
 
 if (import.meta.main) {
-  const missing = missingPrograms({ ceph: process.env["INTEROP_STORE"] === undefined });
+  const missing = missingPrograms({ servers: process.env["INTEROP_STORE"] === undefined });
   if (missing !== null) {
     console.error(missing);
     process.exitCode = 1;

@@ -1,8 +1,8 @@
 // Vitest global setup of the project `interop`: starts the stores, finds out what they can do, and stops
 // everything again.
 //
-// Ceph, local R2 and the test store are started here. With INTEROP_STORE and INTEROP_BUCKET set, a store of
-// the user's own replaces Ceph: the first is what STORE_<NAME> would contain, the second a bucket, or a
+// Ceph, Swift, local R2 and the test store are started here. With INTEROP_STORE and INTEROP_BUCKET set, a
+// store of the user's own replaces Ceph and Swift: the first is what STORE_<NAME> would contain, the second a bucket, or a
 // bucket and a prefix. Everything there happens below a prefix of this run, which is emptied at the end.
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -10,21 +10,22 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { MEMORY } from "../mesh/mesh.ts";
 import { claimPort, onOtherPorts } from "../store/ports.ts";
-import { CEPH_CREDENTIALS, Ceph, type GatewayPlace } from "./ceph.ts";
+import { CEPH_CREDENTIALS, Ceph } from "./ceph.ts";
 import { curl } from "./clients.ts";
 import { Daemon } from "./daemon.ts";
 import { findFacts } from "./facts.ts";
 import { localR2Store, startLocalR2 } from "./local_r2.ts";
 import { type OwnStore, clearOwnStore, ownStore } from "./own_store.ts";
 import { missingPrograms } from "./programs.ts";
-import { NO_FACTS, type StoreAccess } from "./stores.ts";
+import { type GatewayPlace, NO_FACTS, type StoreAccess } from "./stores.ts";
+import { SWIFT_CREDENTIALS, Swift } from "./swift.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
-    /** The three stores of this run, the first one not written by this project. */
-    stores: readonly [StoreAccess, StoreAccess, StoreAccess];
-    /** A second gateway of the first store, which a test may kill. Null if there is none. */
-    mortalGateway: GatewayPlace | null;
+    /** The stores of this run; not written by this project are all but the last. */
+    stores: readonly StoreAccess[];
+    /** By the names of stores: a second gateway, which a test may kill. */
+    mortalGateways: Readonly<Record<string, GatewayPlace>>;
   }
 }
 
@@ -39,10 +40,10 @@ interface Opened {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const own = ownStore(process.env);
-  const missing = missingPrograms({ ceph: own === null });
+  const missing = missingPrograms({ servers: own === null });
   if (missing !== null) throw new Error(missing);
   const settled = await Promise.allSettled([
-    own === null ? openCeph() : openOwn(own),
+    ...(own === null ? [openCeph(), openSwift()] : [openOwn(own)]),
     openLocalR2(),
     openTestStore(),
   ]);
@@ -55,8 +56,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const stores = await Promise.all(
       opened.map(async ({ store }): Promise<StoreAccess> => ({ ...store, facts: await findFacts(store) })),
     );
-    project.provide("stores", stores as [StoreAccess, StoreAccess, StoreAccess]);
-    project.provide("mortalGateway", opened[0]?.mortalGateway ?? null);
+    project.provide("stores", stores);
+    const gateways = opened.flatMap(({ store, mortalGateway }) =>
+      mortalGateway === null ? [] : [[store.name, mortalGateway] as const],
+    );
+    project.provide("mortalGateways", Object.fromEntries(gateways));
     return close;
   } catch (error) {
     await close();
@@ -76,14 +80,34 @@ async function openCeph(): Promise<Opened> {
     prefix: "",
     fields: { provider: "ceph" },
   };
+  return await withBucket({ store, mortalGateway: ceph.mortal, close: () => ceph.stop() });
+}
+
+async function openSwift(): Promise<Opened> {
+  const swift = await Swift.start();
+  const store = {
+    name: "swift",
+    title: "Swift",
+    endpoint: swift.endpoint,
+    region: "us-east-1",
+    ...SWIFT_CREDENTIALS,
+    bucket: BUCKET,
+    prefix: "",
+    fields: { provider: "swift" },
+  };
+  return await withBucket({ store, mortalGateway: swift.mortal, close: () => swift.stop() });
+}
+
+async function withBucket(opened: Opened): Promise<Opened> {
+  const { store, close } = opened;
   try {
     const { status, text } = await curl({ ...store, facts: NO_FACTS }, { method: "PUT", name: "" });
-    if (status !== 200) throw new Error(`Ceph answered ${status} to CreateBucket: ${text}`);
+    if (status !== 200) throw new Error(`${store.title} answered ${status} to CreateBucket: ${text}`);
+    return opened;
   } catch (error) {
-    await ceph.stop();
+    await close();
     throw error;
   }
-  return { store, mortalGateway: ceph.mortal, close: () => ceph.stop() };
 }
 
 /** A user's own store, which is not started or stopped here. */

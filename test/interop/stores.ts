@@ -18,6 +18,13 @@ export interface StoreAccess {
   readonly facts: Facts;
 }
 
+/** Everything needed to start another gateway of a store, even from another process. */
+export interface GatewayPlace {
+  readonly directory: string;
+  /** One that always runs, or one that tests may kill. */
+  readonly name: "steady" | "mortal";
+}
+
 /** What a store can do, as a client has found out before any test. */
 export interface Facts {
   /** `If-None-Match: *` on PutObject keeps what is there. */

@@ -46,7 +46,7 @@ export function expectAgreement(
 /** The metadata of a copied object without the mesh's mark, which the source does not have. */
 export function withoutMark({ metadata }: Head): Readonly<Record<string, string>> {
   const { "bucket-brigade-copy": mark, ...rest } = metadata;
-  expect(mark).toMatch(/^[0-9a-f-]{36}\//);
+  expect(mark).toMatch(/^[0-9a-f-]{36}@[0-9a-f]{16}\//);
   return rest;
 }
 
