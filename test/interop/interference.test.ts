@@ -126,7 +126,9 @@ describe.each(pairs)("$title", (pair) => {
       expectAgreement(status, seen);
       expect(seen?.sizeBytes).toBe(HELD_BYTES + 1);
       await expectSameBytes(pair, folder, folder, ["again"]);
-      await expectUploadsGone(destination, names.to, line.uploadIds);
+      // To a part of a completed upload Swift says 200, and breaks the object.
+      const gone = destination.name === "swift" ? line.uploadIds.slice(0, -1) : line.uploadIds;
+      await expectUploadsGone(destination, names.to, gone);
       return "fails, or begins again";
     },
   );
