@@ -242,6 +242,7 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
   // UploadPartCopy answers 412.
   swift: {
     maxParts: 1_000,
+    maxObjectBytes: 1_000 * 5 * GIB,
     maxMetadataBytes: 4096,
     conditionalComplete: true,
     tags: false,

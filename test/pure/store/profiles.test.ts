@@ -42,6 +42,7 @@ describe("profileOf()", () => {
     ["oracle", 10 * TIB, 50 * GIB, 50 * GIB, 10_000],
     ["scaleway", 5e12, 5e9, 5e9, 1000],
     ["linode", 5e12, 5e9, 5e9, 10_000],
+    ["swift", 5000 * GIB, 5 * GIB, 5 * GIB, 1000],
   ];
   test.each(limits)(
     "%s: objects of %d bytes, parts of %d, one PUT of %d, %d parts",
@@ -68,14 +69,15 @@ describe("profileOf()", () => {
       "minio",
       "ibm",
       "scaleway",
+      "swift",
     ]);
     expect(having(({ conditionalPut }) => conditionalPut)).toContain("ceph");
     expect(having(({ tagCount }) => tagCount)).toEqual(["aws", "ceph"]);
-    expect(having(({ tags }) => !tags)).toEqual(["r2", "gcs", "b2", "alibaba", "garage"]);
+    expect(having(({ tags }) => !tags)).toEqual(["r2", "gcs", "b2", "alibaba", "garage", "swift"]);
   });
 
-  test("no part copies at gcs and storj, virtual hosts only at alibaba and tencent, raw paths at two", () => {
-    expect(having(({ uploadPartCopy }) => !uploadPartCopy)).toEqual(["gcs", "storj"]);
+  test("no part copies at gcs, storj and swift, virtual hosts only at alibaba and tencent, raw paths at two", () => {
+    expect(having(({ uploadPartCopy }) => !uploadPartCopy)).toEqual(["gcs", "storj", "swift"]);
     expect(having(({ style }) => style === "virtual")).toEqual(["alibaba", "tencent"]);
     expect(having(({ signedPath }) => signedPath === "raw")).toEqual(["garage", "seaweedfs"]);
   });

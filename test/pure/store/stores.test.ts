@@ -22,7 +22,7 @@ const GOOD = {
 };
 const PROVIDERS =
   "aws, r2, gcs, b2, wasabi, minio, ceph, spaces, ibm, oracle, alibaba, tencent, storj, tigris, scaleway, ovh, " +
-  "hetzner, linode, garage, seaweedfs, other";
+  "hetzner, linode, garage, seaweedfs, swift, other";
 const KNOWN =
   "endpoint, region, accessKeyId, secretAccessKey, sessionToken, style, provider, buckets, readOnly, allowInsecure, " +
   "maxConcurrency, maxRequestsPerSecond, maxBytesPerSecond, limits, requesterPays, location, encryption, profile";
