@@ -1,6 +1,6 @@
 // Most tests of this project believe about S3 what the test store does. Here the same client sends the same
-// requests to the test store and to each server of others, and the answers must agree in everything that the mesh relies on.
-// Where the two may differ, DIFFERENCES has both answers.
+// requests to the test store and to each server of others, and the answers must agree in everything that the
+// mesh relies on. Where they may differ, DIFFERENCES has the answers of each.
 
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";

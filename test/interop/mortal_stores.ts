@@ -1,9 +1,9 @@
 // Stores that may be killed in the middle of a copy and started again with what they had, beside those that
 // all tests share.
 //
-// Ceph and Swift: a second gateway of the same cluster. Local R2: a workerd of its own, with its objects in a folder.
-// The test store keeps its index in memory, so its connections are cut and refused instead. Of a user's own
-// store only the line to it can be cut.
+// Ceph and Swift: a second gateway of the same cluster. Local R2: a workerd of its own, with its objects in a
+// folder. The test store keeps its index in memory, so its connections are cut and refused instead. Of a
+// user's own store only the line to it can be cut.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";

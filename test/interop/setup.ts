@@ -2,8 +2,9 @@
 // everything again.
 //
 // Ceph, Swift, local R2 and the test store are started here. With INTEROP_STORE and INTEROP_BUCKET set, a
-// store of the user's own replaces Ceph and Swift: the first is what STORE_<NAME> would contain, the second a bucket, or a
-// bucket and a prefix. Everything there happens below a prefix of this run, which is emptied at the end.
+// store of the user's own replaces Ceph and Swift: the first is what STORE_<NAME> would contain, the second a
+// bucket, or a bucket and a prefix. Everything there happens below a prefix of this run, which is emptied at
+// the end.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
