@@ -238,8 +238,8 @@ const DIFFERENCES: Readonly<Record<Provider, Partial<Profile>>> = {
   // https://garagehq.deuxfleurs.fr/documentation/reference-manual/s3-compatibility/
   garage: { signedPath: "raw", checksumMode: true, tags: false, websiteRedirect: false },
   seaweedfs: { signedPath: "raw", checksumMode: true },
-  // OpenStack Swift with s3api, by its code and its answers, 2.30. To the right ETag of a multipart object its
-  // UploadPartCopy answers 412.
+  // OpenStack Swift with s3api, 2.30, by its code and its answers. To the right ETag of a multipart object
+  // its UploadPartCopy answers 412.
   swift: {
     maxParts: 1_000,
     maxObjectBytes: 1_000 * 5 * GIB,
