@@ -12,6 +12,7 @@ import { type Caller, type Grant, type Right, rightsOf } from "../access/rights.
 import { type Person, personOf, readTeam } from "../access/people.ts";
 import { Problem } from "../http/problem.ts";
 import { RIGHTS } from "../http/vocabulary.ts";
+import { log } from "../log.ts";
 
 const EVERYWHERE = { source: null, destination: null };
 
@@ -57,7 +58,14 @@ interface RateLimit {
 /** By the rate limit of Workers, which counts for all isolates of a location. */
 async function isOverLimit(env: Readonly<Record<string, unknown>>, address: string | null): Promise<boolean> {
   const limiter = env["GUESSES"] as RateLimit | undefined;
-  return limiter !== undefined && !(await limiter.limit({ key: networkOf(address) })).success;
+  if (limiter === undefined) return false;
+  try {
+    return !(await limiter.limit({ key: networkOf(address) })).success;
+  } catch (error) {
+    // This isolate's own count still holds.
+    log("warn", "rate_limit_failed", { detail: String(error) });
+    return false;
+  }
 }
 
 function tooManyGuesses(waitMs: number): Problem {
