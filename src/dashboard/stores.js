@@ -78,10 +78,12 @@ function ofUsable(cell) {
 }
 
 /** @param {UsableStore} store */
-function capsOf({ maxConcurrency, maxRequestsPerSecond }) {
+function capsOf({ maxConcurrency, maxRequestsPerSecond, maxBytesPerSecond, limits }) {
   const caps = [];
   if (maxConcurrency !== undefined) caps.push(`${maxConcurrency} transfers`);
   if (maxRequestsPerSecond !== undefined) caps.push(`${maxRequestsPerSecond} requests/s`);
+  if (maxBytesPerSecond !== undefined) caps.push(`${(maxBytesPerSecond / 1e6).toFixed(1)} MB/s`);
+  if (limits !== undefined) caps.push("others by the hour");
   return caps.join(", ");
 }
 

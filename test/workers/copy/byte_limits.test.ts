@@ -10,6 +10,8 @@ const LIMIT = 10 * MIB;
 /** A stream that was late, or lots that were idle, catch up with a second at most. */
 const CATCH_UP_S = 1;
 
+const NIGHT = { from: "22:00", to: "22:00", timezone: "Europe/Berlin", maxConcurrency: 2 };
+
 const clock = Clock.fast();
 
 const {
@@ -22,7 +24,12 @@ const {
     limited: { buckets: ["destination"] },
     closed: { buckets: ["destination"] },
   },
-  () => ({ storeFields: { limited: { maxBytesPerSecond: "10MiB" }, closed: { maxBytesPerSecond: 0 } } }),
+  () => ({
+    storeFields: {
+      limited: { maxBytesPerSecond: "10MiB" },
+      closed: { maxBytesPerSecond: 0, limits: [NIGHT] },
+    },
+  }),
   clock,
 );
 
@@ -105,5 +112,9 @@ test("0 pauses: nothing is sent, the status says which limit it is, and the copy
   const { pace } = await mesh.until(id, ({ phase }) => phase === "uploading");
   expect(pace).toMatchObject({ bytesPerSecond: 0, heldBy: ["destination.maxBytesPerSecond"] });
   expect((await mesh.cancel(id)).phase).toBe("cancelled");
+  const { body } = await mesh.call<{ stores: unknown[] }>("GET", "/stores");
+  expect(body.stores).toContainEqual(
+    expect.objectContaining({ name: "closed", maxBytesPerSecond: 0, limits: [NIGHT] }),
+  );
   expect(closed.journal.requests({ operation: "UploadPart" })).toEqual([]);
 });
