@@ -7,6 +7,7 @@ import { type CopyRequest, type CopySpec, CopyRequestSchema, resolveCopy } from 
 import { Flag, parseWith } from "../http/fields.ts";
 import { checkCron, checkTimeZone } from "./cron.ts";
 import { checkTemplate, fillTemplate } from "./template.ts";
+import { JobWindowsSchema } from "../store/limits.ts";
 import { type DestinationRef, type ObjectRef, formatObject, formatPrefix } from "../store/address.ts";
 import { describeMaxDeletes } from "../sync/deletes.ts";
 import {
@@ -54,6 +55,7 @@ const ScheduleFields = z.strictObject({
     .default("UTC"),
   copy: CopyRequestSchema.optional(),
   sync: SyncRequestSchema.optional(),
+  limits: JobWindowsSchema.optional(),
   overlap: z.enum(["skip", "queue"]).default("skip"),
   enabled: Flag.default(true),
 });
@@ -62,8 +64,12 @@ const ScheduleFields = z.strictObject({
 export const ScheduleChangesSchema = ScheduleFields.partial();
 
 export const ScheduleSchema = ScheduleFields.transform(
-  ({ cron, timezone, copy, sync, overlap, enabled }, context): Schedule => {
+  ({ cron, timezone, copy: oneCopy, sync: oneSync, limits, overlap, enabled }, context): Schedule => {
     const common = { cron: cron.trim(), timeZone: timezone, overlap, enabled };
+    // They are kept with the work. Their hours are those of the schedule, unless they say otherwise.
+    const own = limits === undefined ? {} : { limits: limits.map((window) => ({ timezone, ...window })) };
+    const copy = oneCopy && { ...oneCopy, ...own };
+    const sync = oneSync && { ...oneSync, ...own };
     const template = copy?.destination.key ?? sync?.destination.prefix ?? "";
     const problem = checkTemplate(template);
     if (problem !== null) {

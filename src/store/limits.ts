@@ -54,7 +54,7 @@ const StoreWindowSchema = JobWindowSchema.extend({
   maxRequestsPerSecond: z.number().min(0).nullable().optional(),
 });
 
-const JobWindowsSchema = z.array(JobWindowSchema).max(MAX_WINDOWS);
+export const JobWindowsSchema = z.array(JobWindowSchema).max(MAX_WINDOWS);
 
 export const StoreWindowsSchema = z.array(StoreWindowSchema).max(MAX_WINDOWS);
 

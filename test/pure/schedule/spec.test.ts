@@ -145,3 +145,17 @@ describe("resolveWork()", () => {
     expect(problemOf(() => resolveWork(sync, dueMs, "UTC", ENV))?.[1]).toBe("overlapping_prefixes");
   });
 });
+
+test("limits of a schedule are those of its work, in its time zone unless they name another", () => {
+  const limits = [
+    { from: "08:00", to: "18:00", maxBytesPerSecond: "10MB" },
+    { days: ["sun"], timezone: "UTC", maxConcurrency: 2 },
+  ];
+  const schedule = parseSchedule({ cron: "0 3 * * *", timezone: "Europe/Berlin", copy: COPY, limits });
+  const kept = [
+    { from: "08:00", to: "18:00", timezone: "Europe/Berlin", maxBytesPerSecond: 10_000_000 },
+    { days: ["sun"], timezone: "UTC", maxConcurrency: 2 },
+  ];
+  expect(schedule.work).toMatchObject({ kind: "copy", copy: { limits: kept } });
+  expect(parseSchedule(requestOf(schedule))).toEqual(schedule);
+});
