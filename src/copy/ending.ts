@@ -10,6 +10,7 @@ import {
   isEnded,
   objectOf,
   uploadOf,
+  workOf,
 } from "./phase.ts";
 import type { Failure } from "../s3/failure.ts";
 import {
@@ -74,6 +75,33 @@ export function endAs({ object, ending }: { object: Prepared | null; ending: End
       return start === "paused" ? { phase: "paused", resume: again } : again;
     }
   }
+}
+
+/** What has been begun is taken back, unless it is done. */
+export function cancel(job: Job): Job {
+  const work = workOf(job);
+  if (isEnded(work)) return work;
+  // Either it is not known yet whether the object exists, or it exists and is complete. Then there is nothing
+  // left to cancel.
+  if ((work.phase === "completing" && work.call.sent) || work.phase === "verifying")
+    return work.wish === "cancel" && job === work ? work : { ...work, wish: "cancel", retry: FRESH };
+  if (work.phase !== "aborting") return end(work, { phase: "cancelled" });
+  const ending = cancelledEnding(work.ending);
+  return ending === work.ending ? work : { ...work, ending };
+}
+
+/**
+ * What an abort ends with once its copy is cancelled. What it fails with stays; if its object turns out to be
+ * there, that is looked at no longer than needed.
+ */
+function cancelledEnding(ending: Ending): Ending {
+  if (ending.phase === "restart") return { phase: "cancelled" };
+  return ending.phase === "failed" && ending.isCancelled !== true ? { ...ending, isCancelled: true } : ending;
+}
+
+export function wishOf(ending: Ending): "finish" | "cancel" {
+  if (ending.phase === "failed") return ending.isCancelled === true ? "cancel" : "finish";
+  return ending.phase === "cancelled" ? "cancel" : "finish";
 }
 
 /** A step has failed: is it tried again, is a person asked, or does the copy end? */

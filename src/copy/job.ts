@@ -19,7 +19,17 @@
 // - What cannot be undone now, because the store is down or refuses, is owed: the copy ends, and the debt is
 //   paid later (debts.ts).
 
-import { afterFailure, attemptsFor, crashed, endAs, end, giveUp, stepFailed } from "./ending.ts";
+import {
+  afterFailure,
+  attemptsFor,
+  cancel,
+  crashed,
+  endAs,
+  end,
+  giveUp,
+  stepFailed,
+  wishOf,
+} from "./ending.ts";
 import {
   type Aborting,
   type Event,
@@ -29,7 +39,6 @@ import {
   type Step,
   type Upload,
   isEnded,
-  workOf,
 } from "./phase.ts";
 import { type Failure, answerFailure } from "../s3/failure.ts";
 import { backoffMs, FRESH, isOutage, MAX_ATTEMPTS, verdictOf, withoutCrashes } from "../s3/retry.ts";
@@ -181,7 +190,7 @@ export function apply(job: Job, event: Event): Job {
             phase: "verifying",
             object: job.object,
             etag: event.etag,
-            wish: job.phase === "completing" ? job.wish : "finish",
+            wish: job.phase === "completing" ? job.wish : wishOf(job.ending),
             retry: FRESH,
           };
     case "objectAbsent":
@@ -233,17 +242,6 @@ function resume(job: Job): Job {
   if (job.phase !== "paused" && job.phase !== "blocked") return job;
   const rested = { ...job.resume, retry: FRESH };
   return rested.phase === "uploading" ? { ...rested, source: "unchecked" } : rested;
-}
-
-function cancel(job: Job): Job {
-  const work = workOf(job);
-  if (isEnded(work)) return work;
-  // Either it is not known yet whether the object exists, or it exists and is complete. Then there is nothing
-  // left to cancel.
-  if ((work.phase === "completing" && work.call.sent) || work.phase === "verifying")
-    return work.wish === "cancel" && job === work ? work : { ...work, wish: "cancel", retry: FRESH };
-  if (work.phase !== "aborting") return end(work, { phase: "cancelled" });
-  return work.ending.phase === "restart" ? { ...work, ending: { phase: "cancelled" } } : work;
 }
 
 function partsRefused(job: Job, event: { failure: Failure; now: number; random: number }): Job {

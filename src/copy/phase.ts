@@ -49,7 +49,8 @@ type CompleteCall = { readonly sent: false } | { readonly sent: true; readonly f
 /** How a copy ends after its upload is gone. `restart`: it starts over with a HEAD of the source. */
 export type Ending =
   | { readonly phase: "cancelled" }
-  | { readonly phase: "failed"; readonly failure: Failure }
+  /** `isCancelled`: meanwhile nobody waits for it any more. */
+  | { readonly phase: "failed"; readonly failure: Failure; readonly isCancelled?: true }
   | { readonly phase: "skipped" }
   | {
       readonly phase: "restart";

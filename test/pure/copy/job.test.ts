@@ -327,7 +327,6 @@ describe("apply() changes nothing by an event that no longer fits", () => {
       "aborting",
       "abortingWhole",
       "abortingStray",
-      "abortingFailed",
     ],
     pause: [...ended, ...aborting.filter((name) => name !== "abortingRestart"), "paused", "blocked"],
     resume: ["queued", "sizing", ...sized],

@@ -153,8 +153,13 @@ describe("cancel", () => {
   });
 
   test("of a PutObject whose object turned out to be there waits for no more than its verification", () => {
-    const job = run(WORKING.uploadingWhole, CANCEL, { type: "objectFound", etag: '"e"' });
-    expect(job).toMatchObject({ phase: "verifying", wish: "finish" });
+    const found: Event = { type: "objectFound", etag: '"e"' };
+    const job = run(WORKING.uploadingWhole, CANCEL, found);
+    expect(job).toMatchObject({ phase: "verifying", wish: "cancel" });
+    // Also where it was cancelled after it had failed: no person is asked any more.
+    const failed = apply(ABORTING.abortingFailed, CANCEL);
+    expect(run(failed, found, stepFailed(DENIED))).toMatchObject({ phase: "failed" });
+    expect(run(ABORTING.abortingFailed, found)).toMatchObject({ phase: "verifying", wish: "finish" });
   });
 
   test("while Complete is under way is asked for only once, and starts with all its attempts", () => {
@@ -174,7 +179,9 @@ describe("cancel", () => {
   });
 
   test("of a failing copy leaves its failure", () => {
-    expect(apply(ABORTING.abortingFailed, CANCEL)).toBe(ABORTING.abortingFailed);
+    const failed = apply(ABORTING.abortingFailed, CANCEL);
+    expect(failed).toMatchObject(ABORTING.abortingFailed);
+    expect(apply(failed, CANCEL)).toBe(failed);
   });
 
   test.each(["paused", "blocked"] as const)("of a %s copy ends it", (name) => {
