@@ -1,9 +1,9 @@
 // The caps that all jobs share: fair, and never above the cap, whoever dies, is slow, or gets no answer.
 import { beforeEach, describe, expect, test } from "vitest";
-import { type Amounts, SHARE_MS, ShareTable } from "../../../src/throttle/share_table.ts";
+import { type Amounts, SHARE_MS, ShareTable, capsAt } from "../../../src/throttle/share_table.ts";
 import { fairShares } from "../../../src/throttle/share_table.ts";
 import { ASK_EVERY_MS, StoreShares } from "../../../src/throttle/shares.ts";
-import type { Store } from "../../../src/store/stores.ts";
+import { type Store, readStores } from "../../../src/store/stores.ts";
 import { bookablePerSecond } from "../../../src/throttle/timetable.ts";
 import { seeded } from "../samples.ts";
 import { memorySql } from "../sqlite.ts";
@@ -278,5 +278,54 @@ describe("jobs that share a store", () => {
     expect(shares.concurrency([FREE], NOW)).toBe(Infinity);
     expect(shares.book([{ store: FREE, requests: 1 }], NOW)).toEqual([null]);
     expect(shares.turnsAt(FREE)).toBeUndefined();
+  });
+});
+
+describe("caps by the hours of the week", () => {
+  const HOUR = Date.parse("2026-06-01T08:00:00Z");
+  const env = {
+    STORE_EAST: JSON.stringify({
+      endpoint: "https://s3.example.com",
+      region: "us-east-1",
+      accessKeyId: "id",
+      secretAccessKey: "secret",
+      limits: [{ from: "08:00", to: "09:00", maxRequestsPerSecond: 10, maxConcurrency: 2 }],
+    }),
+  };
+
+  test("are those of the moment", () => {
+    expect(capsAt(env, "east", HOUR - 1)).toEqual({ concurrency: Infinity, perSecond: Infinity });
+    expect(capsAt(env, "east", HOUR)).toEqual({ concurrency: 2, perSecond: 10 });
+    expect(capsAt(env, "bytes east", HOUR)).toEqual({ concurrency: 1000, perSecond: Infinity });
+    expect(capsAt(env, "gone", HOUR)).toEqual({ concurrency: Infinity, perSecond: Infinity });
+  });
+
+  test("hold for a running job within 15 s, and end as soon", async () => {
+    let now = HOUR - 2_000;
+    const east = readStores(env).get("east");
+    if (east?.ok !== true) throw new Error("The store is not right");
+    const shares = new StoreShares(
+      async (requests) =>
+        requests.map((request) => table.ask("a", request, capsAt(env, request.store, now), now)),
+      { columns: () => 1, quietUntilMs: 0, clock: () => now },
+    );
+    shares.setDemand(40, 0);
+    const book = () => shares.book([{ store: east.store, requests: 1 }], now);
+    book(); // the job learns that the store is capped at some hours
+    await shares.refresh();
+    expect([book(), shares.concurrency([east.store], now)]).toEqual([[null], Infinity]);
+    now = HOUR + 4_000;
+    await shares.refresh();
+    const starts: number[] = [];
+    for (const untilMs = now + 10_000; now < untilMs; now += 50) {
+      await shares.refresh();
+      for (let pace = book(); pace !== null; pace = book()) starts.push(pace[0]?.startAtMs ?? Number.NaN);
+    }
+    expect(shares.concurrency([east.store], now)).toBe(2);
+    expect(mostInASecond(starts)).toBeLessThanOrEqual(10);
+    expect(starts.length).toBeGreaterThan(80);
+    now = HOUR + 3600_000 + 4_000;
+    await shares.refresh();
+    expect([book(), shares.concurrency([east.store], now)]).toEqual([[null], Infinity]);
   });
 });
