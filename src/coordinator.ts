@@ -31,6 +31,7 @@ import { registryOf } from "./mesh.ts";
 import { PartWatch } from "./parts/changes.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { type Store, readStores } from "./store/stores.ts";
+import { LaneScale, laneBounds } from "./throttle/lanes.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, StoreShares } from "./throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "./throttle/timetable.ts";
@@ -65,7 +66,14 @@ export class Coordinator extends DurableObject<Env> {
     columns: () => 1,
     quietUntilMs: Date.now() + BOOK_AHEAD_MS,
   });
-  readonly #dispatch = new Dispatch(this.#record, this.#shares, (copy) => this.#storesOf(copy), Date.now());
+  readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
+  readonly #dispatch = new Dispatch(
+    this.#record,
+    this.#shares,
+    (copy) => this.#storesOf(copy),
+    Date.now(),
+    () => this.#scale.transfers,
+  );
   readonly #steps = new Steps(
     this.#record,
     this.env,
@@ -207,8 +215,8 @@ export class Coordinator extends DurableObject<Env> {
     const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
     // The last part is done, the last one in flight has settled, parts are lost, or the phase has changed:
     // that must not wait for the watch.
-    if (alarmInMs !== null || unshared)
-      await wakeAt(this.ctx.storage, now + (unshared ? 0 : (alarmInMs ?? 0)));
+    const isNow = unshared || this.#seeLanes(now);
+    if (alarmInMs !== null || isNow) await wakeAt(this.ctx.storage, now + (isNow ? 0 : (alarmInMs ?? 0)));
     this.#audience.changed();
     return grant;
   }
@@ -276,17 +284,18 @@ export class Coordinator extends DurableObject<Env> {
     const plan = objectOf(this.#record.load().job)?.plan;
     // One of the last parts may be slow, and is then sent a second time.
     if (plan !== undefined && parts.waiting(unitCount(plan)).count === 0) return TAIL_MS;
-    return this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS;
+    const growsInMs = Math.max(0, (this.#scale.dueMs ?? Infinity) - Date.now());
+    return Math.min(growsInMs, this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS);
   }
 
   /** Asks for this copy's share of the stores' caps, and gives it back when nothing is left to do. */
   async #tendShares(): Promise<void> {
     if (!this.#shares.isNeeded) return;
-    const { job, spec } = this.#record.load();
+    const { job } = this.#record.load();
     const { total, done, inFlight }: PartCounts = this.#record.counts(job);
     const rests = isEnded(job) || ["paused", "blocked", "queued"].includes(job.phase);
     if (rests && inFlight === 0) return await this.#shares.release();
-    this.#shares.setDemand(rests ? 0 : Math.max(1, Math.min(spec.concurrency, total - done)), inFlight);
+    this.#shares.setDemand(rests ? 0 : Math.max(1, Math.min(this.#scale.transfers, total - done)), inFlight);
     await this.#shares.refresh();
   }
 
@@ -311,21 +320,32 @@ export class Coordinator extends DurableObject<Env> {
     return store;
   }
 
+  /** @returns whether there may be more lanes now */
+  #seeLanes(now: number): boolean {
+    const plan = objectOf(this.#record.load().job)?.plan;
+    if (plan === undefined) return false;
+    const { parts } = this.#record;
+    const use = { running: parts.totals().inFlight, waiting: parts.waiting(unitCount(plan)).count };
+    const isThrottled = this.#dispatch.governor.busySides(now).length > 0;
+    return this.#scale.see({ ...use, isThrottled }, now);
+  }
+
   /** Wakes lanes that are wanted and asleep, and frees the parts of lanes that have died. */
   async #tendLanes(job: Job): Promise<void> {
     const object = objectOf(job);
     if (object === null) return;
     const copy = this.#record.load();
-    const { id, spec } = copy;
+    const { id } = copy;
     const { parts, lanes, timeline } = this.#record;
     const now = Date.now();
+    this.#seeLanes(now);
     const wake = this.#record.transaction(() => {
       for (const lane of this.#record.releaseSilent(now)) timeline.add(now, "lane_lost", `lane ${lane}`);
       this.#dispatch.freeWhole(copy, now);
       parts.flights.forgetDead(now);
       const awake = new Set(lanes.live());
       this.#shares.bytes.keep([...awake]);
-      const most = Math.min(spec.lanes, Math.ceil(spec.concurrency / PARTS_PER_LANE)) - awake.size;
+      const most = this.#scale.lanes - awake.size;
       const wanted = Math.min(most, Math.ceil(parts.waiting(unitCount(object.plan)).count / PARTS_PER_LANE));
       const asleep: number[] = [];
       // All parts are handed out and one is slow: a lane must be awake to send it a second time.

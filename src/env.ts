@@ -16,7 +16,8 @@ export type Env = Readonly<Record<string, unknown>>;
  */
 export const PARTS_PER_LANE = 5;
 
-export const MAX_LANES = 250;
+/** More are never asked for; the variable MAX_LANES says how many are used if a request names none. */
+export const LANES_LIMIT = 250;
 
 /** MAX_PART_MIB in bytes. @throws {Problem} 503 when the variable is not a number in that range */
 export function planLimits(env: Readonly<Record<string, unknown>>): { readonly maxPartBytes: number } {
@@ -42,7 +43,8 @@ export function mostRunning(env: Readonly<Record<string, unknown>>): number | nu
 }
 
 /**
- * How many lanes, and how many transfers over all of them.
+ * How many lanes at most, how many to begin with (throttle/lanes.ts), and how many transfers over all of
+ * them.
  *
  * @param allowed the most that either store allows
  */
@@ -50,10 +52,11 @@ export function widthOf(
   request: { readonly lanes?: number | undefined; readonly concurrency?: number | undefined },
   allowed: readonly number[],
   env: Readonly<Record<string, unknown>>,
-): { lanes: number; concurrency: number } {
-  const lanes = request.lanes ?? countVariable(env, "LANES", 8, 1, MAX_LANES);
+): { lanes: number; firstLanes: number; concurrency: number } {
+  const lanes = request.lanes ?? countVariable(env, "MAX_LANES", 100, 1, LANES_LIMIT);
+  const firstLanes = Math.min(lanes, countVariable(env, "LANES", 8, 1, LANES_LIMIT));
   const most = lanes * PARTS_PER_LANE;
-  return { lanes, concurrency: Math.min(request.concurrency ?? most, most, ...allowed) };
+  return { lanes, firstLanes, concurrency: Math.min(request.concurrency ?? most, most, ...allowed) };
 }
 
 function countVariable(

@@ -6,7 +6,7 @@
 //                              Coordinator alarm: CompleteMultipartUpload, HEAD, proof
 //
 // What it needs: the secrets API_TOKEN, STORE_<NAME>, optionally API_TOKEN_READ and API_TOKENS; the vars
-// MAX_PART_MIB, LANES, RETENTION_DAYS and LOCATION.
+// MAX_PART_MIB, LANES, MAX_LANES, RETENTION_DAYS and LOCATION.
 //
 // It holds no state. A request starts a copy or asks for its status and never waits for bytes, so curl may
 // disconnect at any time. Answers are JSON with a final newline. Errors are RFC 9457 problems with a stable

@@ -35,6 +35,8 @@ import { KnownSides } from "./sync/sides.ts";
 import type { SyncSpec } from "./sync/spec.ts";
 import { FAILURES_SHOWN, syncStatus } from "./sync/status.ts";
 import { SyncSteps } from "./sync/steps.ts";
+import { lanesToWake } from "./sync/wake.ts";
+import { LaneScale, laneBounds } from "./throttle/lanes.ts";
 import { type Throttling, Governor } from "./throttle/governor.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
@@ -67,7 +69,7 @@ const REPORT_BACKLOG_BYTES = 4 * REPORT_PART_BYTES;
 export class Sync extends DurableObject<Env> {
   readonly #record = new SyncRecord(this.ctx.storage);
   readonly #shares = new StoreShares(async (requests) => await this.#askShares(requests), {
-    columns: () => this.#record.load().spec.concurrency,
+    columns: () => this.#scale.transfers,
     quietUntilMs: this.#record.find() === null ? 0 : Date.now() + FORGOTTEN_MS,
   });
   readonly #gate = new BatchGate(new Governor("requests", Date.now()), this.#shares);
@@ -75,11 +77,13 @@ export class Sync extends DurableObject<Env> {
   readonly #steps = new SyncSteps(
     this.#record,
     this.env,
+    () => this.#scale.transfers,
     (store) => this.#shares.turnsAt(store),
     (failure) => this.#note(this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now())),
     async (task) => await this.#lane(task.syncId, `listing/${task.event}`).listPage(task),
   );
-  readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env);
+  readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
+  readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env, () => this.#scale.transfers);
   readonly #waiting = new Waiting();
   readonly #reports = new Reports(this.ctx.storage);
   readonly #audience = new Audience(this.#stage());
@@ -224,7 +228,8 @@ export class Sync extends DurableObject<Env> {
       const granted = this.#grant(claim, now);
       if (claim.running.length === 0 && isFinal(granted)) this.#record.lanes.forget(claim.lane);
       const next = nextStep(this.#record.load().job, this.#record.counts(), now).do;
-      return { grant: granted, turned: claim.finished.length > 0 && next !== "rest" };
+      const grew = this.#seeLanes(now);
+      return { grant: granted, turned: grew || (claim.finished.length > 0 && next !== "rest") };
     });
     // The window has room, or all is done: that must not wait for the watch. A running alarm sees it without
     // this. Without a share, nothing can be granted at a capped store; the alarm asks for one.
@@ -263,13 +268,14 @@ export class Sync extends DurableObject<Env> {
     for (const { event, detail } of begun) this.#record.timeline.add(Date.now(), event, detail);
   }
 
-  #grant({ lane, wanted }: BatchClaim, now: number): BatchGrant {
+  #grant({ lane, wanted, running: atLane }: BatchClaim, now: number): BatchGrant {
     const row = this.#record.load();
     const { id, spec, job } = row;
     this.#hungry.delete(lane);
     if (job.phase === "stopping" || isSyncEnded(job)) return { kind: "stop" };
-    // A paused, blocked or deleting sync hands out nothing; what runs may finish.
-    if (!isHandingOut(job)) return { kind: "rest" };
+    // A paused, blocked or deleting sync hands out nothing; what runs may finish. Fewer lanes may be wanted.
+    const isLeftOver = lane > this.#scale.lanes && atLane.length === 0;
+    if (!isHandingOut(job) || isLeftOver) return { kind: "rest" };
     if (this.#record.report.waitingBytes() > REPORT_BACKLOG_BYTES)
       return { kind: "work", tasks: [], retryInMs: CROWDED_MS };
     const { batches } = this.#record;
@@ -360,6 +366,7 @@ export class Sync extends DurableObject<Env> {
     const watchMs = this.#shares.isNeeded ? ASK_EVERY_MS : WATCH_MS;
     const polls = this.#record.large.counts().running > 0 && isHandingOut(job);
     const wakes = [...untilMs, watches ? now + watchMs : null, polls ? this.#pollAtMs : null];
+    if (watches) wakes.push(this.#scale.dueMs);
     const known = wakes.filter((atMs) => atMs !== null);
     return known.length === 0 ? null : Math.min(...known);
   }
@@ -367,11 +374,14 @@ export class Sync extends DurableObject<Env> {
   /** Asks for this sync's share of the stores' caps, and gives it back when nothing is left to do. */
   async #tendShares(): Promise<void> {
     if (!this.#shares.isNeeded) return;
-    const { job, spec } = this.#record.load();
+    const { job } = this.#record.load();
     const { leased, pending } = this.#record.batches.totals();
     const rests = isSyncEnded(job) || job.phase === "paused" || job.phase === "blocked";
     if (rests && leased === 0) return await this.#shares.release();
-    this.#shares.setDemand(rests ? 0 : Math.max(1, Math.min(spec.concurrency, pending + leased)), leased);
+    this.#shares.setDemand(
+      rests ? 0 : Math.max(1, Math.min(this.#scale.transfers, pending + leased)),
+      leased,
+    );
     await this.#shares.refresh();
   }
 
@@ -379,31 +389,22 @@ export class Sync extends DurableObject<Env> {
     return await registryOf(this.ctx.exports).share(this.#record.load().id, requests);
   }
 
+  /** @returns whether there may be more lanes now */
+  #seeLanes(now: number): boolean {
+    const { pending, leased } = this.#record.batches.totals();
+    const large = this.#large.use();
+    const use = { running: leased + large.running, waiting: pending + large.waiting };
+    return this.#scale.see({ ...use, isThrottled: this.#gate.isThrottled(now) }, now);
+  }
+
   /** Wakes lanes that are wanted and asleep, and frees the batches of lanes that have died. */
   async #tendLanes(): Promise<void> {
-    const { id, spec, job } = this.#record.load();
-    const { batches, lanes, timeline } = this.#record;
+    const { id } = this.#record.load();
+    const { lanes, timeline } = this.#record;
     const now = Date.now();
-    const wake = this.#record.transaction(() => {
-      for (const lane of lanes.takeSilent(now)) {
-        batches.releaseLane(lane);
-        timeline.add(now, "lane_lost", `lane ${lane}`);
-      }
-      const { pending } = batches.totals();
-      if (!isHandingOut(job) || pending === 0) return [];
-      const awake = new Set(lanes.live());
-      const concurrency = this.#large.smallTransfers();
-      const most = Math.min(spec.lanes, Math.ceil(concurrency / PARTS_PER_LANE)) - awake.size;
-      const wanted = Math.min(most, Math.ceil(pending / PARTS_PER_LANE));
-      const chosen = [...this.#hungry].filter((lane) => awake.has(lane));
-      for (let lane = 1, woken = 0; woken < wanted; lane++) {
-        if (awake.has(lane)) continue;
-        lanes.expect(lane, now);
-        chosen.push(lane);
-        woken += 1;
-      }
-      return chosen;
-    });
+    this.#seeLanes(now);
+    const most = Math.min(this.#scale.lanes, Math.ceil(this.#large.smallTransfers() / PARTS_PER_LANE));
+    const wake = lanesToWake(this.#record, { hungry: this.#hungry, most }, now);
     const woken = await Promise.allSettled(
       wake.map(async (lane) => await this.#lane(id, lane).wake({ syncId: id, lane })),
     );

@@ -61,14 +61,18 @@ export class Dispatch {
    * The stores of a copy as configured. Null if no longer configured: the next request to it reports that.
    */
   readonly #storesOf: (copy: Copy) => { source: Store | null; destination: Store | null };
+  readonly #transfersOf: (copy: Copy) => number;
   readonly governor: Governor;
 
+  /** @param transfersOf how many its lanes can run now */
   constructor(
     record: CopyRecord,
     shares: StoreShares,
     storesOf: (copy: Copy) => { source: Store | null; destination: Store | null },
     now: number,
+    transfersOf = ({ spec }: Copy): number => spec.concurrency,
   ) {
+    this.#transfersOf = transfersOf;
     this.#record = record;
     this.#shares = shares;
     this.#storesOf = storesOf;
@@ -113,7 +117,7 @@ export class Dispatch {
 
   /** How fast the copy may go now. */
   pace(copy: Copy, now: number): NonNullable<CopyStatus["pace"]> {
-    const concurrency = concurrencyOf(copy, now);
+    const concurrency = this.#concurrencyOf(copy, now);
     const shared = this.#shares.concurrency(this.#stores(copy), now);
     return {
       streams: Math.min(concurrency, this.governor.streams(now), shared),
@@ -276,7 +280,7 @@ export class Dispatch {
     health: HealthBook,
     now: number,
   ): { streams: number; isGrowing: boolean; readyMs: (chances: Chances) => number } {
-    const concurrency = concurrencyOf(copy, now);
+    const concurrency = this.#concurrencyOf(copy, now);
     const { inFlight } = this.#record.parts.totals();
     this.governor.settleDown(inFlight, now);
     const pace = health.pace();
@@ -386,6 +390,11 @@ export class Dispatch {
     return limitersOf(this.#storesOf(copy), { ...own, limits: limitsOf(spec) });
   }
 
+  /** Transfers that the copy's own limits allow. */
+  #concurrencyOf(copy: Copy, now: number): number {
+    return Math.min(this.#transfersOf(copy), ceilingAt(limitsOf(copy.spec), "maxConcurrency", now));
+  }
+
   #partLimits({ proof }: Prepared): (length: number, failedAttempts: number) => number {
     // The part copier watches a stream with digests for stalls. Such a stream needs no learned limit: it may
     // be slow as long as it moves.
@@ -410,11 +419,6 @@ function flightOf({
   readonly attempt: number;
 }): string {
   return `${partNumber}/${attempt}`;
-}
-
-/** Transfers that the copy's own limits allow. */
-function concurrencyOf({ spec }: Copy, now: number): number {
-  return Math.min(spec.concurrency, ceilingAt(limitsOf(spec), "maxConcurrency", now));
 }
 
 type PartPaces = Readonly<Record<StoreSide, Pace | null>>;

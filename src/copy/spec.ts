@@ -7,7 +7,7 @@
 
 import { z } from "zod";
 import { checkPartSize } from "./plan.ts";
-import { MAX_LANES, PARTS_PER_LANE, planLimits, widthOf } from "../env.ts";
+import { LANES_LIMIT, PARTS_PER_LANE, planLimits, widthOf } from "../env.ts";
 import { Count, parseWith, SizeOr } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
@@ -32,7 +32,10 @@ export interface CopySpec extends ObjectOptions, JobLimits {
   readonly destination: ObjectRef;
   /** Null: chosen when the size is known. `source`: the parts that the source was uploaded in. */
   readonly partSizeBytes: number | "source" | null;
+  /** At most. */
   readonly lanes: number;
+  /** To begin with. Absent in older copies: all of them. */
+  readonly firstLanes?: number;
   /** Most transfers in flight, over all lanes. */
   readonly concurrency: number;
   readonly ifExists: "overwrite" | "skip" | "fail";
@@ -66,8 +69,8 @@ export const CopyRequestSchema = z.strictObject({
   source: ObjectRefSchema,
   destination: DestinationRefSchema,
   partSize: SizeOr("source").optional(),
-  lanes: Count(MAX_LANES).optional(),
-  concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
+  lanes: Count(LANES_LIMIT).optional(),
+  concurrency: Count(LANES_LIMIT * PARTS_PER_LANE).optional(),
   ifExists: z.enum(["overwrite", "skip", "fail"]).optional(),
   ifBusy: z.enum(["fail", "queue"]).optional(),
   ifSourceChanges: z.enum(["fail", "restart"]).optional(),
@@ -124,12 +127,14 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
   const refusal =
     typeof partSize === "number" ? checkPartSize(partSize, { ...planLimits(env), minPartBytes }) : null;
   if (refusal !== null) throw new Problem(400, refusal.code, refusal.message);
-  const { lanes, concurrency } = widthOf(request, mostAtOnce(sourceStore, destinationStore), env);
+  const allowed = mostAtOnce(sourceStore, destinationStore);
+  const { lanes, firstLanes, concurrency } = widthOf(request, allowed, env);
   return {
     source,
     destination,
     partSizeBytes: partSize,
     lanes,
+    firstLanes,
     concurrency,
     ifExists: request.ifExists ?? "overwrite",
     ifBusy: request.ifBusy ?? "fail",
@@ -150,15 +155,8 @@ function intoFolder({ into, ...destination }: DestinationRef, sourceKey: string)
 
 /** A request that asks for the same again. */
 export function requestOf(spec: CopySpec): CopyRequest {
-  const {
-    partSizeBytes,
-    storageClass,
-    location,
-    known: _known,
-    startedBy: _by,
-    limitsOf: _of,
-    ...rest
-  } = spec;
+  const { partSizeBytes, storageClass, location, known: _known, ...given } = spec;
+  const { firstLanes: _first, startedBy: _by, limitsOf: _of, ...rest } = given;
   return {
     ...rest,
     ...(partSizeBytes === null ? {} : { partSize: partSizeBytes }),

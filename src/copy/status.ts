@@ -38,6 +38,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     destination,
     partSizeBytes: partSize,
     lanes,
+    firstLanes: _first,
     concurrency,
     known: _known,
     limitsOf: _limitsOf,

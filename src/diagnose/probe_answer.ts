@@ -2,7 +2,7 @@
 // assumes, and what to change if an assumption does not hold. Pure.
 
 import { z } from "zod";
-import { MAX_LANES, planLimits, widthOf } from "../env.ts";
+import { LANES_LIMIT, planLimits, widthOf } from "../env.ts";
 import { Count, isoTime, MIB } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { checkBucket } from "../store/address.ts";
@@ -19,7 +19,7 @@ import type { ProbeJob, ProbeSpec } from "./probe_job.ts";
 import type { Counted, KeyRead, Sent } from "./probe_task.ts";
 import { ASKED_PER_LANE } from "./probe_tasks.ts";
 
-const MAX_PROBE_LANES = Math.min(100, MAX_LANES);
+const MAX_PROBE_LANES = Math.min(100, LANES_LIMIT);
 
 export const ProbeRequestSchema = z.strictObject({
   store: z.string().min(1).toLowerCase(),
@@ -53,7 +53,7 @@ export function resolveProbe(
       "store_read_only",
       `Cannot send anything to store "${store.name}": it is set readOnly`,
     );
-  const configuredLanes = widthOf({}, [], env).lanes;
+  const configuredLanes = widthOf({}, [], env).firstLanes;
   const { maxConcurrency = Infinity } = store;
   if (maxConcurrency < ASKED_PER_LANE)
     throw new Problem(

@@ -1,7 +1,7 @@
 // The findings of a probe: for each question what was measured, whether the design's assumption holds, and
 // what to change if it does not. Pure.
 
-import { MAX_LANES, PARTS_PER_LANE } from "../env.ts";
+import { LANES_LIMIT, PARTS_PER_LANE } from "../env.ts";
 import { nextBufferBytes } from "../work/digest_buffers.ts";
 import type { ProbeJob } from "./probe_job.ts";
 import type { Counted, KeyRead } from "./probe_task.ts";
@@ -213,7 +213,7 @@ function streamsPerLane(lanes: readonly Counted[]): number | null {
 
 function lanesFor(streams: number, lanes: readonly Counted[]): number | null {
   const perLane = streamsPerLane(lanes);
-  return perLane === null ? null : Math.min(MAX_LANES, Math.ceil(streams / perLane));
+  return perLane === null ? null : Math.min(LANES_LIMIT, Math.ceil(streams / perLane));
 }
 
 /**
@@ -224,7 +224,7 @@ function lanesWithDigests(lanes: readonly Counted[]): number | null {
   const crowd = largestGroup(lanes.map(({ isolate }) => isolate));
   if (crowd === null) return null;
   const lanesInOne = digestStreamsInOneIsolate() / PARTS_PER_LANE;
-  return Math.min(MAX_LANES, Math.floor((lanesInOne * lanes.length) / crowd));
+  return Math.min(LANES_LIMIT, Math.floor((lanesInOne * lanes.length) / crowd));
 }
 
 /** As many as fit, counted up from one. */

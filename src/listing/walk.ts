@@ -77,7 +77,7 @@ export interface WalkLimits {
   readonly pagesPerCut: number;
   /** How long a page may be waited for before the caller has its turn again. */
   readonly waitMs: number;
-  /** Where the first page takes this long, the time goes into waiting, and many are asked for at once. */
+  /** Where the first pages take this long, the time goes into waiting, and many are asked for at once. */
   readonly slowMs: number;
   /** Concurrent listings then, if other events list as well. */
   readonly mostElsewhere: number;
@@ -98,6 +98,9 @@ export type ListElsewhere = (
 
 // An event has six connections; one is left for storing a part of the report meanwhile.
 const EVENT_REQUESTS = 5;
+
+/** A prefix of no more pages is not worth the requests that cut it. */
+const PAGES_SEEN = 3;
 
 /** To decide a page takes about as long: more requests at once than pages in that time would only wait. */
 const DECIDE_MS = 6;
@@ -230,7 +233,7 @@ export class Walk {
       state.pages += 1;
       const { mostRequests, pagesPerRequest } = this.#limits;
       if (permits.count < mostRequests && state.pages % pagesPerRequest === 0) permits.add();
-      if (state.pages === 1 && given.end === null) this.#widen(state);
+      if (state.pages === PAGES_SEEN && given.end === null) this.#widen(state);
       if (given.end === "passed") await this.#expectGone(ready.range.untilName ?? "");
       if (given.end !== null) tracks.delete(ready);
       if (given.pairs.length + given.unreadable.length === 0 && tracks.size > 0) continue;
@@ -247,7 +250,7 @@ export class Walk {
   #widen(state: MergeState): void {
     const { slowMs, mostRequests, mostElsewhere } = this.#limits;
     if (state.beganMs === null || state.cutting !== "idle") return;
-    const pageMs = Date.now() - state.beganMs;
+    const pageMs = (Date.now() - state.beganMs) / PAGES_SEEN;
     if (pageMs < slowMs) return;
     const most = this.#elsewhere === null ? mostRequests : Math.max(mostRequests, mostElsewhere);
     const requests = Math.max(Math.min(most, mostRequests), Math.min(most, Math.ceil(pageMs / DECIDE_MS)));

@@ -145,11 +145,16 @@ function sumOf(objects: readonly ListedObject[]): Sum {
 }
 
 /**
- * Batches small enough that every lane gets some of a page, and of bounded bytes: an object of more than that
- * is a batch of its own, so nothing waits behind it.
+ * Batches small enough that every transfer gets some of what waits, and of bounded bytes: an object of more
+ * than that is a batch of its own, so nothing waits behind it. Many transfers alone make no batch smaller:
+ * each batch is a row, written three times.
+ *
+ * @param transfers that run at once
+ * @param waiting objects that wait or are under way already
  */
-export function batchesOf(objects: readonly ObjectWork[], concurrency: number): ObjectWork[][] {
-  const count = Math.max(1, Math.min(BATCH_OBJECTS, Math.ceil(objects.length / concurrency)));
+export function batchesOf(objects: readonly ObjectWork[], transfers: number, waiting = 0): ObjectWork[][] {
+  const share = Math.ceil((waiting + objects.length) / transfers);
+  const count = Math.max(1, Math.min(BATCH_OBJECTS, share));
   const batches: ObjectWork[][] = [];
   let bytes = 0;
   for (const work of objects) {

@@ -73,6 +73,10 @@ export class BatchGate {
     return Math.min(most, this.#governor.streams(now), this.#shares.concurrency(storesOf(sides), now), fast);
   }
 
+  isThrottled(now: number): boolean {
+    return this.#governor.busySides(now).length > 0;
+  }
+
   /** How fast the sync may go now. */
   pace(
     most: number,

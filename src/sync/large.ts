@@ -33,7 +33,7 @@ import type { ObjectWork } from "../work/batch_task.ts";
  */
 const FRACTION = 1 / 4;
 
-/** Transfers that one large copy can use. */
+/** Transfers that one large copy can use at most. */
 function transfersOf({ concurrency }: SyncSpec, { sizeBytes }: ObjectWork): number {
   const parts = Math.ceil(sizeBytes / DEFAULT_PART_BYTES);
   return Math.max(1, Math.min(parts, Math.floor(concurrency * FRACTION)));
@@ -49,13 +49,16 @@ export class LargeCopies {
   readonly #record: SyncRecord;
   readonly #mesh: Mesh;
   readonly #env: Env;
+  readonly #transfers: () => number;
   // Transfers that each running copy still needs, by its row. In memory only: one that was not polled yet
   // needs all that it may have.
   #needs: Map<number, number> | null = null;
   // Copies that have been told. In memory only: telling them twice does no harm.
   readonly #cancelled = new Set<string>();
 
-  constructor(record: SyncRecord, mesh: Mesh, env: Env) {
+  /** @param transfers of the whole sync that run at once now */
+  constructor(record: SyncRecord, mesh: Mesh, env: Env, transfers: () => number) {
+    this.#transfers = transfers;
     this.#record = record;
     this.#mesh = mesh;
     this.#env = env;
@@ -63,11 +66,25 @@ export class LargeCopies {
 
   /** Transfers that are left for the batches. */
   smallTransfers(): number {
-    return Math.max(0, this.#record.load().spec.concurrency - this.#taken());
+    return Math.max(0, this.#transfers() - this.#taken());
   }
 
+  /** Transfers that the running copies use, and that those which wait could: all are taken for the first. */
+  use(): { readonly running: number; readonly waiting: number } {
+    const { waiting } = this.#record.large.counts();
+    const [first] = waiting === 0 ? [] : this.#record.large.waiting(1);
+    const each = first === undefined ? 0 : transfersOf(this.#record.load().spec, first.work);
+    return { running: this.#taken(), waiting: waiting * each };
+  }
+
+  /** A copy begins with few lanes, whatever it may have later, and so counts for no more than its share. */
   #taken(): number {
-    return [...this.#known().values()].reduce((sum, need) => sum + need, 0);
+    const share = this.#share();
+    return [...this.#known().values()].reduce((sum, need) => sum + Math.min(share, need), 0);
+  }
+
+  #share(): number {
+    return Math.max(1, Math.floor(this.#transfers() * FRACTION));
   }
 
   #known(): Map<number, number> {
@@ -79,9 +96,11 @@ export class LargeCopies {
   }
 
   /** May this one run beside the others? One always may. */
-  #fits({ concurrency }: SyncSpec, need: number): boolean {
-    const forBatches = this.#record.batches.totals().objects === 0 ? 0 : Math.ceil(concurrency * FRACTION);
-    return this.#known().size === 0 || this.#taken() + need <= concurrency - forBatches;
+  #fits(need: number): boolean {
+    const transfers = this.#transfers();
+    const forBatches = this.#record.batches.totals().objects === 0 ? 0 : Math.ceil(transfers * FRACTION);
+    const isRoom = this.#taken() + Math.min(this.#share(), need) <= transfers - forBatches;
+    return this.#known().size === 0 || isRoom;
   }
 
   /** Starts as many as may run. */
@@ -89,8 +108,8 @@ export class LargeCopies {
     for (;;) {
       const { id, spec, job } = this.#record.load();
       const [row] = isHandingOut(job) ? this.#record.large.waiting(1) : [];
-      if (row === undefined || !this.#fits(spec, transfersOf(spec, row.work))) return;
-      const resolved = resolve(id, spec, row.work, this.#env);
+      if (row === undefined || !this.#fits(transfersOf(spec, row.work))) return;
+      const resolved = resolve(id, spec, row.work, { env: this.#env, share: this.#share() });
       if ("entry" in resolved) {
         this.#end(row, resolved.entry);
         continue;
@@ -193,12 +212,16 @@ export class LargeCopies {
   }
 }
 
-/** The copy of one large object, or the entry that says why there can be none. */
+/**
+ * The copy of one large object, or the entry that says why there can be none.
+ *
+ * @param share of the transfers that it begins with
+ */
 function resolve(
   id: string,
   spec: SyncSpec,
   work: ObjectWork,
-  env: Env,
+  { env, share }: { readonly env: Env; readonly share: number },
 ): { readonly copy: CopySpec } | { readonly entry: Entry } {
   const { source, destination } = spec;
   const concurrency = transfersOf(spec, work);
@@ -216,11 +239,12 @@ function resolve(
       env,
     );
     const { location, known = [], startedBy } = spec;
+    const firstLanes = Math.min(copy.lanes, Math.ceil(share / PARTS_PER_LANE));
     const by = startedBy === undefined ? {} : { startedBy };
     // One limit for the sync and all its copies, which share it by its id.
     const own = limitsOf(spec);
     const limits = Object.keys(own).length === 0 ? {} : { ...own, limitsOf: id };
-    return { copy: { ...copy, ...optionsOf(spec), location, known, ...by, ...limits } };
+    return { copy: { ...copy, firstLanes, ...optionsOf(spec), location, known, ...by, ...limits } };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { entry: failed(work, meshFailure(error.code, error.message, "plan"), 1) };

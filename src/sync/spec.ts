@@ -6,7 +6,7 @@
 // allowed.
 
 import { z } from "zod";
-import { MAX_LANES, PARTS_PER_LANE, widthOf } from "../env.ts";
+import { LANES_LIMIT, PARTS_PER_LANE, widthOf } from "../env.ts";
 import { Count, Flag, parseWith, Size } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type CompareMode, COMPARE_MODES } from "../http/vocabulary.ts";
@@ -44,6 +44,7 @@ export interface SyncSpec extends ObjectOptions, JobLimits {
   readonly deleteDespiteFailures?: boolean;
   readonly dryRun: boolean;
   readonly lanes: number;
+  readonly firstLanes?: number; // to begin with; absent in older runs: all
   readonly concurrency: number;
   /** The report's parts are objects under this prefix; null: they are kept in the run's own storage. */
   readonly report: PrefixRef | null;
@@ -112,8 +113,8 @@ export const SyncRequestSchema = z.strictObject({
   maxDeletes: MaxDeletesSchema.optional(),
   deleteDespiteFailures: Flag.optional(),
   dryRun: Flag.optional(),
-  lanes: Count(MAX_LANES).optional(),
-  concurrency: Count(MAX_LANES * PARTS_PER_LANE).optional(),
+  lanes: Count(LANES_LIMIT).optional(),
+  concurrency: Count(LANES_LIMIT * PARTS_PER_LANE).optional(),
   ...ObjectOptionFields,
   partSize: z.literal("source").optional(),
   report: PrefixRefSchema.optional(),
@@ -152,7 +153,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
   if (request.minSize !== undefined && request.maxSize !== undefined && request.minSize > request.maxSize) {
     throw new Problem(400, "invalid_request", '"minSize" must not be above "maxSize"');
   }
-  const { lanes, concurrency } = widthOf(request, mostAtOnce(sourceStore, destinationStore), env);
+  const width = widthOf(request, mostAtOnce(sourceStore, destinationStore), env);
   return {
     source,
     destination,
@@ -169,8 +170,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     maxDeletes: request.maxDeletes ?? DEFAULT_MAX_DELETES,
     deleteDespiteFailures: request.deleteDespiteFailures ?? false,
     dryRun: request.dryRun ?? false,
-    lanes,
-    concurrency,
+    ...width,
     ...resolveOptions(request),
     report,
     reportFiltered: request.reportFiltered ?? false,

@@ -34,7 +34,8 @@ export const FAILURES_SHOWN = 20;
 
 export function syncStatus(input: SyncStatusInput): SyncStatus {
   const { id, spec, job, counters, startedAtMs, endedAtMs, now } = input;
-  const { source, destination, report, maxDeletes, known: _known, startedBy = null, ...options } = spec;
+  const { source, destination, report, maxDeletes, known: _known, startedBy = null, ...given } = spec;
+  const { firstLanes: _first, ...options } = given;
   const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
   const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
   return {

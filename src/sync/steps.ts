@@ -48,6 +48,7 @@ export class SyncSteps {
   readonly #turnsAt: TurnsAt;
   readonly #onRefusal: (failure: Failure) => void;
   readonly #pageAt: PageAt;
+  readonly #transfers: () => number;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
   #walk: Walk | null = null;
   // Its patterns are compiled once.
@@ -56,6 +57,7 @@ export class SyncSteps {
   #isDeleting = false;
 
   /**
+   * @param transfers that run at once now
    * @param turnsAt what requests to a store wait for, where it has a cap
    * @param onRefusal receives every refusal of the source or the destination, including those that a step
    *   tolerates
@@ -64,11 +66,13 @@ export class SyncSteps {
   constructor(
     record: SyncRecord,
     env: Env,
+    transfers: () => number,
     turnsAt: TurnsAt,
     onRefusal: (failure: Failure) => void,
     pageAt: PageAt,
   ) {
     this.#pageAt = pageAt;
+    this.#transfers = transfers;
     this.#record = record;
     this.#env = env;
     this.#turnsAt = turnsAt;
@@ -334,8 +338,8 @@ export class SyncSteps {
   }
 
   #addBatches(objects: readonly ObjectWork[]): void {
-    const { concurrency } = this.#record.load().spec;
-    for (const batch of batchesOf(objects, concurrency)) this.#record.batches.add(batch, 0);
+    const waiting = this.#record.batches.totals().objects;
+    for (const batch of batchesOf(objects, this.#transfers(), waiting)) this.#record.batches.add(batch, 0);
   }
 
   #connect(side: StoreSide): S3 {

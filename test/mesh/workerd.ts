@@ -194,7 +194,9 @@ async function portsOf(lines: Interface): Promise<Record<Socket, string> | null>
 }
 
 function configurationOf(directory: string, options: WorkerdOptions): string {
-  const { bundlePath, modulePaths = [], bindings } = options;
+  const { bundlePath, modulePaths = [] } = options;
+  // As many as one process has use for.
+  const bindings = { MAX_LANES: "8", ...options.bindings };
   const objects = options.directory ?? join(directory, "objects");
   mkdirSync(objects, { recursive: true });
   const modules = [

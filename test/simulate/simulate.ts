@@ -42,21 +42,23 @@ const CASES: readonly (readonly [string, Case])[] = [
   ["48.8 TiB", one(10_000 * 5 * 2 ** 30, 250, 90, 0.05, 1)],
 ];
 
-const many = (objects: number, lanes: number, objectMs: number, equalFraction = 0): SyncCase => ({
-  objects,
-  objectBytes: 20_000,
-  lanes,
-  objectMs,
-  equalFraction,
-});
+const many = (
+  objects: number,
+  lanes: number,
+  objectMs: number,
+  { equalFraction = 0, objectBytes = 20_000 } = {},
+): SyncCase => ({ objects, objectBytes, lanes, objectMs, equalFraction });
 
 const SYNC_CASES: readonly SyncCase[] = [
   many(100_000, 1, 60),
   many(100_000, 8, 60),
   many(100_000, 8, 120),
   many(100_000, 40, 120),
-  many(1_000_000, 8, 60, 0.99),
-  many(1_000_000, 8, 60, 1),
+  many(1_000_000, 100, 120),
+  // Of a billion, the first two million: the rest is like the second.
+  many(2_000_000, 250, 120, { objectBytes: 10_000 }),
+  many(1_000_000, 100, 60, { equalFraction: 0.99 }),
+  many(1_000_000, 100, 60, { equalFraction: 1 }),
 ];
 
 async function main(): Promise<void> {
@@ -69,6 +71,7 @@ async function main(): Promise<void> {
   const digests = digestCosts(benches);
   const tables: Readonly<Record<string, () => string>> = {
     table: () => copiesTable(digests),
+    petabyte: petabyteTable,
     digests: () => digestsTable(digests),
     small: () => smallTable(cpuMsPerObject(benches)),
   };
@@ -90,6 +93,32 @@ function copiesTable(digests: readonly DigestCost[]): string {
     Array.from(CASES.entries(), ([index, [name, each]]) =>
       rowOf(name, each, new SimulatedCopy(each, 1 + index).run(), md5),
     ),
+  );
+}
+
+/**
+ * A sync of a petabyte of objects of 300 MiB: each is a copy of five parts, and as many run at once as there
+ * are lanes for them.
+ */
+function petabyteTable(): string {
+  const sizeBytes = 300 * 2 ** 20;
+  const objects = 1e15 / sizeBytes;
+  const runs = Array.from({ length: 20 }, (_, index) =>
+    new SimulatedCopy(one(sizeBytes, 1, 50), index + 1).run(),
+  );
+  const mean = (of: (outcome: Outcome) => number) =>
+    runs.reduce((sum, run) => sum + of(run), 0) / runs.length;
+  const seconds = mean((outcome) => outcome.seconds);
+  const dollars = mean((outcome) => meshDollars({ ...outcome, cpuMs: outcome.parts * CPU_MS_PER_PART }));
+  return printTable(
+    ["lanes", "objects per second", "rate", "time", "mesh, $ per TB"],
+    [8, 40, 100, 250].map((lanes) => [
+      lanes,
+      (lanes / seconds).toFixed(1),
+      `${((lanes / seconds) * (sizeBytes / GB)).toFixed(2)} GB/s`,
+      timeOf((objects / lanes) * seconds),
+      ((dollars * TB) / sizeBytes).toFixed(3),
+    ]),
   );
 }
 

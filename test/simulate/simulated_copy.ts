@@ -11,6 +11,7 @@ import { isEnded, objectOf } from "../../src/copy/phase.ts";
 import { planCopy, unitCount } from "../../src/copy/plan.ts";
 import { MIB } from "../../src/http/fields.ts";
 import { type CopyRecord, newsOf } from "../../src/copy/record.ts";
+import { LaneScale, laneBounds } from "../../src/throttle/lanes.ts";
 import { StoreShares } from "../../src/throttle/shares.ts";
 import type { PartReport, PartTask } from "../../src/work/part_task.ts";
 import { uploadingCopy } from "../pure/copy_record.ts";
@@ -19,6 +20,7 @@ import { memorySql } from "../pure/sqlite.ts";
 
 export interface Case {
   readonly sizeBytes: number;
+  /** At most. */
   readonly lanes: number;
   /** MB/s that one stream moves. */
   readonly streamMbPerSecond: number;
@@ -42,6 +44,8 @@ export interface Outcome {
 }
 
 const FIRST_BYTE_MS = 150;
+/** LANES, by default. */
+const FIRST_LANES = 8;
 const CLAIM_MS = 20;
 const STORE_CALL_MS = 100;
 const WATCH_MS = 10_000;
@@ -70,6 +74,7 @@ export class SimulatedCopy {
   readonly #record: CopyRecord;
   readonly #dispatch: Dispatch;
   readonly #lanes = new Map<number, Lane>();
+  readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
   readonly #events: { atMs: number; run: () => void }[] = [];
   #now = 0;
   #rows = 0;
@@ -95,7 +100,7 @@ export class SimulatedCopy {
     };
     const concurrency = one.lanes * PARTS_PER_LANE;
     this.#record = uploadingCopy(
-      { lanes: one.lanes, concurrency, verify: "off" },
+      { lanes: one.lanes, firstLanes: Math.min(FIRST_LANES, one.lanes), concurrency, verify: "off" },
       { plan: planned.plan },
       sql,
     );
@@ -104,7 +109,13 @@ export class SimulatedCopy {
       quietUntilMs: 0,
       clock: () => this.#now,
     });
-    this.#dispatch = new Dispatch(this.#record, shares, () => STORES, 0);
+    this.#dispatch = new Dispatch(
+      this.#record,
+      shares,
+      () => STORES,
+      0,
+      () => this.#scale.transfers,
+    );
   }
 
   run(): Outcome {
@@ -195,6 +206,13 @@ export class SimulatedCopy {
     return this.#record.parts.waiting(this.#record.counts(this.#record.load().job).total).count === 0;
   }
 
+  #seeLanes(): boolean {
+    const { parts } = this.#record;
+    const waiting = parts.waiting(this.#record.counts(this.#record.load().job).total).count;
+    const isThrottled = this.#dispatch.governor.busySides(this.#now).length > 0;
+    return this.#scale.see({ running: parts.totals().inFlight, waiting, isThrottled }, this.#now);
+  }
+
   #tendLanes(): void {
     const copy = this.#record.load();
     const { parts, lanes } = this.#record;
@@ -205,7 +223,8 @@ export class SimulatedCopy {
     const { total } = this.#record.counts(copy.job);
     const slow = this.#isTail() && this.#dispatch.slowParts(copy, 0, this.#now).length > 0 ? 1 : 0;
     const due = Math.ceil(parts.waiting(total).count / PARTS_PER_LANE);
-    let wanted = Math.max(slow, Math.min(this.#case.lanes - awake.size, due));
+    this.#seeLanes();
+    let wanted = Math.max(slow, Math.min(this.#scale.lanes - awake.size, due));
     for (let lane = 1; wanted > 0; lane++) {
       if (awake.has(lane)) continue;
       wanted -= 1;
@@ -248,7 +267,8 @@ export class SimulatedCopy {
     };
     this.#objectRequests += 1;
     const { grant, alarmInMs } = this.#dispatch.claim(claim, { now: this.#now, random: this.#random });
-    if (alarmInMs !== null && this.#now + alarmInMs < this.#alarmMs) this.#alarmAt(this.#now + alarmInMs);
+    const dueInMs = this.#seeLanes() ? 0 : alarmInMs;
+    if (dueInMs !== null && this.#now + dueInMs < this.#alarmMs) this.#alarmAt(this.#now + dueInMs);
     if (grant.kind === "work") {
       for (const task of grant.tasks) this.#start(number, lane, task);
       const idle = lane.running.length === 0;

@@ -19,6 +19,7 @@ import { SyncRecord } from "../../src/sync/record.ts";
 import { addTo } from "../../src/sync/report.ts";
 import { filterOf, parseSyncRequest, resolveSync } from "../../src/sync/spec.ts";
 import { Governor } from "../../src/throttle/governor.ts";
+import { LaneScale, laneBounds } from "../../src/throttle/lanes.ts";
 import { StoreShares } from "../../src/throttle/shares.ts";
 import { PUSH_MS } from "../../src/view/news.ts";
 import type { BatchReport, ObjectOutcome, ObjectWork } from "../../src/work/batch_task.ts";
@@ -28,6 +29,7 @@ import { memorySql, storageOver } from "../pure/sqlite.ts";
 export interface SyncCase {
   readonly objects: number;
   readonly objectBytes: number;
+  /** At most; it begins with eight. */
   readonly lanes: number;
   /** GET and PUT of one object, one after the other. */
   readonly objectMs: number;
@@ -47,7 +49,8 @@ export interface SyncOutcome {
 }
 
 const PAGE_KEYS = 1000;
-const PAGE_MS = 100;
+/** A page takes 100 ms, and several ranges are listed at once. */
+const PAGE_MS = 25;
 const CLAIM_MS = 20;
 const WATCH_MS = 10_000;
 const HEARTBEAT_MS = 20_000;
@@ -79,6 +82,7 @@ export class SimulatedSync {
   readonly #case: SyncCase;
   readonly #record: SyncRecord;
   readonly #gate: BatchGate;
+  readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
   readonly #sides = { source: findStore(ENV, "east"), destination: findStore(ENV, "west") };
   readonly #lanes = new Map<number, Lane>();
   readonly #hungry = new Set<number>();
@@ -113,7 +117,7 @@ export class SimulatedSync {
     const request = { source: "east:in/", destination: "west:out/", lanes: one.lanes };
     this.#record.create("sync-1", resolveSync(parseSyncRequest(request), ENV), 0);
     const shares = new StoreShares(async () => [], {
-      columns: () => one.lanes * PARTS_PER_LANE,
+      columns: () => this.#scale.transfers,
       quietUntilMs: 0,
       clock: () => this.#now,
     });
@@ -221,13 +225,15 @@ export class SimulatedSync {
       wholeBytes: DEFAULT_PART_BYTES,
     });
     const cursor = this.#listed === objects ? null : FIRST_CURSOR;
+    const waiting = this.#record.batches.totals().objects;
     this.#record.transaction(() => {
       this.#record.applyEvent({ type: "listed", cursor });
       this.#record.enter(plan.entries, (counters) => ({
         ...counters,
         listed: addTo(counters.listed, plan.listed.objects, plan.listed.bytes),
       }));
-      for (const batch of batchesOf(plan.small, spec.concurrency)) this.#record.batches.add(batch, 0);
+      for (const batch of batchesOf(plan.small, this.#scale.transfers, waiting))
+        this.#record.batches.add(batch, 0);
     });
   }
 
@@ -252,7 +258,8 @@ export class SimulatedSync {
     const { pending } = batches.totals();
     if (pending === 0) return;
     const awake = new Set(lanes.live());
-    let wanted = Math.min(this.#case.lanes - awake.size, Math.ceil(pending / PARTS_PER_LANE));
+    this.#seeLanes();
+    let wanted = Math.min(this.#scale.lanes - awake.size, Math.ceil(pending / PARTS_PER_LANE));
     for (const lane of this.#hungry) {
       const hungry = this.#lanes.get(lane);
       this.#objectRequests += 1;
@@ -269,6 +276,12 @@ export class SimulatedSync {
       this.#lanes.set(lane, woken);
       this.#at(this.#now + CLAIM_MS, () => this.#claim(lane, woken));
     }
+  }
+
+  #seeLanes(): boolean {
+    const { pending, leased } = this.#record.batches.totals();
+    const isThrottled = this.#gate.isThrottled(this.#now);
+    return this.#scale.see({ running: leased, waiting: pending, isThrottled }, this.#now);
   }
 
   #claim(number: number, lane: Lane): void {
@@ -290,14 +303,15 @@ export class SimulatedSync {
     if (settled.length > 0) record.enter(settled.flatMap(({ entries }) => entries));
     this.#hungry.delete(number);
     const before = record.batches.totals();
-    const most = record.load().spec.concurrency;
+    const most = this.#scale.transfers;
     const width = this.#gate.width(most, before.leased, this.#sides, this.#now);
     const leases = record.batches.lease(number, Math.min(wanted, width - before.leased), this.#now);
     for (const { batch, attempt, objects } of leases) this.#start(number, lane, { batch, attempt, objects });
     const { pending, leased: inFlight, earliestMs } = record.batches.totals();
     if (leases.length < wanted && pending === 0) this.#hungry.add(number);
     const next = nextStep(record.load().job, record.counts(), this.#now).do;
-    if (finished.length > 0 && next !== "rest" && !this.#advancing) this.#alarmAt(this.#now);
+    const isDue = this.#seeLanes() || (finished.length > 0 && next !== "rest");
+    if (isDue && !this.#advancing) this.#alarmAt(this.#now);
     if (leases.length < wanted && pending > 0) {
       // What was granted is what may run now: the lane asks again.
       const lanes = Math.max(0, record.lanes.live().length - Math.ceil(inFlight / PARTS_PER_LANE));

@@ -1,7 +1,7 @@
 // Requests at the door: what is taken, what is filled in, and how each mistake is answered.
 import { describe, expect, test } from "vitest";
 import { parseCopyRequest, requestOf, resolveCopy } from "../../../src/copy/spec.ts";
-import { MAX_LANES, PARTS_PER_LANE, planLimits } from "../../../src/env.ts";
+import { LANES_LIMIT, PARTS_PER_LANE, planLimits } from "../../../src/env.ts";
 import { MIB } from "../../../src/http/fields.ts";
 import { Problem } from "../../../src/http/problem.ts";
 
@@ -223,7 +223,8 @@ describe("resolveCopy()", () => {
       source: { store: "east", bucket: "source", key: "a" },
       destination: { store: "west", bucket: "target", key: "b" },
       partSizeBytes: null,
-      lanes: 8,
+      lanes: 100,
+      firstLanes: 8,
       concurrency: 12, // what the store "west" allows
       verify: "auto",
       ifExists: "overwrite",
@@ -242,14 +243,25 @@ describe("resolveCopy()", () => {
 
   test.each([
     [{ lanes: 1 }, {}, 1, PARTS_PER_LANE],
-    [{ lanes: MAX_LANES }, {}, 250, 1250],
+    [{ lanes: LANES_LIMIT }, {}, 250, 1250],
     [{ lanes: 2, concurrency: 7 }, {}, 2, 7],
     [{ lanes: 2, concurrency: 11 }, {}, 2, 10],
-    [{}, { LANES: "3" }, 3, 15],
-    [{ destination: "west:target/b" }, { LANES: "3" }, 3, 12],
-  ])("%j with %j runs %d lanes and %d parts at once", (change, variables, lanes, concurrency) => {
+    [{}, {}, 100, 500],
+    [{}, { MAX_LANES: "3" }, 3, 15],
+    [{ destination: "west:target/b" }, { MAX_LANES: "3" }, 3, 12],
+  ])("%j with %j runs at most %d lanes and %d parts at once", (change, variables, lanes, concurrency) => {
     const spec = resolve({ destination: "hosted:target/b", ...change }, { ...ENV, ...variables });
     expect([spec.lanes, spec.concurrency]).toEqual([lanes, concurrency]);
+  });
+
+  test.each([
+    [{}, {}, 8],
+    [{}, { LANES: "20" }, 20],
+    [{ lanes: 3 }, { LANES: "20" }, 3],
+    [{}, { LANES: "20", MAX_LANES: "10" }, 10],
+  ])("%j with %j begins with %d lanes", (change, variables, firstLanes) => {
+    const spec = resolve({ destination: "hosted:target/b", ...change }, { ...ENV, ...variables });
+    expect(spec.firstLanes).toBe(firstLanes);
   });
 
   const key = "k".repeat(1025);

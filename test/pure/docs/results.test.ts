@@ -8,7 +8,7 @@ const ORIGIN = /^Written by `(?:WRITE_RESULTS=1 )?npm run (\w+)[^`]*` on \d{4}-\
 
 describe.each([
   ["bench", measures()],
-  ["simulate", ["table", "digests", "small"]],
+  ["simulate", ["table", "petabyte", "digests", "small"]],
   ["interop", ["table"]],
 ])("test/%s/RESULTS.md", (command, names) => {
   const text = readFileSync(join(ROOT, "test", command, "RESULTS.md"), "utf8");

@@ -12,8 +12,9 @@ test("every key is copied once, and what is written is what a real mesh writes f
   expect(outcome).toMatchObject({ copied: 5000, storeReads: 5000 });
   // Two listings for each of five pages.
   expect(outcome.storeWrites).toBe(5000 + 2 * 5);
-  // In workerd, between stores 40 ms away: 1,306 rows and 22 alarms set, 208 claims, 410 objects a second.
-  expect(outcome.rowsWritten).toBeGreaterThan(1200);
+  // In workerd, between stores 40 ms away: 1,306 rows and 22 alarms set, 208 claims, 410 objects a second,
+  // with smaller batches than now.
+  expect(outcome.rowsWritten).toBeGreaterThan(1000);
   expect(outcome.rowsWritten).toBeLessThan(1450);
   expect(outcome.objectRequests).toBeGreaterThan(200);
   expect(outcome.objectRequests).toBeLessThan(280);

@@ -198,6 +198,7 @@ export class AnsweredSync {
     const steps = new SyncSteps(
       record,
       this.#env,
+      () => 40,
       () => undefined,
       () => undefined,
       async () => null,

@@ -394,6 +394,13 @@ describe("batches", () => {
     expect(batchesOf([], 10)).toEqual([]);
   });
 
+  test("are as large with many transfers as with few, once enough is waiting for all", () => {
+    const objects = Array.from({ length: 1000 }, (_, n) => work({ key: String(n) }));
+    const counts = [40, 200, 500].map((transfers) => batchesOf(objects, transfers, transfers * 32).length);
+    expect(counts).toEqual([32, 32, 32]);
+    expect(batchesOf(objects, 500).length).toBe(500);
+  });
+
   test("hold bounded bytes", () => {
     const objects = Array.from({ length: 10 }, (_, n) => work({ key: String(n), sizeBytes: 2.5 * 2 ** 20 }));
     expect(batchesOf(objects, 1).map(({ length }) => length)).toEqual([3, 3, 3, 1]);

@@ -62,13 +62,16 @@ test("a store's maxConcurrency bounds a sync", async () => {
 
 test("each object costs one GET and one PUT, and a page of keys one listing of each side", async () => {
   fill(1500);
-  await mesh.sync(request());
-  expect(east.count("GetObject")).toBe(1500);
-  expect(putsOfObjects()).toHaveLength(1500);
+  const { id } = await mesh.sync(request());
+  // On a busy machine one may be slow, and is asked for again: every try is told.
+  const tries = (await mesh.report(id)).reduce((sum, { attempts }) => sum + Number(attempts), 0);
+  expect(tries).toBeLessThan(1550);
+  expect(east.count("GetObject")).toBe(tries);
+  expect(new Set(putsOfObjects().map(({ key }) => key)).size).toBe(1500);
   expect(east.count() - east.count("GetObject")).toBe(east.count("ListObjectsV2"));
   expect(east.count("ListObjectsV2")).toBe(2);
   // The rest at the destination: its own listing.
-  expect(west.count() - 1500).toBe(west.count("ListObjectsV2"));
+  expect(west.count() - putsOfObjects().length).toBe(west.count("ListObjectsV2"));
   expect(west.count("ListObjectsV2")).toBe(1);
 });
 
