@@ -182,6 +182,7 @@ class ObjectCopy {
     const beganMs = Date.now();
     for (let slowTries = 0; ;) {
       const soonMs = this.#patience.limitMs(this.#work.sizeBytes, slowTries);
+      const keeps = this.#keeps;
       const step = async (signal: AbortSignal) =>
         this.#via === "stream"
           ? await this.#copyThrough(signal)
@@ -192,6 +193,7 @@ class ObjectCopy {
       const outcome = await this.#batch.watchdog.run(limitMs, step).catch((error: unknown) => {
         if (soonMs === null || !this.#batch.watchdog.isOverdue) throw error;
         slowTries += 1;
+        this.#keeps = keeps;
         return "again" as const;
       });
       if (outcome === "again") continue;

@@ -130,19 +130,18 @@ test("where a check has seen that copies keep attributes, one request copies an 
   const ask = (prefix: string, more = {}) => mesh.sync(request(prefix, { to: "keeping", ...more }));
   const first = await ask("kept/");
   expect(first).toMatchObject({ phase: "completed", objects: { copied: 3 } });
-  // The class of the first of its kind is looked at.
-  const keys = { HeadObject: keeping.count("HeadObject"), CopyObject: keeping.count("CopyObject") };
-  expect([keys, keeping.count("GetObject"), keeping.count("GetObjectTagging")]).toEqual([
-    { HeadObject: 1, CopyObject: 3 },
-    0,
-    0,
-  ]);
+  const lines = await mesh.report(first.id);
+  const tries = lines.reduce((sum, { attempts }) => sum + Number(attempts), 0);
+  expect([keeping.count("CopyObject"), keeping.count("GetObject")]).toEqual([tries, 0]);
+  expect(keeping.count("GetObjectTagging")).toBe(0);
+  // The class is looked at until one of its kind has shown it.
+  expect([1, 2]).toContain(keeping.count("HeadObject"));
   for (const [index, storageClass] of classes.entries())
     expect(keeping.get("destination", `kept/${index}`)?.attributes).toMatchObject({
       ...attributes,
       storageClass,
     });
-  expect((await mesh.report(first.id)).map(({ proof }) => proof)).toEqual(["etag", "etag", "etag"]);
+  expect(lines.map(({ proof }) => proof)).toEqual(["etag", "etag", "etag"]);
   expect(await ask("kept/")).toMatchObject({ objects: { copied: 0, skipped: 3 } });
   await ask("kept/", {
     destination: "keeping:destination/changed/",
