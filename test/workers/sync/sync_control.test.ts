@@ -69,7 +69,10 @@ test("each object costs one GET and one PUT, and a page of keys one listing of e
   expect(east.count("GetObject")).toBe(tries);
   expect(new Set(putsOfObjects().map(({ key }) => key)).size).toBe(1500);
   expect(east.count() - east.count("GetObject")).toBe(east.count("ListObjectsV2"));
-  expect(east.count("ListObjectsV2")).toBe(2);
+  // Where the first page is slow, as it is on a busy machine, the source is asked once for its folders.
+  const pages = east.requests({ operation: "ListObjectsV2" }).filter(({ query }) => !query.has("delimiter"));
+  expect(pages).toHaveLength(2);
+  expect(east.count("ListObjectsV2") - pages.length).toBeLessThanOrEqual(1);
   // The rest at the destination: its own listing.
   expect(west.count() - putsOfObjects().length).toBe(west.count("ListObjectsV2"));
   expect(west.count("ListObjectsV2")).toBe(1);
