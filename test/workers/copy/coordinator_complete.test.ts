@@ -226,7 +226,7 @@ test("the copy ID tells two copies to one key apart", async () => {
   const first = west.get("destination", "twice")?.attributes.metadata["bucket-brigade-copy"];
   await copyTo("west", "twice");
   const second = west.get("destination", "twice")?.attributes.metadata["bucket-brigade-copy"];
-  expect(first).toMatch(/^[0-9a-f-]{36}\//);
+  expect(first).toMatch(/^[0-9a-f-]{36}@[0-9a-f]{16}\//);
   expect(second).not.toBe(first);
 });
 

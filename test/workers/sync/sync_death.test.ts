@@ -115,6 +115,7 @@ test.concurrent.for(DEATHS)(
     // What the dead have sent lands now or never, and not beside what is sent again.
     gate.release();
     for (const each of [east, west]) await each.waitFor(() => each.openRequests().length === 0);
+    const before = west.requests().length;
     const mesh = await start();
     const status = await mesh.syncEnded(id);
     expect(status.phase, JSON.stringify(status)).toBe("completed");
@@ -134,10 +135,13 @@ test.concurrent.for(DEATHS)(
     const lines = await mesh.report(id);
     expect(lines).toHaveLength(OBJECTS + 1 + EXTRA);
     expect(new Set(lines.map(({ key }) => key)).size).toBe(OBJECTS + 1 + EXTRA);
-    // Sent again are at most those objects whose PutObject the store had not taken.
-    const taken = west
-      .requests({ operation: "PutObject" })
-      .filter(({ key, workedAt }) => workedAt !== undefined && OBJECT.test(key ?? ""));
+    // Sent again are at most those objects whose PutObject the store had not taken, and those that the living
+    // have given up for their slowness, as happens on a busy machine.
+    const heard = west.requests().filter(({ outcome }, index) => index < before || outcome === "answered");
+    const taken = heard.filter(
+      ({ operation, key, workedAt }) =>
+        operation === "PutObject" && workedAt !== undefined && OBJECT.test(key ?? ""),
+    );
     const twice = taken.length - new Set(taken.map(({ key }) => key)).size;
     expect(twice).toBe(0);
     expect([...east.failures, ...west.failures]).toEqual([]);
