@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { inject, test } from "vitest";
 import { MEMORY, Mesh } from "../../mesh/mesh.ts";
-import { type FaultMatch, type Stage, startStore } from "../../store/store.ts";
+import { type FaultMatch, type RequestRecord, type Stage, startStore } from "../../store/store.ts";
 import { MIB } from "../world.ts";
 
 const OBJECTS = 600;
@@ -110,12 +110,12 @@ test.concurrent.for(DEATHS)(
       report: "west:destination",
     });
     await side.waitFor(() => gate.waiting.length >= waiting);
+    const killedAt = performance.now();
     killed.kill();
     await killed.stop();
     // What the dead have sent lands now or never, and not beside what is sent again.
     gate.release();
     for (const each of [east, west]) await each.waitFor(() => each.openRequests().length === 0);
-    const before = west.requests().length;
     const mesh = await start();
     const status = await mesh.syncEnded(id);
     expect(status.phase, JSON.stringify(status)).toBe("completed");
@@ -137,11 +137,11 @@ test.concurrent.for(DEATHS)(
     expect(new Set(lines.map(({ key }) => key)).size).toBe(OBJECTS + 1 + EXTRA);
     // Sent again are at most those objects whose PutObject the store had not taken, and those that the living
     // have given up for their slowness, as happens on a busy machine.
-    const heard = west.requests().filter(({ outcome }, index) => index < before || outcome === "answered");
-    const taken = heard.filter(
-      ({ operation, key, workedAt }) =>
-        operation === "PutObject" && workedAt !== undefined && OBJECT.test(key ?? ""),
-    );
+    const isGivenUp = ({ outcome, startedAt, endedAt = Infinity }: RequestRecord) =>
+      outcome !== "answered" && (endedAt < killedAt || startedAt > killedAt);
+    const taken = west
+      .requests({ operation: "PutObject" })
+      .filter((put) => put.workedAt !== undefined && OBJECT.test(put.key ?? "") && !isGivenUp(put));
     const twice = taken.length - new Set(taken.map(({ key }) => key)).size;
     expect(twice).toBe(0);
     expect([...east.failures, ...west.failures]).toEqual([]);
