@@ -77,9 +77,8 @@ export const KEY_ACTIONS = [
   "would_delete",
 ] as const;
 
-/** Why a sync has skipped a key. */
-export const SKIP_REASONS = [
-  "equal",
+/** The reasons by which a filter leaves a key out. */
+export const FILTERED = [
   "excluded",
   "not_included",
   "too_small",
@@ -87,6 +86,12 @@ export const SKIP_REASONS = [
   "too_old",
   "too_new",
   "storage_class",
+] as const;
+
+/** Why a sync has skipped a key. */
+export const SKIP_REASONS = [
+  "equal",
+  ...FILTERED,
   "archived",
   "sync_report",
   "prefix_itself",

@@ -6,6 +6,7 @@
 // sides.
 
 import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
+import { FILTERED } from "../http/vocabulary.ts";
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
 import { destinationKey } from "../listing/prefix.ts";
 import type { Found } from "../listing/walk.ts";
@@ -16,7 +17,7 @@ import type { ListedObject } from "../s3/listing_xml.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
-import { type Counters, type Entry, type Extra, type Sum, FILTERED, isReportKey } from "./report.ts";
+import { type Counters, type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 

@@ -11,6 +11,7 @@ import {
   type Proof,
   type SkipReason,
   DELETE_REASON,
+  FILTERED,
 } from "../http/vocabulary.ts";
 import type { Failure } from "../s3/failure.ts";
 import { named, sentence } from "../s3/told.ts";
@@ -85,17 +86,6 @@ export interface Counters {
   readonly skippedBy: Readonly<Record<string, number>>;
 }
 
-/** The reasons by which a filter leaves a key out. */
-export const FILTERED: readonly SkipReason[] = [
-  "excluded",
-  "not_included",
-  "too_small",
-  "too_large",
-  "too_old",
-  "too_new",
-  "storage_class",
-];
-
 const NONE: Sum = { objects: 0, bytes: 0 };
 
 export const NO_COUNTERS: Counters = {
@@ -150,7 +140,7 @@ export function linesOf(entries: readonly Entry[]): string {
 
 /** What somebody keeps back by a filter is nobody's business where the report is read. */
 export function isFilteredOut(entry: Entry): boolean {
-  return entry.action === "skipped" && FILTERED.includes(entry.reason);
+  return entry.action === "skipped" && FILTERED.some((reason) => reason === entry.reason);
 }
 
 function lineOf(entry: Entry): Record<string, unknown> {
