@@ -285,26 +285,31 @@ export const LIES: readonly (readonly [weight: number, Lie])[] = [
   [2, lie("an element twice", (said, dice) => changeLeaf(said, dice, (_, all) => all + all, null))],
   [
     2,
-    lie("always more", (said, dice) => {
-      const again = dice.chance(0.5) ? "same" : dice.fraction().toString(36);
-      const markers = [
-        "NextContinuationToken",
-        "NextMarker",
-        "NextKeyMarker",
-        "NextUploadIdMarker",
-        "NextPartNumberMarker",
-      ];
-      const text = said.body.toString().replace(/<IsTruncated>[^<]*<\/IsTruncated>/, "");
-      const more = markers.map(
-        (name) => `<${name}>${name === "NextPartNumberMarker" ? dice.whole(0, 20_000) : again}</${name}>`,
-      );
-      const end = text.lastIndexOf("</");
-      return withBody(
-        said,
-        Buffer.from(
-          `${text.slice(0, end)}<IsTruncated>true</IsTruncated>${more.join("")}${text.slice(Math.max(0, end))}`,
-        ),
-      );
-    }),
+    // A page that begins elsewhere than the one before has ended hides the keys between them.
+    lie(
+      "always more",
+      (said, dice) => {
+        const again = dice.chance(0.5) ? "same" : dice.fraction().toString(36);
+        const markers = [
+          "NextContinuationToken",
+          "NextMarker",
+          "NextKeyMarker",
+          "NextUploadIdMarker",
+          "NextPartNumberMarker",
+        ];
+        const text = said.body.toString().replace(/<IsTruncated>[^<]*<\/IsTruncated>/, "");
+        const more = markers.map(
+          (name) => `<${name}>${name === "NextPartNumberMarker" ? dice.whole(0, 20_000) : again}</${name}>`,
+        );
+        const end = text.lastIndexOf("</");
+        return withBody(
+          said,
+          Buffer.from(
+            `${text.slice(0, end)}<IsTruncated>true</IsTruncated>${more.join("")}${text.slice(Math.max(0, end))}`,
+          ),
+        );
+      },
+      true,
+    ),
   ],
 ];
