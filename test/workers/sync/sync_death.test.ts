@@ -142,7 +142,11 @@ test.concurrent.for(DEATHS)(
     const there = new Set(
       puts.filter((put) => isBefore(put) && put.workedAt !== undefined).map(({ key }) => key),
     );
-    const again = puts.filter((put) => !isBefore(put) && there.has(put.key));
+    // The new life looks before it sends: what comes before its look is still of the dead, on a busy machine.
+    const looks = west.requests({ operation: "HeadObject" });
+    const isOfTheDead = (put: RequestRecord) =>
+      isBefore(put) || looks.some(({ key, startedAt }) => key === put.key && startedAt > put.startedAt);
+    const again = puts.filter((put) => there.has(put.key) && !isOfTheDead(put));
     expect(again.map(({ key }) => key)).toEqual([]);
     expect([...east.failures, ...west.failures]).toEqual([]);
   },
