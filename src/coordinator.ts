@@ -40,7 +40,7 @@ import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view
 import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { copyLine, copyResult } from "./view/progress.ts";
 import { Reports } from "./view/reports.ts";
-import { isLost, wakeAt } from "./work/alarm.ts";
+import { wakeAt, wakeIfLost } from "./work/alarm.ts";
 import type { PartClaim, PartGrant } from "./work/part_task.ts";
 
 /** How often the coordinator checks its lanes while they work. */
@@ -189,9 +189,7 @@ export class Coordinator extends DurableObject<Env> {
   async keepAwake(): Promise<void> {
     const copy = this.#record.find();
     if (copy === null || isAtRest(copy.job) || copy.job.phase === "paused") return;
-    if (!isLost(await this.ctx.storage.getAlarm(), Date.now())) return;
-    this.#record.alarmLost();
-    await wakeAt(this.ctx.storage, Date.now());
+    if (await wakeIfLost(this.ctx.storage)) this.#record.alarmLost();
   }
 
   /**

@@ -46,7 +46,7 @@ import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { syncLine, syncResult } from "./view/progress.ts";
 import { Reports } from "./view/reports.ts";
 import { isFinal } from "./work/claim.ts";
-import { isLost, wakeAt } from "./work/alarm.ts";
+import { wakeAt, wakeIfLost } from "./work/alarm.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
 
 /** How often a sync checks its lanes while they work. */
@@ -118,9 +118,7 @@ export class Sync extends DurableObject<Env> {
   async keepAwake(): Promise<void> {
     const sync = this.#record.find();
     if (sync === null || isAtRest(sync.job) || sync.job.phase === "paused") return;
-    if (!isLost(await this.ctx.storage.getAlarm(), Date.now())) return;
-    this.#record.alarmLost();
-    await wakeAt(this.ctx.storage, Date.now());
+    if (await wakeIfLost(this.ctx.storage)) this.#record.alarmLost();
   }
 
   // --- The status endpoint ----------------------------------------------------------------------

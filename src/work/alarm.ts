@@ -21,3 +21,10 @@ export async function wakeAt(storage: DurableObjectStorage, atMs: number): Promi
 export function isLost(alarmMs: number | null, now: number): boolean {
   return alarmMs === null || alarmMs < now - LOST_AFTER_MS;
 }
+
+/** For an object that has something to do. @returns whether its alarm was lost; now it is set again */
+export async function wakeIfLost(storage: DurableObjectStorage): Promise<boolean> {
+  const lost = isLost(await storage.getAlarm(), Date.now());
+  if (lost) await wakeAt(storage, Date.now());
+  return lost;
+}
