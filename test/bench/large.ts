@@ -26,9 +26,10 @@ import {
   result,
 } from "./contest.ts";
 import { runPipes } from "./curl_pipes.ts";
-import { type Store, spread, storeSecret } from "./measure.ts";
+import { type Store, spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
+import { storeSecret } from "../mesh/mesh.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;

@@ -23,9 +23,10 @@ import {
   rcloneRemotes,
   result,
 } from "./contest.ts";
-import { type Store, spread, storeSecret } from "./measure.ts";
+import { type Store, spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
+import { storeSecret } from "../mesh/mesh.ts";
 
 export async function benchListing(count: number, delayMs: number, rounds: number): Promise<string> {
   const parts: string[] = [];

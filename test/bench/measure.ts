@@ -47,20 +47,6 @@ export async function requestsOf(stores: readonly Store[]): Promise<Requests> {
   return sums;
 }
 
-export function storeSecret(
-  { endpoint, region, credentials }: Store,
-  { profile = {}, ...fields }: Record<string, unknown> & { profile?: object } = {},
-): string {
-  // As at AWS, and as a check would find out: a sync need not ask for the tags of each object.
-  return JSON.stringify({
-    endpoint,
-    region,
-    ...credentials,
-    ...fields,
-    profile: { tagCount: true, ...profile },
-  });
-}
-
 export function cpuSecondsOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, "utf8");
   // proc(5): the name, in parentheses, may contain anything; utime and stime are fields 14 and 15.

@@ -5,9 +5,9 @@
 // digest_stream.ts.
 
 import { complete, measureMesh, result } from "./contest.ts";
-import { storeSecret } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
+import { storeSecret } from "../mesh/mesh.ts";
 
 const MIB = 2 ** 20;
 const STREAMS = 40;

@@ -5,10 +5,11 @@
 // the same code, in this process, over SQLite in memory, with lanes and stores that take no time.
 
 import { complete, measureMesh, result } from "./contest.ts";
-import { requestsOf, storeSecret } from "./measure.ts";
+import { requestsOf } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 import { SimulatedCopy } from "../simulate/simulated_copy.ts";
+import { storeSecret } from "../mesh/mesh.ts";
 
 const PARTS = 10_000;
 const PART_BYTES = 1024;

@@ -20,8 +20,9 @@ import {
   result,
 } from "./contest.ts";
 import { runPipes } from "./curl_pipes.ts";
-import { type Store, median, spread, storeSecret } from "./measure.ts";
+import { type Store, median, spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
+import { storeSecret } from "../mesh/mesh.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

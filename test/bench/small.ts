@@ -27,9 +27,10 @@ import {
   rcloneRemotes,
   result,
 } from "./contest.ts";
-import { type Store, median, spread, storeSecret } from "./measure.ts";
+import { type Store, median, spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
+import { storeSecret } from "../mesh/mesh.ts";
 
 const TRANSFERS = [8, 16, 32, 64];
 const AGAIN = "mesh, nothing to do";

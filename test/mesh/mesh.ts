@@ -26,10 +26,9 @@ export interface MeshOptions extends Omit<WorkerdOptions, "bindings" | "proxyPor
 
 /** The value of STORE_<NAME> for a test store. It tells how many tags an object has, as AWS and Ceph do. */
 export function storeSecret(
-  store: TestStore,
+  { endpoint, region, credentials }: Pick<TestStore, "endpoint" | "region" | "credentials">,
   { profile = {}, ...fields }: Readonly<Record<string, unknown>> & { readonly profile?: object } = {},
 ): string {
-  const { endpoint, region, credentials } = store;
   return JSON.stringify({
     endpoint,
     region,
