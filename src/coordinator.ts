@@ -403,7 +403,7 @@ export class Coordinator extends DurableObject<Env> {
     if (reported === news && !pushes) return true;
     this.#pushedMs = Date.now();
     try {
-      await registryOf(this.ctx.exports).takeCopyNews(id, {
+      await registryOf(this.ctx.exports).takeNews("copy", id, {
         phase: job.phase,
         endedAtMs,
         orphans: this.#record.debts.count(),

@@ -15,11 +15,10 @@
 // The only state of a copy that it holds is the phase last reported. The coordinator is the authority.
 
 import { DurableObject } from "cloudflare:workers";
-import type { Caller } from "./access/rights.ts";
-import type { Admitted, CopySpec } from "./copy/spec.ts";
 import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
-import type { Admission, SyncAdmission } from "./registry/admission.ts";
+import type { Admission } from "./registry/admission.ts";
+import { type ListedPage, AllWork } from "./registry/all_work.ts";
 import {
   type AuditedCall,
   type AuditFilter,
@@ -34,30 +33,13 @@ import { LinkSalt } from "./registry/link_salt.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
 import { readReceivers } from "./registry/receivers.ts";
-import {
-  type ListedWork,
-  type RowsOf,
-  type Starter,
-  type WorkPlaces,
-  CALLER,
-  fullAt,
-  rivalOf,
-  WorkRows,
-} from "./registry/work_rows.ts";
+import type { ListFilter, WorkPlaces } from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
-import {
-  type RunView,
-  type ScheduleView,
-  type Started,
-  MAX_SCHEDULES,
-  Schedules,
-} from "./schedule/schedules.ts";
+import { type RunView, type ScheduleView, MAX_SCHEDULES, Schedules } from "./schedule/schedules.ts";
 import { createWork } from "./schedule/create.ts";
-import type { DueWork, Schedule, ScheduleRequest } from "./schedule/spec.ts";
+import { type Started, type Work, type WorkKind, PLURALS } from "./schedule/kinds.ts";
+import type { Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
-import { bucketIdentity } from "./store/address.ts";
-import { findStore } from "./store/stores.ts";
-import type { SyncSpec } from "./sync/spec.ts";
 import { type Amounts, type ShareRequest, capsAt, ShareTable } from "./throttle/share_table.ts";
 import type { JobNews } from "./view/news.ts";
 import { isLost, wakeAt } from "./work/alarm.ts";
@@ -65,34 +47,28 @@ import { isLost, wakeAt } from "./work/alarm.ts";
 /** The time that the caller of admit() has to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
 
-const shownOf = ({ source, destination, dryRun }: SyncSpec) => ({ source, destination, dryRun });
-
-const sidesOf = ({ source, destination }: CopySpec) => ({ source, destination });
-
 export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
-  readonly #copies = new WorkRows<CopySpec>(this.#sql, "copies");
-  readonly #syncs = new WorkRows<SyncSpec>(this.#sql, "syncs");
   readonly #metrics = new Metrics(this.#sql);
   readonly #outbox = new Outbox(this.#sql, () => readReceivers(this.env));
   readonly #shares = new ShareTable(this.#sql);
   readonly #checks = new CheckTable(this.#sql);
+  readonly #work = new AllWork(this.#sql, this.env, this.#checks);
   readonly #keys = new KeyTable(this.#sql);
   readonly #audit = new AuditTable(this.#sql);
   readonly #links = new LinkSalt(this.ctx.storage, this.#keys);
   readonly #schedules = new Schedules(
     this.#sql,
     {
-      runningOf: (schedule) => this.#runningOf(schedule),
-      start: (work, schedule, now) => this.#startScheduled(work, schedule, now),
+      runningOf: (schedule) => this.#work.runningOf(schedule),
+      start: (work, schedule, now) => this.#work.beginScheduled(work, schedule, now),
     },
     this.env,
   );
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#copies.createTables();
-    this.#syncs.createTables();
+    this.#work.createTables();
     this.#schedules.createTables();
     this.#metrics.createTables();
     this.#outbox.createTables();
@@ -103,114 +79,51 @@ export class Registry extends DurableObject<Env> {
   }
 
   /**
-   * Gives a copy its id, or finds the copy that an earlier request with the same Idempotency-Key started.
+   * Gives work its id, or finds what an earlier request with the same Idempotency-Key started.
    *
-   * @param digest of the request body: one key with two bodies is a mistake of the client
+   * @param idempotency its digest is of the request body: one key with two bodies is a mistake of the client
+   * @param sync whose large object it copies
    */
-  async admit(
-    spec: CopySpec,
-    idempotency: Idempotency | null,
-    sync: string | null = null,
-  ): Promise<Admission> {
-    return await this.#once(idempotency, (now): Admission => {
-      const ahead = this.#busyWith(spec);
-      if (ahead !== null) return { kind: "busy", id: ahead };
-      const most = sync === null ? fullAt(this.#sql, this.env) : null;
-      if (most !== null) return { kind: "full", most };
-      const copy = this.#insertCopy(spec, { schedule: null, sync }, now);
-      this.#keys.remember(idempotency, copy.id, now);
-      return { kind: "new", copy };
+  async admit(work: Work, idempotency: Idempotency | null, sync: string | null = null): Promise<Admission> {
+    const now = Date.now();
+    // A space, which no client's key contains, keeps the keys of the other kinds apart from those of copies.
+    const key =
+      idempotency === null || work.kind === "copy"
+        ? idempotency
+        : { ...idempotency, key: `${PLURALS[work.kind]} ${idempotency.key}` };
+    await this.#deliverLater(now);
+    return this.ctx.storage.transactionSync((): Admission => {
+      const before = this.#keys.find(key, now);
+      if (before !== null) return before;
+      const begun = this.#work.begin(work, { schedule: null, sync }, now);
+      if (begun.kind === "new") this.#keys.remember(key, begun.work.id, now);
+      return begun;
     });
-  }
-
-  /** A copy that writes the same object, where this one must not wait for it. */
-  #busyWith(spec: CopySpec): string | null {
-    return spec.ifBusy === "fail" ? this.#copies.firstAt(this.#objectNameOf(spec)) : null;
   }
 
   /** The copy that writes the same object and goes before this one, or null if this one is next. */
   async whoIsAhead(id: string): Promise<string | null> {
-    return this.#copies.aheadOf(id);
+    return this.#work.of("copy").aheadOf(id);
   }
 
-  /** One name per object, whatever its store is called in the configuration. */
-  #objectNameOf({ destination: { store, bucket, key } }: CopySpec): string {
-    return `${bucketIdentity(findStore(this.env, store), bucket)}/${key}`;
-  }
-
-  /**
-   * Gives a sync its id, as admit() does for a copy.
-   *
-   * @param identity of its destination bucket, see store/address.ts
-   */
-  async admitSync(spec: SyncSpec, identity: string, idempotency: Idempotency | null): Promise<SyncAdmission> {
-    // A space, which no client's key contains, keeps the keys of syncs apart from those of copies.
-    const own = idempotency === null ? null : { ...idempotency, key: `syncs ${idempotency.key}` };
-    return await this.#once(own, (now): SyncAdmission => {
-      const rival = rivalOf(this.#syncs, spec, identity);
-      if (rival !== null) return { kind: "rival", id: rival };
-      const most = fullAt(this.#sql, this.env);
-      if (most !== null) return { kind: "full", most };
-      const sync = this.#syncs.insert(this.#checks.inform(spec), identity, CALLER, now);
-      this.#keys.remember(own, sync.id, now);
-      return { kind: "new", sync };
-    });
-  }
-
-  /** What the key began, or what begins now, in one transaction. */
-  async #once<Begun>(key: Idempotency | null, begin: (now: number) => Begun) {
-    const now = Date.now();
-    await this.#deliverLater(now);
-    return this.ctx.storage.transactionSync(() => this.#keys.find(key, now) ?? begin(now));
-  }
-
-  /** Called by a sync when its phase changes, and from time to time while it works. */
-  async takeSyncNews(id: string, news: Omit<JobNews, "orphans">): Promise<void> {
-    await this.#note(this.#syncs, id, { ...news, orphans: 0 });
-  }
-
-  /** What a copy or sync touches, or null if there is none of that id. */
-  async findWork(kind: Started["kind"], id: string): Promise<WorkPlaces | null> {
-    return (kind === "copy" ? this.#copies : this.#syncs).places(id);
+  /** What work touches, or null if there is none of that id. */
+  async findWork(kind: WorkKind, id: string): Promise<WorkPlaces | null> {
+    return this.#work.places(kind, id);
   }
 
   /** Newest first, and only what the caller sees. @param before the id to continue after, or null */
-  async listSyncs(
-    filter: { phases: readonly string[]; caller?: Caller },
-    before: string | null,
-    limit: number,
-  ): Promise<{
-    syncs: (ListedWork & Pick<SyncSpec, "source" | "destination" | "dryRun">)[];
-    next: string | null;
-  }> {
-    const page = this.#syncs.list(filter, before, limit, shownOf);
-    return { syncs: page.rows, next: page.next };
-  }
-
-  /** Called by a coordinator when its copy's phase changes, and from time to time while it works. */
-  async takeCopyNews(id: string, news: JobNews): Promise<void> {
-    await this.#note(this.#copies, id, news);
-    if (news.endedAtMs !== null) await this.#callNext(id);
-  }
-
-  /** Tells the next copy of the same object at once, so that it need not wait for its own next check. */
-  async #callNext(endedId: string): Promise<void> {
-    const row = this.#copies.find(endedId);
-    const next = row === null ? null : this.#copies.firstAt(row.target);
-    if (next === null) return;
-    try {
-      await this.ctx.exports.Coordinator.getByName(next).recheckQueue();
-    } catch (error) {
-      log("error", "turn_not_told", { copyId: next, detail: String(error) });
-    }
+  async list(kind: WorkKind, filter: ListFilter, before: string | null, limit: number): Promise<ListedPage> {
+    return this.#work.list(kind, filter, before, limit);
   }
 
   /**
-   * Records the phase of a copy or sync. At its end, the run of the same schedule that waited for it starts.
+   * Called by the object of some work when its phase changes, and from time to time while it works. At its
+   * end, the run of the same schedule that waited for it starts.
    */
-  async #note(rows: WorkRows<CopySpec> | WorkRows<SyncSpec>, id: string, news: JobNews): Promise<void> {
+  async takeNews(kind: WorkKind, id: string, news: JobNews): Promise<void> {
     const { phase, endedAtMs, counters, webhook } = news;
     const now = Date.now();
+    const rows = this.#work.of(kind);
     const due = this.ctx.storage.transactionSync(() => {
       const row = rows.find(id);
       rows.takeNews(id, news);
@@ -225,6 +138,20 @@ export class Registry extends DurableObject<Env> {
     });
     // The reporter does not wait for a start or a webhook receiver: the alarm does both.
     if (due) await wakeAt(this.ctx.storage, now);
+    if (kind === "copy" && endedAtMs !== null) await this.#callNext(id);
+  }
+
+  /** Tells the next copy of the same object at once, so that it need not wait for its own next check. */
+  async #callNext(endedId: string): Promise<void> {
+    const copies = this.#work.of("copy");
+    const row = copies.find(endedId);
+    const next = row === null ? null : copies.firstAt(row.target);
+    if (next === null) return;
+    try {
+      await this.ctx.exports.Coordinator.getByName(next).recheckQueue();
+    } catch (error) {
+      log("error", "turn_not_told", { copyId: next, detail: String(error) });
+    }
   }
 
   /** The metrics in Prometheus text format. */
@@ -277,16 +204,6 @@ export class Registry extends DurableObject<Env> {
     return this.ctx.storage.transactionSync(() =>
       requests.map((request) => this.#shares.ask(job, request, capsAt(this.env, request.store, now), now)),
     );
-  }
-
-  /** Newest first, and only what the caller sees. @param before the id to continue after, or null */
-  async list(
-    filter: { phases: readonly string[]; of: RowsOf; caller?: Caller },
-    before: string | null,
-    limit: number,
-  ): Promise<{ copies: (ListedWork & Pick<CopySpec, "source" | "destination">)[]; next: string | null }> {
-    const page = this.#copies.list(filter, before, limit, sidesOf);
-    return { copies: page.rows, next: page.next };
   }
 
   // --- Audit ------------------------------------------------------------------------------------
@@ -398,13 +315,8 @@ export class Registry extends DurableObject<Env> {
   }
 
   /** What an id was given to; null: nothing that the registry still knows. */
-  async admitted(kind: Started["kind"], id: string): Promise<Started | null> {
-    if (kind === "copy") {
-      const copy = this.#copies.admitted(id);
-      return copy && { kind, ...copy };
-    }
-    const sync = this.#syncs.admitted(id);
-    return sync && { kind, ...sync };
+  async admitted(kind: WorkKind, id: string): Promise<Started | null> {
+    return this.#work.admitted(kind, id);
   }
 
   /** Removes what ended more than RETENTION_DAYS ago, here and in its own object. @throws {Problem} 503 */
@@ -414,44 +326,13 @@ export class Registry extends DurableObject<Env> {
       const givenUp = this.#outbox.trim(now);
       if (givenUp > 0) this.#metrics.add("notices_total", { outcome: "given_up" }, givenUp);
     });
-    const { Coordinator, Sync } = this.ctx.exports;
     this.#audit.forget(cutoffMs);
-    for (const [rows, objects] of [
-      [this.#copies, Coordinator],
-      [this.#syncs, Sync],
-    ] as const) {
-      for (const id of rows.due(cutoffMs)) {
-        // The object's storage goes first: the row is the only way to find it.
-        const isGone = await objects.getByName(id).forget();
-        if (isGone) this.ctx.storage.transactionSync(() => rows.forget(id));
-      }
-    }
+    await this.#work.forgetOld(this.ctx.exports, cutoffMs, (run) => this.ctx.storage.transactionSync(run));
   }
 
   /** Sets alarms again that running work has lost. */
   async keepAwake(): Promise<void> {
-    await keepAwake(this.ctx.exports, this.#copies, this.#syncs);
-  }
-
-  #runningOf(schedule: string): string | null {
-    const sync = this.#syncs.runningOf(schedule);
-    if (sync !== null) return `sync ${sync} is still going`;
-    const copy = this.#copies.runningOf(schedule);
-    return copy === null ? null : `copy ${copy} is still going`;
-  }
-
-  #startScheduled(work: DueWork, schedule: string, now: number): Started | string {
-    const most = fullAt(this.#sql, this.env);
-    if (most !== null) return `as much runs as MAX_RUNNING allows, ${most}`;
-    if (work.kind === "copy") {
-      const ahead = this.#busyWith(work.spec);
-      if (ahead !== null) return `copy ${ahead} writes the same object`;
-      return { kind: "copy", ...this.#insertCopy(work.spec, { schedule, sync: null }, now) };
-    }
-    const rival = rivalOf(this.#syncs, work.spec, work.identity);
-    if (rival !== null) return `sync ${rival} is writing there`;
-    const spec = this.#checks.inform(work.spec);
-    return { kind: "sync", ...this.#syncs.insert(spec, work.identity, { schedule, sync: null }, now) };
+    await keepAwake(this.ctx.exports, this.#work);
   }
 
   /** Creates the objects of copies and syncs whose creator died, and sends the webhooks that are due. */
@@ -472,10 +353,7 @@ export class Registry extends DurableObject<Env> {
   }
 
   async #createAdmitted(now: number): Promise<void> {
-    const uncreated: Started[] = [
-      ...this.#syncs.uncreated().map((sync) => ({ kind: "sync" as const, ...sync })),
-      ...this.#copies.uncreated().map((copy) => ({ kind: "copy" as const, ...copy })),
-    ];
+    const uncreated = this.#work.uncreated();
     if (uncreated.length === 0) return;
     await this.#deliverLater(now);
     for (const work of uncreated) await createWork(this.ctx.exports, work, this.env);
@@ -488,10 +366,5 @@ export class Registry extends DurableObject<Env> {
   async #wakeBy(atMs: number): Promise<void> {
     const alarmMs = await this.ctx.storage.getAlarm();
     if (isLost(alarmMs, Date.now()) || Number(alarmMs) > atMs) await wakeAt(this.ctx.storage, atMs);
-  }
-
-  #insertCopy(asked: CopySpec, starter: Starter, now: number): Admitted<CopySpec> {
-    const spec = this.#checks.inform(asked);
-    return this.#copies.insert(spec, this.#objectNameOf(spec), starter, now);
   }
 }

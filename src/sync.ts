@@ -443,9 +443,10 @@ export class Sync extends DurableObject<Env> {
     if (reported === job.phase && !pushes) return true;
     this.#pushedMs = Date.now();
     try {
-      await registryOf(this.ctx.exports).takeSyncNews(id, {
+      await registryOf(this.ctx.exports).takeNews("sync", id, {
         phase: job.phase,
         endedAtMs,
+        orphans: 0,
         counters: this.#counters(),
         webhook: webhookFor("sync", this.#status()),
       });

@@ -13,9 +13,7 @@ import { log } from "../log.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { placedAt, registryLocation } from "../store/location.ts";
 import type { WorkPlaces } from "../registry/work_rows.ts";
-import type { Started } from "../schedule/schedules.ts";
-
-type WorkKind = Started["kind"];
+import { type WorkKind, PLURALS, objectsOf } from "../schedule/kinds.ts";
 
 /** Of the app and of each group of its routes. */
 export interface App {
@@ -28,8 +26,6 @@ export interface App {
 }
 
 export type Call = Context<App>;
-
-const PATHS = { copy: "/copies", sync: "/syncs" } as const;
 
 export function meshOf(call: Call): Mesh {
   return (call.executionCtx as ExecutionContext).exports;
@@ -99,7 +95,7 @@ export async function accepted(
   headers: Record<string, string> = {},
 ): Promise<Response> {
   const status = await fetchStatus(meshOf(call), kind, id);
-  return jsonResponse(status, 202, { location: `${PATHS[kind]}/${id}`, ...headers });
+  return jsonResponse(status, 202, { location: `/${PLURALS[kind]}/${id}`, ...headers });
 }
 
 /** The answer to a request that is repeated under its Idempotency-Key. */
@@ -169,14 +165,10 @@ export function noWork(kind: WorkKind, id: string): Problem {
   return new Problem(404, `${kind}_not_found`, `There is no ${kind} "${id}"`);
 }
 
-function objectsOf(mesh: Mesh, kind: WorkKind): Mesh["Coordinator"] | Mesh["Sync"] {
-  return kind === "copy" ? mesh.Coordinator : mesh.Sync;
-}
-
 /**
  * The status that the client gets with the 202. An object that cannot answer yet does not undo the admission.
  */
 async function fetchStatus(mesh: Mesh, kind: WorkKind, id: string): Promise<unknown> {
-  const response = await objectsOf(mesh, kind).getByName(id).fetch(`https://${kind}${PATHS[kind]}/${id}`);
+  const response = await objectsOf(mesh, kind).getByName(id).fetch(`https://${kind}/${PLURALS[kind]}/${id}`);
   return response.ok ? await response.json() : { id, phase: "admitted" };
 }

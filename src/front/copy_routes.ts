@@ -23,6 +23,7 @@ import {
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
+import type { RowsOf } from "../registry/work_rows.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatObject } from "../store/address.ts";
 
@@ -51,15 +52,17 @@ copyRoutes.post("/copies/:id/retry", async (call) => {
 async function start(call: Call, request: CopyRequest): Promise<Response> {
   allow(call, ["start"], placesOfCopy(request));
   const spec = { ...resolveCopy(request, call.env), startedBy: call.get("caller").name };
-  const mesh = meshOf(call);
-  const admission = await registryAt(call).admit(spec, readIdempotency(call.req.raw, request));
+  const admission = await registryAt(call).admit(
+    { kind: "copy", spec },
+    readIdempotency(call.req.raw, request),
+  );
   switch (admission.kind) {
     case "new":
-      await createWork(mesh, { kind: "copy", ...admission.copy }, call.env);
-      return await accepted(call, "copy", admission.copy.id);
+      await createWork(meshOf(call), admission.work, call.env);
+      return await accepted(call, "copy", admission.work.id);
     case "known":
       return await replayed(call, "copy", admission.id);
-    case "busy":
+    case "taken":
       throw new Problem(
         409,
         "destination_busy",
@@ -81,14 +84,10 @@ copyRoutes.get("/copies", async (call) => {
   const orphans = readSwitch(query, "orphans");
   if (orphans && sync !== null)
     throw new Problem(400, "invalid_request", '"sync" and "orphans" exclude each other: send one of them');
-  const of = orphans ? "orphans" : sync === null ? "no-sync" : { sync };
-  const page = await registryAt(call).list({ phases: chosen, of, caller: call.get("caller") }, before, limit);
-  const copies = page.copies.map(({ source, destination, ...rest }) => ({
-    ...rest,
-    source: formatObject(source),
-    destination: formatObject(destination),
-  }));
-  return jsonResponse({ copies, next: page.next });
+  const of: RowsOf = orphans ? "orphans" : sync === null ? "no-sync" : { sync };
+  const filter = { phases: chosen, of, caller: call.get("caller") };
+  const { rows: copies, next } = await registryAt(call).list("copy", filter, before, limit);
+  return jsonResponse({ copies, next });
 });
 
 // The coordinator answers these itself, from its storage alone.

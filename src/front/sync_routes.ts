@@ -21,7 +21,7 @@ import { SYNC_PHASES } from "../http/vocabulary.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/phase.ts";
-import { SYNC_LISTS, destinationIdentity, parseSyncRequest, resolveSync } from "../sync/spec.ts";
+import { SYNC_LISTS, parseSyncRequest, resolveSync } from "../sync/spec.ts";
 
 export const syncRoutes = new Hono<App>();
 
@@ -29,20 +29,19 @@ syncRoutes.post("/syncs", async (call) => {
   const request = parseSyncRequest(await readBody(call.req.raw, SYNC_LISTS));
   allow(call, withDelete("start", request), placesOfSync(request));
   const spec = { ...resolveSync(request, call.env), startedBy: call.get("caller").name };
-  const mesh = meshOf(call);
   const idempotency = readIdempotency(call.req.raw, request);
-  const admission = await registryAt(call).admitSync(spec, destinationIdentity(spec, call.env), idempotency);
+  const admission = await registryAt(call).admit({ kind: "sync", spec }, idempotency);
   switch (admission.kind) {
     case "new":
-      await createWork(mesh, { kind: "sync", ...admission.sync }, call.env);
-      return await accepted(call, "sync", admission.sync.id);
+      await createWork(meshOf(call), admission.work, call.env);
+      return await accepted(call, "sync", admission.work.id);
     case "known":
       return await replayed(call, "sync", admission.id);
     case "full":
       throw tooManyRunning(admission.most);
     case "key_reused":
       throw keyReused(call);
-    case "rival":
+    case "taken":
       throw new Problem(
         409,
         "destination_in_use",
@@ -55,17 +54,9 @@ syncRoutes.post("/syncs", async (call) => {
 syncRoutes.get("/syncs", async (call) => {
   const phases = SYNC_PHASES satisfies readonly (SyncJob["phase"] | "admitted")[];
   const { chosen, before, limit } = readPage(call, phases);
-  const page = await registryAt(call).listSyncs(
-    { phases: chosen, caller: call.get("caller") },
-    before,
-    limit,
-  );
-  const syncs = page.syncs.map(({ source, destination, ...rest }) => ({
-    ...rest,
-    source: formatPrefix(source),
-    destination: formatPrefix(destination),
-  }));
-  return jsonResponse({ syncs, next: page.next });
+  const filter = { phases: chosen, caller: call.get("caller") };
+  const { rows: syncs, next } = await registryAt(call).list("sync", filter, before, limit);
+  return jsonResponse({ syncs, next });
 });
 
 // The sync answers these itself.

@@ -4,18 +4,12 @@
 
 import { log } from "../log.ts";
 import type { Mesh } from "../mesh.ts";
+import type { AllWork } from "./all_work.ts";
+import { WORK_KINDS, objectsOf } from "../schedule/kinds.ts";
 
-interface Rows {
-  nextWorking(): string[];
-}
-
-export async function keepAwake(
-  { Coordinator, Sync }: Pick<Mesh, "Coordinator" | "Sync">,
-  copies: Rows,
-  syncs: Rows,
-): Promise<void> {
-  for (const id of copies.nextWorking()) await ask(id, Coordinator.getByName(id));
-  for (const id of syncs.nextWorking()) await ask(id, Sync.getByName(id));
+export async function keepAwake(mesh: Mesh, work: AllWork): Promise<void> {
+  for (const kind of WORK_KINDS)
+    for (const id of work.of(kind).nextWorking()) await ask(id, objectsOf(mesh, kind).getByName(id));
 }
 
 async function ask(id: string, object: { keepAwake(): Promise<unknown> }): Promise<void> {

@@ -12,11 +12,9 @@
 
 import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
 import { type Caller, type Touched, sees } from "../access/rights.ts";
-import { type Env, mostRunning } from "../env.ts";
 import { isoTime } from "../http/fields.ts";
 import { makeId } from "../id.ts";
 import type { Admitted, CopySpec } from "../copy/spec.ts";
-import { overlap } from "../store/address.ts";
 import type { SyncSpec } from "../sync/spec.ts";
 import type { JobNews } from "../view/news.ts";
 
@@ -88,8 +86,6 @@ export interface Starter {
   readonly sync: string | null;
 }
 
-export const CALLER: Starter = { schedule: null, sync: null };
-
 /** `no-sync`: all that no sync has started. `orphans`: all that may have left something, whoever began it. */
 export type RowsOf = "anybody" | "no-sync" | "orphans" | { readonly sync: string };
 
@@ -126,7 +122,7 @@ const PAGES_SEARCHED = 20;
 
 type Row = Readonly<Record<string, unknown>>;
 
-interface ListFilter {
+export interface ListFilter {
   readonly phases: readonly string[];
   readonly of?: RowsOf;
   readonly caller?: Caller | null;
@@ -287,6 +283,18 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
     return textOf(row?.["id"]);
   }
 
+  /** How much has not ended, counted to `most`. What a sync has started counts as the sync. */
+  running(most: number): number {
+    const alone = this.table === "copies" ? "AND sync IS NULL" : "";
+    const { n } = this.#sql
+      .exec(
+        `SELECT count(*) AS n FROM (SELECT 1 FROM ${this.table} WHERE ended_at_ms IS NULL ${alone} LIMIT ?)`,
+        most,
+      )
+      .one();
+    return Number(n);
+  }
+
   /**
    * Newest first.
    *
@@ -380,35 +388,6 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
     this.#sql.exec("DELETE FROM counted WHERE id = ?", id);
     this.#sql.exec("DELETE FROM idempotency WHERE copy_id = ?", id);
   }
-}
-
-/**
- * The id of a running sync whose destination prefix overlaps this one's, or null. A dry run writes nothing.
- */
-export function rivalOf(syncs: WorkRows<SyncSpec>, spec: SyncSpec, target: string): string | null {
-  if (spec.dryRun) return null;
-  const rival = syncs
-    .runningAt(target)
-    .find(({ spec: other }) => !other.dryRun && overlap(other.destination.prefix, spec.destination.prefix));
-  return rival?.id ?? null;
-}
-
-/**
- * The number of copies and syncs that MAX_RUNNING allows, if so many run; else null.
- *
- * @throws {Problem} 503
- */
-export function fullAt(sql: SqlStorage, env: Env): number | null {
-  const most = mostRunning(env);
-  if (most === null) return null;
-  const { n } = sql
-    .exec(
-      `SELECT (SELECT count(*) FROM (SELECT 1 FROM copies WHERE ended_at_ms IS NULL AND sync IS NULL LIMIT ?1))
-         + (SELECT count(*) FROM (SELECT 1 FROM syncs WHERE ended_at_ms IS NULL LIMIT ?1)) AS n`,
-      most,
-    )
-    .one();
-  return Number(n) >= most ? most : null;
 }
 
 function textOf(value: unknown): string | null {

@@ -3,7 +3,7 @@
 import type { Env } from "../env.ts";
 import { log } from "../log.ts";
 import type { Mesh } from "../mesh.ts";
-import type { Started } from "./schedules.ts";
+import type { Started } from "./kinds.ts";
 import { placeOfWork } from "../store/stores.ts";
 
 /**

@@ -12,29 +12,19 @@
 //
 // It holds no state of a copy or sync: it shows a run by the phase last reported.
 
-import type { Admitted, CopyRequest, CopySpec } from "../copy/spec.ts";
+import type { CopyRequest } from "../copy/spec.ts";
 import { isoTime } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { lastDueMs, nextDueMs } from "./cron.ts";
-import type { SyncRequest, SyncSpec } from "../sync/spec.ts";
-import {
-  type DueWork,
-  type Schedule,
-  type ScheduledWork,
-  type ScheduleRequest,
-  requestOf,
-  resolveWork,
-} from "./spec.ts";
-
-/** Work that was started and may not have its Durable Object yet. */
-export type Started =
-  ({ readonly kind: "copy" } & Admitted<CopySpec>) | ({ readonly kind: "sync" } & Admitted<SyncSpec>);
+import type { Started, Work } from "./kinds.ts";
+import type { SyncRequest } from "../sync/spec.ts";
+import { type Schedule, type ScheduledWork, type ScheduleRequest, requestOf, resolveWork } from "./spec.ts";
 
 interface Starter {
   /** A copy or sync of this schedule that has not ended, in words, or null. */
   runningOf(schedule: string): string | null;
   /** @returns why it must wait, in words, or what was started */
-  start(work: DueWork, schedule: string, now: number): Started | string;
+  start(work: Work, schedule: string, now: number): Started | string;
 }
 
 export interface RunView {
@@ -368,7 +358,7 @@ export class Schedules {
   }
 }
 
-function startedBy(work: DueWork, by: string | null): DueWork {
+function startedBy(work: Work, by: string | null): Work {
   if (by === null) return work;
   // For the compiler: the kinds apart.
   if (work.kind === "copy") return { ...work, spec: { ...work.spec, startedBy: by } };

@@ -3,20 +3,15 @@
 // field and what is allowed.
 
 import { z } from "zod";
-import { type CopyRequest, type CopySpec, CopyRequestSchema, resolveCopy } from "../copy/spec.ts";
+import { type CopyRequest, CopyRequestSchema, resolveCopy } from "../copy/spec.ts";
 import { Flag, parseWith } from "../http/fields.ts";
 import { checkCron, checkTimeZone } from "./cron.ts";
+import type { Work } from "./kinds.ts";
 import { checkTemplate, fillTemplate } from "./template.ts";
 import { JobWindowsSchema } from "../store/limits.ts";
 import { type DestinationRef, type ObjectRef, formatObject, formatPrefix } from "../store/address.ts";
 import { describeMaxDeletes } from "../sync/deletes.ts";
-import {
-  type SyncRequest,
-  type SyncSpec,
-  destinationIdentity,
-  resolveSync,
-  SyncRequestSchema,
-} from "../sync/spec.ts";
+import { type SyncRequest, resolveSync, SyncRequestSchema } from "../sync/spec.ts";
 
 /** The request as it was made, with the templates in its destination. */
 export type ScheduledWork =
@@ -123,12 +118,9 @@ function asText({ into, ...ref }: DestinationRef): ObjectRef | string {
   return isExact ? ref : formatObject(ref);
 }
 
-/** The work of one run: checked against the configuration, with every template filled in. */
-export type DueWork =
-  | { readonly kind: "copy"; readonly spec: CopySpec }
-  | { readonly kind: "sync"; readonly spec: SyncSpec; readonly identity: string };
-
 /**
+ * The work of one run: checked against the configuration, with every template filled in.
+ *
  * @param dueMs the time that the templates are filled with
  * @throws {Problem} when the request cannot run as written
  */
@@ -137,7 +129,7 @@ export function resolveWork(
   dueMs: number,
   timeZone: string,
   env: Readonly<Record<string, unknown>>,
-): DueWork {
+): Work {
   if (work.kind === "copy") {
     const { destination } = work.copy;
     const key = fillTemplate(destination.key, dueMs, timeZone);
@@ -146,6 +138,5 @@ export function resolveWork(
   }
   const { destination } = work.sync;
   const prefix = fillTemplate(destination.prefix, dueMs, timeZone);
-  const spec = resolveSync({ ...work.sync, destination: { ...destination, prefix } }, env);
-  return { kind: "sync", spec, identity: destinationIdentity(spec, env) };
+  return { kind: "sync", spec: resolveSync({ ...work.sync, destination: { ...destination, prefix } }, env) };
 }

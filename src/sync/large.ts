@@ -116,14 +116,14 @@ export class LargeCopies {
       }
       const name = `sync ${id} ${row.seq}`; // with spaces, which no client's Idempotency-Key has
       const once = { key: name, digest: name };
-      const admission = await registryOf(this.#mesh).admit(resolved.copy, once, id);
+      const admission = await registryOf(this.#mesh).admit({ kind: "copy", spec: resolved.copy }, once, id);
       if (admission.kind !== "new" && admission.kind !== "known")
         throw new Error(`The registry knows another "${name}"`);
-      const copyId = admission.kind === "new" ? admission.copy.id : admission.id;
+      const copyId = admission.kind === "new" ? admission.work.id : admission.id;
       this.#record.large.markStarted(row.seq, copyId);
       this.#known().set(row.seq, transfersOf(spec, row.work));
       if (admission.kind === "new") {
-        const { createdAtMs } = admission.copy;
+        const { createdAtMs } = admission.work;
         // If this fails, the registry does it in a few seconds.
         const coordinator = this.#mesh.Coordinator.getByName(copyId, placeOfWork(resolved.copy, this.#env));
         await coordinator.create(copyId, resolved.copy, createdAtMs);

@@ -33,6 +33,7 @@ const STORE = {
 const ENV = { STORE_EAST: JSON.stringify(STORE) };
 const COPY = resolveCopy(parseCopyRequest({ source: "east:source/a", destination: "east:target/a" }), ENV);
 const SYNC = resolveSync(parseSyncRequest({ source: "east:source/", destination: "east:target/s/" }), ENV);
+const QUEUED = { kind: "copy", spec: { ...COPY, ifBusy: "queue" } } as const;
 const news = (counters: WorkCounters, changes: Partial<JobNews> = {}): JobNews => ({
   phase: "completed",
   endedAtMs: Date.now(),
@@ -84,13 +85,13 @@ const schedule = (cron: string) =>
 /** Every call that work, a scrape, an alarm or a Cron event makes. */
 async function useAll(): Promise<void> {
   const key = { key: "k", digest: "d" };
-  const first = await registry.admit({ ...COPY, ifBusy: "queue" }, key);
-  const second = await registry.admit({ ...COPY, ifBusy: "queue" }, key, null);
-  const busy = await registry.admit({ ...COPY, ifBusy: "fail" }, null, "sync");
-  expect([first.kind, second.kind, busy.kind]).toEqual(["new", "known", "busy"]);
-  const sync = await registry.admitSync(SYNC, "east/target", key);
-  const rival = await registry.admitSync(SYNC, "east/target", null);
-  expect([sync.kind, rival.kind]).toEqual(["new", "rival"]);
+  const first = await registry.admit(QUEUED, key);
+  const second = await registry.admit(QUEUED, key, null);
+  const busy = await registry.admit({ kind: "copy", spec: { ...COPY, ifBusy: "fail" } }, null, "sync");
+  expect([first.kind, second.kind, busy.kind]).toEqual(["new", "known", "taken"]);
+  const sync = await registry.admit({ kind: "sync", spec: SYNC }, key);
+  const rival = await registry.admit({ kind: "sync", spec: SYNC }, null);
+  expect([sync.kind, rival.kind]).toEqual(["new", "taken"]);
   if (first.kind !== "new" || sync.kind !== "new") throw new Error("Nothing was admitted");
   await registry.putSchedule("s", schedule("* * * * *"));
   expect((await registry.tick(Date.now() + 120_000)).length).toBe(1);
@@ -101,22 +102,22 @@ async function useAll(): Promise<void> {
   await registry.endCall("k", { status: 200, type: "text/plain", body: "" });
   const { notifications } = await registry.listNotifications({ state: null, receiver: null }, null, 10);
   await registry.redeliver(notifications[0]?.id ?? "");
-  await registry.admitted("copy", first.copy.id);
+  await registry.admitted("copy", first.work.id);
   await registry.alarm();
-  await registry.whoIsAhead(first.copy.id);
-  await registry.share(first.copy.id, [
+  await registry.whoIsAhead(first.work.id);
+  await registry.share(first.work.id, [
     { store: "east", wants: { concurrency: 1, perSecond: 1 }, having: { concurrency: 0, perSecond: 0 } },
   ]);
-  await registry.takeCopyNews(first.copy.id, news(OF_COPY, { phase: "uploading", endedAtMs: null }));
-  await registry.takeSyncNews(sync.sync.id, news(OF_SYNC, { phase: "listing", endedAtMs: null }));
+  await registry.takeNews("copy", first.work.id, news(OF_COPY, { phase: "uploading", endedAtMs: null }));
+  await registry.takeNews("sync", sync.work.id, news(OF_SYNC, { phase: "listing", endedAtMs: null }));
   await registry.metrics();
-  await registry.takeCopyNews(first.copy.id, news(OF_COPY, { orphans: 1 }));
-  await registry.takeCopyNews(first.copy.id, news(OF_COPY));
-  await registry.takeSyncNews(sync.sync.id, news(OF_SYNC));
+  await registry.takeNews("copy", first.work.id, news(OF_COPY, { orphans: 1 }));
+  await registry.takeNews("copy", first.work.id, news(OF_COPY));
+  await registry.takeNews("sync", sync.work.id, news(OF_SYNC));
   for (const phases of [[], ["completed"], ["completed", "failed"]]) {
-    await registry.listSyncs({ phases }, null, 10);
+    await registry.list("sync", { phases }, null, 10);
     for (const of of ["no-sync", "orphans", { sync: "x" }] as const)
-      for (const before of [null, first.copy.id]) await registry.list({ phases, of }, before, 10);
+      for (const before of [null, first.work.id]) await registry.list("copy", { phases, of }, before, 10);
   }
   await registry.keepAwake();
   const call: AuditedCall = {
@@ -133,14 +134,14 @@ async function useAll(): Promise<void> {
   };
   await registry.audit(call);
   await registry.auditRefusals([{ call: { ...call, status: 401, code: "token_wrong" }, times: 2 }]);
-  for (const before of [null, first.copy.id])
+  for (const before of [null, first.work.id])
     for (const who of [null, "full"]) await registry.listAudit({ who, sinceMs: 0 }, before, 10);
   await registry.beginCall({ key: "call", digest: "d" });
   await registry.endCall("call", null);
-  for (const before of [null, first.copy.id])
+  for (const before of [null, first.work.id])
     for (const state of [null, "waiting"])
       for (const receiver of [null, "ops"]) await registry.listNotifications({ state, receiver }, before, 10);
-  await registry.redeliver(first.copy.id);
+  await registry.redeliver(first.work.id);
   await registry.forgetOld(Date.now() + 400 * 86_400_000);
   await registry.listSchedules(null, 10);
   await registry.deleteSchedule("s");
@@ -176,18 +177,18 @@ test("no call reads one of the large tables from end to end", async () => {
 test("a page of several phases is newest first, and goes on after its last row", async () => {
   const ids: string[] = [];
   for (const phase of ["completed", "failed", "completed", "sizing", "failed"]) {
-    const admission = await registry.admit({ ...COPY, ifBusy: "queue" }, null);
+    const admission = await registry.admit(QUEUED, null);
     if (admission.kind !== "new") throw new Error(admission.kind);
     const endedAtMs = phase === "sizing" ? null : Date.now();
-    await registry.takeCopyNews(admission.copy.id, news(OF_COPY, { phase, endedAtMs }));
-    ids.unshift(admission.copy.id);
+    await registry.takeNews("copy", admission.work.id, news(OF_COPY, { phase, endedAtMs }));
+    ids.unshift(admission.work.id);
   }
   const filter = { phases: ["completed", "failed"], of: "no-sync" } as const;
-  const first = await registry.list(filter, null, 3);
-  const second = await registry.list(filter, first.next, 3);
+  const first = await registry.list("copy", filter, null, 3);
+  const second = await registry.list("copy", filter, first.next, 3);
   const wanted = ids.filter((_, index) => index !== 1);
-  expect([...first.copies, ...second.copies].map(({ id }) => id)).toEqual(wanted);
-  expect([first.copies.length, second.next]).toEqual([3, null]);
+  expect([...first.rows, ...second.rows].map(({ id }) => id)).toEqual(wanted);
+  expect([first.rows.length, second.next]).toEqual([3, null]);
 });
 
 test("there are so many schedules and no more, they are listed in pages, and all may be due at once", async () => {

@@ -11,7 +11,8 @@ import { readTree, type Tree } from "../tidy/tree.ts";
 const FLOORS = [
   ["front.ts"],
   ["registry.ts", "front/"],
-  ["sync.ts", "registry/", "schedule/"],
+  ["registry/"],
+  ["sync.ts", "schedule/"],
   ["coordinator.ts", "sync/"],
   ["lane.ts", "copy/"],
   ["part_copier.ts", "object_copier.ts", "probe.ts", "parts/"],

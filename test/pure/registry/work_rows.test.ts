@@ -2,10 +2,10 @@
 
 import { expect, test } from "vitest";
 import type { CopySpec } from "../../../src/copy/spec.ts";
-import { type RowsOf, CALLER, fullAt, WorkRows } from "../../../src/registry/work_rows.ts";
-import type { SyncSpec } from "../../../src/sync/spec.ts";
+import { type RowsOf, WorkRows } from "../../../src/registry/work_rows.ts";
 import { memorySql } from "../sqlite.ts";
 
+const CALLER = { schedule: null, sync: null };
 const SPEC = { source: "a", destination: "b" } as unknown as CopySpec;
 const idsOf = (rows: WorkRows<CopySpec>, of: RowsOf) =>
   rows.list({ phases: [], of }, null, 10, () => ({})).rows.map(({ id }) => id);
@@ -51,21 +51,4 @@ test("a table of an older deployment gets the column, once, and its rows are no 
   for (let starts = 0; starts < 2; starts++) rows.createTables();
   const added = rows.insert(SPEC, "y", CALLER, 2).id;
   expect(idsOf(rows, "no-sync")).toEqual(["old", added].toSorted().toReversed());
-});
-
-test("what runs is counted against MAX_RUNNING: copies and syncs, but not the copies of a sync, nor what has ended", () => {
-  const sql = memorySql();
-  const [copies, syncs] = [new WorkRows<CopySpec>(sql, "copies"), new WorkRows<SyncSpec>(sql, "syncs")];
-  copies.createTables();
-  syncs.createTables();
-  const own = copies.insert(SPEC, "x", CALLER, 1).id;
-  copies.insert(SPEC, "y", { ...CALLER, sync: "s" }, 2);
-  syncs.insert({ ...SPEC } as unknown as SyncSpec, "z", CALLER, 3);
-  expect(fullAt(sql, { MAX_RUNNING: "2" })).toBe(2);
-  expect(fullAt(sql, { MAX_RUNNING: "3" })).toBeNull();
-  expect(fullAt(sql, {})).toBeNull();
-  expect(fullAt(sql, { MAX_RUNNING: "" })).toBeNull();
-  copies.takeNews(own, { phase: "completed", endedAtMs: 4, orphans: 0 });
-  expect(fullAt(sql, { MAX_RUNNING: "2" })).toBeNull();
-  expect(() => fullAt(sql, { MAX_RUNNING: "0" })).toThrow(/MAX_RUNNING must be a whole number from 1/);
 });

@@ -133,7 +133,6 @@ describe("resolveWork()", () => {
     expect(resolveWork(sync, dueMs, "UTC", ENV)).toMatchObject({
       kind: "sync",
       spec: { source: { prefix: "p/" }, destination: { prefix: "p/2026-11-25/" } },
-      identity: expect.any(String),
     });
   });
 

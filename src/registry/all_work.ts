@@ -1,0 +1,185 @@
+// Work of every kind in the registry's tables: how it begins, what runs, what is listed, what is forgotten.
+//
+// What it needs: the checks of stores, of which new work takes along what they have seen.
+//
+// Invariant: whether work may begin and its row are one transaction, which is the caller's.
+
+import { type Env, mostRunning } from "../env.ts";
+import type { Mesh } from "../mesh.ts";
+import type { Obstacle } from "./admission.ts";
+import type { CheckTable } from "./check_table.ts";
+import { type ListedWork, type ListFilter, type Starter, type WorkPlaces, WorkRows } from "./work_rows.ts";
+import {
+  type SpecOf,
+  type Started,
+  type Work,
+  type WorkKind,
+  PLURALS,
+  WORK_KINDS,
+  objectsOf,
+} from "../schedule/kinds.ts";
+import type { CopySpec } from "../copy/spec.ts";
+import { bucketIdentity, formatObject, formatPrefix, overlap } from "../store/address.ts";
+import { findStore } from "../store/stores.ts";
+import { type SyncSpec, destinationIdentity } from "../sync/spec.ts";
+
+/** What a list has of a request. */
+interface Shown {
+  readonly source: string;
+  readonly destination: string;
+  readonly dryRun?: boolean;
+}
+
+const SHOWN: { readonly [Kind in WorkKind]: (spec: SpecOf[Kind]) => Shown } = {
+  copy: ({ source, destination }) => ({
+    source: formatObject(source),
+    destination: formatObject(destination),
+  }),
+  sync: ({ source, destination, dryRun }) => ({
+    source: formatPrefix(source),
+    destination: formatPrefix(destination),
+    dryRun,
+  }),
+};
+
+export interface ListedPage {
+  readonly rows: readonly (ListedWork & Shown)[];
+  readonly next: string | null;
+}
+
+export class AllWork {
+  readonly #env: Env;
+  readonly #checks: CheckTable;
+  readonly #rows: { readonly [Kind in WorkKind]: WorkRows<SpecOf[Kind]> };
+
+  constructor(sql: SqlStorage, env: Env, checks: CheckTable) {
+    this.#env = env;
+    this.#checks = checks;
+    this.#rows = {
+      copy: new WorkRows<CopySpec>(sql, PLURALS.copy),
+      sync: new WorkRows<SyncSpec>(sql, PLURALS.sync),
+    };
+  }
+
+  createTables(): void {
+    for (const kind of WORK_KINDS) this.#rows[kind].createTables();
+  }
+
+  /** The rows of one kind. */
+  of<Kind extends WorkKind>(kind: Kind): WorkRows<SpecOf[Kind]> {
+    return this.#rows[kind];
+  }
+
+  /** Gives work its id, or says why it does not begin now. */
+  begin(work: Work, starter: Starter, now: number): { kind: "new"; work: Started } | Obstacle {
+    const ahead = this.#inTheWayOf(work);
+    if (ahead !== null) return { kind: "taken", id: ahead };
+    // What a sync starts is part of the sync.
+    const most = starter.sync === null ? this.#fullAt() : null;
+    if (most !== null) return { kind: "full", most };
+    return { kind: "new", work: this.#insert(work, starter, now) };
+  }
+
+  #insert(work: Work, starter: Starter, now: number): Started {
+    const target = this.#targetOf(work);
+    // For the compiler: the kinds apart.
+    if (work.kind === "copy") {
+      const spec = this.#checks.inform(work.spec);
+      return { kind: "copy", ...this.#rows.copy.insert(spec, target, starter, now) };
+    }
+    const spec = this.#checks.inform(work.spec);
+    return { kind: "sync", ...this.#rows.sync.insert(spec, target, starter, now) };
+  }
+
+  /** Where it writes, by one name whatever its store is called in the configuration. */
+  #targetOf(work: Work): string {
+    if (work.kind === "sync") return destinationIdentity(work.spec, this.#env);
+    const { store, bucket, key } = work.spec.destination;
+    return `${bucketIdentity(findStore(this.#env, store), bucket)}/${key}`;
+  }
+
+  /** Work of its kind that writes there and for which it does not wait, or null. */
+  #inTheWayOf(work: Work): string | null {
+    if (work.kind === "copy")
+      return work.spec.ifBusy === "fail" ? this.#rows.copy.firstAt(this.#targetOf(work)) : null;
+    const { dryRun, destination } = work.spec;
+    if (dryRun) return null; // it writes nothing
+    const rival = this.#rows.sync
+      .runningAt(this.#targetOf(work))
+      .find(({ spec }) => !spec.dryRun && overlap(spec.destination.prefix, destination.prefix));
+    return rival?.id ?? null;
+  }
+
+  /** How much MAX_RUNNING allows, if so much runs; else null. @throws {Problem} 503 */
+  #fullAt(): number | null {
+    const most = mostRunning(this.#env);
+    if (most === null) return null;
+    const counts = WORK_KINDS.map((kind) => this.#rows[kind].running(most));
+    return counts.reduce((sum, count) => sum + count, 0) >= most ? most : null;
+  }
+
+  /** What a schedule has started and has not ended, in words, or null. */
+  runningOf(schedule: string): string | null {
+    for (const kind of WORK_KINDS) {
+      const id = this.#rows[kind].runningOf(schedule);
+      if (id !== null) return `${kind} ${id} is still going`;
+    }
+    return null;
+  }
+
+  /** For a schedule. @returns why it must wait, in words, or what was started */
+  beginScheduled(work: Work, schedule: string, now: number): Started | string {
+    const begun = this.begin(work, { schedule, sync: null }, now);
+    if (begun.kind === "new") return begun.work;
+    if (begun.kind === "full") return `as much runs as MAX_RUNNING allows, ${begun.most}`;
+    const writes = work.kind === "copy" ? "writes the same object" : "is writing there";
+    return `${work.kind} ${begun.id} ${writes}`;
+  }
+
+  /** What has an id and may not have its object yet. */
+  uncreated(): Started[] {
+    return WORK_KINDS.flatMap((kind) => this.#rows[kind].uncreated().map((one) => startedOf(kind, one)));
+  }
+
+  /** What an id was given to; null: nothing that is still known. */
+  admitted(kind: WorkKind, id: string): Started | null {
+    const one = this.#rows[kind].admitted(id);
+    return one === null ? null : startedOf(kind, one);
+  }
+
+  /** What it touches, or null if there is none of that id. */
+  places(kind: WorkKind, id: string): WorkPlaces | null {
+    return this.#rows[kind].places(id);
+  }
+
+  /** Newest first, and only what the caller sees. @param before the id to continue after, or null */
+  list<Kind extends WorkKind>(
+    kind: Kind,
+    filter: ListFilter,
+    before: string | null,
+    limit: number,
+  ): ListedPage {
+    const rows: WorkRows<SpecOf[Kind]> = this.#rows[kind];
+    return rows.list(filter, before, limit, SHOWN[kind]);
+  }
+
+  /**
+   * Removes what ended before, here and in its own object.
+   *
+   * @param inTransaction runs what it is given as one transaction
+   */
+  async forgetOld(mesh: Mesh, cutoffMs: number, inTransaction: (run: () => void) => void): Promise<void> {
+    for (const kind of WORK_KINDS) {
+      for (const id of this.#rows[kind].due(cutoffMs)) {
+        // The object's storage goes first: the row is the only way to find it.
+        const isGone = await objectsOf(mesh, kind).getByName(id).forget();
+        if (isGone) inTransaction(() => this.#rows[kind].forget(id));
+      }
+    }
+  }
+}
+
+/** For the compiler, which does not see that the rows of a kind hold its specs. */
+function startedOf(kind: WorkKind, one: Omit<Started, "kind">): Started {
+  return { kind, ...one } as Started;
+}
