@@ -18,26 +18,23 @@
 //   requests (they retry), and what was learned about the stores' pace and the shares (it is learned again).
 
 import { DurableObject } from "cloudflare:workers";
-import { type Env, PARTS_PER_LANE } from "./env.ts";
+import type { Env } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { readWait } from "./http/request.ts";
 import { registryOf } from "./mesh.ts";
-import { optionsOf } from "./object/options.ts";
-import { meshFailure } from "./s3/failure.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { BatchGate } from "./sync/gate.ts";
-import { isHandingOut, nextStep, REPORT_PART_BYTES } from "./sync/job.ts";
+import { BatchHandout } from "./sync/handout.ts";
+import { isHandingOut, nextStep } from "./sync/job.ts";
 import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
 import { LargeCopies } from "./sync/large.ts";
-import { settle } from "./sync/outcome.ts";
-import { type SyncRow, MAX_FAILURES, SyncRecord } from "./sync/record.ts";
+import { type SyncRow, SyncRecord } from "./sync/record.ts";
 import { KnownSides } from "./sync/sides.ts";
 import type { SyncSpec } from "./sync/spec.ts";
 import { FAILURES_SHOWN, syncStatus } from "./sync/status.ts";
 import { SyncSteps } from "./sync/steps.ts";
-import { lanesToWake } from "./sync/wake.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
-import { type Throttling, Governor } from "./throttle/governor.ts";
+import { Governor } from "./throttle/governor.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
 import type { SyncStatus } from "./view/answers.ts";
@@ -45,15 +42,11 @@ import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view
 import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
 import { syncLine, syncResult } from "./view/progress.ts";
 import { Reports } from "./view/reports.ts";
-import { isFinal } from "./work/claim.ts";
 import { wakeAt, wakeIfLost } from "./work/alarm.ts";
-import type { BatchClaim, BatchGrant, BatchTask } from "./work/batch_task.ts";
+import type { BatchClaim, BatchGrant } from "./work/batch_task.ts";
 
 /** How often a sync checks its lanes while they work. */
 const WATCH_MS = 10_000;
-
-/** How long a lane waits that finds every allowed batch in flight. */
-const CROWDED_MS = 500;
 
 const SETTLE_MS = 500;
 
@@ -62,9 +55,6 @@ const ALARM_LIMIT_MS = 60_000;
 
 /** How often large copies are polled: soon at first, then less often, and often while others wait. */
 const POLL_MS = { first: 500, growth: 1.5, busy: 2_000, most: 10_000 };
-
-/** If more of the report than this waits for its store, no new batches are handed out. */
-const REPORT_BACKLOG_BYTES = 4 * REPORT_PART_BYTES;
 
 export class Sync extends DurableObject<Env> {
   readonly #record = new SyncRecord(this.ctx.storage);
@@ -79,18 +69,26 @@ export class Sync extends DurableObject<Env> {
     this.env,
     () => this.#scale.transfers,
     (store) => this.#shares.turnsAt(store),
-    (failure) => this.#note(this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now())),
+    (failure) =>
+      this.#handout.note(this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now())),
     async (task) => await this.#lane(task.syncId, `listing/${task.event}`).listPage(task),
   );
   readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env, () => this.#scale.transfers);
+  readonly #handout = new BatchHandout({
+    record: this.#record,
+    shares: this.#shares,
+    gate: this.#gate,
+    sides: this.#sides,
+    scale: this.#scale,
+    large: this.#large,
+    wake: async (id, lane) => await this.#lane(id, lane).wake({ syncId: id, lane }),
+  });
   readonly #waiting = new Waiting();
   readonly #reports = new Reports(this.ctx.storage);
   readonly #audience = new Audience(this.#stage());
   // In memory only: counters that are pushed twice are not counted twice.
   #pushedMs = 0;
-  // Lanes that work and could take more. In memory only: they ask by themselves after a while.
-  readonly #hungry = new Set<number>();
   #advancing = false;
   #pollMs = POLL_MS.first;
   #pollAtMs = 0;
@@ -220,97 +218,11 @@ export class Sync extends DurableObject<Env> {
   async claim(claim: BatchClaim): Promise<BatchGrant> {
     const now = Date.now();
     if (this.#record.find() === null) return { kind: "stop" };
-    const { grant, turned } = this.#record.transaction(() => {
-      this.#record.lanes.expect(claim.lane, now);
-      this.#settle(claim, now);
-      const granted = this.#grant(claim, now);
-      if (claim.running.length === 0 && isFinal(granted)) this.#record.lanes.forget(claim.lane);
-      const next = nextStep(this.#record.load().job, this.#record.counts(), now).do;
-      const grew = this.#seeLanes(now);
-      return { grant: granted, turned: grew || (claim.finished.length > 0 && next !== "rest") };
-    });
-    // The window has room, or all is done: that must not wait for the watch. A running alarm sees it without
-    // this. Without a share, nothing can be granted at a capped store; the alarm asks for one.
-    const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
-    if ((turned || unshared) && !this.#advancing) await wakeAt(this.ctx.storage, now);
+    const { grant, isDue } = this.#handout.claim(claim, now);
+    // A running alarm sees it without this.
+    if (isDue && !this.#advancing) await wakeAt(this.ctx.storage, now);
     this.#audience.changed();
     return grant;
-  }
-
-  #settle(claim: BatchClaim, now: number): void {
-    const { spec } = this.#record.load();
-    const { leased } = this.#record.batches.totals();
-    this.#gate.told(claim, this.#record.lanes.live(), now);
-    for (const report of claim.finished) this.#note(this.#gate.reported(report, leased, now));
-    const times = { now, random: Math.random() };
-    const settled = this.#record.batches.takeReports(claim, times).map(({ objects, outcomes, isOld }) => ({
-      ...settle(objects, outcomes, { dryRun: spec.dryRun, ...times }),
-      isOld,
-    }));
-    if (settled.length === 0) return;
-    this.#record.enter(settled.flatMap(({ entries }) => entries));
-    for (const { again, large, runFailure, isOld } of settled) {
-      this.#record.batches.add(again.objects, again.notBeforeMs);
-      this.#record.large.add(large);
-      if (runFailure !== null && !isOld)
-        this.#record.applyEvent({ type: "runFailed", failure: runFailure }, "run_failed", runFailure.message);
-    }
-    if (this.#record.failures() > MAX_FAILURES) {
-      const message = `More than ${MAX_FAILURES} keys have failed; the report says why each did`;
-      const failure = meshFailure("too_many_failures", message, "sync");
-      this.#record.applyEvent({ type: "runFailed", failure }, "too_many_failures");
-    }
-  }
-
-  #note(begun: readonly Throttling[]): void {
-    for (const { event, detail } of begun) this.#record.timeline.add(Date.now(), event, detail);
-  }
-
-  #grant({ lane, wanted, running: atLane }: BatchClaim, now: number): BatchGrant {
-    const row = this.#record.load();
-    const { id, spec, job } = row;
-    this.#hungry.delete(lane);
-    if (job.phase === "stopping" || isSyncEnded(job)) return { kind: "stop" };
-    // A paused, blocked or deleting sync hands out nothing; what runs may finish. Fewer lanes may be wanted.
-    const isLeftOver = lane > this.#scale.lanes && atLane.length === 0;
-    if (!isHandingOut(job) || isLeftOver) return { kind: "rest" };
-    if (this.#record.report.waitingBytes() > REPORT_BACKLOG_BYTES)
-      return { kind: "work", tasks: [], retryInMs: CROWDED_MS };
-    const { batches } = this.#record;
-    const sides = this.#sides.of(spec);
-    const most = this.#gate.most(this.#large.smallTransfers(), row, now);
-    const running = batches.totals().leased;
-    const width = this.#gate.width(most, running, sides, now);
-    const starting = Math.min(width - running, batches.totals().pending);
-    const { source, destination, compare, known = [] } = spec;
-    const tasks: BatchTask[] = [];
-    while (tasks.length < Math.min(wanted, width - running) && this.#gate.isOpen(sides, now)) {
-      const fits = this.#gate.fits(running + tasks.length, sides, { row, now });
-      const [batch] = batches.lease(lane, 1, now, fits);
-      if (batch === undefined) break;
-      tasks.push({
-        syncId: id,
-        lane,
-        ...batch,
-        pace: this.#gate.paceOf({ ...batch, options: spec }, sides, { width, now, random: Math.random() }),
-        source: { store: source.store, bucket: source.bucket },
-        destination: { store: destination.store, bucket: destination.bucket },
-        options: { ...optionsOf(spec), compare },
-        known,
-        ...this.#gate.rateOf({ lane, batch }, sides, { row, starting: starting - tasks.length, now }),
-      });
-    }
-    const { pending, leased, earliestMs } = batches.totals();
-    if (tasks.length < wanted && pending === 0) this.#hungry.add(lane);
-    if (tasks.length === 0 && pending === 0) return { kind: "rest" };
-    if (tasks.length === wanted || pending === 0) return { kind: "work", tasks, retryInMs: null };
-    const lanes = Math.max(0, this.#record.lanes.live().length - Math.ceil(leased / PARTS_PER_LANE));
-    const waits = { most, running: leased, lanes, readyMs: earliestMs };
-    return {
-      kind: "work",
-      tasks,
-      retryInMs: this.#gate.pauseMs(waits, sides, { now, random: Math.random }),
-    };
   }
 
   // --- The alarm --------------------------------------------------------------------------------
@@ -337,8 +249,8 @@ export class Sync extends DurableObject<Env> {
     this.#record.markStarted(Date.now());
     for (;;) {
       const reported = await this.#reportPhase();
-      await this.#tendShares();
-      await this.#tendLanes();
+      await this.#handout.tendShares();
+      await this.#handout.tendLanes();
       await this.#tendLarge();
       // Nothing is awaited between this check and setting the alarm: no claim arrives unnoticed.
       const row = this.#record.load();
@@ -369,49 +281,8 @@ export class Sync extends DurableObject<Env> {
     return known.length === 0 ? null : Math.min(...known);
   }
 
-  /** Asks for this sync's share of the stores' caps, and gives it back when nothing is left to do. */
-  async #tendShares(): Promise<void> {
-    if (!this.#shares.isNeeded) return;
-    const { job } = this.#record.load();
-    const { leased, pending } = this.#record.batches.totals();
-    const rests = isSyncEnded(job) || job.phase === "paused" || job.phase === "blocked";
-    if (rests && leased === 0) return await this.#shares.release();
-    this.#shares.setDemand(
-      rests ? 0 : Math.max(1, Math.min(this.#scale.transfers, pending + leased)),
-      leased,
-    );
-    await this.#shares.refresh();
-  }
-
   async #askShares(requests: readonly ShareRequest[]): Promise<Amounts[]> {
     return await registryOf(this.ctx.exports).share(this.#record.load().id, requests);
-  }
-
-  /** @returns whether there may be more lanes now */
-  #seeLanes(now: number): boolean {
-    const { pending, leased } = this.#record.batches.totals();
-    const large = this.#large.use();
-    const use = { running: leased + large.running, waiting: pending + large.waiting };
-    return this.#scale.see({ ...use, isThrottled: this.#gate.isThrottled(now) }, now);
-  }
-
-  /** Wakes lanes that are wanted and asleep, and frees the batches of lanes that have died. */
-  async #tendLanes(): Promise<void> {
-    const { id } = this.#record.load();
-    const { lanes, timeline } = this.#record;
-    const now = Date.now();
-    this.#seeLanes(now);
-    const most = Math.min(this.#scale.lanes, Math.ceil(this.#large.smallTransfers() / PARTS_PER_LANE));
-    const wake = lanesToWake(this.#record, { hungry: this.#hungry, most }, now);
-    const woken = await Promise.allSettled(
-      wake.map(async (lane) => await this.#lane(id, lane).wake({ syncId: id, lane })),
-    );
-    for (const [index, result] of woken.entries()) {
-      const lane = wake[index];
-      if (result.status === "fulfilled" || lane === undefined) continue;
-      lanes.forget(lane); // the next watch wakes it again
-      timeline.add(Date.now(), "lane_asleep", `lane ${lane}: ${String(result.reason)}`);
-    }
   }
 
   async #tendLarge(): Promise<void> {
