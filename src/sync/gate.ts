@@ -229,7 +229,7 @@ function storesOf({ source, destination }: Sides): Store[] {
 /** The options of a sync that cost requests. */
 type Asking = Omit<BatchTask["options"], "verify" | "markCopy">;
 
-/** The requests of a batch to its stores if nothing unforeseen happens (object_copier.ts sends them). */
+/** The requests of a batch to its stores if nothing unforeseen happens (work/object_copy.ts sends them). */
 export function requestsOf(
   { objects, options }: { readonly objects: readonly ObjectWork[]; readonly options: Asking },
   { source, destination }: Sides,

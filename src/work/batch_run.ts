@@ -1,0 +1,70 @@
+// The run of one batch: what its objects share, and when it starts no further object. It sends nothing.
+//
+// A batch ends early when it is cancelled, its time is over, its requests are used up, or a store is
+// overloaded or refuses the credentials: that store gets no request for the next object.
+
+import { ByteBucket } from "../throttle/byte_bucket.ts";
+import { Sender } from "../throttle/sender.ts";
+import { keyVerdictOf } from "../s3/retry.ts";
+import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./batch_task.ts";
+import { transferLimitMs, Watchdog } from "./limits.ts";
+import { Patience } from "./patience.ts";
+
+/** A call may stay pending for 15 minutes. After this long, the batch starts no further object. */
+const BATCH_LIMIT_MS = 5 * 60_000;
+
+export class BatchRun {
+  readonly watchdog: Watchdog;
+  readonly patience: Patience;
+  /** When the batch must stop. */
+  readonly stop: AbortSignal;
+  /**
+   * One pace for the whole batch, whatever the number of requests per object. Requests that were not foreseen
+   * (tags, a second try) use up those booked for the objects at the end, which are then left.
+   */
+  readonly source: Sender;
+  readonly destination: Sender;
+  /** How fast the bytes of all objects may pass. */
+  readonly bucket: ByteBucket | null;
+  readonly #untilMs: number;
+  readonly #endsAtMs: number;
+  #goesOn = true;
+
+  constructor(task: BatchTask, stop: AbortSignal, now: number) {
+    this.stop = stop;
+    this.watchdog = new Watchdog(stop);
+    // A batch without a pace goes to stores that ask for no fewer requests, and none waits for its turn.
+    this.patience = new Patience(task.pace === null && task.rate === undefined);
+    const { source, destination } = sendersOf(task.pace);
+    this.source = source;
+    this.destination = destination;
+    this.bucket = task.rate === undefined ? null : new ByteBucket(task.rate);
+    this.#untilMs = Math.min(now + BATCH_LIMIT_MS, task.pace?.untilMs ?? Infinity);
+    this.#endsAtMs = task.endsAtMs ?? Infinity;
+  }
+
+  /** May this object be started? Once one may not, none may. */
+  mayStart({ sizeBytes }: ObjectWork, now: number): boolean {
+    this.#goesOn &&= !this.stop.aborted && now < this.#untilMs;
+    this.#goesOn &&= !this.source.isSpent && !this.destination.isSpent;
+    this.#goesOn &&= now + transferLimitMs(sizeBytes) <= this.#endsAtMs;
+    return this.#goesOn;
+  }
+
+  /** Takes in what came of an object. @returns the outcome to report */
+  took(outcome: ObjectOutcome): ObjectOutcome {
+    if (outcome.kind !== "failed") return outcome;
+    const isLeft = this.stop.aborted || this.bucket?.handedBack === true;
+    // What fails for this object alone fails no other.
+    this.#goesOn &&= !isLeft && ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
+    return isLeft ? { kind: "left" } : outcome;
+  }
+}
+
+function sendersOf(pace: BatchPace | null): Record<"source" | "destination", Sender> {
+  if (pace?.kind === "one") {
+    const both = new Sender(pace.both);
+    return { source: both, destination: both };
+  }
+  return { source: new Sender(pace?.source ?? null), destination: new Sender(pace?.destination ?? null) };
+}
