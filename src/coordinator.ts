@@ -29,6 +29,7 @@ import { jsonResponse, Problem } from "./http/problem.ts";
 import { readCount, readWait } from "./http/request.ts";
 import { registryOf } from "./mesh.ts";
 import { PartWatch } from "./parts/changes.ts";
+import { rateHistory } from "./parts/history.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { type Store, readStores } from "./store/stores.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
@@ -37,7 +38,7 @@ import { ASK_EVERY_MS, StoreShares } from "./throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "./throttle/timetable.ts";
 import type { CopyStatus } from "./view/answers.ts";
 import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
-import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
+import { type WorkCounters, tidingsOf, PUSH_MS } from "./view/news.ts";
 import { copyLine, copyResult } from "./view/progress.ts";
 import { Reports } from "./view/reports.ts";
 import { wakeAt, wakeIfLost } from "./work/alarm.ts";
@@ -113,8 +114,8 @@ export class Coordinator extends DurableObject<Env> {
   // --- The status endpoint ----------------------------------------------------------------------
 
   /**
-   * `GET /copies/{id}`, `GET …/parts|events|progress`, `POST …/pause|resume|cancel`. The front has checked
-   * the token.
+   * `GET /copies/{id}`, `GET …/parts|rates|events|progress`, `POST …/pause|resume|cancel`. The front has
+   * checked the token.
    */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
@@ -123,6 +124,7 @@ export class Coordinator extends DurableObject<Env> {
       if (this.#record.find() === null) throw new Problem(404, "copy_not_found", `There is no copy "${id}"`);
       if (isWatch(action)) return watch(this.#audience, action, request);
       if (action === "parts") return this.#answerParts(url.searchParams);
+      if (action === "rates") return jsonResponse({ samples: rateHistory(this.ctx.storage.sql) });
       if (action === "pause" || action === "resume" || action === "cancel") {
         const was = this.#record.load().job;
         const { job } = this.#record.applyEvent({ type: action }, action);
@@ -408,7 +410,7 @@ export class Coordinator extends DurableObject<Env> {
         endedAtMs,
         orphans: this.#record.debts.count(),
         counters: this.#counters(),
-        webhook: webhookFor("copy", this.#status()),
+        ...tidingsOf("copy", this.#status()),
       });
     } catch (error) {
       // The copy does not wait for the registry; the next step or alarm tells it again.

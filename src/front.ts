@@ -26,6 +26,7 @@ import { checkQuery, checkRight, methodsOf } from "./front/matching.ts";
 import { once } from "./front/once.ts";
 import { openApi, usage } from "./front/openapi.ts";
 import { notificationRoutes } from "./front/notification_routes.ts";
+import { overviewRoutes } from "./front/overview_routes.ts";
 import { isBrowser, transportSecurity } from "./front/page.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { storeRoutes } from "./front/store_routes.ts";
@@ -123,6 +124,8 @@ app.route("/", linkRoutes);
 app.route("/", notificationRoutes);
 
 app.route("/", auditRoutes);
+
+app.route("/", overviewRoutes);
 
 app.all("*", (call) => {
   const allowed = methodsOf(routeNames(), call.req.path);

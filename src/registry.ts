@@ -17,6 +17,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
+import type { Caller } from "./access/rights.ts";
 import type { Admission } from "./registry/admission.ts";
 import { type ListedPage, AllWork } from "./registry/all_work.ts";
 import {
@@ -33,6 +34,7 @@ import { LinkSalt } from "./registry/link_salt.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
 import { readReceivers } from "./registry/receivers.ts";
+import { type OverviewRows, overviewRows } from "./registry/overview.ts";
 import type { ListFilter, WorkPlaces } from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
 import { type RunView, type ScheduleView, MAX_SCHEDULES, Schedules } from "./schedule/schedules.ts";
@@ -312,6 +314,14 @@ export class Registry extends DurableObject<Env> {
       this.#schedules.tick(minuteOf(scheduledTimeMs), now),
     );
     return started.map(({ kind, id }) => ({ kind, id }));
+  }
+
+  /** What an overview is made of (registry/overview.ts); of schedules, also what the caller does not see. */
+  async overview(caller: Caller): Promise<OverviewRows & { schedules: ScheduleView[] }> {
+    const now = Date.now();
+    const tables = { work: this.#work, outbox: this.#outbox, checks: this.#checks };
+    const { schedules } = this.#schedules.list(null, MAX_SCHEDULES, now);
+    return { ...overviewRows(tables, caller, now), schedules };
   }
 
   /** What an id was given to; null: nothing that the registry still knows. */

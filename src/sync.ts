@@ -39,7 +39,7 @@ import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
 import type { SyncStatus } from "./view/answers.ts";
 import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
-import { type WorkCounters, webhookFor, PUSH_MS } from "./view/news.ts";
+import { type WorkCounters, tidingsOf, PUSH_MS } from "./view/news.ts";
 import { syncLine, syncResult } from "./view/progress.ts";
 import { Reports } from "./view/reports.ts";
 import { wakeAt, wakeIfLost } from "./work/alarm.ts";
@@ -319,7 +319,7 @@ export class Sync extends DurableObject<Env> {
         endedAtMs,
         orphans: 0,
         counters: this.#counters(),
-        webhook: webhookFor("sync", this.#status()),
+        ...tidingsOf("sync", this.#status()),
       });
     } catch (error) {
       // The sync does not wait for the registry; the next step or alarm tells it again.

@@ -1,11 +1,13 @@
 // The type of the mesh's answer to each call of the page, from the schemas of the API
-// (view/answers.ts and view/mesh_answers.ts). For the type checker only: nothing of it is in the page.
+// (view/answers.ts, list_answers.ts and mesh_answers.ts). For the type checker only: nothing of it is in the
+// page.
 
 import type { z } from "zod";
 import type * as answers from "../view/answers.ts";
+import type * as listAnswers from "../view/list_answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
 
-type Answers = typeof answers & typeof meshAnswers;
+type Answers = typeof answers & typeof listAnswers & typeof meshAnswers;
 
 type Body<Name extends keyof Answers> = z.infer<Answers[Name]>;
 

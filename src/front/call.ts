@@ -12,7 +12,7 @@ import { isId } from "../id.ts";
 import { log } from "../log.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { placedAt, registryLocation } from "../store/location.ts";
-import type { WorkPlaces } from "../registry/work_rows.ts";
+import type { Wanted, WorkPlaces } from "../registry/work_rows.ts";
 import { type WorkKind, PLURALS, objectsOf } from "../schedule/kinds.ts";
 
 /** Of the app and of each group of its routes. */
@@ -52,7 +52,7 @@ export function allowKnown(call: Call, rights: readonly Right[], touched: Touche
 export function readPage(
   call: Call,
   phases: readonly string[],
-): { chosen: readonly string[]; before: string | null; limit: number } {
+): { chosen: readonly string[]; wanted: Wanted; before: string | null; limit: number } {
   const query = new URL(call.req.url).searchParams;
   const chosen = query.getAll("phase").flatMap((phase) => {
     if (isPhaseGroup(phase)) return phases.filter((one) => PHASE_GROUPS[phase].includes(one));
@@ -60,7 +60,12 @@ export function readPage(
     const allowed = [...phases, ...Object.keys(PHASE_GROUPS)].join(", ");
     throw new Problem(400, "invalid_request", `"phase" must be one of ${allowed}, not "${phase}"`);
   });
-  return { chosen, before: readCursor(query), limit: readLimit(query) };
+  const wanted = {
+    text: query.get("q"),
+    store: query.get("store")?.toLowerCase() ?? null,
+    schedule: query.get("schedule"),
+  };
+  return { chosen, wanted, before: readCursor(query), limit: readLimit(query) };
 }
 
 /** `?cursor=`: the id after which a list goes on, or null. @throws {Problem} 400 */

@@ -78,14 +78,14 @@ async function start(call: Call, request: CopyRequest): Promise<Response> {
 
 copyRoutes.get("/copies", async (call) => {
   const phases = COPY_PHASES satisfies readonly (Job["phase"] | "admitted")[];
-  const { chosen, before, limit } = readPage(call, phases);
+  const { chosen, wanted, before, limit } = readPage(call, phases);
   const query = new URL(call.req.url).searchParams;
   const sync = query.get("sync");
   const orphans = readSwitch(query, "orphans");
   if (orphans && sync !== null)
     throw new Problem(400, "invalid_request", '"sync" and "orphans" exclude each other: send one of them');
   const of: RowsOf = orphans ? "orphans" : sync === null ? "no-sync" : { sync };
-  const filter = { phases: chosen, of, caller: call.get("caller") };
+  const filter = { phases: chosen, of, ...wanted, caller: call.get("caller") };
   const { rows: copies, next } = await registryAt(call).list("copy", filter, before, limit);
   return jsonResponse({ copies, next });
 });
@@ -93,7 +93,7 @@ copyRoutes.get("/copies", async (call) => {
 // The coordinator answers these itself, from its storage alone.
 copyRoutes.on(
   ["GET"],
-  ["/copies/:id", "/copies/:id/parts", "/copies/:id/events", "/copies/:id/progress"],
+  ["/copies/:id", "/copies/:id/parts", "/copies/:id/rates", "/copies/:id/events", "/copies/:id/progress"],
   answeredBy("copy", "read"),
 );
 

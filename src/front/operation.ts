@@ -10,9 +10,10 @@ import type { Parameter } from "./parameters.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
 import { SyncRequestSchema } from "../sync/spec.ts";
 import type * as answers from "../view/answers.ts";
+import type * as listAnswers from "../view/list_answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
 
-type AnswerName = keyof typeof answers | keyof typeof meshAnswers;
+type AnswerName = keyof typeof answers | keyof typeof listAnswers | keyof typeof meshAnswers;
 
 export interface Answer {
   readonly description: string;

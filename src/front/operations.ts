@@ -2,6 +2,7 @@
 // names of its schemas. A test fails for a route without a row here.
 
 import { type Operation, type Problems, json, text } from "./operation.ts";
+import { OVERVIEW } from "./overview_operations.ts";
 import { COPY_PHASES, NOTIFICATION_STATES, SYNC_PHASES } from "../http/vocabulary.ts";
 import {
   CURSOR,
@@ -11,6 +12,7 @@ import {
   LIMIT,
   LINK,
   PROGRESS,
+  SEARCH,
   SWITCH,
   WAIT,
   phases,
@@ -114,6 +116,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     reach: "mesh",
     answers: { 200: text("Prometheus text format 0.0.4", "text/plain; version=0.0.4; charset=utf-8") },
   },
+  ...OVERVIEW,
   "GET /stores": {
     summary:
       "The configured stores without their secrets, what is wrong with them, and what checks have seen",
@@ -203,6 +206,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       query("sync", "Only those of this sync's large objects, which are not listed otherwise", {
         type: "string",
       }),
+      ...SEARCH,
       LIMIT,
       CURSOR,
     ],
@@ -227,6 +231,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       CURSOR,
     ],
     answers: { 200: json("A page", "PartsPage") },
+    problems: NO_COPY,
+  },
+  "GET /copies/:id/rates": {
+    summary: "How fast a copy was, from its beginning on",
+    tag: "Copies",
+    right: "read",
+    reach: "own",
+    answers: { 200: json("At most 120 samples", "Rates") },
     problems: NO_COPY,
   },
   "GET /copies/:id/events": {
@@ -287,7 +299,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Syncs",
     right: "read",
     reach: "own",
-    parameters: [phases(SYNC_PHASES), LIMIT, CURSOR],
+    parameters: [phases(SYNC_PHASES), ...SEARCH, LIMIT, CURSOR],
     answers: { 200: json("A page", "SyncList") },
   },
   "GET /syncs/:id": {

@@ -38,6 +38,12 @@ export const phases = (known: readonly string[]): Parameter =>
     items: { type: "string", enum: [...known, ...Object.keys(PHASE_GROUPS)] },
   });
 
+export const SEARCH = [
+  query("q", "Only those with this text in their source or destination, in any case", { type: "string" }),
+  query("store", "Only those that read or write this store", { type: "string" }),
+  query("schedule", "Only those that this schedule has started", { type: "string" }),
+];
+
 export const SWITCH = { type: "string", enum: ["", "true", "false"] };
 
 export const PROGRESS = [

@@ -34,7 +34,7 @@ scheduleRoutes.get("/schedules", async (call) => {
   const query = new URL(call.req.url).searchParams;
   const page = await registryAt(call).listSchedules(query.get("cursor"), readLimit(query));
   const { schedules: all, next } = page as { schedules: ScheduleView[]; next: string | null };
-  const schedules = all.filter((one) => sees(call.get("caller"), placesOf(one)));
+  const schedules = all.filter((one) => sees(call.get("caller"), placesOfSchedule(one)));
   return jsonResponse({ schedules, next });
 });
 
@@ -45,7 +45,7 @@ scheduleRoutes.put("/schedules/:name", async (call) => {
   const by = call.get("caller").name;
   for (let tries = 0; tries < TRIES; tries++) {
     const found = mustBeNew ? null : await findSchedule(call, name);
-    if (found !== null) allow(call, rightsOver("schedules", found), placesOf(found));
+    if (found !== null) allow(call, rightsOver("schedules", found), placesOfSchedule(found));
     await checkMatch(call, name, found);
     // What was not there, or not so, when the caller's rights were looked at is not replaced.
     const put = await registryAt(call).putSchedule(name, schedule, found?.request ?? null, by);
@@ -173,7 +173,7 @@ async function theSchedule(
 ): Promise<ScheduleView> {
   const found = await findSchedule(call, name);
   if (found === null) throw noSchedule(name);
-  allowKnown(call, rightsOver(right, found), placesOf(found), noSchedule(name));
+  allowKnown(call, rightsOver(right, found), placesOfSchedule(found), noSchedule(name));
   return found;
 }
 
@@ -182,7 +182,7 @@ function rightsOver(right: "read" | "schedules" | "start", { sync }: ScheduleVie
   return right === "start" && sync !== undefined ? withDelete(right, sync) : [right];
 }
 
-function placesOf({ copy, sync }: ScheduleView): Touched {
+export function placesOfSchedule({ copy, sync }: ScheduleView): Touched {
   if (copy !== undefined) return placesOfCopy(copy);
   return sync === undefined ? "mesh" : placesOfSync(sync);
 }

@@ -53,8 +53,8 @@ syncRoutes.post("/syncs", async (call) => {
 
 syncRoutes.get("/syncs", async (call) => {
   const phases = SYNC_PHASES satisfies readonly (SyncJob["phase"] | "admitted")[];
-  const { chosen, before, limit } = readPage(call, phases);
-  const filter = { phases: chosen, caller: call.get("caller") };
+  const { chosen, wanted, before, limit } = readPage(call, phases);
+  const filter = { phases: chosen, ...wanted, caller: call.get("caller") };
   const { rows: syncs, next } = await registryAt(call).list("sync", filter, before, limit);
   return jsonResponse({ syncs, next });
 });

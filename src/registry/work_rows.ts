@@ -16,7 +16,7 @@ import { isoTime } from "../http/fields.ts";
 import { makeId } from "../id.ts";
 import type { Admitted, CopySpec } from "../copy/spec.ts";
 import type { SyncSpec } from "../sync/spec.ts";
-import type { JobNews } from "../view/news.ts";
+import type { Glance, JobNews } from "../view/news.ts";
 
 /** `target`: the column with the destination, under one name whatever its store is called. */
 const TABLES = {
@@ -32,7 +32,8 @@ const TABLES = {
         schedule TEXT,                   -- the schedule that started it
         created_at_ms INTEGER NOT NULL,
         ended_at_ms INTEGER,
-        sync TEXT                        -- the sync whose large object it copies
+        sync TEXT,                       -- the sync whose large object it copies
+        glance TEXT                      -- Glance, as last reported
       );
       CREATE INDEX IF NOT EXISTS copies_by_phase ON copies (phase, id);
       CREATE INDEX IF NOT EXISTS running_by_object ON copies (object, id) WHERE ended_at_ms IS NULL;
@@ -51,7 +52,8 @@ const TABLES = {
         place TEXT NOT NULL,             -- bucketIdentity() of the destination
         schedule TEXT,                   -- the schedule that started it
         created_at_ms INTEGER NOT NULL,
-        ended_at_ms INTEGER
+        ended_at_ms INTEGER,
+        glance TEXT                      -- Glance, as last reported
       );
       CREATE INDEX IF NOT EXISTS syncs_by_phase ON syncs (phase, id);
       CREATE INDEX IF NOT EXISTS running_syncs ON syncs (place) WHERE ended_at_ms IS NULL;
@@ -71,6 +73,12 @@ export interface ListedWork {
   readonly startedBy: string | null;
   readonly createdAt: string;
   readonly endedAt: string | null;
+  /** As last reported; null before the first report. */
+  readonly bytes: Glance["bytes"] | null;
+  /** Of a sync. */
+  readonly objects?: Glance["objects"] | null;
+  readonly rate: Glance["rate"] | null;
+  readonly failure: Glance["failure"];
 }
 
 /** What a copy or sync touches, for who asks about it by its id. */
@@ -105,6 +113,24 @@ function conditionOf(of: RowsOf): string {
 /** Behind the last id there can be. */
 const AFTER_ALL = "~";
 
+function isChoosy({ text = null, store = null, schedule = null }: Wanted): boolean {
+  return text !== null || store !== null || schedule !== null;
+}
+
+function isWanted(
+  { text = null, store = null, schedule = null }: Wanted,
+  touched: Touched,
+  row: Row,
+): boolean {
+  const places = touched === "mesh" ? [] : [...touched.source, ...touched.destination];
+  if (schedule !== null && row["schedule"] !== schedule) return false;
+  if (store !== null && !places.some((place) => place.store === store)) return false;
+  const wanted = text?.toLowerCase() ?? "";
+  return places.some((place) =>
+    `${place.store}:${place.bucket}/${place.name}`.toLowerCase().includes(wanted),
+  );
+}
+
 function newestFirst(one: Readonly<Record<string, unknown>>, other: typeof one): number {
   return String(one["id"]) < String(other["id"]) ? 1 : -1;
 }
@@ -117,12 +143,24 @@ const CREATED_AT_ONCE = 100;
 /** Per Cron event, likewise. */
 const KEPT_AWAKE_AT_ONCE = 100;
 
-/** Pages that a list looks through for who sees only some of their rows. */
+/** Pages that a list looks through for who sees, or wants, only some of their rows. */
 const PAGES_SEARCHED = 20;
+
+/** Of such a page. */
+const ROWS_SEARCHED = 500;
 
 type Row = Readonly<Record<string, unknown>>;
 
-export interface ListFilter {
+/** What a row must have to be listed; what is null or absent matters not. */
+export interface Wanted {
+  /** A part of the source or the destination, as `store:bucket/key`, in any case. */
+  readonly text?: string | null;
+  /** Of either side. */
+  readonly store?: string | null;
+  readonly schedule?: string | null;
+}
+
+export interface ListFilter extends Wanted {
   readonly phases: readonly string[];
   readonly of?: RowsOf;
   readonly caller?: Caller | null;
@@ -144,16 +182,21 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
 
   createTables(): void {
     this.#sql.exec(TABLES[this.table].schema);
+    this.#addColumn("glance");
     if (this.table === "syncs") return;
-    const columns = this.#sql.exec("SELECT name FROM pragma_table_info('copies')").toArray();
-    // A registry of an older deployment.
-    if (!columns.some(({ name }) => name === "sync"))
-      this.#sql.exec("ALTER TABLE copies ADD COLUMN sync TEXT");
+    this.#addColumn("sync");
     this.#sql.exec(`
       CREATE INDEX IF NOT EXISTS copies_of_syncs ON copies (sync, id) WHERE sync IS NOT NULL;
       CREATE INDEX IF NOT EXISTS copies_of_no_sync ON copies (id) WHERE sync IS NULL;
       CREATE INDEX IF NOT EXISTS running_alone ON copies (id) WHERE ended_at_ms IS NULL AND sync IS NULL;
     `);
+  }
+
+  /** For a registry of an older deployment. */
+  #addColumn(column: string): void {
+    const columns = this.#sql.exec(`SELECT name FROM pragma_table_info('${this.table}')`).toArray();
+    if (!columns.some(({ name }) => name === column))
+      this.#sql.exec(`ALTER TABLE ${this.table} ADD COLUMN ${column} TEXT`);
   }
 
   insert(spec: Spec, target: string, { schedule, sync }: Starter, now: number): Admitted<Spec> {
@@ -200,13 +243,14 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
 
   takeNews(
     id: string,
-    { phase, endedAtMs, orphans }: Pick<JobNews, "phase" | "endedAtMs" | "orphans">,
+    { phase, endedAtMs, orphans, glance }: Pick<JobNews, "phase" | "endedAtMs" | "orphans" | "glance">,
   ): void {
     const owes = this.table === "copies" ? [orphans] : [];
     this.#sql.exec(
-      `UPDATE ${this.table} SET phase = ?, ended_at_ms = ?${owes.map(() => ", orphans = ?").join("")} WHERE id = ?`,
+      `UPDATE ${this.table} SET phase = ?, ended_at_ms = ?, glance = ?${owes.map(() => ", orphans = ?").join("")} WHERE id = ?`,
       phase,
       endedAtMs,
+      JSON.stringify(glance),
       ...owes,
       id,
     );
@@ -322,25 +366,35 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
         startedBy: spec.startedBy ?? null,
         createdAt: isoTime(Number(row["created_at_ms"])),
         endedAt: row["ended_at_ms"] === null ? null : isoTime(Number(row["ended_at_ms"])),
+        ...this.#glanceOf(row),
       };
     };
     const { caller = null } = filter;
-    if (caller === null || sees(caller, "mesh")) {
+    const seesAll = caller === null || sees(caller, "mesh");
+    if (seesAll && !isChoosy(filter)) {
       const { found, next } = this.#page(filter, before, limit);
       return { rows: found.map(view), next };
     }
+    const size = Math.max(limit, isChoosy(filter) ? ROWS_SEARCHED : 0);
     const rows: (ListedWork & Shown)[] = [];
     let after = before;
     for (let pages = 1; ; pages++) {
-      const { found, next } = this.#page(filter, after, limit);
+      const { found, next } = this.#page(filter, after, size);
       for (const row of found) {
-        if (!sees(caller, this.#placesOf(JSON.parse(String(row["spec"]))).touched)) continue;
+        const { touched } = this.#placesOf(JSON.parse(String(row["spec"])));
+        if (!(seesAll || sees(caller, touched)) || !isWanted(filter, touched, row)) continue;
         rows.push(view(row));
         if (rows.length === limit) return { rows, next: row === found.at(-1) ? next : String(row["id"]) };
       }
       if (next === null || pages === PAGES_SEARCHED) return { rows, next };
       after = next;
     }
+  }
+
+  #glanceOf({ glance }: Row): Pick<ListedWork, "bytes" | "objects" | "rate" | "failure"> {
+    if (typeof glance === "string") return JSON.parse(glance) as Glance;
+    const unknown = { bytes: null, rate: null, failure: null };
+    return this.table === "syncs" ? { ...unknown, objects: null } : unknown;
   }
 
   #page(

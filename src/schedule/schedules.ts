@@ -63,6 +63,9 @@ export interface ScheduleView {
 
 const RUNS_KEPT = 100;
 
+/** In a list. */
+const RUNS_LISTED = 10;
+
 /** All of them may be due in one minute, and are looked at by each Cron event. */
 export const MAX_SCHEDULES = 500;
 
@@ -161,7 +164,7 @@ export class Schedules {
     const found = this.#sql
       .exec("SELECT * FROM schedules WHERE name > ? ORDER BY name LIMIT ?", after ?? "", limit + 1)
       .toArray();
-    const schedules = found.slice(0, limit).map((row) => this.#view(row, 1, now));
+    const schedules = found.slice(0, limit).map((row) => this.#view(row, RUNS_LISTED, now));
     return { schedules, next: found.length > limit ? (schedules.at(-1)?.name ?? null) : null };
   }
 

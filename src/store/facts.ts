@@ -76,7 +76,7 @@ export function withFacts(store: Store, facts: Facts): Store {
 }
 
 /** Whether this was seen of the store as it is configured now. */
-function holdsFor({ store: name, configuration }: StoreFacts, store: Store): boolean {
+export function holdsFor({ store: name, configuration }: StoreFacts, store: Store): boolean {
   return name === store.name && isSame(configuration, configurationOf(store));
 }
 

@@ -151,23 +151,6 @@ export const SteeredCopy = CopyStatus.extend({ changed: Changed });
 
 export type CopyStatus = z.infer<typeof CopyStatus>;
 
-export const CopyList = z.strictObject({
-  copies: z.array(
-    z.strictObject({
-      id: Id,
-      phase: CopyPhase,
-      schedule: z.string().nullable(),
-      startedBy: StartedBy,
-      createdAt: Time,
-      endedAt: MaybeTime,
-      orphans: Whole,
-      source: z.string(),
-      destination: z.string(),
-    }),
-  ),
-  next: Id.nullable().describe("the cursor of the next page"),
-});
-
 export const PartsPage = z.strictObject({
   parts: z.array(
     z.strictObject({
@@ -257,23 +240,6 @@ export const SyncStatus = z.strictObject({
 export const SteeredSync = SyncStatus.extend({ changed: Changed });
 
 export type SyncStatus = z.infer<typeof SyncStatus>;
-
-export const SyncList = z.strictObject({
-  syncs: z.array(
-    z.strictObject({
-      id: Id,
-      phase: SyncPhase,
-      source: z.string(),
-      destination: z.string(),
-      dryRun: z.boolean(),
-      schedule: z.string().nullable(),
-      startedBy: StartedBy,
-      createdAt: Time,
-      endedAt: MaybeTime,
-    }),
-  ),
-  next: Id.nullable(),
-});
 
 /** A line of a sync's report. */
 export const ReportLine = z.strictObject({

@@ -50,6 +50,36 @@ export function webhookFor(kind: "copy" | "sync", status: CopyStatus | SyncStatu
   return { type, at: new Date().toISOString(), data };
 }
 
+/** What a list shows of work beside its phase: as its status had it when it last reported. */
+export interface Glance {
+  readonly bytes: Readonly<Record<string, number | null>>;
+  /** Of a sync. */
+  readonly objects?: Readonly<Record<string, number>>;
+  readonly rate: Readonly<Record<string, number | null>>;
+  readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+/** A row has one line for it. */
+const MAX_MESSAGE = 300;
+
+/** What a status has for the registry: for its lists, and for the receivers of webhooks. */
+export function tidingsOf(
+  kind: "copy" | "sync",
+  status: CopyStatus | SyncStatus,
+): { glance: Glance; webhook: Webhook | null } {
+  return { glance: glanceOf(status), webhook: webhookFor(kind, status) };
+}
+
+function glanceOf(status: CopyStatus | SyncStatus): Glance {
+  const { rate, failure: full } = status;
+  const failure =
+    full === undefined ? null : { code: full.code, message: full.message.slice(0, MAX_MESSAGE) };
+  if (!("objects" in status)) return { bytes: status.bytes, rate, failure };
+  const { listed, underWay, failed } = status.objects;
+  const { listed: listedBytes, copied } = status.bytes;
+  return { bytes: { listed: listedBytes, copied }, objects: { listed, underWay, failed }, rate, failure };
+}
+
 /** What a coordinator reports about its copy. */
 export interface JobNews {
   readonly phase: string;
@@ -57,6 +87,7 @@ export interface JobNews {
   /** How many uploads and objects it may have left at the destination and could not remove yet. */
   readonly orphans: number;
   readonly counters: WorkCounters;
+  readonly glance: Glance;
   /** The event for a webhook, if this phase has one. */
   readonly webhook: Webhook | null;
 }

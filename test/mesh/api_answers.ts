@@ -2,6 +2,7 @@
 // code of a problem. So /openapi.json is true of everything the tests do.
 
 import * as answers from "../../src/view/answers.ts";
+import * as listAnswers from "../../src/view/list_answers.ts";
 import * as meshAnswers from "../../src/view/mesh_answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "../../src/front/operations.ts";
 import type { Answer } from "./mesh_client.ts";
@@ -35,7 +36,7 @@ export function checkAnswer(
   throw wrong(`which is no ${answer.schemas.join(" or ")} (src/view/): ${first}`);
 }
 
-const SCHEMAS = { ...answers, ...meshAnswers };
+const SCHEMAS = { ...answers, ...listAnswers, ...meshAnswers };
 
 const PATTERNS = Object.keys(OPERATIONS).map((route) => {
   const [method = "", path = ""] = route.split(" ");

@@ -39,6 +39,7 @@ const news = (counters: WorkCounters, changes: Partial<JobNews> = {}): JobNews =
   endedAtMs: Date.now(),
   orphans: 0,
   counters,
+  glance: { bytes: {}, rate: {}, failure: null },
   webhook: null,
   ...changes,
 });

@@ -14,6 +14,7 @@ import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
 import { StoreSchema } from "../../../src/store/stores.ts";
 import { SyncRequestSchema } from "../../../src/sync/spec.ts";
 import * as answers from "../../../src/view/answers.ts";
+import * as listAnswers from "../../../src/view/list_answers.ts";
 import * as meshAnswers from "../../../src/view/mesh_answers.ts";
 import { Page, type Table, codesIn, fieldsOf, namesOf, wordsOf } from "./page.ts";
 
@@ -78,6 +79,7 @@ const shown: [name: string, described: Described][] = [
       schema: answers.Schedule.shape.runs.element,
     },
   ],
+  ["the overview", { page: api, table: api.table("overview", "field"), schema: listAnswers.Overview }],
   [
     "a call",
     {
@@ -108,9 +110,12 @@ describe("the table of an answer has its fields, and those inside them:", () => 
 
 /** Lists that have no table: a sentence names their fields. */
 const inProse: [name: string, page: Page, slug: string, schema: z.ZodType][] = [
-  ["a row of the copies", api, "status-of-a-copy", answers.CopyList.shape.copies.element],
+  ["a row of the copies", api, "status-of-a-copy", listAnswers.CopyList.shape.copies.element],
   ["a row of the parts", api, "status-of-a-copy", answers.PartsPage.shape.parts.element],
-  ["a row of the syncs", sync, "status-of-a-sync", answers.SyncList.shape.syncs.element],
+  ["a row of the syncs", sync, "status-of-a-sync", listAnswers.SyncList.shape.syncs.element],
+  ["a caller", api, "overview", listAnswers.Me],
+  ["due times", sync, "schedules", listAnswers.DueTimes],
+  ["a sample of the rate", api, "status-of-a-copy", listAnswers.Rates.shape.samples.element],
   ["a schedule", sync, "schedules", answers.Schedule],
   ["a run that waits", sync, "schedules", answers.QueuedRun],
   ["the receivers of webhooks", stores, "what-get-stores-shows", notify.element],

@@ -42,7 +42,14 @@ test("what runs is counted against MAX_RUNNING: copies and syncs, but not the co
   expect(under("2").begin(copyTo("b"), { schedule: null, sync: "s" }, 5).kind).toBe("new");
   expect(under("2").beginScheduled(copyTo("a"), "nightly", 6)).toBe("as much runs as MAX_RUNNING allows, 2");
   expect(() => under("0").begin(copyTo("a"), CALLER, 7)).toThrow(/MAX_RUNNING must be a whole number from 1/);
-  under().of("copy").takeNews(own.work.id, { phase: "completed", endedAtMs: 8, orphans: 0 });
+  under()
+    .of("copy")
+    .takeNews(own.work.id, {
+      phase: "completed",
+      endedAtMs: 8,
+      orphans: 0,
+      glance: { bytes: {}, rate: {}, failure: null },
+    });
   expect(under("2").begin(copyTo("a"), CALLER, 9).kind).toBe("new");
   for (const most of [undefined, ""])
     expect(under(most).begin(copyTo("c"), CALLER, 10).kind).toBe(most === undefined ? "new" : "taken");

@@ -7,6 +7,7 @@ import { memorySql } from "../sqlite.ts";
 
 const CALLER = { schedule: null, sync: null };
 const SPEC = { source: "a", destination: "b" } as unknown as CopySpec;
+const GLANCE = { bytes: { done: 1, total: 2 }, rate: { bytesPerSecond: 1, etaSeconds: 1 }, failure: null };
 const idsOf = (rows: WorkRows<CopySpec>, of: RowsOf) =>
   rows.list({ phases: [], of }, null, 10, () => ({})).rows.map(({ id }) => id);
 
@@ -15,7 +16,7 @@ test("the copies of a sync are listed under it, and what may have left something
   rows.createTables();
   const own = rows.insert(SPEC, "x", CALLER, 1).id;
   const child = rows.insert(SPEC, "y", { ...CALLER, sync: "s" }, 2).id;
-  rows.takeNews(child, { phase: "failed", endedAtMs: 3, orphans: 1 });
+  rows.takeNews(child, { phase: "failed", endedAtMs: 3, orphans: 1, glance: GLANCE });
   expect(idsOf(rows, "no-sync")).toEqual([own]);
   expect(idsOf(rows, { sync: "s" })).toEqual([child]);
   expect(idsOf(rows, { sync: "other" })).toEqual([]);
@@ -28,7 +29,7 @@ test("work that has reported and waits for no person is asked in turn, 100 at a 
   rows.createTables();
   const ids = Array.from({ length: 130 }, (_, n) => rows.insert(SPEC, `object ${n % 50}`, CALLER, n).id);
   const report = (id: string | undefined, phase: string, endedAtMs: number | null = null) =>
-    rows.takeNews(id ?? "", { phase, endedAtMs, orphans: 0 });
+    rows.takeNews(id ?? "", { phase, endedAtMs, orphans: 0, glance: GLANCE });
   for (const id of ids) report(id, "uploading");
   for (const [n, phase] of ["paused", "blocked", "admitted"].entries()) report(ids[n], phase);
   report(ids[3], "completed", 1);
