@@ -42,6 +42,15 @@ export function mostRunning(env: Readonly<Record<string, unknown>>): number | nu
   return most === 0 ? null : most;
 }
 
+/** Whether the mesh is for its own machine alone, as `npm run dev` says. @throws {Problem} 503 */
+export function isForLoopbackOnly(env: Readonly<Record<string, unknown>>): boolean {
+  const { LOOPBACK_ONLY: value } = env;
+  if (value === undefined || value === "") return false;
+  if (value === "true") return true;
+  const detail = `The variable LOOPBACK_ONLY must be "true" or empty, not ${JSON.stringify(value)}`;
+  throw new Problem(503, "misconfigured", detail);
+}
+
 /**
  * How many lanes at most, how many to begin with (throttle/lanes.ts), and how many transfers over all of
  * them.

@@ -14,6 +14,7 @@
 
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { type Env, isForLoopbackOnly } from "./env.ts";
 import { audit } from "./front/audit.ts";
 import { auditRoutes } from "./front/audit_routes.ts";
 import { authorize, claimsPerson } from "./front/auth.ts";
@@ -36,6 +37,7 @@ import { maxBodyBytes } from "./http/request.ts";
 import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { placedAt, registryLocation } from "./store/location.ts";
+import { isLoopback } from "./store/stores.ts";
 import { createWork } from "./schedule/create.ts";
 
 export { Coordinator } from "./coordinator.ts";
@@ -61,7 +63,7 @@ const app = new Hono<App>({ strict: false });
 
 // Keeps browsers from guessing another content type from an object's name or content.
 app.use(async (call, next) => {
-  if (!URL.canParse(call.req.url)) throw new Problem(400, "invalid_request", "The header Host names no host");
+  checkHost(call.req.url, call.env);
   await next();
   call.header("x-content-type-options", "nosniff");
   // The address may be a link that opens a status.
@@ -163,6 +165,19 @@ export default {
       .catch((error: unknown) => log("error", "retention_failed", { detail: String(error) }));
   },
 } satisfies ExportedHandler<App["Bindings"]>;
+
+/**
+ * A page whose name leads to this machine (DNS rebinding) is refused by the name that it gives.
+ *
+ * @throws {Problem} 400, 421
+ */
+function checkHost(url: string, env: Env): void {
+  if (!URL.canParse(url)) throw new Problem(400, "invalid_request", "The header Host names no host");
+  const { hostname, port } = new URL(url);
+  if (!isForLoopbackOnly(env) || isLoopback(hostname)) return;
+  const detail = `This mesh is for its own machine alone: call it as localhost${port && `:${port}`}, not as ${hostname}`;
+  throw new Problem(421, "host_refused", detail);
+}
 
 let description: Record<string, unknown> | null = null;
 

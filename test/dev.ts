@@ -1,31 +1,69 @@
-// `npm run dev [-- --port 8787]`: the whole mesh on this machine, with two stores to copy between, until
-// Ctrl-C.
+// `npm run dev [-- --port 8787]`: the whole mesh on this machine, with two stores to copy between and those
+// of your own that the shell or a `.env` file names, until Ctrl-C.
 //
 // Prints the curl commands to try, then wrangler's log. The state (objects, copies, schedules) is kept in
 // .wrangler/dev/<port> between runs. There is one per port, because two meshes must never share a folder and
 // the stores' endpoints contain the port.
 
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { LocalMesh, curlTour, localStores, stopSignal } from "./mesh/local_mesh.ts";
+import { LocalMesh, curlTour, localSecrets, localStores, stopSignal } from "./mesh/local_mesh.ts";
+import { ownVariables } from "./mesh/own_variables.ts";
 import { claim } from "./store/ports.ts";
 
 const DEFAULT_PORT = 8787;
 const PORTS_TRIED = 20;
+const ROOT = join(import.meta.dirname, "..");
+
+const HELP = `npm run dev [-- --port 8787]
+
+Runs the whole mesh on this machine, with two local stores, until Ctrl-C. No account is needed.
+
+  --port <number>  Default: the variable PORT, or the first free port from ${DEFAULT_PORT} on
+  --help           This text
+
+Stores of your own work beside the local ones, from the shell or from a file .env in this folder:
+
+  STORE_AWS='{"endpoint": "https://s3.eu-central-1.amazonaws.com", "region": "eu-central-1",
+    "accessKeyId": "…", "secretAccessKey": "…"}' npm run dev
+
+Any other variable of the mesh may stand in .env. Each start makes another API token and prints it.`;
 
 async function main(): Promise<number> {
-  const port = await choosePort();
+  const options = { port: { type: "string" }, help: { type: "boolean", short: "h" } } as const;
+  const { values } = parseArgs({ options });
+  if (values.help === true) {
+    console.log(HELP);
+    return 0;
+  }
+  const own = ownVariables(process.env, envFile(), Object.keys(localSecrets("", "")));
+  const port = await choosePort(values.port ?? process.env["PORT"]);
   const stopped = stopSignal();
   const state = join(".wrangler/dev", String(port));
   // Another one each time: a page that has made its name lead here knows it no better than anybody.
   const apiToken = randomBytes(24).toString("base64url");
-  const options = { port, apiToken, stateDirectory: join(import.meta.dirname, "..", state) };
-  const mesh = await LocalMesh.start({ ...options, onLine: (line) => console.log(line) }, stopped);
+  const mesh = await LocalMesh.start(
+    {
+      port,
+      apiToken,
+      variables: own.variables,
+      stateDirectory: join(ROOT, state),
+      onLine: (line) => console.log(line),
+    },
+    stopped,
+  );
   try {
     const origin = `http://localhost:${port}`;
     const stores = Object.values(localStores()).map(({ name, bucket }) => `${name} (bucket ${bucket})`);
     console.log(`Bucket Brigade runs at ${origin} with the stores ${stores.join(" and ")}.`);
+    for (const name of own.stores) {
+      console.log(
+        `Your store ${name} is there, too. Try it: curl -X POST -H "$auth" $mesh/stores/${name}/check`,
+      );
+    }
+    for (const name of own.ignored) console.log(`${name} of .env is not used: each start makes another one.`);
     console.log(`Its state is kept in ${state}. Ctrl-C ends it. In another terminal:`);
     for (const { heading, commands } of curlTour(origin, apiToken)) console.log(`\n${heading}\n${commands}`);
     console.log();
@@ -38,10 +76,18 @@ async function main(): Promise<number> {
   }
 }
 
+/** The text of `.env`, or null if there is none. */
+function envFile(): string | null {
+  try {
+    return readFileSync(join(ROOT, ".env"), "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
+}
+
 /** The port given, or the first free one from 8787 on. @throws if the given port is taken */
-async function choosePort(): Promise<number> {
-  const { values } = parseArgs({ options: { port: { type: "string" } } });
-  const asked = values.port ?? process.env["PORT"];
+async function choosePort(asked: string | undefined): Promise<number> {
   if (asked !== undefined && !isPortNumber(asked)) {
     throw new RangeError(`The port must be a number from 1 to 65535, not "${asked}"`);
   }

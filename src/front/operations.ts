@@ -463,6 +463,7 @@ export const COMMON_PROBLEMS: Problems = {
   400: ["invalid_request"],
   401: ["token_missing", "token_wrong", "token_expired", "assertion_wrong"],
   403: ["token_read_only", "right_missing", "out_of_scope"],
+  421: ["host_refused"],
   429: ["too_many_guesses"],
   500: ["internal_error"],
   503: ["api_token_unset", "misconfigured", "access_unavailable"],

@@ -49,6 +49,7 @@ export const PROBLEM_STATUS = {
   schedule_exists: 412,
   schedule_changed: 412,
   body_too_large: 413,
+  host_refused: 421,
   idempotency_key_reused: 422,
   too_many_guesses: 429,
   too_many_running: 429,

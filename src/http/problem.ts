@@ -62,6 +62,7 @@ const TITLES: Readonly<Record<ProblemStatus, string>> = {
   410: "Gone",
   412: "Precondition Failed",
   413: "Content Too Large",
+  421: "Misdirected Request",
   422: "Unprocessable Content",
   429: "Too Many Requests",
   500: "Internal Server Error",

@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
+import { envFileOf } from "./own_variables.ts";
 import { hireUndertaker } from "./undertaker.ts";
 
 export interface LocalStore {
@@ -30,6 +31,8 @@ export interface LocalStore {
 interface LocalMeshOptions {
   readonly port: number;
   readonly apiToken: string;
+  /** Stores and variables beside the local ones (own_variables.ts). */
+  readonly variables?: Readonly<Record<string, string>>;
   /** Where objects and Durable Objects are kept. Default: deleted with the mesh. */
   readonly stateDirectory?: string;
   /** Called for each line that wrangler writes once the mesh is up. */
@@ -57,12 +60,13 @@ export class LocalMesh {
   #isUp = false;
   #stopped: Promise<void> | null = null;
 
-  private constructor({ port, apiToken, stateDirectory, onLine }: LocalMeshOptions) {
+  private constructor({ port, apiToken, variables = {}, stateDirectory, onLine }: LocalMeshOptions) {
     this.origin = `http://127.0.0.1:${port}`;
     this.#directory = mkdtempSync(join(tmpdir(), "bucket-brigade-"));
     const envFile = join(this.#directory, "secrets.env");
-    const secrets = Object.entries(localSecrets(this.origin, apiToken));
-    writeFileSync(envFile, secrets.map(([name, value]) => `${name}='${value}'\n`).join(""));
+    writeFileSync(envFile, envFileOf({ ...variables, ...localSecrets(this.origin, apiToken) }), {
+      mode: 0o600,
+    });
     const state = stateDirectory ?? join(this.#directory, "state");
     mkdirSync(state, { recursive: true });
     this.#wrangler = spawn(

@@ -92,9 +92,17 @@ const ENTRYPOINTS = [
 
 /** Tests of what is in `test/` itself, of the documents, and of the whole mesh between two stores. */
 const OF_OTHERS = [
-  ...["chaos/", "docs/", "edge/", "simulate/", "smoke/", "test_store/", "tidy.test.ts", "token/"].map(
-    (name) => `test/pure/${name}`,
-  ),
+  ...[
+    "chaos/",
+    "docs/",
+    "edge/",
+    "mesh/",
+    "simulate/",
+    "smoke/",
+    "test_store/",
+    "tidy.test.ts",
+    "token/",
+  ].map((name) => `test/pure/${name}`),
   ...["chaos/", "edge/", "fidelity/", "smoke/"].map((name) => `test/workers/${name}`),
 ];
 

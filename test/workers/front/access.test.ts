@@ -4,9 +4,10 @@
 import { createHash, createSign, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
+import { type IncomingMessage, createServer, request } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
+import { text as readText } from "node:stream/consumers";
 import { afterAll, expect, test } from "vitest";
 import { MEMORY, TOKEN, storeSecret } from "../../mesh/mesh.ts";
 import { openWorld } from "../world.ts";
@@ -61,6 +62,7 @@ const {
     ACCESS_TEAM: ISSUER,
     ACCESS_AUD: "the-audience",
     MAX_RUNNING: "3",
+    LOOPBACK_ONLY: "true",
   },
 }));
 
@@ -474,3 +476,18 @@ test("an id that is nobody's wakes no object: nothing of it is on the disk", asy
   expect(before).toBeGreaterThan(0);
   expect(objects()).toHaveLength(before);
 });
+
+test.each(["evil.example", "127.0.0.1.evil.example", "10.0.0.1"])(
+  "a mesh for its own machine alone refuses a call as %s, whatever token it has",
+  async (host) => {
+    for (const path of ["/", "/healthz", "/copies"]) {
+      const asking = request(new URL(path, mesh.url), {
+        headers: { host, authorization: `Bearer ${TOKEN}` },
+      });
+      asking.end();
+      const [answer] = (await once(asking, "response")) as [IncomingMessage];
+      const body = (await readText(answer)).replaceAll(/\s+/g, " ");
+      expect([path, answer.statusCode, body]).toEqual([path, 421, expect.stringContaining(`not as ${host}`)]);
+    }
+  },
+);
