@@ -1,5 +1,6 @@
 // ObjectCopier: copies objects that fit one PUT, a batch of them per call, one after the other: each by
-// requests of its own (work/object_copy.ts). The lane that calls it runs five such calls at once.
+// requests of its own (work/object_copy.ts), or many small ones as an archive where the destination unpacks
+// it (work/archive.ts). The lane that calls it runs five such calls at once.
 //
 // What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and returns every outcome as
 // data.
@@ -8,9 +9,12 @@
 // untouched and reports it as `left`.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { Env } from "./env.ts";
+import { type Env, planLimits } from "./env.ts";
 import { failureOfOne } from "./s3/errors.ts";
+import { answerFailure } from "./s3/failure.ts";
+import { type Archived, copyInArchives } from "./work/archive.ts";
 import { BatchRun } from "./work/batch_run.ts";
+import { type BatchSides, connectSides } from "./work/batch_sides.ts";
 import type { BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { runWithCancel } from "./work/cancel.ts";
 import { ObjectCopy } from "./work/object_copy.ts";
@@ -18,28 +22,75 @@ import { ObjectCopy } from "./work/object_copy.ts";
 export class ObjectCopier extends WorkerEntrypoint<Env> {
   /** @param cancel ends when the batch must stop @returns one outcome per object, in their order */
   async copyObjects(task: BatchTask, cancel: ReadableStream): Promise<ObjectOutcome[]> {
-    return await runWithCancel(cancel, async (signal) => await copyBatch(this.env, task, signal));
+    return await runWithCancel(cancel, async (signal) => await new Batch(this.env, task, signal).copy());
   }
 }
 
-async function copyBatch(env: Env, task: BatchTask, cancelled: AbortSignal): Promise<ObjectOutcome[]> {
-  const run = new BatchRun(task, cancelled, Date.now());
-  const outcomes: ObjectOutcome[] = [];
-  try {
-    for (const work of task.objects) {
-      const isStarted = run.mayStart(work, Date.now());
-      outcomes.push(isStarted ? run.took(await outcomeOf(env, task, work, run)) : { kind: "left" });
+/** An object that stays out of archives from now on: its next attempt goes by itself. */
+const NOT_UNPACKED: ObjectOutcome = {
+  kind: "failed",
+  failure: answerFailure(
+    "destination",
+    "bad_answer",
+    "The destination has not unpacked this object from the archive that it was sent",
+    "PutObject",
+  ),
+};
+
+class Batch {
+  readonly #env: Env;
+  readonly #task: BatchTask;
+  readonly #run: BatchRun;
+  readonly #maxPartBytes: number;
+  #sides: BatchSides | null = null;
+
+  constructor(env: Env, task: BatchTask, stop: AbortSignal) {
+    this.#env = env;
+    this.#task = task;
+    this.#run = new BatchRun(task, stop, Date.now());
+    this.#maxPartBytes = planLimits(env).maxPartBytes;
+  }
+
+  async copy(): Promise<ObjectOutcome[]> {
+    try {
+      const archived = await this.#archived();
+      const outcomes: ObjectOutcome[] = [];
+      for (const [place, work] of this.#task.objects.entries())
+        outcomes.push(
+          archived.outcomes.get(place) ?? (await this.#single(work, archived.missing.has(place))),
+        );
+      return outcomes;
+    } finally {
+      this.#run.watchdog.stop();
     }
-  } finally {
-    run.watchdog.stop();
   }
-  return outcomes;
-}
 
-async function outcomeOf(env: Env, task: BatchTask, work: ObjectWork, run: BatchRun): Promise<ObjectOutcome> {
-  try {
-    return await new ObjectCopy(env, task, work, run).run();
-  } catch (error) {
-    return { kind: "failed", failure: failureOfOne(error, "destination") };
+  async #archived(): Promise<Archived> {
+    try {
+      return await copyInArchives(this.#connect(), this.#task, this.#run);
+    } catch (error) {
+      // A store that is not configured any more: each object says so.
+      failureOfOne(error, "destination");
+      return { outcomes: new Map(), missing: new Set() };
+    }
+  }
+
+  /** @param isMissing an archive was to bring it and has not */
+  async #single(work: ObjectWork, isMissing: boolean): Promise<ObjectOutcome> {
+    const run = this.#run;
+    if (!run.mayStart(work, Date.now()))
+      return isMissing && !run.stop.aborted ? NOT_UNPACKED : { kind: "left" };
+    try {
+      const batch = { sides: this.#connect(), task: this.#task, run };
+      return run.took(await new ObjectCopy(batch, work, this.#maxPartBytes).run());
+    } catch (error) {
+      return run.took({ kind: "failed", failure: failureOfOne(error, "destination") });
+    }
+  }
+
+  /** @throws {Problem} if a store is not configured */
+  #connect(): BatchSides {
+    this.#sides ??= connectSides(this.#env, this.#task, this.#run);
+    return this.#sides;
   }
 }

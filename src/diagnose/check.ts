@@ -17,6 +17,7 @@ import { askEncryption } from "./encryption.ts";
 import { type Finding, Findings } from "./findings.ts";
 import { Intermediary } from "./intermediary.ts";
 import { Questions } from "./questions.ts";
+import { askUnpacking } from "./unpacking.ts";
 import { deleteObjects } from "../s3/delete.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjects, listObjectsV2, MAX_PAGE_KEYS } from "../s3/list.ts";
@@ -116,7 +117,9 @@ class StoreCheck {
         await findings.each("checksums", async () => await questions.checksums());
         // 9. Can it copy an object itself?
         await findings.each("copies", async () => await questions.copyInside());
-        // 10. Does a multipart upload work, with everything that a copy may ask of it?
+        // 10. Does it unpack archives?
+        await askUnpacking(this.#s3, { bucket: this.#bucket, prefix: this.#prefix, findings });
+        // 11. Does a multipart upload work, with everything that a copy may ask of it?
         await findings.each("multipart", async () => await questions.multipart());
       }
     } else if (listed) {
@@ -124,7 +127,7 @@ class StoreCheck {
       await findings.each("get", async () => await questions.readOnly());
       await findings.each("intermediary", async () => await this.#intermediary.askReadOnly());
     }
-    // 11. Delete everything.
+    // 12. Delete everything.
     const leftovers = reached && writes ? await this.#cleanUp() : [];
     const isAsked = (check: string) =>
       check === "encryption"

@@ -12,7 +12,8 @@ import { withFacts } from "../store/facts.ts";
 /** Of no object that a check writes. */
 const WRONG_ETAG = '"00000000000000000000000000000000"';
 
-const ATTRIBUTES: Readonly<Record<string, string>> = {
+/** What an object can have without a request of its own. */
+export const ATTRIBUTES: Readonly<Record<string, string>> = {
   "content-type": "text/x-check",
   "content-encoding": "x-check",
   "content-disposition": 'attachment; filename="a b"',

@@ -108,6 +108,11 @@ export function unshownAttributes(sent: Readonly<Record<string, string>>, shown:
     .map((name) => `The destination accepted "${name}" but does not return it`);
 }
 
+/** Is it one that travels with an object's bytes in any form: no class, tag, redirect or encryption? */
+export function isPlainAttribute(name: string): boolean {
+  return name.startsWith(META) || isCarried(name);
+}
+
 function isCarried(name: string): boolean {
   return CARRIED.some((carried) => carried === name);
 }

@@ -94,6 +94,8 @@ export const ProfileSchema = z.strictObject({
   /** CopyObject with the directive COPY keeps headers, user metadata and tags of the source. */
   copyKeeps: z.boolean(),
   uploadPartCopy: z.boolean(),
+  /** PutObject of a TAR unpacks it if asked to, with the attributes of each object (s3/tar.ts). */
+  unpacksTar: z.boolean(),
   /** DeleteObject honours `If-Match`, and DeleteObjects an `<ETag>` for each key. */
   conditionalDelete: z.boolean(),
 });
@@ -119,6 +121,7 @@ export const FactsSchema = ProfileSchema.pick({
   conditionalCopy: true,
   copyKeeps: true,
   uploadPartCopy: true,
+  unpacksTar: true,
 }).partial();
 
 export type Fact = keyof z.infer<typeof FactsSchema>;
@@ -154,6 +157,7 @@ const S3: Profile = {
   conditionalCopy: false,
   copyKeeps: false,
   uploadPartCopy: true,
+  unpacksTar: false,
   conditionalDelete: false,
 };
 

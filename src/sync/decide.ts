@@ -152,10 +152,15 @@ function sumOf(objects: readonly ListedObject[]): Sum {
  *
  * @param transfers that run at once
  * @param waiting objects that wait or are under way already
+ * @param unpacks does the destination unpack archives?
  */
-export function batchesOf(objects: readonly ObjectWork[], transfers: number, waiting = 0): ObjectWork[][] {
+export function batchesOf(
+  objects: readonly ObjectWork[],
+  transfers: number,
+  { waiting = 0, unpacks = false }: { waiting?: number; unpacks?: boolean } = {},
+): ObjectWork[][] {
   const share = Math.ceil((waiting + objects.length) / transfers);
-  const count = Math.max(1, Math.min(BATCH_OBJECTS, share));
+  const count = Math.max(1, Math.min(unpacks ? ARCHIVED_OBJECTS : BATCH_OBJECTS, share));
   const batches: ObjectWork[][] = [];
   let bytes = 0;
   for (const work of objects) {
@@ -193,6 +198,9 @@ export function wholeBytesAt({ profile }: Store, maxPartBytes: number): number {
 
 /** Enough that a claim costs little in comparison. */
 const BATCH_OBJECTS = 32;
+
+/** Of those that travel together, where the destination unpacks archives. */
+const ARCHIVED_OBJECTS = 256;
 
 /** A batch copies one object after the other: a few seconds of them. */
 const BATCH_BYTES = 8 * 2 ** 20;

@@ -11,6 +11,7 @@ import { type Allowance, slower } from "../throttle/sender.ts";
 import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle/shares.ts";
 import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
 import type { SyncStatus } from "../view/answers.ts";
+import { archivesOf } from "../work/archive_plan.ts";
 import type { BatchAttempt, BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
 import { mayKeepAttributes } from "../work/kept_attributes.ts";
 
@@ -246,13 +247,18 @@ export function requestsOf(
   const sends = options.tags === "require" || options.storageClass !== null;
   const isCopying = objects.some(({ first }) => first !== "tell");
   const sum = { source: 0, destination: sends && isCopying ? 2 : 0 };
-  for (const work of objects) {
+  const archives =
+    source === null || destination === null ? [] : archivesOf({ objects, options }, source, destination);
+  const archived = new Set(archives.flat());
+  // The archive, and a page of the listing that shows what it has brought.
+  sum.destination += archives.length * 2;
+  for (const [place, work] of objects.entries()) {
     const { first } = work;
     const keeps = inside && mayKeepAttributes(work, options, source, destination);
     const looks = first === "copy" ? 0 : 1;
     const copies = first === "tell" ? 0 : 1;
     sum.source += looks * (first === "find" ? 1 : compares) + (keeps ? 0 : copies * (1 + rechecks + tags));
-    sum.destination += looks + copies;
+    sum.destination += archived.has(place) ? 0 : looks + copies;
   }
   return sum;
 }

@@ -15,6 +15,7 @@ import { type S3, connect } from "../s3/request.ts";
 import { stoppable } from "../s3/stop.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
+import type { Store } from "../store/stores.ts";
 import { batchesOf, goesWhole, planPage, wholeBytesAt, whyNothing } from "./decide.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import type { SyncStep } from "./job.ts";
@@ -332,14 +333,19 @@ export class SyncSteps {
   }
 
   #wholeBytes(): number {
+    return wholeBytesAt(this.#destination(), planLimits(this.#env).maxPartBytes);
+  }
+
+  #destination(): Store {
     const { spec } = this.#record.load();
-    const destination = findKnownStore(this.#env, spec.destination, spec.known);
-    return wholeBytesAt(destination, planLimits(this.#env).maxPartBytes);
+    return findKnownStore(this.#env, spec.destination, spec.known);
   }
 
   #addBatches(objects: readonly ObjectWork[]): void {
     const waiting = this.#record.batches.totals().objects;
-    for (const batch of batchesOf(objects, this.#transfers(), waiting)) this.#record.batches.add(batch, 0);
+    const unpacks = this.#destination().profile.unpacksTar;
+    for (const batch of batchesOf(objects, this.#transfers(), { waiting, unpacks }))
+      this.#record.batches.add(batch, 0);
   }
 
   #connect(side: StoreSide): S3 {

@@ -7,7 +7,6 @@
 //
 // Invariant: `copied` means that the store acknowledged exactly the bytes of one version of the source.
 
-import { type Env, planLimits } from "../env.ts";
 import { droppable } from "../object/attributes.ts";
 import { type ProofPlan, canProve, concludeProof, planProof } from "../object/proof.ts";
 import { removeExactly } from "../s3/conditions.ts";
@@ -17,15 +16,13 @@ import { isEncryptedWithKey } from "../s3/encryption.ts";
 import { failedAt, FailureError, meshError, S3Error } from "../s3/errors.ts";
 import { type Failure, answerFailure } from "../s3/failure.ts";
 import { changeSince, getObject, headObject } from "../s3/read.ts";
-import { type ObjectAddress, type S3, connect } from "../s3/request.ts";
+import type { ObjectAddress, S3 } from "../s3/request.ts";
 import { keyVerdictOf } from "../s3/retry.ts";
 import { type Stored, copyObject, putObject } from "../s3/s3.ts";
-import { stoppable } from "../s3/stop.ts";
 import { etagOf, sizeOf } from "../s3/value.ts";
-import type { BucketRef } from "../store/address.ts";
-import { findKnownStore } from "../store/facts.ts";
 import { canCopyInside } from "../store/stores.ts";
 import type { BatchRun } from "./batch_run.ts";
+import type { BatchSides } from "./batch_sides.ts";
 import type { BatchTask, ObjectOutcome, ObjectWork } from "./batch_task.ts";
 import { type Acknowledged, confirmObject, removeUnencrypted } from "./confirm.ts";
 import { bodyOf, digestWhileStreaming, readForDigests } from "./digest_stream.ts";
@@ -62,19 +59,25 @@ export class ObjectCopy {
   /** Inside a service: may it keep all attributes, so that nobody has to look at them first? */
   #keeps: boolean;
 
-  constructor(env: Env, task: BatchTask, work: ObjectWork, batch: BatchRun) {
-    const { patience, stop } = batch;
-    const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
-    const storeOf = (ref: BucketRef) => findKnownStore(env, ref, task.known);
-    this.#source = stoppable(connect(storeOf(task.source), userAgent, batch.source.turn), stop);
-    this.#committed = connect(storeOf(task.destination), userAgent, batch.destination.turn);
-    this.#destination = stoppable(this.#committed, stop);
+  constructor(
+    {
+      sides,
+      task,
+      run: batch,
+    }: { readonly sides: BatchSides; readonly task: BatchTask; readonly run: BatchRun },
+    work: ObjectWork,
+    maxPartBytes: number,
+  ) {
+    const { patience } = batch;
+    this.#source = sides.source;
+    this.#committed = sides.committed;
+    this.#destination = sides.destination;
     this.#from = { bucket: task.source.bucket, key: work.key };
     this.#to = { bucket: task.destination.bucket, key: work.to };
     this.#syncId = task.syncId;
     this.#options = task.options;
     this.#work = work;
-    this.#maxBytes = Math.min(planLimits(env).maxPartBytes, this.#destination.store.profile.maxPutBytes);
+    this.#maxBytes = Math.min(maxPartBytes, this.#destination.store.profile.maxPutBytes);
     this.#batch = batch;
     // What an encryption in doubt has left behind is looked at with the time that it takes.
     this.#patience = this.#destination.store.encryption === undefined ? patience : new Patience(false);

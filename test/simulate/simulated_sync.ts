@@ -232,7 +232,7 @@ export class SimulatedSync {
         ...counters,
         listed: addTo(counters.listed, plan.listed.objects, plan.listed.bytes),
       }));
-      for (const batch of batchesOf(plan.small, this.#scale.transfers, waiting))
+      for (const batch of batchesOf(plan.small, this.#scale.transfers, { waiting }))
         this.#record.batches.add(batch, 0);
     });
   }

@@ -106,6 +106,10 @@ export type Effect =
   | { readonly kind: "missing-marker" }
   /** ListObjectsV2: the token leads back to the first page. */
   | { readonly kind: "circle" }
+  /** PutObject of an archive: leave out these entries; the answer says nothing of it. */
+  | { readonly kind: "omit-entries"; readonly key: RegExp }
+  /** PutObject of an archive: do not unpack it, and keep it as an object of its own. */
+  | { readonly kind: "store-archive" }
   /** ListParts: leave this part out. */
   | { readonly kind: "omit-part"; readonly partNumber: number }
   /** Add `,gzip(gfe)` to Accept-Encoding before the signature is checked, as GCS's front end does. */

@@ -23,6 +23,7 @@ import type { Feature } from "./options.ts";
 import type { RateLimit } from "./pacing.ts";
 import { resolveAddress, resolveOperation, type Operation } from "./routing.ts";
 import { parseQuery, verify, type Credentials, type RawRequest, type Verified } from "./sigv4.ts";
+import { putObjectOrArchive } from "./unpacking.ts";
 import { errorDocument } from "./xml.ts";
 
 type Handler = (core: Core, exchange: Exchange) => Promise<void>;
@@ -43,7 +44,7 @@ const handlers: Readonly<Record<Operation, Handler>> = {
   DeleteObjects: object.deleteObjects,
   HeadObject: read.headObject,
   GetObject: read.getObject,
-  PutObject: object.putObject,
+  PutObject: putObjectOrArchive,
   CopyObject: object.copyObject,
   DeleteObject: object.deleteObject,
   GetObjectAttributes: object.getObjectAttributes,

@@ -73,6 +73,8 @@ export interface StoreOptions {
    */
   readonly automaticChecksum?: "none" | "CRC64NVME";
 
+  /** "unpacked": if its header asks for it, as by MinIO; "plainly": without its objects' attributes. */
+  readonly archives?: "stored" | "unpacked" | "unpacked plainly";
   readonly conditionalWrites?: "honoured" | "ignored" | "501";
   readonly conditionalReads?: "honoured" | "ignored";
   /** "ignored": `x-amz-copy-source-if-…` is accepted but not honoured, as by Ceph RGW. */
@@ -146,6 +148,7 @@ const AWS: Omit<ResolvedOptions, "baseHosts"> = {
   completeSpaces: 0,
   lateParts: "refused",
   automaticChecksum: "none",
+  archives: "stored",
   conditionalWrites: "honoured",
   conditionalReads: "honoured",
   conditionalCopies: "honoured",

@@ -396,7 +396,9 @@ describe("batches", () => {
 
   test("are as large with many transfers as with few, once enough is waiting for all", () => {
     const objects = Array.from({ length: 1000 }, (_, n) => work({ key: String(n) }));
-    const counts = [40, 200, 500].map((transfers) => batchesOf(objects, transfers, transfers * 32).length);
+    const counts = [40, 200, 500].map(
+      (transfers) => batchesOf(objects, transfers, { waiting: transfers * 32 }).length,
+    );
     expect(counts).toEqual([32, 32, 32]);
     expect(batchesOf(objects, 500).length).toBe(500);
   });

@@ -37,6 +37,8 @@ const KINDS = {
   clear: { forgets: ["x-amz-server-side-encryption"] },
   few: { maxParts: 3 },
   summing: { automaticChecksum: "CRC64NVME" },
+  unpacking: { archives: "unpacked" },
+  plainly: { archives: "unpacked plainly" },
 } as const satisfies Record<string, StoreOptions>;
 type Kind = keyof typeof KINDS;
 
@@ -97,8 +99,8 @@ test("a store that can do everything: every check says yes, and the profile says
   const { status, body } = await check("plain");
   expect(status).toBe(200);
   expect(body).toMatchObject({ ok: true, as: "destination", advice: [], leftovers: [] });
-  const { checksums, ...others } = outcomes(body);
-  expect(checksums).toBe("no");
+  const { checksums, archives, ...others } = outcomes(body);
+  expect([checksums, archives]).toEqual(["no", "no"]);
   expect(new Set(Object.values(others))).toEqual(new Set(["yes"]));
   expect(Object.keys(others).length).toBeGreaterThan(18);
   expect(body.profile).toEqual({ ...ABLE, conditionalCopy: true, copyKeeps: true });
@@ -384,4 +386,24 @@ test("a store that refuses the right ETag to UploadPartCopy is not asked for any
   const { body } = await check("plain");
   expect(outcomes(body)).toMatchObject({ "server-side part copy": "refused" });
   expect(body.profile).toMatchObject({ uploadPartCopy: false });
+});
+
+test("a store that unpacks archives is found out, also if it loses attributes by it or does half of it", async () => {
+  const { unpacking, plainly } = stores;
+  const { body } = await check("unpacking");
+  expect(outcomes(body)).toMatchObject({ archives: "yes" });
+  expect(body.profile).toMatchObject({ unpacksTar: true });
+  expect(outcomes((await check("plainly")).body)).toMatchObject({ archives: "no" });
+  for (const effect of [
+    { kind: "omit-entries", key: /short$/ },
+    { kind: "store-archive" },
+    { kind: "answer", code: "NotImplemented" },
+  ] as const) {
+    unpacking.fault({ operation: "PutObject", key: /archive\.tar$/ }, effect);
+    const { body: half } = await check("unpacking");
+    expect(outcomes(half)).toMatchObject({ archives: "no" });
+    expect([half.profile, half.leftovers]).toEqual([expect.not.objectContaining({ unpacksTar: true }), []]);
+    unpacking.clearFaults();
+  }
+  expect(plainly.objects("bucket")).toEqual([]);
 });
