@@ -8,8 +8,9 @@ declare module "node:crypto" {
   interface Hash {
     update(bytes: Uint8Array): Hash;
     digest(encoding: "hex"): string;
+    digest(): Uint8Array;
   }
-  export function createHash(algorithm: "md5"): Hash;
+  export function createHash(algorithm: "md5" | "sha256"): Hash;
 }
 
 declare module "node:zlib" {

@@ -4,6 +4,7 @@
 import api from "../docs/api.md";
 import operate from "../docs/operate.md";
 import proof from "../docs/proof.md";
+import rename from "../docs/rename.md";
 import security from "../docs/security.md";
 import stores from "../docs/stores.md";
 import sync from "../docs/sync.md";
@@ -14,7 +15,7 @@ import { isBrowser, pageHeaders } from "./page.ts";
 
 /** In the order in which to read them. */
 const PAGES: ReadonlyMap<string, string> = new Map(
-  Object.entries({ api, stores, sync, proof, operate, security }),
+  Object.entries({ api, stores, sync, rename, proof, operate, security }),
 );
 
 /** @throws {Problem} 404 */

@@ -20,7 +20,7 @@ export function nameOf(key: string, prefix: string): string {
   throw new RangeError(`The key ${JSON.stringify(key)} does not begin with ${JSON.stringify(prefix)}`);
 }
 
-type DestinationKey =
+export type DestinationKey =
   | { readonly ok: true; readonly key: string }
   | { readonly ok: false; readonly code: "key_too_long" | "empty_key"; readonly message: string };
 

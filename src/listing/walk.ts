@@ -7,8 +7,7 @@
 // is what is left of each range. To continue, both sides are listed again from there, so it contains no token
 // that could expire.
 //
-// Where a store does not sort, only the source is listed, and each of its keys is looked up later, when it is
-// copied. To delete, the destination is listed afterwards and each of its keys is looked up at the source.
+// Where a store does not sort, or names are changed by rules, each key is looked up (lookup.ts).
 //
 // Invariants:
 // - `cursor: null` comes only after both sides were listed to their ends without an error.
@@ -21,13 +20,12 @@
 import type { ListCursor, ListPage, ListRange } from "./cursor.ts";
 import { folderCuts } from "./folders.ts";
 import { expectedOrder, firstKey, listPage } from "./listing.ts";
-import { listedOfHead, pairingOf } from "./merge.ts";
+import { type FoundPage, type IsImage, type LookupCursor, isAtSource, Lookup } from "./lookup.ts";
+import { pairingOf } from "./merge.ts";
 import { nameOf } from "./prefix.ts";
 import { type FirstNameIn, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
-import { type ListAt, type TrackRange, type Unreadable, Track, Permits } from "./track.ts";
+import { type ListAt, type TrackRange, Track, Permits } from "./track.ts";
 import { S3Error } from "../s3/errors.ts";
-import type { ListedObject } from "../s3/listing_xml.ts";
-import { headObject } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
 import { MAX_KEY_BYTES } from "../s3/url.ts";
 import type { PrefixRef } from "../store/address.ts";
@@ -37,33 +35,14 @@ export type Cursor =
   | { readonly kind: "start" }
   /** The ranges that are left, in any order. */
   | { readonly kind: "merge"; readonly ranges: readonly TrackRange[] }
-  | { readonly kind: "lookup"; readonly list: ListCursor }
-  | { readonly kind: "extras"; readonly list: ListCursor | null };
+  | LookupCursor;
 
 export const FIRST_CURSOR: Cursor = { kind: "start" };
 
-/** One name. `unlisted`: it is not known whether the destination has it. Null: that side does not have it. */
-export type Found =
-  | {
-      readonly name: string;
-      readonly source: ListedObject;
-      readonly destination: ListedObject | "unlisted" | null;
-    }
-  | { readonly name: string; readonly source: null; readonly destination: ListedObject };
-
-export interface WalkPage {
-  readonly pairs: readonly Found[];
-  /** Objects of the destination that the source has too. They were counted when the source was listed. */
-  readonly known: readonly ListedObject[];
-  /** May come twice, after a death or at a cut. */
-  readonly unreadable: readonly Unreadable[];
-  readonly cursor: Cursor | null;
+export interface WalkPage extends FoundPage<Cursor> {
   /** Nothing is decided yet, and the stores are still asked. The cursor is as it was. */
   readonly isWaiting?: true;
 }
-
-/** Concurrent HEADs: an event has six connections. */
-const LOOKUPS = 4;
 
 export interface WalkLimits {
   /** Pairs in one page of decisions. */
@@ -124,6 +103,12 @@ interface Sides {
   readonly delete: boolean;
 }
 
+interface WalkOptions {
+  readonly limits?: WalkLimits;
+  readonly elsewhere?: ListElsewhere | null;
+  readonly isImage?: IsImage | null;
+}
+
 export class Walk {
   readonly #spec: Sides;
   readonly #stores: { readonly source: S3; readonly destination: S3 };
@@ -131,39 +116,46 @@ export class Walk {
   readonly #elsewhere: ListElsewhere | null;
   /** The connections of this event. */
   readonly #own = new Permits(EVENT_REQUESTS);
-  #state: MergeState | { readonly kind: "lookup" | "extras"; list: ListCursor | null };
+  readonly #isImage: IsImage | null;
+  #state: MergeState | Lookup;
 
-  /** @param elsewhere null: all is listed in this event */
+  /**
+   * @param elsewhere null: all is listed in this event
+   * @param isImage null: no name is changed
+   */
   constructor(
     spec: Sides,
     { source, destination }: { readonly source: S3; readonly destination: S3 },
     cursor: Cursor,
-    { limits = LIMITS, elsewhere = null }: { limits?: WalkLimits; elsewhere?: ListElsewhere | null } = {},
+    { limits = LIMITS, elsewhere = null, isImage = null }: WalkOptions = {},
   ) {
     this.#spec = spec;
     this.#elsewhere = elsewhere;
     this.#limits = limits;
+    this.#isImage = isImage;
     this.#stores = { source, destination };
     const pairing = pairingOf(
       expectedOrder(source.store, spec.source.bucket),
       expectedOrder(destination.store, spec.destination.bucket),
     );
-    this.#state =
-      cursor.kind === "lookup" || cursor.kind === "extras"
-        ? { ...cursor }
-        : pairing === "merge"
-          ? this.#startMerge(cursor)
-          : { kind: "lookup", list: null };
+    if (cursor.kind !== "start" && cursor.kind !== "merge") this.#state = this.#lookup(cursor);
+    else if (isImage !== null) this.#state = this.#lookup({ kind: "names", list: null });
+    else if (pairing === "merge") this.#state = this.#startMerge(cursor);
+    else this.#state = this.#lookup({ kind: "lookup", list: null });
   }
 
   /** @throws {S3Error} of either side, after which a new walk continues from the cursor */
   async next(): Promise<WalkPage> {
-    if (this.#state.kind === "merge") {
-      const page = await this.#merge(this.#state);
-      if (page !== "unsorted") return page;
-      this.#state = { kind: "lookup", list: null };
-    }
-    return this.#state.kind === "lookup" ? await this.#lookup() : await this.#extras();
+    if (this.#state instanceof Lookup) return await this.#state.next();
+    const page = await this.#merge(this.#state);
+    if (page !== "unsorted") return page;
+    const lookup = this.#lookup({ kind: "lookup", list: null });
+    this.#state = lookup;
+    return await lookup.next();
+  }
+
+  #lookup(at: LookupCursor): Lookup {
+    return new Lookup(this.#spec, this.#stores, { at, isImage: this.#isImage });
   }
 
   #startMerge(cursor: Extract<Cursor, { kind: "start" | "merge" }>): MergeState {
@@ -309,7 +301,7 @@ export class Walk {
    * sort.
    */
   async #expectGone(name: string): Promise<void> {
-    if (await this.#isAtSource(name)) throw this.#unsorted("source");
+    if (await isAtSource(this.#stores.source, this.#spec.source, name)) throw this.#unsorted("source");
   }
 
   #unsorted(side: "source" | "destination"): S3Error {
@@ -322,69 +314,6 @@ export class Walk {
         detail: `store "${store.name}" began to list keys in order and then listed them out of order; if it never sorts, set its "provider" to "storj"`,
       },
     );
-  }
-
-  /** The source in its own order. The object copier looks up each key at the destination. */
-  async #lookup(): Promise<WalkPage> {
-    const { bucket, prefix } = this.#spec.source;
-    const range = { bucket, prefix, afterKey: null, untilKey: null };
-    const { list } = this.#state as { list: ListCursor | null };
-    const page = await listPage(this.#stores.source, range, list);
-    const unreadable = page.unreadable.map((shown) => ({ side: "source" as const, shown }));
-    const pairs = page.objects.map((source): Found => ({
-      name: nameOf(source.key, prefix),
-      source,
-      destination: "unlisted",
-    }));
-    if (page.next !== null) {
-      this.#state = { kind: "lookup", list: page.next };
-      return { pairs, known: [], unreadable, cursor: { kind: "lookup", list: page.next } };
-    }
-    if (!this.#spec.delete) return { pairs, known: [], unreadable, cursor: null };
-    this.#state = { kind: "extras", list: null };
-    return { pairs, known: [], unreadable, cursor: { kind: "extras", list: null } };
-  }
-
-  /** The destination in its own order. A key that the source does not have is extra. */
-  async #extras(): Promise<WalkPage> {
-    const { bucket, prefix } = this.#spec.destination;
-    const range = { bucket, prefix, afterKey: null, untilKey: null };
-    const { list } = this.#state as { list: ListCursor | null };
-    const page = await listPage(this.#stores.destination, range, list);
-    const pairs: Found[] = [];
-    const known: ListedObject[] = [];
-    for (let from = 0; from < page.objects.length; from += LOOKUPS) {
-      const objects = page.objects.slice(from, from + LOOKUPS);
-      const there = await Promise.all(
-        objects.map(async ({ key }) => await this.#isAtSource(nameOf(key, prefix))),
-      );
-      for (const [index, destination] of objects.entries()) {
-        if (there[index] === true) known.push(destination);
-        else pairs.push({ name: nameOf(destination.key, prefix), source: null, destination });
-      }
-    }
-    this.#state = { kind: "extras", list: page.next };
-    const unreadable = page.unreadable.map((shown) => ({ side: "destination" as const, shown }));
-    return {
-      pairs,
-      known,
-      unreadable,
-      cursor: page.next === null ? null : { kind: "extras", list: page.next },
-    };
-  }
-
-  async #isAtSource(name: string): Promise<boolean> {
-    const { bucket, prefix } = this.#spec.source;
-    const key = prefix + name;
-    if (key === "") return false;
-    try {
-      const { headers } = await headObject(this.#stores.source, { bucket, key });
-      return listedOfHead(key, headers).key === key;
-    } catch (error) {
-      // Only a key that does not exist is missing. A bucket that does not exist proves nothing.
-      if (error instanceof S3Error && error.status === 404 && error.code !== "NoSuchBucket") return false;
-      throw error;
-    }
   }
 }
 

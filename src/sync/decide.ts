@@ -5,19 +5,19 @@
 // object without a source object is extra, unless a filter excludes it. Reports of syncs are ignored on both
 // sides.
 
-import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
-import { FILTERED } from "../http/vocabulary.ts";
+import { type SkipReason, FILTERED } from "../http/vocabulary.ts";
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
-import { destinationKey } from "../listing/prefix.ts";
-import type { Found } from "../listing/walk.ts";
+import type { Found } from "../listing/lookup.ts";
+import type { Rename } from "../listing/rename.ts";
 import { compareListed, needsRestore } from "../object/compare.ts";
-import { partCountOf } from "../s3/digest.ts";
-import { meshFailure } from "../s3/failure.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
+import { goesWhole } from "./batches.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
 import { type Counters, type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
+import { targetOf } from "./names.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
@@ -28,6 +28,14 @@ interface PlanContext {
   readonly destination: Store;
   /** Objects up to this size go whole, in batches; a larger one becomes a copy of its own. */
   readonly wholeBytes: number;
+  /** Absent: names stay. */
+  readonly rename?: Renaming | undefined;
+}
+
+interface Renaming {
+  readonly rename: Rename;
+  /** @returns the key of another object that has claimed this key of the destination */
+  readonly claim: (image: string, key: string) => string | null;
 }
 
 interface PlannedPage {
@@ -105,19 +113,24 @@ function decide(
   name: string,
   source: ListedObject,
   destination: ListedObject | "unlisted" | null,
-  { spec, filter, source: from, destination: to, wholeBytes }: PlanContext,
+  { spec, filter, source: from, destination: to, wholeBytes, rename }: PlanContext,
 ): Decision {
   const { key, sizeBytes, etag, storageClass } = source;
   const work: ObjectWork = { key, to: "", sizeBytes, etag, storageClass, failedAttempts: 0, first: "copy" };
-  if (isReportKey(key)) return entry(skipped(work, "sync_report"));
-  const filtered = filterObject(filter, name, source);
-  if (filtered !== null) return entry(skipped(work, filtered));
-  if (needsRestore(source, from.provider)) return entry(skipped(work, "archived"));
-  const target = destinationKey(spec.destination.prefix, name, to.profile.maxKeyBytes);
+  const left = whyLeft(name, source, { filter, source: from });
+  if (left !== null) return entry(skipped(work, left));
+  const named = { name, modifiedMs: source.lastModifiedMs };
+  const target = targetOf(rename?.rename ?? null, spec.destination.prefix, named, to.profile.maxKeyBytes);
   // The marker of the folder that is copied: a bucket's root needs none, and has no key for it.
-  if (!target.ok && target.code === "empty_key") return entry(skipped(work, "prefix_itself"));
+  if (!target.ok && target.code === "empty_key" && name === "") return entry(skipped(work, "prefix_itself"));
   if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
-  const mapped = { ...work, to: target.key };
+  const mapped: ObjectWork = {
+    ...work,
+    to: target.key,
+    ...(rename === undefined ? {} : { isRenamed: true }),
+  };
+  const holder = rename?.claim(target.key, key) ?? null;
+  if (holder !== null) return entry(failed(mapped, collisionOf({ key, holder, image: target.key }), 1));
   const isLarge = !goesWhole(work, spec, wholeBytes);
   const ask: ObjectWork = { ...mapped, first: spec.dryRun || isLarge ? "tell" : "look" };
   if (destination === "unlisted") return { kind: "work", work: ask };
@@ -137,6 +150,48 @@ function decide(
   }
 }
 
+/** Why an object takes no part, whatever its name becomes; null: it does. */
+function whyLeft(
+  name: string,
+  source: ListedObject,
+  { filter, source: { provider } }: Pick<PlanContext, "filter" | "source">,
+): SkipReason | null {
+  if (isReportKey(source.key)) return "sync_report";
+  return filterObject(filter, name, source) ?? (needsRestore(source, provider) ? "archived" : null);
+}
+
+/** What an object becomes. `key`: its own; null: it takes no part. */
+interface Image {
+  readonly image: string;
+  readonly key: string | null;
+}
+
+/** What the objects of a page become by the rules. One that can become nothing is left out. */
+export function imagesOf(
+  pairs: readonly Found[],
+  context: Pick<PlanContext, "filter" | "source" | "spec">,
+  rename: Rename,
+): Image[] {
+  return pairs.flatMap(({ name, source }) => {
+    if (source === null) return [];
+    const { key, lastModifiedMs: modifiedMs } = source;
+    const target = targetOf(rename, context.spec.destination.prefix, { name, modifiedMs });
+    if (!target.ok) return [];
+    return [{ image: target.key, key: whyLeft(name, source, context) === null ? key : null }];
+  });
+}
+
+interface Collision {
+  readonly key: string;
+  readonly holder: string;
+  readonly image: string;
+}
+
+export function collisionOf({ key, holder, image }: Collision): Failure {
+  const message = `${JSON.stringify(key)} and ${JSON.stringify(holder)} would both become ${JSON.stringify(image)}`;
+  return meshFailure("rename_collision", message, "rename");
+}
+
 function entry(made: Entry): Decision {
   return { kind: "entry", entry: made };
 }
@@ -144,63 +199,3 @@ function entry(made: Entry): Decision {
 function sumOf(objects: readonly ListedObject[]): Sum {
   return { objects: objects.length, bytes: objects.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) };
 }
-
-/**
- * Batches small enough that every transfer gets some of what waits, and of bounded bytes: an object of more
- * than that is a batch of its own, so nothing waits behind it. Many transfers alone make no batch smaller:
- * each batch is a row, written three times.
- *
- * @param transfers that run at once
- * @param waiting objects that wait or are under way already
- * @param unpacks does the destination unpack archives?
- */
-export function batchesOf(
-  objects: readonly ObjectWork[],
-  transfers: number,
-  { waiting = 0, unpacks = false }: { waiting?: number; unpacks?: boolean } = {},
-): ObjectWork[][] {
-  const share = Math.ceil((waiting + objects.length) / transfers);
-  const count = Math.max(1, Math.min(unpacks ? ARCHIVED_OBJECTS : BATCH_OBJECTS, share));
-  const batches: ObjectWork[][] = [];
-  let bytes = 0;
-  for (const work of objects) {
-    const last = batches.at(-1);
-    if (last === undefined || last.length >= count || bytes + work.sizeBytes > BATCH_BYTES) {
-      batches.push([work]);
-      bytes = work.sizeBytes;
-    } else {
-      last.push(work);
-      bytes += work.sizeBytes;
-    }
-  }
-  return batches;
-}
-
-/** Is it copied by one GET and one PUT? What keeps its source's parts is not, whatever its size. */
-export function goesWhole(work: ObjectWork, spec: Pick<SyncSpec, "partSize">, wholeBytes: number): boolean {
-  return work.sizeBytes <= wholeBytes && !keepsParts(work, spec);
-}
-
-/** Does it keep the parts that it was uploaded in? One that was uploaded whole has none. */
-export function keepsParts({ etag }: ObjectWork, { partSize }: Pick<SyncSpec, "partSize">): boolean {
-  return partSize === "source" && partCountOf(etag ?? "") !== null;
-}
-
-/**
- * The largest object that is copied by one GET and one PUT. Above it, a multipart upload by a coordinator of
- * its own moves the parts at once, and repeats only those that fail.
- *
- * @param maxPartBytes the ceiling of one request body, from MAX_PART_MIB
- */
-export function wholeBytesAt({ profile }: Store, maxPartBytes: number): number {
-  return Math.min(DEFAULT_PART_BYTES, maxPartBytes, profile.maxPutBytes);
-}
-
-/** Enough that a claim costs little in comparison. */
-const BATCH_OBJECTS = 32;
-
-/** Of those that travel together, where the destination unpacks archives. */
-const ARCHIVED_OBJECTS = 256;
-
-/** A batch copies one object after the other: a few seconds of them. */
-const BATCH_BYTES = 8 * 2 ** 20;

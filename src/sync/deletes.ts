@@ -6,6 +6,7 @@
 // removed. And where a copy has failed, an extra key may be the last copy of what could not be written: the
 // old name of an object that was renamed.
 
+import { z } from "zod";
 import type { DeleteRule } from "../http/vocabulary.ts";
 import type { Failure } from "../s3/failure.ts";
 import { type Counters, underWay } from "./report.ts";
@@ -115,6 +116,16 @@ export function parseMaxDeletes(value: string | number): MaxDeletes | null {
   if (percent === "%") return number <= 100 ? { kind: "share", share: number / 100 } : null;
   return Number.isSafeInteger(number) ? { kind: "count", count: number } : null;
 }
+
+export const MaxDeletesSchema = z
+  .union([z.number(), z.string()], { error: 'must be a number of keys or a percentage such as "10%"' })
+  .transform((value, context) => {
+    const most = parseMaxDeletes(value);
+    if (most !== null) return most;
+    const message = `must be a number of keys or a percentage such as "10%", not ${JSON.stringify(value)}`;
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  });
 
 function mostDeletes(maxDeletes: MaxDeletes, destinationKeys: number): number {
   return maxDeletes.kind === "count"

@@ -16,7 +16,7 @@ import { type Mesh, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { placeOfWork } from "../store/stores.ts";
-import { keepsParts } from "./decide.ts";
+import { keepsParts } from "./batches.ts";
 import { limitsOf } from "../store/limits.ts";
 import { isHandingOut } from "./job.ts";
 import type { LargeRow } from "./large_table.ts";

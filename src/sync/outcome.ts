@@ -96,8 +96,13 @@ export function settleFailure(
   return { kind: "again", work: { ...work, failedAttempts }, notBeforeMs };
 }
 
+/** The keys of an entry: the destination's is told where rules have made it. */
+function keysOf({ key, to, isRenamed }: ObjectWork): Pick<Entry, "key" | "to"> {
+  return isRenamed === true && to !== "" ? { key, to } : { key };
+}
+
 export function copied(
-  { key, failedAttempts }: ObjectWork,
+  work: ObjectWork,
   result: {
     etag: string;
     proof: Proof;
@@ -107,8 +112,8 @@ export function copied(
   },
 ): Entry {
   const { etag, proof, sizeBytes, warnings, slowTries = 0 } = result;
-  const attempts = failedAttempts + slowTries + 1;
-  return { action: "copied", key, sizeBytes, etag, proof, attempts, warnings };
+  const attempts = work.failedAttempts + slowTries + 1;
+  return { action: "copied", ...keysOf(work), sizeBytes, etag, proof, attempts, warnings };
 }
 
 /** A copy of this run whose answer was lost. Only what the comparison shows is known about it. */
@@ -118,19 +123,17 @@ function foundCopy(work: ObjectWork, { etag, proof }: { etag: string; proof: Equ
 }
 
 /** @param proof how the two are known to be equal */
-export function skipped(
-  { key, sizeBytes, etag }: ObjectWork,
-  reason: SkipReason,
-  proof: EqualityProof | null = null,
-): Entry {
-  return { action: "skipped", key, reason, sizeBytes, etag, proof };
+export function skipped(work: ObjectWork, reason: SkipReason, proof: EqualityProof | null = null): Entry {
+  const { sizeBytes, etag } = work;
+  return { action: "skipped", ...keysOf(work), reason, sizeBytes, etag, proof };
 }
 
-export function wouldCopy({ key, sizeBytes, etag }: ObjectWork, reason: CopyReason): Entry {
-  return { action: "would_copy", key, reason, sizeBytes, etag };
+export function wouldCopy(work: ObjectWork, reason: CopyReason): Entry {
+  const { sizeBytes, etag } = work;
+  return { action: "would_copy", ...keysOf(work), reason, sizeBytes, etag };
 }
 
 export function failed(work: ObjectWork, failure: Failure, attempts: number): Entry {
-  const { key, sizeBytes } = work;
-  return { action: "failed", key, failure, sizeBytes, attempts, work };
+  const { sizeBytes } = work;
+  return { action: "failed", ...keysOf(work), failure, sizeBytes, attempts, work };
 }

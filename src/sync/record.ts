@@ -4,7 +4,8 @@
 // Invariant: a change is one transaction with everything that belongs to it, above all the sums and the
 // report's lines. Reads go to storage each time, so nothing can be stale after an await. No table has a row
 // per key: a batch of objects is a row, 500 planned deletions are one, a stored part of the report is one.
-// Only failures have a row each, and a run with too many of them ends.
+// Only failures have a row each, and a run with too many of them ends; and so do the names of a run that
+// changes them (images.ts).
 
 import { type DeleteRule, DELETE_RULES } from "../http/vocabulary.ts";
 import { FIRST_CURSOR } from "../listing/walk.ts";
@@ -13,6 +14,7 @@ import { type Failure, meshFailure } from "../s3/failure.ts";
 import { describeKnown } from "../store/facts.ts";
 import { BatchTable } from "./batch_table.ts";
 import { inTheWayOf, isInTheWay, KEYS_PER_DELETE } from "./deletes.ts";
+import { Images } from "./images.ts";
 import { type SyncEvent, type SyncCounts, apply, newSyncJob } from "./job.ts";
 import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
@@ -75,6 +77,7 @@ export class SyncRecord {
   readonly lanes: LaneTable;
   readonly large: LargeTable;
   readonly report: ReportBuffer;
+  readonly images: Images;
   readonly timeline: Timeline;
 
   constructor(storage: DurableObjectStorage) {
@@ -84,6 +87,7 @@ export class SyncRecord {
     this.lanes = new LaneTable(this.#sql);
     this.large = new LargeTable(this.#sql);
     this.report = new ReportBuffer(this.#sql);
+    this.images = new Images(this.#sql);
     this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));
     adaptOlderTables(this.#sql);
   }
@@ -92,6 +96,7 @@ export class SyncRecord {
   create(id: string, spec: SyncSpec, createdAtMs: number): void {
     this.transaction(() => {
       this.#createTables();
+      if (spec.rename !== undefined) this.images.createTable();
       const { rowsWritten } = this.#sql.exec(
         "INSERT OR IGNORE INTO sync (one, id, spec, job, counters, round, created_at_ms) VALUES (1, ?, ?, ?, ?, 1, ?)",
         id,

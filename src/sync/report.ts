@@ -21,6 +21,8 @@ import type { ObjectWork } from "../work/batch_task.ts";
 interface Key {
   /** At the source; of a deletion, at the destination. */
   readonly key: string;
+  /** At the destination, where rules have changed its name; absent: they have not. */
+  readonly to?: string;
   readonly sizeBytes: number;
 }
 
@@ -146,11 +148,13 @@ export function isFilteredOut(entry: Entry): boolean {
 function lineOf(entry: Entry): Record<string, unknown> {
   const { action, sizeBytes: size } = entry;
   const key = named(entry.key);
+  const to = entry.to === undefined ? {} : { to: named(entry.to) };
   switch (entry.action) {
     case "copied": {
       const { proof, etag, attempts, warnings } = entry;
       return {
         key,
+        ...to,
         action,
         size,
         proof,
@@ -162,12 +166,12 @@ function lineOf(entry: Entry): Record<string, unknown> {
     }
     case "skipped": {
       const { reason, proof, etag } = entry;
-      return { key, action, reason, size, ...(proof === null ? {} : { proof }), etag };
+      return { key, ...to, action, reason, size, ...(proof === null ? {} : { proof }), etag };
     }
     case "would_copy":
-      return { key, action, reason: entry.reason, size, etag: entry.etag };
+      return { key, ...to, action, reason: entry.reason, size, etag: entry.etag };
     case "failed":
-      return { key, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
+      return { key, ...to, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
     case "delete_failed":
       return { key, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
     case "deleted":

@@ -20,11 +20,12 @@ import type { StoreFacts } from "../store/facts.ts";
 import type { Store } from "../store/stores.ts";
 import { type JobLimits, LimitFields, limitsOf, mostAtOnce } from "../store/limits.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
-import { type MaxDeletes, DEFAULT_MAX_DELETES, parseMaxDeletes } from "./deletes.ts";
+import { type MaxDeletes, DEFAULT_MAX_DELETES, MaxDeletesSchema } from "./deletes.ts";
+import { type NamesSpec, NameFields, namesOf } from "./names.ts";
 import { REPORT_PREFIX } from "./report.ts";
 
 /** A sync as it was requested, with every default filled in; what its object keeps. */
-export interface SyncSpec extends ObjectOptions, JobLimits {
+export interface SyncSpec extends ObjectOptions, JobLimits, NamesSpec {
   readonly source: PrefixRef;
   readonly destination: PrefixRef;
   readonly compare: CompareMode;
@@ -83,16 +84,6 @@ const Patterns = Texts.transform((patterns, context) => {
 
 const MAX_CLASS_CHARACTERS = 64;
 
-const MaxDeletesSchema = z
-  .union([z.number(), z.string()], { error: 'must be a number of keys or a percentage such as "10%"' })
-  .transform((value, context) => {
-    const most = parseMaxDeletes(value);
-    if (most !== null) return most;
-    const message = `must be a number of keys or a percentage such as "10%", not ${JSON.stringify(value)}`;
-    context.addIssue({ code: "custom", message });
-    return z.NEVER;
-  });
-
 const YEARS_100_SECONDS = 100 * 366 * 86_400;
 
 export const SyncRequestSchema = z.strictObject({
@@ -115,6 +106,7 @@ export const SyncRequestSchema = z.strictObject({
   dryRun: Flag.optional(),
   lanes: Count(LANES_LIMIT).optional(),
   concurrency: Count(LANES_LIMIT * PARTS_PER_LANE).optional(),
+  ...NameFields,
   ...ObjectOptionFields,
   partSize: z.literal("source").optional(),
   report: PrefixRefSchema.optional(),
@@ -176,6 +168,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     reportFiltered: request.reportFiltered ?? false,
     partSize: request.partSize ?? null,
     location: request.location ?? null,
+    ...namesOf(request, request),
     ...limitsOf(request),
   };
 }

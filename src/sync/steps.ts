@@ -6,7 +6,9 @@
 import { type Env, planLimits } from "../env.ts";
 import type { Filter } from "../listing/filter.ts";
 import type { ListPage } from "../listing/cursor.ts";
+import { type Rename, renaming } from "../listing/rename.ts";
 import { type Cursor, type ListElsewhere, type WalkPage, Walk } from "../listing/walk.ts";
+import { markedSourceEtag } from "../object/mark.ts";
 import { type DeleteOutcome, each, headersOf } from "../s3/delete.ts";
 import { deleteListed } from "../s3/delete_listed.ts";
 import { type S3Error, failedAt, failureOf, FailureError } from "../s3/errors.ts";
@@ -16,8 +18,10 @@ import { stoppable } from "../s3/stop.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { Store } from "../store/stores.ts";
-import { batchesOf, goesWhole, planPage, wholeBytesAt, whyNothing } from "./decide.ts";
+import { batchesOf, goesWhole, wholeBytesAt } from "./batches.ts";
+import { planPage, whyNothing } from "./decide.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
+import { takeNames } from "./first_reading.ts";
 import type { SyncStep } from "./job.ts";
 import type { Requeue } from "./phase.ts";
 import { failed, skipped } from "./outcome.ts";
@@ -36,6 +40,9 @@ const TOLD_MS = 3000;
 const UNTOLD =
   "The sync was cancelled while keys were being deleted: the report does not name those of the last ones that are gone";
 
+const UNMARKED =
+  "The destination has keys that no source object becomes and that no mark shows to be copies: they are left as they are";
+
 /** Failed keys that one step retries. */
 const REQUEUE_KEYS = 500;
 
@@ -52,8 +59,9 @@ export class SyncSteps {
   readonly #transfers: () => number;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
   #walk: Walk | null = null;
-  // Its patterns are compiled once.
+  // Their patterns are compiled once.
   #filter: Filter | null = null;
+  #rename: Rename | null = null;
   #stop = new AbortController();
   #isDeleting = false;
 
@@ -135,16 +143,27 @@ export class SyncSteps {
       this.#walk = walk;
       return;
     }
-    const plan = planPage(page.pairs, page.known, {
+    const filter = (this.#filter ??= filterOf(spec, startedAtMs ?? Date.now()));
+    const source = findKnownStore(this.#env, spec.source, spec.known);
+    const rename = this.#renaming(spec);
+    if (page.isFirstReading === true && rename !== null) {
+      takeNames(this.#record, page, { spec, filter, source, rename });
+      if (this.#record.load().job.phase === "listing") this.#walk = walk;
+      return;
+    }
+    const claim = (image: string, key: string) => this.#record.images.claim(image, key);
+    const context = {
       spec,
-      filter: (this.#filter ??= filterOf(spec, startedAtMs ?? Date.now())),
-      source: findKnownStore(this.#env, spec.source, spec.known),
+      filter,
+      source,
       destination: findKnownStore(this.#env, spec.destination, spec.known),
       wholeBytes: this.#wholeBytes(),
-    });
+      rename: rename === null ? undefined : { rename, claim },
+    };
     this.#record.transaction(() => {
       // Cancelled during the listing: these keys were never part of the run.
       if (!this.#record.applyEvent({ type: "listed", cursor: page.cursor })) return;
+      const plan = planPage(page.pairs, page.known, context);
       const unreadable = this.#unreadable(page.unreadable);
       this.#record.enter([...plan.entries, ...unreadable], (counters) => ({
         ...counters,
@@ -173,7 +192,12 @@ export class SyncSteps {
       // Whatever ends another event, this one asks as well.
       return await this.#pageAt(task).catch(() => null);
     };
-    return new Walk(spec, stores, cursor, { elsewhere });
+    const isImage = spec.rename === undefined ? null : (key: string) => this.#record.images.has(key);
+    return new Walk(spec, stores, cursor, { elsewhere, isImage });
+  }
+
+  #renaming({ rename }: SyncSpec): Rename | null {
+    return rename === undefined ? null : (this.#rename ??= renaming(rename));
   }
 
   /** Keys that no request can name. The destination's are left as they are. */
@@ -256,8 +280,9 @@ export class SyncSteps {
       });
       return;
     }
-    const { seq, extras } = planned;
+    const { seq } = planned;
     const { prefix } = spec.destination;
+    const extras = spec.rename === undefined ? planned.extras : await this.#marked(planned.extras);
     const stranger = extras.find(({ key }) => !key.startsWith(prefix));
     if (stranger !== undefined) throw new Error(`"${stranger.key}" is not under the destination's prefix`);
     if (spec.dryRun) {
@@ -281,11 +306,24 @@ export class SyncSteps {
     if (blocked !== null) throw new FailureError(blocked);
   }
 
+  /** Of keys that no source names: those that the mark shows to be copies. */
+  async #marked(extras: readonly Extra[]): Promise<Extra[]> {
+    const { bucket } = this.#record.load().spec.destination;
+    const s3 = this.#connect("destination");
+    const isCopy = await each(extras, async ({ key }) => {
+      const headers = await headersOf(s3, bucket, key).catch(failedAt("destination"));
+      return headers === null || markedSourceEtag(headers, { bucket, key }) !== null;
+    });
+    if (isCopy.includes(false)) this.#record.warn(UNMARKED);
+    return extras.filter((_, index) => isCopy[index] === true);
+  }
+
   async #deleteListed(extras: readonly Extra[]): Promise<DeleteOutcome> {
-    const { source, destination } = this.#record.load().spec;
+    const { source, destination, rename } = this.#record.load().spec;
     const back: string[] = [];
-    // Much later than the listing, the source may have a key again.
-    if (this.#record.round() > 1) {
+    // Much later than the listing, the source may have a key again. A renamed one does not tell which.
+    if (this.#record.round() > 1 && rename !== undefined) back.push(...extras.map(({ key }) => key));
+    else if (this.#record.round() > 1) {
       const s3 = this.#connect("source");
       await each(extras, async ({ key }) => {
         const name = source.prefix + key.slice(destination.prefix.length);
@@ -298,7 +336,10 @@ export class SyncSteps {
       .filter(({ key }) => !back.includes(key))
       .map(({ key, etag = null, modifiedMs = null }) => ({ key, etag, modifiedMs }));
     const outcome = await deleteListed(this.#connect("destination"), destination.bucket, listed);
-    const message = "the source has it again";
+    const message =
+      rename === undefined
+        ? "the source has it again"
+        : "since its names were read, the source may have an object that becomes it: a new sync will know";
     const kept = back.map((key) => ({
       key,
       code: "source_changed",

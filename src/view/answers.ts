@@ -244,6 +244,7 @@ export type SyncStatus = z.infer<typeof SyncStatus>;
 /** A line of a sync's report. */
 export const ReportLine = z.strictObject({
   key: z.string(),
+  to: z.string().optional(),
   action: z.enum(KEY_ACTIONS),
   reason: z
     .enum([...FAILURE_CODES, ...SKIP_REASONS, ...COPY_REASONS, DELETE_REASON])

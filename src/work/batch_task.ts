@@ -16,6 +16,8 @@ export interface ObjectWork {
   readonly key: string;
   /** At the destination. */
   readonly to: string;
+  /** Rules have given it that key. Absent: it is the prefix and the name. */
+  readonly isRenamed?: true;
   readonly sizeBytes: number;
   /** As the source was listed; null where it lists none. */
   readonly etag: string | null;

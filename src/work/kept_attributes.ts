@@ -20,7 +20,7 @@ type Asked = Pick<
 
 /** Can one CopyObject be all, as far as request, listing and the stores' profiles say? */
 export function mayKeepAttributes(
-  { etag, storageClass }: ObjectWork,
+  { etag, storageClass, isRenamed }: ObjectWork,
   { metadata, attributes, storageClass: wanted, tags, ifLossy }: Omit<Asked, "compare">,
   source: Store,
   destination: Store,
@@ -42,7 +42,9 @@ export function mayKeepAttributes(
   const hasClass =
     storageClass !== undefined &&
     (isStandard(storageClass) || storageClasses === null || storageClasses.includes(storageClass));
-  return knowsService && looksAtNone && changesNone && keepsTags && isWhole && hasClass;
+  // Only a mark shows later that a key which its source does not tell is a copy.
+  const needsMark = isRenamed === true;
+  return !needsMark && knowsService && looksAtNone && changesNone && keepsTags && isWhole && hasClass;
 }
 
 /** What has to be sent so that nothing changes: the class, which no copy keeps by itself. */

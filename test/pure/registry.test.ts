@@ -63,6 +63,7 @@ beforeEach(() => {
   sql = memorySql();
   asked = new Set();
   const watching: SqlStorage = {
+    databaseSize: 0,
     exec: (query, ...values) => {
       asked.add(query);
       return sql.exec(query, ...values);

@@ -11,7 +11,13 @@ export function memorySql(): SqlStorage {
   database.exec("PRAGMA journal_mode = MEMORY");
   const known = new Map<string, Query>();
   const changes = database.prepare("SELECT changes() AS n");
+  const size = database.prepare(
+    "SELECT page_count * page_size AS n FROM pragma_page_count(), pragma_page_size()",
+  );
   return {
+    get databaseSize() {
+      return Number(size.get()?.["n"]);
+    },
     exec(query, ...bindings) {
       const { statement, isChange } = known.get(query) ?? prepare(database, query);
       if (statement === null) {

@@ -47,9 +47,11 @@ const KNOWS_ONLY = [
 
 const PURE = [
   ...["job", "phase", "ending", "plan", "spec"].map((name) => `src/copy/${name}.ts`),
-  ...["job", "decide", "outcome", "deletes", "report", "spec"].map((name) => `src/sync/${name}.ts`),
+  ...["job", "batches", "decide", "names", "outcome", "deletes", "report", "spec"].map(
+    (name) => `src/sync/${name}.ts`,
+  ),
   ...["cron", "clock", "template", "spec"].map((name) => `src/schedule/${name}.ts`),
-  ...["cursor", "key_order", "ranges", "merge", "prefix", "filter", "glob", "glob_match"].map(
+  ...["cursor", "key_order", "ranges", "merge", "prefix", "filter", "glob", "glob_match", "rename"].map(
     (name) => `src/listing/${name}.ts`,
   ),
   ...["attributes", "checksum", "compare", "options", "proof"].map((name) => `src/object/${name}.ts`),

@@ -10,6 +10,7 @@ interface SqlStorage {
     toArray(): Record<string, unknown>[];
     readonly rowsWritten: number;
   };
+  readonly databaseSize: number;
 }
 
 interface DurableObjectStorage {

@@ -92,6 +92,7 @@ export class SimulatedCopy {
     if (!planned.ok) throw new Error(planned.refusal.message);
     const counting = memorySql();
     const sql: SqlStorage = {
+      databaseSize: 0,
       exec: (query, ...values) => {
         const result = counting.exec(query, ...values);
         this.#rows += result.rowsWritten;

@@ -7,10 +7,12 @@
 import { gzipSync } from "node:zlib";
 import { DEFAULT_PART_BYTES } from "../../src/copy/plan.ts";
 import { PARTS_PER_LANE } from "../../src/env.ts";
-import { FIRST_CURSOR, type Found } from "../../src/listing/walk.ts";
+import type { Found } from "../../src/listing/lookup.ts";
+import { FIRST_CURSOR } from "../../src/listing/walk.ts";
 import type { ListedObject } from "../../src/s3/listing_xml.ts";
 import { findStore } from "../../src/store/stores.ts";
-import { batchesOf, planPage } from "../../src/sync/decide.ts";
+import { batchesOf } from "../../src/sync/batches.ts";
+import { planPage } from "../../src/sync/decide.ts";
 import { BatchGate } from "../../src/sync/gate.ts";
 import { nextStep } from "../../src/sync/job.ts";
 import { isSyncEnded } from "../../src/sync/phase.ts";
@@ -105,6 +107,7 @@ export class SimulatedSync {
     this.#random = seeded(seed);
     const counting = memorySql();
     const sql: SqlStorage = {
+      databaseSize: 0,
       exec: (query, ...values) => {
         const result = counting.exec(query, ...values);
         // The counter of an AUTOINCREMENT is a row as well.

@@ -185,6 +185,7 @@ test("a claim does not read the parts that are done, however many they are, but 
   sql = memorySql();
   const asked = new Set<string>();
   const watching: SqlStorage = {
+    databaseSize: 0,
     exec: (query, ...values) => {
       asked.add(query);
       return sql.exec(query, ...values);

@@ -2,10 +2,10 @@
 
 import { expect, vi } from "vitest";
 import { compareKeys } from "../../../src/listing/key_order.ts";
+import type { Found } from "../../../src/listing/lookup.ts";
 import type { SyncSpec } from "../../../src/sync/spec.ts";
 import {
   type Cursor,
-  type Found,
   type ListElsewhere,
   type WalkLimits,
   FIRST_CURSOR,

@@ -145,6 +145,7 @@ describe("what is known in memory of the open parts", () => {
 test("a part costs two rows written: one when it is handed out, one when it is done", () => {
   let rows = 0;
   const counting: SqlStorage = {
+    databaseSize: 0,
     exec: (query, ...values) => {
       const result = sql.exec(query, ...values);
       rows += result.rowsWritten;

@@ -21,8 +21,9 @@ import {
 import { findStore } from "../../../src/store/stores.ts";
 import type { SyncSpec } from "../../../src/sync/spec.ts";
 import { failed, settleFailure, settle, skipped, wouldCopy } from "../../../src/sync/outcome.ts";
-import { batchesOf, goesWhole, planPage, wholeBytesAt, whyNothing } from "../../../src/sync/decide.ts";
-import type { Found } from "../../../src/listing/walk.ts";
+import { batchesOf, goesWhole, wholeBytesAt } from "../../../src/sync/batches.ts";
+import { planPage, whyNothing } from "../../../src/sync/decide.ts";
+import type { Found } from "../../../src/listing/lookup.ts";
 import { DENIED, EXPIRED, OUTAGE, failure, seeded } from "../samples.ts";
 
 const SECRET = { region: "us-east-1", accessKeyId: "a", secretAccessKey: "s" };

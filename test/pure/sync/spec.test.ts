@@ -15,10 +15,26 @@ const resolve = (change: Record<string, unknown>) =>
   resolveSync(parseSyncRequest({ source: "east:source/", destination: "west:target/", ...change }), ENV);
 const long = (bytes: number) => "k".repeat(bytes);
 
+const RULES = [{ match: "a", to: "b" }];
+
 test.each([
   [{ source: "hosted:My_Photos/" }, "invalid_bucket", /makes no host name in front of store "hosted"/],
   [{ source: { store: "east", bucket: "source", prefix: "a\ud800" } }, "invalid_key", /half of a surrogate/],
   [{ destination: `west:target/${long(1025)}` }, "invalid_key", /it has 1025 bytes, and at most 1024/],
+  [
+    { rename: [{ match: "(a", to: "b" }] },
+    "invalid_request",
+    /"rename.0" "match": "\(a" is no pattern of RE2/,
+  ],
+  [
+    { rename: '[{"match": "a", "to": "$1"}]' },
+    "invalid_request",
+    /"\$1" at character 1 of "\$1"; known are \$0,/,
+  ],
+  [{ rename: "s/a/b/" }, "invalid_request", /must be a list of \{"match": .* not "s\/a\/b\/"/],
+  [{ rename: [] }, "invalid_request", /"rename"/],
+  [{ rename: RULES, delete: true, include: "a" }, "invalid_request", /does not tell which name it had/],
+  [{ rename: RULES, delete: true, markCopy: false }, "invalid_request", /leave "markCopy" as it is/],
   [{ report: `west:target/${long(960)}` }, "invalid_key", /"report": .* at most 960 leave room for a name/],
 ])("%j is refused as %s", (change, code, detail) => {
   expect(() => resolve(change)).toThrow(
@@ -36,6 +52,7 @@ test("the patterns of a list are bounded together, with the braces written out",
 
 test.each([
   { source: "hosted:my-photos/" },
+  { rename: JSON.stringify(RULES), include: "a" },
   { source: "east:My_Photos/" },
   { destination: `west:target/${long(1024)}` },
 ])("%j is taken", (change) => {

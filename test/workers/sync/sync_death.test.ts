@@ -151,3 +151,72 @@ test.concurrent.for(DEATHS)(
     expect([...east.failures, ...west.failures]).toEqual([]);
   },
 );
+
+/** Requests under other names than the listing's, by what they ask for beside the two places. */
+const NAMED: readonly (Omit<Death, "stage"> & {
+  readonly asks: Record<string, unknown>;
+  readonly to: RegExp;
+})[] = [
+  {
+    name: "in the first reading of names that rules change",
+    asks: { rename: [{ match: "^(\\d\\d)(\\d{3})$", to: "$2/$1" }], delete: true, maxDeletes: "100%" },
+    to: /^p\/\d{3}\/\d\d$/,
+    store: "east",
+    at: { operation: "ListObjectsV2" },
+    after: 1,
+    waiting: 1,
+  },
+  {
+    name: "while objects with other names are sent",
+    asks: { rename: [{ match: "^(\\d\\d)(\\d{3})$", to: "$2/$1" }], delete: true, maxDeletes: "100%" },
+    to: /^p\/\d{3}\/\d\d$/,
+    store: "west",
+    at: { operation: "PutObject" },
+    after: 150,
+    waiting: 20,
+  },
+];
+
+test.concurrent.for(NAMED)(
+  "killed $name, the sync goes on: every key is there once, and has one line",
+  { timeout: 180_000 },
+  async ({ asks, to, store, at, after, waiting }, { expect, onTestFinished }) => {
+    const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    await using east = await startStore({ buckets: ["source"], maxPageKeys: PAGE_KEYS });
+    await using west = await startStore({ buckets: ["destination"] });
+    for (let n = 0; n < OBJECTS; n++) east.put("source", keyOf(n), `object ${n}`);
+    west.put("destination", "p/of nobody", "x");
+    const start = async () => {
+      const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory });
+      onTestFinished(async () => await mesh.stop());
+      return mesh;
+    };
+    const side = store === "east" ? east : west;
+    const gate = side.hold(at, "before-answer", { after });
+    const killed = await start();
+    const id = await killed.startSync({
+      source: "east:source/p/",
+      destination: "west:destination/p/",
+      lanes: 4,
+      ...asks,
+    });
+    await side.waitFor(() => gate.waiting.length >= waiting);
+    killed.kill();
+    await killed.stop();
+    gate.release();
+    for (const each of [east, west]) await each.waitFor(() => each.openRequests().length === 0);
+    const mesh = await start();
+    const status = await mesh.syncEnded(id);
+    expect(status, JSON.stringify(status)).toMatchObject({
+      phase: "completed",
+      objects: { listed: OBJECTS, copied: OBJECTS, failed: 0, underWay: 0 },
+    });
+    const keys = west.objects("destination").map(({ key }) => key);
+    expect(keys).toContain("p/of nobody");
+    expect(keys.filter((key) => to.test(key))).toHaveLength(OBJECTS);
+    const lines = await mesh.report(id);
+    expect(lines).toHaveLength(OBJECTS);
+    expect(new Set(lines.map(({ key }) => key)).size).toBe(OBJECTS);
+  },
+);
