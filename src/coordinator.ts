@@ -201,7 +201,8 @@ export class Coordinator extends DurableObject<Env> {
   async #waitForEnd(waitSeconds: number): Promise<void> {
     const copy = this.#record.load();
     const isTold = isAtRest(copy.job) && copy.reported === this.#news(copy);
-    if (waitSeconds > 0 && !isTold) await this.#waiting.wait(waitSeconds);
+    const isOver = isTold || copy.job.phase === "paused";
+    if (waitSeconds > 0 && !isOver) await this.#waiting.wait(waitSeconds);
   }
 
   // --- The lanes' side --------------------------------------------------------------------------
@@ -246,7 +247,7 @@ export class Coordinator extends DurableObject<Env> {
       const reported = await this.#report();
       await this.#tendShares();
       const { job } = this.#record.load();
-      if (isAtRest(job)) this.#waiting.wake();
+      if (isAtRest(job) || job.phase === "paused") this.#waiting.wake();
       this.#audience.changed();
       const step = nextStep(job, this.#record.counts(job), Date.now());
       switch (step.do) {

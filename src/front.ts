@@ -32,6 +32,7 @@ import { isBrowser, transportSecurity } from "./front/page.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { storeRoutes } from "./front/store_routes.ts";
 import { syncRoutes } from "./front/sync_routes.ts";
+import { workRoutes } from "./front/work_routes.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
 import { maxBodyBytes } from "./http/request.ts";
 import { log } from "./log.ts";
@@ -114,6 +115,9 @@ app.get("/metrics", async (call) => {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
   return new Response(await registryAt(call).metrics(), { headers });
 });
+
+// Before those of one kind: `resume` is no id.
+app.route("/", workRoutes);
 
 app.route("/", copyRoutes);
 

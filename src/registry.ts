@@ -19,7 +19,7 @@ import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
 import type { Caller } from "./access/rights.ts";
 import type { Admission } from "./registry/admission.ts";
-import { type ListedPage, AllWork } from "./registry/all_work.ts";
+import { type Forgotten, type ListedPage, type PlacesPage, AllWork } from "./registry/all_work.ts";
 import {
   type AuditedCall,
   type AuditFilter,
@@ -116,6 +116,17 @@ export class Registry extends DurableObject<Env> {
   /** Newest first, and only what the caller sees. @param before the id to continue after, or null */
   async list(kind: WorkKind, filter: ListFilter, before: string | null, limit: number): Promise<ListedPage> {
     return this.#work.list(kind, filter, before, limit);
+  }
+
+  /** As list(), for who steers many: what each touches. */
+  async listPlaces(...asked: Parameters<AllWork["listPlaces"]>): Promise<PlacesPage> {
+    return this.#work.listPlaces(...asked);
+  }
+
+  /** Removes work that has ended and owes nothing, here and in its own object. */
+  async forgetWork(kind: WorkKind, id: string): Promise<Forgotten> {
+    const inTransaction = (run: () => void) => this.ctx.storage.transactionSync(run);
+    return await this.#work.forget(this.ctx.exports, kind, id, inTransaction);
   }
 
   /**

@@ -209,7 +209,9 @@ export class Sync extends DurableObject<Env> {
   }
 
   async #waitForEnd(waitSeconds: number): Promise<void> {
-    if (waitSeconds > 0 && !isAtRest(this.#record.load().job)) await this.#waiting.wait(waitSeconds);
+    const { job } = this.#record.load();
+    const isOver = isAtRest(job) || job.phase === "paused";
+    if (waitSeconds > 0 && !isOver) await this.#waiting.wait(waitSeconds);
   }
 
   // --- The lanes' side --------------------------------------------------------------------------
@@ -254,7 +256,7 @@ export class Sync extends DurableObject<Env> {
       await this.#tendLarge();
       // Nothing is awaited between this check and setting the alarm: no claim arrives unnoticed.
       const row = this.#record.load();
-      if (isAtRest(row.job)) this.#waiting.wake();
+      if (isAtRest(row.job) || row.job.phase === "paused") this.#waiting.wake();
       this.#audience.changed();
       const now = Date.now();
       const step = nextStep(row.job, this.#record.counts(), now);

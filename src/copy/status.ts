@@ -6,6 +6,7 @@ import { type Plan, partRange, unitCount } from "./plan.ts";
 import type { CopySpec } from "./spec.ts";
 import { isoTime } from "../http/fields.ts";
 import { type PartRow, type PartTotals, partState } from "../parts/rows.ts";
+import { writeObject } from "../store/address.ts";
 import type { Location } from "../store/location.ts";
 import type { CopyStatus, PartsPage } from "../view/answers.ts";
 import { describeFailure } from "../view/failure.ts";
@@ -52,8 +53,8 @@ export function copyStatus(input: StatusInput): CopyStatus {
     phase: job.phase,
     ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
     ...(work.phase === "queued" && work.behind !== null ? { queuedBehind: work.behind } : {}),
-    source,
-    destination,
+    source: writeObject(source),
+    destination: writeObject(destination),
     size: plan?.sizeBytes ?? null,
     partSize: plan?.kind === "parts" ? plan.partSizeBytes : null,
     parts: {

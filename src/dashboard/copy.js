@@ -159,7 +159,7 @@ function copyPage(path) {
     /** @param {import("./calls.ts").Untimed<CopyStatus>} status */
     status(status) {
       const { phase, bytes, parts, rate } = status;
-      head.show(status, `${status.source.key.split("/").at(-1)}`);
+      head.show(status, `${formatObject(status.source).split("/").at(-1)}`);
       head.buttons(buttonsFor(status, path, head.acted));
       const isEnded = ENDED.includes(phase);
       if (bytes.total === null && !isEnded && !RESTING.includes(phase)) bar.removeAttribute("value");

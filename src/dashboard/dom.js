@@ -87,14 +87,15 @@ export function nameCell(name, href = null) {
   return h("div", { class: "clamped", title: name }, shown);
 }
 
-/** @param {{ store: string, bucket: string, key: string }} ref */
-export function formatObject({ store, bucket, key }) {
-  return `${store}:${bucket}/${key}`;
-}
-
-/** @param {{ store: string, bucket: string, prefix: string }} ref */
-export function formatPrefix({ store, bucket, prefix }) {
-  return `${store}:${bucket}/${prefix}`;
+/**
+ * An object as answers have it.
+ *
+ * @param {string | { store: string, bucket: string, key: string, versionId?: string | undefined }} ref
+ */
+export function formatObject(ref) {
+  if (typeof ref === "string") return ref;
+  const { store, bucket, key, versionId } = ref;
+  return `${store}:${bucket}/${key}${versionId === undefined ? "" : ` (version ${versionId})`}`;
 }
 
 /**

@@ -1,7 +1,16 @@
 // The lists of copies and syncs, refreshed every few seconds while the page is visible.
 
 import { call, repeat } from "./api.js";
-import { actionButton, h, keyedTable, nameCell, phaseNode, showError, timeCell } from "./dom.js";
+import {
+  formatObject,
+  actionButton,
+  h,
+  keyedTable,
+  nameCell,
+  phaseNode,
+  showError,
+  timeCell,
+} from "./dom.js";
 
 /** @typedef {import("./calls.ts").CopyRow} CopyRow */
 /** @typedef {import("./calls.ts").SyncRow} SyncRow */
@@ -62,8 +71,8 @@ async function showWork(main, signal, { kind, title, phases, read, beginner }) {
     title,
     [
       { title: "Phase", cell: ({ phase }) => phaseNode(phase) },
-      { title: "Source", cell: ({ id, source }) => nameCell(source, `#/${kind}/${id}`) },
-      { title: "Destination", cell: ({ destination }) => nameCell(destination) },
+      { title: "Source", cell: ({ id, source }) => nameCell(formatObject(source), `#/${kind}/${id}`) },
+      { title: "Destination", cell: ({ destination }) => nameCell(formatObject(destination)) },
       { title: "Started by", cell: beginner },
       { title: "Requested", cell: ({ createdAt }) => timeCell(createdAt) },
       { title: "Ended", cell: ({ endedAt }) => timeCell(endedAt) },

@@ -8,7 +8,6 @@ import {
   confirmed,
   field,
   formatObject,
-  formatPrefix,
   formatTime,
   h,
   keyedTable,
@@ -59,7 +58,7 @@ function startsWhat(schedule) {
       ? `copy ${formatObject(copy.source)} → ${formatObject(copy.destination)}`
       : sync === undefined
         ? ""
-        : `sync ${formatPrefix(sync.source)} → ${formatPrefix(sync.destination)}`;
+        : `sync ${sync.source} → ${sync.destination}`;
   const options = optionWords(schedule);
   return options === "" ? words : h("div", {}, words, h("div", { class: "quiet" }, options));
 }
@@ -83,14 +82,13 @@ function wordsOf(value) {
 }
 
 /**
- * The copy or sync that a schedule asks for, as its request has it.
+ * The copy or sync that a schedule asks for.
  *
  * @param {Schedule} schedule
  * @returns {Readonly<Record<string, unknown>>}
  */
-function workOf({ request }) {
-  const work = request["copy"] ?? request["sync"];
-  return typeof work === "object" && work !== null ? { ...work } : {};
+function workOf({ copy, sync }) {
+  return copy ?? sync ?? {};
 }
 
 /** @param {Schedule} schedule */
@@ -152,7 +150,7 @@ function scheduleActions(schedule, refresh, edit) {
  */
 async function mayRun({ sync }) {
   if (sync === undefined || sync["delete"] !== true || sync["dryRun"] === true) return true;
-  const question = `Delete every key under ${formatPrefix(sync.destination)} that is not in ${formatPrefix(sync.source)}?`;
+  const question = `Delete every key under ${sync.destination} that is not in ${sync.source}?`;
   return await confirmed(question, "Run and delete");
 }
 

@@ -2,7 +2,8 @@
 
 import { Hono } from "hono";
 import { type App, readCursor, registryAt } from "./call.ts";
-import { jsonResponse, Problem } from "../http/problem.ts";
+import { listResponse } from "./lists.ts";
+import { Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 
 export const auditRoutes = new Hono<App>();
@@ -10,7 +11,8 @@ export const auditRoutes = new Hono<App>();
 auditRoutes.get("/audit", async (call) => {
   const query = new URL(call.req.url).searchParams;
   const filter = { who: query.get("who"), sinceMs: readSince(query) };
-  return jsonResponse(await registryAt(call).listAudit(filter, readCursor(query), readLimit(query)));
+  const page = await registryAt(call).listAudit(filter, readCursor(query), readLimit(query));
+  return listResponse(call, "calls", page.calls, page.next);
 });
 
 /** @throws {Problem} 400 */

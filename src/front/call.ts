@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import type { Caller, Right, Touched } from "../access/rights.ts";
 import type { Env } from "../env.ts";
 import { permit, permitKnown } from "./permission.ts";
+import { plainText } from "../http/json.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { PHASE_GROUPS } from "../http/vocabulary.ts";
@@ -13,6 +14,8 @@ import { log } from "../log.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { placedAt, registryLocation } from "../store/location.ts";
 import type { Wanted, WorkPlaces } from "../registry/work_rows.ts";
+import type { CopyStatus, SyncStatus } from "../view/answers.ts";
+import { statusLines } from "../view/progress.ts";
 import { type WorkKind, PLURALS, objectsOf } from "../schedule/kinds.ts";
 
 /** Of the app and of each group of its routes. */
@@ -92,15 +95,30 @@ function isPhaseGroup(text: string): text is keyof typeof PHASE_GROUPS {
   return Object.hasOwn(PHASE_GROUPS, text);
 }
 
-/** The answer to admitted work: its status, and where to fetch it again. */
+/** As `curl -H "Accept: text/plain"` asks for it. */
+export function wantsText(call: Call): boolean {
+  return call.req.header("accept")?.startsWith("text/plain") ?? false;
+}
+
+/** Lines for a terminal. */
+export function answerText(text: string, status = 200, headers: Record<string, string> = {}): Response {
+  const type = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", vary: "accept" };
+  return new Response(plainText(text.endsWith("\n") ? text : `${text}\n`), {
+    status,
+    headers: { ...type, ...headers },
+  });
+}
+
+/** The answer to admitted work: its status, or as text its bare id, and where to fetch it again. */
 export async function accepted(
   call: Call,
   kind: WorkKind,
   id: string,
   headers: Record<string, string> = {},
 ): Promise<Response> {
-  const status = await fetchStatus(meshOf(call), kind, id);
-  return jsonResponse(status, 202, { location: `/${PLURALS[kind]}/${id}`, ...headers });
+  const all = { location: `/${PLURALS[kind]}/${id}`, ...headers };
+  if (wantsText(call)) return answerText(id, 202, all);
+  return jsonResponse(await fetchStatus(meshOf(call), kind, id), 202, all);
 }
 
 /** The answer to a request that is repeated under its Idempotency-Key. */
@@ -128,12 +146,34 @@ export function answeredBy(
   kind: WorkKind,
   right: "read" | "steer" | "retry",
 ): (call: Call) => Promise<Response> {
+  return async (call) => await askWork(call, kind, right);
+}
+
+/** @param below the path under that of the work, where it is not that of the call */
+export async function askWork(
+  call: Call,
+  kind: WorkKind,
+  right: "read" | "steer" | "retry",
+  below?: string,
+): Promise<Response> {
+  const id = call.req.param("id") ?? "";
+  const { touched, deletes } = await findWork(call, kind, id);
+  const rights: Right[] = right === "retry" ? ["steer", ...(deletes ? ["delete" as const] : [])] : [right];
+  allowKnown(call, rights, touched, noWork(kind, id));
+  const object = objectsOf(meshOf(call), kind).getByName(id);
+  if (below === undefined) return await object.fetch(call.req.raw);
+  const url = new URL(call.req.url);
+  url.pathname = `/${PLURALS[kind]}/${id}${below}`;
+  return await object.fetch(url);
+}
+
+/** `GET /copies/{id}`: its status, as JSON or as lines. */
+export function statusOf(kind: WorkKind): (call: Call) => Promise<Response> {
   return async (call) => {
-    const id = call.req.param("id") ?? "";
-    const { touched, deletes } = await findWork(call, kind, id);
-    const rights: Right[] = right === "retry" ? ["steer", ...(deletes ? ["delete" as const] : [])] : [right];
-    allowKnown(call, rights, touched, noWork(kind, id));
-    return await objectsOf(meshOf(call), kind).getByName(id).fetch(call.req.raw);
+    const answer = await askWork(call, kind, "read");
+    if (!answer.ok || !wantsText(call)) return answer;
+    const status: CopyStatus | SyncStatus = await answer.json();
+    return answerText(statusLines(kind, status).join("\n"));
   };
 }
 

@@ -16,11 +16,13 @@ import {
   readPage,
   registryAt,
   replayed,
+  statusOf,
   allow,
   allowKnown,
   tooManyRunning,
 } from "./call.ts";
-import { jsonResponse, Problem } from "../http/problem.ts";
+import { listResponse } from "./lists.ts";
+import { Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
 import type { RowsOf } from "../registry/work_rows.ts";
@@ -87,13 +89,15 @@ copyRoutes.get("/copies", async (call) => {
   const of: RowsOf = orphans ? "orphans" : sync === null ? "no-sync" : { sync };
   const filter = { phases: chosen, of, ...wanted, caller: call.get("caller") };
   const { rows: copies, next } = await registryAt(call).list("copy", filter, before, limit);
-  return jsonResponse({ copies, next });
+  return listResponse(call, "copies", copies, next);
 });
 
 // The coordinator answers these itself, from its storage alone.
+copyRoutes.get("/copies/:id", statusOf("copy"));
+
 copyRoutes.on(
   ["GET"],
-  ["/copies/:id", "/copies/:id/parts", "/copies/:id/rates", "/copies/:id/events", "/copies/:id/progress"],
+  ["/copies/:id/parts", "/copies/:id/rates", "/copies/:id/events", "/copies/:id/progress"],
   answeredBy("copy", "read"),
 );
 

@@ -5,6 +5,7 @@ import api from "../docs/api.md";
 import operate from "../docs/operate.md";
 import proof from "../docs/proof.md";
 import rename from "../docs/rename.md";
+import scripts from "../docs/scripts.md";
 import security from "../docs/security.md";
 import stores from "../docs/stores.md";
 import sync from "../docs/sync.md";
@@ -15,7 +16,7 @@ import { isBrowser, pageHeaders } from "./page.ts";
 
 /** In the order in which to read them. */
 const PAGES: ReadonlyMap<string, string> = new Map(
-  Object.entries({ api, stores, sync, rename, proof, operate, security }),
+  Object.entries({ api, stores, sync, rename, scripts, proof, operate, security }),
 );
 
 /** @throws {Problem} 404 */

@@ -3,6 +3,7 @@
 
 import { Hono } from "hono";
 import { type App, readCursor, readWord, registryAt } from "./call.ts";
+import { listResponse } from "./lists.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { NOTIFICATION_STATES } from "../http/vocabulary.ts";
@@ -13,7 +14,8 @@ export const notificationRoutes = new Hono<App>();
 notificationRoutes.get("/notifications", async (call) => {
   const query = new URL(call.req.url).searchParams;
   const filter = { state: readWord(query, "state", NOTIFICATION_STATES), receiver: query.get("receiver") };
-  return jsonResponse(await registryAt(call).listNotifications(filter, readCursor(query), readLimit(query)));
+  const page = await registryAt(call).listNotifications(filter, readCursor(query), readLimit(query));
+  return listResponse(call, "notifications", page.notifications, page.next);
 });
 
 notificationRoutes.post("/notifications/:id/redeliver", async (call) => {

@@ -18,6 +18,7 @@ import {
   phases,
   query,
 } from "./parameters.ts";
+import { WORK_OPERATIONS } from "./work_operations.ts";
 
 const EVENTS = text(
   "Events `status` (without its timeline), `timeline` (with an id), `end`; a comment while nothing is new",
@@ -188,7 +189,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     right: "start",
     reach: "own",
     body: "CopyRequest",
-    answers: { 202: json("It has an id and will run", "CopyStatus", "Admitted") },
+    answers: {
+      202: json("It has an id and will run; the bare id for Accept: text/plain", "CopyStatus", "Admitted"),
+    },
     problems: {
       ...START_PROBLEMS,
       400: [...START_PROBLEMS[400], ...COPY_REFUSALS],
@@ -210,7 +213,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       LIMIT,
       CURSOR,
     ],
-    answers: { 200: json("A page", "CopyList") },
+    answers: { 200: json("A page; as a table for Accept: text/plain", "CopyList") },
   },
   "GET /copies/:id": {
     summary: "The status of a copy",
@@ -218,7 +221,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     right: "read",
     reach: "own",
     parameters: [WAIT, ...LINK],
-    answers: { 200: json("The status", "CopyStatus") },
+    answers: { 200: json("The status; as lines for Accept: text/plain", "CopyStatus") },
     problems: { ...NO_COPY, ...WATCHED },
   },
   "GET /copies/:id/parts": {
@@ -280,6 +283,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       409: ["nothing_to_retry", "destination_busy"],
     },
   },
+  ...WORK_OPERATIONS,
   "POST /syncs": {
     summary: "Starts a sync of a prefix",
     example: "-d source=store:bucket/prefix -d destination=store:bucket/prefix",
@@ -287,7 +291,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     right: "start",
     reach: "own",
     body: "SyncRequest",
-    answers: { 202: json("It has an id and will run", "SyncStatus", "Admitted") },
+    answers: {
+      202: json("It has an id and will run; the bare id for Accept: text/plain", "SyncStatus", "Admitted"),
+    },
     problems: {
       ...START_PROBLEMS,
       400: [...START_PROBLEMS[400], ...SYNC_REFUSALS],
@@ -300,7 +306,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     right: "read",
     reach: "own",
     parameters: [phases(SYNC_PHASES), ...SEARCH, LIMIT, CURSOR],
-    answers: { 200: json("A page", "SyncList") },
+    answers: { 200: json("A page; as a table for Accept: text/plain", "SyncList") },
   },
   "GET /syncs/:id": {
     summary: "The status of a sync",
@@ -308,7 +314,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     right: "read",
     reach: "own",
     parameters: [WAIT, ...LINK],
-    answers: { 200: json("The status", "SyncStatus") },
+    answers: { 200: json("The status; as lines for Accept: text/plain", "SyncStatus") },
     problems: { ...NO_SYNC, ...WATCHED },
   },
   "GET /syncs/:id/report": {
@@ -369,7 +375,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       LIMIT,
       CURSOR,
     ],
-    answers: { 200: json("A page", "NotificationList") },
+    answers: { 200: json("A page; as a table for Accept: text/plain", "NotificationList") },
   },
   "POST /notifications/:id/redeliver": {
     summary: "Sends a webhook once more, under the same webhook-id",
@@ -390,7 +396,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       LIMIT,
       CURSOR,
     ],
-    answers: { 200: json("A page", "Audit") },
+    answers: { 200: json("A page; as a table for Accept: text/plain", "Audit") },
   },
   "GET /schedules": {
     summary: "Schedules with their next and last run, by name",
@@ -398,7 +404,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     right: "read",
     reach: "own",
     parameters: [LIMIT, CURSOR],
-    answers: { 200: json("The schedules", "ScheduleList") },
+    answers: { 200: json("A page; as a table for Accept: text/plain", "ScheduleList") },
   },
   "PUT /schedules/:name": {
     summary: "Creates or replaces a schedule",

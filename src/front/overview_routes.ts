@@ -106,7 +106,7 @@ function reasonsOf(rows: readonly WorkRow[]): Work[] {
 function storeOf({ failure, source, destination }: WorkRow): string | null {
   const [side] = failure?.code.split("_") ?? [];
   const place = side === "source" ? source : side === "destination" ? destination : "";
-  return /^(\w+):/.exec(place)?.[1] ?? null;
+  return typeof place === "string" ? (/^(\w+):/.exec(place)?.[1] ?? null) : place.store;
 }
 
 function troubleOf({ name, lastRun }: ScheduleView): Needs["schedules"] {

@@ -18,6 +18,7 @@ import {
   allow,
   allowKnown,
 } from "./call.ts";
+import { listResponse } from "./lists.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency, readLimit } from "../http/request.ts";
@@ -35,12 +36,12 @@ scheduleRoutes.get("/schedules", async (call) => {
   const page = await registryAt(call).listSchedules(query.get("cursor"), readLimit(query));
   const { schedules: all, next } = page as { schedules: ScheduleView[]; next: string | null };
   const schedules = all.filter((one) => sees(call.get("caller"), placesOfSchedule(one)));
-  return jsonResponse({ schedules, next });
+  return listResponse(call, "schedules", schedules.map(shown), next);
 });
 
 scheduleRoutes.put("/schedules/:name", async (call) => {
   const name = scheduleName(call);
-  const schedule = runnable(parseSchedule(await readBody(call.req.raw)), call);
+  const schedule = runnable(parseSchedule(asPut(name, await readBody(call.req.raw))), call);
   const mustBeNew = call.req.header("if-none-match") === "*";
   const by = call.get("caller").name;
   for (let tries = 0; tries < TRIES; tries++) {
@@ -84,7 +85,7 @@ scheduleRoutes.patch("/schedules/:name", async (call) => {
 
 scheduleRoutes.get("/schedules/:name", async (call) => {
   const found = await theSchedule(call, scheduleName(call), "read");
-  return jsonResponse(found, 200, { etag: await etagOf(found) });
+  return jsonResponse(shown(found), 200, { etag: await etagOf(found) });
 });
 
 scheduleRoutes.delete("/schedules/:name", async (call) => {
@@ -119,11 +120,32 @@ scheduleRoutes.post("/schedules/:name/run", async (call) => {
   throw new Problem(409, code, `"${name}" was not started: ${run.detail}`);
 });
 
+/** As it can be PUT again. */
+function shown({ request, copy: _copy, sync: _sync, ...rest }: ScheduleView): object {
+  return { ...rest, ...request };
+}
+
+/** What GET shows beside that. */
+const SHOWN: readonly (keyof ScheduleView)[] = ["startedBy", "createdAt", "nextRunAt", "lastRun", "runs"];
+
+/** A body that may be what GET has answered. @throws {Problem} 400 for another schedule's */
+function asPut(name: string, body: unknown): unknown {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return body;
+  const { name: named = name, ...rest } = body as Record<string, unknown>;
+  if (named !== name) {
+    const message = `The "name" in the body is ${JSON.stringify(named)}, and the address says "${name}"`;
+    throw new Problem(400, "invalid_request", message);
+  }
+  return Object.fromEntries(
+    Object.entries(rest).filter(([field]) => !SHOWN.some((known) => known === field)),
+  );
+}
+
 /** As it is now. */
 async function answer(call: Call, name: string, status = 200): Promise<Response> {
   const found = await findSchedule(call, name);
   if (found === null) throw noSchedule(name);
-  return jsonResponse(found, status, { etag: await etagOf(found) });
+  return jsonResponse(shown(found), status, { etag: await etagOf(found) });
 }
 
 /** Of what PUT sets: a schedule that has only run is the same. */

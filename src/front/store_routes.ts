@@ -9,9 +9,8 @@ import { describeEntries, readAccess } from "../access/entries.ts";
 import { readTeam } from "../access/people.ts";
 import { placesOfStore } from "../access/places.ts";
 import { reaches, ruleOn, sees } from "../access/rights.ts";
-import { type App, type Call, meshOf, registryAt, allow, allowKnown } from "./call.ts";
+import { type App, type Call, answerText, meshOf, registryAt, allow, allowKnown, wantsText } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
-import { plainText } from "../http/json.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readWait } from "../http/request.ts";
 import { permitStore } from "./permission.ts";
@@ -78,8 +77,7 @@ storeRoutes.post("/stores/:name/check", async (call) => {
     throw new Problem(503, "store_busy", `${error.message}; check it again later`);
   });
   const answer = checkAnswer(store, bucket, as, found);
-  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
-  return wantsText ? new Response(plainText(checkTable(answer))) : jsonResponse(answer);
+  return wantsText(call) ? answerText(checkTable(answer)) : jsonResponse(answer);
 });
 
 // Works for a store that is no longer configured, too.
@@ -134,9 +132,8 @@ function answerProbe(
   status = 200,
   headers: Record<string, string> = {},
 ): Response {
-  const wantsText = call.req.header("accept")?.startsWith("text/plain") ?? false;
-  return wantsText
-    ? new Response(plainText(probeTable(probe)), { status, headers })
+  return wantsText(call)
+    ? answerText(probeTable(probe), status, headers)
     : jsonResponse(probe, status, headers);
 }
 

@@ -12,10 +12,12 @@ import {
   readPage,
   registryAt,
   replayed,
+  statusOf,
   allow,
   tooManyRunning,
 } from "./call.ts";
-import { jsonResponse, Problem } from "../http/problem.ts";
+import { listResponse } from "./lists.ts";
+import { Problem } from "../http/problem.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
 import { createWork } from "../schedule/create.ts";
@@ -56,13 +58,15 @@ syncRoutes.get("/syncs", async (call) => {
   const { chosen, wanted, before, limit } = readPage(call, phases);
   const filter = { phases: chosen, ...wanted, caller: call.get("caller") };
   const { rows: syncs, next } = await registryAt(call).list("sync", filter, before, limit);
-  return jsonResponse({ syncs, next });
+  return listResponse(call, "syncs", syncs, next);
 });
 
 // The sync answers these itself.
+syncRoutes.get("/syncs/:id", statusOf("sync"));
+
 syncRoutes.on(
   ["GET"],
-  ["/syncs/:id", "/syncs/:id/report", "/syncs/:id/events", "/syncs/:id/progress"],
+  ["/syncs/:id/report", "/syncs/:id/events", "/syncs/:id/progress"],
   answeredBy("sync", "read"),
 );
 

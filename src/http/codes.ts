@@ -43,6 +43,10 @@ export const PROBLEM_STATUS = {
   too_many_schedules: 409,
   no_receiver: 409,
   idempotency_key_in_use: 409,
+  work_blocked: 409,
+  work_paused: 409,
+  work_running: 409,
+  clean_up_owed: 409,
   method_not_allowed: 405,
   link_invalid: 403,
   link_expired: 410,
@@ -51,6 +55,9 @@ export const PROBLEM_STATUS = {
   body_too_large: 413,
   host_refused: 421,
   idempotency_key_reused: 422,
+  work_failed: 422,
+  work_cancelled: 422,
+  work_finished_with_errors: 422,
   too_many_guesses: 429,
   too_many_running: 429,
   internal_error: 500,
@@ -60,6 +67,7 @@ export const PROBLEM_STATUS = {
   access_unavailable: 503,
   store_busy: 503,
   too_many_viewers: 503,
+  work_goes_on: 504,
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEM_STATUS;

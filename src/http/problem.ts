@@ -41,10 +41,11 @@ export class Problem extends Error {
     this.headers = headers;
   }
 
-  toResponse(): Response {
+  /** @param members of its own, beside those that every problem has */
+  toResponse(members: Readonly<Record<string, unknown>> = {}): Response {
     const title = TITLES[this.status];
     const { status, code, message: detail } = this;
-    const body = { type: typeOf(code), title, status, code, detail };
+    const body = { type: typeOf(code), title, status, code, detail, ...members };
     return new Response(prettyJson(body), {
       status: this.status,
       headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...this.headers },
@@ -67,6 +68,7 @@ const TITLES: Readonly<Record<ProblemStatus, string>> = {
   429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
+  504: "Gateway Timeout",
 };
 
 /** Made for curl: indented by two spaces, with a final newline so that the prompt starts on its own line. */

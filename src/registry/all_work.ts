@@ -5,6 +5,7 @@
 // Invariant: whether work may begin and its row are one transaction, which is the caller's.
 
 import { type Env, mostRunning } from "../env.ts";
+import type { Touched } from "../access/rights.ts";
 import type { Mesh } from "../mesh.ts";
 import type { Obstacle } from "./admission.ts";
 import type { CheckTable } from "./check_table.ts";
@@ -19,21 +20,21 @@ import {
   objectsOf,
 } from "../schedule/kinds.ts";
 import type { CopySpec } from "../copy/spec.ts";
-import { bucketIdentity, formatObject, formatPrefix, overlap } from "../store/address.ts";
+import { type ObjectRef, bucketIdentity, formatPrefix, overlap, writeObject } from "../store/address.ts";
 import { findStore } from "../store/stores.ts";
 import { type SyncSpec, destinationIdentity } from "../sync/spec.ts";
 
 /** What a list has of a request. */
 interface Shown {
-  readonly source: string;
-  readonly destination: string;
+  readonly source: ObjectRef | string;
+  readonly destination: ObjectRef | string;
   readonly dryRun?: boolean;
 }
 
 const SHOWN: { readonly [Kind in WorkKind]: (spec: SpecOf[Kind]) => Shown } = {
   copy: ({ source, destination }) => ({
-    source: formatObject(source),
-    destination: formatObject(destination),
+    source: writeObject(source),
+    destination: writeObject(destination),
   }),
   sync: ({ source, destination, dryRun }) => ({
     source: formatPrefix(source),
@@ -46,6 +47,14 @@ export interface ListedPage {
   readonly rows: readonly (ListedWork & Shown)[];
   readonly next: string | null;
 }
+
+export interface PlacesPage {
+  readonly rows: readonly { readonly id: string; readonly touched: Touched }[];
+  readonly next: string | null;
+}
+
+/** `owes`: it may have left something at its destination. */
+export type Forgotten = "forgotten" | "unknown" | "running" | "part_of_sync" | "owes";
 
 export class AllWork {
   readonly #env: Env;
@@ -161,6 +170,36 @@ export class AllWork {
   ): ListedPage {
     const rows: WorkRows<SpecOf[Kind]> = this.#rows[kind];
     return rows.list(filter, before, limit, SHOWN[kind]);
+  }
+
+  /** As list(): what each touches. */
+  listPlaces<Kind extends WorkKind>(
+    kind: Kind,
+    filter: ListFilter,
+    before: string | null,
+    limit: number,
+  ): PlacesPage {
+    const rows: WorkRows<SpecOf[Kind]> = this.#rows[kind];
+    const page = rows.list(filter, before, limit, (spec) => rows.placesOf(spec));
+    return { rows: page.rows.map(({ id, touched }) => ({ id, touched })), next: page.next };
+  }
+
+  /** Removes what has ended, here and in its own object. @param inTransaction as for forgetOld() */
+  async forget(
+    mesh: Mesh,
+    kind: WorkKind,
+    id: string,
+    inTransaction: (run: () => void) => void,
+  ): Promise<Forgotten> {
+    const found = this.#rows[kind].find(id);
+    if (found === null) return "unknown";
+    if (!found.hasEnded) return "running";
+    // The sync asks its copies how they ended.
+    const isPart = found.sync !== null && this.#rows.sync.find(found.sync)?.hasEnded === false;
+    if (isPart) return "part_of_sync";
+    if (!(await objectsOf(mesh, kind).getByName(id).forget())) return "owes";
+    inTransaction(() => this.#rows[kind].forget(id));
+    return "forgotten";
   }
 
   /**

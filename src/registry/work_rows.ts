@@ -88,6 +88,12 @@ export interface WorkPlaces {
   readonly deletes: boolean;
 }
 
+interface FoundWork extends Starter {
+  readonly phase: string;
+  readonly target: string;
+  readonly hasEnded: boolean;
+}
+
 /** What has started work, beside a caller. */
 export interface Starter {
   readonly schedule: string | null;
@@ -164,6 +170,8 @@ export interface ListFilter extends Wanted {
   readonly phases: readonly string[];
   readonly of?: RowsOf;
   readonly caller?: Caller | null;
+  /** Only what reads or writes there. */
+  readonly store?: string | null;
 }
 
 /** One of the two tables. */
@@ -221,21 +229,25 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
   }
 
   /** What the registry knows of it, or null. */
-  find(id: string): { phase: string; schedule: string | null; target: string } | null {
-    const row = this.#sql
-      .exec(`SELECT phase, schedule, ${this.#target} AS target FROM ${this.table} WHERE id = ?`, id)
-      .toArray()[0];
+  find(id: string): FoundWork | null {
+    const [row] = this.#sql.exec(`SELECT * FROM ${this.table} WHERE id = ?`, id).toArray();
     if (row === undefined) return null;
-    return { phase: String(row["phase"]), schedule: textOf(row["schedule"]), target: String(row["target"]) };
+    return {
+      phase: String(row["phase"]),
+      schedule: textOf(row["schedule"]),
+      sync: textOf(row["sync"]),
+      target: String(row[this.#target]),
+      hasEnded: row["ended_at_ms"] !== null,
+    };
   }
 
   /** What it touches, or null if there is none of that id. */
   places(id: string): WorkPlaces | null {
     const [row] = this.#sql.exec(`SELECT spec FROM ${this.table} WHERE id = ?`, id).toArray();
-    return row === undefined ? null : this.#placesOf(JSON.parse(String(row["spec"])));
+    return row === undefined ? null : this.placesOf(JSON.parse(String(row["spec"])));
   }
 
-  #placesOf(spec: unknown): WorkPlaces {
+  placesOf(spec: unknown): WorkPlaces {
     if (this.table === "copies") return { touched: placesOfCopy(spec as CopySpec), deletes: false };
     const sync = spec as SyncSpec;
     return { touched: placesOfSync(sync), deletes: withDelete("steer", sync).includes("delete") };
@@ -344,8 +356,8 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
    *
    * @param phases only rows in one of them; none means all rows
    * @param of whose rows: the copies of a sync's large objects are listed under it, and not among the others
-   * @param caller who sees only what its grants cover. For it a page may have fewer rows than asked for, and
-   *   yet a next one.
+   * @param filter with a caller, who sees only what its grants cover, or a store, a page may have fewer rows
+   *   than asked for, and yet a next one
    * @param before the id to continue after, or null
    * @param show the fields of the request that the list has
    */
@@ -381,7 +393,7 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
     for (let pages = 1; ; pages++) {
       const { found, next } = this.#page(filter, after, size);
       for (const row of found) {
-        const { touched } = this.#placesOf(JSON.parse(String(row["spec"])));
+        const { touched } = this.placesOf(JSON.parse(String(row["spec"])));
         if (!(seesAll || sees(caller, touched)) || !isWanted(filter, touched, row)) continue;
         rows.push(view(row));
         if (rows.length === limit) return { rows, next: row === found.at(-1) ? next : String(row["id"]) };

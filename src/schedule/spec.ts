@@ -9,7 +9,7 @@ import { checkCron, checkTimeZone } from "./cron.ts";
 import type { Work } from "./kinds.ts";
 import { checkTemplate, fillTemplate } from "./template.ts";
 import { JobWindowsSchema } from "../store/limits.ts";
-import { type DestinationRef, type ObjectRef, formatObject, formatPrefix } from "../store/address.ts";
+import { formatPrefix, writeObject } from "../store/address.ts";
 import { describeMaxDeletes } from "../sync/deletes.ts";
 import { type SyncRequest, resolveSync, SyncRequestSchema } from "../sync/spec.ts";
 
@@ -97,7 +97,10 @@ export function requestOf({ cron, timeZone, work, overlap, enabled }: Schedule):
   const common = { cron, timezone: timeZone, overlap, enabled };
   if (work.kind === "copy") {
     const { source, destination, ...rest } = work.copy;
-    return { ...common, copy: { source: asText(source), destination: asText(destination), ...rest } };
+    return {
+      ...common,
+      copy: { source: writeObject(source), destination: writeObject(destination), ...rest },
+    };
   }
   const { source, destination, maxDeletes, report, ...rest } = work.sync;
   return {
@@ -110,12 +113,6 @@ export function requestOf({ cron, timeZone, work, overlap, enabled }: Schedule):
       ...(report === undefined ? {} : { report: formatPrefix(report) }),
     },
   };
-}
-
-/** A version has no place in the text of an address, and a key that ends as a folder's does means another. */
-function asText({ into, ...ref }: DestinationRef): ObjectRef | string {
-  const isExact = ref.versionId !== undefined || (ref.key.endsWith("/") && into !== true);
-  return isExact ? ref : formatObject(ref);
 }
 
 /**

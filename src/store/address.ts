@@ -113,6 +113,15 @@ export function formatObject({ store, bucket, key, versionId }: ObjectRef): stri
   return `${store}:${bucket}/${key}${versionId === undefined ? "" : ` (version ${versionId})`}`;
 }
 
+/**
+ * As requests and answers have it: text, or an object where no text names it exactly. A version has no place
+ * in the text, and a destination's key that ends as a folder's does means another one.
+ */
+export function writeObject({ into, ...ref }: DestinationRef): ObjectRef | string {
+  const isExact = ref.versionId !== undefined || (ref.key.endsWith("/") && into !== true);
+  return isExact ? ref : formatObject(ref);
+}
+
 /** @throws {Problem} if the store does not exist or may not use that bucket */
 export function checkBucket(
   role: string,

@@ -20,20 +20,13 @@ import {
   SYNC_PHASES,
 } from "../http/vocabulary.ts";
 import { LOCATIONS } from "../store/location.ts";
-import { Bytes, Id, MaybeTime, Time, Whole } from "./answer_fields.ts";
+import { Bytes, Id, MaybeTime, ObjectRef, Time, Whole } from "./answer_fields.ts";
 
 const StartedBy = z.string().nullable().describe("the name of a token, or an address");
 
 const CopyPhase = z.enum(COPY_PHASES);
 
 const SyncPhase = z.enum(SYNC_PHASES);
-
-const ObjectRef = z.strictObject({
-  store: z.string(),
-  bucket: z.string(),
-  key: z.string(),
-  versionId: z.string().optional(),
-});
 
 const Prefix = z.strictObject({ store: z.string(), bucket: z.string(), prefix: z.string() });
 
@@ -277,9 +270,8 @@ export const Schedule = z.strictObject({
   enabled: z.boolean(),
   overlap: z.enum(["skip", "queue"]),
   copy: z.looseObject({ source: ObjectRef, destination: ObjectRef }).optional(),
-  sync: z.looseObject({ source: Prefix, destination: Prefix }).optional(),
+  sync: z.looseObject({ source: z.string(), destination: z.string() }).optional(),
   startedBy: StartedBy,
-  request: z.looseObject({ cron: z.string() }).describe("what PUT takes to make the same schedule"),
   createdAt: Time,
   nextRunAt: MaybeTime,
   lastRun: Run.nullable(),
@@ -305,4 +297,15 @@ export const ProblemBody = z.strictObject({
   status: z.int(),
   code: z.enum(PROBLEM_CODES).describe("stable"),
   detail: z.string().describe("for people: the value, what is allowed, what to do"),
+  id: Id.optional().describe("of a result: the copy or sync"),
+  phase: z.union([CopyPhase, SyncPhase]).optional().describe("of a result"),
+  failure: Failure.optional().describe("of a result"),
+});
+
+/** The answer to pause, resume and cancel of many. */
+export const SteeredMany = z.strictObject({
+  changed: z.array(Id),
+  unchanged: z.array(Id).describe("the call had no effect"),
+  failed: z.array(z.strictObject({ id: Id, code: z.enum(PROBLEM_CODES), detail: z.string() })),
+  next: Id.nullable().describe("the cursor with which the call goes on"),
 });

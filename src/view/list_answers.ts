@@ -5,12 +5,12 @@
 import { z } from "zod";
 import { FAILURE_CODES } from "../http/codes.ts";
 import { COPY_PHASES, RIGHTS, SYNC_PHASES } from "../http/vocabulary.ts";
-import { Bytes, Id, MaybeTime, Time, Whole } from "./answer_fields.ts";
+import { Bytes, Id, MaybeTime, ObjectRef, Time, Whole } from "./answer_fields.ts";
 
 const Listed = {
   id: Id,
-  source: z.string(),
-  destination: z.string(),
+  source: ObjectRef,
+  destination: ObjectRef,
   schedule: z.string().nullable(),
   startedBy: z.string().nullable(),
   createdAt: Time,
@@ -36,6 +36,8 @@ const CopyRow = z.strictObject({
 
 const SyncRow = z.strictObject({
   ...Listed,
+  source: z.string(),
+  destination: z.string(),
   phase: z.enum(SYNC_PHASES),
   dryRun: z.boolean(),
   objects: z.strictObject({ listed: Whole, underWay: z.int(), failed: Whole }).nullable().describe(REPORTED),
@@ -68,7 +70,7 @@ export const Overview = z.strictObject({
           code: z.enum(FAILURE_CODES).nullable(),
           store: z.string().nullable().describe("whose answer it is"),
           count: Whole,
-          newest: z.strictObject({ id: Id, source: z.string(), destination: z.string() }),
+          newest: z.strictObject({ id: Id, source: ObjectRef, destination: ObjectRef }),
           message: z.string().nullable().describe("of the newest"),
         }),
       )

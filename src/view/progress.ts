@@ -84,6 +84,18 @@ export function syncResult(status: SyncStatus): string[] {
   return [...lines, ...warnings.map((text) => `warning: ${text}`)];
 }
 
+/** How it ended, or what it waits for. */
+export function resultLines(kind: "copy" | "sync", status: CopyStatus | SyncStatus): string[] {
+  return kind === "copy" ? copyResult(status as CopyStatus) : syncResult(status as SyncStatus);
+}
+
+/** How it ended; before that, how far it is. */
+export function statusLines(kind: "copy" | "sync", status: CopyStatus | SyncStatus): string[] {
+  const line = kind === "copy" ? copyLine(status as CopyStatus) : syncLine(status as SyncStatus);
+  const isOver = status.endedAt !== null || status.phase === "blocked" || status.phase === "paused";
+  return [line, ...(isOver ? resultLines(kind, status) : [])];
+}
+
 /** `1.5 GiB`: a number of at most four characters, so that columns align. */
 export function formatBytes(sizeBytes: number): string {
   const power = sizeBytes < KIB ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(sizeBytes) / 10));

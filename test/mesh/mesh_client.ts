@@ -136,6 +136,8 @@ async function atRest<T extends { readonly phase: string }>(wait: () => Promise<
   for (;;) {
     const { status, body } = await wait();
     if (status !== 200 || AT_REST.has(body.phase)) return body;
+    // Answered at once, as it waits for a person.
+    if (body.phase === "paused") await setTimeout(LAST_POLL_MS);
   }
 }
 

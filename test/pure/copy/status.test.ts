@@ -5,7 +5,7 @@ import type { PartRow } from "../../../src/parts/rows.ts";
 import { type StatusInput, copyStatus, partsPage } from "../../../src/copy/status.ts";
 import type { CopyStatus } from "../../../src/view/answers.ts";
 import { describeFailure } from "../../../src/view/failure.ts";
-import { SPEC, START, STATUS_INPUT } from "../copy_record.ts";
+import { START, STATUS_INPUT } from "../copy_record.ts";
 import { ABORTING, DENIED, JOBS, OUTAGE, PARTS_PLAN, WHOLE_PLAN, WORKING, failure } from "../samples.ts";
 
 const MIB = 2 ** 20;
@@ -19,8 +19,8 @@ describe("copyStatus()", () => {
     expect(status(WORKING.uploading)).toEqual({
       id: "id-1",
       phase: "uploading",
-      source: SPEC.source,
-      destination: SPEC.destination,
+      source: "east:source/a",
+      destination: "west:target/b",
       size: 13 * MIB,
       partSize: 5 * MIB,
       parts: { total: 3, done: 2, inFlight: 1, failedAttempts: 1 },

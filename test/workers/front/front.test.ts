@@ -226,7 +226,7 @@ test("a copy to a folder goes into it, under its own name", async () => {
     source: "EAST:source/reports/2026/q3.csv",
     destination: "west:destination/in/",
   });
-  expect(status).toMatchObject({ phase: "completed", destination: { key: "in/q3.csv" } });
+  expect(status).toMatchObject({ phase: "completed", destination: "west:destination/in/q3.csv" });
   expect(west.bytes("destination", "in/q3.csv").toString()).toBe("Q");
 });
 

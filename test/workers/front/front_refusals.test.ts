@@ -322,7 +322,7 @@ test.for<[string, string, string]>([
   [
     "GET",
     "/copies?state=failed",
-    'Unknown query parameter "state"; GET /copies takes phase, orphans, sync, limit, cursor',
+    'Unknown query parameter "state"; GET /copies takes phase, orphans, sync, q, store, schedule, limit, cursor',
   ],
   ["POST", "/copies?wait=30", 'Unknown query parameter "wait"; POST /copies takes none'],
   ["GET", "/copies/x?parts", 'Unknown query parameter "parts"; GET /copies/:id takes wait, expires, sig'],
@@ -344,7 +344,7 @@ test.for<[string, string, string]>([
 });
 
 test.for<[string, string, string]>([
-  ["DELETE", "/copies/0000000000000000000000000x", "GET, HEAD"],
+  ["PUT", "/copies/0000000000000000000000000x", "DELETE, GET, HEAD"],
   ["PUT", "/copies", "POST, GET, HEAD"],
   ["POST", "/schedules", "GET, HEAD"],
   ["POST", "/schedules/x", "PUT, PATCH, GET, HEAD, DELETE"],

@@ -325,24 +325,28 @@ describe("a schedule is changed", () => {
   test("by what was read of it, sent back", async () => {
     const sync = syncOf("again/", { include: ["**/*.jpg", "*.png"], delete: true, maxDeletes: "5%" });
     await put("again", { cron: cronAt(60), sync, overlap: "queue" });
-    const { request } = (await mesh.call<{ request: Record<string, unknown> }>("GET", "/schedules/again"))
-      .body;
-    expect(request).toMatchObject({ overlap: "queue", sync });
-    const back = await mesh.call("PUT", "/schedules/again", { body: request });
-    expect([back.status, back.body["request"]]).toEqual([200, request]);
+    const read = await mesh.call("GET", "/schedules/again");
+    expect(read.body).toMatchObject({ overlap: "queue", sync });
+    const back = await mesh.call("PUT", "/schedules/again", { body: read.text });
+    expect([back.status, back.body]).toEqual([200, read.body]);
+    expect(back.headers.get("etag")).toBe(read.headers.get("etag"));
+    const other = await mesh.call("PUT", "/schedules/other", { body: read.text });
+    expect([other.status, other.body["detail"]]).toEqual([
+      400,
+      'The "name" in the body is "again", and the address says "other"',
+    ]);
   });
 
   test("in one field, and keeps the others", async () => {
     await put("one-field", { cron: cronAt(60), sync: syncOf("one/", { exclude: "x" }), overlap: "queue" });
-    const before = (await mesh.call("GET", "/schedules/one-field")).body["request"] as Record<
-      string,
-      unknown
-    >;
-    const patch = async (body: unknown) =>
-      await mesh.call<{ request: unknown }>("PATCH", "/schedules/one-field", { body });
-    expect((await patch({ enabled: false })).body.request).toEqual({ ...before, enabled: false });
+    const fields = ["cron", "timezone", "overlap", "enabled", "copy", "sync"];
+    const asPut = (body: Record<string, unknown>) =>
+      Object.fromEntries(Object.entries(body).filter(([field]) => fields.includes(field)));
+    const before = asPut((await mesh.call("GET", "/schedules/one-field")).body);
+    const patch = async (body: unknown) => await mesh.call("PATCH", "/schedules/one-field", { body });
+    expect(asPut((await patch({ enabled: false })).body)).toEqual({ ...before, enabled: false });
     const { sync: _replaced, ...rest } = before;
-    expect((await patch({ copy: copyOf("k") })).body.request).toEqual({
+    expect(asPut((await patch({ copy: copyOf("k") })).body)).toEqual({
       ...rest,
       enabled: false,
       copy: copyOf("k"),
@@ -363,9 +367,7 @@ describe("a schedule is changed", () => {
       { cron: "5 5 * * *" },
     ];
     await Promise.all(changes.map(patch));
-    expect((await mesh.call("GET", "/schedules/both")).body["request"]).toMatchObject(
-      Object.assign({}, ...changes),
-    );
+    expect((await mesh.call("GET", "/schedules/both")).body).toMatchObject(Object.assign({}, ...changes));
   });
 
   test("only if there is one already, unless If-None-Match says that there must be none", async () => {

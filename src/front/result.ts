@@ -1,0 +1,54 @@
+// How work ended, as the HTTP status of an answer, so that `curl --fail --retry` has it as its exit status:
+// curl asks again after a 504, and ends with an error after a 409 or 422.
+
+import { type Call, askWork, answerText, wantsText } from "./call.ts";
+import { Problem, jsonResponse } from "../http/problem.ts";
+import { readWait } from "../http/request.ts";
+import type { WorkKind } from "../schedule/kinds.ts";
+import type { CopyStatus, SyncStatus } from "../view/answers.ts";
+import { resultLines } from "../view/progress.ts";
+
+/** Where `wait` has let time pass already, curl need not wait once more. */
+const RETRY_AFTER_S = { waited: "1", unwaited: "5" };
+
+/** `GET /{copies,syncs}/{id}/result?wait=` */
+export function resultOf(kind: WorkKind): (call: Call) => Promise<Response> {
+  return async (call) => {
+    const answer = await askWork(call, kind, "read", "");
+    if (!answer.ok) return answer;
+    const status: CopyStatus | SyncStatus = await answer.json();
+    const waitSeconds = readWait(new URL(call.req.url).searchParams);
+    const problem = problemOf(kind, status, waitSeconds > 0);
+    if (problem !== null) return problem.toResponse(membersOf(status));
+    if (!wantsText(call)) return jsonResponse(status);
+    return answerText(resultLines(kind, status).join("\n"));
+  };
+}
+
+/** Null: it is done. */
+function problemOf(kind: WorkKind, status: CopyStatus | SyncStatus, waited: boolean): Problem | null {
+  const said = resultLines(kind, status).join("; ");
+  switch (status.phase) {
+    case "completed":
+      return null;
+    case "blocked":
+      return new Problem(409, "work_blocked", said);
+    case "paused":
+      return new Problem(409, "work_paused", said);
+    case "failed":
+      return new Problem(422, "work_failed", said);
+    case "cancelled":
+      return new Problem(422, "work_cancelled", said);
+    case "finished_with_errors":
+      return new Problem(422, "work_finished_with_errors", said);
+    default:
+      return new Problem(504, "work_goes_on", `The ${kind} is ${status.phase}: ask again`, {
+        "retry-after": waited ? RETRY_AFTER_S.waited : RETRY_AFTER_S.unwaited,
+      });
+  }
+}
+
+function membersOf(status: CopyStatus | SyncStatus): Record<string, unknown> {
+  const { id, phase, failure } = status;
+  return { id, phase, ...(failure === undefined ? {} : { failure }) };
+}
