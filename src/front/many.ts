@@ -7,6 +7,7 @@ import { textTable } from "./text_table.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { COPY_PHASES, PHASE_GROUPS, SYNC_PHASES } from "../http/vocabulary.ts";
 import { log } from "../log.ts";
+import type { RowsOf } from "../registry/work_rows.ts";
 import { type WorkKind, PLURALS, objectsOf } from "../schedule/kinds.ts";
 
 export const VERBS = ["pause", "resume", "cancel"] as const;
@@ -38,7 +39,9 @@ export function steerMany(kind: WorkKind, verb: Verb): (call: Call) => Promise<R
       throw new Problem(400, "invalid_request", message);
     }
     const phases = chosen.length > 0 ? chosen : PHASES[kind].filter(USUAL_PHASES[verb]);
-    const filter = { phases, of: "no-sync", ...wanted, caller: call.get("caller") } as const;
+    // What a sync has started is steered with the sync.
+    const of: RowsOf = kind === "copy" ? "no-sync" : "anybody";
+    const filter = { phases, of, ...wanted, caller: call.get("caller") };
     const { rows, next } = await registryAt(call).listPlaces(kind, filter, before, limit);
     const outcomes: Outcome[] = [];
     const left = [...rows];

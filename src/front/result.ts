@@ -6,7 +6,7 @@ import { Problem, jsonResponse } from "../http/problem.ts";
 import { readWait } from "../http/request.ts";
 import type { WorkKind } from "../schedule/kinds.ts";
 import type { CopyStatus, SyncStatus } from "../view/answers.ts";
-import { resultLines } from "../view/progress.ts";
+import { resultLines, statusLines } from "../view/progress.ts";
 
 /** Where `wait` has let time pass already, curl need not wait once more. */
 const RETRY_AFTER_S = { waited: "1", unwaited: "5" };
@@ -42,7 +42,7 @@ function problemOf(kind: WorkKind, status: CopyStatus | SyncStatus, waited: bool
     case "finished_with_errors":
       return new Problem(422, "work_finished_with_errors", said);
     default:
-      return new Problem(504, "work_goes_on", `The ${kind} is ${status.phase}: ask again`, {
+      return new Problem(504, "work_goes_on", `Ask again: ${statusLines(kind, status).join("; ")}`, {
         "retry-after": waited ? RETRY_AFTER_S.waited : RETRY_AFTER_S.unwaited,
       });
   }

@@ -151,6 +151,21 @@ test("all that a store has blocked are resumed in one call, page by page, and wh
   expect(await resultOf("copies", runs)).toMatchObject({ code: "work_cancelled" });
 });
 
+test("many syncs are paused, resumed and cancelled as copies are", async () => {
+  for (const key of ["held/a", "held/b"]) east.put("source", key, key);
+  const gate = west.hold({ operation: "PutObject", key: "held/a" });
+  const id = await mesh.startSync({ source: "east:source/held/", destination: "west:destination/held/" });
+  await west.waitFor(() => gate.waiting.length === 1);
+  const steer = async (verb: string) => (await mesh.call("POST", `/syncs/${verb}?store=west`)).body;
+  const changed = { changed: [id], unchanged: [], failed: [], next: null };
+  expect(await steer("pause")).toEqual(changed);
+  // The list has the phase as soon as the sync has reported it.
+  await expect.poll(async () => (await mesh.call("GET", "/syncs?phase=paused")).text).toContain(id);
+  for (const verb of ["resume", "cancel"]) expect(await steer(verb)).toEqual(changed);
+  gate.release();
+  expect(await resultOf("syncs", id)).toMatchObject({ code: "work_cancelled" });
+});
+
 test("many are never meant by mistake, and who may only read steers none", async () => {
   for (const kind of ["copies", "syncs"]) {
     const all = await mesh.call("POST", `/${kind}/cancel`);

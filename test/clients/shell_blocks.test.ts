@@ -1,0 +1,133 @@
+// The README and the page for scripts, as their readers use them: every block of sh, and the steps of the CI
+// job, run by bash against the mesh of `npm run dev`. A block of `console` needs an account or minutes, and
+// is not run.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AwsClient } from "aws4fetch";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type LocalStore, LocalMesh, S3_PATH, localStores } from "../mesh/local_mesh.ts";
+import { claim } from "../store/ports.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const TOKEN = "token-of-the-shell-blocks";
+const PAGES = ["README.md", "src/docs/scripts.md"];
+const { east, west } = localStores();
+const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-blocks-"));
+
+let mesh: LocalMesh;
+
+beforeAll(async () => {
+  const port = await freePort();
+  mesh = await LocalMesh.start({ port, apiToken: TOKEN }, new AbortController().signal);
+  for (const key of ["a.mov", "2026/one", "2026/two", "latest/app"]) await put(east, key, `bytes of ${key}`);
+});
+
+afterAll(async () => {
+  await mesh.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function freePort(): Promise<number> {
+  for (let port = 18_787; ; port++) if ((await claim(port)) !== null) return port;
+}
+
+const ask = async ({ bucket, ...keys }: LocalStore, key: string, init: RequestInit = {}) => {
+  const client = new AwsClient({ ...keys, service: "s3", region: "auto" });
+  const response = await client.fetch(`${mesh.origin}${S3_PATH}/${bucket}/${key}`, init);
+  return { ok: response.ok, text: await response.text() };
+};
+
+async function put(store: LocalStore, key: string, body: string): Promise<void> {
+  const { ok, text } = await ask(store, key, { method: "PUT", body });
+  if (!ok) throw new Error(text);
+}
+
+interface Block {
+  readonly language: string;
+  readonly code: string;
+}
+
+/** Fenced blocks. */
+function blocksOf(page: string): Block[] {
+  const text = readFileSync(join(ROOT, page), "utf8");
+  return Array.from(text.matchAll(/^```(\w*)\n(.*?)^```$/gms), ([, language = "", code = ""]) => ({
+    language,
+    code,
+  }));
+}
+
+/** What bash is given of a block: all of `sh`, the steps of a job. */
+function commandsOf({ language, code }: Block): string[] {
+  if (language === "sh") return [code];
+  if (language !== "yaml") return [];
+  return Array.from(code.matchAll(/^( *)run: \|\n((?:\1 {2}.*\n|\n)+)/gm), ([, indent = "", lines = ""]) =>
+    lines.replaceAll(new RegExp(`^${indent}  `, "gm"), ""),
+  );
+}
+
+/** Runs in one shell, as a reader's does: what a block sets, the next ones have. Ends at the first error. */
+async function run(commands: readonly string[]): Promise<{ code: number; output: string }> {
+  const script = commands.map((code, n) => `echo "# block ${n + 1}"\n${code}`).join("\n");
+  const bash = spawn("bash", ["-euo", "pipefail", "-c", script], {
+    cwd: directory,
+    env: {
+      PATH: process.env["PATH"],
+      mesh: mesh.origin,
+      auth: `Authorization: Bearer ${TOKEN}`,
+      from: `east:${east.bucket}`,
+      to: `west:${west.bucket}`,
+      once: "run-1",
+    },
+  });
+  let output = "";
+  for (const stream of [bash.stdout, bash.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const [code] = (await once(bash, "close")) as [number];
+  return { code, output };
+}
+
+test.each(PAGES)("%s has no block of a kind that is neither run nor known", (page) => {
+  const known = ["sh", "yaml", "console", ""];
+  expect(blocksOf(page).filter(({ language }) => !known.includes(language))).toEqual([]);
+  expect(blocksOf(page).flatMap(commandsOf).length).toBeGreaterThan(2);
+});
+
+test.each(PAGES)("every command of %s does what the page says, in the order of the page", async (page) => {
+  const { code, output } = await run(blocksOf(page).flatMap(commandsOf));
+  expect(code, output).toBe(0);
+  expect((await ask(west, "a.mov")).text).toBe("bytes of a.mov");
+  if (page !== "src/docs/scripts.md") return;
+  const said = output.split(/^# block \d+\n/m);
+  const of = (words: string) =>
+    said[
+      blocksOf(page)
+        .flatMap(commandsOf)
+        .findIndex((one) => one.includes(words)) + 1
+    ];
+  expect(of("Idempotency-Key: nightly")).toMatch(/^1\n/);
+  expect(of("awk")).toMatch(/^ID +PHASE[^]*completed/);
+  expect(of("copies/resume")).toContain('"changed": []');
+  expect(of("not-there")).toMatch(/it has failed\n[^]*source_not_found/);
+  expect((await ask(west, "latest/app")).text).toBe("bytes of latest/app");
+});
+
+describe("the exit status of the two lines", () => {
+  const [start = "", result = ""] = (
+    blocksOf("src/docs/scripts.md")
+      .flatMap(commandsOf)
+      .find((code) => code.includes("/copies/$id/result")) ?? ""
+  ).split("\n");
+
+  test.each([
+    ["0 when the copy is done", "a.mov", 0],
+    ["22 when it has failed, with the reason in the body", "absent.mov", 22],
+  ])("is %s", async (_words, key, status) => {
+    const { code, output } = await run([start.replaceAll("a.mov", key), result]);
+    expect(code, output).toBe(status);
+    expect(output).toContain(status === 0 ? '"phase": "completed"' : '"code": "source_not_found"');
+  });
+});
