@@ -19,6 +19,7 @@ import { audit } from "./front/audit.ts";
 import { auditRoutes } from "./front/audit_routes.ts";
 import { authorize, claimsPerson } from "./front/auth.ts";
 import { type App, registryAt } from "./front/call.ts";
+import { comparisonRoutes } from "./front/comparison_routes.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
 import { docsResponse } from "./front/docs.ts";
@@ -122,6 +123,8 @@ app.route("/", workRoutes);
 app.route("/", copyRoutes);
 
 app.route("/", syncRoutes);
+
+app.route("/", comparisonRoutes);
 
 app.route("/", scheduleRoutes);
 

@@ -1,6 +1,7 @@
 // ObjectCopier: copies objects that fit one PUT, a batch of them per call, one after the other: each by
 // requests of its own (work/object_copy.ts), or many small ones as an archive where the destination unpacks
-// it (work/archive.ts). The lane that calls it runs five such calls at once.
+// it (work/archive.ts). Of a comparison it compares them, and writes nothing (work/object_comparison.ts). The
+// lane that calls it runs five such calls at once.
 //
 // What it needs: the STORE_<NAME> secrets. It keeps nothing, calls nobody back, and returns every outcome as
 // data.
@@ -17,6 +18,7 @@ import { BatchRun } from "./work/batch_run.ts";
 import { type BatchSides, connectSides } from "./work/batch_sides.ts";
 import type { BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
 import { runWithCancel } from "./work/cancel.ts";
+import { ObjectComparison } from "./work/object_comparison.ts";
 import { ObjectCopy } from "./work/object_copy.ts";
 
 export class ObjectCopier extends WorkerEntrypoint<Env> {
@@ -82,7 +84,13 @@ class Batch {
       return isMissing && !run.stop.aborted ? NOT_UNPACKED : { kind: "left" };
     try {
       const batch = { sides: this.#connect(), task: this.#task, run };
-      return run.took(await new ObjectCopy(batch, work, this.#maxPartBytes).run());
+      const { first } = work;
+      const isCompared = first === "compare" || first === "read";
+      return run.took(
+        isCompared
+          ? await new ObjectComparison(batch, work).run()
+          : await new ObjectCopy(batch, work, this.#maxPartBytes).run(),
+      );
     } catch (error) {
       return run.took({ kind: "failed", failure: failureOfOne(error, "destination") });
     }

@@ -24,23 +24,22 @@ import { readWait } from "./http/request.ts";
 import { registryOf } from "./mesh.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { BatchGate } from "./sync/gate.ts";
+import { type RunSpec, kindOf } from "./sync/comparison_spec.ts";
 import { BatchHandout } from "./sync/handout.ts";
 import { isHandingOut, nextStep } from "./sync/job.ts";
 import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
 import { LargeCopies } from "./sync/large.ts";
 import { type SyncRow, SyncRecord } from "./sync/record.ts";
 import { KnownSides } from "./sync/sides.ts";
-import type { SyncSpec } from "./sync/spec.ts";
-import { FAILURES_SHOWN, syncStatus } from "./sync/status.ts";
+import { runNews, runReading, runStatus } from "./sync/shown.ts";
+import { type StatusInput, FAILURES_SHOWN } from "./sync/status.ts";
 import { SyncSteps } from "./sync/steps.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
 import { Governor } from "./throttle/governor.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
-import type { SyncStatus } from "./view/answers.ts";
-import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
-import { type WorkCounters, tidingsOf, PUSH_MS } from "./view/news.ts";
-import { syncLine, syncResult } from "./view/progress.ts";
+import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
+import { PUSH_MS } from "./view/news.ts";
 import { Reports } from "./view/reports.ts";
 import { wakeAt, wakeIfLost } from "./work/alarm.ts";
 import type { BatchClaim, BatchGrant } from "./work/batch_task.ts";
@@ -94,7 +93,7 @@ export class Sync extends DurableObject<Env> {
   #pollAtMs = 0;
 
   /** Stores a new sync and starts it; a repeated call changes nothing. */
-  async create(id: string, spec: SyncSpec, createdAtMs: number): Promise<void> {
+  async create(id: string, spec: RunSpec, createdAtMs: number): Promise<void> {
     if (this.#record.find() !== null) return;
     await wakeAt(this.ctx.storage, Date.now());
     this.#record.create(id, spec, createdAtMs);
@@ -124,9 +123,11 @@ export class Sync extends DurableObject<Env> {
   /** `GET /syncs/{id}` and what lies under it. The front has checked the token. */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
-    const [, , id = "", action = ""] = url.pathname.split("/");
+    const [, plural, id = "", action = ""] = url.pathname.split("/");
     try {
-      if (this.#record.find() === null) throw new Problem(404, "sync_not_found", `There is no sync "${id}"`);
+      const found = this.#record.find();
+      const isThere = found !== null && kindOf(found.spec) === (plural === "syncs" ? "sync" : "comparison");
+      if (!isThere) throw new Problem(404, "sync_not_found", `There is no sync "${id}"`);
       if (isWatch(action)) return watch(this.#audience, action, request);
       let changed: boolean;
       switch (action) {
@@ -146,24 +147,24 @@ export class Sync extends DurableObject<Env> {
           break;
         default:
           await this.#waitForEnd(readWait(url.searchParams));
-          return jsonResponse(this.#status());
+          return jsonResponse(runStatus(this.#shown()));
       }
       await wakeAt(this.ctx.storage, Date.now());
       this.#audience.changed();
-      return jsonResponse({ ...this.#status(), changed });
+      return jsonResponse({ ...runStatus(this.#shown()), changed });
     } catch (error) {
       if (error instanceof Problem) return error.toResponse();
       throw error;
     }
   }
 
-  #status(): SyncStatus {
+  #shown(): StatusInput {
     const batches = this.#record.batches.totals();
     const large = this.#record.large.counts();
     const now = Date.now();
     const row = this.#record.load();
     const most = this.#large.smallTransfers();
-    return syncStatus({
+    return {
       ...row,
       window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
       failures: this.#record.someFailures(FAILURES_SHOWN),
@@ -175,13 +176,13 @@ export class Sync extends DurableObject<Env> {
       pace: this.#gate.pace(most, batches.leased, this.#sides.of(row.spec), { row, now }),
       location: this.#location(row),
       now,
-    });
+    };
   }
 
   #stage(): Stage {
     const record = this.#record;
     return {
-      read: () => readingOf(this.#status(), syncLine, syncResult),
+      read: () => runReading(this.#shown()),
       state: () => restOf(record.load().job),
       entries: (after) => record.timeline.after(after),
       parts: null,
@@ -316,13 +317,9 @@ export class Sync extends DurableObject<Env> {
     if (reported === job.phase && !pushes) return true;
     this.#pushedMs = Date.now();
     try {
-      await registryOf(this.ctx.exports).takeNews("sync", id, {
-        phase: job.phase,
-        endedAtMs,
-        orphans: 0,
-        counters: this.#counters(),
-        ...tidingsOf("sync", this.#status()),
-      });
+      const { kind, ...told } = runNews(this.#shown(), this.#record.lanes.live().length);
+      const news = { phase: job.phase, endedAtMs, orphans: 0, ...told };
+      await registryOf(this.ctx.exports).takeNews(kind, id, news);
     } catch (error) {
       // The sync does not wait for the registry; the next step or alarm tells it again.
       this.#reports.failed({ syncId: id }, error, Date.now());
@@ -331,21 +328,6 @@ export class Sync extends DurableObject<Env> {
     this.#reports.taken();
     this.#record.markReported(job.phase);
     return this.#record.load().job.phase === job.phase;
-  }
-
-  #counters(): WorkCounters {
-    const { counters } = this.#record.load();
-    return {
-      kind: "sync",
-      bytes: counters.copied.bytes,
-      listed: counters.listed.objects,
-      copied: counters.copied.objects,
-      skipped: counters.skipped.objects,
-      failed: counters.failed.objects + counters.deleteFailed.objects,
-      deleted: counters.deleted.objects,
-      batchesInFlight: this.#record.batches.totals().leased,
-      lanes: this.#record.lanes.live().length,
-    };
   }
 
   #lane(id: string, lane: number | string) {

@@ -14,8 +14,7 @@ import { log } from "../log.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { placedAt, registryLocation } from "../store/location.ts";
 import type { Wanted, WorkPlaces } from "../registry/work_rows.ts";
-import type { CopyStatus, SyncStatus } from "../view/answers.ts";
-import { statusLines } from "../view/progress.ts";
+import { type WorkStatus, statusLines } from "../view/lines.ts";
 import { type WorkKind, PLURALS, objectsOf } from "../schedule/kinds.ts";
 
 /** Of the app and of each group of its routes. */
@@ -172,8 +171,8 @@ export function statusOf(kind: WorkKind): (call: Call) => Promise<Response> {
   return async (call) => {
     const answer = await askWork(call, kind, "read");
     if (!answer.ok || !wantsText(call)) return answer;
-    const status: CopyStatus | SyncStatus = await answer.json();
-    return answerText(statusLines(kind, status).join("\n"));
+    const status: WorkStatus = await answer.json();
+    return answerText(statusLines(status).join("\n"));
   };
 }
 

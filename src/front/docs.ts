@@ -2,6 +2,7 @@
 // curl, an HTML page for a browser. The pages are the files of docs/, which the bundle contains as text.
 
 import api from "../docs/api.md";
+import compare from "../docs/compare.md";
 import operate from "../docs/operate.md";
 import proof from "../docs/proof.md";
 import rename from "../docs/rename.md";
@@ -16,7 +17,7 @@ import { isBrowser, pageHeaders } from "./page.ts";
 
 /** In the order in which to read them. */
 const PAGES: ReadonlyMap<string, string> = new Map(
-  Object.entries({ api, stores, sync, rename, scripts, proof, operate, security }),
+  Object.entries({ api, stores, sync, rename, compare, scripts, proof, operate, security }),
 );
 
 /** @throws {Problem} 404 */

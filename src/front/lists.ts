@@ -9,6 +9,7 @@ import { jsonResponse } from "../http/problem.ts";
 const COLUMNS = {
   copies: ["id", "phase", "source", "destination", "createdAt", "endedAt"],
   syncs: ["id", "phase", "source", "destination", "createdAt", "endedAt"],
+  comparisons: ["id", "phase", "source", "destination", "createdAt", "endedAt"],
   schedules: ["name", "enabled", "cron", "timezone", "nextRunAt", "lastRun.outcome", "lastRun.phase"],
   notifications: ["id", "type", "receiver", "state", "attempts", "workId", "problem"],
   calls: ["at", "who", "method", "route", "target", "status", "code", "times"],

@@ -5,7 +5,7 @@ import { type Call, noWork, readPage, registryAt, meshOf, wantsText, answerText 
 import { permit } from "./permission.ts";
 import { textTable } from "./text_table.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
-import { COPY_PHASES, PHASE_GROUPS, SYNC_PHASES } from "../http/vocabulary.ts";
+import { COMPARISON_PHASES, COPY_PHASES, PHASE_GROUPS, SYNC_PHASES } from "../http/vocabulary.ts";
 import { log } from "../log.ts";
 import type { RowsOf } from "../registry/work_rows.ts";
 import { type WorkKind, PLURALS, objectsOf } from "../schedule/kinds.ts";
@@ -17,7 +17,11 @@ type Verb = (typeof VERBS)[number];
 /** An event may wait for six answers at once. */
 const AT_ONCE = 5;
 
-const PHASES: Readonly<Record<WorkKind, readonly string[]>> = { copy: COPY_PHASES, sync: SYNC_PHASES };
+const PHASES: Readonly<Record<WorkKind, readonly string[]>> = {
+  copy: COPY_PHASES,
+  sync: SYNC_PHASES,
+  comparison: COMPARISON_PHASES,
+};
 
 /** Those on which the verb has an effect, where the call names no phase. */
 const USUAL_PHASES: Readonly<Record<Verb, (phase: string) => boolean>> = {
@@ -30,7 +34,7 @@ type Outcome =
   | { readonly id: string; readonly outcome: "changed" | "unchanged" }
   | { readonly id: string; readonly outcome: "failed"; readonly code: string; readonly detail: string };
 
-/** `POST /{copies,syncs}/{pause,resume,cancel}?phase=&store=` */
+/** `POST /{copies,syncs,comparisons}/{pause,resume,cancel}?phase=&store=` */
 export function steerMany(kind: WorkKind, verb: Verb): (call: Call) => Promise<Response> {
   return async (call) => {
     const { chosen, wanted, before, limit } = readPage(call, PHASES[kind]);

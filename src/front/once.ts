@@ -16,6 +16,7 @@ const BY_ITSELF: ReadonlySet<string> = new Set([
   "/copies",
   "/copies/:id/retry",
   "/syncs",
+  "/comparisons",
   "/schedules/:name/run",
   "/copies/:id/link",
   "/syncs/:id/link",

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import * as answers from "../view/answers.ts";
+import * as comparisonAnswers from "../view/comparison_answers.ts";
 import * as listAnswers from "../view/list_answers.ts";
 import * as meshAnswers from "../view/mesh_answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "./operations.ts";
@@ -35,7 +36,7 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
       schemas: {
         ...schemasOf(REQUESTS, "input"),
-        ...schemasOf({ ...answers, ...listAnswers, ...meshAnswers }, "output"),
+        ...schemasOf({ ...answers, ...comparisonAnswers, ...listAnswers, ...meshAnswers }, "output"),
       },
     },
   };

@@ -8,12 +8,15 @@ import type { ProblemCode } from "../http/codes.ts";
 import { LinkRequestSchema } from "./link.ts";
 import type { Parameter } from "./parameters.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
+import { ComparisonRequestSchema } from "../sync/comparison_spec.ts";
 import { SyncRequestSchema } from "../sync/spec.ts";
 import type * as answers from "../view/answers.ts";
+import type * as comparisonAnswers from "../view/comparison_answers.ts";
 import type * as listAnswers from "../view/list_answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
 
-type AnswerName = keyof typeof answers | keyof typeof listAnswers | keyof typeof meshAnswers;
+type AnswerName =
+  keyof typeof answers | keyof typeof comparisonAnswers | keyof typeof listAnswers | keyof typeof meshAnswers;
 
 export interface Answer {
   readonly description: string;
@@ -33,7 +36,7 @@ export type Operation = Access & {
   readonly summary: string;
   /** The arguments of curl. */
   readonly example?: string;
-  readonly tag: "Copies" | "Syncs" | "Schedules" | "Mesh";
+  readonly tag: "Copies" | "Syncs" | "Comparisons" | "Schedules" | "Mesh";
   readonly parameters?: readonly Parameter[];
   readonly body?: keyof typeof REQUESTS;
   readonly answers: Readonly<Record<number, Answer | null>>;
@@ -44,6 +47,7 @@ export type Operation = Access & {
 export const REQUESTS = {
   CopyRequest: CopyRequestSchema,
   SyncRequest: SyncRequestSchema,
+  ComparisonRequest: ComparisonRequestSchema,
   ScheduleRequest: ScheduleSchema,
   ScheduleChanges: ScheduleChangesSchema,
   CheckRequest: CheckRequestSchema,
@@ -58,3 +62,15 @@ export const json = (description: string, ...schemas: AnswerName[]): Answer => (
 });
 
 export const text = (description: string, type: string): Answer => ({ description, type, schemas: [] });
+
+export const EVENTS = text(
+  "Events `status` (without its timeline), `timeline` (with an id), `end`; a comment while nothing is new",
+  "text/event-stream",
+);
+
+export const START_PROBLEMS = {
+  400: ["invalid_request", "invalid_json", "invalid_bucket", "unknown_store"],
+  403: ["store_read_only", "bucket_not_allowed"],
+  429: ["too_many_running"],
+  503: ["store_misconfigured", "misconfigured"],
+} as const;

@@ -1,7 +1,8 @@
 // The table behind /openapi.json: what each route of the HTTP API takes and answers, in words and by the
 // names of its schemas. A test fails for a route without a row here.
 
-import { type Operation, type Problems, json, text } from "./operation.ts";
+import { COMPARISON_OPERATIONS, COMPARISON_REFUSALS } from "./comparison_operations.ts";
+import { type Operation, type Problems, EVENTS, json, START_PROBLEMS, text } from "./operation.ts";
 import { OVERVIEW } from "./overview_operations.ts";
 import { COPY_PHASES, NOTIFICATION_STATES, SYNC_PHASES } from "../http/vocabulary.ts";
 import {
@@ -20,21 +21,9 @@ import {
 } from "./parameters.ts";
 import { WORK_OPERATIONS } from "./work_operations.ts";
 
-const EVENTS = text(
-  "Events `status` (without its timeline), `timeline` (with an id), `end`; a comment while nothing is new",
-  "text/event-stream",
-);
-
 const DOCUMENT = text("Markdown; a page for a browser", "text/markdown; charset=utf-8");
 
 const SEEN = null;
-
-const START_PROBLEMS = {
-  400: ["invalid_request", "invalid_json", "invalid_bucket", "unknown_store"],
-  403: ["store_read_only", "bucket_not_allowed"],
-  429: ["too_many_running"],
-  503: ["store_misconfigured", "misconfigured"],
-} as const;
 
 const COPY_REFUSALS = ["invalid_key", "same_object", "part_size_too_small", "part_size_too_large"] as const;
 
@@ -357,6 +346,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     ...syncVerb("Retries the failed keys of a sync that is finished_with_errors"),
     problems: { ...NO_SYNC, 409: ["nothing_to_retry"] },
   },
+  ...COMPARISON_OPERATIONS,
   "DELETE /links": {
     summary: "Ends all links to statuses",
     tag: "Mesh",
@@ -417,7 +407,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: json("Replaced", "Schedule"), 201: json("Created", "Schedule") },
     problems: {
       ...START_PROBLEMS,
-      400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS],
+      400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS, ...COMPARISON_REFUSALS],
       409: ["too_many_schedules"],
       412: ["schedule_exists", "schedule_changed"],
     },
@@ -433,7 +423,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: json("As it is now", "Schedule") },
     problems: {
       ...START_PROBLEMS,
-      400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS],
+      400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS, ...COMPARISON_REFUSALS],
       ...NO_SCHEDULE,
       412: ["schedule_changed"],
     },
@@ -459,7 +449,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Schedules",
     right: "start",
     reach: "own",
-    answers: { 202: json("Started or queued", "CopyStatus", "SyncStatus", "Admitted", "QueuedRun") },
+    answers: {
+      202: json("Started or queued", "CopyStatus", "SyncStatus", "ComparisonStatus", "Admitted", "QueuedRun"),
+    },
     problems: { ...NO_SCHEDULE, 409: ["run_skipped", "run_refused"] },
   },
 };

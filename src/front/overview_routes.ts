@@ -111,9 +111,9 @@ function storeOf({ failure, source, destination }: WorkRow): string | null {
 
 function troubleOf({ name, lastRun }: ScheduleView): Needs["schedules"] {
   if (lastRun === null) return [];
-  const { dueAt, outcome, phase, copyId, syncId, detail } = lastRun;
+  const { dueAt, outcome, phase, copyId, syncId, comparisonId, detail } = lastRun;
   const isWell = outcome === "started" ? !PHASE_GROUPS.attention.includes(phase ?? "") : outcome === "queued";
-  return isWell ? [] : [{ name, dueAt, outcome, phase, copyId, syncId, detail }];
+  return isWell ? [] : [{ name, dueAt, outcome, phase, copyId, syncId, comparisonId, detail }];
 }
 
 function nextOf(schedules: readonly ScheduleView[]): Overview["nextRuns"] {

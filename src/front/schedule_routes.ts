@@ -73,8 +73,9 @@ scheduleRoutes.patch("/schedules/:name", async (call) => {
     const { request } = found;
     await checkMatch(call, name, found);
     // A schedule has one kind of work: another kind takes its place.
-    const { copy, sync, ...rest } = request;
-    const work = "copy" in changes || "sync" in changes ? {} : { copy, sync };
+    const { copy, sync, comparison, ...rest } = request;
+    const isNew = ["copy", "sync", "comparison"].some((kind) => kind in changes);
+    const work = isNew ? {} : { copy, sync, comparison };
     const schedule = runnable(parseSchedule({ ...rest, ...work, ...changes }), call);
     // Refused: somebody else has changed it meanwhile, and that change stays.
     const put = await registry.putSchedule(name, schedule, request, call.get("caller").name);
@@ -112,6 +113,7 @@ scheduleRoutes.post("/schedules/:name/run", async (call) => {
   }
   if (run.copyId !== null) return await replayed(call, "copy", run.copyId);
   if (run.syncId !== null) return await replayed(call, "sync", run.syncId);
+  if (run.comparisonId !== null) return await replayed(call, "comparison", run.comparisonId);
   if (run.outcome === "queued") {
     const headers = { location: `/schedules/${name}`, ...(known ? { "idempotency-replayed": "true" } : {}) };
     return jsonResponse({ schedule: name, run }, 202, headers);
@@ -174,10 +176,9 @@ function changed(name: string): Problem {
  */
 function runnable(schedule: Schedule, call: Call): Schedule {
   const { work, timeZone } = schedule;
-  const written = work.kind === "copy" ? placesOfCopy(work.copy) : placesOfSync(work.sync);
-  const rights = work.kind === "copy" ? (["schedules"] as const) : withDelete("schedules", work.sync);
+  const rights = work.kind === "sync" ? withDelete("schedules", work.sync) : (["schedules"] as const);
   // As written, where a time stands for every time, and as it would run now.
-  allow(call, rights, written);
+  allow(call, rights, writtenBy(work));
   const due = resolveWork(work, Date.now(), timeZone, call.env);
   allow(call, rights, due.kind === "copy" ? placesOfCopy(due.spec) : placesOfSync(due.spec));
   return schedule;
@@ -204,8 +205,14 @@ function rightsOver(right: "read" | "schedules" | "start", { sync }: ScheduleVie
   return right === "start" && sync !== undefined ? withDelete(right, sync) : [right];
 }
 
-export function placesOfSchedule({ copy, sync }: ScheduleView): Touched {
+function writtenBy(work: Schedule["work"]): Touched {
+  if (work.kind === "copy") return placesOfCopy(work.copy);
+  return placesOfSync(work.kind === "sync" ? work.sync : work.comparison);
+}
+
+export function placesOfSchedule({ copy, sync, comparison }: ScheduleView): Touched {
   if (copy !== undefined) return placesOfCopy(copy);
+  if (comparison !== undefined) return placesOfSync(comparison);
   return sync === undefined ? "mesh" : placesOfSync(sync);
 }
 

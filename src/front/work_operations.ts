@@ -3,13 +3,13 @@
 import { type Operation, json } from "./operation.ts";
 import { CURSOR, LIMIT, SEARCH, WAIT, phases } from "./parameters.ts";
 import type { ProblemCode } from "../http/codes.ts";
-import { COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
+import { COMPARISON_PHASES, COPY_PHASES, SYNC_PHASES } from "../http/vocabulary.ts";
 
 interface Kind {
-  readonly name: "copy" | "sync";
-  readonly plural: "copies" | "syncs";
+  readonly name: "copy" | "sync" | "comparison";
+  readonly plural: "copies" | "syncs" | "comparisons";
   readonly tag: Operation["tag"];
-  readonly status: "CopyStatus" | "SyncStatus";
+  readonly status: "CopyStatus" | "SyncStatus" | "ComparisonStatus";
   readonly phases: readonly string[];
   readonly missing: readonly ProblemCode[];
   readonly errors: readonly ProblemCode[];
@@ -33,6 +33,15 @@ const KINDS: readonly Kind[] = [
     phases: SYNC_PHASES,
     missing: ["sync_not_found"],
     errors: ["work_finished_with_errors"],
+  },
+  {
+    name: "comparison",
+    plural: "comparisons",
+    tag: "Comparisons",
+    status: "ComparisonStatus",
+    phases: COMPARISON_PHASES,
+    missing: ["comparison_not_found"],
+    errors: ["work_different", "work_inconclusive"],
   },
 ];
 

@@ -24,7 +24,15 @@ export const COPY_PHASES = [
   "blocked",
 ] as const;
 
-const ENDED: readonly string[] = ["completed", "finished_with_errors", "failed", "cancelled"];
+const ENDED: readonly string[] = [
+  "completed",
+  "finished_with_errors",
+  "equal",
+  "different",
+  "inconclusive",
+  "failed",
+  "cancelled",
+];
 
 export const SYNC_PHASES = [
   "admitted",
@@ -41,10 +49,27 @@ export const SYNC_PHASES = [
   "blocked",
 ] as const;
 
+export const COMPARISON_PHASES = [
+  "admitted",
+  "listing",
+  "comparing",
+  "stopping",
+  "reporting",
+  "equal",
+  "different",
+  "inconclusive",
+  "failed",
+  "cancelled",
+  "paused",
+  "blocked",
+] as const;
+
 /** Names for several phases, for the lists: what has not ended, and what a person must look at. */
 export const PHASE_GROUPS: Readonly<Record<"active" | "attention", readonly string[]>> = {
-  active: [...COPY_PHASES, ...SYNC_PHASES].filter((phase) => !ENDED.includes(phase)),
-  attention: ["blocked", "failed", "finished_with_errors"],
+  active: [...new Set([...COPY_PHASES, ...SYNC_PHASES, ...COMPARISON_PHASES])].filter(
+    (phase) => !ENDED.includes(phase),
+  ),
+  attention: ["blocked", "failed", "finished_with_errors", "different", "inconclusive"],
 };
 
 /**
@@ -65,6 +90,42 @@ export type Proof = (typeof PROOFS)[number];
 export const EQUALITY_PROOFS = ["size", "size+mtime", "etag", "record", "checksum"] as const;
 
 export type EqualityProof = (typeof EQUALITY_PROOFS)[number];
+
+/**
+ * What a comparison finds of a key.
+ *
+ * - `equal`, with its proof; `different`, with what differs.
+ * - `unknown`: both are there, and nothing that can be compared decides.
+ * - `missing`: only the source has it; `extra`: only the destination has it.
+ * - `unreadable`: a side refuses to show it, or no request can name it.
+ */
+export const OUTCOMES = ["equal", "different", "unknown", "missing", "extra", "unreadable"] as const;
+
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** `bytes`: every byte of both was read, and their CRC64NVME are equal. */
+export const COMPARISON_PROOFS = [...EQUALITY_PROOFS, "bytes"] as const;
+
+export type ComparisonProof = (typeof COMPARISON_PROOFS)[number];
+
+/** In what two objects differ. */
+export const DIFFERENCES = ["size", "etag", "checksum", "bytes"] as const;
+
+export type Difference = (typeof DIFFERENCES)[number];
+
+/** Why nothing decides whether two objects are equal. */
+export const DOUBTS = [
+  "no_common_value",
+  "parts",
+  "encrypted",
+  "no_length",
+  "mtime",
+  "archived",
+  "source_changed",
+  "destination_changed",
+] as const;
+
+export type Doubt = (typeof DOUBTS)[number];
 
 /** What a sync has done with a key. */
 export const KEY_ACTIONS = [
@@ -156,4 +217,9 @@ export const WEBHOOK_TYPES: readonly string[] = [
   "sync.finished_with_errors",
   "sync.failed",
   "sync.blocked",
+  "comparison.equal",
+  "comparison.different",
+  "comparison.inconclusive",
+  "comparison.failed",
+  "comparison.blocked",
 ];

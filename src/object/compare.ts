@@ -17,9 +17,16 @@
 //
 // Invariant: "equal" always names its proof, "different" its reason.
 
-import type { CompareMode, CopyReason, EqualityProof } from "../http/vocabulary.ts";
+import type {
+  ComparisonProof,
+  CompareMode,
+  CopyReason,
+  Difference,
+  Doubt,
+  EqualityProof,
+} from "../http/vocabulary.ts";
 import type { Checksum } from "./proof.ts";
-import { bareEtag } from "../s3/digest.ts";
+import { bareEtag, isMd5Etag, partCountOf } from "../s3/digest.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import type { Profile, Provider } from "../store/profiles.ts";
 
@@ -109,6 +116,42 @@ export function compareHeads(
     return { kind: "equal", proof: "record" };
   }
   return { kind: "different", reason: "unproved" };
+}
+
+/** What can be said of a pair that both sides show. */
+export type PairVerdict =
+  | { readonly outcome: "equal"; readonly proof: ComparisonProof }
+  | { readonly outcome: "different"; readonly reason: Difference }
+  | { readonly outcome: "unknown"; readonly reason: Doubt };
+
+/**
+ * Decides for a comparison, which copies nothing: what nothing proves is not different but unknown.
+ *
+ * Two MD5s differ only where both stores follow S3's rule and neither object is encrypted with a key. The
+ * mark comes before that: a store may follow the rule for most of its objects.
+ */
+export function judgeHeads(
+  mode: CompareMode,
+  stores: Stores,
+  source: ObjectHead,
+  destination: ObjectHead,
+): PairVerdict {
+  if (!Number.isFinite(source.sizeBytes) || !Number.isFinite(destination.sizeBytes))
+    return { outcome: "unknown", reason: "no_length" };
+  const compared = compareHeads(mode, stores, source, destination);
+  if (compared.kind === "equal") return { outcome: "equal", proof: compared.proof };
+  if (compared.reason === "size" || compared.reason === "checksum")
+    return { outcome: "different", reason: compared.reason };
+  // There is nothing in which two empty objects could differ.
+  if (source.sizeBytes === 0) return { outcome: "equal", proof: "size" };
+  if (source.isEncryptedWithKey || destination.isEncryptedWithKey)
+    return { outcome: "unknown", reason: "encrypted" };
+  const etags = [source.etag ?? "", destination.etag ?? ""];
+  if (etags.some((etag) => partCountOf(etag) !== null)) return { outcome: "unknown", reason: "parts" };
+  const rules = stores.source.md5Etag && stores.destination.md5Etag;
+  return rules && etags.every((etag) => isMd5Etag(bareEtag(etag)))
+    ? { outcome: "different", reason: "etag" }
+    : { outcome: "unknown", reason: "no_common_value" };
 }
 
 function compareChecksums(

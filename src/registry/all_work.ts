@@ -22,6 +22,7 @@ import {
 import type { CopySpec } from "../copy/spec.ts";
 import { type ObjectRef, bucketIdentity, formatPrefix, overlap, writeObject } from "../store/address.ts";
 import { findStore } from "../store/stores.ts";
+import type { ComparisonSpec } from "../sync/comparison_spec.ts";
 import { type SyncSpec, destinationIdentity } from "../sync/spec.ts";
 
 /** What a list has of a request. */
@@ -29,6 +30,7 @@ interface Shown {
   readonly source: ObjectRef | string;
   readonly destination: ObjectRef | string;
   readonly dryRun?: boolean;
+  readonly deep?: boolean;
 }
 
 const SHOWN: { readonly [Kind in WorkKind]: (spec: SpecOf[Kind]) => Shown } = {
@@ -40,6 +42,11 @@ const SHOWN: { readonly [Kind in WorkKind]: (spec: SpecOf[Kind]) => Shown } = {
     source: formatPrefix(source),
     destination: formatPrefix(destination),
     dryRun,
+  }),
+  comparison: ({ source, destination, deep }) => ({
+    source: formatPrefix(source),
+    destination: formatPrefix(destination),
+    deep,
   }),
 };
 
@@ -67,6 +74,7 @@ export class AllWork {
     this.#rows = {
       copy: new WorkRows<CopySpec>(sql, PLURALS.copy),
       sync: new WorkRows<SyncSpec>(sql, PLURALS.sync),
+      comparison: new WorkRows<ComparisonSpec>(sql, PLURALS.comparison),
     };
   }
 
@@ -96,13 +104,17 @@ export class AllWork {
       const spec = this.#checks.inform(work.spec);
       return { kind: "copy", ...this.#rows.copy.insert(spec, target, starter, now) };
     }
+    if (work.kind === "comparison") {
+      const spec = this.#checks.inform(work.spec);
+      return { kind: "comparison", ...this.#rows.comparison.insert(spec, target, starter, now) };
+    }
     const spec = this.#checks.inform(work.spec);
     return { kind: "sync", ...this.#rows.sync.insert(spec, target, starter, now) };
   }
 
   /** Where it writes, by one name whatever its store is called in the configuration. */
   #targetOf(work: Work): string {
-    if (work.kind === "sync") return destinationIdentity(work.spec, this.#env);
+    if (work.kind !== "copy") return destinationIdentity(work.spec, this.#env);
     const { store, bucket, key } = work.spec.destination;
     return `${bucketIdentity(findStore(this.#env, store), bucket)}/${key}`;
   }
@@ -111,8 +123,8 @@ export class AllWork {
   #inTheWayOf(work: Work): string | null {
     if (work.kind === "copy")
       return work.spec.ifBusy === "fail" ? this.#rows.copy.firstAt(this.#targetOf(work)) : null;
-    const { dryRun, destination } = work.spec;
-    if (dryRun) return null; // it writes nothing
+    if (work.kind === "comparison" || work.spec.dryRun) return null; // it writes nothing
+    const { destination } = work.spec;
     const rival = this.#rows.sync
       .runningAt(this.#targetOf(work))
       .find(({ spec }) => !spec.dryRun && overlap(spec.destination.prefix, destination.prefix));

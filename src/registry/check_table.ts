@@ -7,7 +7,7 @@ import type { CopySpec } from "../copy/spec.ts";
 import type { BucketRef } from "../store/address.ts";
 import { type Configuration, type KeptCheck, type StoreFacts, mergeChecks } from "../store/facts.ts";
 import type { Facts } from "../store/profiles.ts";
-import type { SyncSpec } from "../sync/spec.ts";
+import type { RunSpec } from "../sync/comparison_spec.ts";
 
 export class CheckTable {
   readonly #sql: SqlStorage;
@@ -67,7 +67,7 @@ export class CheckTable {
    * Returns the spec with the facts known now about its buckets. A spec that already has facts keeps them:
    * the copies of a sync use those of the sync.
    */
-  inform<Spec extends CopySpec | SyncSpec>(spec: Spec): Spec {
+  inform<Spec extends CopySpec | RunSpec>(spec: Spec): Spec {
     if (spec.known !== undefined) return spec;
     const { source, destination } = spec;
     const buckets: BucketRef[] =

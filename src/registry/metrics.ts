@@ -38,6 +38,13 @@ const FAMILIES = {
   syncs_oldest_seconds: { type: "gauge", help: "Age of the oldest sync in a phase, since it was requested" },
   syncs_ended_total: { type: "counter", help: "Syncs ended, by outcome" },
   sync_objects_total: { type: "counter", help: "Keys of syncs, by outcome" },
+  comparisons: { type: "gauge", help: "Comparisons that have not ended, by phase" },
+  comparisons_oldest_seconds: {
+    type: "gauge",
+    help: "Age of the oldest comparison in a phase, since it was requested",
+  },
+  comparisons_ended_total: { type: "counter", help: "Comparisons ended, by outcome" },
+  compared_keys_total: { type: "counter", help: "Keys of comparisons, by outcome" },
   batches_in_flight: { type: "gauge", help: "Batches of small objects in flight, as last reported" },
   schedules: { type: "gauge", help: "Schedules, by whether they are enabled" },
   orphans: { type: "gauge", help: "Uploads and objects that ended copies may have left at destinations" },
@@ -99,7 +106,10 @@ export class Metrics {
 
   /** @param waiting the webhooks that are not delivered yet */
   render(waiting: { readonly count: number; readonly oldestMs: number | null }, now: number): string {
-    const samples = [...this.#totals(), ...this.#running("copies", now), ...this.#running("syncs", now)];
+    const running = (["copies", "syncs", "comparisons"] as const).flatMap((table) =>
+      this.#running(table, now),
+    );
+    const samples = [...this.#totals(), ...running];
     samples.push(...this.#activity());
     for (const row of this.#sql.exec("SELECT enabled, count(*) AS n FROM schedules GROUP BY enabled")) {
       const enabled = row["enabled"] === 1 ? "true" : "false";
@@ -124,7 +134,7 @@ export class Metrics {
     }));
   }
 
-  #running(table: "copies" | "syncs", now: number): Sample[] {
+  #running(table: "copies" | "syncs" | "comparisons", now: number): Sample[] {
     return this.#sql
       .exec(
         `SELECT phase, count(*) AS n, min(created_at_ms) AS oldest FROM ${table} WHERE ended_at_ms IS NULL
@@ -142,10 +152,11 @@ export class Metrics {
   }
 
   #activity(): Sample[] {
-    const sums = { partsInFlight: 0, batchesInFlight: 0, copyLanes: 0, syncLanes: 0 };
+    const sums = { partsInFlight: 0, batchesInFlight: 0, copyLanes: 0, syncLanes: 0, comparisonLanes: 0 };
     const rows = this.#sql.exec(
       `SELECT counters FROM counted WHERE id IN (SELECT id FROM copies WHERE ended_at_ms IS NULL
-       UNION ALL SELECT id FROM syncs WHERE ended_at_ms IS NULL)`,
+       UNION ALL SELECT id FROM syncs WHERE ended_at_ms IS NULL
+       UNION ALL SELECT id FROM comparisons WHERE ended_at_ms IS NULL)`,
     );
     for (const row of rows) {
       const counters = JSON.parse(String(row["counters"])) as WorkCounters;
@@ -154,7 +165,8 @@ export class Metrics {
         sums.copyLanes += counters.lanes;
       } else {
         sums.batchesInFlight += counters.batchesInFlight;
-        sums.syncLanes += counters.lanes;
+        if (counters.kind === "sync") sums.syncLanes += counters.lanes;
+        else sums.comparisonLanes += counters.lanes;
       }
     }
     return [
@@ -162,12 +174,20 @@ export class Metrics {
       { name: "batches_in_flight", labels: {}, value: sums.batchesInFlight },
       { name: "lanes", labels: { of: "copies" }, value: sums.copyLanes },
       { name: "lanes", labels: { of: "syncs" }, value: sums.syncLanes },
+      { name: "lanes", labels: { of: "comparisons" }, value: sums.comparisonLanes },
     ];
   }
 }
 
 /** The counters that only rise. */
 function risingOf(counters: WorkCounters): Sample[] {
+  if (counters.kind === "comparison") {
+    return Object.entries(counters.outcomes).map(([outcome, value]) => ({
+      name: "compared_keys_total",
+      labels: { outcome },
+      value,
+    }));
+  }
   if (counters.kind === "sync") {
     const { bytes, copied, skipped, failed, deleted } = counters;
     const objects = Object.entries({ copied, skipped, failed, deleted });

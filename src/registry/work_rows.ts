@@ -1,5 +1,5 @@
-// The registry's index of work, in its SQLite: one row per copy and sync. It decides which syncs may start
-// and what is old enough to forget.
+// The registry's index of work, in its SQLite: one row per copy, sync and comparison. It decides which syncs
+// may start and what is old enough to forget.
 //
 // Invariants:
 // - Of two syncs whose destination prefixes overlap in one bucket only one runs. The second would take the
@@ -15,6 +15,7 @@ import { type Caller, type Touched, sees } from "../access/rights.ts";
 import { isoTime } from "../http/fields.ts";
 import { makeId } from "../id.ts";
 import type { Admitted, CopySpec } from "../copy/spec.ts";
+import type { ComparisonSpec } from "../sync/comparison_spec.ts";
 import type { SyncSpec } from "../sync/spec.ts";
 import type { Glance, JobNews } from "../view/news.ts";
 
@@ -61,6 +62,25 @@ const TABLES = {
       CREATE INDEX IF NOT EXISTS running_syncs_by_phase ON syncs (phase, created_at_ms) WHERE ended_at_ms IS NULL;
     `,
   },
+  comparisons: {
+    target: "place",
+    schema: `
+      CREATE TABLE IF NOT EXISTS comparisons (
+        id TEXT PRIMARY KEY,
+        phase TEXT NOT NULL,             -- admitted, then as the comparison reports it
+        spec TEXT NOT NULL,              -- ComparisonSpec
+        place TEXT NOT NULL,             -- bucketIdentity() of the destination
+        schedule TEXT,                   -- the schedule that started it
+        created_at_ms INTEGER NOT NULL,
+        ended_at_ms INTEGER,
+        glance TEXT                      -- Glance, as last reported
+      );
+      CREATE INDEX IF NOT EXISTS comparisons_by_phase ON comparisons (phase, id);
+      CREATE INDEX IF NOT EXISTS running_comparisons ON comparisons (place, id) WHERE ended_at_ms IS NULL;
+      CREATE INDEX IF NOT EXISTS running_comparisons_by_schedule ON comparisons (schedule) WHERE ended_at_ms IS NULL;
+      CREATE INDEX IF NOT EXISTS running_comparisons_by_phase ON comparisons (phase, created_at_ms) WHERE ended_at_ms IS NULL;
+    `,
+  },
 } as const;
 
 /** A row of a list; what the request says comes beside it. */
@@ -77,6 +97,8 @@ export interface ListedWork {
   readonly bytes: Glance["bytes"] | null;
   /** Of a sync. */
   readonly objects?: Glance["objects"] | null;
+  /** Of a comparison. */
+  readonly keys?: Glance["keys"] | null;
   readonly rate: Glance["rate"] | null;
   readonly failure: Glance["failure"];
 }
@@ -191,7 +213,7 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
   createTables(): void {
     this.#sql.exec(TABLES[this.table].schema);
     this.#addColumn("glance");
-    if (this.table === "syncs") return;
+    if (this.table !== "copies") return;
     this.#addColumn("sync");
     this.#sql.exec(`
       CREATE INDEX IF NOT EXISTS copies_of_syncs ON copies (sync, id) WHERE sync IS NOT NULL;
@@ -249,6 +271,8 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
 
   placesOf(spec: unknown): WorkPlaces {
     if (this.table === "copies") return { touched: placesOfCopy(spec as CopySpec), deletes: false };
+    if (this.table === "comparisons")
+      return { touched: placesOfSync(spec as ComparisonSpec), deletes: false };
     const sync = spec as SyncSpec;
     return { touched: placesOfSync(sync), deletes: withDelete("steer", sync).includes("delete") };
   }
@@ -403,9 +427,10 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
     }
   }
 
-  #glanceOf({ glance }: Row): Pick<ListedWork, "bytes" | "objects" | "rate" | "failure"> {
+  #glanceOf({ glance }: Row): Pick<ListedWork, "bytes" | "objects" | "keys" | "rate" | "failure"> {
     if (typeof glance === "string") return JSON.parse(glance) as Glance;
     const unknown = { bytes: null, rate: null, failure: null };
+    if (this.table === "comparisons") return { ...unknown, keys: null };
     return this.table === "syncs" ? { ...unknown, objects: null } : unknown;
   }
 

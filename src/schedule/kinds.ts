@@ -3,21 +3,29 @@
 
 import type { Admitted, CopySpec } from "../copy/spec.ts";
 import type { Mesh } from "../mesh.ts";
+import type { ComparisonSpec } from "../sync/comparison_spec.ts";
 import type { SyncSpec } from "../sync/spec.ts";
 
 export interface SpecOf {
   readonly copy: CopySpec;
   readonly sync: SyncSpec;
+  readonly comparison: ComparisonSpec;
 }
 
 export type WorkKind = keyof SpecOf;
 
 /** In routes and in lists; also the table of the registry. */
-export const PLURALS = { copy: "copies", sync: "syncs" } as const satisfies Record<WorkKind, string>;
+export const PLURALS = { copy: "copies", sync: "syncs", comparison: "comparisons" } as const satisfies Record<
+  WorkKind,
+  string
+>;
 
 export const WORK_KINDS = Object.keys(PLURALS) as readonly WorkKind[];
 
-const CLASSES = { copy: "Coordinator", sync: "Sync" } as const satisfies Record<WorkKind, keyof Mesh>;
+const CLASSES = { copy: "Coordinator", sync: "Sync", comparison: "Sync" } as const satisfies Record<
+  WorkKind,
+  keyof Mesh
+>;
 
 /** Work as it is to be done: checked against the configuration, every default filled in. */
 export type Work = {

@@ -17,6 +17,7 @@ import { isoTime } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { lastDueMs, nextDueMs } from "./cron.ts";
 import type { Started, Work } from "./kinds.ts";
+import type { ComparisonRequest } from "../sync/comparison_spec.ts";
 import type { SyncRequest } from "../sync/spec.ts";
 import { type Schedule, type ScheduledWork, type ScheduleRequest, requestOf, resolveWork } from "./spec.ts";
 
@@ -37,7 +38,8 @@ export interface RunView {
   readonly startedAt: string | null;
   readonly copyId: string | null;
   readonly syncId: string | null;
-  /** Of the copy or sync. */
+  readonly comparisonId: string | null;
+  /** Of that work. */
   readonly phase: string | null;
   readonly endedAt: string | null;
   readonly detail: string | null;
@@ -51,6 +53,7 @@ export interface ScheduleView {
   readonly overlap: Schedule["overlap"];
   readonly copy?: CopyRequest;
   readonly sync?: SyncRequest;
+  readonly comparison?: ComparisonRequest;
   /** Who put it last. Its runs bear that name, but for those that somebody else has called for. */
   readonly startedBy: string | null;
   /** What PUT takes to make the same schedule. */
@@ -103,6 +106,7 @@ export class Schedules {
         copy_id TEXT,
         sync_id TEXT,
         detail TEXT,
+        comparison_id TEXT,
         PRIMARY KEY (schedule, due_at_ms)
       );
       CREATE INDEX IF NOT EXISTS queued_runs ON runs (schedule, due_at_ms) WHERE outcome = 'queued';
@@ -111,6 +115,9 @@ export class Schedules {
     // A registry of an older deployment.
     if (!columns.some(({ name }) => name === "started_by"))
       this.#sql.exec("ALTER TABLE schedules ADD COLUMN started_by TEXT");
+    const ofRuns = this.#sql.exec("SELECT name FROM pragma_table_info('runs')").toArray();
+    if (!ofRuns.some(({ name }) => name === "comparison_id"))
+      this.#sql.exec("ALTER TABLE runs ADD COLUMN comparison_id TEXT");
   }
 
   /**
@@ -286,13 +293,15 @@ export class Schedules {
   ): void {
     const started = run.outcome === "started" ? run : null;
     this.#sql.exec(
-      "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)",
+      `INSERT OR REPLACE INTO runs (schedule, due_at_ms, outcome, started_at_ms, copy_id, sync_id, comparison_id, detail)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       name,
       dueMs,
       run.outcome,
       started?.now ?? null,
       started?.started.kind === "copy" ? started.started.id : null,
       started?.started.kind === "sync" ? started.started.id : null,
+      started?.started.kind === "comparison" ? started.started.id : null,
       run.detail,
     );
     this.#sql.exec(
@@ -326,7 +335,7 @@ export class Schedules {
       timezone: rule.timeZone,
       enabled,
       overlap,
-      ...(work.kind === "copy" ? { copy: work.copy } : { sync: work.sync }),
+      ...workFieldOf(work),
       startedBy: textOf(row["started_by"]),
       request: requestOf({ ...rule, work, overlap, enabled }),
       createdAt: isoTime(Number(row["created_at_ms"])),
@@ -340,8 +349,10 @@ export class Schedules {
   #runs(name: string, limit: number, dueMs: number | null): RunView[] {
     return this.#sql
       .exec(
-        `SELECT runs.*, coalesce(copies.phase, syncs.phase) AS phase, coalesce(copies.ended_at_ms, syncs.ended_at_ms) AS ended_at_ms
+        `SELECT runs.*, coalesce(copies.phase, syncs.phase, comparisons.phase) AS phase,
+           coalesce(copies.ended_at_ms, syncs.ended_at_ms, comparisons.ended_at_ms) AS ended_at_ms
          FROM runs LEFT JOIN copies ON copies.id = copy_id LEFT JOIN syncs ON syncs.id = sync_id
+           LEFT JOIN comparisons ON comparisons.id = comparison_id
          WHERE runs.schedule = ?1 AND (?2 IS NULL OR due_at_ms = ?2) ORDER BY due_at_ms DESC LIMIT ?3`,
         name,
         dueMs,
@@ -354,6 +365,7 @@ export class Schedules {
         startedAt: timeOf(row["started_at_ms"]),
         copyId: textOf(row["copy_id"]),
         syncId: textOf(row["sync_id"]),
+        comparisonId: textOf(row["comparison_id"]),
         phase: textOf(row["phase"]),
         endedAt: timeOf(row["ended_at_ms"]),
         detail: textOf(row["detail"]),
@@ -365,7 +377,13 @@ function startedBy(work: Work, by: string | null): Work {
   if (by === null) return work;
   // For the compiler: the kinds apart.
   if (work.kind === "copy") return { ...work, spec: { ...work.spec, startedBy: by } };
+  if (work.kind === "comparison") return { ...work, spec: { ...work.spec, startedBy: by } };
   return { ...work, spec: { ...work.spec, startedBy: by } };
+}
+
+function workFieldOf(work: ScheduledWork): Pick<ScheduleView, "copy" | "sync" | "comparison"> {
+  if (work.kind === "copy") return { copy: work.copy };
+  return work.kind === "sync" ? { sync: work.sync } : { comparison: work.comparison };
 }
 
 function ruleOf(row: Row): { cron: string; timeZone: string } {

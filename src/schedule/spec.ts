@@ -10,13 +10,19 @@ import type { Work } from "./kinds.ts";
 import { checkTemplate, fillTemplate } from "./template.ts";
 import { JobWindowsSchema } from "../store/limits.ts";
 import { formatPrefix, writeObject } from "../store/address.ts";
+import {
+  type ComparisonRequest,
+  ComparisonRequestSchema,
+  resolveComparison,
+} from "../sync/comparison_spec.ts";
 import { describeMaxDeletes } from "../sync/deletes.ts";
 import { type SyncRequest, resolveSync, SyncRequestSchema } from "../sync/spec.ts";
 
 /** The request as it was made, with the templates in its destination. */
 export type ScheduledWork =
   | { readonly kind: "copy"; readonly copy: CopyRequest }
-  | { readonly kind: "sync"; readonly sync: SyncRequest };
+  | { readonly kind: "sync"; readonly sync: SyncRequest }
+  | { readonly kind: "comparison"; readonly comparison: ComparisonRequest };
 
 export interface Schedule {
   readonly cron: string;
@@ -50,6 +56,7 @@ const ScheduleFields = z.strictObject({
     .default("UTC"),
   copy: CopyRequestSchema.optional(),
   sync: SyncRequestSchema.optional(),
+  comparison: ComparisonRequestSchema.optional(),
   limits: JobWindowsSchema.optional(),
   overlap: z.enum(["skip", "queue"]).default("skip"),
   enabled: Flag.default(true),
@@ -59,24 +66,36 @@ const ScheduleFields = z.strictObject({
 export const ScheduleChangesSchema = ScheduleFields.partial();
 
 export const ScheduleSchema = ScheduleFields.transform(
-  ({ cron, timezone, copy: oneCopy, sync: oneSync, limits, overlap, enabled }, context): Schedule => {
+  (
+    { cron, timezone, copy: oneCopy, sync: oneSync, comparison: oneComparison, limits, overlap, enabled },
+    context,
+  ): Schedule => {
     const common = { cron: cron.trim(), timeZone: timezone, overlap, enabled };
     // They are kept with the work. Their hours are those of the schedule, unless they say otherwise.
     const own = limits === undefined ? {} : { limits: limits.map((window) => ({ timezone, ...window })) };
     const copy = oneCopy && { ...oneCopy, ...own };
     const sync = oneSync && { ...oneSync, ...own };
-    const template = copy?.destination.key ?? sync?.destination.prefix ?? "";
-    const problem = checkTemplate(template);
-    if (problem !== null) {
-      const path = copy === undefined ? ["sync", "destination"] : ["copy", "destination"];
-      context.addIssue({ code: "custom", path, message: problem });
+    const comparison = oneComparison && { ...oneComparison, ...own };
+    const [work, ...others] = [
+      ...(copy === undefined ? [] : [{ kind: "copy", copy } as const]),
+      ...(sync === undefined ? [] : [{ kind: "sync", sync } as const]),
+      ...(comparison === undefined ? [] : [{ kind: "comparison", comparison } as const]),
+    ];
+    if (work === undefined || others.length > 0) {
+      context.addIssue({ code: "custom", message: 'must have either "copy", "sync" or "comparison"' });
+      return z.NEVER;
     }
-    if (copy !== undefined && sync === undefined) return { ...common, work: { kind: "copy", copy } };
-    if (sync !== undefined && copy === undefined) return { ...common, work: { kind: "sync", sync } };
-    context.addIssue({ code: "custom", message: 'must have either "copy" or "sync"' });
-    return z.NEVER;
+    const problem = checkTemplate(templateOf(work));
+    if (problem !== null)
+      context.addIssue({ code: "custom", path: [work.kind, "destination"], message: problem });
+    return { ...common, work };
   },
 );
+
+function templateOf(work: ScheduledWork): string {
+  if (work.kind === "copy") return work.copy.destination.key;
+  return (work.kind === "sync" ? work.sync : work.comparison).destination.prefix;
+}
 
 /** The body of `PUT /schedules/{name}`. @throws {Problem} 400 */
 export function parseSchedule(body: unknown): Schedule {
@@ -90,6 +109,7 @@ export interface ScheduleRequest {
   readonly enabled: boolean;
   readonly copy?: unknown;
   readonly sync?: unknown;
+  readonly comparison?: unknown;
 }
 
 /** The body that makes this schedule: what a client reads, changes and sends back. */
@@ -101,6 +121,11 @@ export function requestOf({ cron, timeZone, work, overlap, enabled }: Schedule):
       ...common,
       copy: { source: writeObject(source), destination: writeObject(destination), ...rest },
     };
+  }
+  if (work.kind === "comparison") {
+    const { source, destination, ...rest } = work.comparison;
+    const sides = { source: formatPrefix(source), destination: formatPrefix(destination) };
+    return { ...common, comparison: { ...sides, ...rest } };
   }
   const { source, destination, maxDeletes, report, ...rest } = work.sync;
   return {
@@ -132,6 +157,12 @@ export function resolveWork(
     const key = fillTemplate(destination.key, dueMs, timeZone);
     const spec = resolveCopy({ ...work.copy, destination: { ...destination, key } }, env);
     return { kind: "copy", spec };
+  }
+  if (work.kind === "comparison") {
+    const { destination } = work.comparison;
+    const prefix = fillTemplate(destination.prefix, dueMs, timeZone);
+    const spec = resolveComparison({ ...work.comparison, destination: { ...destination, prefix } }, env);
+    return { kind: "comparison", spec };
   }
   const { destination } = work.sync;
   const prefix = fillTemplate(destination.prefix, dueMs, timeZone);

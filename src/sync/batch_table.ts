@@ -207,5 +207,10 @@ function brokenBy(row: Readonly<Record<string, unknown>>): Pick<FinishedBatch, "
 function objectsOf(row: Readonly<Record<string, unknown>>): ObjectWork[] {
   const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
   if (Number(row["doubtful"]) === 0) return objects;
-  return objects.map((work) => (work.first === "tell" ? work : { ...work, first: "find" }));
+  return objects.map((work) => (isAsking(work) ? work : { ...work, first: "find" }));
+}
+
+/** Does it write nothing, whatever comes of it? */
+function isAsking({ first }: ObjectWork): boolean {
+  return first === "tell" || first === "compare" || first === "read";
 }

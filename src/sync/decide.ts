@@ -18,6 +18,7 @@ import { goesWhole } from "./batches.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
 import { type Counters, type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
 import { targetOf } from "./names.ts";
+import type { RunBase } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 
@@ -55,7 +56,7 @@ type Decision =
  * filter that lets none through. Null: it had.
  */
 export function whyNothing(
-  { source, include }: Pick<SyncSpec, "source" | "include">,
+  { source, include }: Pick<RunBase, "source" | "include">,
   { listed, skippedBy }: Pick<Counters, "listed" | "skippedBy">,
 ): string | null {
   const ignored = (skippedBy["prefix_itself"] ?? 0) + (skippedBy["sync_report"] ?? 0);

@@ -12,7 +12,15 @@ import { type Requests, type StoreShares, LONGEST_BOOKING_MS } from "../throttle
 import { BOOK_AHEAD_MS } from "../throttle/timetable.ts";
 import type { SyncStatus } from "../view/answers.ts";
 import { archivesOf } from "../work/archive_plan.ts";
-import type { BatchAttempt, BatchPace, BatchReport, BatchTask, ObjectWork } from "../work/batch_task.ts";
+import {
+  type BatchAttempt,
+  type BatchPace,
+  type BatchReport,
+  type BatchTask,
+  type ObjectWork,
+  bytesOf,
+  READ_BYTES,
+} from "../work/batch_task.ts";
 import { mayKeepAttributes } from "../work/kept_attributes.ts";
 
 /**
@@ -174,7 +182,7 @@ export class BatchGate {
     sides: Sides,
     { row, starting, now }: { row: Limited; starting: number; now: number },
   ): { rate?: StreamRate } {
-    const totalBytes = batch.objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const totalBytes = batch.objects.reduce((sum, work) => sum + bytesOf(work), 0);
     const stream = { lane, key: flightOf(batch), lengthBytes: longestOf(batch.objects), totalBytes };
     const rate = this.#shares.bytes.grant(stream, limitersOf(sides, ownOf(row)), starting, now);
     return rate === null ? {} : { rate };
@@ -216,7 +224,7 @@ function ownOf({ id, spec }: Limited): OwnLimits {
 }
 
 function longestOf(objects: readonly ObjectWork[]): number {
-  return Math.max(0, ...objects.map(({ sizeBytes }) => sizeBytes));
+  return Math.max(0, ...objects.map(bytesOf));
 }
 
 function flightOf({ batch, attempt }: BatchAttempt): string {
@@ -245,7 +253,7 @@ export function requestsOf(
   const compares = options.compare === "auto" || options.compare === "checksum" ? 1 : 0;
   // Whether the destination keeps a storage class and tags is looked at once for all of them.
   const sends = options.tags === "require" || options.storageClass !== null;
-  const isCopying = objects.some(({ first }) => first !== "tell");
+  const isCopying = objects.some(({ first }) => !["tell", "compare", "read"].includes(first));
   const sum = { source: 0, destination: sends && isCopying ? 2 : 0 };
   const archives =
     source === null || destination === null ? [] : archivesOf({ objects, options }, source, destination);
@@ -254,6 +262,13 @@ export function requestsOf(
   sum.destination += archives.length * 2;
   for (const [place, work] of objects.entries()) {
     const { first } = work;
+    if (first === "compare" || first === "read") {
+      const { fromBytes = 0, untilBytes = 0 } = work.reading ?? {};
+      const each = Math.max(1, Math.ceil((untilBytes - fromBytes) / READ_BYTES));
+      sum.source += each;
+      sum.destination += each;
+      continue;
+    }
     const keeps = inside && mayKeepAttributes(work, options, source, destination);
     const looks = first === "copy" ? 0 : 1;
     const copies = first === "tell" ? 0 : 1;

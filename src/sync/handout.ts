@@ -5,13 +5,15 @@
 // alarm.
 
 import { PARTS_PER_LANE } from "../env.ts";
-import { optionsOf } from "../object/options.ts";
-import { meshFailure } from "../s3/failure.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
 import type { Throttling } from "../throttle/governor.ts";
 import type { LaneScale } from "../throttle/lanes.ts";
 import type { StoreShares } from "../throttle/shares.ts";
 import type { BatchClaim, BatchGrant, BatchTask } from "../work/batch_task.ts";
 import { isFinal } from "../work/claim.ts";
+import { settleComparison } from "./comparison_outcome.ts";
+import { type ComparisonSpec, isComparison, optionsOfRun } from "./comparison_spec.ts";
+import { batchesOf } from "./batches.ts";
 import type { BatchGate } from "./gate.ts";
 import { isHandingOut, nextStep, REPORT_PART_BYTES } from "./job.ts";
 import type { LargeCopies } from "./large.ts";
@@ -85,6 +87,7 @@ export class BatchHandout {
     this.#gate.told(claim, this.#record.lanes.live(), now);
     for (const report of claim.finished) this.note(this.#gate.reported(report, leased, now));
     const times = { now, random: Math.random() };
+    if (isComparison(spec)) return this.#settleComparison(claim, spec, times);
     const settled = this.#record.batches.takeReports(claim, times).map(({ objects, outcomes, isOld }) => ({
       ...settle(objects, outcomes, { dryRun: spec.dryRun, ...times }),
       isOld,
@@ -94,14 +97,34 @@ export class BatchHandout {
     for (const { again, large, runFailure, isOld } of settled) {
       this.#record.batches.add(again.objects, again.notBeforeMs);
       this.#record.large.add(large);
-      if (runFailure !== null && !isOld)
-        this.#record.applyEvent({ type: "runFailed", failure: runFailure }, "run_failed", runFailure.message);
+      this.#runFailed(isOld ? null : runFailure);
     }
     if (this.#record.failures() > MAX_FAILURES) {
       const message = `More than ${MAX_FAILURES} keys have failed; the report says why each did`;
       const failure = meshFailure("too_many_failures", message, "sync");
       this.#record.applyEvent({ type: "runFailed", failure }, "too_many_failures");
     }
+  }
+
+  #settleComparison(
+    claim: BatchClaim,
+    { deep }: ComparisonSpec,
+    times: { readonly now: number; readonly random: number },
+  ): void {
+    const { batches, readings } = this.#record;
+    for (const { objects, outcomes, isOld } of batches.takeReports(claim, times)) {
+      const settled = settleComparison(objects, outcomes, { deep, readings, ...times });
+      this.#record.enter(settled.findings);
+      batches.add(settled.again, settled.notBeforeMs);
+      for (const batch of batchesOf(settled.stretches, this.#scale.transfers)) batches.add(batch, 0);
+      this.#runFailed(isOld ? null : settled.runFailure);
+    }
+  }
+
+  /** @param failure that concerns every key, not one; null: none */
+  #runFailed(failure: Failure | null): void {
+    if (failure === null) return;
+    this.#record.applyEvent({ type: "runFailed", failure }, "run_failed", failure.message);
   }
 
   note(begun: readonly Throttling[]): void {
@@ -134,10 +157,14 @@ export class BatchHandout {
         syncId: id,
         lane,
         ...batch,
-        pace: this.#gate.paceOf({ ...batch, options: spec }, sides, { width, now, random: Math.random() }),
+        pace: this.#gate.paceOf({ ...batch, options: { ...optionsOfRun(spec), compare } }, sides, {
+          width,
+          now,
+          random: Math.random(),
+        }),
         source: { store: source.store, bucket: source.bucket },
         destination: { store: destination.store, bucket: destination.bucket },
-        options: { ...optionsOf(spec), compare },
+        options: { ...optionsOfRun(spec), compare },
         known,
         ...this.#gate.rateOf({ lane, batch }, sides, { row, starting: starting - tasks.length, now }),
       });

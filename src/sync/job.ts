@@ -2,6 +2,7 @@
 //
 //   listing → copying → deleting → reporting → completed | finished_with_errors | failed | cancelled
 //   `listing` lists both sides, decides and copies at once; `copying` waits for what is still under way;
+//   listing → comparing → reporting → equal | different | inconclusive | failed | cancelled, of a comparison
 //   `stopping` comes before `reporting` when a run ends early; paused and blocked keep everything and go on.
 //
 // Pure: nextStep() decides and apply() changes. The sync does what nextStep() says and saves what apply()
@@ -38,6 +39,8 @@ export type SyncStep =
   /** Everything listed is done: may the extra keys be deleted? */
   | { readonly do: "judgeDeletes" }
   | { readonly do: "delete" }
+  /** Every key of a comparison has its finding. */
+  | { readonly do: "conclude" }
   /** What runs is stopped and waited for. */
   | { readonly do: "settle" }
   /** What was never started is given up, each key with its line. */
@@ -50,6 +53,7 @@ export type SyncEvent =
   /** A page of both sides is decided and in the window. Null: it was the last. */
   | { readonly type: "listed"; readonly cursor: Cursor | null }
   | { readonly type: "requeued" }
+  | { readonly type: "concluded"; readonly end: "equal" | "different" | "inconclusive" }
   | { readonly type: "deletesJudged"; readonly delete: "nothing" | "room" | "extras" }
   /** Some keys are deleted. The next ones wait until then, if the store was in trouble. */
   | { readonly type: "deletedSome"; readonly notBeforeMs: number }
@@ -81,13 +85,14 @@ export const REPORT_PART_BYTES = 4 * 2 ** 20;
 
 const COMPLETED: SyncEnding = { phase: "completed" };
 
-export function newSyncJob(cursor: Cursor): SyncJob {
-  return { phase: "listing", cursor, retry: FRESH };
+export function newSyncJob(cursor: Cursor, kind?: "comparison"): SyncJob {
+  const next = kind === undefined ? {} : { next: "comparing" as const };
+  return { phase: "listing", cursor, ...next, retry: FRESH };
 }
 
 /** Are batches handed out, and new large copies started? */
 export function isHandingOut({ phase }: SyncJob): boolean {
-  return phase === "listing" || phase === "copying";
+  return phase === "listing" || phase === "comparing" || phase === "copying";
 }
 
 export function nextStep(job: SyncJob, counts: SyncCounts, now: number): SyncStep {
@@ -100,6 +105,8 @@ export function nextStep(job: SyncJob, counts: SyncCounts, now: number): SyncSte
   switch (job.phase) {
     case "listing":
       return counts.hasRoom ? { do: "list", cursor: job.cursor } : { do: "rest", untilMs: null };
+    case "comparing":
+      return counts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "conclude" };
     case "copying":
       if (job.requeue !== null)
         return counts.hasRoom ? { do: "requeue", which: job.requeue } : { do: "rest", untilMs: null };
@@ -134,15 +141,15 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
   switch (event.type) {
     case "listed":
       if (job.phase !== "listing") return job;
-      return event.cursor === null
-        ? { phase: "copying", failure: null, requeue: null, retry: FRESH }
-        : { phase: "listing", cursor: event.cursor, retry: FRESH };
+      return event.cursor === null ? listed(job, null) : { ...job, cursor: event.cursor, retry: FRESH };
+    case "concluded":
+      if (job.phase !== "comparing") return job;
+      return concluded(job.failure, { phase: event.end });
     case "requeued":
       return job.phase === "copying" ? { ...job, requeue: null } : job;
     case "deletesJudged":
       if (job.phase !== "copying") return job;
-      if (job.failure !== null)
-        return { phase: "reporting", ending: { phase: "failed", failure: job.failure }, retry: FRESH };
+      if (job.failure !== null) return concluded(job.failure, COMPLETED);
       return event.delete === "nothing"
         ? { phase: "reporting", ending: COMPLETED, retry: FRESH }
         : { phase: "deleting", what: event.delete, retry: FRESH };
@@ -172,6 +179,22 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
     case "advanced":
       return withoutCrashes(job);
   }
+}
+
+/** @param failure what ended the listing early */
+function listed({ next }: Extract<SyncJob, { phase: "listing" }>, failure: Failure | null): SyncJob {
+  return next === undefined
+    ? { phase: "copying", failure, requeue: null, retry: FRESH }
+    : { phase: next, failure, retry: FRESH };
+}
+
+/** What was listed in part is judged in part. */
+function concluded(failure: Failure | null, ending: SyncEnding): SyncJob {
+  return {
+    phase: "reporting",
+    ending: failure === null ? ending : { phase: "failed", failure },
+    retry: FRESH,
+  };
 }
 
 function stop(job: SyncJob, ending: SyncEnding): SyncJob {
@@ -207,8 +230,7 @@ function stepFailed(job: SyncJob, event: Extract<SyncEvent, { type: "stepFailed"
     return { ...job, retry: { failedAttempts, notBeforeMs } };
   }
   // What is listed is copied anyway; nothing is deleted.
-  if (job.phase === "listing" && step === "list")
-    return { phase: "copying", failure, requeue: null, retry: FRESH };
+  if (job.phase === "listing" && step === "list") return listed(job, failure);
   return job.phase === "reporting"
     ? { phase: "failed", failure: job.ending.phase === "failed" ? job.ending.failure : failure }
     : { phase: "stopping", ending: { phase: "failed", failure } };

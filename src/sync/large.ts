@@ -23,6 +23,8 @@ import type { LargeRow } from "./large_table.ts";
 import { copied, failed, skipped } from "./outcome.ts";
 import type { SyncRecord } from "./record.ts";
 import type { Entry } from "./report.ts";
+import { asSync } from "./comparison_spec.ts";
+import type { RunBase } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { CopyStatus } from "../view/answers.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
@@ -34,7 +36,7 @@ import type { ObjectWork } from "../work/batch_task.ts";
 const FRACTION = 1 / 4;
 
 /** Transfers that one large copy can use at most. */
-function transfersOf({ concurrency }: SyncSpec, { sizeBytes }: ObjectWork): number {
+function transfersOf({ concurrency }: Pick<RunBase, "concurrency">, { sizeBytes }: ObjectWork): number {
   const parts = Math.ceil(sizeBytes / DEFAULT_PART_BYTES);
   return Math.max(1, Math.min(parts, Math.floor(concurrency * FRACTION)));
 }
@@ -109,7 +111,7 @@ export class LargeCopies {
       const { id, spec, job } = this.#record.load();
       const [row] = isHandingOut(job) ? this.#record.large.waiting(1) : [];
       if (row === undefined || !this.#fits(transfersOf(spec, row.work))) return;
-      const resolved = resolve(id, spec, row.work, { env: this.#env, share: this.#share() });
+      const resolved = resolve(id, asSync(spec), row.work, { env: this.#env, share: this.#share() });
       if ("entry" in resolved) {
         this.#end(row, resolved.entry);
         continue;

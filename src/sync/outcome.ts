@@ -34,6 +34,10 @@ const RUN_WIDE: ReadonlySet<string> = new Set([
   "encryption_not_applied",
 ]);
 
+export function isRunWide({ code }: Failure): boolean {
+  return RUN_WIDE.has(code);
+}
+
 export function settle(
   objects: readonly ObjectWork[],
   outcomes: readonly ObjectOutcome[],
@@ -60,6 +64,8 @@ export function settle(
         else large.push({ ...work, first: "copy" });
         break;
       case "left":
+      case "compared":
+      case "read":
         again.push(work);
         break;
       case "failed": {
@@ -87,7 +93,7 @@ export function settleFailure(
 ): SettledFailure {
   if (failure.code === "source_archived") return { kind: "entry", entry: skipped(work, "archived") };
   const verdict = keyVerdictOf(failure);
-  if (verdict === "blocked" || RUN_WIDE.has(failure.code)) return { kind: "run", work };
+  if (verdict === "blocked" || isRunWide(failure)) return { kind: "run", work };
   const failedAttempts = work.failedAttempts + 1;
   if (verdict === "fatal" || failedAttempts >= MAX_ATTEMPTS) {
     return { kind: "entry", entry: failed(work, failure, failedAttempts) };
@@ -97,7 +103,7 @@ export function settleFailure(
 }
 
 /** The keys of an entry: the destination's is told where rules have made it. */
-function keysOf({ key, to, isRenamed }: ObjectWork): Pick<Entry, "key" | "to"> {
+function keysOf({ key, to, isRenamed }: ObjectWork): { key: string; to?: string } {
   return isRenamed === true && to !== "" ? { key, to } : { key };
 }
 

@@ -8,11 +8,26 @@ import type { Retry } from "../s3/retry.ts";
 export type SyncEnding =
   | { readonly phase: "completed" }
   | { readonly phase: "finished_with_errors" }
+  /** Of a comparison. */
+  | { readonly phase: "equal" | "different" | "inconclusive" }
   | { readonly phase: "failed"; readonly failure: Failure }
   | { readonly phase: "cancelled" };
 
 type SyncWorking =
-  | { readonly phase: "listing"; readonly cursor: Cursor; readonly retry: Retry }
+  | {
+      readonly phase: "listing";
+      readonly cursor: Cursor;
+      /** What comes after it; absent: `copying`. */
+      readonly next?: "comparing";
+      readonly retry: Retry;
+    }
+  /** A comparison waits for what the lanes still ask both sides. */
+  | {
+      readonly phase: "comparing";
+      /** What ended the listing early; null: both sides were listed to their end. */
+      readonly failure: Failure | null;
+      readonly retry: Retry;
+    }
   | {
       readonly phase: "copying";
       /** What ended the listing early; null: both sides were listed to their end. */
@@ -39,15 +54,25 @@ export type SyncJob =
   | { readonly phase: "reporting"; readonly ending: SyncEnding; readonly retry: Retry }
   | SyncEnding;
 
+const ENDED: readonly SyncJob["phase"][] = [
+  "completed",
+  "finished_with_errors",
+  "equal",
+  "different",
+  "inconclusive",
+  "failed",
+  "cancelled",
+] satisfies SyncEnding["phase"][];
+
 export function isSyncEnded(job: SyncJob): job is SyncEnding {
-  return (
-    job.phase === "completed" ||
-    job.phase === "finished_with_errors" ||
-    job.phase === "failed" ||
-    job.phase === "cancelled"
-  );
+  return ENDED.includes(job.phase);
 }
 
 export function isWorking(job: SyncJob): job is SyncWorking {
-  return job.phase === "listing" || job.phase === "copying" || job.phase === "deleting";
+  return (
+    job.phase === "listing" ||
+    job.phase === "comparing" ||
+    job.phase === "copying" ||
+    job.phase === "deleting"
+  );
 }

@@ -14,11 +14,13 @@ import { type Failure, meshFailure } from "../s3/failure.ts";
 import { describeKnown } from "../store/facts.ts";
 import { BatchTable } from "./batch_table.ts";
 import { inTheWayOf, isInTheWay, KEYS_PER_DELETE } from "./deletes.ts";
+import type { Finding } from "./finding.ts";
 import { Images } from "./images.ts";
 import { type SyncEvent, type SyncCounts, apply, newSyncJob } from "./job.ts";
 import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
 import { adaptOlderTables } from "./older_tables.ts";
+import { ReadingTable } from "./reading_table.ts";
 import {
   type Counters,
   type Entry,
@@ -29,7 +31,7 @@ import {
   NO_COUNTERS,
 } from "./report.ts";
 import { MAX_KEPT_BYTES, ReportBuffer } from "./report_buffer.ts";
-import type { SyncSpec } from "./spec.ts";
+import { type RunSpec, isComparison } from "./comparison_spec.ts";
 import { sentence } from "../s3/told.ts";
 import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
@@ -37,7 +39,7 @@ import { LaneTable } from "../work/lane_table.ts";
 
 export interface SyncRow {
   readonly id: string;
-  readonly spec: SyncSpec;
+  readonly spec: RunSpec;
   readonly job: SyncJob;
   readonly counters: Counters;
   readonly createdAtMs: number;
@@ -58,8 +60,10 @@ export interface FailedKey {
   readonly attempts: number;
 }
 
-/** A failed copy or a failed deletion, as a retry needs it. */
-type FailedWork = { readonly copy: ObjectWork } | { readonly delete: Extra };
+/** A failed copy or a failed deletion, as a retry needs it. What a comparison cannot read is not retried. */
+type FailedWork = { readonly copy: ObjectWork } | { readonly delete: Extra } | { readonly unreadable: true };
+
+const UNREADABLE_KEPT = 20;
 
 /** With more failures than this, the cause is not the single keys. */
 export const MAX_FAILURES = 10_000;
@@ -76,6 +80,7 @@ export class SyncRecord {
   readonly batches: BatchTable;
   readonly lanes: LaneTable;
   readonly large: LargeTable;
+  readonly readings: ReadingTable;
   readonly report: ReportBuffer;
   readonly images: Images;
   readonly timeline: Timeline;
@@ -86,6 +91,7 @@ export class SyncRecord {
     this.batches = new BatchTable(this.#sql);
     this.lanes = new LaneTable(this.#sql);
     this.large = new LargeTable(this.#sql);
+    this.readings = new ReadingTable(this.#sql);
     this.report = new ReportBuffer(this.#sql);
     this.images = new Images(this.#sql);
     this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));
@@ -93,15 +99,15 @@ export class SyncRecord {
   }
 
   /** Stores a new sync. An existing sync stays as it is. */
-  create(id: string, spec: SyncSpec, createdAtMs: number): void {
+  create(id: string, spec: RunSpec, createdAtMs: number): void {
     this.transaction(() => {
       this.#createTables();
-      if (spec.rename !== undefined) this.images.createTable();
+      if (!isComparison(spec) && spec.rename !== undefined) this.images.createTable();
       const { rowsWritten } = this.#sql.exec(
         "INSERT OR IGNORE INTO sync (one, id, spec, job, counters, round, created_at_ms) VALUES (1, ?, ?, ?, ?, 1, ?)",
         id,
         JSON.stringify(spec),
-        JSON.stringify(newSyncJob(FIRST_CURSOR)),
+        JSON.stringify(newSyncJob(FIRST_CURSOR, spec.kind)),
         JSON.stringify(NO_COUNTERS),
         createdAtMs,
       );
@@ -119,7 +125,7 @@ export class SyncRecord {
     if (row === undefined) return null;
     return {
       id: String(row["id"]),
-      spec: JSON.parse(String(row["spec"])) as SyncSpec,
+      spec: JSON.parse(String(row["spec"])) as RunSpec,
       job: JSON.parse(String(row["job"])) as SyncJob,
       counters: JSON.parse(String(row["counters"])) as Counters,
       createdAtMs: Number(row["created_at_ms"]),
@@ -174,10 +180,15 @@ export class SyncRecord {
     this.transaction(() => {
       const { counters, spec } = this.load();
       this.#saveCounters(change(countEntries(counters, entries)));
-      const told = spec.reportFiltered === false ? entries.filter((entry) => !isFilteredOut(entry)) : entries;
+      const told = entries.filter((entry) =>
+        isComparison(spec)
+          ? entry.action === "compared"
+          : spec.reportFiltered !== false || !isFilteredOut(entry),
+      );
       this.report.append(linesOf(this.#listed(told)));
       for (const entry of entries) {
         if (entry.action === "failed") this.#addFailure(entry, { copy: entry.work }, entry.attempts);
+        if (entry.action === "compared") this.#addUnreadable(entry);
         if (entry.action === "delete_failed")
           this.#addFailure(entry, { delete: entry.extra }, entry.attempts);
       }
@@ -191,7 +202,11 @@ export class SyncRecord {
       `The report has reached ${MAX_KEPT_BYTES} bytes: from there on it lists only keys that failed. ` +
         'Set "report" to a place of its own for runs of this size',
     );
-    return entries.filter(({ action }) => action === "failed" || action === "delete_failed");
+    return entries.filter((entry) =>
+      entry.action === "compared"
+        ? entry.verdict.outcome !== "equal"
+        : entry.action === "failed" || entry.action === "delete_failed",
+    );
   }
 
   counts(): SyncCounts {
@@ -207,7 +222,7 @@ export class SyncRecord {
       reportBytes: this.report.waitingBytes(),
       // A dry run reports what the run itself would do. That the run would not delete is part of its answer
       // and no error.
-      errors: this.failures() + (spec.dryRun || this.deletesRefused() === null ? 0 : 1),
+      errors: this.failures() + (isComparison(spec) || spec.dryRun || this.deletesRefused() === null ? 0 : 1),
     };
   }
 
@@ -268,7 +283,7 @@ export class SyncRecord {
         this.#sql.exec("DELETE FROM failures WHERE rowid = ?", row["rowid"]);
         const work = JSON.parse(String(row["work"])) as FailedWork;
         if ("copy" in work) objects.push({ ...work.copy, failedAttempts: 0, first: "copy" });
-        else extras.push(work.delete);
+        else if ("delete" in work) extras.push(work.delete);
       }
       this.addDeletions(extras);
       const { counters } = this.load();
@@ -408,17 +423,27 @@ export class SyncRecord {
     );
   }
 
+  /** The report names them all; the status, the first. */
+  #addUnreadable({ key, verdict }: Finding): void {
+    if (verdict.outcome !== "unreadable") return;
+    const { failure, attempts } = verdict;
+    const isUnnamed = failure.code === "unreadable_key"; // it may be listed twice
+    if (isUnnamed || this.failures() < UNREADABLE_KEPT)
+      this.#addFailure({ key, failure }, { unreadable: true }, attempts);
+  }
+
   #createTables(): void {
     this.batches.createTables();
     this.lanes.createTables();
     this.large.createTables();
+    this.readings.createTables();
     this.report.createTables();
     this.timeline.createTables();
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS sync (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         id TEXT NOT NULL,
-        spec TEXT NOT NULL,              -- SyncSpec
+        spec TEXT NOT NULL,              -- RunSpec
         job TEXT NOT NULL,               -- SyncJob
         counters TEXT NOT NULL,          -- Counters
         round INTEGER NOT NULL,          -- 1, and one more with each retry
@@ -445,7 +470,7 @@ export class SyncRecord {
 }
 
 /** Objects that may wait in the window: enough to keep every lane busy while the next pages are listed. */
-function windowObjects({ concurrency }: SyncSpec): number {
+function windowObjects({ concurrency }: RunSpec): number {
   return Math.max(2_000, concurrency * 64);
 }
 

@@ -17,6 +17,7 @@ import type { Failure } from "../s3/failure.ts";
 import { named, sentence } from "../s3/told.ts";
 import { publicCode } from "../view/failure.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import { type Finding, type Found, countFindings, findingLine, NOTHING_FOUND, sumOfAll } from "./finding.ts";
 
 interface Key {
   /** At the source; of a deletion, at the destination. */
@@ -56,7 +57,8 @@ export type Entry =
       readonly attempts: number;
       /** What a retry needs. */
       readonly extra: Extra;
-    });
+    })
+  | Finding;
 
 /** A key at the destination that is not at the source, as it was listed. */
 export interface Extra extends Key {
@@ -86,6 +88,8 @@ export interface Counters {
   readonly wouldDelete: Sum;
   readonly deleteFailed: Sum;
   readonly skippedBy: Readonly<Record<string, number>>;
+  /** Of a comparison, which lists the keys of both sides. */
+  readonly found?: Found;
 }
 
 const NONE: Sum = { objects: 0, bytes: 0 };
@@ -112,7 +116,7 @@ const SUM_OF = {
   deleted: "deleted",
   would_delete: "wouldDelete",
   delete_failed: "deleteFailed",
-} as const satisfies Record<Entry["action"], keyof Counters>;
+} as const satisfies Record<Exclude<Entry["action"], "compared">, keyof Counters>;
 
 export function addTo(sum: Sum, objects: number, bytes: number): Sum {
   return { objects: sum.objects + objects, bytes: sum.bytes + bytes };
@@ -121,19 +125,27 @@ export function addTo(sum: Sum, objects: number, bytes: number): Sum {
 export function countEntries(counters: Counters, entries: readonly Entry[]): Counters {
   const changed: Record<string, { objects: number; bytes: number }> = {};
   const skippedBy = { ...counters.skippedBy };
+  const findings: Finding[] = [];
   for (const entry of entries) {
+    if (entry.action === "compared") {
+      findings.push(entry);
+      continue;
+    }
     const name = SUM_OF[entry.action];
     const sum = (changed[name] ??= { ...counters[name] });
     sum.objects += 1;
     sum.bytes += entry.sizeBytes;
     if (entry.action === "skipped") skippedBy[entry.reason] = (skippedBy[entry.reason] ?? 0) + 1;
   }
-  return { ...counters, ...changed, skippedBy };
+  const found =
+    findings.length === 0 ? {} : { found: countFindings(counters.found ?? NOTHING_FOUND, findings) };
+  return { ...counters, ...changed, skippedBy, ...found };
 }
 
 /** Keys that were listed and have no entry yet. */
-export function underWay({ listed, copied, skipped, failed, wouldCopy }: Counters): number {
-  return listed.objects - copied.objects - skipped.objects - failed.objects - wouldCopy.objects;
+export function underWay({ listed, copied, skipped, failed, wouldCopy, found }: Counters): number {
+  const compared = found === undefined ? 0 : sumOfAll(found);
+  return listed.objects - copied.objects - skipped.objects - failed.objects - wouldCopy.objects - compared;
 }
 
 export function linesOf(entries: readonly Entry[]): string {
@@ -146,6 +158,7 @@ export function isFilteredOut(entry: Entry): boolean {
 }
 
 function lineOf(entry: Entry): Record<string, unknown> {
+  if (entry.action === "compared") return findingLine(entry);
   const { action, sizeBytes: size } = entry;
   const key = named(entry.key);
   const to = entry.to === undefined ? {} : { to: named(entry.to) };

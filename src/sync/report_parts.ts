@@ -13,6 +13,7 @@ import type { S3 } from "../s3/request.ts";
 import { verdictOf } from "../s3/retry.ts";
 import { putObject } from "../s3/s3.ts";
 import { formatPrefix } from "../store/address.ts";
+import { reportPlaceOf } from "./comparison_spec.ts";
 import type { SyncRecord } from "./record.ts";
 import { reportKey } from "./report.ts";
 import { checkedLines } from "./report_lines.ts";
@@ -48,7 +49,7 @@ async function sendPart(
   body: Uint8Array,
 ): Promise<string | null> {
   const { id, spec, job } = record.load();
-  const { report } = spec;
+  const report = reportPlaceOf(spec);
   if (report === null) return null;
   try {
     const address = { bucket: report.bucket, key: reportKey(report.prefix, id, part) };
@@ -104,8 +105,9 @@ async function openPart(
 ): Promise<ReadableStream | null> {
   if (etag === null) return gunzip(record.report.keptBytesOf(part));
   const { id, spec } = record.load();
-  if (spec.report === null) return null;
-  const address = { bucket: spec.report.bucket, key: reportKey(spec.report.prefix, id, part) };
+  const report = reportPlaceOf(spec);
+  if (report === null) return null;
+  const address = { bucket: report.bucket, key: reportKey(report.prefix, id, part) };
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const { body } = await getObject(place(), address, { range: null, ifMatch: etag, signal });
   return (body ?? new Blob([]).stream()).pipeThrough(checkedLines(bytes));

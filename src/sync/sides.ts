@@ -2,7 +2,7 @@
 
 import type { Env } from "../env.ts";
 import type { Sides } from "./gate.ts";
-import type { SyncSpec } from "./spec.ts";
+import type { RunBase } from "./run_spec.ts";
 import type { BucketRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import { type Store, readStores } from "../store/stores.ts";
@@ -17,11 +17,11 @@ export class KnownSides {
   }
 
   /** Null: a store that is not configured, or not right. */
-  of({ source, destination, known }: Pick<SyncSpec, "source" | "destination" | "known">): Sides {
+  of({ source, destination, known }: Pick<RunBase, "source" | "destination" | "known">): Sides {
     return { source: this.#store(source, known), destination: this.#store(destination, known) };
   }
 
-  #store(ref: BucketRef, known: SyncSpec["known"]): Store | null {
+  #store(ref: BucketRef, known: RunBase["known"]): Store | null {
     const name = `${ref.store}:${ref.bucket}`;
     let store = this.#stores.get(name);
     if (store === undefined) {

@@ -1,19 +1,21 @@
 // The status of a sync as the API shows it: what is in storage, for people and programs. Pure.
 
 import { isoTime } from "../http/fields.ts";
-import type { DeleteRule } from "../http/vocabulary.ts";
+import { type DeleteRule, SYNC_PHASES } from "../http/vocabulary.ts";
 import { named, sentence } from "../s3/told.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { Location } from "../store/location.ts";
+import { asSync } from "./comparison_spec.ts";
 import { describeMaxDeletes } from "./deletes.ts";
 import { isHandingOut } from "./job.ts";
+import type { SyncJob } from "./phase.ts";
 import type { FailedKey, SyncRow } from "./record.ts";
 import { type Sum, REPORT_PREFIX, underWay } from "./report.ts";
 import { type StoredPart, MAX_KEPT_BYTES } from "./report_buffer.ts";
 import type { SyncStatus } from "../view/answers.ts";
 import { describeFailure, publicCode } from "../view/failure.ts";
 
-interface SyncStatusInput extends SyncRow {
+export interface StatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
   readonly warnings: string[];
@@ -32,16 +34,16 @@ interface SyncStatusInput extends SyncRow {
 /** Failed keys that a status names; the report has them all. */
 export const FAILURES_SHOWN = 20;
 
-export function syncStatus(input: SyncStatusInput): SyncStatus {
-  const { id, spec, job, counters, startedAtMs, endedAtMs, now } = input;
+export function syncStatus(input: StatusInput): SyncStatus {
+  const { id, job, counters, startedAtMs, endedAtMs, now } = input;
+  const spec = asSync(input.spec);
   const { source, destination, report, maxDeletes, known: _known, startedBy = null, ...given } = spec;
-  const { firstLanes: _first, ...options } = given;
+  const { firstLanes: _first, kind: _kind, ...options } = given;
   const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
   const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
   return {
     id,
-    phase: job.phase,
-    ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
+    ...phasesOf(job, SYNC_PHASES),
     source: formatPrefix(source),
     destination: formatPrefix(destination),
     dryRun: spec.dryRun,
@@ -62,21 +64,13 @@ export function syncStatus(input: SyncStatusInput): SyncStatus {
     rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },
     inFlight: input.window,
     ...(isHandingOut(job) ? { pace: input.pace } : {}),
-    failures: input.failures.map(({ key, failure, attempts }) => ({
-      key: named(key),
-      code: publicCode(failure),
-      message: sentence(failure.message),
-      attempts,
-    })),
+    failures: input.failures.map(describeKey),
     warnings: input.warnings,
     ...(job.phase === "failed" || job.phase === "blocked" ? { failure: describeFailure(job.failure) } : {}),
     report: {
       path: `/syncs/${id}/report`,
       storedAt: report === null ? null : `${formatPrefix(report)}${id}/`,
-      parts: input.parts.length,
-      bytes: input.parts.reduce((sum, { bytes }) => sum + bytes, 0),
-      keptBytes: input.keptBytes,
-      maxKeptBytes: MAX_KEPT_BYTES,
+      ...describeReport(input),
     },
     options: {
       ...options,
@@ -90,6 +84,29 @@ export function syncStatus(input: SyncStatusInput): SyncStatus {
     endedAt: isoTime(endedAtMs),
     timeline: input.timeline,
   };
+}
+
+/** A run has only phases of its kind. */
+export function phasesOf<Phase extends string>(
+  job: SyncJob,
+  phases: readonly Phase[],
+): { phase: Phase; resumesIn?: Phase } {
+  const wordOf = (text: string): Phase => {
+    const phase = phases.find((known) => known === text);
+    if (phase === undefined) throw new Error(`"${text}" is no phase of this run`);
+    return phase;
+  };
+  const isHeld = job.phase === "paused" || job.phase === "blocked";
+  return { phase: wordOf(job.phase), ...(isHeld ? { resumesIn: wordOf(job.resume.phase) } : {}) };
+}
+
+export function describeKey({ key, failure, attempts }: FailedKey): SyncStatus["failures"][number] {
+  return { key: named(key), code: publicCode(failure), message: sentence(failure.message), attempts };
+}
+
+export function describeReport({ parts, keptBytes }: Pick<StatusInput, "parts" | "keptBytes">) {
+  const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+  return { parts: parts.length, bytes, keptBytes, maxKeptBytes: MAX_KEPT_BYTES };
 }
 
 function sums(counters: SyncRow["counters"], unit: keyof Sum): SyncStatus["bytes"] {

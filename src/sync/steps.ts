@@ -20,6 +20,8 @@ import { findKnownStore } from "../store/facts.ts";
 import type { Store } from "../store/stores.ts";
 import { batchesOf, goesWhole, wholeBytesAt } from "./batches.ts";
 import { planPage, whyNothing } from "./decide.ts";
+import { enterCompared, conclude } from "./comparison_steps.ts";
+import { asSync, isComparison, reportPlaceOf, type RunSpec } from "./comparison_spec.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import { takeNames } from "./first_reading.ts";
 import type { SyncStep } from "./job.ts";
@@ -29,7 +31,8 @@ import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
 import { type Entry, type Extra, addTo } from "./report.ts";
 import { keepPart, readReport } from "./report_parts.ts";
-import { type SyncSpec, filterOf } from "./spec.ts";
+import { filterOf } from "./run_spec.ts";
+import type { SyncSpec } from "./spec.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import type { PageTask } from "../work/page_task.ts";
@@ -64,6 +67,8 @@ export class SyncSteps {
   #rename: Rename | null = null;
   #stop = new AbortController();
   #isDeleting = false;
+  // Which side an error comes from, where a step asks both.
+  readonly #sides = new WeakMap<Error, StoreSide>();
 
   /**
    * @param transfers that run at once now
@@ -112,6 +117,8 @@ export class SyncSteps {
           return this.#judgeDeletes();
         case "delete":
           return await this.#delete();
+        case "conclude":
+          return conclude(this.#record);
         case "abandon":
           return this.#abandon();
         case "end":
@@ -122,7 +129,8 @@ export class SyncSteps {
         if (this.#isDeleting) this.#record.warn(UNTOLD);
         return;
       }
-      const failure = failureOf(error, step.do === "list" ? "source" : "destination");
+      const told = error instanceof Error ? this.#sides.get(error) : undefined;
+      const failure = failureOf(error, told ?? (step.do === "list" ? "source" : "destination"));
       this.#record.applyEvent(
         { type: "stepFailed", step: step.do, failure, now: Date.now(), random: Math.random() },
         "step_failed",
@@ -145,6 +153,13 @@ export class SyncSteps {
     }
     const filter = (this.#filter ??= filterOf(spec, startedAtMs ?? Date.now()));
     const source = findKnownStore(this.#env, spec.source, spec.known);
+    const destination = findKnownStore(this.#env, spec.destination, spec.known);
+    if (isComparison(spec)) {
+      const context = { spec, filter, source, destination };
+      enterCompared(this.#record, page, context, (works) => this.#addBatches(works));
+      if (page.cursor !== null) this.#walk = walk;
+      return;
+    }
     const rename = this.#renaming(spec);
     if (page.isFirstReading === true && rename !== null) {
       takeNames(this.#record, page, { spec, filter, source, rename });
@@ -156,7 +171,7 @@ export class SyncSteps {
       spec,
       filter,
       source,
-      destination: findKnownStore(this.#env, spec.destination, spec.known),
+      destination,
       wholeBytes: this.#wholeBytes(),
       rename: rename === null ? undefined : { rename, claim },
     };
@@ -182,7 +197,7 @@ export class SyncSteps {
     if (page.cursor !== null) this.#walk = walk;
   }
 
-  #startWalk(spec: SyncSpec, cursor: Cursor): Walk {
+  #startWalk(spec: RunSpec, cursor: Cursor): Walk {
     const stores = { source: this.#connect("source"), destination: this.#connect("destination") };
     const { id } = this.#record.load();
     const elsewhere: ListElsewhere = async (event, side, range, at) => {
@@ -192,8 +207,11 @@ export class SyncSteps {
       // Whatever ends another event, this one asks as well.
       return await this.#pageAt(task).catch(() => null);
     };
-    const isImage = spec.rename === undefined ? null : (key: string) => this.#record.images.has(key);
-    return new Walk(spec, stores, cursor, { elsewhere, isImage });
+    const isRenaming = !isComparison(spec) && spec.rename !== undefined;
+    const isImage = isRenaming ? (key: string) => this.#record.images.has(key) : null;
+    // A comparison tells what only the destination has.
+    const sides = isComparison(spec) ? { ...spec, delete: true } : spec;
+    return new Walk(sides, stores, cursor, { elsewhere, isImage });
   }
 
   #renaming({ rename }: SyncSpec): Rename | null {
@@ -225,13 +243,13 @@ export class SyncSteps {
   async #storeReport(): Promise<void> {
     const fixed = this.#record.transaction(() => this.#record.report.fix());
     if (fixed === null) return;
-    const { report } = this.#record.load().spec;
+    const report = reportPlaceOf(this.#record.load().spec);
     await keepPart(this.#record, report === null ? null : this.#connectReport(report), fixed);
   }
 
   // 3. Failed keys of earlier rounds, back into the window.
   #requeue(which: Requeue): void {
-    const { spec } = this.#record.load();
+    const spec = asSync(this.#record.load().spec);
     const wholeBytes = this.#wholeBytes();
     this.#record.transaction(() => {
       const { objects, more } = this.#record.takeFailures(which, REQUEUE_KEYS);
@@ -244,7 +262,8 @@ export class SyncSteps {
   // 4. Every listed key is done. May the extra ones be deleted?
   #judgeDeletes(): void {
     this.#record.transaction(() => {
-      const { spec, counters, job } = this.#record.load();
+      const { counters, job, ...row } = this.#record.load();
+      const spec = asSync(row.spec);
       const failure = job.phase === "copying" ? job.failure : null;
       const decision = judgeDeletes(spec, counters, failure);
       const nothing = failure === null ? whyNothing(spec, counters) : null;
@@ -270,7 +289,8 @@ export class SyncSteps {
   // 5. One planned deletion of up to 500 keys. Deleting a key that is already gone succeeds, so it may run
   //    twice. What the store could not delete now comes last.
   async #delete(): Promise<void> {
-    const { spec, job } = this.#record.load();
+    const { job, ...row } = this.#record.load();
+    const spec = asSync(row.spec);
     const what = job.phase === "deleting" ? job.what : "extras";
     const planned = this.#record.firstDeletion(what);
     if (planned === null) {
@@ -319,7 +339,7 @@ export class SyncSteps {
   }
 
   async #deleteListed(extras: readonly Extra[]): Promise<DeleteOutcome> {
-    const { source, destination, rename } = this.#record.load().spec;
+    const { source, destination, rename } = asSync(this.#record.load().spec);
     const back: string[] = [];
     // Much later than the listing, the source may have a key again. A renamed one does not tell which.
     if (this.#record.round() > 1 && rename !== undefined) back.push(...extras.map(({ key }) => key));
@@ -358,7 +378,10 @@ export class SyncSteps {
       const small = this.#record.batches.takePending();
       const large = this.#record.large.waiting(-1);
       for (const { seq } of large) this.#record.large.take(seq);
-      const works = [...small, ...large.map(({ work }) => work)];
+      const unread = small.filter(
+        ({ reading }) => reading === undefined || this.#record.readings.take(reading.seq),
+      );
+      const works = [...unread, ...large.map(({ work }) => work)];
       this.#record.enter(works.map((work) => skipped(work, reason)));
       this.#record.dropDeletions();
       this.#record.applyEvent({ type: "stopped" });
@@ -367,7 +390,7 @@ export class SyncSteps {
 
   readReport(): ReadableStream {
     return readReport(this.#record, () => {
-      const { report } = this.#record.load().spec;
+      const report = reportPlaceOf(this.#record.load().spec);
       if (report === null) throw new Error("The report has no store of its own");
       return this.#connectReport(report);
     });
@@ -406,6 +429,7 @@ export class SyncSteps {
     const store = findKnownStore(this.#env, ref, spec.known);
     const { signal } = this.#stop;
     const onRefusal = (error: S3Error) => {
+      if (side !== null) this.#sides.set(error, side);
       if (side !== null && !signal.aborted) this.#onRefusal(error.toFailure(side));
     };
     return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), onRefusal);

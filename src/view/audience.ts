@@ -18,6 +18,7 @@ import { plainLine, toJson } from "../http/json.ts";
 import { readCount, readSwitch } from "../http/request.ts";
 import { Problem } from "../http/problem.ts";
 import type { CopyStatus, SyncStatus } from "./answers.ts";
+import type { ComparisonStatus } from "./comparison_answers.ts";
 import type { PartsMessage } from "../http/vocabulary.ts";
 import { DEFAULT_WIDTH } from "./progress.ts";
 
@@ -36,12 +37,12 @@ export interface Stage {
 
 /** The status as stored, and its text for people. */
 interface Reading {
-  readonly status: CopyStatus | SyncStatus;
+  readonly status: CopyStatus | SyncStatus | ComparisonStatus;
   line(width: number): string;
   result(): readonly string[];
 }
 
-export function readingOf<Status extends CopyStatus | SyncStatus>(
+export function readingOf<Status extends CopyStatus | SyncStatus | ComparisonStatus>(
   status: Status,
   line: (status: Status, width: number) => string,
   result: (status: Status) => readonly string[],

@@ -4,8 +4,9 @@
 
 import { z } from "zod";
 import { FAILURE_CODES } from "../http/codes.ts";
-import { COPY_PHASES, RIGHTS, SYNC_PHASES } from "../http/vocabulary.ts";
+import { COMPARISON_PHASES, COPY_PHASES, RIGHTS, SYNC_PHASES } from "../http/vocabulary.ts";
 import { Bytes, Id, MaybeTime, ObjectRef, Time, Whole } from "./answer_fields.ts";
+import { ComparisonStatus } from "./comparison_answers.ts";
 
 const Listed = {
   id: Id,
@@ -48,11 +49,22 @@ const SyncRow = z.strictObject({
     .describe(REPORTED),
 });
 
+const ComparisonRow = z.strictObject({
+  ...Listed,
+  phase: z.enum(COMPARISON_PHASES),
+  deep: z.boolean(),
+  keys: ComparisonStatus.shape.keys.nullable().describe(REPORTED),
+  bytes: z.strictObject({ listed: Bytes }).nullable().describe(REPORTED),
+  rate: ComparisonStatus.shape.rate.nullable().describe(REPORTED),
+});
+
 const Next = Id.nullable().describe("the cursor of the next page");
 
 export const CopyList = z.strictObject({ copies: z.array(CopyRow), next: Next });
 
 export const SyncList = z.strictObject({ syncs: z.array(SyncRow), next: Next });
+
+export const ComparisonList = z.strictObject({ comparisons: z.array(ComparisonRow), next: Next });
 
 const Count = z.strictObject({
   count: Whole,
@@ -65,8 +77,8 @@ export const Overview = z.strictObject({
     work: z
       .array(
         z.strictObject({
-          kind: z.enum(["copy", "sync"]),
-          phase: z.enum(["blocked", "failed", "finished_with_errors"]),
+          kind: z.enum(["copy", "sync", "comparison"]),
+          phase: z.enum(["blocked", "failed", "finished_with_errors", "different", "inconclusive"]),
           code: z.enum(FAILURE_CODES).nullable(),
           store: z.string().nullable().describe("whose answer it is"),
           count: Whole,
@@ -95,6 +107,7 @@ export const Overview = z.strictObject({
           phase: z.string().nullable(),
           copyId: Id.nullable(),
           syncId: Id.nullable(),
+          comparisonId: Id.nullable(),
           detail: z.string().nullable(),
         }),
       )
@@ -111,6 +124,7 @@ export const Overview = z.strictObject({
         z.discriminatedUnion("kind", [
           CopyRow.extend({ kind: z.literal("copy") }),
           SyncRow.extend({ kind: z.literal("sync") }),
+          ComparisonRow.extend({ kind: z.literal("comparison") }),
         ]),
       )
       .describe("the newest of them"),

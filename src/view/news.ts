@@ -2,8 +2,9 @@
 //
 // It sends nothing: registry/outbox.ts keeps the event until the receiver has it.
 
-import { WEBHOOK_TYPES } from "../http/vocabulary.ts";
+import { type Outcome, WEBHOOK_TYPES } from "../http/vocabulary.ts";
 import type { CopyStatus, SyncStatus } from "./answers.ts";
+import type { ComparisonStatus } from "./comparison_answers.ts";
 
 /** The counters of a copy since it started. */
 interface CopyCounters {
@@ -29,12 +30,21 @@ interface SyncCounters {
   readonly lanes: number;
 }
 
-export type WorkCounters = CopyCounters | SyncCounters;
+/** The counters of a comparison since it started. */
+interface ComparisonCounters {
+  readonly kind: "comparison";
+  /** Keys by outcome. */
+  readonly outcomes: Readonly<Record<Outcome, number>>;
+  readonly batchesInFlight: number;
+  readonly lanes: number;
+}
+
+export type WorkCounters = CopyCounters | SyncCounters | ComparisonCounters;
 
 /** How often counters are pushed if there is nothing else to report. */
 export const PUSH_MS = 30_000;
 
-/** The event that a webhook sends: a copy or a sync has ended, or waits for a person. */
+/** The event that a webhook sends: work has ended, or waits for a person. */
 export interface Webhook {
   readonly type: string;
   readonly at: string;
@@ -43,7 +53,10 @@ export interface Webhook {
 }
 
 /** The event of the phase that a status shows, or null, as for most phases. */
-export function webhookFor(kind: "copy" | "sync", status: CopyStatus | SyncStatus): Webhook | null {
+export function webhookFor(
+  kind: "copy" | "sync" | "comparison",
+  status: CopyStatus | SyncStatus | ComparisonStatus,
+): Webhook | null {
   const type = `${kind}.${status.phase}`;
   if (!WEBHOOK_TYPES.includes(type)) return null;
   const { timeline: _, ...data } = status;
@@ -55,6 +68,8 @@ export interface Glance {
   readonly bytes: Readonly<Record<string, number | null>>;
   /** Of a sync. */
   readonly objects?: Readonly<Record<string, number>>;
+  /** Of a comparison. */
+  readonly keys?: Readonly<Record<string, number>>;
   readonly rate: Readonly<Record<string, number | null>>;
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
@@ -63,17 +78,23 @@ export interface Glance {
 const MAX_MESSAGE = 300;
 
 /** What a status has for the registry: for its lists, and for the receivers of webhooks. */
+export interface Tidings {
+  readonly glance: Glance;
+  readonly webhook: Webhook | null;
+}
+
 export function tidingsOf(
-  kind: "copy" | "sync",
-  status: CopyStatus | SyncStatus,
-): { glance: Glance; webhook: Webhook | null } {
+  kind: "copy" | "sync" | "comparison",
+  status: CopyStatus | SyncStatus | ComparisonStatus,
+): Tidings {
   return { glance: glanceOf(status), webhook: webhookFor(kind, status) };
 }
 
-function glanceOf(status: CopyStatus | SyncStatus): Glance {
+function glanceOf(status: CopyStatus | SyncStatus | ComparisonStatus): Glance {
   const { rate, failure: full } = status;
   const failure =
     full === undefined ? null : { code: full.code, message: full.message.slice(0, MAX_MESSAGE) };
+  if ("keys" in status) return { bytes: { listed: status.bytes.listed }, keys: status.keys, rate, failure };
   if (!("objects" in status)) return { bytes: status.bytes, rate, failure };
   const { listed, underWay, failed } = status.objects;
   const { listed: listedBytes, copied } = status.bytes;

@@ -84,18 +84,6 @@ export function syncResult(status: SyncStatus): string[] {
   return [...lines, ...warnings.map((text) => `warning: ${text}`)];
 }
 
-/** How it ended, or what it waits for. */
-export function resultLines(kind: "copy" | "sync", status: CopyStatus | SyncStatus): string[] {
-  return kind === "copy" ? copyResult(status as CopyStatus) : syncResult(status as SyncStatus);
-}
-
-/** How it ended; before that, how far it is. */
-export function statusLines(kind: "copy" | "sync", status: CopyStatus | SyncStatus): string[] {
-  const line = kind === "copy" ? copyLine(status as CopyStatus) : syncLine(status as SyncStatus);
-  const isOver = status.endedAt !== null || status.phase === "blocked" || status.phase === "paused";
-  return [line, ...(isOver ? resultLines(kind, status) : [])];
-}
-
 /** `1.5 GiB`: a number of at most four characters, so that columns align. */
 export function formatBytes(sizeBytes: number): string {
   const power = sizeBytes < KIB ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(sizeBytes) / 10));
@@ -119,7 +107,7 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(inSmall / size)} ${large}${rest === 0 ? "" : ` ${rest} ${small}`}`;
 }
 
-function bar(fraction: number | null): string {
+export function bar(fraction: number | null): string {
   const done = Math.max(0, Math.min(1, fraction ?? 0));
   const filled = Math.floor(done * BAR_WIDTH);
   const percent = fraction === null ? "  ?" : String(Math.floor(done * 100)).padStart(3);
@@ -138,7 +126,7 @@ function inUnit(sizeBytes: number, power: number): string {
   return power === 0 || value >= 99.95 ? String(Math.round(value)) : value.toFixed(1).replace(/\.0$/, "");
 }
 
-function fit([first = "", ...fields]: readonly string[], width: number): string {
+export function fit([first = "", ...fields]: readonly string[], width: number): string {
   let line = first.slice(0, width);
   for (const field of fields) {
     const longer = `${line}  ${field}`;
@@ -147,7 +135,7 @@ function fit([first = "", ...fields]: readonly string[], width: number): string 
   return line;
 }
 
-function during(
+export function during(
   { startedAt, endedAt }: { startedAt: string | null; endedAt: string | null },
   bytes: number | null,
 ) {
@@ -157,7 +145,7 @@ function during(
   return ` in ${took}${bytes === null ? "" : `, ${formatBytes(Math.round(bytes / seconds))}/s`}`;
 }
 
-function next(phase: string, path: string): string[] {
+export function next(phase: string, path: string): string[] {
   if (phase === "blocked") return [`next: put that right, then POST ${path}/resume; or POST ${path}/cancel`];
   if (phase === "queued") return [`next: it starts automatically; check with GET ${path}/progress`];
   if (phase === "paused") return [`next: POST ${path}/resume; or POST ${path}/cancel`];

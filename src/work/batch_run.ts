@@ -6,7 +6,14 @@
 import { ByteBucket } from "../throttle/byte_bucket.ts";
 import { Sender } from "../throttle/sender.ts";
 import { keyVerdictOf } from "../s3/retry.ts";
-import type { BatchPace, BatchTask, ObjectOutcome, ObjectWork } from "./batch_task.ts";
+import {
+  type BatchPace,
+  type BatchTask,
+  type ObjectOutcome,
+  type ObjectWork,
+  bytesOf,
+  READ_BYTES,
+} from "./batch_task.ts";
 import { transferLimitMs, Watchdog } from "./limits.ts";
 import { Patience } from "./patience.ts";
 
@@ -44,10 +51,13 @@ export class BatchRun {
   }
 
   /** May this object be started? Once one may not, none may. */
-  mayStart({ sizeBytes }: ObjectWork, now: number): boolean {
+  mayStart(work: ObjectWork, now: number): boolean {
     this.#goesOn &&= !this.stop.aborted && now < this.#untilMs;
     this.#goesOn &&= !this.source.isSpent && !this.destination.isSpent;
-    this.#goesOn &&= now + transferLimitMs(sizeBytes) <= this.#endsAtMs;
+    this.#goesOn &&=
+      now +
+        transferLimitMs(Math.min(bytesOf(work), work.reading === undefined ? Infinity : 2 * READ_BYTES)) <=
+      this.#endsAtMs;
     return this.#goesOn;
   }
 

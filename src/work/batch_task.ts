@@ -3,6 +3,7 @@
 
 import type { CompareMode } from "../http/vocabulary.ts";
 import type { EqualityProof, Proof } from "../http/vocabulary.ts";
+import type { PairVerdict } from "../object/compare.ts";
 import type { ObjectOptions } from "../object/options.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { StoreFacts } from "../store/facts.ts";
@@ -26,9 +27,36 @@ export interface ObjectWork {
   readonly failedAttempts: number;
   /**
    * `copy`: copy at once. `look`: first ask the destination whether it already has the object. `tell`: only
-   * ask. `find`: an attempt of this run may have copied it and its answer was lost, so ask first.
+   * ask. `find`: an attempt of this run may have copied it and its answer was lost, so ask first. `compare`:
+   * ask both sides, for a comparison. `read`: read both sides, for a comparison; `reading` says what.
    */
-  readonly first: "copy" | "look" | "tell" | "find";
+  readonly first: "copy" | "look" | "tell" | "find" | "compare" | "read";
+  readonly reading?: Reading;
+}
+
+/** A stretch of an object that is read at both sides, each time the object with that ETag. */
+export interface Reading {
+  /** The object that it is a stretch of, in the record of the comparison. */
+  readonly seq: number;
+  readonly fromBytes: number;
+  readonly untilBytes: number;
+  readonly sourceEtag: string;
+  readonly destinationEtag: string;
+}
+
+/** A comparison reads so much of each side at a time, and may end after each. */
+export const READ_BYTES = 64 * 2 ** 20;
+
+/** The bytes that pass for an object: none where both sides are only asked, both' where they are read. */
+export function bytesOf({ first, sizeBytes, reading }: ObjectWork): number {
+  if (first === "compare") return 0;
+  return reading === undefined ? sizeBytes : 2 * (reading.untilBytes - reading.fromBytes);
+}
+
+/** One side of a pair, by its HEAD. */
+export interface SeenSide {
+  readonly sizeBytes: number;
+  readonly etag: string | null;
 }
 
 /** A batch on its way to the object copier. */
@@ -76,6 +104,15 @@ export type ObjectOutcome =
   /** The destination already has this very object. */
   | { readonly kind: "same"; readonly etag: string; readonly proof: EqualityProof }
   | { readonly kind: "differs" }
+  /** Of a comparison. A side that is null is gone: it was listed, or may have been. */
+  | {
+      readonly kind: "compared";
+      readonly verdict: PairVerdict | { readonly outcome: "missing" };
+      readonly source: SeenSide | null;
+      readonly destination: SeenSide | null;
+    }
+  /** A stretch of both sides is the same up to here. */
+  | { readonly kind: "read"; readonly fromBytes: number }
   | { readonly kind: "failed"; readonly failure: Failure }
   /** Not started: the batch ended first. */
   | { readonly kind: "left" };

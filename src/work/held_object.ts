@@ -63,7 +63,7 @@ function mayGain(
   return comparison.reason === "size" && [held.mark, bareEtag(held.etag ?? "")].includes(etag);
 }
 
-function objectHead(headers: Headers, place: ObjectAddress): ObjectHead {
+export function objectHead(headers: Headers, place: ObjectAddress): ObjectHead {
   return {
     etag: etagOf(headers),
     sizeBytes: sizeOf(headers) ?? Number.NaN,
@@ -73,12 +73,12 @@ function objectHead(headers: Headers, place: ObjectAddress): ObjectHead {
   };
 }
 
-/** The headers of an object; null when there is none. */
-async function headIfAny(s3: S3, address: ObjectAddress): Promise<Headers | null> {
+/** The headers of an object; null when there is none. @throws {S3Error} also when the bucket is gone */
+export async function headIfAny(s3: S3, address: ObjectAddress): Promise<Headers | null> {
   try {
     return (await headObject(s3, address)).headers;
   } catch (error) {
-    if (error instanceof S3Error && error.status === 404) return null;
+    if (error instanceof S3Error && error.status === 404 && error.code !== "NoSuchBucket") return null;
     throw error;
   }
 }

@@ -2,6 +2,7 @@
 // code of a problem. So /openapi.json is true of everything the tests do.
 
 import * as answers from "../../src/view/answers.ts";
+import * as comparisonAnswers from "../../src/view/comparison_answers.ts";
 import * as listAnswers from "../../src/view/list_answers.ts";
 import * as meshAnswers from "../../src/view/mesh_answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "../../src/front/operations.ts";
@@ -36,7 +37,7 @@ export function checkAnswer(
   throw wrong(`which is no ${answer.schemas.join(" or ")} (src/view/): ${first}`);
 }
 
-const SCHEMAS = { ...answers, ...listAnswers, ...meshAnswers };
+const SCHEMAS = { ...answers, ...comparisonAnswers, ...listAnswers, ...meshAnswers };
 
 const PATTERNS = Object.keys(OPERATIONS).map((route) => {
   const [method = "", path = ""] = route.split(" ");

@@ -4,6 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import type { z } from "zod";
 import type { CopyStatus, SyncStatus } from "../../src/view/answers.ts";
 import * as answers from "../../src/view/answers.ts";
+import { type ComparisonStatus, ComparisonLine as LineSchema } from "../../src/view/comparison_answers.ts";
 
 export const TOKEN = "test-token-that-may-do-everything";
 export const READ_TOKEN = "test-token-that-may-only-read";
@@ -20,6 +21,8 @@ export type Status = CopyStatus;
 
 /** A line of a sync's report. */
 export type ReportLine = z.infer<typeof answers.ReportLine>;
+
+type ComparisonLine = z.infer<typeof LineSchema>;
 
 /** The waits between two polls: a quick change is seen quickly, and a long wait costs little. */
 const FIRST_POLL_MS = 10;
@@ -113,6 +116,32 @@ export class MeshClient {
     return await this.syncEnded(await this.startSync(body));
   }
 
+  /** Starts a comparison. @returns its id */
+  async startComparison(body: Record<string, unknown>): Promise<string> {
+    const answer = await this.call<ComparisonStatus>("POST", "/comparisons", { body });
+    if (answer.status !== 202) throw new Error(`POST /comparisons answered ${answer.status}: ${answer.text}`);
+    return answer.body.id;
+  }
+
+  /** The status at the end of a comparison, or when it waits for a person. */
+  async comparisonEnded(id: string): Promise<ComparisonStatus> {
+    return await atRest(async () => await this.call<ComparisonStatus>("GET", `/comparisons/${id}?wait=50`));
+  }
+
+  async compare(body: Record<string, unknown>): Promise<ComparisonStatus> {
+    return await this.comparisonEnded(await this.startComparison(body));
+  }
+
+  /** The lines of a comparison's report, by key. */
+  async findings(id: string): Promise<ComparisonLine[]> {
+    const { text } = await this.call("GET", `/comparisons/${id}/report`);
+    if (text !== "" && !text.endsWith("\n")) throw new Error("The report ends in the middle of a line");
+    const lines = text.split("\n").slice(0, -1);
+    return lines
+      .map((line) => LineSchema.parse(JSON.parse(line)))
+      .toSorted((one, other) => (one.key < other.key ? -1 : 1));
+  }
+
   async report(id: string): Promise<ReportLine[]> {
     const { text } = await this.call("GET", `/syncs/${id}/report`);
     if (text !== "" && !text.endsWith("\n")) throw new Error("The report ends in the middle of a line");
@@ -124,6 +153,9 @@ export class MeshClient {
 }
 
 const AT_REST: ReadonlySet<string> = new Set([
+  "equal",
+  "different",
+  "inconclusive",
   "completed",
   "finished_with_errors",
   "failed",

@@ -19,7 +19,9 @@ import { isSyncEnded } from "../../src/sync/phase.ts";
 import { settle } from "../../src/sync/outcome.ts";
 import { SyncRecord } from "../../src/sync/record.ts";
 import { addTo } from "../../src/sync/report.ts";
-import { filterOf, parseSyncRequest, resolveSync } from "../../src/sync/spec.ts";
+import { asSync } from "../../src/sync/comparison_spec.ts";
+import { filterOf } from "../../src/sync/run_spec.ts";
+import { parseSyncRequest, resolveSync } from "../../src/sync/spec.ts";
 import { Governor } from "../../src/throttle/governor.ts";
 import { LaneScale, laneBounds } from "../../src/throttle/lanes.ts";
 import { StoreShares } from "../../src/throttle/shares.ts";
@@ -222,7 +224,7 @@ export class SimulatedSync {
     this.#writes += 2; // a listing is a class A request, and both sides are listed
     const { spec } = this.#record.load();
     const plan = planPage(pairs, [], {
-      spec,
+      spec: asSync(spec),
       filter: filterOf(spec, 0),
       ...this.#sides,
       wholeBytes: DEFAULT_PART_BYTES,

@@ -8,13 +8,15 @@ import { CheckRequestSchema } from "../../../src/diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../../../src/diagnose/probe_answer.ts";
 import { LinkRequestSchema } from "../../../src/front/link.ts";
 import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/codes.ts";
-import { COPY_PHASES, SYNC_PHASES } from "../../../src/http/vocabulary.ts";
+import { COMPARISON_PHASES, COPY_PHASES, SYNC_PHASES } from "../../../src/http/vocabulary.ts";
 import { ScheduleSchema } from "../../../src/schedule/spec.ts";
 import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
 import { StoreSchema } from "../../../src/store/stores.ts";
+import { ComparisonRequestSchema } from "../../../src/sync/comparison_spec.ts";
 import { SyncRequestSchema } from "../../../src/sync/spec.ts";
 import * as answers from "../../../src/view/answers.ts";
 import * as listAnswers from "../../../src/view/list_answers.ts";
+import * as comparisonAnswers from "../../../src/view/comparison_answers.ts";
 import * as meshAnswers from "../../../src/view/mesh_answers.ts";
 import { Page, type Table, codesIn, fieldsOf, namesOf, wordsOf } from "./page.ts";
 
@@ -33,6 +35,7 @@ const OTHER_WORDS = [
 const api = new Page("src/docs/api.md");
 const stores = new Page("src/docs/stores.md");
 const sync = new Page("src/docs/sync.md");
+const compare = new Page("src/docs/compare.md");
 const proof = new Page("src/docs/proof.md");
 const operate = new Page("src/docs/operate.md");
 const security = new Page("src/docs/security.md");
@@ -46,6 +49,10 @@ interface Described {
 const requests: [name: string, described: Described][] = [
   ["a copy", { page: api, table: api.table("fields-of-a-copy", "field"), schema: CopyRequestSchema }],
   ["a sync", { page: sync, table: sync.table("fields", "field"), schema: SyncRequestSchema }],
+  [
+    "a comparison",
+    { page: compare, table: compare.table("fields", "field"), schema: ComparisonRequestSchema },
+  ],
   ["a schedule", { page: sync, table: sync.table("schedules", "field"), schema: ScheduleSchema }],
   ["a check", { page: stores, table: stores.table("check", "field"), schema: CheckRequestSchema }],
   ["a probe", { page: operate, table: operate.table("probe", "field"), schema: ProbeRequestSchema }],
@@ -59,6 +66,18 @@ const { stores: StoreList, notify } = meshAnswers.Stores.shape;
 const shown: [name: string, described: Described][] = [
   ["a copy", { page: api, table: api.table("status-of-a-copy", "field"), schema: answers.CopyStatus }],
   ["a sync", { page: sync, table: sync.table("status-of-a-sync", "field"), schema: answers.SyncStatus }],
+  [
+    "a comparison",
+    {
+      page: compare,
+      table: compare.table("status-of-a-comparison", "field"),
+      schema: comparisonAnswers.ComparisonStatus,
+    },
+  ],
+  [
+    "a line of a comparison's report",
+    { page: compare, table: compare.table("report", "field"), schema: comparisonAnswers.ComparisonLine },
+  ],
   ["a line of a report", { page: sync, table: sync.table("report", "field"), schema: answers.ReportLine }],
   ["a check", { page: stores, table: stores.table("check", "answer"), schema: meshAnswers.Check }],
   ["a probe", { page: operate, table: operate.table("probe", "answer"), schema: meshAnswers.Probe }],
@@ -112,6 +131,12 @@ describe("the table of an answer has its fields, and those inside them:", () => 
 const inProse: [name: string, page: Page, slug: string, schema: z.ZodType][] = [
   ["a row of the copies", api, "status-of-a-copy", listAnswers.CopyList.shape.copies.element],
   ["a row of the parts", api, "status-of-a-copy", answers.PartsPage.shape.parts.element],
+  [
+    "a row of the comparisons",
+    compare,
+    "status-of-a-comparison",
+    listAnswers.ComparisonList.shape.comparisons.element,
+  ],
   ["a row of the syncs", sync, "status-of-a-sync", listAnswers.SyncList.shape.syncs.element],
   ["a caller", api, "overview", listAnswers.Me],
   ["due times", sync, "schedules", listAnswers.DueTimes],
@@ -141,10 +166,11 @@ test("no field, word or code is named that there is not", () => {
     ...ANSWER_CODES,
     ...COPY_PHASES,
     ...SYNC_PHASES,
+    ...COMPARISON_PHASES,
     ...OTHER_WORDS,
   ]);
   // Words that only a name of ours has the form of: camelCase and snake_case.
-  const named = [api, stores, sync, operate, proof, security]
+  const named = [api, stores, sync, compare, operate, proof, security]
     .flatMap(({ markdown }) => codesIn(markdown))
     .filter(
       (code) => /^[a-z][a-z0-9]*(?:[A-Z_][A-Za-z0-9_]*)+$/.test(code) && !code.startsWith("bucket_brigade_"),
@@ -182,12 +208,15 @@ function linkedFrom(page: Page, text: string): string[] {
     "api.md": api,
     "stores.md": stores,
     "proof.md": proof,
+    "sync.md": sync,
+    "compare.md": compare,
   };
   const links = [...text.matchAll(/\]\(([a-z]*(?:\.md)?)(?:#([a-z-]+))?\)/g)];
   const asCopy = text.includes("As for a copy") ? [api.section("fields-of-a-copy").text] : [];
+  const asSync = text.includes("As of a sync") ? [sync.section("fields").text] : [];
   const linked = links.flatMap(([, file = "", slug]) => {
     const target = pages[file];
     return slug === undefined ? (target?.markdown ?? []) : (target?.section(slug).text ?? []);
   });
-  return [...linked, ...asCopy];
+  return [...linked, ...asCopy, ...asSync];
 }

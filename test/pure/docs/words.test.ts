@@ -1,6 +1,6 @@
 // Each table of routes, codes, phases, reasons, providers, proofs, variables and webhooks in the documents
 // holds what the code has, and nothing else.
-import { COPY_STATUS, SYNC_STATUS } from "../statuses.ts";
+import { COMPARISON_STATUS, COPY_STATUS, SYNC_STATUS } from "../statuses.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -8,11 +8,16 @@ import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "../.
 import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/codes.ts";
 import {
   COMPARE_MODES,
+  COMPARISON_PHASES,
+  COMPARISON_PROOFS,
   COPY_PHASES,
   COPY_REASONS,
   DELETE_REASON,
+  DIFFERENCES,
+  DOUBTS,
   EQUALITY_PROOFS,
   KEY_ACTIONS,
+  OUTCOMES,
   PROOFS,
   RIGHTS,
   SKIP_REASONS,
@@ -26,6 +31,7 @@ import { Page, ROOT, codesIn, namesOf } from "./page.ts";
 const api = new Page("src/docs/api.md");
 const stores = new Page("src/docs/stores.md");
 const sync = new Page("src/docs/sync.md");
+const compare = new Page("src/docs/compare.md");
 const proof = new Page("src/docs/proof.md");
 const operate = new Page("src/docs/operate.md");
 const security = new Page("src/docs/security.md");
@@ -108,6 +114,10 @@ test("what the mesh does after each code of a store", () => {
 test.each([
   ["phases of a copy", api.table("phases", "phase"), COPY_PHASES],
   ["phases of a sync", sync.table("phases", "phase"), SYNC_PHASES],
+  ["phases of a comparison", compare.table("phases", "phase"), COMPARISON_PHASES],
+  ["outcomes", compare.table("what-a-key-ends-as", "outcome"), OUTCOMES],
+  ["proofs of a comparison", compare.table("what-a-key-ends-as", "proof"), COMPARISON_PROOFS],
+  ["reasons of a comparison", compare.table("what-a-key-ends-as", "reason"), [...DIFFERENCES, ...DOUBTS]],
   ["rights", security.table("tokens", "right"), RIGHTS],
   ["ways to compare", sync.table("when-is-a-key-equal", "`compare`"), COMPARE_MODES],
   [
@@ -176,6 +186,9 @@ test("the types of webhooks", () => {
   const types = [
     ...COPY_PHASES.flatMap((phase) => webhookFor("copy", { ...COPY_STATUS, phase })?.type ?? []),
     ...SYNC_PHASES.flatMap((phase) => webhookFor("sync", { ...SYNC_STATUS, phase })?.type ?? []),
+    ...COMPARISON_PHASES.flatMap(
+      (phase) => webhookFor("comparison", { ...COMPARISON_STATUS, phase })?.type ?? [],
+    ),
   ];
   expect(namesOf(operate.table("webhooks", "type")).toSorted()).toEqual(types.toSorted());
 });

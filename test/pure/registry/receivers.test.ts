@@ -24,7 +24,7 @@ test("NOTIFY_URL is told of everything, signed with each of its secrets", () => 
 
 test.each<[events: string[], types: string[]]>([
   [["copy.failed"], ["copy.failed"]],
-  [["*.failed"], ["copy.failed", "sync.failed"]],
+  [["*.failed"], ["copy.failed", "sync.failed", "comparison.failed"]],
   [
     ["copy.*", "sync.blocked"],
     ["copy.completed", "copy.failed", "copy.blocked", "sync.blocked"],

@@ -89,7 +89,7 @@ describe("a run bears the name of", () => {
       ENV,
     );
     found.createTables();
-    for (const table of ["copies", "syncs"] as const) new WorkRows(sql, table).createTables();
+    for (const table of ["copies", "syncs", "comparisons"] as const) new WorkRows(sql, table).createTables();
     started.length = 0;
     return found;
   };

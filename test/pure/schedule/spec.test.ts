@@ -68,8 +68,8 @@ describe("parseSchedule()", () => {
     [{ cron: "0 0 30 2 *", copy: COPY }, '"cron" never comes due: "0 0 30 2 *"'],
     [{ timezone: "Mars", copy: COPY }, /^"timezone" must be the IANA name of a time zone, .*, not "Mars"$/],
     [{ overlap: "both", copy: COPY }, '"overlap" must be one of skip, queue, not "both"'],
-    [{}, 'The body must have either "copy" or "sync"'],
-    [{ copy: COPY, sync: SYNC }, 'The body must have either "copy" or "sync"'],
+    [{}, 'The body must have either "copy", "sync" or "comparison"'],
+    [{ copy: COPY, sync: SYNC }, 'The body must have either "copy", "sync" or "comparison"'],
     [{ copy: { ...COPY, lanes: 0 } }, '"copy.lanes" must be a whole number from 1 to 250, not 0'],
     [{ copy: COPY, every: "day" }, 'Unknown field "every"'],
     [

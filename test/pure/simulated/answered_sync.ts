@@ -8,7 +8,7 @@ import { crc32 } from "node:zlib";
 import type { ObjectCopier } from "../../../src/object_copier.ts";
 import { nextStep } from "../../../src/sync/job.ts";
 import { isSyncEnded } from "../../../src/sync/phase.ts";
-import { optionsOf } from "../../../src/object/options.ts";
+import { optionsOfRun } from "../../../src/sync/comparison_spec.ts";
 import { settle } from "../../../src/sync/outcome.ts";
 import { SyncRecord } from "../../../src/sync/record.ts";
 import { parseSyncRequest, resolveSync } from "../../../src/sync/spec.ts";
@@ -256,7 +256,7 @@ export class AnsweredSync {
         pace: null,
         source: { store: "east", bucket: BUCKET },
         destination: { store: "west", bucket: BUCKET },
-        options: { ...optionsOf(spec), compare: spec.compare },
+        options: { ...optionsOfRun(spec), compare: spec.compare },
       };
       const outcomes = await copier.copyObjects(task, new ReadableStream());
       const running = batches.filter((other) => other.batch > batch);

@@ -313,7 +313,7 @@ test.for([
     { copy: { source: "east:source/x", destination: "west:destination/{year}" } },
     /^"copy.destination" has "\{year\}" at character 1/,
   ],
-  [{}, /^The body must have either "copy" or "sync"$/],
+  [{}, /^The body must have either "copy", "sync" or "comparison"$/],
 ] as const)("%j is refused", async ([body, detail]) => {
   const answer = await mesh.call("PUT", "/schedules/bad", { body: { cron: "* * * * *", ...body } });
   expect([answer.status, answer.body["code"]]).toEqual([400, "invalid_request"]);

@@ -1,0 +1,70 @@
+// The routes of comparisons: POST /comparisons and everything under it. The front mounts them behind its
+// token check. They hold no state: the registry admits a comparison, and its object answers for its state.
+
+import { Hono } from "hono";
+import { placesOfSync } from "../access/places.ts";
+import {
+  type App,
+  accepted,
+  answeredBy,
+  keyReused,
+  meshOf,
+  readPage,
+  registryAt,
+  replayed,
+  statusOf,
+  allow,
+  tooManyRunning,
+} from "./call.ts";
+import { listResponse } from "./lists.ts";
+import { readBody, readIdempotency } from "../http/request.ts";
+import { COMPARISON_PHASES } from "../http/vocabulary.ts";
+import { createWork } from "../schedule/create.ts";
+import { parseComparisonRequest, resolveComparison } from "../sync/comparison_spec.ts";
+import { RUN_LISTS } from "../sync/run_spec.ts";
+
+export const comparisonRoutes = new Hono<App>();
+
+// It reads both sides, and no more. To read every byte costs what the stores charge for it.
+comparisonRoutes.post("/comparisons", async (call) => {
+  const request = parseComparisonRequest(await readBody(call.req.raw, RUN_LISTS));
+  allow(call, [request.deep === true ? "start" : "read"], placesOfSync(request));
+  const spec = { ...resolveComparison(request, call.env), startedBy: call.get("caller").name };
+  const idempotency = readIdempotency(call.req.raw, request);
+  const admission = await registryAt(call).admit({ kind: "comparison", spec }, idempotency);
+  switch (admission.kind) {
+    case "new":
+      await createWork(meshOf(call), admission.work, call.env);
+      return await accepted(call, "comparison", admission.work.id);
+    case "known":
+      return await replayed(call, "comparison", admission.id);
+    case "full":
+      throw tooManyRunning(admission.most);
+    case "key_reused":
+      throw keyReused(call);
+    case "taken":
+      throw new Error("A comparison writes nothing, so nothing is in its way");
+  }
+});
+
+comparisonRoutes.get("/comparisons", async (call) => {
+  const { chosen, wanted, before, limit } = readPage(call, COMPARISON_PHASES);
+  const filter = { phases: chosen, ...wanted, caller: call.get("caller") };
+  const { rows: comparisons, next } = await registryAt(call).list("comparison", filter, before, limit);
+  return listResponse(call, "comparisons", comparisons, next);
+});
+
+// The comparison answers these itself.
+comparisonRoutes.get("/comparisons/:id", statusOf("comparison"));
+
+comparisonRoutes.on(
+  ["GET"],
+  ["/comparisons/:id/report", "/comparisons/:id/events", "/comparisons/:id/progress"],
+  answeredBy("comparison", "read"),
+);
+
+comparisonRoutes.on(
+  ["POST"],
+  ["/comparisons/:id/pause", "/comparisons/:id/resume", "/comparisons/:id/cancel"],
+  answeredBy("comparison", "steer"),
+);

@@ -1,0 +1,108 @@
+// What becomes of each name that the walk of a comparison has found: a finding at once, where the listings
+// decide, or work for the lanes, which ask both sides by HEAD. Pure.
+//
+// Invariant: each name that either side lists comes out exactly once: as a finding, as work, or counted among
+// those that the filter leaves out.
+
+import { type Filter, filterName, filterObject } from "../listing/filter.ts";
+import { destinationKey } from "../listing/prefix.ts";
+import type { Found as Pair } from "../listing/lookup.ts";
+import { compareListed } from "../object/compare.ts";
+import { meshFailure } from "../s3/failure.ts";
+import type { ListedObject } from "../s3/listing_xml.ts";
+import type { Store } from "../store/stores.ts";
+import type { ObjectWork, SeenSide } from "../work/batch_task.ts";
+import type { ComparisonSpec } from "./comparison_spec.ts";
+import type { Finding, Verdict } from "./finding.ts";
+import { skipped } from "./outcome.ts";
+import { type Entry, isReportKey } from "./report.ts";
+
+interface PlanContext {
+  readonly spec: ComparisonSpec;
+  readonly filter: Filter;
+  readonly source: Store;
+  readonly destination: Store;
+}
+
+interface PlannedComparison {
+  readonly entries: readonly Entry[];
+  readonly works: readonly ObjectWork[];
+  /** Names that take part or are left out. */
+  readonly names: number;
+  readonly bytes: number;
+  readonly destinationKeys: number;
+}
+
+export function planComparison(pairs: readonly Pair[], context: PlanContext): PlannedComparison {
+  const entries: Entry[] = [];
+  const works: ObjectWork[] = [];
+  let names = 0;
+  let bytes = 0;
+  for (const { name, source, destination } of pairs) {
+    if (source === null) {
+      const { key, sizeBytes, etag, lastModifiedMs: modifiedMs } = destination;
+      if (isReportKey(key) || filterName(context.filter, name) !== null) continue;
+      names += 1;
+      bytes += sizeBytes;
+      const verdict: Verdict = { outcome: "extra" };
+      entries.push({ action: "compared", key, verdict, sizeBytes, etag, destination: null, modifiedMs });
+      continue;
+    }
+    names += 1;
+    bytes += source.sizeBytes;
+    const judged = judge(name, source, destination, context);
+    if ("action" in judged) entries.push(judged);
+    else works.push(judged);
+  }
+  const destinationKeys = pairs.filter(
+    ({ destination }) => destination !== null && destination !== "unlisted",
+  ).length;
+  return { entries, works, names, bytes, destinationKeys };
+}
+
+function judge(
+  name: string,
+  source: ListedObject,
+  destination: ListedObject | "unlisted" | null,
+  { spec, filter, source: from, destination: to }: PlanContext,
+): Entry | ObjectWork {
+  const { key, sizeBytes, etag, storageClass } = source;
+  const work = { key, to: "", sizeBytes, etag, storageClass, failedAttempts: 0, first: "compare" } as const;
+  if (isReportKey(key)) return skipped(work, "sync_report");
+  const filtered = filterObject(filter, name, source);
+  if (filtered !== null) return skipped(work, filtered);
+  const target = destinationKey(spec.destination.prefix, name, to.profile.maxKeyBytes);
+  if (!target.ok && target.code === "empty_key") return skipped(work, "prefix_itself");
+  if (!target.ok) {
+    const failure = meshFailure(target.code, target.message, "plan");
+    return findingOf(work, { outcome: "unreadable", failure, attempts: 1 }, null);
+  }
+  const ask = { ...work, to: target.key };
+  if (destination === "unlisted") return ask;
+  if (destination === null) return findingOf(ask, { outcome: "missing" }, null);
+  const profiles = { source: from.profile, destination: to.profile };
+  const listed = compareListed(spec.compare, profiles, source, destination);
+  switch (listed.kind) {
+    case "equal":
+      return findingOf(ask, { outcome: "equal", proof: listed.proof }, destination);
+    case "undecided":
+      return ask;
+    case "different":
+      return findingOf(
+        ask,
+        listed.reason === "size"
+          ? { outcome: "different", reason: "size" }
+          : { outcome: "unknown", reason: "mtime" },
+        destination,
+      );
+  }
+}
+
+export function findingOf(
+  { key, sizeBytes, etag }: Pick<ObjectWork, "key" | "sizeBytes" | "etag">,
+  verdict: Verdict,
+  destination: SeenSide | null,
+): Finding {
+  const side = destination && { sizeBytes: destination.sizeBytes, etag: destination.etag };
+  return { action: "compared", key, verdict, sizeBytes, etag, destination: side };
+}

@@ -1,0 +1,228 @@
+// Comparisons: what each key ends as, by which proof, and what both stores are asked for it.
+import type { ComparisonStatus } from "../../../src/view/comparison_answers.ts";
+import { expect, test } from "vitest";
+import { READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";
+import { openWorld } from "../world.ts";
+
+const {
+  mesh,
+  stores: { east, west },
+} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
+  bindings: {
+    STORE_LOCKED: storeSecret(stores.west, { readOnly: true }),
+    STORE_UNORDERED: storeSecret(stores.west, { provider: "storj", style: "path" }),
+  },
+}));
+
+const request = (prefix: string, more: Record<string, unknown> = {}) => ({
+  source: `east:source/${prefix}`,
+  destination: `west:destination/${prefix}`,
+  ...more,
+});
+
+const writes = (method: string) => method !== "GET" && method !== "HEAD";
+
+const found = async ({ id }: ComparisonStatus) =>
+  (await mesh.findings(id)).map(({ key, outcome, proof, reason }) => [key, outcome, proof ?? reason]);
+
+test("each key ends as what is known of it, and nothing is written", async () => {
+  east.put("source", "all/same", "SAME");
+  west.put("destination", "all/same", "SAME");
+  east.put("source", "all/empty", "", { etag: "not-an-md5" });
+  west.put("destination", "all/empty", "");
+  east.put("source", "all/longer", "LONGER");
+  west.put("destination", "all/longer", "SHORT");
+  east.put("source", "all/other", "ONE");
+  west.put("destination", "all/other", "TWO");
+  east.put("source", "all/parts", "PARTS", { parts: 2 });
+  west.put("destination", "all/parts", "PARTS");
+  east.put("source", "all/odd", "ODD", { etag: "opaque-1" });
+  west.put("destination", "all/odd", "ODD", { etag: "opaque-2" });
+  east.put("source", "all/gone", "GONE");
+  west.put("destination", "all/more", "MORE");
+  east.put("source", "all/denied", "DENIED", { etag: "opaque" });
+  west.put("destination", "all/denied", "DENIED");
+  west.fault(
+    { operation: ["HeadObject", "GetObject"], key: "all/denied" },
+    { kind: "answer", code: "AccessDenied" },
+  );
+  const status = await mesh.compare(request("all/"));
+  expect(await found(status)).toEqual([
+    ["all/denied", "unreadable", "destination_access_denied"],
+    ["all/empty", "equal", "size"],
+    ["all/gone", "missing", undefined],
+    ["all/longer", "different", "size"],
+    ["all/more", "extra", undefined],
+    ["all/odd", "unknown", "no_common_value"],
+    ["all/other", "different", "etag"],
+    ["all/parts", "unknown", "parts"],
+    ["all/same", "equal", "etag"],
+  ]);
+  expect(status, JSON.stringify(status, null, 1)).toMatchObject({
+    phase: "different",
+    keys: { listed: 9, equal: 2, different: 2, unknown: 2, missing: 1, extra: 1, unreadable: 1, underWay: 0 },
+    bytes: { listed: 35, equal: 4, extra: 4 },
+    proofs: { etag: { keys: 1, bytes: 4 }, size: { keys: 1, bytes: 0 } },
+    reasons: { size: 1, etag: 1, parts: 1, no_common_value: 1 },
+    unreadable: [{ key: "all/denied", code: "destination_access_denied" }],
+  });
+  for (const store of [east, west])
+    expect(store.requests({}).filter(({ method }) => writes(method))).toEqual([]);
+  const { text } = await mesh.call("GET", `/comparisons/${status.id}/progress`);
+  expect(text).toContain("different: equal 2, different 2, unknown 2, missing 1, extra 1, unreadable 1");
+  const page = await mesh.call<{ comparisons: unknown[] }>("GET", "/comparisons?phase=different&limit=1");
+  expect(page.body.comparisons).toMatchObject([{ id: status.id, keys: { equal: 2 }, deep: false }]);
+});
+
+test("what both listings prove costs no other request, and ends as equal", async () => {
+  for (const n of [1, 2, 3]) {
+    east.put("source", `listed/${n}`, `object ${n}`);
+    west.put("destination", `listed/${n}`, `object ${n}`);
+  }
+  const status = await mesh.compare(request("listed/"));
+  expect(status).toMatchObject({ phase: "equal", keys: { listed: 3, equal: 3 } });
+  for (const store of [east, west])
+    expect(new Set(store.requests({}).map(({ operation }) => operation))).toEqual(new Set(["ListObjectsV2"]));
+});
+
+test("what nothing decides leaves it inconclusive, and so does nothing at all", async () => {
+  east.put("source", "open/a", "A", { etag: "opaque-1" });
+  west.put("destination", "open/a", "A", { etag: "opaque-2" });
+  expect(await mesh.compare(request("open/"))).toMatchObject({ phase: "inconclusive", keys: { unknown: 1 } });
+  const nothing = await mesh.compare(request("nothing/"));
+  expect(nothing.phase).toBe("inconclusive");
+  expect(nothing.warnings.join()).toContain("The source has no key under east:source/nothing/");
+});
+
+test("the filter leaves keys out on both sides, and they are counted and not named", async () => {
+  east.put("source", "filter/a.jpg", "A");
+  west.put("destination", "filter/a.jpg", "A");
+  east.put("source", "filter/b.tmp", "B");
+  west.put("destination", "filter/c.tmp", "C");
+  const status = await mesh.compare(request("filter/", { exclude: "*.tmp" }));
+  expect(status).toMatchObject({
+    phase: "equal",
+    keys: { equal: 1, skipped: 1 },
+    skippedBy: { excluded: 1 },
+  });
+  expect(await found(status)).toEqual([["filter/a.jpg", "equal", "etag"]]);
+});
+
+test("a destination without order is asked key by key, and what it has more is found", async () => {
+  east.put("source", "unordered/a", "A");
+  west.put("destination", "unordered/a", "A");
+  east.put("source", "unordered/b", "B");
+  west.put("destination", "unordered/c", "C");
+  const status = await mesh.compare(
+    request("unordered/", { destination: "unordered:destination/unordered/" }),
+  );
+  expect(await found(status)).toEqual([
+    ["unordered/a", "equal", "etag"],
+    ["unordered/b", "missing", undefined],
+    ["unordered/c", "extra", undefined],
+  ]);
+});
+
+test("what changes after the listing is judged as it is then, and a key that is gone is not equal", async () => {
+  east.put("source", "late/a", "BEFORE", { etag: "opaque" });
+  west.put("destination", "late/a", "AFTER!");
+  east.put("source", "late/b", "GONE", { etag: "opaque" });
+  west.put("destination", "late/b", "GONE");
+  east.put("source", "late/c", "HERE", { etag: "opaque" });
+  west.put("destination", "late/c", "HERE");
+  const gate = west.hold({ operation: "HeadObject" }, "before-work");
+  const id = await mesh.startComparison(request("late/"));
+  await west.waitFor(() => gate.waiting.length > 0);
+  east.put("source", "late/a", "AFTER!");
+  east.delete("source", "late/b");
+  west.delete("destination", "late/c");
+  gate.release();
+  expect(await found(await mesh.comparisonEnded(id))).toEqual([
+    ["late/a", "equal", "etag"],
+    ["late/b", "unknown", "source_changed"],
+    ["late/c", "missing", undefined],
+  ]);
+});
+
+test("a source that does not list, or a bucket that is not there, is no key that is missing", async () => {
+  east.put("source", "broken/a", "A");
+  west.fault({ operation: "ListObjectsV2" }, { kind: "answer", code: "AccessDenied" });
+  const denied = await mesh.compare(request("broken/"));
+  expect(denied).toMatchObject({ phase: "failed", keys: { equal: 0, missing: 0 } });
+  expect(denied.failure?.code).toBe("destination_access_denied");
+});
+
+test("the reading token starts one, from stores that are read only, and steers or reads deep none", async () => {
+  east.put("source", "read/a", "A");
+  west.put("destination", "read/a", "A");
+  const headers = { authorization: `Bearer ${READ_TOKEN}` };
+  const body = request("read/", { destination: "locked:destination/read/" });
+  const started = await mesh.call<ComparisonStatus>("POST", "/comparisons", { body, headers });
+  expect(started.status).toBe(202);
+  expect(started.headers.get("location")).toBe(`/comparisons/${started.body.id}`);
+  expect((await mesh.comparisonEnded(started.body.id)).phase).toBe("equal");
+  const path = `/comparisons/${started.body.id}`;
+  expect((await mesh.call("GET", `${path}/report`, { headers })).status).toBe(200);
+  expect((await mesh.call("POST", `${path}/cancel`, { headers })).status).toBe(403);
+  const deep = await mesh.call("POST", "/comparisons", { body: { ...body, deep: true }, headers });
+  expect(deep.status).toBe(403);
+});
+
+test("a comparison is no sync: its id, its list and its destination are its own", async () => {
+  east.put("source", "own/a", "A");
+  const gate = west.hold({ operation: "PutObject", key: "own/a" }, "before-work");
+  const sync = await mesh.startSync(request("own/"));
+  await west.waitFor(() => gate.waiting.length === 1);
+  const status = await mesh.compare(request("own/"));
+  expect(status).toMatchObject({ phase: "different", keys: { missing: 1 } });
+  gate.release();
+  expect((await mesh.syncEnded(sync)).phase).toBe("completed");
+  expect((await mesh.call("GET", `/syncs/${status.id}`)).body).toMatchObject({ code: "sync_not_found" });
+  expect((await mesh.call("GET", `/comparisons/${sync}`)).body).toMatchObject({
+    code: "comparison_not_found",
+  });
+});
+
+test("one Idempotency-Key is one comparison", async () => {
+  const headers = { "idempotency-key": "one-comparison" };
+  const body = request("key/");
+  const first = await mesh.call<ComparisonStatus>("POST", "/comparisons", { body, headers });
+  const second = await mesh.call<ComparisonStatus>("POST", "/comparisons", { body, headers });
+  expect(second.body.id).toBe(first.body.id);
+  await mesh.comparisonEnded(first.body.id);
+});
+
+test.each([
+  [{ source: "east:source/x/", destination: "east:source/x/" }, 400, /same place, east:source\/x\//],
+  [request("x/", { delete: true }), 400, /delete/],
+  [request("x/", { deep: true, compare: "size" }), 400, /"deep".*"compare": "size"/],
+  [request("x/", { compare: "md5" }), 400, /compare/],
+  [request("x/", { minSize: 2, maxSize: 1 }), 400, /"minSize" must not be above "maxSize"/],
+  [request("x/", { source: "nowhere:b/x/" }), 400, /nowhere/],
+])("a request that cannot work is refused: %o", async (body, status, detail) => {
+  const answer = await mesh.call<{ detail: string }>("POST", "/comparisons", { body });
+  expect([answer.status, answer.body.detail]).toEqual([status, expect.stringMatching(detail)]);
+});
+
+test("paused, it asks for nothing more; resumed, it goes on; cancelled, it ends", async () => {
+  for (let n = 0; n < 50; n++) {
+    east.put("source", `held/${n}`, "X", { etag: `opaque-${n}` });
+    west.put("destination", `held/${n}`, "X");
+  }
+  const gate = west.hold({ operation: "HeadObject" }, "before-work");
+  const id = await mesh.startComparison(request("held/", { lanes: 1, concurrency: 1 }));
+  await west.waitFor(() => gate.waiting.length === 1);
+  const paused = await mesh.call<ComparisonStatus>("POST", `/comparisons/${id}/pause`);
+  expect(paused.body).toMatchObject({ phase: "paused", changed: true });
+  gate.release();
+  await mesh.call("POST", `/comparisons/${id}/resume`);
+  expect(await mesh.comparisonEnded(id)).toMatchObject({ phase: "inconclusive", keys: { unknown: 50 } });
+  const again = west.hold({ operation: "HeadObject" }, "before-work");
+  const other = await mesh.startComparison(request("held/", { lanes: 1, concurrency: 1 }));
+  await west.waitFor(() => again.waiting.length === 1);
+  await mesh.call("POST", `/comparisons/${other}/cancel`);
+  again.release();
+  const cancelled = await mesh.comparisonEnded(other);
+  const { listed, equal, unknown, skipped, underWay } = cancelled.keys;
+  expect([cancelled.phase, equal, underWay, unknown + skipped]).toEqual(["cancelled", 0, 0, listed]);
+});
