@@ -17,7 +17,7 @@ export function resultOf(kind: WorkKind): (call: Call) => Promise<Response> {
     if (!answer.ok) return answer;
     const status: WorkStatus = await answer.json();
     const waitSeconds = readWait(new URL(call.req.url).searchParams);
-    const problem = problemOf(kind, status, waitSeconds > 0);
+    const problem = problemOf(status, waitSeconds > 0);
     if (problem !== null) return problem.toResponse(membersOf(status));
     if (!wantsText(call)) return jsonResponse(status);
     return answerText(resultLines(status).join("\n"));
@@ -25,7 +25,7 @@ export function resultOf(kind: WorkKind): (call: Call) => Promise<Response> {
 }
 
 /** Null: it is done. */
-function problemOf(kind: WorkKind, status: WorkStatus, waited: boolean): Problem | null {
+function problemOf(status: WorkStatus, waited: boolean): Problem | null {
   const said = resultLines(status).join("; ");
   switch (status.phase) {
     case "completed":
