@@ -1,6 +1,12 @@
 // Equal, different, or worth a HEAD: by mode, and by what ETags, marks and checksums can prove.
 import { describe, expect, test } from "vitest";
-import { type ObjectHead, compareHeads, compareListed, needsRestore } from "../../../src/object/compare.ts";
+import {
+  type ObjectHead,
+  compareHeads,
+  compareListed,
+  judgeHeads,
+  needsRestore,
+} from "../../../src/object/compare.ts";
 import { COPY_ID_HEADER } from "../../../src/object/attributes.ts";
 import { copyMark, markedSourceEtag } from "../../../src/object/mark.ts";
 import { type CompareMode, COMPARE_MODES } from "../../../src/http/vocabulary.ts";
@@ -226,5 +232,44 @@ describe("needsRestore()", () => {
 
   test("an object that has been restored can be read", () => {
     expect(needsRestore(object({ storageClass: "GLACIER", isRestored: true }), "aws")).toBe(false);
+  });
+});
+
+describe("judgeHeads() calls only what is known equal or different", () => {
+  const crc = (hex: string) => ({ checksums: [{ algorithm: "crc64nvme" as const, hex }] });
+  const PLAIN = { source: MD5_STORE, destination: PLAIN_STORE };
+
+  test.each<[what: string, source: Partial<ObjectHead>, destination: Partial<ObjectHead>, verdict: string[]]>(
+    [
+      ["one MD5", {}, {}, ["equal", "etag"]],
+      ["two MD5s", {}, { etag: B }, ["different", "etag"]],
+      [
+        "two MD5s, one of them encrypted",
+        {},
+        { etag: B, isEncryptedWithKey: true },
+        ["unknown", "encrypted"],
+      ],
+      ["an MD5 and parts", {}, { etag: MULTIPART }, ["unknown", "parts"]],
+      ["parts and one checksum", crc("01"), { etag: MULTIPART, ...crc("01") }, ["equal", "checksum"]],
+      ["parts and two checksums", crc("01"), { etag: MULTIPART, ...crc("02") }, ["different", "checksum"]],
+      ["two MD5s and one checksum", crc("01"), { etag: B, ...crc("01") }, ["equal", "checksum"]],
+      ["two sizes", {}, { sizeBytes: 99 }, ["different", "size"]],
+      ["an unknown size", { sizeBytes: Number.NaN }, {}, ["unknown", "no_length"]],
+      ["two unknown sizes", { sizeBytes: Number.NaN }, { sizeBytes: Number.NaN }, ["unknown", "no_length"]],
+      ["no ETag", { etag: null }, {}, ["unknown", "no_common_value"]],
+      ["no bytes", { sizeBytes: 0 }, { sizeBytes: 0, etag: B }, ["equal", "size"]],
+      ["the mark of a copy", {}, { etag: B, mark: A.replaceAll('"', "") }, ["equal", "record"]],
+    ],
+  )("%s", (_what, source, destination, [outcome, why]) => {
+    const verdict = judgeHeads("auto", STORES, head(source), head(destination));
+    expect([verdict.outcome, "proof" in verdict ? verdict.proof : verdict.reason]).toEqual([outcome, why]);
+  });
+
+  test("one MD5 proves nothing where a store's ETags are none", () => {
+    expect(judgeHeads("auto", PLAIN, head(), head())).toEqual({
+      outcome: "unknown",
+      reason: "no_common_value",
+    });
+    expect(judgeHeads("auto", PLAIN, head(), head({ etag: B }))).toMatchObject({ outcome: "unknown" });
   });
 });

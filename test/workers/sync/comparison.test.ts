@@ -2,7 +2,7 @@
 import type { ComparisonStatus } from "../../../src/view/comparison_answers.ts";
 import { expect, test } from "vitest";
 import { READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";
-import { openWorld } from "../world.ts";
+import { MIB, openWorld } from "../world.ts";
 
 const {
   mesh,
@@ -225,4 +225,89 @@ test("paused, it asks for nothing more; resumed, it goes on; cancelled, it ends"
   const cancelled = await mesh.comparisonEnded(other);
   const { listed, equal, unknown, skipped, underWay } = cancelled.keys;
   expect([cancelled.phase, equal, underWay, unknown + skipped]).toEqual(["cancelled", 0, 0, listed]);
+});
+
+test("deep reads what nothing else decides, and what is listed equal is not read", async () => {
+  const opaque = (etag: string) => ({ etag });
+  east.put("source", "deep/same", "SAME", opaque("one"));
+  west.put("destination", "deep/same", "SAME", opaque("two"));
+  east.put("source", "deep/other", "ONE", opaque("one"));
+  west.put("destination", "deep/other", "TWO", opaque("two"));
+  east.put("source", "deep/known", "KNOWN");
+  west.put("destination", "deep/known", "KNOWN");
+  const status = await mesh.compare(request("deep/", { deep: true }));
+  expect(await found(status)).toEqual([
+    ["deep/known", "equal", "etag"],
+    ["deep/other", "different", "bytes"],
+    ["deep/same", "equal", "bytes"],
+  ]);
+  expect(status).toMatchObject({ phase: "different", deep: true, proofs: { bytes: { keys: 1, bytes: 4 } } });
+  for (const store of [east, west]) {
+    const reads = store.requests({ operation: "GetObject" }).map(({ key }) => key);
+    expect(reads.toSorted()).toEqual(["deep/other", "deep/same"]);
+  }
+});
+
+test("a larger object is read in ranges, pinned to what its HEAD has shown", async () => {
+  const size = 70 * MIB;
+  east.putGenerated("source", "wide/a", { size, seed: "wide", etag: "one" });
+  west.putGenerated("destination", "wide/a", { size, seed: "wide", etag: "two" });
+  expect(await found(await mesh.compare(request("wide/", { deep: true })))).toEqual([
+    ["wide/a", "equal", "bytes"],
+  ]);
+  const reads = east.requests({ operation: "GetObject" }).map(({ headers }) => headers);
+  expect(reads.map(({ range }) => range)).toEqual([
+    `bytes=0-${64 * MIB - 1}`,
+    `bytes=${64 * MIB}-${size - 1}`,
+  ]);
+  expect(new Set(reads.map((headers) => headers["if-match"]))).toEqual(new Set(['"one"']));
+  west.fault(
+    { operation: "GetObject", key: "wide/a" },
+    { kind: "flip", direction: "out", at: 5 },
+    { times: 1 },
+  );
+  const differs = await mesh.compare(request("wide/", { deep: true }));
+  expect(await found(differs)).toEqual([["wide/a", "different", "bytes"]]);
+  expect(differs.keys).toMatchObject({ listed: 1, different: 1, underWay: 0 });
+});
+
+test("a body that is cut short is read again, and an object that changes meanwhile is unknown", async () => {
+  for (const key of ["cut", "changed"]) {
+    east.put("source", `liar/${key}`, "BYTES", { etag: `one-${key}` });
+    west.put("destination", `liar/${key}`, "BYTES", { etag: `two-${key}` });
+  }
+  east.fault(
+    { operation: "GetObject", key: "liar/cut" },
+    { kind: "truncate", missingBytes: 1, how: "cut" },
+    { times: 1 },
+  );
+  const gate = east.hold({ operation: "GetObject", key: "liar/changed" }, "before-work");
+  const id = await mesh.startComparison(request("liar/", { deep: true }));
+  await east.waitFor(() => gate.waiting.length === 1);
+  east.put("source", "liar/changed", "OTHER", { etag: "three" });
+  gate.release();
+  expect(await found(await mesh.comparisonEnded(id))).toEqual([
+    ["liar/changed", "unknown", "source_changed"],
+    ["liar/cut", "equal", "bytes"],
+  ]);
+});
+
+test("a schedule runs a comparison, and its runs tell how it ended", async () => {
+  east.put("source", "nightly/a", "A");
+  west.put("destination", "nightly/a", "A");
+  const body = { cron: "0 3 * * *", comparison: request("nightly/") };
+  const put = await mesh.call<{ comparison: unknown; detail: string }>("PUT", "/schedules/check", { body });
+  expect([put.status, put.body.detail]).toEqual([201, undefined]);
+  const run = await mesh.call<ComparisonStatus>("POST", "/schedules/check/run");
+  expect(run.headers.get("location")).toBe(`/comparisons/${run.body.id}`);
+  expect((await mesh.comparisonEnded(run.body.id)).phase).toBe("equal");
+  const both = { ...body, sync: request("nightly/") };
+  const refused = await mesh.call<{ detail: string }>("PUT", "/schedules/both", { body: both });
+  expect([refused.status, refused.body.detail]).toEqual([
+    400,
+    expect.stringContaining('either "copy", "sync" or "comparison"'),
+  ]);
+  const shown = await mesh.call<{ lastRun: unknown; comparison: unknown }>("GET", "/schedules/check");
+  expect(shown.body.lastRun).toMatchObject({ outcome: "started", comparisonId: run.body.id, syncId: null });
+  expect((await mesh.call("DELETE", "/schedules/check")).status).toBe(204);
 });
