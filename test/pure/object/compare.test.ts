@@ -236,7 +236,6 @@ describe("needsRestore()", () => {
 });
 
 describe("judgeHeads() calls only what is known equal or different", () => {
-  const crc = (hex: string) => ({ checksums: [{ algorithm: "crc64nvme" as const, hex }] });
   const PLAIN = { source: MD5_STORE, destination: PLAIN_STORE };
 
   test.each<[what: string, source: Partial<ObjectHead>, destination: Partial<ObjectHead>, verdict: string[]]>(
@@ -250,9 +249,24 @@ describe("judgeHeads() calls only what is known equal or different", () => {
         ["unknown", "encrypted"],
       ],
       ["an MD5 and parts", {}, { etag: MULTIPART }, ["unknown", "parts"]],
-      ["parts and one checksum", crc("01"), { etag: MULTIPART, ...crc("01") }, ["equal", "checksum"]],
-      ["parts and two checksums", crc("01"), { etag: MULTIPART, ...crc("02") }, ["different", "checksum"]],
-      ["two MD5s and one checksum", crc("01"), { etag: B, ...crc("01") }, ["equal", "checksum"]],
+      [
+        "parts and one checksum",
+        { checksums: crc("01") },
+        { etag: MULTIPART, checksums: crc("01") },
+        ["equal", "checksum"],
+      ],
+      [
+        "parts and two checksums",
+        { checksums: crc("01") },
+        { etag: MULTIPART, checksums: crc("02") },
+        ["different", "checksum"],
+      ],
+      [
+        "two MD5s and one checksum",
+        { checksums: crc("01") },
+        { etag: B, checksums: crc("01") },
+        ["equal", "checksum"],
+      ],
       ["two sizes", {}, { sizeBytes: 99 }, ["different", "size"]],
       ["an unknown size", { sizeBytes: Number.NaN }, {}, ["unknown", "no_length"]],
       ["two unknown sizes", { sizeBytes: Number.NaN }, { sizeBytes: Number.NaN }, ["unknown", "no_length"]],

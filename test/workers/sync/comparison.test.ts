@@ -228,11 +228,10 @@ test("paused, it asks for nothing more; resumed, it goes on; cancelled, it ends"
 });
 
 test("deep reads what nothing else decides, and what is listed equal is not read", async () => {
-  const opaque = (etag: string) => ({ etag });
-  east.put("source", "deep/same", "SAME", opaque("one"));
-  west.put("destination", "deep/same", "SAME", opaque("two"));
-  east.put("source", "deep/other", "ONE", opaque("one"));
-  west.put("destination", "deep/other", "TWO", opaque("two"));
+  east.put("source", "deep/same", "SAME", { etag: "one" });
+  west.put("destination", "deep/same", "SAME", { etag: "two" });
+  east.put("source", "deep/other", "ONE", { etag: "one" });
+  west.put("destination", "deep/other", "TWO", { etag: "two" });
   east.put("source", "deep/known", "KNOWN");
   west.put("destination", "deep/known", "KNOWN");
   const status = await mesh.compare(request("deep/", { deep: true }));
