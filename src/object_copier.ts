@@ -16,8 +16,9 @@ import { answerFailure } from "./s3/failure.ts";
 import { type Archived, copyInArchives } from "./work/archive.ts";
 import { BatchRun } from "./work/batch_run.ts";
 import { type BatchSides, connectSides } from "./work/batch_sides.ts";
-import type { BatchTask, ObjectOutcome, ObjectWork } from "./work/batch_task.ts";
+import { type BatchTask, type ObjectOutcome, type ObjectWork, type Seen, seenAs } from "./work/batch_task.ts";
 import { runWithCancel } from "./work/cancel.ts";
+import { lookAt } from "./work/named_object.ts";
 import { ObjectComparison } from "./work/object_comparison.ts";
 import { ObjectCopy } from "./work/object_copy.ts";
 
@@ -80,19 +81,22 @@ class Batch {
   /** @param isMissing an archive was to bring it and has not */
   async #single(work: ObjectWork, isMissing: boolean): Promise<ObjectOutcome> {
     const run = this.#run;
-    if (!run.mayStart(work, Date.now()))
+    const mostBytes = work.isUnseen === true ? this.#maxPartBytes : work.sizeBytes;
+    if (!run.mayStart({ ...work, sizeBytes: mostBytes }, Date.now()))
       return isMissing && !run.stop.aborted ? NOT_UNPACKED : { kind: "left" };
+    let told: { readonly seen?: Seen } = {};
     try {
       const batch = { sides: this.#connect(), task: this.#task, run };
       const { first } = work;
-      const isCompared = first === "compare" || first === "read";
-      return run.took(
-        isCompared
-          ? await new ObjectComparison(batch, work).run()
-          : await new ObjectCopy(batch, work, this.#maxPartBytes).run(),
-      );
+      if (first === "compare" || first === "read")
+        return run.took(await new ObjectComparison(batch, work).run());
+      const seen = work.isUnseen === true ? await lookAt(batch.sides.source, this.#task, work) : null;
+      if (seen !== null) told = { seen };
+      const known = seen === null ? work : seenAs(work, seen, this.#maxPartBytes);
+      const outcome = await new ObjectCopy(batch, known, this.#maxPartBytes).run();
+      return { ...run.took(outcome), ...told };
     } catch (error) {
-      return run.took({ kind: "failed", failure: failureOfOne(error, "destination") });
+      return { ...run.took({ kind: "failed", failure: failureOfOne(error, "destination") }), ...told };
     }
   }
 

@@ -23,6 +23,8 @@ interface SyncPlaces {
   readonly source: PrefixPlace;
   readonly destination: PrefixPlace;
   readonly report?: PrefixPlace | null | undefined;
+  readonly manifest?: ObjectPlace | undefined;
+  readonly manifestFormat?: string | undefined;
 }
 
 /** Of a request or a spec: a folder that an object goes into counts as it is written. */
@@ -30,10 +32,11 @@ export function placesOfCopy({ source, destination }: CopyPlaces): Touched {
   return { source: [placeOfObject(source)], destination: [placeOfObject(destination)] };
 }
 
-/** A report is written as objects are. */
-export function placesOfSync({ source, destination, report }: SyncPlaces): Touched {
+/** A report is written as objects are, and a manifest read as they are. */
+export function placesOfSync({ source, destination, report, manifest, manifestFormat }: SyncPlaces): Touched {
   const written = report === null || report === undefined ? [destination] : [destination, report];
-  return { source: [placeOfPrefix(source)], destination: written.map(placeOfPrefix) };
+  const named = manifest === undefined ? [] : [placeOfManifest(manifest, manifestFormat)];
+  return { source: [placeOfPrefix(source), ...named], destination: written.map(placeOfPrefix) };
 }
 
 /** @param bucket null: all of them @param sides as which it is used */
@@ -66,6 +69,16 @@ function placeOfObject({ store, bucket, key }: ObjectPlace): Place {
 
 function placeOfPrefix({ store, bucket, prefix }: PrefixPlace): Place {
   return { store, bucket, name: prefix };
+}
+
+/**
+ * A manifest.json names files, which are read as well: all of the folder that they must lie in, two names up
+ * (listing/inventory.ts).
+ */
+function placeOfManifest({ store, bucket, key }: ObjectPlace, format: string | undefined): Place {
+  const isInventory = format === "inventory" || /(^|\/)manifest\.json$/i.test(key);
+  const folders = key.split("/").slice(0, -2);
+  return { store, bucket, name: isInventory ? folders.map((name) => `${name}/`).join("") : key };
 }
 
 /** In words: `from east:photos/a to west:backup/a`. */

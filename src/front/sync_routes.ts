@@ -23,13 +23,14 @@ import { SYNC_PHASES } from "../http/vocabulary.ts";
 import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/phase.ts";
+import { NAME_LISTS } from "../sync/names.ts";
 import { RUN_LISTS } from "../sync/run_spec.ts";
 import { parseSyncRequest, resolveSync } from "../sync/spec.ts";
 
 export const syncRoutes = new Hono<App>();
 
 syncRoutes.post("/syncs", async (call) => {
-  const request = parseSyncRequest(await readBody(call.req.raw, RUN_LISTS));
+  const request = parseSyncRequest(await readBody(call.req.raw, [...RUN_LISTS, ...NAME_LISTS]));
   allow(call, withDelete("start", request), placesOfSync(request));
   const spec = { ...resolveSync(request, call.env), startedBy: call.get("caller").name };
   const idempotency = readIdempotency(call.req.raw, request);

@@ -138,6 +138,9 @@ export const KEY_ACTIONS = [
   "would_delete",
 ] as const;
 
+/** What a manifest may be; listing/manifest_lines.ts says what each is. */
+export const MANIFEST_FORMATS = ["csv", "keys", "ndjson", "inventory"] as const;
+
 /** The reasons by which a filter leaves a key out. */
 export const FILTERED = [
   "excluded",
@@ -147,6 +150,8 @@ export const FILTERED = [
   "too_old",
   "too_new",
   "storage_class",
+  "outside_source",
+  "not_current",
 ] as const;
 
 /** Why a sync has skipped a key. */

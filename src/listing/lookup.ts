@@ -12,6 +12,8 @@
 
 import type { ListCursor, ListPage } from "./cursor.ts";
 import { listPage } from "./listing.ts";
+import type { ManifestCursor, ManifestPage, ManifestReader } from "./manifest.ts";
+import type { NamedKey } from "./manifest_lines.ts";
 import { listedOfHead } from "./merge.ts";
 import { nameOf } from "./prefix.ts";
 import type { Unreadable } from "./track.ts";
@@ -23,7 +25,7 @@ import type { PrefixRef } from "../store/address.ts";
 
 /** `names`: the first reading, of the names alone. Null: from the start. */
 export type LookupCursor =
-  | { readonly kind: "names" | "lookup"; readonly list: ListCursor | null }
+  | { readonly kind: "names" | "lookup"; readonly list: ListCursor | ManifestCursor | null }
   | { readonly kind: "extras"; readonly list: ListCursor | null };
 
 /** One name. `unlisted`: it is not known whether the destination has it. Null: that side does not have it. */
@@ -32,6 +34,8 @@ export type Found =
       readonly name: string;
       readonly source: ListedObject;
       readonly destination: ListedObject | "unlisted" | null;
+      /** Named by a manifest: nothing else is known of it. Absent: listed. */
+      readonly named?: NamedKey;
     }
   | { readonly name: string; readonly source: null; readonly destination: ListedObject };
 
@@ -43,6 +47,8 @@ export interface FoundPage<At> {
   /** May come twice, after a death or at a cut. */
   readonly unreadable: readonly Unreadable[];
   readonly cursor: At | null;
+  /** Of a manifest: what names no key of the source, and what cannot be read. */
+  readonly aside?: Pick<ManifestPage, "outside" | "notCurrent" | "bad">;
   /** The pairs are names that will come again, and nothing is to be done with them yet. */
   readonly isFirstReading?: true;
 }
@@ -59,22 +65,38 @@ export type IsImage = (destinationKey: string) => boolean;
 /** Concurrent HEADs: an event has six connections. */
 const LOOKUPS = 4;
 
+interface LookupOptions {
+  readonly at: LookupCursor;
+  readonly isImage: IsImage | null;
+  readonly manifest: ManifestReader | null;
+}
+
+type Read<At> = Omit<FoundPage<LookupCursor>, "cursor"> & { readonly next: At | null };
+
+/** What is known of an object that nobody has listed. */
+const UNSEEN = { sizeBytes: 0, etag: null, lastModifiedMs: null, storageClass: null, isRestored: false };
+
 export class Lookup {
   readonly #spec: Sides;
   readonly #stores: { readonly source: S3; readonly destination: S3 };
   readonly #isImage: IsImage | null;
+  readonly #manifest: ManifestReader | null;
   #at: LookupCursor;
 
-  /** @param isImage null: names are not changed, and the source itself is asked */
+  /**
+   * @param isImage null: names are not changed, and the source itself is asked
+   * @param manifest what names the keys; null: the source's listing
+   */
   constructor(
     spec: Sides,
     stores: { readonly source: S3; readonly destination: S3 },
-    { at, isImage }: { readonly at: LookupCursor; readonly isImage: IsImage | null },
+    { at, isImage, manifest }: LookupOptions,
   ) {
     this.#spec = spec;
     this.#stores = stores;
     this.#at = at;
     this.#isImage = isImage;
+    this.#manifest = manifest;
   }
 
   /** @throws {S3Error} of either side, after which a new walk continues from the cursor */
@@ -86,25 +108,40 @@ export class Lookup {
   }
 
   async #keys({ kind, list }: Exclude<LookupCursor, { kind: "extras" }>): Promise<FoundPage<LookupCursor>> {
+    const { next, ...read } =
+      this.#manifest === null
+        ? await this.#listed(list as ListCursor | null)
+        : await this.#named(this.#manifest, list as ManifestCursor | null);
+    if (kind === "names") {
+      const again = { kind: "lookup", list: this.#manifest?.start() ?? null } as const;
+      return { ...read, isFirstReading: true, cursor: next === null ? again : { kind, list: next } };
+    }
+    if (next !== null) return { ...read, cursor: { kind, list: next } };
+    return { ...read, cursor: this.#spec.delete ? { kind: "extras", list: null } : null };
+  }
+
+  async #listed(list: ListCursor | null): Promise<Read<ListCursor>> {
     const { prefix } = this.#spec.source;
     const page = await this.#list("source", list);
-    const read = {
-      pairs: page.objects.map((source): Found => ({
-        name: nameOf(source.key, prefix),
-        source,
-        destination: "unlisted",
-      })),
-      known: [],
-      unreadable: page.unreadable.map((shown) => ({ side: "source" as const, shown })),
-    };
-    if (kind === "names")
-      return {
-        ...read,
-        isFirstReading: true,
-        cursor: page.next === null ? { kind: "lookup", list: null } : { kind, list: page.next },
-      };
-    if (page.next !== null) return { ...read, cursor: { kind, list: page.next } };
-    return { ...read, cursor: this.#spec.delete ? { kind: "extras", list: null } : null };
+    const pairs = page.objects.map((source): Found => ({
+      name: nameOf(source.key, prefix),
+      source,
+      destination: "unlisted",
+    }));
+    const unreadable = page.unreadable.map((shown) => ({ side: "source" as const, shown }));
+    return { pairs, known: [], unreadable, next: page.next };
+  }
+
+  async #named(manifest: ManifestReader, list: ManifestCursor | null): Promise<Read<ManifestCursor>> {
+    const { prefix } = this.#spec.source;
+    const { keys, next, ...aside } = await manifest.read(list);
+    const pairs = keys.map((named): Found => ({
+      name: nameOf(named.key, prefix),
+      source: { ...UNSEEN, key: named.key },
+      destination: "unlisted",
+      named,
+    }));
+    return { pairs, known: [], unreadable: [], aside, next };
   }
 
   /** The destination in its own order. A key that the source does not have is extra. */

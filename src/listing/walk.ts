@@ -7,7 +7,8 @@
 // is what is left of each range. To continue, both sides are listed again from there, so it contains no token
 // that could expire.
 //
-// Where a store does not sort, or names are changed by rules, each key is looked up (lookup.ts).
+// Where a store does not sort, names are changed by rules, or a manifest names the keys, each key is looked
+// up (lookup.ts).
 //
 // Invariants:
 // - `cursor: null` comes only after both sides were listed to their ends without an error.
@@ -21,6 +22,7 @@ import type { ListCursor, ListPage, ListRange } from "./cursor.ts";
 import { folderCuts } from "./folders.ts";
 import { expectedOrder, firstKey, listPage } from "./listing.ts";
 import { type FoundPage, type IsImage, type LookupCursor, isAtSource, Lookup } from "./lookup.ts";
+import type { ManifestReader } from "./manifest.ts";
 import { pairingOf } from "./merge.ts";
 import { nameOf } from "./prefix.ts";
 import { type FirstNameIn, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
@@ -107,6 +109,7 @@ interface WalkOptions {
   readonly limits?: WalkLimits;
   readonly elsewhere?: ListElsewhere | null;
   readonly isImage?: IsImage | null;
+  readonly manifest?: ManifestReader | null;
 }
 
 export class Walk {
@@ -117,22 +120,25 @@ export class Walk {
   /** The connections of this event. */
   readonly #own = new Permits(EVENT_REQUESTS);
   readonly #isImage: IsImage | null;
+  readonly #manifest: ManifestReader | null;
   #state: MergeState | Lookup;
 
   /**
    * @param elsewhere null: all is listed in this event
    * @param isImage null: no name is changed
+   * @param manifest null: the source's listing names the keys
    */
   constructor(
     spec: Sides,
     { source, destination }: { readonly source: S3; readonly destination: S3 },
     cursor: Cursor,
-    { limits = LIMITS, elsewhere = null, isImage = null }: WalkOptions = {},
+    { limits = LIMITS, elsewhere = null, isImage = null, manifest = null }: WalkOptions = {},
   ) {
     this.#spec = spec;
     this.#elsewhere = elsewhere;
     this.#limits = limits;
     this.#isImage = isImage;
+    this.#manifest = manifest;
     this.#stores = { source, destination };
     const pairing = pairingOf(
       expectedOrder(source.store, spec.source.bucket),
@@ -140,7 +146,7 @@ export class Walk {
     );
     if (cursor.kind !== "start" && cursor.kind !== "merge") this.#state = this.#lookup(cursor);
     else if (isImage !== null) this.#state = this.#lookup({ kind: "names", list: null });
-    else if (pairing === "merge") this.#state = this.#startMerge(cursor);
+    else if (pairing === "merge" && manifest === null) this.#state = this.#startMerge(cursor);
     else this.#state = this.#lookup({ kind: "lookup", list: null });
   }
 
@@ -155,7 +161,7 @@ export class Walk {
   }
 
   #lookup(at: LookupCursor): Lookup {
-    return new Lookup(this.#spec, this.#stores, { at, isImage: this.#isImage });
+    return new Lookup(this.#spec, this.#stores, { at, isImage: this.#isImage, manifest: this.#manifest });
   }
 
   #startMerge(cursor: Extract<Cursor, { kind: "start" | "merge" }>): MergeState {

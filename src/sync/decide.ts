@@ -7,12 +7,13 @@
 
 import { type SkipReason, FILTERED } from "../http/vocabulary.ts";
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
-import type { Found } from "../listing/lookup.ts";
+import type { Found, FoundPage } from "../listing/lookup.ts";
+import type { NamedKey } from "../listing/manifest_lines.ts";
 import type { Rename } from "../listing/rename.ts";
 import { compareListed, needsRestore } from "../object/compare.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
-import { formatPrefix } from "../store/address.ts";
+import { formatObject, formatPrefix } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 import { goesWhole } from "./batches.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
@@ -56,11 +57,13 @@ type Decision =
  * filter that lets none through. Null: it had.
  */
 export function whyNothing(
-  { source, include }: Pick<RunBase, "source" | "include">,
+  { source, include, manifest }: Pick<RunBase, "source" | "include"> & Pick<SyncSpec, "manifest">,
   { listed, skippedBy }: Pick<Counters, "listed" | "skippedBy">,
 ): string | null {
   const ignored = (skippedBy["prefix_itself"] ?? 0) + (skippedBy["sync_report"] ?? 0);
   const keys = listed.objects - ignored;
+  if (keys === 0 && manifest !== undefined)
+    return `The manifest ${formatObject(manifest)} names no key at all`;
   if (keys === 0) return `The source has no key under ${formatPrefix(source)}: is the prefix right?`;
   const reasons = FILTERED.filter((reason) => (skippedBy[reason] ?? 0) > 0);
   const left = reasons.reduce((sum, reason) => sum + (skippedBy[reason] ?? 0), 0);
@@ -90,7 +93,7 @@ export function planPage(
         extras.push({ key, sizeBytes, etag, modifiedMs });
       continue;
     }
-    const decision = decide(pair.name, pair.source, pair.destination, context);
+    const decision = decide(pair, context);
     if (decision.kind === "entry") entries.push(decision.entry);
     // Asking costs a request and no bytes, whatever the size.
     else if (decision.work.first === "tell" || goesWhole(decision.work, context.spec, context.wholeBytes))
@@ -111,17 +114,22 @@ export function planPage(
 }
 
 function decide(
-  name: string,
-  source: ListedObject,
-  destination: ListedObject | "unlisted" | null,
+  { name, source, destination, named }: Exclude<Found, { source: null }>,
   { spec, filter, source: from, destination: to, wholeBytes, rename }: PlanContext,
 ): Decision {
   const { key, sizeBytes, etag, storageClass } = source;
-  const work: ObjectWork = { key, to: "", sizeBytes, etag, storageClass, failedAttempts: 0, first: "copy" };
+  const work: ObjectWork = {
+    ...(named === undefined ? { key, storageClass } : unseen(named)),
+    to: "",
+    sizeBytes,
+    etag,
+    failedAttempts: 0,
+    first: "copy",
+  };
   const left = whyLeft(name, source, { filter, source: from });
   if (left !== null) return entry(skipped(work, left));
-  const named = { name, modifiedMs: source.lastModifiedMs };
-  const target = targetOf(rename?.rename ?? null, spec.destination.prefix, named, to.profile.maxKeyBytes);
+  const timed = { name, modifiedMs: source.lastModifiedMs };
+  const target = targetOf(rename?.rename ?? null, spec.destination.prefix, timed, to.profile.maxKeyBytes);
   // The marker of the folder that is copied: a bucket's root needs none, and has no key for it.
   if (!target.ok && target.code === "empty_key" && name === "") return entry(skipped(work, "prefix_itself"));
   if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
@@ -149,6 +157,26 @@ function decide(
     case "undecided":
       return { kind: "work", work: ask };
   }
+}
+
+function unseen({ key, versionId }: NamedKey): Pick<ObjectWork, "key" | "isUnseen" | "versionId"> {
+  return { key, isUnseen: true, ...(versionId === null ? {} : { versionId }) };
+}
+
+/** The entries of what a manifest names beside keys of the source. */
+export function asideOf({ outside, notCurrent, bad }: NonNullable<FoundPage<unknown>["aside"]>): Entry[] {
+  return [
+    ...outside.map((key) => skipped(nothingAt(key), "outside_source")),
+    ...notCurrent.map((key) => skipped(nothingAt(key), "not_current")),
+    ...bad.map(({ place, why }) => {
+      const failure = meshFailure("bad_manifest_line", `${place} names no key: ${why}`, "manifest");
+      return failed(nothingAt(place), failure, 1);
+    }),
+  ];
+}
+
+function nothingAt(key: string): ObjectWork {
+  return { key, to: "", sizeBytes: 0, etag: null, failedAttempts: 0, first: "copy" };
 }
 
 /** Why an object takes no part, whatever its name becomes; null: it does. */

@@ -20,6 +20,7 @@ import type { LargeCopies } from "./large.ts";
 import { settle } from "./outcome.ts";
 import { isSyncEnded } from "./phase.ts";
 import { MAX_FAILURES, type SyncRecord } from "./record.ts";
+import { addTo } from "./report.ts";
 import type { KnownSides } from "./sides.ts";
 import { lanesToWake } from "./wake.ts";
 
@@ -93,7 +94,11 @@ export class BatchHandout {
       isOld,
     }));
     if (settled.length === 0) return;
-    this.#record.enter(settled.flatMap(({ entries }) => entries));
+    const seenBytes = settled.reduce((sum, each) => sum + each.seenBytes, 0);
+    this.#record.enter(
+      settled.flatMap(({ entries }) => entries),
+      (counters) => ({ ...counters, listed: addTo(counters.listed, 0, seenBytes) }),
+    );
     for (const { again, large, runFailure, isOld } of settled) {
       this.#record.batches.add(again.objects, again.notBeforeMs);
       this.#record.large.add(large);

@@ -230,7 +230,7 @@ function resolve(
   try {
     const copy = resolveCopy(
       {
-        source: { store: source.store, bucket: source.bucket, key: work.key },
+        source: { store: source.store, bucket: source.bucket, key: work.key, versionId: work.versionId },
         destination: { store: destination.store, bucket: destination.bucket, key: work.to },
         lanes: Math.ceil(concurrency / PARTS_PER_LANE),
         concurrency,

@@ -7,12 +7,14 @@ import type { CopyReason, EqualityProof, Proof, SkipReason } from "../http/vocab
 import type { Failure } from "../s3/failure.ts";
 import { backoffMs, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
 import type { Entry } from "./report.ts";
-import type { ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
+import { type ObjectOutcome, type ObjectWork, seenAs } from "../work/batch_task.ts";
 
 interface Settled {
   readonly entries: readonly Entry[];
   readonly again: { readonly objects: readonly ObjectWork[]; readonly notBeforeMs: number };
   readonly large: readonly ObjectWork[];
+  /** Bytes of objects that a manifest has named, and that nobody had looked at before. */
+  readonly seenBytes: number;
   /** Concerns every key: credentials, buckets, configuration. */
   readonly runFailure: Failure | null;
 }
@@ -48,8 +50,11 @@ export function settle(
   const large: ObjectWork[] = [];
   let notBeforeMs = 0;
   let runFailure: Failure | null = null;
-  for (const [index, work] of objects.entries()) {
-    const outcome = outcomes[index] ?? { kind: "left" };
+  let seenBytes = 0;
+  for (const [index, given] of objects.entries()) {
+    const outcome: ObjectOutcome = outcomes[index] ?? { kind: "left" };
+    const work = outcome.seen === undefined ? given : seenAs(given, outcome.seen);
+    if (given.isUnseen === true) seenBytes += work.sizeBytes;
     switch (outcome.kind) {
       case "copied":
         entries.push(copied(work, outcome));
@@ -77,7 +82,7 @@ export function settle(
       }
     }
   }
-  return { entries, again: { objects: again, notBeforeMs }, large, runFailure };
+  return { entries, again: { objects: again, notBeforeMs }, large, seenBytes, runFailure };
 }
 
 type SettledFailure =

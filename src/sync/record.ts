@@ -261,7 +261,7 @@ export class SyncRecord {
 
   /**
    * Takes out failed keys of earlier rounds, as if they had not been tried. Keys that no request can name
-   * stay.
+   * stay, and lines that name none.
    *
    * @returns the objects to copy, and whether there are more
    */
@@ -270,7 +270,7 @@ export class SyncRecord {
       const rows = this.#sql
         .exec(
           `SELECT rowid, work FROM failures WHERE round < (SELECT round FROM sync)
-             AND json_extract(failure, '$.code') <> 'unreadable_key'
+             AND json_extract(failure, '$.code') NOT IN ('unreadable_key', 'bad_manifest_line')
              AND (? = 'all' OR json_extract(work, '$.copy') IS NOT NULL) ORDER BY rowid LIMIT ?`,
           which,
           limit + 1,

@@ -80,7 +80,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     report,
     reportFiltered: request.reportFiltered ?? false,
     partSize: request.partSize ?? null,
-    ...namesOf(request, request),
+    ...namesOf(request, request, env),
   };
 }
 

@@ -38,7 +38,7 @@ export function syncStatus(input: StatusInput): SyncStatus {
   const { id, job, counters, startedAtMs, endedAtMs, now } = input;
   const spec = asSync(input.spec);
   const { source, destination, report, maxDeletes, known: _known, startedBy = null, ...given } = spec;
-  const { firstLanes: _first, kind: _kind, ...options } = given;
+  const { firstLanes: _first, kind: _kind, keys, ...options } = given;
   const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
   const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
   return {
@@ -74,6 +74,7 @@ export function syncStatus(input: StatusInput): SyncStatus {
     },
     options: {
       ...options,
+      ...(keys === undefined ? {} : { keys: keys.length }),
       maxDeletes: describeMaxDeletes(maxDeletes),
       // As a request would name it: resolveSync() appends the report prefix.
       report: report && { ...report, prefix: report.prefix.slice(0, -REPORT_PREFIX.length) },

@@ -6,6 +6,7 @@
 import { type Env, planLimits } from "../env.ts";
 import type { Filter } from "../listing/filter.ts";
 import type { ListPage } from "../listing/cursor.ts";
+import { ManifestReader } from "../listing/manifest.ts";
 import { type Rename, renaming } from "../listing/rename.ts";
 import { type Cursor, type ListElsewhere, type WalkPage, Walk } from "../listing/walk.ts";
 import { markedSourceEtag } from "../object/mark.ts";
@@ -19,13 +20,14 @@ import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { Store } from "../store/stores.ts";
 import { batchesOf, goesWhole, wholeBytesAt } from "./batches.ts";
-import { planPage, whyNothing } from "./decide.ts";
+import { asideOf, planPage, whyNothing } from "./decide.ts";
 import { enterCompared, conclude } from "./comparison_steps.ts";
 import { asSync, isComparison, reportPlaceOf, type RunSpec } from "./comparison_spec.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import { takeNames } from "./first_reading.ts";
 import type { SyncStep } from "./job.ts";
 import type { Requeue } from "./phase.ts";
+import { manifestOf } from "./names.ts";
 import { failed, skipped } from "./outcome.ts";
 import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
@@ -179,7 +181,10 @@ export class SyncSteps {
       // Cancelled during the listing: these keys were never part of the run.
       if (!this.#record.applyEvent({ type: "listed", cursor: page.cursor })) return;
       const plan = planPage(page.pairs, page.known, context);
-      const unreadable = this.#unreadable(page.unreadable);
+      const unreadable = [
+        ...this.#unreadable(page.unreadable),
+        ...(page.aside === undefined ? [] : asideOf(page.aside)),
+      ];
       this.#record.enter([...plan.entries, ...unreadable], (counters) => ({
         ...counters,
         listed: addTo(counters.listed, plan.listed.objects + unreadable.length, plan.listed.bytes),
@@ -209,9 +214,20 @@ export class SyncSteps {
     };
     const isRenaming = !isComparison(spec) && spec.rename !== undefined;
     const isImage = isRenaming ? (key: string) => this.#record.images.has(key) : null;
+    const manifest = isComparison(spec) ? null : this.#manifestOf(spec);
     // A comparison tells what only the destination has.
     const sides = isComparison(spec) ? { ...spec, delete: true } : spec;
-    return new Walk(sides, stores, cursor, { elsewhere, isImage });
+    return new Walk(sides, stores, cursor, { elsewhere, isImage, manifest });
+  }
+
+  #manifestOf(spec: SyncSpec): ManifestReader | null {
+    const manifest = manifestOf(spec);
+    if (manifest === null) return null;
+    const s3 =
+      manifest.kind === "keys"
+        ? this.#connect("source")
+        : this.#connectBeside({ ...manifest.object, prefix: "" });
+    return new ManifestReader(s3, manifest, spec.source);
   }
 
   #renaming({ rename }: SyncSpec): Rename | null {
@@ -244,7 +260,7 @@ export class SyncSteps {
     const fixed = this.#record.transaction(() => this.#record.report.fix());
     if (fixed === null) return;
     const report = reportPlaceOf(this.#record.load().spec);
-    await keepPart(this.#record, report === null ? null : this.#connectReport(report), fixed);
+    await keepPart(this.#record, report === null ? null : this.#connectBeside(report), fixed);
   }
 
   // 3. Failed keys of earlier rounds, back into the window.
@@ -392,7 +408,7 @@ export class SyncSteps {
     return readReport(this.#record, () => {
       const report = reportPlaceOf(this.#record.load().spec);
       if (report === null) throw new Error("The report has no store of its own");
-      return this.#connectReport(report);
+      return this.#connectBeside(report);
     });
   }
 
@@ -416,7 +432,8 @@ export class SyncSteps {
     return stoppable(this.#connectTo(this.#record.load().spec[side], side), this.#stop.signal);
   }
 
-  #connectReport(report: PrefixRef): S3 {
+  /** To what is neither side: where a report is written, or a manifest is read. */
+  #connectBeside(report: PrefixRef): S3 {
     const { source, destination } = this.#record.load().spec;
     // The side that the report's store is on; null if the sync uses that store for the report alone.
     const side =

@@ -19,6 +19,10 @@ export interface ObjectWork {
   readonly to: string;
   /** Rules have given it that key. Absent: it is the prefix and the name. */
   readonly isRenamed?: true;
+  /** Named by a manifest, and not looked at yet: size and ETag are not known. Absent: they are. */
+  readonly isUnseen?: true;
+  /** Absent: the current one. */
+  readonly versionId?: string;
   readonly sizeBytes: number;
   /** As the source was listed; null where it lists none. */
   readonly etag: string | null;
@@ -91,7 +95,16 @@ export type BatchPace = { readonly untilMs: number } & (
   | { readonly kind: "one"; readonly both: Allowance }
 );
 
-export type ObjectOutcome =
+/** What a HEAD has shown of an object that was not looked at before. */
+export interface Seen {
+  readonly sizeBytes: number;
+  readonly etag: string | null;
+}
+
+/** `seen`: of an object that a manifest has named. */
+export type ObjectOutcome = Outcome & { readonly seen?: Seen };
+
+type Outcome =
   | {
       readonly kind: "copied";
       readonly etag: string;
@@ -133,3 +146,13 @@ export type BatchAttempt = Pick<BatchTask, "batch" | "attempt">;
 export type BatchClaim = Claim<BatchReport, BatchAttempt>;
 
 export type BatchGrant = Grant<BatchTask>;
+
+/** The work as if its object had been listed. Above `maxBytes` it is only looked for at the destination. */
+export function seenAs(
+  { isUnseen: _isUnseen, ...work }: ObjectWork,
+  seen: Seen,
+  maxBytes = Infinity,
+): ObjectWork {
+  const isLarge = seen.sizeBytes > maxBytes && work.first === "look";
+  return { ...work, ...seen, ...(isLarge ? { first: "tell" as const } : {}) };
+}

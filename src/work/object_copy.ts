@@ -72,7 +72,7 @@ export class ObjectCopy {
     this.#source = sides.source;
     this.#committed = sides.committed;
     this.#destination = sides.destination;
-    this.#from = { bucket: task.source.bucket, key: work.key };
+    this.#from = { bucket: task.source.bucket, key: work.key, versionId: work.versionId };
     this.#to = { bucket: task.destination.bucket, key: work.to };
     this.#syncId = task.syncId;
     this.#options = task.options;

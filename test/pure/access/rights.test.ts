@@ -118,6 +118,24 @@ describe("a place", () => {
     expect(ruleOn(ci, ["start"], placesOfSync(within)).kind).toBe("allowed");
     expect(ruleOn(ci, ["start"], placesOfSync(outside)).kind).toBe("out_of_scope");
   });
+
+  test.each([
+    ["ci/list.csv", {}, "allowed"],
+    ["list.csv", {}, "out_of_scope"],
+    ["ci/daily/now/manifest.json", {}, "allowed"],
+    ["ci/manifest.json", {}, "out_of_scope"],
+    ["ci/x/list", { manifestFormat: "inventory" }, "allowed"],
+    ["ci/list", { manifestFormat: "inventory" }, "out_of_scope"],
+  ])("a manifest is read where it lies, an inventory with its folder: %s %j", (key, format, kind) => {
+    const sync = {
+      source: { store: "east", bucket: "a", prefix: "ci/" },
+      destination: { store: "west", bucket: "b", prefix: "ci/" },
+      manifest: { store: "east", bucket: "a", key },
+      ...format,
+    };
+    const ci = caller({ may: ["start"], source: ["east:a/ci/"], destination: ["west:b/ci/"] });
+    expect(ruleOn(ci, ["start"], placesOfSync(sync)).kind).toBe(kind);
+  });
 });
 
 test("what deletes needs the right to delete, of a grant for that place; a dry run does not", () => {

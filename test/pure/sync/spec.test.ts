@@ -35,6 +35,34 @@ test.each([
   [{ rename: [] }, "invalid_request", /"rename"/],
   [{ rename: RULES, delete: true, include: "a" }, "invalid_request", /does not tell which name it had/],
   [{ rename: RULES, delete: true, markCopy: false }, "invalid_request", /leave "markCopy" as it is/],
+  [{ keys: ["a"], manifest: "east:lists/l.csv" }, "invalid_request", /both name the keys/],
+  [
+    { keys: ["b/a"], source: "east:source/a/" },
+    "invalid_request",
+    /"b\/a", which is not below .*named whole/,
+  ],
+  [
+    { keys: [long(65_537)] },
+    "invalid_request",
+    /at most 65536 bytes together: put a longer list into an object/,
+  ],
+  [{ keys: ["a"], delete: true }, "invalid_request", /"delete" cannot be used with "keys"/],
+  [{ manifest: "east:lists/l.csv", delete: true }, "invalid_request", /may well be at the source/],
+  [
+    { manifest: "east:lists/l.csv", minSize: 1 },
+    "invalid_request",
+    /"minSize" cannot be used with "manifest"/,
+  ],
+  [{ manifest: "east:lists/l.csv", partSize: "source" }, "invalid_request", /"partSize" cannot be used/],
+  [
+    { keys: ["a"], rename: [{ match: "a", to: "{dd}" }] },
+    "invalid_request",
+    /names a time, which "keys" does/,
+  ],
+  [{ manifestFormat: "csv" }, "invalid_request", /"manifest" is, which is missing/],
+  [{ manifest: "east:lists/l.csv", manifestActions: "failed" }, "invalid_request", /must be one, as ndjson/],
+  [{ manifest: "east:lists/l.orc", manifestFormat: "orc" }, "invalid_request", /"manifestFormat"/],
+  [{ manifest: "south:lists/l.csv" }, "unknown_store", /south/],
   [{ report: `west:target/${long(960)}` }, "invalid_key", /"report": .* at most 960 leave room for a name/],
 ])("%j is refused as %s", (change, code, detail) => {
   expect(() => resolve(change)).toThrow(
@@ -53,6 +81,13 @@ test("the patterns of a list are bounded together, with the braces written out",
 test.each([
   { source: "hosted:my-photos/" },
   { rename: JSON.stringify(RULES), include: "a" },
+  { keys: "a" },
+  { manifest: "east:lists/x/manifest.json" },
+  {
+    manifest: { store: "west", bucket: "lists", key: "l", versionId: "v" },
+    manifestFormat: "ndjson",
+    manifestActions: "failed",
+  },
   { source: "east:My_Photos/" },
   { destination: `west:target/${long(1024)}` },
 ])("%j is taken", (change) => {

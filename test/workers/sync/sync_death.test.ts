@@ -3,6 +3,7 @@
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { inject, test } from "vitest";
 import { MEMORY, Mesh } from "../../mesh/mesh.ts";
 import { type FaultMatch, type RequestRecord, type Stage, startStore } from "../../store/store.ts";
@@ -152,6 +153,9 @@ test.concurrent.for(DEATHS)(
   },
 );
 
+/** Every tenth names an object. */
+const lineOf = (n: number) => `source,${n % 10 === 0 ? keyOf(n / 10) : `q/${n}`}\n`;
+
 /** Requests under other names than the listing's, by what they ask for beside the two places. */
 const NAMED: readonly (Omit<Death, "stage"> & {
   readonly asks: Record<string, unknown>;
@@ -175,6 +179,15 @@ const NAMED: readonly (Omit<Death, "stage"> & {
     after: 150,
     waiting: 20,
   },
+  ...["list.csv", "list.csv.gz"].map((list) => ({
+    name: `while what ${list} names is sent`,
+    asks: { manifest: `east:lists/${list}` },
+    to: OBJECT,
+    store: "west" as const,
+    at: { operation: "PutObject" as const },
+    after: 150,
+    waiting: 20,
+  })),
 ];
 
 test.concurrent.for(NAMED)(
@@ -183,10 +196,14 @@ test.concurrent.for(NAMED)(
   async ({ asks, to, store, at, after, waiting }, { expect, onTestFinished }) => {
     const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-    await using east = await startStore({ buckets: ["source"], maxPageKeys: PAGE_KEYS });
+    await using east = await startStore({ buckets: ["source", "lists"], maxPageKeys: PAGE_KEYS });
     await using west = await startStore({ buckets: ["destination"] });
     for (let n = 0; n < OBJECTS; n++) east.put("source", keyOf(n), `object ${n}`);
     west.put("destination", "p/of nobody", "x");
+    // The named ones are in the midst of many others, and so on several pages.
+    const list = Array.from({ length: OBJECTS * 10 }, (_, n) => lineOf(n)).join("");
+    east.put("lists", "list.csv", list);
+    east.put("lists", "list.csv.gz", gzipSync(list));
     const start = async () => {
       const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory });
       onTestFinished(async () => await mesh.stop());
@@ -210,7 +227,7 @@ test.concurrent.for(NAMED)(
     const status = await mesh.syncEnded(id);
     expect(status, JSON.stringify(status)).toMatchObject({
       phase: "completed",
-      objects: { listed: OBJECTS, copied: OBJECTS, failed: 0, underWay: 0 },
+      objects: { copied: OBJECTS, failed: 0, underWay: 0 },
     });
     const keys = west.objects("destination").map(({ key }) => key);
     expect(keys).toContain("p/of nobody");

@@ -1,27 +1,32 @@
-// Names that rules change: what a sync then copies, refuses and deletes.
+// Names that rules change, and keys that a manifest names: what a sync then copies, refuses and deletes.
 
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { beforeEach, expect, test } from "vitest";
-import { openWorld } from "../world.ts";
+import { MIB, openWorld } from "../world.ts";
 
 const {
   mesh,
   stores: { east, west },
 } = await openWorld({
-  east: { buckets: ["source", "other"], maxPageKeys: 3 },
+  east: { buckets: ["source", "other", "lists"], maxPageKeys: 3 },
   west: { buckets: ["destination"], maxPageKeys: 3 },
 });
 
 beforeEach(() => {
   for (const { key } of east.objects("source")) east.delete("source", key);
   for (const { key } of east.objects("other")) east.delete("other", key);
+  for (const { key } of east.objects("lists")) east.delete("lists", key);
   for (const { key } of west.objects("destination")) west.delete("destination", key);
 });
 
+const pageOf = (name: string) => readFileSync(join(import.meta.dirname, "../../../src/docs", name), "utf8");
+
 const RULES = [{ match: "^(\\d{4})-(\\d\\d)/(.*)$", to: "$1/$2/${3:lower}" }];
 
-const request = (more: Record<string, unknown> = {}) => ({
+const renamed = (more: Record<string, unknown> = {}) => ({
   source: "east:source/logs/",
   destination: "west:destination/old/",
   rename: RULES,
@@ -37,7 +42,7 @@ function fill(...names: string[]): void {
 
 test("every key gets its name by the rules, and a second run finds all of them equal", async () => {
   fill("2024-05/B.TXT", "2024-05/a.txt", "2024-06/c", "2025-01/d", "readme");
-  const first = await mesh.sync(request());
+  const first = await mesh.sync(renamed());
   expect(first).toMatchObject({ phase: "completed", objects: { listed: 5, copied: 5 } });
   expect(keys()).toEqual([
     "old/2024/05/a.txt",
@@ -52,7 +57,7 @@ test("every key gets its name by the rules, and a second run finds all of them e
     action: "copied",
     to: "old/2024/05/b.txt",
   });
-  const second = await mesh.sync(request());
+  const second = await mesh.sync(renamed());
   expect(second).toMatchObject({
     phase: "completed",
     objects: { copied: 0, skipped: 5 },
@@ -64,17 +69,16 @@ test("the page's transcript: a dry run shows the old and the new name of each ke
   fill("2024-05/B.TXT", "2024-05/a.txt", "readme");
   west.put("destination", "old/2024/05/a.txt", "2024-05/a.txt");
   west.journal.clear();
-  const status = await mesh.sync(request({ dryRun: true }));
+  const status = await mesh.sync(renamed({ dryRun: true }));
   expect(status).toMatchObject({ phase: "completed", objects: { wouldCopy: 2, skipped: 1 } });
   expect(writes()).toEqual([]);
   const { text } = await mesh.call("GET", `/syncs/${status.id}/report`);
-  const page = readFileSync(join(import.meta.dirname, "../../../src/docs/rename.md"), "utf8");
-  expect(page).toContain(text.split("\n").toSorted().join("\n").trim());
+  expect(pageOf("rename.md")).toContain(text.split("\n").toSorted().join("\n").trim());
 });
 
 test("two keys that would become one end the run before anything is written, and both are named", async () => {
   fill("2024-05/a", "2024-05/b", "2024-06/c", "2024-05/B", "x", "y");
-  const status = await mesh.sync(request());
+  const status = await mesh.sync(renamed());
   expect(status).toMatchObject({
     phase: "failed",
     failure: {
@@ -89,14 +93,14 @@ test("two keys that would become one end the run before anything is written, and
 
 test("keys that a filter leaves out collide with nobody", async () => {
   fill("2024-05/b", "2024-05/B");
-  const status = await mesh.sync(request({ exclude: "**/B" }));
+  const status = await mesh.sync(renamed({ exclude: "**/B" }));
   expect(status).toMatchObject({ phase: "completed", objects: { copied: 1, skipped: 1 } });
 });
 
 test("a key that comes between the two readings and would become another fails alone", async () => {
   fill("2024-05/b", "2024-05/c", "2024-05/d", "2024-05/e");
   const held = east.hold({ operation: "ListObjectsV2" }, "before-work", { after: 2 });
-  const id = await mesh.startSync(request());
+  const id = await mesh.startSync(renamed());
   await east.waitFor(() => held.waiting.length > 0);
   fill("2024-05/C");
   held.release();
@@ -116,7 +120,7 @@ test.each([
   ["it has a part that a URL resolves", "../x", "invalid_key", "west:destination/old/"],
 ])("a name that no object can have fails alone: %s", async (_why, to, code, destination) => {
   fill("bad", "good");
-  const status = await mesh.sync(request({ rename: [{ match: "^bad$", to }], destination }));
+  const status = await mesh.sync(renamed({ rename: [{ match: "^bad$", to }], destination }));
   expect(status).toMatchObject({
     phase: "finished_with_errors",
     objects: { copied: 1, failed: 1 },
@@ -128,7 +132,7 @@ test("the time of each object is a part of its name", async () => {
   fill("a");
   const [object] = east.objects("source");
   const at = new Date(object?.lastModified ?? Number.NaN).toISOString();
-  const status = await mesh.sync(request({ rename: [{ match: "^", to: "{yyyy}/{mm}/{dd}/{HH}{MM}/" }] }));
+  const status = await mesh.sync(renamed({ rename: [{ match: "^", to: "{yyyy}/{mm}/{dd}/{HH}{MM}/" }] }));
   expect(status.phase).toBe("completed");
   expect(keys()).toEqual([
     `old/${at.slice(0, 10).replaceAll("-", "/")}/${at.slice(11, 16).replace(":", "")}/a`,
@@ -137,15 +141,15 @@ test("the time of each object is a part of its name", async () => {
 
 test("delete: what a source object becomes is not extra, and of the rest only copies go", async () => {
   fill("2024-05/a", "2024-05/b", "2024-05/too-large", "2024-06/c");
-  expect(await mesh.sync(request())).toMatchObject({ phase: "completed", objects: { copied: 4 } });
+  expect(await mesh.sync(renamed())).toMatchObject({ phase: "completed", objects: { copied: 4 } });
   east.delete("source", "logs/2024-06/c");
   // Nobody knows whose these are, and one has come from elsewhere with its mark.
   west.put("destination", "old/2023/01/x", "x");
   west.put("destination", "older", "x");
   const rules = { delete: true, maxDeletes: "100%", maxSize: 10 };
-  const dry = await mesh.sync(request({ ...rules, dryRun: true }));
+  const dry = await mesh.sync(renamed({ ...rules, dryRun: true }));
   expect(dry).toMatchObject({ phase: "completed", deletes: { extra: 2, wouldDelete: 1 } });
-  const status = await mesh.sync(request(rules));
+  const status = await mesh.sync(renamed(rules));
   expect(status).toMatchObject({
     phase: "completed",
     objects: { skipped: 3 },
@@ -163,10 +167,132 @@ test("delete: what a source object becomes is not extra, and of the rest only co
 
 test("inside one service too every copy has the mark that lets it be deleted", async () => {
   fill("2024-05/a", "2024-05/b");
-  const inside = request({ destination: "east:other/old/" });
+  const inside = renamed({ destination: "east:other/old/" });
   expect(await mesh.sync(inside)).toMatchObject({ phase: "completed", objects: { copied: 2 } });
   east.delete("source", "logs/2024-05/b");
   const status = await mesh.sync({ ...inside, delete: true, maxDeletes: 1 });
   expect(status).toMatchObject({ phase: "completed", deletes: { extra: 1, deleted: 1 } });
   expect(east.objects("other").map(({ key }) => key)).toEqual(["old/2024/05/a"]);
+});
+
+const listed = (more: Record<string, unknown> = {}) => ({
+  source: "east:source/logs/",
+  destination: "west:destination/old/",
+  ...more,
+});
+
+test("the page's transcript: what a manifest names is copied, what is missing fails, and nothing is listed", async () => {
+  fill("a", "b c", "d", "unnamed");
+  west.put("destination", "old/a", "a");
+  const lines = ["source,logs/a", '"source","logs/b+c"', "source,logs/gone", "source,other/x", "source"];
+  east.put("lists", "list.csv", lines.join("\n"));
+  const status = await mesh.sync(listed({ manifest: "east:lists/list.csv", reportFiltered: true }));
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { listed: 5, copied: 1, skipped: 2, failed: 2, underWay: 0 },
+    bytes: { listed: 4, copied: 3, skipped: 1, failed: 0 },
+    skippedBy: { equal: 1, outside_source: 1 },
+  });
+  expect(keys()).toEqual(["old/a", "old/b c"]);
+  expect(
+    [...east.requests(), ...west.requests()].filter(({ operation }) => operation === "ListObjectsV2"),
+  ).toEqual([]);
+  const { text } = await mesh.call("GET", `/syncs/${status.id}/report`);
+  const told = text.split("\n").toSorted().join("\n").trim();
+  expect(pageOf("manifest.md")).toContain(told);
+});
+
+test("keys in the request, a large one among them; a second run finds them equal", async () => {
+  fill("a", "b");
+  east.putGenerated("source", "logs/large", { size: 70 * MIB, seed: "large" });
+  const named = listed({ keys: ["logs/large", "logs/a"] });
+  const first = await mesh.sync(named);
+  expect(first).toMatchObject({
+    phase: "completed",
+    objects: { listed: 2, copied: 2 },
+    bytes: { listed: 70 * MIB + 1, copied: 70 * MIB + 1 },
+    options: { keys: 2 },
+  });
+  expect(keys()).toEqual(["old/a", "old/large"]);
+  const second = await mesh.sync(named);
+  expect(second).toMatchObject({
+    phase: "completed",
+    objects: { skipped: 2 },
+    bytes: { skipped: 70 * MIB + 1 },
+  });
+});
+
+test("an inventory of packed files, and rules for the names of its keys", async () => {
+  const names = Array.from({ length: 300 }, (_, n) => `${n}.TXT`);
+  fill(...names);
+  const rows = names.map((name) => `"source","logs/${name}","","true","false"`);
+  const bytes = gzipSync(`${rows.join("\n")}\n"source","logs/x.TXT","","false","false"\n`);
+  east.put("lists", "inv/source/daily/data/a.csv.gz", bytes);
+  const file = {
+    key: "inv/source/daily/data/a.csv.gz",
+    size: bytes.length,
+    MD5checksum: createHash("md5").update(bytes).digest("hex"),
+  };
+  const json = {
+    sourceBucket: "source",
+    fileFormat: "CSV",
+    fileSchema: "Bucket, Key, VersionId, IsLatest, IsDeleteMarker",
+    files: [file],
+  };
+  const at = "inv/source/daily/2026-11-29T01-00Z/manifest.json";
+  east.put("lists", at, JSON.stringify(json));
+  const inventory = listed({ manifest: `east:lists/${at}` });
+  const status = await mesh.sync({ ...inventory, rename: [{ match: ".+", to: "${0:lower}" }] });
+  expect(status).toMatchObject({
+    phase: "completed",
+    objects: { copied: 300, skipped: 1 },
+    skippedBy: { not_current: 1 },
+  });
+  expect(keys()).toContain("old/299.txt");
+  const clash = await mesh.sync({
+    ...inventory,
+    rename: [{ match: "\\d+", to: "" }],
+    destination: "west:destination/new/",
+  });
+  expect(clash).toMatchObject({ phase: "failed", failure: { code: "rename_collision" } });
+  east.put("lists", at, JSON.stringify({ ...json, files: [{ ...file, MD5checksum: "0".repeat(32) }] }));
+  const spoiled = await mesh.sync({ ...inventory, dryRun: true });
+  expect(spoiled).toMatchObject({ phase: "failed", failure: { code: "checksum_mismatch" } });
+  east.put("lists", at, JSON.stringify({ ...json, fileFormat: "Parquet" }));
+  const parquet = await mesh.sync(inventory);
+  expect(parquet).toMatchObject({
+    phase: "failed",
+    failure: {
+      code: "bad_manifest",
+      message: expect.stringMatching(/files are Parquet, which is not read: choose CSV/),
+    },
+  });
+});
+
+test("the failed keys of a report are a manifest", async () => {
+  fill("a", "b", "c");
+  east.fault(
+    { operation: "GetObject", key: "logs/b" },
+    { kind: "answer", status: 403, code: "AccessDenied" },
+  );
+  const first = await mesh.sync(listed({ report: "east:lists" }));
+  expect(first).toMatchObject({ phase: "finished_with_errors", objects: { copied: 2, failed: 1 } });
+  east.clearFaults();
+  const [report] = east.objects("lists").map(({ key }) => key);
+  const second = await mesh.sync(listed({ manifest: `east:lists/${report}`, manifestActions: "failed" }));
+  expect(second).toMatchObject({ phase: "completed", objects: { listed: 1, copied: 1 } });
+  expect(keys()).toEqual(["old/a", "old/b", "old/c"]);
+});
+
+test("a manifest that changes while the run reads it ends the run", async () => {
+  fill("a");
+  const text = Array.from({ length: 60_000 }, (_, n) => `other/${n}`).join("\n");
+  east.put("lists", "keys.txt", `${text}\n${"x".repeat(3 * MIB)}`);
+  const held = east.hold({ operation: "GetObject", bucket: "lists" }, "before-work", { after: 2 });
+  const id = await mesh.startSync(listed({ manifest: "east:lists/keys.txt", dryRun: true }));
+  await east.waitFor(() => held.waiting.length > 0);
+  east.put("lists", "keys.txt", "logs/a");
+  held.release();
+  const status = await mesh.syncEnded(id);
+  expect(status).toMatchObject({ phase: "failed", failure: { code: "manifest_changed" } });
 });
