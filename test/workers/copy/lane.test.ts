@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { storeSecret } from "../../mesh/mesh.ts";
 import { mostAtOnce } from "../../store/journal.ts";
 import { acknowledgeUnread } from "../fidelity/unread_parts.ts";
-import { PART, openWorld } from "../world.ts";
+import { MIB, PART, openWorld } from "../world.ts";
+
+/** Parts of the store west: who sends how many at once is seen in small ones, too. */
+const SMALL_PART = MIB / 4;
 
 const {
   mesh,
@@ -14,7 +17,13 @@ const {
     west: { buckets: ["destination"], etags: "opaque", minPartBytes: 1, maxPageParts: 250 },
     plain: { buckets: ["destination"] },
   },
-  (stores) => ({ bindings: { STORE_NARROW: storeSecret(stores.plain, { maxConcurrency: 7 }) } }),
+  (stores) => ({
+    storeFields: { west: { profile: { minPartBytes: SMALL_PART } } },
+    bindings: {
+      STORE_NARROW: storeSecret(stores.plain, { maxConcurrency: 7 }),
+      LANES: "40", // a copy begins with all that it asks for
+    },
+  }),
 );
 
 /** An event may have six connections waiting: five for parts, one for the coordinator. */
@@ -25,7 +34,7 @@ const ANSWERED = { operation: "UploadPart", outcome: "answered" } as const;
 const request = (key: string, to = "west") => ({
   source: `east:source/${key}`,
   destination: `${to}:destination/${key}`,
-  partSize: PART,
+  partSize: to === "west" ? SMALL_PART : PART,
 });
 
 /** UploadParts open at this moment, by lane. */
@@ -35,10 +44,10 @@ function openByLane(): number[] {
 }
 
 test("421 parts over 40 lanes: 200 at once, each part once, never more than five per lane", async () => {
-  const size = 420 * PART + 1;
+  const size = 420 * SMALL_PART + 1;
   east.putGenerated("source", "large", { size });
   const gate = west.hold({ operation: "UploadPart" });
-  acknowledgeUnread(west, "large", size);
+  acknowledgeUnread(west, "large", size, SMALL_PART);
   const id = await mesh.startCopy({ ...request("large"), lanes: 40, verify: "off" });
   await west.waitFor(() => gate.waiting.length === 200);
   expect(openByLane()).toEqual(Array.from({ length: 40 }, () => FIVE));
@@ -59,7 +68,7 @@ test("421 parts over 40 lanes: 200 at once, each part once, never more than five
   ).toEqual([undefined, "250"]);
   expect(west.count("CompleteMultipartUpload")).toBe(1);
   expect(west.get("destination", "large")?.parts.map((part) => part.size)).toEqual(
-    numbers.map((partNumber) => (partNumber < 421 ? PART : 1)),
+    numbers.map((partNumber) => (partNumber < 421 ? SMALL_PART : 1)),
   );
   const page = async (cursor: number) =>
     (
@@ -73,7 +82,7 @@ test("421 parts over 40 lanes: 200 at once, each part once, never more than five
 });
 
 test("a hundred parts at once arrive byte for byte", async () => {
-  const size = 100 * PART + 1;
+  const size = 100 * SMALL_PART + 1;
   east.putGenerated("source", "bytes", { size });
   west.swallow({ key: "bytes", verifyAgainst: { seed: "seed", size } });
   const gate = west.hold({ operation: "UploadPart" });
@@ -93,7 +102,7 @@ test.for([
   [{ lanes: 3, concurrency: 12 }, 12],
 ] as const)("%o: never more than %i parts at once, and as many as that", async ([options, most]) => {
   const key = JSON.stringify(options);
-  east.putGenerated("source", key, { size: 15 * PART });
+  east.putGenerated("source", key, { size: 15 * SMALL_PART });
   const gate = west.hold({ operation: "UploadPart" });
   const id = await mesh.startCopy({ ...request(key), ...options });
   await west.waitFor(() => gate.waiting.length === most);
@@ -113,7 +122,7 @@ test("a store's maxConcurrency bounds a copy", async () => {
 });
 
 test("eight parts of one lane that fail at first with a page of 1 MB do not choke it", async () => {
-  east.putGenerated("source", "choke", { size: 8 * PART });
+  east.putGenerated("source", "choke", { size: 8 * SMALL_PART });
   const page = {
     kind: "answer",
     code: "SlowDown",

@@ -97,7 +97,11 @@ globalThis.ArrayBuffer = class extends ArrayBuffer {
 test("200 parts whose MD5s are computed in one isolate have less than 100 MiB of buffers", async () => {
   await using east = await startStore({ buckets: ["source"] });
   await using west = await startStore({ buckets: ["destination"] });
-  const mesh = await Mesh.start({ ...wrapped("counted_buffers", COUNTED_BUFFERS), stores: { east, west } });
+  const mesh = await Mesh.start({
+    ...wrapped("counted_buffers", COUNTED_BUFFERS),
+    stores: { east, west },
+    bindings: { LANES: "40" }, // all from the first moment
+  });
   east.putGenerated("source", "wide", { size: 200 * PART });
   // Each part has begun to come in, and none goes on: no stream has ended, none has changed its buffer.
   east.fault({ operation: "GetObject" }, { kind: "stall", direction: "out", afterBytes: 1000 });
