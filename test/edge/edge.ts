@@ -50,7 +50,7 @@ import {
 } from "node:http";
 import { Agent as TlsAgent, request as httpsRequest } from "node:https";
 import { EdgeCache } from "./cache.ts";
-import { CONNECTIONS_PER_EVENT, Connections } from "./connections.ts";
+import { ANSWERED, CONNECTIONS_PER_EVENT, Connections } from "./connections.ts";
 import { type EdgeRecord, type Interception, type Passage, Exchange } from "./exchange.ts";
 import { CF_HEADER, type CacheWish, eventOf, isAddress, isEligible } from "./rules.ts";
 
@@ -147,9 +147,14 @@ export class Edge {
     return this.#connections.waited;
   }
 
+  /** Those of them whose six others were not given up meanwhile. */
+  get crowded(): readonly string[] {
+    return this.#connections.crowded();
+  }
+
   forget(): void {
     this.#records = [];
-    this.#connections.waited.clear();
+    this.#connections.forget();
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -171,7 +176,7 @@ export class Edge {
     this.#records.push(record);
     if (this.#records.length > MOST_RECORDS) this.#records.shift();
     const gone = new AbortController();
-    response.once("close", () => gone.abort());
+    response.once("close", () => gone.abort(response.writableFinished ? ANSWERED : undefined));
     // A write to a Worker that has gone is its own doing; "close" tells the rest.
     response.on("error", () => undefined);
     request.on("error", () => undefined);

@@ -26,7 +26,12 @@ export interface MeshOptions extends Omit<WorkerdOptions, "bindings" | "proxyPor
 
 /** The value of STORE_<NAME> for a test store. It tells how many tags an object has, as AWS and Ceph do. */
 export function storeSecret(
-  { endpoint, region, credentials }: Pick<TestStore, "endpoint" | "region" | "credentials">,
+  {
+    endpoint,
+    region,
+    credentials,
+    minPartBytes,
+  }: Pick<TestStore, "endpoint" | "region" | "credentials"> & { readonly minPartBytes?: number },
   { profile = {}, ...fields }: Readonly<Record<string, unknown>> & { readonly profile?: object } = {},
 ): string {
   return JSON.stringify({
@@ -34,7 +39,7 @@ export function storeSecret(
     region,
     ...credentials,
     ...fields,
-    profile: { tagCount: true, ...profile },
+    profile: { tagCount: true, ...(minPartBytes === undefined ? {} : { minPartBytes }), ...profile },
   });
 }
 

@@ -154,6 +154,11 @@ export class TestStore {
     return this.#port;
   }
 
+  /** Of every part but the last. */
+  get minPartBytes(): number {
+    return this.#core.options.minPartBytes;
+  }
+
   /** The first, usually only, credentials. */
   get credentials(): Credentials {
     return this.#host.credentials[0] ?? defaultCredentials;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Connections } from "../../edge/connections.ts";
+import { ANSWERED, Connections } from "../../edge/connections.ts";
 
 const stays = new AbortController().signal;
 
@@ -31,6 +31,21 @@ test("a request that is given up while it waits leaves the queue, and the next o
   expect(await gone).toBeNull();
   release?.();
   expect(await next).not.toBeNull();
+});
+
+test.each([
+  ["is crowded where a request waits for answers", ANSWERED, ["event"]],
+  ["is not crowded where a request takes the place of one that was given up", undefined, []],
+])("an event %s", async (_, reason, crowded) => {
+  const connections = new Connections(2);
+  const [gone, stray] = [new AbortController(), new AbortController()];
+  const release = await connections.take("event", gone.signal);
+  await connections.take("event", stays);
+  const third = connections.take("event", stray.signal);
+  release?.();
+  await third;
+  gone.abort(reason);
+  expect([connections.waited.get("event"), connections.crowded()]).toEqual([1, crowded]);
 });
 
 test("requests that do not tell their event never wait", async () => {

@@ -10,8 +10,8 @@ import { type Gate, type Operation, type Stage, type TestStore, startStore } fro
 import { PART } from "../world.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-mesh-"));
-const east = await startStore({ buckets: ["source"] });
-const west = await startStore({ buckets: ["destination"] });
+const east = await startStore({ minPartBytes: PART, buckets: ["source"] });
+const west = await startStore({ minPartBytes: PART, buckets: ["destination"] });
 const options = { bundlePath: inject("bundlePath"), stores: { east, west }, directory };
 let mesh = await Mesh.start(options);
 

@@ -159,11 +159,10 @@ test("each range is pinned to the source's ETag, each request is signed over its
   const { etag } = east.putGenerated("source", "headers", { size: SIZE });
   const { id } = await mesh.copy(copyOf("headers"));
   const gets = east.requests({ operation: "GetObject" });
-  expect(gets.map(({ headers }) => headers["range"]).toSorted()).toEqual([
-    `bytes=0-${PART - 1}`,
-    `bytes=${2 * PART}-${SIZE - 1}`,
-    `bytes=${PART}-${2 * PART - 1}`,
-  ]);
+  expect(new Set(gets.map(({ headers }) => headers["range"]))).toEqual(
+    new Set([`bytes=0-${PART - 1}`, `bytes=${PART}-${2 * PART - 1}`, `bytes=${2 * PART}-${SIZE - 1}`]),
+  );
+  expect(gets).toHaveLength(3);
   expect(gets.map(({ headers }) => headers["if-match"])).toEqual(gets.map(() => `"${etag}"`));
   for (const request of [...east.requests(), ...west.requests()]) {
     const { operation, headers, userAgent } = request;

@@ -12,8 +12,8 @@ import { type Gate, startStore } from "../../store/store.ts";
 import { PART } from "../world.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));
-const east = await startStore({ buckets: ["source"] });
-const west = await startStore({ buckets: ["destination"] });
+const east = await startStore({ minPartBytes: PART, buckets: ["source"] });
+const west = await startStore({ minPartBytes: PART, buckets: ["destination"] });
 // The same service under another name in the configuration, with other credentials spelt out and a path at
 // its end.
 const alias = storeSecret(west, { endpoint: `${west.endpoint}/` });

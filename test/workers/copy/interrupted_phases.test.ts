@@ -17,9 +17,9 @@ import { type Operation, type Stage, type TestStore, startStore } from "../../st
 import { PART } from "../world.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));
-const east = await startStore({ buckets: ["source"] });
+const east = await startStore({ minPartBytes: PART, buckets: ["source"] });
 // Random ETags spare the hashing; what arrived is compared byte for byte.
-const west = await startStore({ buckets: ["destination"], etags: "opaque" });
+const west = await startStore({ minPartBytes: PART, buckets: ["destination"], etags: "opaque" });
 const stores = { east, west };
 const mortal = { bundlePath: inject("bundlePath"), stores, directory };
 let killed = await Mesh.start(mortal);

@@ -15,8 +15,8 @@ let mesh: Mesh;
 let directory: string;
 
 beforeAll(async () => {
-  east = await startStore({ buckets: ["source"] });
-  west = await startStore({ buckets: ["destination"] });
+  east = await startStore({ minPartBytes: PART, buckets: ["source"] });
+  west = await startStore({ minPartBytes: PART, buckets: ["destination"] });
 });
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));

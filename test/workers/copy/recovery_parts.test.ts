@@ -25,15 +25,20 @@ import { MIB, PART } from "../world.ts";
 const PAGE_PARTS = 250;
 
 const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));
-const east = await startStore({ buckets: ["source"] });
-const west = await startStore({ buckets: ["destination"] });
+const east = await startStore({ minPartBytes: PART, buckets: ["source"] });
+const west = await startStore({ minPartBytes: PART, buckets: ["destination"] });
 const opaque = await startStore({
   buckets: ["destination"],
   etags: "opaque",
   minPartBytes: 1,
   maxPageParts: PAGE_PARTS,
 });
-const bare = await startStore({ buckets: ["destination"], etags: "opaque", without: ["listParts"] });
+const bare = await startStore({
+  minPartBytes: PART,
+  buckets: ["destination"],
+  etags: "opaque",
+  without: ["listParts"],
+});
 const stores = { east, west, opaque, bare };
 const options = { bundlePath: inject("bundlePath"), stores, directory };
 let mesh = await Mesh.start(options);

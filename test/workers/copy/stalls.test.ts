@@ -4,7 +4,7 @@
 import { expect, test } from "vitest";
 import { Clock } from "../../mesh/clock.ts";
 import type { FaultMatch, Operation, TestStore } from "../../store/store.ts";
-import { MIB, PART, openWorld } from "../world.ts";
+import { MIB, openWorld } from "../world.ts";
 
 const { mesh, stores } = await openWorld(
   {
@@ -92,7 +92,7 @@ async function playScene(scene: Scene): Promise<void> {
   const {
     name,
     verify,
-    partSize = PART,
+    partSize = 5 * MIB,
     at: [store, operation],
     stop,
     told,

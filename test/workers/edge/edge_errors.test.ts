@@ -12,7 +12,7 @@ const {
   mesh,
   stores: { east, west },
 } = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, () => ({
-  edge: { maxBodyBytes: 6 * 2 ** 20, intercept: (url, { method = "" }) => instead(url, method) },
+  edge: { maxBodyBytes: PART + 1, intercept: (url, { method = "" }) => instead(url, method) },
 }));
 
 beforeEach(() => {
@@ -30,7 +30,7 @@ const REFUSED = {
 
 test("a part that is larger than Cloudflare lets pass ends the copy, and says what to set", async () => {
   east.putGenerated("source", "large", { size: 2 * PART + 1 });
-  const status = await mesh.copy({ ...copyOf("large"), partSize: 7 * 2 ** 20 });
+  const status = await mesh.copy({ ...copyOf("large"), partSize: PART + 2 });
   expect(status).toMatchObject({
     phase: "failed",
     failure: { code: "part_size_too_large", status: 413, requestId: null },

@@ -3,10 +3,12 @@
 import { expect, test } from "vitest";
 import type { Status } from "../../mesh/mesh.ts";
 import { memoryDirectory } from "./fidelity.ts";
-import { MIB, PART, openWorld } from "../world.ts";
+import { MIB, openWorld } from "../world.ts";
 
 const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
+/** The smallest of most stores. */
+const PART = 5 * MIB;
 const directory = memoryDirectory();
 const {
   mesh,
@@ -14,10 +16,10 @@ const {
 } = await openWorld(
   {
     east: { buckets: ["source"] },
-    aws: { buckets: ["destination"] },
-    scaleway: { buckets: ["destination"] },
-    r2: { buckets: ["destination"] },
-    short: { buckets: ["destination"] },
+    aws: { buckets: ["destination"], minPartBytes: PART },
+    scaleway: { buckets: ["destination"], minPartBytes: PART },
+    r2: { buckets: ["destination"], minPartBytes: PART },
+    short: { buckets: ["destination"], minPartBytes: PART },
   },
   () => ({
     directory,

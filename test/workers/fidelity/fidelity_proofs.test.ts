@@ -146,7 +146,7 @@ test.for([
 
 test.for([
   ["part_layout_refused", "east", "even", UNEQUAL, "parts of one size alone"],
-  ["part_layout_refused", "east", "west", [5 * MIB, 4 * MIB, MIB], "part 2 has 4194304 bytes"],
+  ["part_layout_refused", "east", "west", [2 * PART, PART - 1, PART], `part 2 has ${PART - 1} bytes`],
   ["part_layout_refused", "east", "west", [96 * MIB, 1], "100663296 bytes"],
   ["part_layout_unknown", "blind", "west", UNEQUAL, "shows no part"],
 ] as const)(

@@ -3,13 +3,16 @@
 
 import { expect, test } from "vitest";
 import { TOKEN, storeSecret } from "../../mesh/mesh.ts";
-import { MIB, PART, openWorld } from "../world.ts";
+import { MIB, openWorld } from "../world.ts";
+
+/** The smallest part of S3. */
+const PART = 5 * MIB;
 
 const {
   mesh,
   stores: { east, west },
 } = await openWorld(
-  { east: { buckets: ["source"] }, west: { buckets: ["destination"] } },
+  { east: { buckets: ["source"] }, west: { buckets: ["destination"], minPartBytes: PART } },
   ({ east: source, west: destination }) => ({
     bindings: {
       STORE_TWIN: storeSecret(source, { endpoint: source.endpoint.replace("http://", "HTTP://") + "/" }),

@@ -6,7 +6,10 @@ import { afterAll, expect, test } from "vitest";
 import { Clock } from "../../mesh/clock.ts";
 import { READ_TOKEN, type Status, storeSecret } from "../../mesh/mesh.ts";
 import { FORGED, startEchoStore } from "../../store/echo.ts";
-import { PART, openWorld } from "../world.ts";
+import { MIB, openWorld } from "../world.ts";
+
+/** The smallest part that a store takes of which the mesh knows nothing. */
+const PART = 5 * MIB;
 
 const KEY = Buffer.alloc(32, 7).toString("base64");
 const SECRET = {

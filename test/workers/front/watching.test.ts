@@ -225,9 +225,9 @@ test("curl is shown one line that rewrites itself, and the result at the end", a
   const [bar = "", ...result] = watch.text.split("\n");
   const frames = bar.split(REWRITE);
   expect(frames[0]).toBe("");
-  expect(frames.at(-1)).toMatch(/^\[#{16}\] 100% {2}15\/15 MiB {2}3\/3 parts .* completed$/);
+  expect(frames.at(-1)).toMatch(/^\[#{16}\] 100% {2}3\/3 MiB {2}3\/3 parts .* completed$/);
   expect(Math.max(...frames.map((frame) => frame.length))).toBeLessThan(80);
-  expect(result).toEqual([expect.stringMatching(/^completed: 15 MiB in \d+\.\d s, .*, proof part-md5$/), ""]);
+  expect(result).toEqual([expect.stringMatching(/^completed: 3 MiB in \d+\.\d s, .*, proof part-md5$/), ""]);
 });
 
 test("everybody else is shown a line at a time, with the reason at the end", async () => {

@@ -22,8 +22,13 @@ const OLD: Credentials = { accessKeyId: "AKIAOLD", secretAccessKey: "old-secret"
 const NEW: Credentials = { accessKeyId: "AKIANEW", secretAccessKey: "new-secret" };
 
 const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));
-const east = await startStore({ buckets: ["source"], credentials: [OLD, NEW] });
-const west = await startStore({ buckets: ["destination"], credentials: [OLD, NEW], etags: "opaque" });
+const east = await startStore({ minPartBytes: PART, buckets: ["source"], credentials: [OLD, NEW] });
+const west = await startStore({
+  minPartBytes: PART,
+  buckets: ["destination"],
+  credentials: [OLD, NEW],
+  etags: "opaque",
+});
 const stores = { east, west };
 
 async function startMesh({ accessKeyId, secretAccessKey }: Credentials): Promise<Mesh> {

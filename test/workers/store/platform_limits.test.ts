@@ -95,8 +95,8 @@ globalThis.ArrayBuffer = class extends ArrayBuffer {
 `;
 
 test("200 parts whose MD5s are computed in one isolate have less than 100 MiB of buffers", async () => {
-  await using east = await startStore({ buckets: ["source"] });
-  await using west = await startStore({ buckets: ["destination"] });
+  await using east = await startStore({ minPartBytes: PART, buckets: ["source"] });
+  await using west = await startStore({ minPartBytes: PART, buckets: ["destination"] });
   const mesh = await Mesh.start({
     ...wrapped("counted_buffers", COUNTED_BUFFERS),
     stores: { east, west },
@@ -159,8 +159,8 @@ test(
   "10,000 parts with ETags of 70 characters: no stored value grows with their number",
   { timeout: 120_000 },
   async () => {
-    await using east = await startStore({ buckets: ["source"] });
-    await using west = await startStore({ buckets: ["destination"], etags: "opaque" });
+    await using east = await startStore({ minPartBytes: PART, buckets: ["source"] });
+    await using west = await startStore({ minPartBytes: PART, buckets: ["destination"], etags: "opaque" });
     const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-state-"));
     const mesh = await Mesh.start({
       ...wrapped("quick_lanes", QUICK_LANES),
