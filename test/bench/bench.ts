@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { benchDigests } from "./digests.ts";
 import { benchLarge } from "./large.ts";
 import { benchListing } from "./listing.ts";
+import { benchManifest } from "./manifest.ts";
 import { benchMemory } from "./memory.ts";
 import { benchOverhead } from "./overhead.ts";
 import { benchSizes } from "./sizes.ts";
@@ -48,6 +49,7 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   small: async () => await benchSmall("small", quick ? 5_000 : 100_000, rounds),
   inside: async () => await benchSmall("inside", quick ? 5_000 : 20_000, rounds),
   sizes: async () => await benchSizes(quick, rounds),
+  manifest: async () => await benchManifest(quick ? [100_000, 1_000_000] : [1_000_000, 10_000_000], rounds),
   listing: async () => await benchListing(quick ? 100_000 : 1_000_000, 100, rounds),
 };
 

@@ -86,6 +86,7 @@ const ENTRYPOINTS = [
   "src/modules.d.ts",
   "test/bench/bench.ts",
   "test/bench/listing_store.ts",
+  "test/bench/manifest_store.ts",
   "test/chaos/chaos.ts",
   "test/demo.ts",
   "test/dev.ts",
