@@ -24,13 +24,15 @@ import { readWait } from "./http/request.ts";
 import { registryOf } from "./mesh.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { BatchGate } from "./sync/gate.ts";
-import { type RunSpec, kindOf } from "./sync/comparison_spec.ts";
+import { type RunSpec, isComparison, kindOf } from "./sync/comparison_spec.ts";
 import { BatchHandout } from "./sync/handout.ts";
 import { isHandingOut, nextStep } from "./sync/job.ts";
 import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
 import { LargeCopies } from "./sync/large.ts";
 import { type SyncRow, SyncRecord } from "./sync/record.ts";
 import { KnownSides } from "./sync/sides.ts";
+import { type RepairBasis, Repairs } from "./sync/repair.ts";
+import type { ReportedPage, ReportPlace } from "./sync/repair_walk.ts";
 import { runNews, runReading, runStatus } from "./sync/shown.ts";
 import { type StatusInput, FAILURES_SHOWN } from "./sync/status.ts";
 import { SyncSteps } from "./sync/steps.ts";
@@ -71,6 +73,7 @@ export class Sync extends DurableObject<Env> {
     (failure) =>
       this.#handout.note(this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now())),
     async (task) => await this.#lane(task.syncId, `listing/${task.event}`).listPage(task),
+    (comparison) => async (at) => await this.ctx.exports.Sync.getByName(comparison).repairPage(at),
   );
   readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
   readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env, () => this.#scale.transfers);
@@ -83,6 +86,7 @@ export class Sync extends DurableObject<Env> {
     large: this.#large,
     wake: async (id, lane) => await this.#lane(id, lane).wake({ syncId: id, lane }),
   });
+  readonly #repairs = new Repairs(this.ctx.storage.sql, this.#record);
   readonly #waiting = new Waiting();
   readonly #reports = new Reports(this.ctx.storage);
   readonly #audience = new Audience(this.#stage());
@@ -116,6 +120,23 @@ export class Sync extends DurableObject<Env> {
     const sync = this.#record.find();
     if (sync === null || isAtRest(sync.job) || sync.job.phase === "paused") return;
     if (await wakeIfLost(this.ctx.storage)) this.#record.alarmLost();
+  }
+
+  // --- The repair of a comparison ---------------------------------------------------------------
+
+  /** Null: this is no comparison. */
+  async repairBasis(): Promise<RepairBasis | null> {
+    return this.#repairs.basis();
+  }
+
+  /** Called by the front once a repair has an id. */
+  async keepRepair(...[repair]: Parameters<Repairs["keep"]>): Promise<void> {
+    if (this.#record.find() !== null) this.#record.transaction(() => this.#repairs.keep(repair));
+  }
+
+  /** Called by that repair. */
+  async repairPage(at: ReportPlace): Promise<ReportedPage | null> {
+    return await this.#repairs.page(at);
   }
 
   // --- The status endpoint ----------------------------------------------------------------------
@@ -175,6 +196,7 @@ export class Sync extends DurableObject<Env> {
       timeline: this.#record.timeline.entries(),
       pace: this.#gate.pace(most, batches.leased, this.#sides.of(row.spec), { row, now }),
       location: this.#location(row),
+      repair: isComparison(row.spec) ? (this.#repairs.find()?.syncId ?? null) : null,
       now,
     };
   }

@@ -16,6 +16,7 @@ import {
   allow,
   tooManyRunning,
 } from "./call.ts";
+import { repair } from "./repair.ts";
 import { listResponse } from "./lists.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
 import { COMPARISON_PHASES } from "../http/vocabulary.ts";
@@ -62,6 +63,8 @@ comparisonRoutes.on(
   ["/comparisons/:id/report", "/comparisons/:id/events", "/comparisons/:id/progress"],
   answeredBy("comparison", "read"),
 );
+
+comparisonRoutes.post("/comparisons/:id/repair", repair);
 
 comparisonRoutes.on(
   ["POST"],

@@ -9,7 +9,7 @@ import { LinkRequestSchema } from "./link.ts";
 import type { Parameter } from "./parameters.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
 import { ComparisonRequestSchema } from "../sync/comparison_spec.ts";
-import { SyncRequestSchema } from "../sync/spec.ts";
+import { RepairRequestSchema, SyncRequestSchema } from "../sync/spec.ts";
 import type * as answers from "../view/answers.ts";
 import type * as comparisonAnswers from "../view/comparison_answers.ts";
 import type * as listAnswers from "../view/list_answers.ts";
@@ -48,6 +48,7 @@ export const REQUESTS = {
   CopyRequest: CopyRequestSchema,
   SyncRequest: SyncRequestSchema,
   ComparisonRequest: ComparisonRequestSchema,
+  RepairRequest: RepairRequestSchema,
   ScheduleRequest: ScheduleSchema,
   ScheduleChanges: ScheduleChangesSchema,
   CheckRequest: CheckRequestSchema,

@@ -17,6 +17,12 @@ export async function readBody(request: Request, lists: readonly string[] = []):
   return form && text !== "" ? parseForm(text, lists) : parseJson(text);
 }
 
+/** A body of fields that may all be left out. @throws {Problem} 400 */
+export async function readOptionalBody(request: Request): Promise<unknown> {
+  const body = await request.clone().arrayBuffer();
+  return body.byteLength === 0 ? {} : await readBody(request);
+}
+
 /**
  * The header Idempotency-Key with a digest of the body, or null if there is none.
  *

@@ -63,6 +63,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   delete_unconfirmed: "retry",
   destination_changed: "fatal",
   too_many_failures: "fatal",
+  report_gone: "fatal",
   copy_blocked: "blocked", // a large object of a sync
   invalid_key: "fatal",
   invalid_bucket: "fatal",

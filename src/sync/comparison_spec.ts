@@ -27,6 +27,11 @@ export function isComparison(spec: RunSpec): spec is ComparisonSpec {
   return spec.kind === "comparison";
 }
 
+/** Does it take its keys from a comparison's report? */
+export function isRepair(spec: RunSpec): boolean {
+  return spec.kind !== "comparison" && spec.repairs !== undefined;
+}
+
 export function kindOf(spec: RunSpec): "sync" | "comparison" {
   return spec.kind ?? "sync";
 }

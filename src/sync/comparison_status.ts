@@ -49,6 +49,7 @@ export function comparisonStatus(input: StatusInput, spec: ComparisonSpec): Comp
     unreadable: input.failures.map(describeKey),
     warnings: input.warnings,
     ...(job.phase === "failed" || job.phase === "blocked" ? { failure: describeFailure(job.failure) } : {}),
+    repairSyncId: input.repair,
     report: { path: `/comparisons/${id}/report`, ...describeReport(input) },
     options,
     startedBy,

@@ -1,7 +1,7 @@
 // The steps that only a comparison takes: a page of both sides becomes findings and work; and the end.
 
 import type { Filter } from "../listing/filter.ts";
-import type { WalkPage } from "../listing/walk.ts";
+import type { FoundPage } from "../listing/lookup.ts";
 import { meshFailure } from "../s3/failure.ts";
 import type { Store } from "../store/stores.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
@@ -9,6 +9,7 @@ import { findingOf, planComparison } from "./comparison_plan.ts";
 import type { ComparisonSpec } from "./comparison_spec.ts";
 import { whyNothing } from "./decide.ts";
 import { endOf, NOTHING_FOUND } from "./finding.ts";
+import type { RunCursor } from "./phase.ts";
 import type { SyncRecord } from "./record.ts";
 import { type Entry, addTo } from "./report.ts";
 
@@ -22,7 +23,7 @@ interface PageContext {
 /** Records a page with its cursor. @param add takes what the lanes have to ask about */
 export function enterCompared(
   record: SyncRecord,
-  page: WalkPage,
+  page: FoundPage<RunCursor>,
   context: PageContext,
   add: (works: readonly ObjectWork[]) => void,
 ): void {
@@ -41,7 +42,7 @@ export function enterCompared(
 }
 
 /** Keys that no request can name, on either side. A page may show them twice. */
-function unnamed(record: SyncRecord, keys: WalkPage["unreadable"]): Entry[] {
+function unnamed(record: SyncRecord, keys: FoundPage<RunCursor>["unreadable"]): Entry[] {
   return keys.flatMap(({ side, shown }) => {
     if (record.hasFailed(shown, "unreadable_key")) return [];
     const message = `The ${side} has a key that is no UTF-8, listed as ${JSON.stringify(shown)}: no request can name it`;

@@ -4,10 +4,10 @@
 import type { Filter } from "../listing/filter.ts";
 import type { FoundPage } from "../listing/lookup.ts";
 import type { Rename } from "../listing/rename.ts";
-import type { Cursor } from "../listing/walk.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import type { Store } from "../store/stores.ts";
 import { collisionOf, imagesOf } from "./decide.ts";
+import type { RunCursor } from "./phase.ts";
 import type { SyncRecord } from "./record.ts";
 import type { SyncSpec } from "./spec.ts";
 
@@ -22,7 +22,7 @@ interface NamesContext {
 const NAMED = 5;
 
 /** Records a page of the first reading, with its cursor. What cannot be renamed so ends the run. */
-export function takeNames(record: SyncRecord, page: FoundPage<Cursor>, context: NamesContext): void {
+export function takeNames(record: SyncRecord, page: FoundPage<RunCursor>, context: NamesContext): void {
   const { cursor } = page;
   record.transaction(() => {
     if (!record.applyEvent({ type: "listed", cursor })) return;
@@ -36,7 +36,7 @@ export function takeNames(record: SyncRecord, page: FoundPage<Cursor>, context: 
   });
 }
 
-function claimAll(record: SyncRecord, page: FoundPage<Cursor>, context: NamesContext): Failure | null {
+function claimAll(record: SyncRecord, page: FoundPage<RunCursor>, context: NamesContext): Failure | null {
   const collisions: Failure[] = [];
   for (const { image, key } of imagesOf(page.pairs, context, context.rename)) {
     const holder = record.images.claim(image, key);

@@ -13,8 +13,14 @@
 // their end. After a listing that failed, the keys it returned are still copied, and nothing is deleted.
 // Deletions that make room for copies come first; then the run is `copying` again.
 
-import type { Cursor } from "../listing/walk.ts";
-import { type Requeue, type SyncEnding, type SyncJob, isSyncEnded, isWorking } from "./phase.ts";
+import {
+  type Requeue,
+  type RunCursor,
+  type SyncEnding,
+  type SyncJob,
+  isSyncEnded,
+  isWorking,
+} from "./phase.ts";
 import type { Failure } from "../s3/failure.ts";
 import { afterCrash, backoffMs, FRESH, keyVerdictOf, MAX_ATTEMPTS, withoutCrashes } from "../s3/retry.ts";
 
@@ -32,7 +38,7 @@ export interface SyncCounts {
 }
 
 export type SyncStep =
-  | { readonly do: "list"; readonly cursor: Cursor }
+  | { readonly do: "list"; readonly cursor: RunCursor }
   /** A part of the report is written to its store. */
   | { readonly do: "report" }
   | { readonly do: "requeue"; readonly which: Requeue }
@@ -51,7 +57,7 @@ export type SyncStep =
 
 export type SyncEvent =
   /** A page of both sides is decided and in the window. Null: it was the last. */
-  | { readonly type: "listed"; readonly cursor: Cursor | null }
+  | { readonly type: "listed"; readonly cursor: RunCursor | null }
   | { readonly type: "requeued" }
   | { readonly type: "concluded"; readonly end: "equal" | "different" | "inconclusive" }
   | { readonly type: "deletesJudged"; readonly delete: "nothing" | "room" | "extras" }
@@ -85,7 +91,7 @@ export const REPORT_PART_BYTES = 4 * 2 ** 20;
 
 const COMPLETED: SyncEnding = { phase: "completed" };
 
-export function newSyncJob(cursor: Cursor, kind?: "comparison"): SyncJob {
+export function newSyncJob(cursor: RunCursor, kind?: "comparison"): SyncJob {
   const next = kind === undefined ? {} : { next: "comparing" as const };
   return { phase: "listing", cursor, ...next, retry: FRESH };
 }

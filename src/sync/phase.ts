@@ -2,8 +2,12 @@
 // two alarms. Pure; job.ts holds the rules.
 
 import type { Cursor } from "../listing/walk.ts";
+import type { ReportCursor } from "./repair_walk.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { Retry } from "../s3/retry.ts";
+
+/** How far the keys are decided: of both listings, or of a comparison's report. */
+export type RunCursor = Cursor | ReportCursor;
 
 export type SyncEnding =
   | { readonly phase: "completed" }
@@ -16,7 +20,7 @@ export type SyncEnding =
 type SyncWorking =
   | {
       readonly phase: "listing";
-      readonly cursor: Cursor;
+      readonly cursor: RunCursor;
       /** What comes after it; absent: `copying`. */
       readonly next?: "comparing";
       readonly retry: Retry;

@@ -20,6 +20,7 @@ import { type SyncEvent, type SyncCounts, apply, newSyncJob } from "./job.ts";
 import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
 import { adaptOlderTables } from "./older_tables.ts";
+import { FIRST_LINE } from "./repair_walk.ts";
 import { ReadingTable } from "./reading_table.ts";
 import {
   type Counters,
@@ -31,7 +32,7 @@ import {
   NO_COUNTERS,
 } from "./report.ts";
 import { MAX_KEPT_BYTES, ReportBuffer } from "./report_buffer.ts";
-import { type RunSpec, isComparison } from "./comparison_spec.ts";
+import { type RunSpec, isComparison, isRepair } from "./comparison_spec.ts";
 import { sentence } from "../s3/told.ts";
 import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
@@ -107,7 +108,7 @@ export class SyncRecord {
         "INSERT OR IGNORE INTO sync (one, id, spec, job, counters, round, created_at_ms) VALUES (1, ?, ?, ?, ?, 1, ?)",
         id,
         JSON.stringify(spec),
-        JSON.stringify(newSyncJob(FIRST_CURSOR, spec.kind)),
+        JSON.stringify(newSyncJob(isRepair(spec) ? FIRST_LINE : FIRST_CURSOR, spec.kind)),
         JSON.stringify(NO_COUNTERS),
         createdAtMs,
       );

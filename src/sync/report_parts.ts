@@ -98,6 +98,11 @@ export function readReport(record: SyncRecord, place: () => S3): ReadableStream 
   return readable;
 }
 
+/** The lines of a part that is kept here. */
+export async function partText(record: SyncRecord, { part }: StoredPart): Promise<string> {
+  return await new Response(gunzip(record.report.keptBytesOf(part))).text();
+}
+
 async function openPart(
   record: SyncRecord,
   place: () => S3,

@@ -17,6 +17,13 @@ import { type NamesSpec, NameFields, namesOf } from "./names.ts";
 import { REPORT_PREFIX } from "./report.ts";
 import { type RunBase, checkPrefix, resolveRun, RunFields } from "./run_spec.ts";
 
+/** Of a repair: the comparison, and how many keys either side had. */
+interface RepairSpec {
+  readonly comparison: string;
+  readonly sourceKeys: number;
+  readonly destinationKeys: number;
+}
+
 /** A sync as it was requested, with every default filled in; what its object keeps. */
 export interface SyncSpec extends RunBase, ObjectOptions, NamesSpec {
   readonly kind?: undefined;
@@ -30,6 +37,8 @@ export interface SyncSpec extends RunBase, ObjectOptions, NamesSpec {
   readonly report: PrefixRef | null;
   /** Do keys that the filter leaves out have a line? Absent in older runs, where they have. */
   readonly reportFiltered?: boolean;
+  /** The keys are those that a comparison has found not equal. Absent: those of both listings. */
+  readonly repairs?: RepairSpec;
   /** `source`: what was uploaded in parts keeps them, and its ETag. Absent in older runs, which choose. */
   readonly partSize?: "source" | null;
 }
@@ -46,6 +55,26 @@ export const SyncRequestSchema = z.strictObject({
   partSize: z.literal("source").optional(),
   report: PrefixRefSchema.optional(),
   reportFiltered: Flag.optional(),
+});
+
+/** What a repair takes: which keys it is about, and how they are compared, the comparison says. */
+export const RepairRequestSchema = SyncRequestSchema.omit({
+  source: true,
+  destination: true,
+  compare: true,
+  include: true,
+  exclude: true,
+  minSize: true,
+  maxSize: true,
+  minAgeSeconds: true,
+  maxAgeSeconds: true,
+  storageClasses: true,
+  rename: true,
+  keys: true,
+  manifest: true,
+  manifestFormat: true,
+  manifestActions: true,
+  reportFiltered: true,
 });
 
 export type SyncRequest = z.infer<typeof SyncRequestSchema>;

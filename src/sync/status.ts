@@ -28,6 +28,8 @@ export interface StatusInput extends SyncRow {
   readonly pace: NonNullable<SyncStatus["pace"]>;
   /** Null: the platform has chosen. */
   readonly location: Location | null;
+  /** Of a comparison: the sync that repairs it, if one does. */
+  readonly repair: string | null;
   readonly now: number;
 }
 
@@ -38,7 +40,7 @@ export function syncStatus(input: StatusInput): SyncStatus {
   const { id, job, counters, startedAtMs, endedAtMs, now } = input;
   const spec = asSync(input.spec);
   const { source, destination, report, maxDeletes, known: _known, startedBy = null, ...given } = spec;
-  const { firstLanes: _first, kind: _kind, keys, ...options } = given;
+  const { firstLanes: _first, kind: _kind, keys, repairs, ...options } = given;
   const elapsedMs = startedAtMs === null ? 0 : Math.max(1, (endedAtMs ?? now) - startedAtMs);
   const rate = (count: number) => (elapsedMs === 0 ? null : Math.round((count * 10_000) / elapsedMs) / 10);
   return {
@@ -47,6 +49,7 @@ export function syncStatus(input: StatusInput): SyncStatus {
     source: formatPrefix(source),
     destination: formatPrefix(destination),
     dryRun: spec.dryRun,
+    ...(repairs === undefined ? {} : { repairs: repairs.comparison }),
     location: input.location,
     // Each listed key is in exactly one of the others.
     objects: { ...sums(counters, "objects"), underWay: underWay(counters) },

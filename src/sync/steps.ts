@@ -22,16 +22,17 @@ import type { Store } from "../store/stores.ts";
 import { batchesOf, goesWhole, wholeBytesAt } from "./batches.ts";
 import { asideOf, planPage, whyNothing } from "./decide.ts";
 import { enterCompared, conclude } from "./comparison_steps.ts";
-import { asSync, isComparison, reportPlaceOf, type RunSpec } from "./comparison_spec.ts";
-import { judgeDeletes, keepAtMost } from "./deletes.ts";
+import { asSync, isComparison, isRepair, reportPlaceOf, type RunSpec } from "./comparison_spec.ts";
+import { type DeleteRules, judgeDeletes, keepAtMost } from "./deletes.ts";
 import { takeNames } from "./first_reading.ts";
 import type { SyncStep } from "./job.ts";
-import type { Requeue } from "./phase.ts";
 import { manifestOf } from "./names.ts";
+import type { Requeue, RunCursor } from "./phase.ts";
+import { type ReadReported, RepairWalk } from "./repair_walk.ts";
 import { failed, skipped } from "./outcome.ts";
 import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
-import { type Entry, type Extra, addTo } from "./report.ts";
+import { type Counters, type Entry, type Extra, addTo } from "./report.ts";
 import { keepPart, readReport } from "./report_parts.ts";
 import { filterOf } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
@@ -53,6 +54,9 @@ const REQUEUE_KEYS = 500;
 
 type SyncStoreStep = Exclude<SyncStep, { do: "rest" | "settle" }>;
 
+/** Asks a comparison for the lines of its report. */
+type ReportOf = (comparison: string) => ReadReported;
+
 type PageAt = (task: PageTask) => Promise<ListPage | null>;
 
 export class SyncSteps {
@@ -61,9 +65,10 @@ export class SyncSteps {
   readonly #turnsAt: TurnsAt;
   readonly #onRefusal: (failure: Failure) => void;
   readonly #pageAt: PageAt;
+  readonly #reportOf: ReportOf;
   readonly #transfers: () => number;
   // Pages that are listed and not yet decided. In memory only: the cursor says where to list again.
-  #walk: Walk | null = null;
+  #walk: Walk | RepairWalk | null = null;
   // Their patterns are compiled once.
   #filter: Filter | null = null;
   #rename: Rename | null = null;
@@ -78,6 +83,7 @@ export class SyncSteps {
    * @param onRefusal receives every refusal of the source or the destination, including those that a step
    *   tolerates
    * @param pageAt has another event list a page
+   * @param reportOf where the keys of a repair are
    */
   constructor(
     record: SyncRecord,
@@ -86,7 +92,9 @@ export class SyncSteps {
     turnsAt: TurnsAt,
     onRefusal: (failure: Failure) => void,
     pageAt: PageAt,
+    reportOf: ReportOf,
   ) {
+    this.#reportOf = reportOf;
     this.#pageAt = pageAt;
     this.#transfers = transfers;
     this.#record = record;
@@ -142,9 +150,9 @@ export class SyncSteps {
   }
 
   // 1. The next keys of both sides: decided, counted and in the window, in one transaction with the cursor.
-  async #list(cursor: Cursor): Promise<void> {
+  async #list(cursor: RunCursor): Promise<void> {
     const { spec, startedAtMs } = this.#record.load();
-    const walk = this.#walk ?? this.#startWalk(spec, cursor);
+    const walk = this.#walk ?? this.#startAt(spec, cursor);
     // The walk has moved on and the record has not. If the page is not recorded, going on with this walk
     // would lose its keys.
     this.#walk = null;
@@ -200,6 +208,12 @@ export class SyncSteps {
       }
     });
     if (page.cursor !== null) this.#walk = walk;
+  }
+
+  #startAt(spec: RunSpec, cursor: RunCursor): Walk | RepairWalk {
+    if (cursor.kind !== "report") return this.#startWalk(spec, cursor);
+    const { repairs } = asSync(spec);
+    return new RepairWalk(spec, this.#reportOf(repairs?.comparison ?? ""), cursor);
   }
 
   #startWalk(spec: RunSpec, cursor: Cursor): Walk {
@@ -281,8 +295,8 @@ export class SyncSteps {
       const { counters, job, ...row } = this.#record.load();
       const spec = asSync(row.spec);
       const failure = job.phase === "copying" ? job.failure : null;
-      const decision = judgeDeletes(spec, counters, failure);
-      const nothing = failure === null ? whyNothing(spec, counters) : null;
+      const decision = judgeDeletes(...rulesOf(spec, counters), failure);
+      const nothing = failure === null && !isRepair(spec) ? whyNothing(spec, counters) : null;
       if (nothing !== null) this.#record.warn(nothing);
       const mayCome =
         decision.do === "delete" || (decision.do === "refuse" && decision.code === "failed_keys");
@@ -355,11 +369,12 @@ export class SyncSteps {
   }
 
   async #deleteListed(extras: readonly Extra[]): Promise<DeleteOutcome> {
-    const { source, destination, rename } = asSync(this.#record.load().spec);
+    const { source, destination, rename, repairs } = asSync(this.#record.load().spec);
+    const isLater = this.#record.round() > 1 || repairs !== undefined;
     const back: string[] = [];
     // Much later than the listing, the source may have a key again. A renamed one does not tell which.
-    if (this.#record.round() > 1 && rename !== undefined) back.push(...extras.map(({ key }) => key));
-    else if (this.#record.round() > 1) {
+    if (isLater && rename !== undefined) back.push(...extras.map(({ key }) => key));
+    else if (isLater) {
       const s3 = this.#connect("source");
       await each(extras, async ({ key }) => {
         const name = source.prefix + key.slice(destination.prefix.length);
@@ -451,6 +466,18 @@ export class SyncSteps {
     };
     return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), onRefusal);
   }
+}
+
+/** A repair lists only some keys: how many there are of either side, the comparison has counted. */
+function rulesOf(spec: SyncSpec, counters: Counters): [rules: DeleteRules, counters: Counters] {
+  const { repairs } = spec;
+  if (repairs === undefined) return [spec, counters];
+  const allowEmptySource = spec.allowEmptySource || repairs.sourceKeys > 0;
+  const destination = { ...counters.destination, objects: repairs.destinationKeys };
+  return [
+    { ...spec, allowEmptySource },
+    { ...counters, destination },
+  ];
 }
 
 function bytesOf(keys: readonly { sizeBytes: number }[]): number {

@@ -180,6 +180,7 @@ export const SyncStatus = z.strictObject({
   destination: z.string(),
   location: z.enum(LOCATIONS).nullable(),
   dryRun: z.boolean(),
+  repairs: Id.optional().describe("the comparison whose unequal keys it copies"),
   objects: Sums.extend({ underWay: z.int() }).describe("each listed key is in exactly one of the others"),
   bytes: Sums,
   skippedBy: z.partialRecord(z.enum(SKIP_REASONS), Whole),

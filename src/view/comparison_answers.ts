@@ -49,6 +49,7 @@ export const ComparisonStatus = z.strictObject({
   unreadable: failures.describe("the first of them; the report has all"),
   warnings,
   failure,
+  repairSyncId: Id.nullable().describe("the sync that repairs it"),
   report: report.omit({ storedAt: true }),
   options: z.looseObject({ compare: z.enum(COMPARE_MODES), deep: z.boolean() }),
   startedBy,

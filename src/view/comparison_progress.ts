@@ -23,7 +23,9 @@ export function comparisonResult(status: ComparisonStatus): string[] {
   const sums = counted.map(([outcome, count]) => `${outcome} ${count}`).join(", ");
   lines.push(`${phase}: ${sums}${during(status, null)}`);
   if (phase === "different" || phase === "inconclusive") {
-    lines.push(`next: GET /comparisons/${id}/report has the keys`);
+    lines.push(
+      `next: GET /comparisons/${id}/report has the keys, POST /comparisons/${id}/repair copies them`,
+    );
   }
   return [...lines, ...next(phase, `/comparisons/${id}`), ...warnings.map((text) => `warning: ${text}`)];
 }

@@ -54,6 +54,7 @@ export const COMPARISON_STATUS: ComparisonStatus = {
   inFlight: { batches: 5 },
   unreadable: [],
   warnings: [],
+  repairSyncId: null,
   report: { path: "/comparisons/id-3/report", parts: 0, bytes: 0, keptBytes: 0, maxKeptBytes: 1 },
   options: { compare: "auto", deep: false },
   startedBy: null,

@@ -13,7 +13,7 @@ import { ScheduleSchema } from "../../../src/schedule/spec.ts";
 import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
 import { StoreSchema } from "../../../src/store/stores.ts";
 import { ComparisonRequestSchema } from "../../../src/sync/comparison_spec.ts";
-import { SyncRequestSchema } from "../../../src/sync/spec.ts";
+import { RepairRequestSchema, SyncRequestSchema } from "../../../src/sync/spec.ts";
 import * as answers from "../../../src/view/answers.ts";
 import * as listAnswers from "../../../src/view/list_answers.ts";
 import * as comparisonAnswers from "../../../src/view/comparison_answers.ts";
@@ -53,6 +53,7 @@ const requests: [name: string, described: Described][] = [
     "a comparison",
     { page: compare, table: compare.table("fields", "field"), schema: ComparisonRequestSchema },
   ],
+  ["a repair", { page: compare, table: compare.table("repair", "field"), schema: RepairRequestSchema }],
   ["a schedule", { page: sync, table: sync.table("schedules", "field"), schema: ScheduleSchema }],
   ["a check", { page: stores, table: stores.table("check", "field"), schema: CheckRequestSchema }],
   ["a probe", { page: operate, table: operate.table("probe", "field"), schema: ProbeRequestSchema }],
@@ -213,7 +214,9 @@ function linkedFrom(page: Page, text: string): string[] {
   };
   const links = [...text.matchAll(/\]\(([a-z]*(?:\.md)?)(?:#([a-z-]+))?\)/g)];
   const asCopy = text.includes("As for a copy") ? [api.section("fields-of-a-copy").text] : [];
-  const asSync = text.includes("As of a sync") ? [sync.section("fields").text] : [];
+  const asSync = text.includes("As of a sync")
+    ? [sync.section("fields").text, api.section("fields-of-a-copy").text]
+    : [];
   const linked = links.flatMap(([, file = "", slug]) => {
     const target = pages[file];
     return slug === undefined ? (target?.markdown ?? []) : (target?.section(slug).text ?? []);

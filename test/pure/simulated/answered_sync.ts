@@ -202,6 +202,7 @@ export class AnsweredSync {
       () => undefined,
       () => undefined,
       async () => null,
+      () => async () => null,
     );
     const copier = this.#copierOf(this.#env);
     for (let count = 0; ; count++) {

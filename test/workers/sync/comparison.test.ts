@@ -1,4 +1,5 @@
 // Comparisons: what each key ends as, by which proof, and what both stores are asked for it.
+import type { SyncStatus } from "../../../src/view/answers.ts";
 import type { ComparisonStatus } from "../../../src/view/comparison_answers.ts";
 import { expect, test } from "vitest";
 import { READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";
@@ -309,4 +310,109 @@ test("a schedule runs a comparison, and its runs tell how it ended", async () =>
   const shown = await mesh.call<{ lastRun: unknown; comparison: unknown }>("GET", "/schedules/check");
   expect(shown.body.lastRun).toMatchObject({ outcome: "started", comparisonId: run.body.id, syncId: null });
   expect((await mesh.call("DELETE", "/schedules/check")).status).toBe(204);
+});
+
+const unequal = (prefix: string) => {
+  east.put("source", `${prefix}same`, "SAME");
+  west.put("destination", `${prefix}same`, "SAME");
+  east.put("source", `${prefix}other`, "ONE");
+  west.put("destination", `${prefix}other`, "TWO");
+  east.put("source", `${prefix}odd`, "ODD", { etag: "opaque-1" });
+  west.put("destination", `${prefix}odd`, "ODD", { etag: "opaque-2" });
+  east.put("source", `${prefix}gone`, "GONE");
+  west.put("destination", `${prefix}more`, "MORE");
+};
+
+interface Refusal {
+  readonly code: string;
+  readonly detail: string;
+}
+
+test("a repair copies exactly the keys that were not equal, and the same call again is the same sync", async () => {
+  unequal("repair/");
+  const status = await mesh.compare(request("repair/"));
+  const path = `/comparisons/${status.id}/repair`;
+  // What is not equal only now is not this repair's.
+  east.put("source", "repair/later", "LATER");
+  const first = await mesh.call<SyncStatus>("POST", path, { headers: { "idempotency-key": "repair-1" } });
+  expect([first.status, first.headers.get("location")]).toEqual([202, `/syncs/${first.body.id}`]);
+  const sync = await mesh.syncEnded(first.body.id);
+  expect(sync, JSON.stringify(sync)).toMatchObject({
+    phase: "completed",
+    repairs: status.id,
+    objects: { listed: 3, copied: 3 },
+    deletes: { extra: 1, deleted: 0 },
+  });
+  const lines = await mesh.report(sync.id);
+  expect(lines.map(({ key, action }) => [key, action]).toSorted()).toEqual([
+    ["repair/gone", "copied"],
+    ["repair/odd", "copied"],
+    ["repair/other", "copied"],
+  ]);
+  const again = await mesh.call<SyncStatus>("POST", path);
+  expect([again.body.id, again.headers.get("idempotency-replayed")]).toEqual([sync.id, "true"]);
+  const other = await mesh.call<Refusal>("POST", path, { body: { delete: true } });
+  expect([other.status, other.body.code]).toEqual([409, "repair_exists"]);
+  expect((await mesh.comparisonEnded(status.id)).repairSyncId).toBe(sync.id);
+  const after = await mesh.compare(request("repair/", { exclude: "later" }));
+  expect(await found(after)).toEqual([
+    ["repair/gone", "equal", "etag"],
+    ["repair/more", "extra", undefined],
+    ["repair/odd", "equal", "record"],
+    ["repair/other", "equal", "etag"],
+    ["repair/same", "equal", "etag"],
+  ]);
+});
+
+test("a repair that may delete deletes what only the destination had, and nothing that came back", async () => {
+  unequal("purge/");
+  west.put("destination", "purge/back", "BACK");
+  const status = await mesh.compare(request("purge/"));
+  east.put("source", "purge/back", "BACK");
+  const body = { delete: true, maxDeletes: 5 };
+  const { body: begun } = await mesh.call<SyncStatus>("POST", `/comparisons/${status.id}/repair`, { body });
+  const sync = await mesh.syncEnded(begun.id);
+  expect(sync.deletes, JSON.stringify(sync)).toMatchObject({ extra: 2, deleted: 1, failed: 1 });
+  const keys = west.objects("destination").map(({ key }) => key);
+  expect(keys.filter((key) => key.startsWith("purge/"))).toEqual(
+    ["back", "gone", "odd", "other", "same"].map((name) => `purge/${name}`),
+  );
+});
+
+test("what cannot be repaired is refused, and says why", async () => {
+  east.put("source", "well/a", "A");
+  west.put("destination", "well/a", "A");
+  const repair = async (id: string, body?: unknown, headers?: Record<string, string>) => {
+    const answer = await mesh.call<Refusal>("POST", `/comparisons/${id}/repair`, {
+      ...(body === undefined ? {} : { body }),
+      ...(headers === undefined ? {} : { headers }),
+    });
+    return [answer.status, answer.body.code, answer.body.detail];
+  };
+  const well = await mesh.compare(request("well/"));
+  expect(await repair(well.id)).toEqual([
+    409,
+    "nothing_to_repair",
+    expect.stringMatching(/every key is equal/),
+  ]);
+  west.put("destination", "well/b", "B");
+  const more = await mesh.compare(request("well/"));
+  expect(await repair(more.id)).toEqual([
+    409,
+    "nothing_to_repair",
+    expect.stringMatching(/"delete": true deletes the 1 that only the destination has/),
+  ]);
+  expect(await repair(more.id, { include: "a" })).toEqual([
+    400,
+    "invalid_request",
+    expect.stringMatching(/include/),
+  ]);
+  const headers = { authorization: `Bearer ${READ_TOKEN}` };
+  expect((await repair(more.id, {}, headers))[0]).toBe(403);
+  const locked = await mesh.compare(request("well/", { destination: "locked:destination/well/" }));
+  expect(await repair(locked.id, { delete: true })).toEqual([
+    403,
+    "store_read_only",
+    expect.stringMatching(/"locked": it is set readOnly/),
+  ]);
 });
