@@ -31,7 +31,7 @@ import { registryOf } from "./mesh.ts";
 import { PartWatch } from "./parts/changes.ts";
 import { rateHistory } from "./parts/history.ts";
 import { locationFor, placedAt } from "./store/location.ts";
-import { type Store, readStores } from "./store/stores.ts";
+import { type Store, pricesAt, readStores } from "./store/stores.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, StoreShares } from "./throttle/shares.ts";
@@ -40,6 +40,7 @@ import type { CopyStatus } from "./view/answers.ts";
 import { type Stage, Audience, isWatch, readingOf, Waiting, watch } from "./view/audience.ts";
 import { type WorkCounters, tidingsOf, PUSH_MS } from "./view/news.ts";
 import { copyLine, copyResult } from "./view/progress.ts";
+import { describeSpent } from "./view/spent.ts";
 import { Reports } from "./view/reports.ts";
 import { wakeAt, wakeIfLost } from "./work/alarm.ts";
 import type { PartClaim, PartGrant } from "./work/part_task.ts";
@@ -153,6 +154,7 @@ export class Coordinator extends DurableObject<Env> {
       ...copy,
       totals: this.#record.parts.totals(),
       attempts: this.#record.parts.attempts(),
+      spent: describeSpent(this.#record.spent.all(), pricesAt(this.#storesOf(copy))),
       bytesPerSecond: copy.job.phase === "uploading" ? this.#record.parts.bytesPerSecond(now) : null,
       warnings: this.#record.warnings(),
       debts: this.#record.debts.all(),

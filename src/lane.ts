@@ -18,7 +18,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ProbeAttempt, ProbeReport, ProbeTask } from "./diagnose/probe_task.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
-import type { ListPage } from "./listing/cursor.ts";
 import { callCopier } from "./part_copier.ts";
 import { runProbeTask } from "./probe.ts";
 import { wakeAt } from "./work/alarm.ts";
@@ -26,7 +25,7 @@ import { callObjectCopier } from "./work/batch_call.ts";
 import type { BatchAttempt, BatchReport, BatchTask } from "./work/batch_task.ts";
 import { type Claim, type Grant, isFinal } from "./work/claim.ts";
 import { EVENT_MS } from "./work/limits.ts";
-import { type PageTask, runPageTask } from "./work/page_task.ts";
+import { type PageAnswer, type PageTask, runPageTask } from "./work/page_task.ts";
 import type { PartAttempt, PartReport, PartTask } from "./work/part_task.ts";
 
 type Assignment = { readonly lane: number } & (
@@ -90,7 +89,7 @@ export class Lane extends DurableObject<Env> {
   }
 
   /** Lists a page for a sync, whose own event has too few connections where pages are slow. */
-  async listPage(task: PageTask): Promise<ListPage | null> {
+  async listPage(task: PageTask): Promise<PageAnswer> {
     return await runPageTask(this.env, task);
   }
 
@@ -191,8 +190,8 @@ export class Lane extends DurableObject<Env> {
       run: async (task, signal, endsAtMs) => {
         const { batch, attempt } = task;
         const startedAtMs = Date.now();
-        const outcomes = await callObjectCopier(ObjectCopier, { ...task, endsAtMs }, signal);
-        return { batch, attempt, outcomes, durationMs: Date.now() - startedAtMs };
+        const copied = await callObjectCopier(ObjectCopier, { ...task, endsAtMs }, signal);
+        return { batch, attempt, ...copied, durationMs: Date.now() - startedAtMs };
       },
       isSpent: ({ outcomes }) =>
         outcomes?.some((outcome) => outcome.kind === "failed" && outcome.failure.code === "platform_limit") ??

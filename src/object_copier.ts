@@ -16,7 +16,14 @@ import { answerFailure } from "./s3/failure.ts";
 import { type Archived, copyInArchives } from "./work/archive.ts";
 import { BatchRun } from "./work/batch_run.ts";
 import { type BatchSides, connectSides } from "./work/batch_sides.ts";
-import { type BatchTask, type ObjectOutcome, type ObjectWork, type Seen, seenAs } from "./work/batch_task.ts";
+import {
+  type BatchOutcome,
+  type BatchTask,
+  type ObjectOutcome,
+  type ObjectWork,
+  type Seen,
+  seenAs,
+} from "./work/batch_task.ts";
 import { runWithCancel } from "./work/cancel.ts";
 import { lookAt } from "./work/named_object.ts";
 import { ObjectComparison } from "./work/object_comparison.ts";
@@ -24,7 +31,7 @@ import { ObjectCopy } from "./work/object_copy.ts";
 
 export class ObjectCopier extends WorkerEntrypoint<Env> {
   /** @param cancel ends when the batch must stop @returns one outcome per object, in their order */
-  async copyObjects(task: BatchTask, cancel: ReadableStream): Promise<ObjectOutcome[]> {
+  async copyObjects(task: BatchTask, cancel: ReadableStream): Promise<BatchOutcome> {
     return await runWithCancel(cancel, async (signal) => await new Batch(this.env, task, signal).copy());
   }
 }
@@ -54,7 +61,7 @@ class Batch {
     this.#maxPartBytes = planLimits(env).maxPartBytes;
   }
 
-  async copy(): Promise<ObjectOutcome[]> {
+  async copy(): Promise<BatchOutcome> {
     try {
       const archived = await this.#archived();
       const outcomes: ObjectOutcome[] = [];
@@ -62,7 +69,7 @@ class Batch {
         outcomes.push(
           archived.outcomes.get(place) ?? (await this.#single(work, archived.missing.has(place))),
         );
-      return outcomes;
+      return { outcomes, spent: this.#run.sent.take() };
     } finally {
       this.#run.watchdog.stop();
     }

@@ -46,7 +46,8 @@ import {
   StallError,
 } from "./work/digest_stream.ts";
 import { ANSWER_LIMIT_MS } from "./work/limits.ts";
-import type { PartDigests, PartResult, PartTask } from "./work/part_task.ts";
+import type { PartDigests, PartOutcome, PartResult, PartTask } from "./work/part_task.ts";
+import { SpentCount } from "./work/spent.ts";
 
 export class PartCopier extends WorkerEntrypoint<Env> {
   /**
@@ -81,11 +82,24 @@ export async function callCopier(
 }
 
 async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promise<PartResult> {
+  const sent = new SpentCount();
+  return { ...(await copyCounted(env, task, sent, cancelled)), spent: sent.take() };
+}
+
+async function copyCounted(
+  env: Env,
+  task: PartTask,
+  sent: SpentCount,
+  cancelled: AbortSignal,
+): Promise<PartOutcome> {
   const startedAtMs = Date.now();
   const userAgent = `bucket-brigade copy/${task.copyId} lane/${task.lane}`;
   const storeOf = (ref: ObjectRef) => findKnownStore(env, ref, task.known);
-  const source = connect(storeOf(task.source), userAgent, turnsOf(task.pace.source));
-  const destination = connect(storeOf(task.destination), userAgent, turnsOf(task.pace.destination));
+  const connectTo = (side: "source" | "destination"): S3 => ({
+    ...connect(storeOf(task[side]), userAgent, turnsOf(task.pace[side])),
+    sent: sent[side],
+  });
+  const [source, destination] = [connectTo("source"), connectTo("destination")];
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(task.limitMs)), task.limitMs);
   const bucket = task.rate === undefined ? null : new ByteBucket(task.rate);
@@ -121,7 +135,7 @@ interface Sides {
   readonly bucket: ByteBucket | null;
 }
 
-async function copyBy(sides: Sides, stop: AbortSignal): Promise<PartResult> {
+async function copyBy(sides: Sides, stop: AbortSignal): Promise<PartOutcome> {
   const { via, heldEtag } = sides.task;
   if (via === "server") return await copyInside(sides, stop);
   return heldEtag === null ? await copyThrough(sides, stop) : await digestHeld(sides, heldEtag, stop);
@@ -131,7 +145,7 @@ async function copyBy(sides: Sides, stop: AbortSignal): Promise<PartResult> {
  * The bytes pass through here, from a GET into a PUT. If the bucket demands a digest that is not known, they
  * are read twice: nothing may hold them until the first reading has shown it.
  */
-async function copyThrough(sides: Sides, stop: AbortSignal): Promise<PartResult> {
+async function copyThrough(sides: Sides, stop: AbortSignal): Promise<PartOutcome> {
   if (!demandsDigest(sides.destination, sides.task.destination)) {
     const result = await pass(sides, null, stop);
     if (result.ok || result.failure.code !== "digest_demanded") return result;
@@ -150,7 +164,7 @@ async function pass(
   { source, destination, task, startedAtMs, bucket }: Sides,
   md5: string | null,
   stop: AbortSignal,
-): Promise<PartResult> {
+): Promise<PartOutcome> {
   // Ends the source's stream when the destination has answered early: an unread body would keep its
   // connection.
   const sourceDone = new AbortController();
@@ -239,7 +253,7 @@ function watchStalls({ digests, watched }: Passing): { signal: AbortSignal; end:
  * The destination has the part, but the digests of its bytes were lost with the lane. The bytes are read and
  * not sent.
  */
-async function digestHeld(sides: Sides, etag: string, stop: AbortSignal): Promise<PartResult> {
+async function digestHeld(sides: Sides, etag: string, stop: AbortSignal): Promise<PartOutcome> {
   const read = await readDigests(sides, sides.task.digests, stop);
   if (!read.ok) return read;
   const durationMs = Date.now() - sides.startedAtMs;
@@ -319,7 +333,7 @@ async function send(
  * Both sides are one service: it copies by itself, pinned to the source's ETag. If it has copied, and only
  * the look at the source failed afterwards, the next attempt only looks.
  */
-async function copyInside(sides: Sides, signal: AbortSignal): Promise<PartResult> {
+async function copyInside(sides: Sides, signal: AbortSignal): Promise<PartOutcome> {
   const { source, destination, task, startedAtMs } = sides;
   let heldEtag = task.heldEtag;
   try {

@@ -42,6 +42,8 @@ import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
 import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
 import { PUSH_MS } from "./view/news.ts";
+import { describeSpent } from "./view/spent.ts";
+import { pricesAt } from "./store/stores.ts";
 import { Reports } from "./view/reports.ts";
 import { wakeAt, wakeIfLost } from "./work/alarm.ts";
 import type { BatchClaim, BatchGrant } from "./work/batch_task.ts";
@@ -189,6 +191,7 @@ export class Sync extends DurableObject<Env> {
       ...row,
       window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
       failures: this.#record.someFailures(FAILURES_SHOWN),
+      spent: describeSpent(this.#record.spent.all(), pricesAt(this.#sides.of(row.spec))),
       warnings: this.#record.warnings(),
       deletesRefused: this.#record.deletesRefused(),
       parts: this.#record.report.parts(),

@@ -27,7 +27,14 @@ import type { StoreShares } from "../throttle/shares.ts";
 import { isFinal } from "../work/claim.ts";
 import { partLimitMs } from "../work/limits.ts";
 import type { CopyStatus } from "../view/answers.ts";
-import { type PartClaim, type PartGrant, type PartTask, READ_TWICE } from "../work/part_task.ts";
+import {
+  type PartClaim,
+  type PartGrant,
+  type PartReport,
+  type PartTask,
+  READ_TWICE,
+} from "../work/part_task.ts";
+import { type Spent, NOTHING_SPENT, addSpent, attemptOf } from "../work/spent.ts";
 
 /** A lane calls at least this often by itself (lane.ts); a longer wait would make it look dead. */
 const LONGEST_PAUSE_MS = 20_000;
@@ -94,6 +101,9 @@ export class Dispatch {
       const health = new HealthBook(this.#record.healths());
       this.#noteFailures(claim, before, now);
       const { phase } = workOf(this.#record.load().job);
+      this.#record.spent.add(
+        claim.finished.map((report) => this.#spentOn(report)).reduce(addSpent, NOTHING_SPENT),
+      );
       const failure = parts.takeReports(claim, { now, random, health, isCompleting: phase !== "uploading" });
       if (claim.finished.length > 0) this.#record.saveHealths(health.healths);
       if (failure !== null) this.#partFailed(failure);
@@ -138,6 +148,14 @@ export class Dispatch {
   #tellGovernor(failure: Failure, streams: { before: number; left: number }, now: number): void {
     const begun = this.governor.failed(failure, streams, now);
     if (begun !== null) this.#record.timeline.add(now, begun.event, begun.detail);
+  }
+
+  /** Of an attempt whose call broke, the most that it can have been. */
+  #spentOn({ partNumber, result }: PartReport): Spent {
+    if (result.spent !== undefined) return result.spent;
+    const plan = objectOf(this.#record.load().job)?.plan;
+    const bytes = plan === undefined ? 0 : partRange(plan, partNumber).length;
+    return attemptOf(bytes);
   }
 
   #noteFailures({ finished }: PartClaim, inFlight: number, now: number): void {

@@ -20,6 +20,7 @@ import { type Healths, ALL_HEALTHY } from "../throttle/health.ts";
 import { publicCode } from "../view/failure.ts";
 import { Timeline } from "../view/timeline.ts";
 import { LaneTable } from "../work/lane_table.ts";
+import { SpentTable } from "../work/spent.ts";
 
 export interface Copy {
   readonly id: string;
@@ -45,6 +46,7 @@ export class CopyRecord {
   readonly timeline: Timeline;
   readonly debts: Debts;
   readonly tally: Tally;
+  readonly spent: SpentTable;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -54,6 +56,7 @@ export class CopyRecord {
     this.timeline = new Timeline(this.#sql, () => ({ copyId: this.#id() }));
     this.debts = new Debts(this.#sql);
     this.tally = new Tally(this.#sql);
+    this.spent = new SpentTable(this.#sql);
   }
 
   /** Stores a new copy. An existing copy stays as it is. */

@@ -23,6 +23,7 @@ export interface StatusInput {
   readonly createdAtMs: number;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
+  readonly spent: CopyStatus["spent"];
   readonly warnings: string[];
   readonly debts: readonly OwedDebt[];
   readonly timeline: CopyStatus["timeline"];
@@ -70,6 +71,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     location: input.location,
     ...(job.phase === "uploading" ? { pace: input.pace } : {}),
     attempts: input.attempts,
+    spent: input.spent,
     via: objectOf(job)?.via ?? null,
     ...resultOf(job),
     warnings: input.warnings,

@@ -26,6 +26,7 @@ import { isSameObject } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import { notEncrypted } from "../work/confirm.ts";
+import { SpentCount } from "../work/spent.ts";
 
 /** How long a cancelled copy waits for the answer to its CreateMultipartUpload. */
 const CREATED_MS = 4000;
@@ -37,6 +38,7 @@ export class Steps {
   readonly #env: Env;
   readonly #turnsAt: TurnsAt;
   readonly #onRefusal: (failure: Failure) => void;
+  readonly #sent = new SpentCount();
   #running: { readonly step: StoreStep["do"]; readonly stop: AbortController } | null = null;
 
   /**
@@ -96,6 +98,7 @@ export class Steps {
       this.#failed(failure);
     } finally {
       this.#running = null;
+      this.#record.spent.add(this.#sent.take());
     }
   }
 
@@ -118,6 +121,7 @@ export class Steps {
         debts.stillOwed(owed, failureOf(error, "destination"), Date.now(), Math.random());
       }
     }
+    this.#record.spent.add(this.#sent.take());
   }
 
   /**
@@ -462,7 +466,8 @@ export class Steps {
     const s3 = connect(store, userAgent, this.#turnsAt(store), (error) => {
       if (stop?.aborted !== true) this.#onRefusal(error.toFailure(side));
     });
-    return stop === undefined ? s3 : stoppable(s3, stop);
+    const counted = { ...s3, sent: this.#sent[side] };
+    return stop === undefined ? counted : stoppable(counted, stop);
   }
 }
 

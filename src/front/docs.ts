@@ -3,6 +3,7 @@
 
 import api from "../docs/api.md";
 import compare from "../docs/compare.md";
+import cost from "../docs/cost.md";
 import manifest from "../docs/manifest.md";
 import operate from "../docs/operate.md";
 import proof from "../docs/proof.md";
@@ -18,7 +19,7 @@ import { isBrowser, pageHeaders } from "./page.ts";
 
 /** In the order in which to read them. */
 const PAGES: ReadonlyMap<string, string> = new Map(
-  Object.entries({ api, stores, sync, manifest, rename, compare, scripts, proof, operate, security }),
+  Object.entries({ api, stores, sync, manifest, rename, compare, scripts, cost, proof, operate, security }),
 );
 
 /** @throws {Problem} 404 */

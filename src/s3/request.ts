@@ -24,6 +24,7 @@ import { toldId } from "./told.ts";
 import { s3Url } from "./url.ts";
 import { parseRetryAfter, timeOf, wholeNumber } from "./value.ts";
 import { parseError } from "./xml.ts";
+import type { SentCount } from "../store/sent.ts";
 import { type Store, styleOf } from "../store/stores.ts";
 
 /** One store as one caller uses it. */
@@ -35,6 +36,8 @@ export interface S3 {
   readonly turn?: (() => Promise<void>) | undefined;
   /** Called for every refusal and every missing answer, including those that the caller tolerates. */
   readonly refused?: ((error: S3Error) => void) | undefined;
+  /** Counts what is sent; undefined: nobody asks. */
+  readonly sent?: SentCount | undefined;
   /** Ends every call without object bytes; undefined: their time limit alone does. */
   readonly stop?: AbortSignal | undefined;
 }
@@ -153,8 +156,14 @@ async function sendOnce(
   // Every request passes here, even corrected ones, so each is counted. Its time limit starts when it is its
   // turn.
   await s3.turn?.();
+  s3.sent?.request(operation, request.method);
   const { signal, limitMs = CALL_LIMIT_MS } = request;
-  if (signal !== undefined) return await sendSigned(s3, operation, address, request, { signal, signing });
+  if (signal !== undefined) {
+    const response = await sendSigned(s3, operation, address, request, { signal, signing });
+    if (response.ok && operation === "GetObject")
+      s3.sent?.bytes(wholeNumber(response.headers.get("content-length")) ?? 0);
+    return response;
+  }
   // Not AbortSignal.timeout(): its timer would outlive the answer and keep a Durable Object in memory.
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);

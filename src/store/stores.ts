@@ -12,6 +12,7 @@ import type { Env } from "../env.ts";
 import { Problem } from "../http/problem.ts";
 import { ruleOf } from "../http/words.ts";
 import { keepSecrets } from "./secrets.ts";
+import { type Prices, PricesSchema, pricesOf } from "./prices.ts";
 import { BytesPerSecond, StoreWindowsSchema } from "./limits.ts";
 import { type Location, locationFor, LOCATIONS, placedAt } from "./location.ts";
 import {
@@ -55,6 +56,7 @@ export const StoreSchema = z.strictObject({
   location: z.enum(LOCATIONS).optional(),
   encryption: EncryptionSchema.optional(),
   profile: ProfileSchema.partial().optional(),
+  prices: PricesSchema.optional(),
 });
 
 export interface Store extends Omit<
@@ -117,6 +119,15 @@ export function findStore(env: Readonly<Record<string, unknown>>, name: string):
   }
   if (!entry.ok) throw new Problem(503, "store_misconfigured", entry.error);
   return entry.store;
+}
+
+/** Of both sides; null: no price is known, or the store is not configured any more. */
+export function pricesAt(sides: Readonly<Record<"source" | "destination", Store | null>>): {
+  readonly source: Prices | null;
+  readonly destination: Prices | null;
+} {
+  const of = (store: Store | null) => (store === null ? null : pricesOf(store.provider, store.prices));
+  return { source: of(sides.source), destination: of(sides.destination) };
 }
 
 /** A store as `GET /stores` shows it: everything but the credentials. */

@@ -153,6 +153,12 @@ export class BatchTable {
       });
   }
 
+  /** Of a batch that is not settled. */
+  objects(batch: number): ObjectWork[] {
+    const [row] = this.#sql.exec("SELECT doubtful, objects FROM batches WHERE batch = ?", batch).toArray();
+    return row === undefined ? [] : objectsOf(row);
+  }
+
   /** Frees the batches of a dead lane. */
   releaseLane(lane: number): void {
     this.#free("lane = ?", lane);

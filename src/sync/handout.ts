@@ -9,7 +9,7 @@ import { type Failure, meshFailure } from "../s3/failure.ts";
 import type { Throttling } from "../throttle/governor.ts";
 import type { LaneScale } from "../throttle/lanes.ts";
 import type { StoreShares } from "../throttle/shares.ts";
-import type { BatchClaim, BatchGrant, BatchTask } from "../work/batch_task.ts";
+import type { BatchClaim, BatchGrant, BatchReport, BatchTask } from "../work/batch_task.ts";
 import { isFinal } from "../work/claim.ts";
 import { settleComparison } from "./comparison_outcome.ts";
 import { type ComparisonSpec, isComparison, optionsOfRun } from "./comparison_spec.ts";
@@ -22,6 +22,7 @@ import { isSyncEnded } from "./phase.ts";
 import { MAX_FAILURES, type SyncRecord } from "./record.ts";
 import { addTo } from "./report.ts";
 import type { KnownSides } from "./sides.ts";
+import { type Spent, NOTHING_SPENT, addSpent, attemptOf } from "../work/spent.ts";
 import { lanesToWake } from "./wake.ts";
 
 /** How long a lane waits that finds every allowed batch in flight. */
@@ -87,6 +88,8 @@ export class BatchHandout {
     const { leased } = this.#record.batches.totals();
     this.#gate.told(claim, this.#record.lanes.live(), now);
     for (const report of claim.finished) this.note(this.#gate.reported(report, leased, now));
+    const sent = claim.finished.map((report) => report.spent ?? this.#spentAtMost(report));
+    this.#record.spent.add(sent.reduce(addSpent, NOTHING_SPENT));
     const times = { now, random: Math.random() };
     if (isComparison(spec)) return this.#settleComparison(claim, spec, times);
     const settled = this.#record.batches.takeReports(claim, times).map(({ objects, outcomes, isOld }) => ({
@@ -130,6 +133,12 @@ export class BatchHandout {
   #runFailed(failure: Failure | null): void {
     if (failure === null) return;
     this.#record.applyEvent({ type: "runFailed", failure }, "run_failed", failure.message);
+  }
+
+  /** Of a batch whose call broke, and nobody knows what it has sent. */
+  #spentAtMost({ batch }: BatchReport): Spent {
+    const objects = this.#record.batches.objects(batch);
+    return objects.map(({ sizeBytes }) => attemptOf(sizeBytes)).reduce(addSpent, NOTHING_SPENT);
   }
 
   note(begun: readonly Throttling[]): void {

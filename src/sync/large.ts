@@ -28,6 +28,7 @@ import type { RunBase } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { CopyStatus } from "../view/answers.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import type { Spent } from "../work/spent.ts";
 
 /**
  * One large copy has at most this fraction of the transfers: while one lists and completes its parts, others
@@ -162,6 +163,7 @@ export class LargeCopies {
         continue;
       }
       const entry = entryOf(work, status);
+      if (entry !== null) this.#record.spent.add(spentBy(status));
       if (entry !== null) ended = this.#end(row, entry) || ended;
     }
     return ended;
@@ -251,6 +253,14 @@ function resolve(
     if (!(error instanceof Problem)) throw error;
     return { entry: failed(work, meshFailure(error.code, error.message, "plan"), 1) };
   }
+}
+
+/** Its requests are part of the sync's. */
+function spentBy({ spent: { source, destination } }: CopyStatus): Spent {
+  return {
+    source: { ...source.requests, bytes: source.bytes },
+    destination: { ...destination.requests, bytes: destination.bytes },
+  };
 }
 
 /** The entry of a copy that has ended, or null. */

@@ -37,6 +37,7 @@ import { sentence } from "../s3/told.ts";
 import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { LaneTable } from "../work/lane_table.ts";
+import { SpentTable } from "../work/spent.ts";
 
 export interface SyncRow {
   readonly id: string;
@@ -85,6 +86,7 @@ export class SyncRecord {
   readonly report: ReportBuffer;
   readonly images: Images;
   readonly timeline: Timeline;
+  readonly spent: SpentTable;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -95,6 +97,7 @@ export class SyncRecord {
     this.readings = new ReadingTable(this.#sql);
     this.report = new ReportBuffer(this.#sql);
     this.images = new Images(this.#sql);
+    this.spent = new SpentTable(this.#sql);
     this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));
     adaptOlderTables(this.#sql);
   }

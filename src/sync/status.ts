@@ -18,6 +18,7 @@ import { describeFailure, publicCode } from "../view/failure.ts";
 export interface StatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
+  readonly spent: SyncStatus["spent"];
   readonly warnings: string[];
   /** The request wanted deletions, and this rule forbids them. */
   readonly deletesRefused: DeleteRule | null;
@@ -65,6 +66,7 @@ export function syncStatus(input: StatusInput): SyncStatus {
       ...(spec.dryRun ? { wouldDelete: counters.wouldDelete.objects } : {}),
     },
     rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },
+    spent: input.spent,
     inFlight: input.window,
     ...(isHandingOut(job) ? { pace: input.pace } : {}),
     failures: input.failures.map(describeKey),

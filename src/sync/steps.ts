@@ -5,7 +5,6 @@
 
 import { type Env, planLimits } from "../env.ts";
 import type { Filter } from "../listing/filter.ts";
-import type { ListPage } from "../listing/cursor.ts";
 import { ManifestReader } from "../listing/manifest.ts";
 import { type Rename, renaming } from "../listing/rename.ts";
 import { type Cursor, type ListElsewhere, type WalkPage, Walk } from "../listing/walk.ts";
@@ -38,7 +37,8 @@ import { filterOf } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
-import type { PageTask } from "../work/page_task.ts";
+import { type PageAnswer, type PageTask, UNTOLD_PAGE } from "../work/page_task.ts";
+import { SpentCount } from "../work/spent.ts";
 
 /** How long a cancelled sync waits for the answer to deletions that are under way. */
 const TOLD_MS = 3000;
@@ -57,7 +57,7 @@ type SyncStoreStep = Exclude<SyncStep, { do: "rest" | "settle" }>;
 /** Asks a comparison for the lines of its report. */
 type ReportOf = (comparison: string) => ReadReported;
 
-type PageAt = (task: PageTask) => Promise<ListPage | null>;
+type PageAt = (task: PageTask) => Promise<PageAnswer>;
 
 export class SyncSteps {
   readonly #record: SyncRecord;
@@ -72,6 +72,7 @@ export class SyncSteps {
   // Their patterns are compiled once.
   #filter: Filter | null = null;
   #rename: Rename | null = null;
+  readonly #sent = new SpentCount();
   #stop = new AbortController();
   #isDeleting = false;
   // Which side an error comes from, where a step asks both.
@@ -146,6 +147,8 @@ export class SyncSteps {
         "step_failed",
         failure.message,
       );
+    } finally {
+      this.#record.spent.add(this.#sent.take());
     }
   }
 
@@ -224,7 +227,9 @@ export class SyncSteps {
       const task = { syncId: id, event, store, range, cursor: at, known: spec.known ?? [] };
       await stores[side].turn?.();
       // Whatever ends another event, this one asks as well.
-      return await this.#pageAt(task).catch(() => null);
+      const { page, sent } = await this.#pageAt(task).catch(() => UNTOLD_PAGE);
+      this.#sent[side].add(sent);
+      return page;
     };
     const isRenaming = !isComparison(spec) && spec.rename !== undefined;
     const isImage = isRenaming ? (key: string) => this.#record.images.has(key) : null;
@@ -464,7 +469,8 @@ export class SyncSteps {
       if (side !== null) this.#sides.set(error, side);
       if (side !== null && !signal.aborted) this.#onRefusal(error.toFailure(side));
     };
-    return connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), onRefusal);
+    const s3 = connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), onRefusal);
+    return { ...s3, sent: this.#sent[side ?? "destination"] };
   }
 }
 

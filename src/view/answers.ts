@@ -64,6 +64,20 @@ const Pace = z.strictObject({
   heldBy: z.array(z.string()).describe("the limit that this comes from, such as `source.maxBytesPerSecond`"),
 });
 
+const SentTo = z.strictObject({
+  requests: z.strictObject({ put: Whole, list: Whole, get: Whole, head: Whole, delete: Whole }),
+  bytes: Bytes.describe("of objects, which the store was asked for"),
+  usd: z.number().nullable().describe("by the prices of the store; null: none is known"),
+});
+
+const Spent = z
+  .strictObject({
+    source: SentTo,
+    destination: SentTo,
+    usd: z.number().nullable().describe("of both, where both have prices"),
+  })
+  .describe("counted where each request is sent");
+
 const Windows = z.array(z.looseObject({})).describe("by the hours of the week");
 
 const Attributes = z.strictObject({
@@ -122,6 +136,7 @@ export const CopyStatus = z.strictObject({
   location: z.enum(LOCATIONS).nullable(),
   pace: Pace.optional(),
   attempts: Whole,
+  spent: Spent,
   via: z.enum(["stream", "server"]).nullable(),
   proof: z.enum(PROOFS).optional(),
   etag: z.string().optional(),
@@ -196,6 +211,7 @@ export const SyncStatus = z.strictObject({
     wouldDelete: Whole.optional(),
   }),
   rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),
+  spent: Spent,
   inFlight: z.strictObject({ batches: Whole, largeRunning: Whole, largeWaiting: Whole }),
   pace: Pace.extend({
     requestsPerSecond: Whole.nullable().describe(

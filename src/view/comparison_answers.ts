@@ -44,6 +44,7 @@ export const ComparisonStatus = z.strictObject({
   reasons: z.partialRecord(z.enum([...DIFFERENCES, ...DOUBTS]), Whole),
   skippedBy,
   rate: z.strictObject({ keysPerSecond: z.number().nullable() }),
+  spent: SyncStatus.shape.spent,
   inFlight: z.strictObject({ batches: Whole }),
   pace,
   unreadable: failures.describe("the first of them; the report has all"),

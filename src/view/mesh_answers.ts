@@ -32,6 +32,7 @@ const Store = z.union([
     maxBytesPerSecond: Whole.optional(),
     limits: z.array(z.looseObject({})).optional().describe("by the hours of the week"),
     requesterPays: z.boolean().optional(),
+    prices: z.record(z.string(), z.number()).optional().describe("its own; absent: the provider's list"),
     location: z.string().optional(),
     ownProfile: ProfileSchema.partial().describe("what the secret says"),
     checked: z.array(

@@ -6,7 +6,7 @@
 import { log } from "../log.ts";
 import { meshFailure } from "../s3/failure.ts";
 import { isPlatformLimit } from "../s3/retry.ts";
-import type { BatchTask, ObjectOutcome } from "./batch_task.ts";
+import type { BatchOutcome, BatchTask, ObjectOutcome } from "./batch_task.ts";
 import { callWithCancel } from "./cancel.ts";
 
 const SPENT: ObjectOutcome = {
@@ -14,17 +14,17 @@ const SPENT: ObjectOutcome = {
   failure: meshFailure("platform_limit", "The event has used up what the platform gives one", "copy"),
 };
 
-/** @returns null when the call broke, and nobody knows what it has done */
+/** @returns no outcomes when the call broke, and nobody knows what it has done */
 export async function callObjectCopier(
-  copier: { copyObjects(task: BatchTask, cancel: ReadableStream): Promise<ObjectOutcome[]> },
+  copier: { copyObjects(task: BatchTask, cancel: ReadableStream): Promise<BatchOutcome> },
   task: BatchTask,
   signal: AbortSignal,
-): Promise<ObjectOutcome[] | null> {
+): Promise<BatchOutcome> {
   try {
     return await callWithCancel(signal, async (cancel) => await copier.copyObjects(task, cancel));
   } catch (error) {
     const { syncId, batch, objects } = task;
     log("error", "copier_died", { syncId, batch, detail: String(error) });
-    return isPlatformLimit(error) ? objects.map(() => SPENT) : null;
+    return { outcomes: isPlatformLimit(error) ? objects.map(() => SPENT) : null };
   }
 }

@@ -16,6 +16,7 @@ import {
 } from "./batch_task.ts";
 import { transferLimitMs, Watchdog } from "./limits.ts";
 import { Patience } from "./patience.ts";
+import { SpentCount } from "./spent.ts";
 
 /** A call may stay pending for 15 minutes. After this long, the batch starts no further object. */
 const BATCH_LIMIT_MS = 5 * 60_000;
@@ -23,6 +24,7 @@ const BATCH_LIMIT_MS = 5 * 60_000;
 export class BatchRun {
   readonly watchdog: Watchdog;
   readonly patience: Patience;
+  readonly sent = new SpentCount();
   /** When the batch must stop. */
   readonly stop: AbortSignal;
   /**

@@ -17,9 +17,13 @@ export interface BatchSides {
 
 /** @throws {Problem} if a store is not configured */
 export function connectSides(env: Env, task: BatchTask, run: BatchRun): BatchSides {
+  const { sent } = run;
   const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
   const storeOf = (ref: BucketRef) => findKnownStore(env, ref, task.known);
-  const source = connect(storeOf(task.source), userAgent, run.source.turn);
-  const committed = connect(storeOf(task.destination), userAgent, run.destination.turn);
+  const source = { ...connect(storeOf(task.source), userAgent, run.source.turn), sent: sent.source };
+  const committed = {
+    ...connect(storeOf(task.destination), userAgent, run.destination.turn),
+    sent: sent.destination,
+  };
   return { source: stoppable(source, run.stop), destination: stoppable(committed, run.stop), committed };
 }

@@ -10,6 +10,7 @@ import type { StoreFacts } from "../store/facts.ts";
 import type { StreamRate } from "../throttle/byte_bucket.ts";
 import type { Allowance } from "../throttle/sender.ts";
 import type { Claim, Grant } from "./claim.ts";
+import type { Spent } from "./spent.ts";
 
 /** One object of a batch. */
 export interface ObjectWork {
@@ -130,14 +131,20 @@ type Outcome =
   /** Not started: the batch ended first. */
   | { readonly kind: "left" };
 
-export interface BatchReport {
-  readonly batch: number;
-  readonly attempt: number;
+/** What has come of a batch. */
+export interface BatchOutcome {
   /**
    * One for each object of the batch, in its order. Null when the call itself broke, so that nothing is
    * known.
    */
   readonly outcomes: readonly ObjectOutcome[] | null;
+  /** Absent: the call broke, and nobody knows. */
+  readonly spent?: Spent;
+}
+
+export interface BatchReport extends BatchOutcome {
+  readonly batch: number;
+  readonly attempt: number;
   readonly durationMs: number;
 }
 

@@ -5,6 +5,7 @@ import type { ListCursor, ListPage, ListRange } from "../listing/cursor.ts";
 import { listPage } from "../listing/listing.ts";
 import { S3Error } from "../s3/errors.ts";
 import { connect } from "../s3/request.ts";
+import { type Sent, NOTHING_SENT, SentCount } from "../store/sent.ts";
 import { type StoreFacts, findKnownStore } from "../store/facts.ts";
 
 export interface PageTask {
@@ -17,19 +18,28 @@ export interface PageTask {
   readonly known: readonly StoreFacts[];
 }
 
-/** @returns null: the store refused. The sync asks itself then, and learns why. */
+/** A page, or null: the store refused. The sync asks itself then, and learns why. */
+export interface PageAnswer {
+  readonly page: ListPage | null;
+  readonly sent: Sent;
+}
+
+/** Of an event that broke: it may have asked. */
+export const UNTOLD_PAGE: PageAnswer = { page: null, sent: { ...NOTHING_SENT, list: 1 } };
+
 export async function runPageTask(
   env: Env,
   { syncId, event, store, range, cursor, known }: PageTask,
-): Promise<ListPage | null> {
+): Promise<PageAnswer> {
+  const sent = new SentCount();
   const s3 = connect(
     findKnownStore(env, { store, bucket: range.bucket }, known),
     `bucket-brigade sync/${syncId} listing/${event}`,
   );
   try {
-    return await listPage(s3, range, cursor);
+    return { page: await listPage({ ...s3, sent }, range, cursor), sent: sent.take() };
   } catch (error) {
-    if (error instanceof S3Error) return null;
+    if (error instanceof S3Error) return { page: null, sent: sent.take() };
     throw error;
   }
 }

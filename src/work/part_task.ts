@@ -8,6 +8,7 @@ import type { StoreFacts } from "../store/facts.ts";
 import type { StreamRate } from "../throttle/byte_bucket.ts";
 import type { Pace } from "../throttle/sender.ts";
 import type { Claim, Grant } from "./claim.ts";
+import type { Spent } from "./spent.ts";
 
 /** Everything that one part copy needs, except the credentials, which each Worker reads from its own env. */
 export interface PartTask {
@@ -60,7 +61,12 @@ export const READ_TWICE =
 /** Of the bytes that passed, in hex. */
 export type PartDigests = Readonly<Partial<Record<Digest, string>>>;
 
-export type PartResult =
+export type PartResult = PartOutcome & {
+  /** Absent: the call broke, and nobody knows. */
+  readonly spent?: Spent;
+};
+
+export type PartOutcome =
   | {
       readonly ok: true;
       readonly etag: string;

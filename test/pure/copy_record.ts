@@ -41,6 +41,11 @@ export const STATUS_INPUT: StatusInput = {
   createdAtMs: START - 1000,
   startedAtMs: START,
   endedAtMs: null,
+  spent: {
+    source: { requests: { put: 0, list: 0, get: 4, head: 1, delete: 0 }, bytes: 20 * 2 ** 20, usd: null },
+    destination: { requests: { put: 4, list: 0, get: 0, head: 0, delete: 0 }, bytes: 0, usd: null },
+    usd: null,
+  },
   warnings: ["a warning"],
   debts: [],
   timeline: [],

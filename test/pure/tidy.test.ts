@@ -42,7 +42,11 @@ const IMPORTERS = {
 const KNOWS_ONLY = [
   { room: "object/", of: "s3/", only: ["src/s3/digest.ts", "src/s3/listing_xml.ts"] },
   // No secret of a store.
-  { room: "view/", of: "store/", only: ["src/store/location.ts", "src/store/profiles.ts"] },
+  {
+    room: "view/",
+    of: "store/",
+    only: ["location", "prices", "profiles", "sent"].map((name) => `src/store/${name}.ts`),
+  },
 ];
 
 const PURE = [

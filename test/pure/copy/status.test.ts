@@ -36,6 +36,7 @@ describe("copyStatus()", () => {
         heldBy: ["source.maxBytesPerSecond"],
       },
       attempts: 4,
+      spent: STATUS_INPUT.spent,
       via: "stream",
       warnings: ["a warning"],
       options: {

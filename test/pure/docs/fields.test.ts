@@ -11,6 +11,7 @@ import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/c
 import { COMPARISON_PHASES, COPY_PHASES, SYNC_PHASES } from "../../../src/http/vocabulary.ts";
 import { ScheduleSchema } from "../../../src/schedule/spec.ts";
 import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
+import { PricesSchema } from "../../../src/store/prices.ts";
 import { StoreSchema } from "../../../src/store/stores.ts";
 import { ComparisonRequestSchema } from "../../../src/sync/comparison_spec.ts";
 import { RepairRequestSchema, SyncRequestSchema } from "../../../src/sync/spec.ts";
@@ -38,6 +39,7 @@ const sync = new Page("src/docs/sync.md");
 const compare = new Page("src/docs/compare.md");
 const proof = new Page("src/docs/proof.md");
 const operate = new Page("src/docs/operate.md");
+const cost = new Page("src/docs/cost.md");
 const security = new Page("src/docs/security.md");
 
 interface Described {
@@ -59,6 +61,7 @@ const requests: [name: string, described: Described][] = [
   ["a probe", { page: operate, table: operate.table("probe", "field"), schema: ProbeRequestSchema }],
   ["a link", { page: api, table: api.table("links", "field"), schema: LinkRequestSchema }],
   ["a store", { page: stores, table: stores.table("fields", "field"), schema: StoreSchema }],
+  ["the prices of a store", { page: cost, table: cost.table("prices", "price"), schema: PricesSchema }],
   ["a token", { page: security, table: security.table("tokens", "field"), schema: EntrySchema }],
 ];
 
@@ -171,7 +174,7 @@ test("no field, word or code is named that there is not", () => {
     ...OTHER_WORDS,
   ]);
   // Words that only a name of ours has the form of: camelCase and snake_case.
-  const named = [api, stores, sync, compare, operate, proof, security]
+  const named = [api, stores, sync, compare, cost, operate, proof, security]
     .flatMap(({ markdown }) => codesIn(markdown))
     .filter(
       (code) => /^[a-z][a-z0-9]*(?:[A-Z_][A-Za-z0-9_]*)+$/.test(code) && !code.startsWith("bucket_brigade_"),
@@ -207,6 +210,7 @@ function linkedFrom(page: Page, text: string): string[] {
   const pages: Readonly<Record<string, Page>> = {
     "": page,
     "api.md": api,
+    "cost.md": cost,
     "stores.md": stores,
     "proof.md": proof,
     "sync.md": sync,

@@ -9,6 +9,7 @@ import type { ObjectCopier } from "../../../src/object_copier.ts";
 import { nextStep } from "../../../src/sync/job.ts";
 import { isSyncEnded } from "../../../src/sync/phase.ts";
 import { optionsOfRun } from "../../../src/sync/comparison_spec.ts";
+import { UNTOLD_PAGE } from "../../../src/work/page_task.ts";
 import { settle } from "../../../src/sync/outcome.ts";
 import { SyncRecord } from "../../../src/sync/record.ts";
 import { parseSyncRequest, resolveSync } from "../../../src/sync/spec.ts";
@@ -201,7 +202,7 @@ export class AnsweredSync {
       () => 40,
       () => undefined,
       () => undefined,
-      async () => null,
+      async () => UNTOLD_PAGE,
       () => async () => null,
     );
     const copier = this.#copierOf(this.#env);
@@ -259,9 +260,9 @@ export class AnsweredSync {
         destination: { store: "west", bucket: BUCKET },
         options: { ...optionsOfRun(spec), compare: spec.compare },
       };
-      const outcomes = await copier.copyObjects(task, new ReadableStream());
+      const copied = await copier.copyObjects(task, new ReadableStream());
       const running = batches.filter((other) => other.batch > batch);
-      const finished = [{ batch, attempt, outcomes, durationMs: 1 }];
+      const finished = [{ batch, attempt, ...copied, durationMs: 1 }];
       record.transaction(() => {
         for (const done of record.batches.takeReports({ lane: 1, finished, running, wanted: 0 }, NOW))
           this.#settle(record, done.objects, done.outcomes);

@@ -25,7 +25,7 @@ const PROVIDERS =
   "hetzner, linode, garage, seaweedfs, swift, other";
 const KNOWN =
   "endpoint, region, accessKeyId, secretAccessKey, sessionToken, style, provider, buckets, readOnly, allowInsecure, " +
-  "maxConcurrency, maxRequestsPerSecond, maxBytesPerSecond, limits, requesterPays, location, encryption, profile";
+  "maxConcurrency, maxRequestsPerSecond, maxBytesPerSecond, limits, requesterPays, location, encryption, profile, prices";
 const CUSTOMER_KEY = `${"A".repeat(43)}=`;
 
 function entryOf(secret: unknown): StoreEntry {
@@ -111,6 +111,9 @@ describe("readStores() says what is wrong", () => {
     ["profile", { maxParts: "x" }, '"profile.maxParts" must be a number'],
     ["profile", { nope: 1 }, 'unknown field "nope" in "profile"'],
     ["profile", { checksums: ["md5"] }, '"profile.checksums.0" must be one of crc64nvme, crc32c, crc32'],
+    ["prices", { put: -1 }, '"prices.put" must be at least 0'],
+    ["prices", { get: "0.4" }, '"prices.get" must be a number'],
+    ["prices", { egress: 0.09 }, 'unknown field "egress" in "prices"'],
     ["secretAccesKey", "x", `unknown field "secretAccesKey"; known are ${KNOWN}`],
   ];
   test.each(rows)("%s: %j", (field, value, message) => {

@@ -15,7 +15,7 @@ test.each([
 ])("%s", async (message, codes) => {
   const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
   const copyObjects = async () => await Promise.reject(new Error(message));
-  const outcomes = await callObjectCopier({ copyObjects }, TASK, new AbortController().signal);
+  const { outcomes } = await callObjectCopier({ copyObjects }, TASK, new AbortController().signal);
   const found = outcomes?.map((outcome) => (outcome.kind === "failed" ? outcome.failure.code : outcome.kind));
   expect(found ?? null).toEqual(codes);
   logged.mockRestore();

@@ -1,0 +1,63 @@
+// What was sent to a store, by the classes in which stores ask money for it: counted where a request is sent,
+// whatever its answer. Pure.
+
+/**
+ * `put`: PUT, COPY and POST. `list`: of objects, parts and uploads. `delete`: also an abort, and many in one
+ * POST; it is free at every store whose prices are known.
+ */
+export const REQUEST_KINDS = ["put", "list", "get", "head", "delete"] as const;
+
+type RequestKind = (typeof REQUEST_KINDS)[number];
+
+/** Plain data. `bytes`: of objects, which the store was asked for and began to send. */
+export type Sent = { readonly [Kind in RequestKind | "bytes"]: number };
+
+export const NOTHING_SENT: Sent = { put: 0, list: 0, get: 0, head: 0, delete: 0, bytes: 0 };
+
+/** What one or several users of a store have sent to it. */
+export class SentCount {
+  #sent = { ...NOTHING_SENT };
+
+  request(operation: string, method: string): void {
+    this.#sent[kindOf(operation, method)] += 1;
+  }
+
+  /** A body that is given up half-way counts whole: what was on its way is paid for. */
+  bytes(sizeBytes: number): void {
+    this.#sent.bytes += sizeBytes;
+  }
+
+  /** What another event has counted. */
+  add(sent: Sent): void {
+    this.#sent = addSent(this.#sent, sent);
+  }
+
+  /** What was counted since the last call. */
+  take(): Sent {
+    const sent = this.#sent;
+    this.#sent = { ...NOTHING_SENT };
+    return sent;
+  }
+}
+
+function kindOf(operation: string, method: string): RequestKind {
+  if (method === "DELETE" || operation === "DeleteObjects") return "delete";
+  if (method === "HEAD") return "head";
+  if (method === "GET") return operation.startsWith("List") ? "list" : "get";
+  return "put";
+}
+
+export function addSent(one: Sent, other: Sent): Sent {
+  return {
+    put: one.put + other.put,
+    list: one.list + other.list,
+    get: one.get + other.get,
+    head: one.head + other.head,
+    delete: one.delete + other.delete,
+    bytes: one.bytes + other.bytes,
+  };
+}
+
+export function requestsOf({ put, list, get, head, delete: deletes }: Sent): number {
+  return put + list + get + head + deletes;
+}
