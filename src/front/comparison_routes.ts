@@ -22,13 +22,14 @@ import { readBody, readIdempotency } from "../http/request.ts";
 import { COMPARISON_PHASES } from "../http/vocabulary.ts";
 import { createWork } from "../schedule/create.ts";
 import { parseComparisonRequest, resolveComparison } from "../sync/comparison_spec.ts";
+import { NAME_LISTS } from "../sync/names.ts";
 import { RUN_LISTS } from "../sync/run_spec.ts";
 
 export const comparisonRoutes = new Hono<App>();
 
 // It reads both sides, and no more. To read every byte costs what the stores charge for it.
 comparisonRoutes.post("/comparisons", async (call) => {
-  const request = parseComparisonRequest(await readBody(call.req.raw, RUN_LISTS));
+  const request = parseComparisonRequest(await readBody(call.req.raw, [...RUN_LISTS, ...NAME_LISTS]));
   allow(call, [request.deep === true ? "start" : "read"], placesOfSync(request));
   const spec = { ...resolveComparison(request, call.env), startedBy: call.get("caller").name };
   const idempotency = readIdempotency(call.req.raw, request);

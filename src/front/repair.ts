@@ -20,7 +20,7 @@ export async function repair(call: Call): Promise<Response> {
   const comparison = meshOf(call).Sync.getByName(id);
   const basis = (await comparison.repairBasis()) as RepairBasis | null;
   if (basis === null) throw noWork("comparison", id);
-  const { source, destination, compare, sourceKeys, destinationKeys } = basis;
+  const { source, destination, compare, rename, sourceKeys, destinationKeys } = basis;
   allow(call, withDelete("start", request), placesOfSync({ source, destination, report: request.report }));
   const text = JSON.stringify(request);
   if (basis.repair !== null) {
@@ -28,8 +28,17 @@ export async function repair(call: Call): Promise<Response> {
     return await replayed(call, "sync", basis.repair.syncId);
   }
   checkRepairable(id, basis, request.delete ?? false);
+  if (rename !== undefined && request.delete === true)
+    throw new Problem(
+      400,
+      "invalid_request",
+      '"delete" cannot be used here: a renamed key does not tell whether the source has it again; start a sync with the same "rename"',
+    );
   const repairs = { comparison: id, sourceKeys, destinationKeys };
-  const resolved = resolveSync({ ...request, source, destination, compare }, call.env);
+  const resolved = resolveSync(
+    { ...request, source, destination, compare, ...(rename === undefined ? {} : { rename: [...rename] }) },
+    call.env,
+  );
   const spec = { ...resolved, repairs, startedBy: call.get("caller").name };
   // No client's key has a space. A call that dies before the comparison knows of its repair finds it again.
   const key = { key: `repair ${id}`, digest: text };

@@ -36,6 +36,8 @@ export type Found =
       readonly destination: ListedObject | "unlisted" | null;
       /** Named by a manifest: nothing else is known of it. Absent: listed. */
       readonly named?: NamedKey;
+      /** What it becomes, as was found before. Absent: the rules say. */
+      readonly to?: string;
     }
   | { readonly name: string; readonly source: null; readonly destination: ListedObject };
 

@@ -219,7 +219,10 @@ async function* unpacked(source: Chunks, { key }: ObjectAddress): Chunks {
     const waiting = { isRead: false };
     const read = reader.read().finally(() => (waiting.isRead = true));
     read.catch(() => undefined);
-    while (!waiting.isRead && !isFed) {
+    while (!isFed) {
+      // What is unpacked already is read first.
+      await Promise.race([read, turnOver()]).catch(spoiled);
+      if (waiting.isRead) break;
       const piece = await pieces.next();
       isFed = piece.done === true;
       const given = piece.done === true ? writer.close() : writer.write(piece.value);
@@ -230,6 +233,11 @@ async function* unpacked(source: Chunks, { key }: ObjectAddress): Chunks {
     if (done) return;
     yield value as Uint8Array;
   }
+}
+
+/** The streams have had their turn. */
+async function turnOver(): Promise<void> {
+  await new Promise<void>((resolve) => setTimeout(resolve, 0));
 }
 
 async function* piecesOf(source: Chunks): Chunks {

@@ -50,7 +50,7 @@ interface Reading {
 }
 
 /** Lines of a report about a key of the destination. */
-const OF_DESTINATION: readonly string[] = ["deleted", "delete_failed", "would_delete"];
+const OF_DESTINATION: readonly string[] = ["deleted", "delete_failed", "would_delete", "extra"];
 
 /** @throws {RangeError} for an inventory without its columns */
 export function readerOf(format: ManifestFormat, { actions, columns }: Reading): ReadLine {
@@ -99,11 +99,11 @@ function readJson(actions: readonly KeyAction[] | null): ReadLine {
     if (typeof value === "string") return value === "" ? bad("its key is empty") : readKey(value);
     if (typeof value !== "object" || value === null || !("key" in value))
       return bad('it is neither a text nor an object with "key" as JSON');
-    const { key, action, bucket, versionId } = value as Readonly<Record<string, unknown>>;
+    const { key, action, outcome, bucket, versionId } = value as Readonly<Record<string, unknown>>;
     if (typeof key !== "string" || key === "") return bad('"key" is no text, or empty');
     const counts =
       actions === null
-        ? !OF_DESTINATION.includes(String(action))
+        ? !OF_DESTINATION.includes(String(action ?? outcome))
         : actions.some((wanted) => wanted === action);
     if (!counts) return { kind: "nothing" };
     return { kind: "key", bucket: textOrNull(bucket), key, versionId: textOrNull(versionId) };

@@ -6,7 +6,7 @@
 
 import type { Failure } from "../s3/failure.ts";
 import { backoffMs, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
-import type { ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
+import { type ObjectOutcome, type ObjectWork, seenAs } from "../work/batch_task.ts";
 import { findingOf } from "./comparison_plan.ts";
 import type { Finding, Verdict } from "./finding.ts";
 import { isRunWide } from "./outcome.ts";
@@ -16,6 +16,8 @@ interface Settled {
   readonly findings: readonly Finding[];
   readonly again: readonly ObjectWork[];
   readonly notBeforeMs: number;
+  /** Bytes of objects that a manifest has named, and that nobody had looked at before. */
+  readonly seenBytes: number;
   /** Stretches to read. */
   readonly stretches: readonly ObjectWork[];
   /** Concerns every key: credentials, buckets, configuration. */
@@ -39,10 +41,15 @@ export function settleComparison(
   const stretches: ObjectWork[] = [];
   let notBeforeMs = 0;
   let runFailure: Failure | null = null;
-  for (const [index, work] of objects.entries()) {
+  let seenBytes = 0;
+  for (const [index, given] of objects.entries()) {
+    const outcome: ObjectOutcome = outcomes[index] ?? { kind: "left" };
+    const seen = outcome.kind === "compared" ? outcome.source : null;
+    const work = given.isUnseen === true && seen !== null ? seenAs(given, seen) : given;
+    if (work !== given) seenBytes += work.sizeBytes;
     const { reading } = work;
     if (reading !== undefined && !options.readings.has(reading.seq)) continue;
-    const settled = settleOne(work, outcomes[index] ?? { kind: "left" }, options);
+    const settled = settleOne(work, outcome, options);
     switch (settled.kind) {
       case "found": {
         const isLast =
@@ -65,7 +72,7 @@ export function settleComparison(
         runFailure = settled.failure;
     }
   }
-  return { findings, again, notBeforeMs, stretches, runFailure };
+  return { findings, again, notBeforeMs, seenBytes, stretches, runFailure };
 }
 
 type SettledOne =

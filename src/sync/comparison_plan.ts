@@ -5,15 +5,15 @@
 // those that the filter leaves out.
 
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
-import { destinationKey } from "../listing/prefix.ts";
 import type { Found as Pair } from "../listing/lookup.ts";
 import { compareListed } from "../object/compare.ts";
 import { meshFailure } from "../s3/failure.ts";
-import type { ListedObject } from "../s3/listing_xml.ts";
 import type { Store } from "../store/stores.ts";
 import type { ObjectWork, SeenSide } from "../work/batch_task.ts";
 import type { ComparisonSpec } from "./comparison_spec.ts";
 import type { Finding, Verdict } from "./finding.ts";
+import { collisionOf, unseen } from "./decide.ts";
+import { type Renaming, targetOf } from "./names.ts";
 import { skipped } from "./outcome.ts";
 import { type Entry, isReportKey } from "./report.ts";
 
@@ -22,6 +22,8 @@ interface PlanContext {
   readonly filter: Filter;
   readonly source: Store;
   readonly destination: Store;
+  /** Absent: names stay. */
+  readonly rename?: Renaming | undefined;
 }
 
 interface PlannedComparison {
@@ -38,7 +40,8 @@ export function planComparison(pairs: readonly Pair[], context: PlanContext): Pl
   const works: ObjectWork[] = [];
   let names = 0;
   let bytes = 0;
-  for (const { name, source, destination } of pairs) {
+  for (const pair of pairs) {
+    const { name, source, destination } = pair;
     if (source === null) {
       const { key, sizeBytes, etag, lastModifiedMs: modifiedMs } = destination;
       if (isReportKey(key) || filterName(context.filter, name) !== null) continue;
@@ -50,7 +53,7 @@ export function planComparison(pairs: readonly Pair[], context: PlanContext): Pl
     }
     names += 1;
     bytes += source.sizeBytes;
-    const judged = judge(name, source, destination, context);
+    const judged = judge(pair, context);
     if ("action" in judged) entries.push(judged);
     else works.push(judged);
   }
@@ -61,23 +64,34 @@ export function planComparison(pairs: readonly Pair[], context: PlanContext): Pl
 }
 
 function judge(
-  name: string,
-  source: ListedObject,
-  destination: ListedObject | "unlisted" | null,
-  { spec, filter, source: from, destination: to }: PlanContext,
+  { name, source, destination, named }: Exclude<Pair, { source: null }>,
+  { spec, filter, source: from, destination: to, rename }: PlanContext,
 ): Entry | ObjectWork {
   const { key, sizeBytes, etag, storageClass } = source;
-  const work = { key, to: "", sizeBytes, etag, storageClass, failedAttempts: 0, first: "compare" } as const;
+  const work: ObjectWork = {
+    ...(named === undefined ? { key, storageClass } : unseen(named)),
+    to: "",
+    sizeBytes,
+    etag,
+    failedAttempts: 0,
+    first: "compare",
+  };
   if (isReportKey(key)) return skipped(work, "sync_report");
   const filtered = filterObject(filter, name, source);
   if (filtered !== null) return skipped(work, filtered);
-  const target = destinationKey(spec.destination.prefix, name, to.profile.maxKeyBytes);
-  if (!target.ok && target.code === "empty_key") return skipped(work, "prefix_itself");
+  const timed = { name, modifiedMs: source.lastModifiedMs };
+  const target = targetOf(rename?.rename ?? null, spec.destination.prefix, timed, to.profile.maxKeyBytes);
+  if (!target.ok && target.code === "empty_key" && name === "") return skipped(work, "prefix_itself");
   if (!target.ok) {
     const failure = meshFailure(target.code, target.message, "plan");
     return findingOf(work, { outcome: "unreadable", failure, attempts: 1 }, null);
   }
-  const ask = { ...work, to: target.key };
+  const ask: ObjectWork = { ...work, to: target.key, ...(rename === undefined ? {} : { isRenamed: true }) };
+  const holder = rename?.claim(target.key, key) ?? null;
+  if (holder !== null) {
+    const failure = collisionOf({ key, holder, image: target.key });
+    return findingOf(ask, { outcome: "unreadable", failure, attempts: 1 }, null);
+  }
   if (destination === "unlisted") return ask;
   if (destination === null) return findingOf(ask, { outcome: "missing" }, null);
   const profiles = { source: from.profile, destination: to.profile };
@@ -99,10 +113,11 @@ function judge(
 }
 
 export function findingOf(
-  { key, sizeBytes, etag }: Pick<ObjectWork, "key" | "sizeBytes" | "etag">,
+  { key, sizeBytes, etag, ...work }: Pick<ObjectWork, "key" | "sizeBytes" | "etag"> & Partial<ObjectWork>,
   verdict: Verdict,
   destination: SeenSide | null,
 ): Finding {
   const side = destination && { sizeBytes: destination.sizeBytes, etag: destination.etag };
-  return { action: "compared", key, verdict, sizeBytes, etag, destination: side };
+  const renamed = work.isRenamed === true && work.to !== undefined ? { to: work.to } : {};
+  return { action: "compared", key, ...renamed, verdict, sizeBytes, etag, destination: side };
 }

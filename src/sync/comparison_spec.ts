@@ -11,11 +11,12 @@ import { Flag, parseWith } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type ObjectOptions, optionsOf, resolveOptions } from "../object/options.ts";
 import { type PrefixRef, bucketIdentity, formatPrefix } from "../store/address.ts";
+import { type NamesSpec, NameFields, namesOf } from "./names.ts";
 import { type RunBase, resolveRun, RunFields } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 
 /** A comparison as it was requested, with every default filled in; what its object keeps. */
-export interface ComparisonSpec extends RunBase {
+export interface ComparisonSpec extends RunBase, NamesSpec {
   readonly kind: "comparison";
   /** Reads the bytes of what nothing else decides. */
   readonly deep: boolean;
@@ -52,7 +53,7 @@ export function optionsOfRun(spec: RunSpec): ObjectOptions {
   return spec.kind === "comparison" ? resolveOptions({}) : optionsOf(spec);
 }
 
-export const ComparisonRequestSchema = z.strictObject({ ...RunFields, deep: Flag.optional() });
+export const ComparisonRequestSchema = z.strictObject({ ...RunFields, ...NameFields, deep: Flag.optional() });
 
 export type ComparisonRequest = z.infer<typeof ComparisonRequestSchema>;
 
@@ -83,5 +84,5 @@ export function resolveComparison(
     const message = `"deep" reads what nothing else decides, and "compare": "${compare}" believes the listings: leave one of them out`;
     throw new Problem(400, "invalid_request", message);
   }
-  return { kind: "comparison", ...run, deep };
+  return { kind: "comparison", ...run, ...namesOf(request, request, env), deep };
 }

@@ -20,6 +20,7 @@ export function comparisonStatus(input: StatusInput, spec: ComparisonSpec): Comp
     startedBy = null,
     kind: _kind,
     firstLanes: _first,
+    keys,
     ...options
   } = spec;
   const { listed, skipped, found = NOTHING_FOUND } = counters;
@@ -52,7 +53,7 @@ export function comparisonStatus(input: StatusInput, spec: ComparisonSpec): Comp
     ...(job.phase === "failed" || job.phase === "blocked" ? { failure: describeFailure(job.failure) } : {}),
     repairSyncId: input.repair,
     report: { path: `/comparisons/${id}/report`, ...describeReport(input) },
-    options,
+    options: { ...options, ...(keys === undefined ? {} : { keys: keys.length }) },
     startedBy,
     createdAt: isoTime(input.createdAtMs),
     startedAt: isoTime(startedAtMs),

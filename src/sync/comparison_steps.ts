@@ -7,8 +7,9 @@ import type { Store } from "../store/stores.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { findingOf, planComparison } from "./comparison_plan.ts";
 import type { ComparisonSpec } from "./comparison_spec.ts";
-import { whyNothing } from "./decide.ts";
+import { asideOf, whyNothing } from "./decide.ts";
 import { endOf, NOTHING_FOUND } from "./finding.ts";
+import type { Renaming } from "./names.ts";
 import type { RunCursor } from "./phase.ts";
 import type { SyncRecord } from "./record.ts";
 import { type Entry, addTo } from "./report.ts";
@@ -18,6 +19,7 @@ interface PageContext {
   readonly filter: Filter;
   readonly source: Store;
   readonly destination: Store;
+  readonly rename: Renaming | undefined;
 }
 
 /** Records a page with its cursor. @param add takes what the lanes have to ask about */
@@ -27,11 +29,12 @@ export function enterCompared(
   context: PageContext,
   add: (works: readonly ObjectWork[]) => void,
 ): void {
-  const plan = planComparison(page.pairs, context);
   record.transaction(() => {
     // Cancelled during the listing: these keys were never part of the run.
     if (!record.applyEvent({ type: "listed", cursor: page.cursor })) return;
-    const unreadable = unnamed(record, page.unreadable);
+    const plan = planComparison(page.pairs, context);
+    const aside = page.aside === undefined ? [] : asideOf(page.aside).map(asFinding);
+    const unreadable = [...unnamed(record, page.unreadable), ...aside];
     record.enter([...plan.entries, ...unreadable], (counters) => ({
       ...counters,
       listed: addTo(counters.listed, plan.names + unreadable.length, plan.bytes),
@@ -39,6 +42,13 @@ export function enterCompared(
     }));
     add(plan.works);
   });
+}
+
+/** A line that names no key fails a sync's copy, and is no finding about either side. */
+function asFinding(entry: Entry): Entry {
+  if (entry.action !== "failed") return entry;
+  const { failure, attempts, work } = entry;
+  return findingOf(work, { outcome: "unreadable", failure, attempts }, null);
 }
 
 /** Keys that no request can name, on either side. A page may show them twice. */

@@ -18,7 +18,7 @@ import type { Store } from "../store/stores.ts";
 import { goesWhole } from "./batches.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
 import { type Counters, type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
-import { targetOf } from "./names.ts";
+import { type Renaming, targetOf } from "./names.ts";
 import type { RunBase } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
@@ -32,12 +32,6 @@ interface PlanContext {
   readonly wholeBytes: number;
   /** Absent: names stay. */
   readonly rename?: Renaming | undefined;
-}
-
-interface Renaming {
-  readonly rename: Rename;
-  /** @returns the key of another object that has claimed this key of the destination */
-  readonly claim: (image: string, key: string) => string | null;
 }
 
 interface PlannedPage {
@@ -114,7 +108,7 @@ export function planPage(
 }
 
 function decide(
-  { name, source, destination, named }: Exclude<Found, { source: null }>,
+  { name, source, destination, named, to: known }: Exclude<Found, { source: null }>,
   { spec, filter, source: from, destination: to, wholeBytes, rename }: PlanContext,
 ): Decision {
   const { key, sizeBytes, etag, storageClass } = source;
@@ -129,7 +123,10 @@ function decide(
   const left = whyLeft(name, source, { filter, source: from });
   if (left !== null) return entry(skipped(work, left));
   const timed = { name, modifiedMs: source.lastModifiedMs };
-  const target = targetOf(rename?.rename ?? null, spec.destination.prefix, timed, to.profile.maxKeyBytes);
+  const target =
+    known !== undefined
+      ? ({ ok: true, key: known } as const)
+      : targetOf(rename?.rename ?? null, spec.destination.prefix, timed, to.profile.maxKeyBytes);
   // The marker of the folder that is copied: a bucket's root needs none, and has no key for it.
   if (!target.ok && target.code === "empty_key" && name === "") return entry(skipped(work, "prefix_itself"));
   if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
@@ -159,7 +156,8 @@ function decide(
   }
 }
 
-function unseen({ key, versionId }: NamedKey): Pick<ObjectWork, "key" | "isUnseen" | "versionId"> {
+/** Work at a key that is not looked at yet. */
+export function unseen({ key, versionId }: NamedKey): Pick<ObjectWork, "key" | "isUnseen" | "versionId"> {
   return { key, isUnseen: true, ...(versionId === null ? {} : { versionId }) };
 }
 
@@ -198,7 +196,7 @@ interface Image {
 /** What the objects of a page become by the rules. One that can become nothing is left out. */
 export function imagesOf(
   pairs: readonly Found[],
-  context: Pick<PlanContext, "filter" | "source" | "spec">,
+  context: Pick<PlanContext, "filter" | "source"> & { readonly spec: Pick<RunBase, "destination"> },
   rename: Rename,
 ): Image[] {
   return pairs.flatMap(({ name, source }) => {

@@ -25,6 +25,8 @@ export interface Finding {
   readonly action: "compared";
   /** At the source; of an extra key, at the destination. */
   readonly key: string;
+  /** At the destination, where rules have changed its name; absent: they have not. */
+  readonly to?: string;
   readonly verdict: Verdict;
   /** Of the side that the key is of. */
   readonly sizeBytes: number;
@@ -91,10 +93,11 @@ export function endOf({ outcomes }: Found): "equal" | "different" | "inconclusiv
   return has("unknown") || has("unreadable") || !has("equal") ? "inconclusive" : "equal";
 }
 
-export function findingLine({ key, verdict, sizeBytes, etag, destination, modifiedMs }: Finding) {
+export function findingLine({ key, to, verdict, sizeBytes, etag, destination, modifiedMs }: Finding) {
   const shown = named(key);
   return {
     key: shown,
+    ...(to === undefined ? {} : { to: named(to) }),
     outcome: verdict.outcome,
     ...(verdict.outcome === "equal" ? { proof: verdict.proof } : {}),
     ...("reason" in verdict ? { reason: verdict.reason } : {}),
@@ -114,7 +117,7 @@ export function findingLine({ key, verdict, sizeBytes, etag, destination, modifi
       ? {}
       : { modifiedAt: new Date(modifiedMs).toISOString() }),
     // A repair must not take it for the key.
-    ...(shown === key ? {} : { masked: true }),
+    ...(shown === key && (to === undefined || named(to) === to) ? {} : { masked: true }),
   };
 }
 

@@ -9,10 +9,10 @@ import type { Store } from "../store/stores.ts";
 import { collisionOf, imagesOf } from "./decide.ts";
 import type { RunCursor } from "./phase.ts";
 import type { SyncRecord } from "./record.ts";
-import type { SyncSpec } from "./spec.ts";
+import type { RunBase } from "./run_spec.ts";
 
 interface NamesContext {
-  readonly spec: SyncSpec;
+  readonly spec: RunBase;
   readonly filter: Filter;
   readonly source: Store;
   readonly rename: Rename;

@@ -122,7 +122,10 @@ export class BatchHandout {
     const { batches, readings } = this.#record;
     for (const { objects, outcomes, isOld } of batches.takeReports(claim, times)) {
       const settled = settleComparison(objects, outcomes, { deep, readings, ...times });
-      this.#record.enter(settled.findings);
+      this.#record.enter(settled.findings, (counters) => ({
+        ...counters,
+        listed: addTo(counters.listed, 0, settled.seenBytes),
+      }));
       batches.add(settled.again, settled.notBeforeMs);
       for (const batch of batchesOf(settled.stretches, this.#scale.transfers)) batches.add(batch, 0);
       this.#runFailed(isOld ? null : settled.runFailure);

@@ -195,6 +195,13 @@ function checkDelete({ markCopy, include, exclude }: Others): void {
   throw new Problem(400, "invalid_request", withIt + why);
 }
 
+/** What changes the names of a run. */
+export interface Renaming {
+  readonly rename: Rename;
+  /** @returns the key of another object that has claimed this key of the destination */
+  readonly claim: (image: string, key: string) => string | null;
+}
+
 /** The key of a source object at the destination, by the rules if there are any. */
 export function targetOf(
   rename: Rename | null,

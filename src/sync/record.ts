@@ -106,7 +106,7 @@ export class SyncRecord {
   create(id: string, spec: RunSpec, createdAtMs: number): void {
     this.transaction(() => {
       this.#createTables();
-      if (!isComparison(spec) && spec.rename !== undefined) this.images.createTable();
+      if (spec.rename !== undefined) this.images.createTable();
       const { rowsWritten } = this.#sql.exec(
         "INSERT OR IGNORE INTO sync (one, id, spec, job, counters, round, created_at_ms) VALUES (1, ?, ?, ?, ?, 1, ?)",
         id,

@@ -6,6 +6,7 @@
 // Invariant: one comparison has one repair, however often it is asked for.
 
 import type { CompareMode } from "../http/vocabulary.ts";
+import type { RenameRule } from "../listing/rename.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { NOTHING_FOUND, outcomesOf } from "./finding.ts";
 import type { SyncRecord } from "./record.ts";
@@ -20,6 +21,7 @@ export interface RepairBasis {
   readonly source: PrefixRef;
   readonly destination: PrefixRef;
   readonly compare: CompareMode;
+  readonly rename?: readonly RenameRule[] | undefined;
   /** Keys that a repair copies, and those that it may delete. */
   readonly unequal: number;
   readonly extra: number;
@@ -47,7 +49,7 @@ export class Repairs {
   basis(): RepairBasis | null {
     const row = this.#record.find();
     if (row?.spec.kind !== "comparison") return null;
-    const { source, destination, compare } = row.spec;
+    const { source, destination, compare, rename } = row.spec;
     const { listed, skipped, found = NOTHING_FOUND } = row.counters;
     const { missing, different, unknown, extra } = outcomesOf(found, "objects");
     return {
@@ -55,6 +57,7 @@ export class Repairs {
       source,
       destination,
       compare,
+      rename,
       unequal: missing + different + unknown,
       extra,
       sourceKeys: listed.objects - extra - skipped.objects,
@@ -103,6 +106,7 @@ export class Repairs {
 
 interface Line {
   readonly key: string;
+  readonly to?: string;
   readonly outcome: string;
   readonly size: number;
   readonly etag: string | null;
@@ -112,8 +116,9 @@ interface Line {
 
 /** Null: it is equal, or cannot be repaired. */
 function reportedOf(text: string): ReportedKey | null {
-  const { key, outcome, size, etag, modifiedAt, masked } = JSON.parse(text) as Line;
+  const { key, to, outcome, size, etag, modifiedAt, masked } = JSON.parse(text) as Line;
   if (outcome === "equal" || outcome === "unreadable" || masked === true) return null;
   const modifiedMs = modifiedAt === undefined ? null : Date.parse(modifiedAt);
-  return { key, isExtra: outcome === "extra", sizeBytes: size, etag, modifiedMs };
+  const renamed = to === undefined ? {} : { to };
+  return { key, ...renamed, isExtra: outcome === "extra", sizeBytes: size, etag, modifiedMs };
 }

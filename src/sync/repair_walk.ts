@@ -27,6 +27,8 @@ export const FIRST_LINE: ReportCursor = { kind: "report", at: { part: 0, line: 0
 /** A line that is not equal, as far as a repair needs it. */
 export interface ReportedKey {
   readonly key: string;
+  /** Of a comparison whose rules change names: what it has become by them. */
+  readonly to?: string;
   readonly isExtra: boolean;
   readonly sizeBytes: number;
   readonly etag: string | null;
@@ -70,7 +72,12 @@ export class RepairWalk {
       const object = listedAs(reported);
       return reported.isExtra
         ? { name: nameOf(object.key, destination.prefix), source: null, destination: object }
-        : { name: nameOf(object.key, source.prefix), source: object, destination: null };
+        : {
+            name: nameOf(object.key, source.prefix),
+            source: object,
+            destination: null,
+            ...(reported.to === undefined ? {} : { to: reported.to }),
+          };
     });
     if (page.next !== null) this.#at = page.next;
     const cursor = page.next === null ? null : ({ kind: "report", at: page.next } as const);

@@ -167,26 +167,27 @@ export class SyncSteps {
     const filter = (this.#filter ??= filterOf(spec, startedAtMs ?? Date.now()));
     const source = findKnownStore(this.#env, spec.source, spec.known);
     const destination = findKnownStore(this.#env, spec.destination, spec.known);
-    if (isComparison(spec)) {
-      const context = { spec, filter, source, destination };
-      enterCompared(this.#record, page, context, (works) => this.#addBatches(works));
-      if (page.cursor !== null) this.#walk = walk;
-      return;
-    }
-    const rename = this.#renaming(spec);
-    if (page.isFirstReading === true && rename !== null) {
-      takeNames(this.#record, page, { spec, filter, source, rename });
+    const rules = this.#renaming(spec);
+    if (page.isFirstReading === true && rules !== null) {
+      takeNames(this.#record, page, { spec, filter, source, rename: rules });
       if (this.#record.load().job.phase === "listing") this.#walk = walk;
       return;
     }
     const claim = (image: string, key: string) => this.#record.images.claim(image, key);
+    const rename = rules === null ? undefined : { rename: rules, claim };
+    if (isComparison(spec)) {
+      const context = { spec, filter, source, destination, rename };
+      enterCompared(this.#record, page, context, (works) => this.#addBatches(works));
+      if (page.cursor !== null) this.#walk = walk;
+      return;
+    }
     const context = {
       spec,
       filter,
       source,
       destination,
       wholeBytes: this.#wholeBytes(),
-      rename: rename === null ? undefined : { rename, claim },
+      rename,
     };
     this.#record.transaction(() => {
       // Cancelled during the listing: these keys were never part of the run.
@@ -231,15 +232,14 @@ export class SyncSteps {
       this.#sent[side].add(sent);
       return page;
     };
-    const isRenaming = !isComparison(spec) && spec.rename !== undefined;
-    const isImage = isRenaming ? (key: string) => this.#record.images.has(key) : null;
-    const manifest = isComparison(spec) ? null : this.#manifestOf(spec);
-    // A comparison tells what only the destination has.
-    const sides = isComparison(spec) ? { ...spec, delete: true } : spec;
+    const isImage = spec.rename === undefined ? null : (key: string) => this.#record.images.has(key);
+    const manifest = this.#manifestOf(spec);
+    // A comparison tells what only the destination has, but not of keys that no list names.
+    const sides = isComparison(spec) ? { ...spec, delete: manifest === null } : spec;
     return new Walk(sides, stores, cursor, { elsewhere, isImage, manifest });
   }
 
-  #manifestOf(spec: SyncSpec): ManifestReader | null {
+  #manifestOf(spec: RunSpec): ManifestReader | null {
     const manifest = manifestOf(spec);
     if (manifest === null) return null;
     const s3 =
@@ -249,7 +249,7 @@ export class SyncSteps {
     return new ManifestReader(s3, manifest, spec.source);
   }
 
-  #renaming({ rename }: SyncSpec): Rename | null {
+  #renaming({ rename }: RunSpec): Rename | null {
     return rename === undefined ? null : (this.#rename ??= renaming(rename));
   }
 

@@ -68,6 +68,7 @@ export const SteeredComparison = ComparisonStatus.extend({ changed: SteeredSync.
 /** A line of a comparison's report. */
 export const ComparisonLine = z.strictObject({
   key: z.string(),
+  to: z.string().optional(),
   outcome: z.enum(OUTCOMES),
   proof: z.enum(COMPARISON_PROOFS).optional().describe("of an equal key"),
   reason: z

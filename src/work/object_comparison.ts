@@ -8,7 +8,7 @@ import { judgeHeads } from "../object/compare.ts";
 import { bareEtag } from "../s3/digest.ts";
 import { failedAt, FailureError, S3Error } from "../s3/errors.ts";
 import { type StoreSide, answerFailure, meshFailure } from "../s3/failure.ts";
-import { getPinned } from "../s3/read.ts";
+import { getPinned, headObject } from "../s3/read.ts";
 import type { ObjectAddress, S3 } from "../s3/request.ts";
 import { parseContentRange } from "../s3/url.ts";
 import { etagOf } from "../s3/value.ts";
@@ -46,7 +46,10 @@ export class ObjectComparison {
 
   constructor({ sides, task, run }: Batch, work: ObjectWork) {
     this.#sides = {
-      source: { s3: sides.source, at: { bucket: task.source.bucket, key: work.key } },
+      source: {
+        s3: sides.source,
+        at: { bucket: task.source.bucket, key: work.key, versionId: work.versionId },
+      },
       destination: { s3: sides.destination, at: { bucket: task.destination.bucket, key: work.to } },
     };
     this.#task = task;
@@ -62,7 +65,7 @@ export class ObjectComparison {
   async #ask(): Promise<ObjectOutcome> {
     const { source, destination } = this.#sides;
     const there = await this.#head("destination");
-    const here = await this.#head("source");
+    const here = this.#work.isUnseen === true ? await this.#headNamed() : await this.#head("source");
     const [own, held] = [here && objectHead(here, source.at), there && objectHead(there, destination.at)];
     const sides = { source: sideOf(own), destination: sideOf(held) };
     // It was listed. What the destination has is not compared with nothing.
@@ -75,6 +78,12 @@ export class ObjectComparison {
       verdict: judgeHeads(this.#task.options.compare, profiles, own, held),
       ...sides,
     };
+  }
+
+  /** Nobody has seen it: what is not there cannot be compared. */
+  async #headNamed(): Promise<Headers> {
+    const { s3, at } = this.#sides.source;
+    return (await headObject(s3, at).catch(failedAt("source"))).headers;
   }
 
   /** Null: there is no such object. A bucket that is gone is no answer about the object. */

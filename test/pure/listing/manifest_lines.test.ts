@@ -28,6 +28,8 @@ test.each([
   ["ndjson", '{"key":"a","versionId":"v","bucket":"photos"}', key("a", { versionId: "v", bucket: "photos" })],
   ["ndjson", '{"key":"a","action":"copied","size":1}', key("a")],
   ["ndjson", '{"key":"old/a","action":"deleted"}', { kind: "nothing" }],
+  ["ndjson", '{"key":"a","outcome":"missing"}', key("a")],
+  ["ndjson", '{"key":"old/a","outcome":"extra"}', { kind: "nothing" }],
   ["ndjson", '{"name":"a"}', bad(/neither a text nor an object with "key"/)],
   ["ndjson", '{"key":7}', bad(/"key" is no text/)],
   ["ndjson", "{", bad(/neither/)],

@@ -296,3 +296,55 @@ test("a manifest that changes while the run reads it ends the run", async () => 
   const status = await mesh.syncEnded(id);
   expect(status).toMatchObject({ phase: "failed", failure: { code: "manifest_changed" } });
 });
+
+const outcomes = async ({ id }: { id: string }) =>
+  (await mesh.findings(id)).map(({ key, to, outcome, reason }) => [key, to, outcome, reason]);
+
+test("a comparison knows the rules: what an object becomes is no extra key", async () => {
+  fill("2024-05/A", "2024-05/b", "2024-05/too large");
+  expect(await mesh.sync(renamed())).toMatchObject({ phase: "completed", objects: { copied: 3 } });
+  west.put("destination", "old/2024/05/more", "x");
+  west.delete("destination", "old/2024/05/b");
+  const status = await mesh.compare(renamed({ maxSize: 10 }));
+  expect(status).toMatchObject({
+    phase: "different",
+    keys: { listed: 4, equal: 1, missing: 1, extra: 1, skipped: 1 },
+  });
+  expect(await outcomes(status)).toEqual([
+    ["logs/2024-05/A", "old/2024/05/a", "equal", undefined],
+    ["logs/2024-05/b", "old/2024/05/b", "missing", undefined],
+    ["old/2024/05/more", undefined, "extra", undefined],
+  ]);
+  const refused = await mesh.call("POST", `/comparisons/${status.id}/repair`, { body: { delete: true } });
+  expect([refused.status, refused.body["code"]]).toEqual([400, "invalid_request"]);
+  const repair = await mesh.call<{ id: string }>("POST", `/comparisons/${status.id}/repair`);
+  expect(await mesh.syncEnded(repair.body.id)).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(keys()).toContain("old/2024/05/b");
+  expect(keys()).not.toContain("old/2024-05/b");
+  fill("2024-05/B");
+  const clash = await mesh.compare(renamed());
+  expect(clash).toMatchObject({ phase: "failed", failure: { code: "rename_collision" } });
+});
+
+test("a comparison over a list looks at its keys alone", async () => {
+  fill("a", "b", "c", "unnamed");
+  for (const name of ["a", "b"]) west.put("destination", `old/${name}`, name);
+  west.put("destination", "old/b", "other");
+  west.put("destination", "old/extra", "x");
+  const lines = ["logs/a", "logs/b", "logs/c", "logs/gone", "other/x"];
+  east.put("lists", "keys.txt", lines.join("\n"));
+  const status = await mesh.compare(listed({ manifest: "east:lists/keys.txt" }));
+  expect(status).toMatchObject({
+    phase: "different",
+    keys: { listed: 5, equal: 1, different: 1, missing: 1, extra: 0, unreadable: 1, skipped: 1, underWay: 0 },
+    bytes: { listed: 3, equal: 1, different: 1, missing: 1 },
+  });
+  expect(await outcomes(status)).toContainEqual(["logs/gone", undefined, "unreadable", "source_not_found"]);
+  const named = await mesh.compare(listed({ keys: "logs/a" }));
+  expect(named).toMatchObject({ phase: "equal", keys: { listed: 1, equal: 1 }, options: { keys: 1 } });
+  const bad = await mesh.call("POST", "/comparisons", { body: listed({ keys: ["logs/a"], minSize: 1 }) });
+  expect([bad.status, bad.body["detail"]]).toEqual([
+    400,
+    expect.stringMatching(/"minSize" cannot be used with "keys"/),
+  ]);
+});
