@@ -25,6 +25,7 @@ import { registryOf } from "./mesh.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { BatchGate } from "./sync/gate.ts";
 import { type RunSpec, isComparison, kindOf } from "./sync/comparison_spec.ts";
+import { digestOf } from "./sync/digest.ts";
 import { BatchHandout } from "./sync/handout.ts";
 import { isHandingOut, nextStep } from "./sync/job.ts";
 import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
@@ -158,6 +159,8 @@ export class Sync extends DurableObject<Env> {
           return new Response(this.#steps.readReport(), {
             headers: { "content-type": "application/x-ndjson", "cache-control": "no-store" },
           });
+        case "digest":
+          return jsonResponse(await digestOf(this.#record.load(), this.#record.tree.load(), this.env));
         case "pause":
         case "resume":
         case "cancel":

@@ -59,6 +59,14 @@ export const COMPARISON_OPERATIONS: Readonly<Record<string, Operation>> = {
     },
     problems: NO_COMPARISON,
   },
+  "GET /comparisons/:id/digest": {
+    summary: "The Merkle root over the report's lines, signed by REPORT_KEY",
+    tag: "Comparisons",
+    right: "read",
+    reach: "own",
+    answers: { 200: json("The digest of a comparison that has ended", "ReportDigest") },
+    problems: { ...NO_COMPARISON, 409: ["work_running"], 503: ["misconfigured"] },
+  },
   "GET /comparisons/:id/events": {
     summary: "Server-Sent Events of a comparison, to its end",
     tag: "Comparisons",

@@ -61,7 +61,12 @@ comparisonRoutes.get("/comparisons/:id", statusOf("comparison"));
 
 comparisonRoutes.on(
   ["GET"],
-  ["/comparisons/:id/report", "/comparisons/:id/events", "/comparisons/:id/progress"],
+  [
+    "/comparisons/:id/report",
+    "/comparisons/:id/digest",
+    "/comparisons/:id/events",
+    "/comparisons/:id/progress",
+  ],
   answeredBy("comparison", "read"),
 );
 

@@ -19,6 +19,7 @@ import { Images } from "./images.ts";
 import { type SyncEvent, type SyncCounts, apply, newSyncJob } from "./job.ts";
 import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
+import { ReportTree } from "./merkle.ts";
 import { adaptOlderTables } from "./older_tables.ts";
 import { FIRST_LINE } from "./repair_walk.ts";
 import { ReadingTable } from "./reading_table.ts";
@@ -84,6 +85,7 @@ export class SyncRecord {
   readonly large: LargeTable;
   readonly readings: ReadingTable;
   readonly report: ReportBuffer;
+  readonly tree: ReportTree;
   readonly images: Images;
   readonly timeline: Timeline;
   readonly spent: SpentTable;
@@ -96,6 +98,7 @@ export class SyncRecord {
     this.large = new LargeTable(this.#sql);
     this.readings = new ReadingTable(this.#sql);
     this.report = new ReportBuffer(this.#sql);
+    this.tree = new ReportTree(this.#sql);
     this.images = new Images(this.#sql);
     this.spent = new SpentTable(this.#sql);
     this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));

@@ -13,7 +13,7 @@ import type { S3 } from "../s3/request.ts";
 import { verdictOf } from "../s3/retry.ts";
 import { putObject } from "../s3/s3.ts";
 import { formatPrefix } from "../store/address.ts";
-import { reportPlaceOf } from "./comparison_spec.ts";
+import { isComparison, reportPlaceOf } from "./comparison_spec.ts";
 import type { SyncRecord } from "./record.ts";
 import { reportKey } from "./report.ts";
 import { checkedLines } from "./report_lines.ts";
@@ -37,6 +37,7 @@ export async function keepPart(record: SyncRecord, place: S3 | null, fixed: Fixe
   record.transaction(() => {
     if (etag !== null) record.report.sent(fixed, etag, body.length);
     else if (kept !== null) record.report.kept(fixed, kept, body.length);
+    if (isComparison(record.load().spec)) record.tree.grow(fixed.text);
     record.applyEvent({ type: "reported" });
   });
 }

@@ -84,3 +84,15 @@ export const ComparisonLine = z.strictObject({
   modifiedAt: Time.optional().describe("of an extra key"),
   masked: z.literal(true).optional().describe("the key has a secret in it, which is not shown"),
 });
+
+/** The digest of a comparison's report. */
+export const ReportDigest = z.strictObject({
+  root: z.string().describe("of the Merkle tree over the report's lines (RFC 6962, SHA-256), in hex"),
+  lines: Whole,
+  statement: z.string().describe("what is signed: JSON with the root, what was compared, and how it ended"),
+  algorithm: z.literal("Ed25519").nullable().describe("null: there is no REPORT_KEY, and nothing is signed"),
+  publicKey: z.string().nullable().describe("32 bytes in base64url, the x of a JWK"),
+  signature: z.string().nullable().describe("of the statement's UTF-8, in base64"),
+});
+
+export type ReportDigest = z.infer<typeof ReportDigest>;

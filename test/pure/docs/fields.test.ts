@@ -82,6 +82,10 @@ const shown: [name: string, described: Described][] = [
     "a line of a comparison's report",
     { page: compare, table: compare.table("report", "field"), schema: comparisonAnswers.ComparisonLine },
   ],
+  [
+    "a digest",
+    { page: compare, table: compare.table("digest", "field"), schema: comparisonAnswers.ReportDigest },
+  ],
   ["a line of a report", { page: sync, table: sync.table("report", "field"), schema: answers.ReportLine }],
   ["a check", { page: stores, table: stores.table("check", "answer"), schema: meshAnswers.Check }],
   ["a probe", { page: operate, table: operate.table("probe", "answer"), schema: meshAnswers.Probe }],

@@ -1,15 +1,23 @@
 // Comparisons: what each key ends as, by which proof, and what both stores are asked for it.
+import { execFileSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { SyncStatus } from "../../../src/view/answers.ts";
 import type { ComparisonStatus } from "../../../src/view/comparison_answers.ts";
 import { expect, test } from "vitest";
 import { READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";
 import { MIB, openWorld } from "../world.ts";
 
+const SIGNING = generateKeyPairSync("ed25519");
+
 const {
   mesh,
   stores: { east, west },
 } = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
   bindings: {
+    REPORT_KEY: SIGNING.privateKey.export({ type: "pkcs8", format: "der" }).toString("base64"),
     STORE_LOCKED: storeSecret(stores.west, { readOnly: true }),
     STORE_UNORDERED: storeSecret(stores.west, { provider: "storj", style: "path" }),
   },
@@ -415,4 +423,62 @@ test("what cannot be repaired is refused, and says why", async () => {
     "store_read_only",
     expect.stringMatching(/"locked": it is set readOnly/),
   ]);
+});
+
+/** The page's own script, run by the page's own command. */
+function verifier(directory: string): (files: Record<string, string>, publicKey: string) => string {
+  const page = readFileSync(join(import.meta.dirname, "../../../src/docs/compare.md"), "utf8");
+  const script = /```js\n([^]*?)```/.exec(page)?.[1] ?? "";
+  expect(script.trim().split("\n").length).toBeLessThanOrEqual(14);
+  writeFileSync(join(directory, "verify.mjs"), script);
+  return (files, publicKey) => {
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+    const command = ["verify.mjs", "digest.json", "report.ndjson", publicKey];
+    return execFileSync(process.execPath, command, { cwd: directory, encoding: "utf8", stdio: "pipe" });
+  };
+}
+
+test("the documented script verifies the signed digest of a report, and nothing else", async ({
+  onTestFinished,
+}) => {
+  const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-digest-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const run = verifier(directory);
+  for (const prefix of ["digest-1/", "digest-2/"]) unequal(prefix);
+  const [one, two] = [await mesh.compare(request("digest-1/")), await mesh.compare(request("digest-2/"))];
+  const answer = await mesh.call<{ statement: string; lines: number; publicKey: string }>(
+    "GET",
+    `/comparisons/${one.id}/digest`,
+  );
+  const { text: report } = await mesh.call("GET", `/comparisons/${one.id}/report`);
+  const { x = "" } = SIGNING.publicKey.export({ format: "jwk" });
+  expect([answer.body.lines, answer.body.publicKey]).toEqual([5, x]);
+  expect(JSON.parse(answer.body.statement)).toMatchObject({
+    comparison: one.id,
+    phase: "different",
+    keys: { equal: 1, different: 1, unknown: 1, missing: 1, extra: 1 },
+  });
+  const right = { "digest.json": answer.text, "report.ndjson": report };
+  expect(run(right, x).trim()).toBe(answer.body.statement);
+  const forged = answer.text.replace("different", "equal");
+  const other = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" }).x ?? "";
+  const { text: foreign } = await mesh.call("GET", `/comparisons/${two.id}/report`);
+  const flipped = report.replace('"outcome":"different"', '"outcome":"equal"');
+  const shorter = report.split("\n").slice(1).join("\n");
+  expect(() => run({ ...right, "digest.json": forged }, x)).toThrow("not signed by this key");
+  expect(() => run(right, other)).toThrow("not signed by this key");
+  for (const wrong of [foreign, flipped, shorter, ""])
+    expect(() => run({ ...right, "report.ndjson": wrong }, x)).toThrow("another report");
+});
+
+test("a comparison that goes on has no digest yet", async () => {
+  east.put("source", "soon/a", "A", { etag: "opaque" });
+  west.put("destination", "soon/a", "A");
+  const gate = west.hold({ operation: "HeadObject" }, "before-work");
+  const id = await mesh.startComparison(request("soon/"));
+  await west.waitFor(() => gate.waiting.length === 1);
+  const early = await mesh.call<Refusal>("GET", `/comparisons/${id}/digest`);
+  expect([early.status, early.body.code]).toEqual([409, "work_running"]);
+  gate.release();
+  await mesh.comparisonEnded(id);
 });
