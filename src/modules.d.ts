@@ -22,6 +22,10 @@ declare module "*.js" {
   const text: string;
   export default text;
 }
+declare module "*?text" {
+  const text: string;
+  export default text;
+}
 declare module "*.css" {
   const text: string;
   export default text;

@@ -1,7 +1,9 @@
-// Calls to the mesh with the token, which is kept only in this tab's session storage; and event streams,
-// which reconnect by themselves and fall back to polling where no stream gets through.
+// Calls to the mesh, and event streams, which reconnect by themselves and fall back to polling where no
+// stream gets through.
 
-const TOKEN = "bucket-brigade-token";
+import { createParser } from "eventsource-parser";
+import { isPerson, token } from "./session.js";
+
 /** The mesh sends something every 5 s, if only a comment. */
 const SILENCE_MS = 20_000;
 const POLL_MS = 2_000;
@@ -15,25 +17,10 @@ export class SignedOut extends Error {}
 /** What was asked for does not exist, so asking again is useless. */
 export class Missing extends Error {}
 
-export function token() {
-  return sessionStorage.getItem(TOKEN);
-}
-
-/** Cloudflare Access has let this person in, and each request says so by itself. */
-export function isPerson() {
-  return document.documentElement.dataset["person"] !== undefined;
-}
-
 /** @returns {Record<string, string>} */
 function authorization() {
   const value = token();
   return value === null && isPerson() ? {} : { authorization: `Bearer ${value ?? ""}` };
-}
-
-/** @param {string | null} value */
-export function setToken(value) {
-  if (value === null) sessionStorage.removeItem(TOKEN);
-  else sessionStorage.setItem(TOKEN, value);
 }
 
 /**
@@ -137,14 +124,16 @@ export async function follow(path, query, viewer, signal) {
   }
 }
 
+/** @typedef {{ name: string | null, data: string | null, id: string | null }} Sent */
+/** @typedef {Sent & { retry: number | null }} StreamEvent */
+
 /**
  * https://html.spec.whatwg.org/multipage/server-sent-events.html; EventSource cannot send a token.
  *
  * @param {string} path
  * @param {string} lastId
  * @param {AbortSignal} signal
- * @returns {AsyncGenerator<{ name: string | null, data: string | null, id: string | null,
- *   retry: number | null }>}
+ * @returns {AsyncGenerator<StreamEvent>}
  */
 async function* events(path, lastId, signal) {
   const silent = new AbortController();
@@ -159,29 +148,21 @@ async function* events(path, lastId, signal) {
   });
   if (response.status === 401) throw new SignedOut("The token is no longer accepted");
   if (response.status !== 200 || response.body === null) return;
+  /** @type {StreamEvent[]} */
+  const come = [];
+  const parser = createParser({
+    onEvent: ({ event: name = null, data, id = null }) => come.push({ name, data, id, retry: null }),
+    onRetry: (retry) => come.push({ name: null, data: null, id: null, retry }),
+  });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
       clearTimeout(timer);
       timer = setTimeout(() => silent.abort(), SILENCE_MS);
-      text += value;
-      for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
-        const lines = text.slice(0, end).split("\n");
-        text = text.slice(end + 2);
-        /** @param {string} name */
-        const of = (name) =>
-          lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? null;
-        const retry = of("retry");
-        yield {
-          name: of("event"),
-          data: of("data"),
-          id: of("id"),
-          retry: retry === null ? null : Number(retry),
-        };
-      }
+      parser.feed(value);
+      yield* come.splice(0);
     }
   } finally {
     clearTimeout(timer);
@@ -215,4 +196,53 @@ export async function repeat(work, signal) {
     if (document.visibilityState === "visible") await work();
     await pause(LIST_MS, signal);
   }
+}
+
+/** @typedef {import("./calls.ts").Grant} Grant */
+
+/** @type {Promise<readonly Grant[]> | null} */
+let grants = null;
+
+/** What the caller may do; asked for once. */
+export async function myGrants() {
+  grants ??= call("GET", "/me").then((me) => me.grants);
+  try {
+    return await grants;
+  } catch (error) {
+    grants = null;
+    throw error;
+  }
+}
+
+/** Somebody else may sign in next. */
+export function forgetGrants() {
+  grants = null;
+}
+
+/**
+ * Whether a grant has the right and covers both sides. As the mesh rules it, which decides; what it would
+ * refuse is not offered.
+ *
+ * @param {readonly Grant[]} held
+ * @param {Grant["may"][number]} right
+ * @param {string | null} source as `store:bucket/key`; null: wherever it is
+ * @param {string | null} destination
+ */
+export function may(held, right, source = null, destination = null) {
+  return held.some(
+    (grant) =>
+      grant.may.includes(right) && isWithin(source, grant.source) && isWithin(destination, grant.destination),
+  );
+}
+
+/**
+ * @param {string | null} place
+ * @param {readonly string[] | null} scopes
+ */
+function isWithin(place, scopes) {
+  if (place === null || scopes === null) return true;
+  return scopes.some((scope) => {
+    if (!scope.includes(":")) return place.startsWith(`${scope}:`);
+    return scope.includes("/") ? place.startsWith(scope) : place.startsWith(`${scope}/`);
+  });
 }

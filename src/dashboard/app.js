@@ -1,29 +1,50 @@
-// The entry point of the dashboard: signing in, the address after the #, and the forms that start work.
+// The entry point of the dashboard: signing in, and which page the address after the # means.
 
-import { Missing, SignedOut, call, isPerson, setToken, token } from "./api.js";
+import { Missing, SignedOut, call, forgetGrants } from "./api.js";
 import { showAudit } from "./audit.js";
+import { showComparison } from "./comparison.js";
 import { showCopy } from "./copy.js";
 import {
   announce,
   byId,
   clearError,
   clearFormError,
-  confirmed,
   field,
   h,
+  setCount,
   setText,
+  setTitle,
   showError,
   showFormError,
   valuesOf,
 } from "./dom.js";
-import { showCopies, showSyncs } from "./lists.js";
+import { showWork } from "./lists.js";
+import { showOverview, watchCount } from "./overview.js";
 import { showSchedules } from "./schedules.js";
+import { askTabs, dropToken, isPerson, setToken, shareToken, token } from "./session.js";
+import { showStart } from "./start.js";
 import { showStores } from "./stores.js";
 import { showSync } from "./sync.js";
 
 const main = byId("main");
 let leave = new AbortController();
+/** Of the count in the title. */
+let watch = new AbortController();
 let isLetIn = isPerson();
+
+/** @type {Readonly<Record<string, string>>} */
+const TITLES = {
+  overview: "Overview",
+  copies: "Copies",
+  syncs: "Syncs",
+  comparisons: "Comparisons",
+  schedules: "Schedules",
+  stores: "Stores",
+  audit: "Audit",
+  new: "Start",
+};
+
+const REPEAT_MS = 5_000;
 
 /** Shows the page of the current address. */
 async function route() {
@@ -36,39 +57,60 @@ async function route() {
   byId("nav").hidden = !isIn;
   byId("sign-out").hidden = token() === null;
   if (!isIn) return showSignIn();
-  const [section = "copies", id] = location.hash.replace(/^#\//, "").split("/");
+  const [path = "", asked = ""] = location.hash.replace(/^#\//, "").split("?");
+  const [section = "", id] = path === "" ? ["overview"] : path.split("/");
   for (const link of document.querySelectorAll("#nav a")) {
     if (link.getAttribute("href") === `#/${section}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${section === "new" ? "Start" : section} – Bucket Brigade`;
+  setTitle(TITLES[section] ?? "Overview");
   try {
-    // An address may come from anybody, and what it names makes the path of a call.
-    if (id !== undefined && !isId(id)) throw new Missing(`No copy and no sync has the id "${id}"`);
-    if (section === "copies" && id !== undefined) await showCopy(main, signal, id);
-    else if (section === "syncs" && id !== undefined) await showSync(main, signal, id);
-    else if (section === "syncs") await showSyncs(main, signal);
-    else if (section === "schedules") await showSchedules(main, signal);
-    else if (section === "stores") await showStores(main, signal);
-    else if (section === "audit") await showAudit(main, signal);
-    else if (section === "new") showStart();
-    else await showCopies(main, signal);
+    await show(section, id, new URLSearchParams(asked), signal);
   } catch (error) {
-    if (signal.aborted) return;
-    if (error instanceof SignedOut) {
-      setToken(null);
-      isLetIn = false;
-      await route();
-    }
-    showError(error);
-    if (error instanceof Missing) {
-      const list = h("a", { href: `#/${section}` }, `All ${section}`);
-      main.replaceChildren(h("h1", {}, "Not found"), h("p", {}, list));
-    }
-    // When the connection is back, nobody should have to reload.
-    if (!(error instanceof SignedOut || error instanceof Missing))
-      setTimeout(() => signal.aborted || void route(), 5_000);
+    if (!signal.aborted) await failed(error, section);
   }
+}
+
+/**
+ * @param {string} section
+ * @param {string | undefined} id
+ * @param {URLSearchParams} query
+ * @param {AbortSignal} signal
+ */
+async function show(section, id, query, signal) {
+  // An address may come from anybody, and what it names makes the path of a call.
+  if (id !== undefined && !isId(id)) throw new Missing(`No copy and no sync has the id "${id}"`);
+  if (section === "copies" && id !== undefined) await showCopy(main, signal, id);
+  else if (section === "syncs" && id !== undefined) await showSync(main, signal, id);
+  else if (section === "comparisons" && id !== undefined) await showComparison(main, signal, id);
+  else if (section === "copies" || section === "syncs" || section === "comparisons")
+    await showWork(main, signal, section, query);
+  else if (section === "schedules") await showSchedules(main, signal, query);
+  else if (section === "stores") await showStores(main, signal, query);
+  else if (section === "audit") await showAudit(main, signal);
+  else if (section === "new") await showStart(main, signal, query);
+  else await showOverview(main, signal);
+}
+
+/**
+ * @param {unknown} error
+ * @param {string} section
+ */
+async function failed(error, section) {
+  if (error instanceof SignedOut) {
+    dropToken();
+    signedOut();
+    await route();
+  }
+  showError(error);
+  if (error instanceof Missing) {
+    const list = h("a", { href: `#/${section}` }, `All ${section}`);
+    main.replaceChildren(h("h1", {}, "Not found"), h("p", {}, list));
+  }
+  // When the connection is back, nobody should have to reload.
+  const { signal } = leave;
+  if (!(error instanceof SignedOut || error instanceof Missing))
+    setTimeout(() => signal.aborted || void route(), REPEAT_MS);
 }
 
 /** @param {string} text */
@@ -77,15 +119,16 @@ function isId(text) {
 }
 
 function showSignIn() {
-  const input = field("API token", { name: "token", type: "password", required: true, autocomplete: "off" });
+  setTitle("Sign in");
+  const attributes = { name: "token", type: "password", required: true, autocomplete: "current-password" };
   const form = h(
     "form",
     {},
-    input,
+    field("API token", attributes),
     h("div", { class: "actions" }, h("button", { class: "main" }, "Sign in")),
   );
   const note =
-    "It is kept in this tab only and is gone when the tab is closed. The token API_TOKEN_READ can view but not change anything.";
+    "It is kept in the tabs of this page and is gone when the last one is closed. The token API_TOKEN_READ can view but not change anything.";
   main.replaceChildren(
     h("h1", {}, "Sign in"),
     h("section", { class: "panel" }, form, h("p", { class: "quiet" }, note)),
@@ -93,81 +136,38 @@ function showSignIn() {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     clearFormError(form);
-    setToken(valuesOf(form)["token"] ?? "");
+    const typed = valuesOf(form)["token"] ?? "";
     try {
-      await call("GET", "/stores");
-      await route();
+      await call("GET", "/me", undefined, undefined, { authorization: `Bearer ${typed}` });
     } catch (error) {
-      setToken(null);
       showFormError(form, error);
+      return;
     }
+    setToken(typed);
+    await begin();
   });
 }
 
-function showStart() {
-  const copy = h(
-    "form",
-    {},
-    field("Source", { name: "source", required: true, placeholder: "store:bucket/key" }),
-    field("Destination", { name: "destination", required: true, placeholder: "store:bucket/key" }),
-    field("Part size", { name: "partSize", placeholder: "64MiB, or source" }),
-    field("Parts at once", { name: "concurrency", inputmode: "numeric" }),
-    field("Proof", { name: "verify" }, ["auto", "strict", "off"]),
-    field("If the destination exists", { name: "ifExists" }, ["overwrite", "skip", "fail"]),
-    h("div", { class: "actions" }, h("button", { class: "main" }, "Start copy")),
-  );
-  const sync = h(
-    "form",
-    {},
-    field("Source", { name: "source", required: true, placeholder: "store:bucket/prefix" }),
-    field("Destination", { name: "destination", required: true, placeholder: "store:bucket/prefix" }),
-    field("Include", { name: "include", placeholder: "**/*.jpg" }),
-    field("Exclude", { name: "exclude" }),
-    field("Compare by", { name: "compare" }, ["auto", "size", "size+mtime", "etag", "checksum"]),
-    field("Delete keys that only the destination has", { name: "delete", type: "checkbox", value: "true" }),
-    field("Dry run: show what would be done", {
-      name: "dryRun",
-      type: "checkbox",
-      value: "true",
-      checked: true,
-    }),
-    h("div", { class: "actions" }, h("button", { class: "main" }, "Start sync")),
-  );
-  copy.addEventListener("submit", (event) => void start(event, copy, "copies"));
-  sync.addEventListener("submit", (event) => void start(event, sync, "syncs"));
-  main.replaceChildren(
-    h("h1", {}, "Start"),
-    h(
-      "div",
-      { class: "panels" },
-      h("section", { class: "panel" }, h("h2", {}, "Copy one object"), copy),
-      h("section", { class: "panel" }, h("h2", {}, "Sync a prefix"), sync),
-    ),
-  );
+/** With a token, or for a person. */
+async function begin() {
+  forgetGrants();
+  watch.abort();
+  watch = new AbortController();
+  if (token() !== null || isLetIn) void watchCount(watch.signal);
+  await route();
 }
 
-/**
- * @param {Event} event
- * @param {HTMLFormElement} form
- * @param {"copies" | "syncs"} kind
- */
-async function start(event, form, kind) {
-  event.preventDefault();
-  clearFormError(form);
-  const values = valuesOf(form);
-  const deletes = values["delete"] === "true" && values["dryRun"] !== "true";
-  const question = `Delete every key under ${values["destination"]} that is not in ${values["source"]}?`;
-  if (deletes && !(await confirmed(question, "Sync and delete"))) return;
-  try {
-    const { id } = await call("POST", `/${kind}`, values);
-    location.hash = `#/${kind}/${id}`;
-  } catch (error) {
-    showFormError(form, error);
-  }
+function signedOut() {
+  forgetGrants();
+  watch.abort();
+  setCount("");
+  isLetIn = false;
 }
 
 byId("sign-out").addEventListener("click", () => {
   setToken(null);
+  signedOut();
+  isLetIn = isPerson();
   setText(main, "");
   void route();
 });
@@ -175,4 +175,12 @@ addEventListener("hashchange", () => {
   void route();
   main.focus();
 });
-void route();
+addEventListener("page-error", (event) => {
+  const [section = "overview"] = location.hash.replace(/^#\//, "").split(/[/?]/);
+  void failed(/** @type {CustomEvent<unknown>} */ (event).detail, section);
+});
+shareToken(() => {
+  if (token() === null) signedOut();
+  void begin();
+});
+void askTabs().then(begin);

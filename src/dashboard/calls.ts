@@ -4,10 +4,11 @@
 
 import type { z } from "zod";
 import type * as answers from "../view/answers.ts";
+import type * as comparisonAnswers from "../view/comparison_answers.ts";
 import type * as listAnswers from "../view/list_answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
 
-type Answers = typeof answers & typeof listAnswers & typeof meshAnswers;
+type Answers = typeof answers & typeof comparisonAnswers & typeof listAnswers & typeof meshAnswers;
 
 type Body<Name extends keyof Answers> = z.infer<Answers[Name]>;
 
@@ -19,9 +20,17 @@ export type CopyRow = Body<"CopyList">["copies"][number];
 
 export type SyncRow = Body<"SyncList">["syncs"][number];
 
+export type ComparisonStatus = Body<"ComparisonStatus">;
+
+export type ComparisonRow = Body<"ComparisonList">["comparisons"][number];
+
 export type Schedule = Body<"Schedule">;
 
 export type Store = Body<"Stores">["stores"][number];
+
+export type Overview = Body<"Overview">;
+
+export type Grant = Body<"Me">["grants"][number];
 
 export type AuditRow = Body<"Audit">["calls"][number];
 
@@ -42,12 +51,20 @@ export type AnswerTo<Call extends string> = Find<Call, Rows>;
 /** The first match counts, so a longer path stands before the path that it begins with. */
 type Rows = [
   ["GET /stores", Body<"Stores">],
+  ["GET /me", Body<"Me">],
+  ["GET /overview", Body<"Overview">],
+  [`GET /cron?${string}`, Body<"DueTimes">],
   [`POST /stores/${string}/check`, Check],
   [`GET /copies?${string}`, Body<"CopyList">],
   [`GET /copies/${string}/parts?${string}`, Body<"PartsPage">],
+  [`GET /copies/${string}/rates`, Body<"Rates">],
+  [`POST /${"copies" | "syncs" | "comparisons"}/resume?${string}`, Body<"SteeredMany">],
   ["POST /copies", CopyStatus | Body<"Admitted">],
   [`${"GET" | "POST"} /copies/${string}`, CopyStatus],
   [`GET /syncs?${string}`, Body<"SyncList">],
+  [`GET /comparisons?${string}`, Body<"ComparisonList">],
+  ["POST /comparisons", ComparisonStatus | Body<"Admitted">],
+  [`${"GET" | "POST"} /comparisons/${string}`, ComparisonStatus],
   ["POST /syncs", SyncStatus | Body<"Admitted">],
   [`${"GET" | "POST"} /syncs/${string}`, SyncStatus],
   [`GET /audit?${string}`, Body<"Audit">],

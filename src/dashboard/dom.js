@@ -77,17 +77,6 @@ export function timeCell(iso) {
 }
 
 /**
- * A name in a table: of up to a thousand characters only the first lines are shown.
- *
- * @param {string} name
- * @param {string | null} [href]
- */
-export function nameCell(name, href = null) {
-  const shown = href === null ? name : h("a", { href }, name);
-  return h("div", { class: "clamped", title: name }, shown);
-}
-
-/**
  * An object as answers have it.
  *
  * @param {string | { store: string, bucket: string, key: string, versionId?: string | undefined }} ref
@@ -99,18 +88,8 @@ export function formatObject(ref) {
 }
 
 /**
- * A phase in words, and whether it is good or bad.
+ * Shows a phase in words, and whether it is good or bad.
  *
- * @param {string} phase
- * @returns {HTMLElement}
- */
-export function phaseNode(phase) {
-  const node = h("span");
-  setPhase(node, phase);
-  return node;
-}
-
-/**
  * @param {Element} node
  * @param {string} phase
  */
@@ -315,4 +294,25 @@ export function actionButton(label, act, kind = "") {
     }
   });
   return button;
+}
+
+const shownTitle = { page: "", count: "" };
+
+/** @param {string} page what the page is of */
+export function setTitle(page) {
+  shownTitle.page = page;
+  showTitle();
+}
+
+/** @param {string} count of what needs a person; empty: nothing does */
+export function setCount(count) {
+  shownTitle.count = count;
+  setText(byId("count"), count);
+  byId("count").hidden = count === "";
+  showTitle();
+}
+
+function showTitle() {
+  const { page, count } = shownTitle;
+  document.title = `${count === "" ? "" : `(${count}) `}${page} – Bucket Brigade`;
 }

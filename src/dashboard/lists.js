@@ -1,122 +1,306 @@
-// The lists of copies and syncs, refreshed every few seconds while the page is visible.
+// The lists of copies, syncs and comparisons: a line for each, found by search and filters that are kept in
+// the address, and refreshed while the page is visible. Older lines are fetched on demand and stay.
 
-import { call, repeat } from "./api.js";
-import {
-  formatObject,
-  actionButton,
-  h,
-  keyedTable,
-  nameCell,
-  phaseNode,
-  showError,
-  timeCell,
-} from "./dom.js";
+import { Component, createElement } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { call } from "./api.js";
+import { formatBytes, formatObject, formatSeconds } from "./dom.js";
+import { Action, Ago, Bar, Name, Phase, mount, usePolled } from "./ui.js";
 
 /** @typedef {import("./calls.ts").CopyRow} CopyRow */
 /** @typedef {import("./calls.ts").SyncRow} SyncRow */
+/** @typedef {import("./calls.ts").ComparisonRow} ComparisonRow */
+/** @typedef {"copies" | "syncs" | "comparisons"} Kind */
+/** @typedef {CopyRow | SyncRow | ComparisonRow} Row */
+/** @typedef {Readonly<Record<string, string>>} Filter as the query of the list has it */
+
+const h = createElement;
+
+const PAGE = 100;
+
+const TITLES = { copies: "Copies", syncs: "Syncs", comparisons: "Comparisons" };
+
+/** @type {Readonly<Record<Kind, readonly Row["phase"][]>>} */
+const PHASES = {
+  copies: ["uploading", "queued", "blocked", "paused", "completed", "failed", "cancelled"],
+  syncs: ["copying", "blocked", "paused", "completed", "finished_with_errors", "failed", "cancelled"],
+  comparisons: [
+    "comparing",
+    "blocked",
+    "paused",
+    "equal",
+    "different",
+    "inconclusive",
+    "failed",
+    "cancelled",
+  ],
+};
+
+/** What a filter may have in the address. */
+const FILTERS = ["phase", "q", "store", "schedule", "sync", "orphans"];
+
+/** @type {readonly string[]} */
+const ENDED = [
+  "completed",
+  "finished_with_errors",
+  "failed",
+  "cancelled",
+  "equal",
+  "different",
+  "inconclusive",
+];
+/** @type {readonly string[]} */
+const RESTING = ["paused", "blocked", "queued", "admitted"];
 
 /**
  * @param {HTMLElement} main
  * @param {AbortSignal} signal
+ * @param {Kind} kind
+ * @param {URLSearchParams} query
  */
-export async function showCopies(main, signal) {
-  /** @type {readonly CopyRow["phase"][]} */
-  const phases = ["uploading", "queued", "blocked", "paused", "completed", "failed", "cancelled"];
-  await showWork(main, signal, {
-    kind: "copies",
-    title: "Copies",
-    phases,
-    read: async (query) => {
-      const { copies, next } = await call("GET", `/copies?${query}`, undefined, signal);
-      return { rows: copies, next };
-    },
-    beginner: /** @param {CopyRow} row */ ({ schedule, startedBy }) => schedule ?? startedBy ?? "manual",
-  });
+export async function showWork(main, signal, kind, query) {
+  const asked = [...query].filter(([name, value]) => FILTERS.includes(name) && value !== "");
+  mount(main, signal, Work, { kind, first: Object.fromEntries(asked) });
 }
 
-/**
- * @param {HTMLElement} main
- * @param {AbortSignal} signal
- */
-export async function showSyncs(main, signal) {
-  /** @type {readonly SyncRow["phase"][]} */
-  const phases = ["copying", "blocked", "paused", "completed", "finished_with_errors", "failed", "cancelled"];
-  await showWork(main, signal, {
-    kind: "syncs",
-    title: "Syncs",
-    phases,
-    read: async (query) => {
-      const { syncs, next } = await call("GET", `/syncs?${query}`, undefined, signal);
-      return { rows: syncs, next };
-    },
-    beginner: /** @param {SyncRow} row */ ({ schedule, startedBy, dryRun }) =>
-      `${schedule ?? startedBy ?? "manual"}${dryRun ? ", dry run" : ""}`,
-  });
-}
-
-/**
- * @template {CopyRow | SyncRow} Row
- * @param {HTMLElement} main
- * @param {AbortSignal} signal
- * @param {{
- *   kind: "copies" | "syncs",
- *   title: string,
- *   phases: readonly string[],
- *   read: (query: string) => Promise<{ rows: readonly Row[], next: string | null }>,
- *   beginner: (row: Row) => string,
- * }} work
- */
-async function showWork(main, signal, { kind, title, phases, read, beginner }) {
-  const table = keyedTable(
-    title,
-    [
-      { title: "Phase", cell: ({ phase }) => phaseNode(phase) },
-      { title: "Source", cell: ({ id, source }) => nameCell(formatObject(source), `#/${kind}/${id}`) },
-      { title: "Destination", cell: ({ destination }) => nameCell(formatObject(destination)) },
-      { title: "Started by", cell: beginner },
-      { title: "Requested", cell: ({ createdAt }) => timeCell(createdAt) },
-      { title: "Ended", cell: ({ endedAt }) => timeCell(endedAt) },
-    ],
-    /** @param {Row} row */ (row) => row.id,
-  );
-  const empty = h("p", { class: "quiet" });
-  const phase = h("select", { "aria-label": "Phase" }, h("option", { value: "" }, "all phases"));
-  phase.append(h("option", { value: "active" }, "active"), h("option", { value: "attention" }, "needs you"));
-  for (const name of phases) phase.append(h("option", { value: name }, name.replaceAll("_", " ")));
-  /** @type {string | null} */
-  let cursor = null;
-  /** @type {string | null} */
-  let next = null;
-  const older = actionButton("Older", async () => {
-    cursor = next;
-    await refresh();
-  });
-  const newest = actionButton("Newest", async () => {
-    cursor = null;
-    await refresh();
-  });
-  phase.addEventListener("change", () => {
-    cursor = null;
-    void refresh().catch(showError);
-  });
-  main.replaceChildren(
-    h("h1", {}, title),
-    h("div", { class: "actions inline" }, h("span", {}, "Show"), phase, newest, older),
-    table.node,
-    empty,
-  );
-  const refresh = async () => {
-    const query = new URLSearchParams({ limit: "50" });
-    if (phase.value !== "") query.set("phase", phase.value);
-    if (cursor !== null) query.set("cursor", cursor);
-    const page = await read(query.toString());
-    next = page.next;
-    older.disabled = next === null;
-    newest.disabled = cursor === null;
-    table.show(page.rows);
-    const none =
-      phase.value === "" ? "None yet. Start one under “Start”." : `None: ${phase.selectedOptions[0]?.text}.`;
-    empty.textContent = page.rows.length === 0 ? none : "";
+/** @param {{ kind: Kind, first: Filter }} props */
+function Work({ kind, first }) {
+  const [filter, setFilter] = useState(first);
+  const { rows, next, older } = useRows(kind, filter);
+  /** @param {string} name @param {string} value */
+  const set = (name, value) => {
+    const others = Object.entries(filter).filter(([other]) => other !== name);
+    const changed = Object.fromEntries(value === "" ? others : [...others, [name, value]]);
+    setFilter(changed);
+    // A reload, a bookmark and the way back find the same list.
+    const query = new URLSearchParams(changed).toString();
+    history.replaceState(null, "", `#/${kind}${query === "" ? "" : `?${query}`}`);
   };
-  await repeat(refresh, signal);
+  return h(
+    "div",
+    {},
+    h("h1", {}, TITLES[kind]),
+    h(Filters, { kind, filter, set }),
+    rows === null ? h("p", { class: "quiet" }, "Loading…") : h(Rows, { kind, rows }),
+    rows?.length === 0 && h("p", { class: "quiet" }, noneWords(filter)),
+    next !== null && h("div", { class: "actions" }, h(Action, { act: older }, "Show older")),
+  );
+}
+
+/** @param {Filter} filter */
+function noneWords(filter) {
+  const words = Object.entries(filter).map(([name, value]) =>
+    name === "phase" ? phaseWords(value) : `${name} ${value}`,
+  );
+  return words.length === 0 ? "None yet. Start one under “Start”." : `None: ${words.join(", ")}.`;
+}
+
+/** @param {string} phase */
+function phaseWords(phase) {
+  if (phase === "attention") return "needs you";
+  return phase.replaceAll("_", " ");
+}
+
+/**
+ * The newest rows, as they are now, and the older ones that were asked for.
+ *
+ * @param {Kind} kind
+ * @param {Filter} filter
+ * @returns {{ rows: readonly Row[] | null, next: string | null, older: () => Promise<void> }}
+ */
+function useRows(kind, filter) {
+  const key = `${kind} ${JSON.stringify(filter)}`;
+  const [kept, setKept] = useState({
+    key,
+    rows: /** @type {Row[]} */ ([]),
+    next: /** @type {string | null} */ (null),
+  });
+  const known = useRef(/** @type {Map<string, { text: string, row: Row }>} */ (new Map()));
+  const { answer } = usePolled((signal) => readPage(kind, filter, null, signal), key);
+  const before = kept.key === key ? kept : { rows: [], next: null };
+  const next = before.rows.length === 0 ? (answer?.next ?? null) : before.next;
+  const older = async () => {
+    const page = await readPage(kind, filter, next);
+    setKept({ key, rows: [...before.rows, ...page.rows], next: page.next });
+  };
+  if (answer === null) return { rows: null, next: null, older };
+  const ids = new Set(answer.rows.map(({ id }) => id));
+  const last = answer.rows.at(-1)?.id ?? "";
+  const rest = before.rows.filter(({ id }) => !ids.has(id) && id < last);
+  // A row that is the same stays the same object, which is not drawn again.
+  const rows = [...answer.rows, ...rest].map((row) => {
+    const text = JSON.stringify(row);
+    const same = known.current.get(row.id);
+    if (same?.text === text) return same.row;
+    known.current.set(row.id, { text, row });
+    return row;
+  });
+  return { rows, next, older };
+}
+
+/**
+ * @param {Kind} kind
+ * @param {Filter} filter
+ * @param {string | null} cursor
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{ rows: readonly Row[], next: string | null }>}
+ */
+async function readPage(kind, filter, cursor, signal) {
+  const query = new URLSearchParams({ ...filter, limit: String(PAGE) });
+  if (cursor !== null) query.set("cursor", cursor);
+  if (kind === "copies") {
+    const { copies, next } = await call("GET", `/copies?${query.toString()}`, undefined, signal);
+    return { rows: copies, next };
+  }
+  if (kind === "comparisons") {
+    const { comparisons, next } = await call("GET", `/comparisons?${query.toString()}`, undefined, signal);
+    return { rows: comparisons, next };
+  }
+  const { syncs, next } = await call("GET", `/syncs?${query.toString()}`, undefined, signal);
+  return { rows: syncs, next };
+}
+
+/** @param {{ kind: Kind, filter: Filter, set: (name: string, value: string) => void }} props */
+function Filters({ kind, filter, set }) {
+  const [names, setNames] = useState({
+    stores: /** @type {string[]} */ ([]),
+    schedules: /** @type {string[]} */ ([]),
+  });
+  const search = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useEffect(() => {
+    void Promise.all([call("GET", "/stores"), call("GET", "/schedules?limit=500")]).then(
+      ([{ stores }, { schedules }]) =>
+        setNames({ stores: stores.map(({ name }) => name), schedules: schedules.map(({ name }) => name) }),
+      () => {}, // then there is less to choose from
+    );
+    /** @param {KeyboardEvent} event */
+    const onKey = (event) => {
+      if (event.key !== "/" || /** @type {Element} */ (event.target).matches("input, select, textarea"))
+        return;
+      event.preventDefault();
+      search.current?.focus();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+  const phases = ["active", "attention", ...PHASES[kind]];
+  /** @param {string} name @param {string} label @param {string} all @param {readonly string[]} choices */
+  const choice = (name, label, all, choices) => {
+    const chosen = filter[name] ?? "";
+    const listed = chosen === "" || choices.includes(chosen) ? choices : [...choices, chosen];
+    return h(
+      "select",
+      { "aria-label": label, value: chosen, onInput: (event) => set(name, valueOf(event)) },
+      h("option", { value: "" }, all),
+      ...listed.map((one) => h("option", { value: one }, name === "phase" ? phaseWords(one) : one)),
+    );
+  };
+  return h(
+    "div",
+    { class: "actions inline filters" },
+    h("input", {
+      type: "search",
+      "aria-label": "Search",
+      placeholder: "Search source and destination ( / )",
+      value: filter["q"] ?? "",
+      ref: search,
+      onInput: (event) => set("q", valueOf(event)),
+    }),
+    choice("phase", "Phase", "all phases", phases),
+    choice("store", "Store", "all stores", names.stores),
+    choice("schedule", "Schedule", "however started", names.schedules),
+    filter["sync"] !== undefined &&
+      h("button", { type: "button", onClick: () => set("sync", "") }, `Of sync ${filter["sync"]} ✕`),
+    filter["orphans"] !== undefined &&
+      h("button", { type: "button", onClick: () => set("orphans", "") }, "With something left behind ✕"),
+  );
+}
+
+/** @param {Event} event */
+function valueOf(event) {
+  return /** @type {HTMLInputElement | HTMLSelectElement} */ (event.currentTarget).value;
+}
+
+/** @param {{ kind: Kind, rows: readonly Row[] }} props */
+export function Rows({ kind, rows }) {
+  const titles = ["Phase", "Source", "Destination", "Size", "Progress", "Rate or reason", "By", "When"];
+  const head = titles.map((title) => h("th", { scope: "col", role: "columnheader" }, title));
+  return h(
+    "div",
+    { class: "scroll", tabIndex: 0, role: "region", "aria-label": TITLES[kind] },
+    h(
+      "table",
+      { class: "rows", role: "table" },
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...head)),
+      h(
+        "tbody",
+        { role: "rowgroup" },
+        rows.map((row) => h(Line, { key: row.id, kind, row })),
+      ),
+    ),
+  );
+}
+
+/** @extends {Component<{ kind: Kind, row: Row }>} */
+class Line extends Component {
+  /** @override @param {{ row: Row }} next */
+  shouldComponentUpdate(next) {
+    return next.row !== this.props.row;
+  }
+
+  /** @override @param {{ kind: Kind, row: Row }} props */
+  render({ kind, row }) {
+    const { id, phase, source, destination, failure, schedule, startedBy, createdAt, endedAt } = row;
+    /** @param {string} name @param {import("preact").ComponentChildren} children */
+    const cell = (name, children) => h("td", { class: name, role: "cell" }, children);
+    const by = `${schedule ?? startedBy ?? "manual"}${"dryRun" in row && row.dryRun ? ", dry run" : ""}`;
+    const reason =
+      failure === null || !["failed", "blocked"].includes(phase)
+        ? rateWords(row)
+        : h("span", { class: "failing", title: failure.message }, failure.code.replaceAll("_", " "));
+    return h(
+      "tr",
+      { role: "row" },
+      cell("is", h(Phase, { phase })),
+      cell("from", h(Name, { name: formatObject(source), href: `#/${kind}/${id}` })),
+      cell("to", h(Name, { name: formatObject(destination) })),
+      cell("size", sizeWords(row)),
+      cell("bar", progressOf(row)),
+      cell("why", reason),
+      cell("by", by),
+      cell("when", h(Ago, { at: endedAt ?? createdAt })),
+    );
+  }
+}
+
+/** @param {Row} row */
+function sizeWords(row) {
+  if ("dryRun" in row) return row.objects === null ? "" : `${row.objects.listed} keys`;
+  if ("deep" in row) return row.keys === null ? "" : `${row.keys.listed} keys`;
+  return row.bytes === null || row.bytes.total === null ? "" : formatBytes(row.bytes.total);
+}
+
+/** @param {Row} row */
+function progressOf(row) {
+  if (ENDED.includes(row.phase)) return null;
+  if ("dryRun" in row || "deep" in row) {
+    const counts = "deep" in row ? row.keys : row.objects;
+    if (counts === null) return null;
+    const { listed, underWay } = counts;
+    return h(Bar, { label: "Keys decided", done: listed - underWay, total: listed });
+  }
+  return row.bytes === null ? null : h(Bar, { label: "Bytes copied", ...row.bytes });
+}
+
+/** @param {Row} row */
+function rateWords(row) {
+  if (row.phase === "finished_with_errors" && "dryRun" in row && row.objects !== null)
+    return h("span", { class: "failing" }, `${row.objects.failed} failed`);
+  if (row.rate === null || RESTING.includes(row.phase)) return "";
+  if ("keysPerSecond" in row.rate)
+    return row.rate.keysPerSecond === null ? "" : `${row.rate.keysPerSecond} keys/s`;
+  const { bytesPerSecond } = row.rate;
+  if (bytesPerSecond === null || bytesPerSecond === 0) return "";
+  const left = "etaSeconds" in row.rate && !ENDED.includes(row.phase) ? row.rate.etaSeconds : null;
+  return `${formatBytes(Math.round(bytesPerSecond))}/s${left === null ? "" : `, ${formatSeconds(left)} left`}`;
 }

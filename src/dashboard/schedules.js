@@ -1,66 +1,177 @@
-// The schedules: what each starts and when, its last run, and the form that makes or changes one.
+// The schedules: what each starts and when, and how its last runs went.
 
-import { call, repeat } from "./api.js";
-import {
-  actionButton,
-  announce,
-  clearFormError,
-  confirmed,
-  field,
-  formatObject,
-  formatTime,
-  h,
-  keyedTable,
-  setText,
-  showFormError,
-  timeCell,
-  valuesOf,
-} from "./dom.js";
+import { createElement } from "preact";
+import { useState } from "preact/hooks";
+import { call } from "./api.js";
+import { announce, confirmed, formatObject, formatTime } from "./dom.js";
+import { ScheduleForm, kindOf, workOf } from "./schedule_form.js";
+import { Action, Ago, Phase, mount, usePolled, useRights } from "./ui.js";
 
 /** @typedef {import("./calls.ts").Schedule} Schedule */
+/** @typedef {Schedule["runs"][number]} Run */
+/** @typedef {ReturnType<typeof useRights>} Can */
+
+const h = createElement;
 
 /**
  * @param {HTMLElement} main
  * @param {AbortSignal} signal
+ * @param {URLSearchParams} query
  */
-export async function showSchedules(main, signal) {
-  const table = keyedTable(
-    "Schedules",
-    [
-      { title: "Name", cell: ({ name }) => name },
-      {
-        title: "Due",
-        cell: ({ cron, timezone, enabled }) => `${cron} ${timezone}${enabled ? "" : " (disabled)"}`,
-      },
-      { title: "Starts", cell: startsWhat },
-      { title: "Next", cell: ({ nextRunAt }) => timeCell(nextRunAt) },
-      { title: "Last", cell: lastRun },
-      { title: "Actions", cell: (schedule) => scheduleActions(schedule, refresh, form.load) },
-    ],
-    /** @param {Schedule} schedule */ (schedule) => schedule.name,
+export async function showSchedules(main, signal, query) {
+  mount(main, signal, Schedules, { first: query.get("q") ?? "" });
+}
+
+/** @param {{ first: string }} props */
+function Schedules({ first }) {
+  const can = useRights();
+  const [wanted, setWanted] = useState(first);
+  const [edited, setEdited] = useState(
+    /** @type {{ schedule: Schedule | null, asNew: boolean }} */ ({ schedule: null, asNew: true }),
   );
-  const empty = h("p", { class: "quiet" });
-  const refresh = async () => {
-    const { schedules } = await call("GET", "/schedules?limit=500", undefined, signal);
-    table.show(schedules);
-    empty.textContent = schedules.length === 0 ? "None yet." : "";
-  };
-  const form = scheduleForm(refresh);
-  main.replaceChildren(h("h1", {}, "Schedules"), table.node, empty, form.node);
-  await repeat(refresh, signal);
+  const { answer, again } = usePolled(
+    async (signal) => await call("GET", "/schedules?limit=500", undefined, signal),
+    "schedules",
+  );
+  const all = answer?.schedules ?? [];
+  const shown = all.filter((one) => JSON.stringify(one).includes(wanted) || one.name.includes(wanted));
+  const none = all.length === 0 ? "None yet." : "None that match.";
+  const form = h(ScheduleForm, {
+    // Another schedule is another form.
+    key: `${edited.schedule?.name} ${edited.asNew}`,
+    ...edited,
+    done: () => setEdited({ schedule: null, asNew: true }),
+    again,
+  });
+  return h(
+    "div",
+    {},
+    h("h1", {}, "Schedules"),
+    h(
+      "div",
+      { class: "actions inline filters" },
+      h("input", {
+        type: "search",
+        "aria-label": "Search",
+        placeholder: "Search",
+        value: wanted,
+        onInput: (event) => setWanted(event.currentTarget.value),
+      }),
+    ),
+    answer === null ? h("p", { class: "quiet" }, "Loading…") : null,
+    shown.length === 0 ? null : h(List, { shown, can, again, edit: setEdited }),
+    answer !== null && shown.length === 0 && h("p", { class: "quiet" }, none),
+    can("schedules") ? form : null,
+  );
+}
+
+/**
+ * @param {{
+ *   shown: readonly Schedule[],
+ *   can: Can,
+ *   again: () => Promise<void>,
+ *   edit: (edited: { schedule: Schedule, asNew: boolean }) => void,
+ * }} props
+ */
+function List({ shown, can, again, edit }) {
+  const titles = ["Name", "Due", "Starts", "Next", "Last runs", "Actions"];
+  return h(
+    "div",
+    { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Schedules" },
+    h(
+      "table",
+      { class: "cards" },
+      h("thead", {}, h("tr", {}, ...titles.map((title) => h("th", { scope: "col" }, title)))),
+      h(
+        "tbody",
+        {},
+        shown.map((schedule) => h(Line, { key: schedule.name, schedule, can, again, edit })),
+      ),
+    ),
+  );
+}
+
+/**
+ * @param {{
+ *   schedule: Schedule,
+ *   can: Can,
+ *   again: () => Promise<void>,
+ *   edit: (edited: { schedule: Schedule, asNew: boolean }) => void,
+ * }} props
+ */
+function Line({ schedule, can, again, edit }) {
+  const { name, cron, timezone, enabled, nextRunAt, runs } = schedule;
+  /** @param {string} title @param {import("preact").ComponentChildren} children */
+  const cell = (title, children) => h("td", { "data-title": title }, children);
+  const options = optionWords(schedule);
+  return h(
+    "tr",
+    {},
+    cell("Name", name),
+    cell("Due", `${cron} ${timezone}${enabled ? "" : " (disabled)"}`),
+    cell(
+      "Starts",
+      h("div", {}, startsWhat(schedule), options === "" ? null : h("div", { class: "quiet" }, options)),
+    ),
+    cell("Next", h(Ago, { at: nextRunAt })),
+    cell("Last runs", h(Runs, { runs })),
+    cell("Actions", h(Actions, { schedule, can, again, edit })),
+  );
+}
+
+/** The last run in words, and those before as dots. @param {{ runs: readonly Run[] }} props */
+function Runs({ runs }) {
+  const [last] = runs;
+  if (last === undefined) return "never";
+  const dots = runs.toReversed().map((run) => {
+    const href = hrefOf(run);
+    const words = `${formatTime(run.dueAt)}: ${wordsOf(run)}`;
+    const kind = `dot ${run.phase ?? run.outcome}`;
+    return href === null
+      ? h("span", { key: run.dueAt, class: kind, title: words, role: "img", "aria-label": words })
+      : h("a", { key: run.dueAt, class: kind, title: words, href, "aria-label": words });
+  });
+  const words = h(
+    "span",
+    {},
+    h(Phase, { phase: last.phase ?? last.outcome }),
+    " ",
+    h(Ago, { at: last.dueAt }),
+  );
+  const href = hrefOf(last);
+  return h(
+    "div",
+    {},
+    h("div", {}, href === null ? words : h("a", { href }, words)),
+    last.detail === null ? null : h("div", { class: "quiet" }, last.detail),
+    h("div", { class: "dots" }, dots),
+  );
+}
+
+/** @param {Run} run */
+function wordsOf({ phase, outcome, detail }) {
+  return `${(phase ?? outcome).replaceAll("_", " ")}${detail === null ? "" : `, ${detail}`}`;
+}
+
+/** @param {Run} run */
+function hrefOf({ copyId, syncId, comparisonId }) {
+  if (copyId !== null) return `#/copies/${copyId}`;
+  if (comparisonId !== null) return `#/comparisons/${comparisonId}`;
+  return syncId === null ? null : `#/syncs/${syncId}`;
+}
+
+/** @param {Schedule} schedule */
+function placesOf({ copy, sync, comparison }) {
+  if (copy !== undefined)
+    return { source: formatObject(copy.source), destination: formatObject(copy.destination) };
+  const { source = "", destination = "" } = sync ?? comparison ?? {};
+  return { source, destination };
 }
 
 /** @param {Schedule} schedule */
 function startsWhat(schedule) {
-  const { copy, sync } = schedule;
-  const words =
-    copy !== undefined
-      ? `copy ${formatObject(copy.source)} → ${formatObject(copy.destination)}`
-      : sync === undefined
-        ? ""
-        : `sync ${sync.source} → ${sync.destination}`;
-  const options = optionWords(schedule);
-  return options === "" ? words : h("div", {}, words, h("div", { class: "quiet" }, options));
+  const { source, destination } = placesOf(schedule);
+  return `${kindOf(schedule)} ${source} → ${destination}`;
 }
 
 /**
@@ -72,74 +183,53 @@ function optionWords(schedule) {
   const options = Object.entries(workOf(schedule)).filter(
     ([name, value]) => !["source", "destination"].includes(name) && value !== false,
   );
-  return options.map(([name, value]) => (value === true ? name : `${name}: ${wordsOf(value)}`)).join(", ");
+  return options.map(([name, value]) => (value === true ? name : `${name}: ${valueWords(value)}`)).join(", ");
 }
 
 /** @param {unknown} value */
-function wordsOf(value) {
+function valueWords(value) {
   if (Array.isArray(value)) return value.join(" ");
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 /**
- * The copy or sync that a schedule asks for.
- *
- * @param {Schedule} schedule
- * @returns {Readonly<Record<string, unknown>>}
+ * @param {{
+ *   schedule: Schedule,
+ *   can: Can,
+ *   again: () => Promise<void>,
+ *   edit: (edited: { schedule: Schedule, asNew: boolean }) => void,
+ * }} props
  */
-function workOf({ copy, sync }) {
-  return copy ?? sync ?? {};
-}
-
-/** @param {Schedule} schedule */
-function lastRun({ lastRun: run }) {
-  if (run === null) return "never";
-  const words = `${(run.phase ?? run.outcome).replaceAll("_", " ")}, ${formatTime(run.dueAt)}`;
-  if (run.copyId !== null) return h("a", { href: `#/copies/${run.copyId}` }, words);
-  if (run.syncId !== null) return h("a", { href: `#/syncs/${run.syncId}` }, words);
-  return run.detail === null ? words : h("div", {}, words, h("div", { class: "quiet" }, run.detail));
-}
-
-/**
- * @param {Schedule} schedule
- * @param {() => Promise<void>} refresh
- * @param {(schedule: Schedule) => void} edit
- */
-function scheduleActions(schedule, refresh, edit) {
+function Actions({ schedule, can, again, edit }) {
   const { name, enabled } = schedule;
+  const { source, destination } = placesOf(schedule);
   const path = /** @type {const} */ (`/schedules/${encodeURIComponent(name)}`);
+  const mayChange = can("schedules", source, destination);
   /** @param {string} label @param {() => Promise<void>} act @param {string} [kind] */
-  const button = (label, act, kind) => {
-    const node = actionButton(label, act, kind);
-    node.setAttribute("aria-label", `${label}: ${name}`);
-    return node;
+  const button = (label, act, kind = "") => h(Action, { act, kind, label: `${label}: ${name}` }, label);
+  /** @param {() => Promise<unknown>} act @param {string} said */
+  const then = async (act, said) => {
+    await act();
+    announce(said);
+    await again();
+  };
+  const run = async () => {
+    if (await mayRun(schedule)) await then(() => call("POST", `${path}/run`), `${name} was started`);
+  };
+  const toggle = () =>
+    then(() => call("PATCH", path, { enabled: !enabled }), `${name} is ${enabled ? "disabled" : "enabled"}`);
+  const remove = async () => {
+    const question = `Delete the schedule ${name} and its history? What it has started continues.`;
+    if (await confirmed(question, "Delete it")) await then(() => call("DELETE", path), `${name} was deleted`);
   };
   return h(
     "div",
     { class: "actions" },
-    button("Run now", async () => {
-      if (!(await mayRun(schedule))) return;
-      await call("POST", `${path}/run`);
-      announce(`${name} was started`);
-      await refresh();
-    }),
-    button("Edit", async () => edit(schedule)),
-    button(enabled ? "Disable" : "Enable", async () => {
-      await call("PATCH", path, { enabled: !enabled });
-      announce(`${name} is ${enabled ? "disabled" : "enabled"}`);
-      await refresh();
-    }),
-    button(
-      "Delete",
-      async () => {
-        const question = `Delete the schedule ${name} and its history? What it has started continues.`;
-        if (!(await confirmed(question, "Delete it"))) return;
-        await call("DELETE", path);
-        announce(`${name} was deleted`);
-        await refresh();
-      },
-      "danger",
-    ),
+    can("start", source, destination) && button("Run now", run),
+    mayChange && button("Edit", async () => edit({ schedule, asNew: false })),
+    mayChange && button("Copy", async () => edit({ schedule, asNew: true })),
+    mayChange && button(enabled ? "Disable" : "Enable", toggle),
+    mayChange && button("Delete", remove, "danger"),
   );
 }
 
@@ -152,125 +242,4 @@ async function mayRun({ sync }) {
   if (sync === undefined || sync["delete"] !== true || sync["dryRun"] === true) return true;
   const question = `Delete every key under ${sync.destination} that is not in ${sync.source}?`;
   return await confirmed(question, "Run and delete");
-}
-
-/**
- * Makes a schedule, or changes one that was loaded into it. What the form cannot hold is kept.
- *
- * @param {() => Promise<void>} refresh
- */
-function scheduleForm(refresh) {
-  /** @type {Schedule | null} */
-  let edited = null;
-  const title = h("h2");
-  const kept = h("p", { class: "quiet" });
-  const other = h("button", { type: "button" }, "Make a new one instead");
-  const save = h("button", { class: "main" }, "Save schedule");
-  const form = h("form", {}, ...scheduleFields(), kept, h("div", { class: "actions" }, save, other));
-  /** @param {Schedule | null} schedule */
-  const load = (schedule) => {
-    edited = schedule;
-    form.reset();
-    clearFormError(form);
-    setText(title, schedule === null ? "New schedule" : `Change ${schedule.name}`);
-    controlOf(form, "name").toggleAttribute("readonly", schedule !== null);
-    other.hidden = schedule === null;
-    const options = schedule === null ? "" : optionWords(schedule);
-    setText(kept, options === "" ? "" : `Kept as they are: ${options}`);
-    if (schedule !== null) fill(form, schedule);
-  };
-  other.addEventListener("click", () => load(null));
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    clearFormError(form);
-    try {
-      const name = await saveSchedule(valuesOf(form), edited);
-      load(null);
-      announce(`${name} was saved`);
-      await refresh();
-    } catch (error) {
-      showFormError(form, error);
-    }
-  });
-  load(null);
-  return { node: h("section", { class: "panel spaced" }, title, form), load };
-}
-
-function scheduleFields() {
-  const place = { required: true, placeholder: "store:bucket/key or prefix" };
-  return [
-    field("Name", { name: "name", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,62}" }),
-    field("Cron, five fields", { name: "cron", required: true, placeholder: "0 3 * * *" }),
-    field("Time zone", { name: "timezone", value: "UTC" }),
-    field("Starts a", { name: "kind" }, ["copy", "sync"]),
-    field("Source", { name: "source", ...place }),
-    field("Destination; may hold {yyyy}, {mm}, {dd}", { name: "destination", ...place }),
-    field("If the previous run has not ended", { name: "overlap" }, ["skip", "queue"]),
-  ];
-}
-
-/**
- * @param {HTMLFormElement} form
- * @param {string} name
- */
-function controlOf(form, name) {
-  return /** @type {HTMLInputElement | HTMLSelectElement} */ (form.elements.namedItem(name));
-}
-
-/**
- * @param {HTMLFormElement} form
- * @param {Schedule} schedule
- */
-function fill(form, schedule) {
-  const { name, cron, timezone, overlap } = schedule;
-  const { source, destination } = workOf(schedule);
-  const places = { source: placeText(source), destination: placeText(destination) };
-  const shown = { name, cron, timezone, overlap, kind: kindOf(schedule), ...places };
-  for (const [label, value] of Object.entries(shown)) controlOf(form, label).value = value;
-  controlOf(form, "cron").focus();
-}
-
-/** @param {Schedule} schedule */
-function kindOf({ copy }) {
-  return copy === undefined ? "sync" : "copy";
-}
-
-/**
- * @param {Readonly<Record<string, string>>} values of the form
- * @param {Schedule | null} edited
- * @returns {Promise<string>} its name
- */
-async function saveSchedule({ name = "", kind = "", source = "", destination = "", ...rest }, edited) {
-  const path = /** @type {const} */ (`/schedules/${encodeURIComponent(name)}`);
-  const before = edited === null || kindOf(edited) !== kind ? {} : workOf(edited);
-  const places = {
-    source: placeOf(before["source"], source),
-    destination: placeOf(before["destination"], destination),
-  };
-  const body = { ...rest, [kind]: { ...before, ...places } };
-  if (edited === null) await call("PUT", path, body, undefined, { "if-none-match": "*" });
-  else await call("PATCH", path, body);
-  return name;
-}
-
-/**
- * A place that was not touched is sent as it was, which text may not be able to say.
- *
- * @param {unknown} was
- * @param {string} text
- */
-function placeOf(was, text) {
-  return placeText(was) === text ? was : text;
-}
-
-/**
- * Source or destination of a request: text, or an object where text cannot say it.
- *
- * @param {unknown} place
- */
-function placeText(place) {
-  if (typeof place === "string") return place;
-  if (typeof place !== "object" || place === null) return "";
-  const { store = "", bucket = "", key = "" } = /** @type {Record<string, string>} */ (place);
-  return formatObject({ store, bucket, key });
 }

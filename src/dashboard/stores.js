@@ -1,6 +1,6 @@
 // The page of the stores: how each is configured, what is wrong with it, and a form to check it.
 
-import { call, repeat } from "./api.js";
+import { call, may, myGrants, repeat } from "./api.js";
 import {
   actionButton,
   announce,
@@ -30,8 +30,11 @@ const OUTCOMES = {
 /**
  * @param {HTMLElement} main
  * @param {AbortSignal} signal
+ * @param {URLSearchParams} query
  */
-export async function showStores(main, signal) {
+export async function showStores(main, signal, query) {
+  const grants = await myGrants();
+  const mayCheck = may(grants, "stores");
   const check = h("div", {});
   const table = keyedTable(
     "Stores",
@@ -50,17 +53,30 @@ export async function showStores(main, signal) {
       },
       { title: "Limits", cell: ofUsable(capsOf) },
       { title: "Checked", cell: ofUsable(checksNode) },
-      { title: "Actions", cell: ofUsable((store) => storeActions(store, check, refresh, signal)) },
+      { title: "Actions", cell: ofUsable((store) => h("div", { class: "actions" }, ...actionsOf(store))) },
     ],
     /** @param {Store} store */ (store) => store.name,
   );
+  /** @param {UsableStore} store */
+  const actionsOf = (store) => [
+    ...(mayCheck ? storeActions(store, check, refresh, signal) : []),
+    ...(may(grants, "start") ? [h("a", { href: `#/new?source=${placeIn(store)}` }, "Copy from it")] : []),
+  ];
+  /** Which is asked for in the address. */
+  let asked = mayCheck ? query.get("check") : null;
   const empty = h("p", { class: "quiet" });
   const webhooks = h("p", { class: "quiet" });
   main.replaceChildren(h("h1", {}, "Stores"), table.node, empty, webhooks, check);
   const refresh = async () => {
     const { stores, notify } = await call("GET", "/stores", undefined, signal);
     table.show(stores);
-    empty.textContent = stores.length === 0 ? "None yet. Each is a secret STORE_<NAME> of the Worker." : "";
+    const wanted = stores.find(({ name }) => name === asked);
+    asked = null;
+    if (wanted?.ok === true) openForm(check, wanted, refresh, signal);
+    empty.textContent =
+      stores.length === 0
+        ? "None yet. Each is a secret STORE_<NAME> of the Worker: the page Stores of the documents says what is in it."
+        : "";
     const receivers = notify.map((one) =>
       one.state === "on" ? `${one.name} (${one.host})` : `${one.name}: ${one.error}`,
     );
@@ -113,6 +129,11 @@ function wordsOf(facts) {
   return Object.entries(facts).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
 }
 
+/** @param {UsableStore} store */
+function placeIn({ name, buckets }) {
+  return encodeURIComponent(`${name}:${buckets?.length === 1 ? `${buckets[0]}/` : ""}`);
+}
+
 /**
  * @param {UsableStore} store
  * @param {HTMLElement} place of the form and its result
@@ -123,7 +144,7 @@ function storeActions(store, place, refresh, signal) {
   const { name, checked } = store;
   const check = actionButton("Check", async () => openForm(place, store, refresh, signal));
   check.setAttribute("aria-label", `Check: ${name}`);
-  if (checked.length === 0) return check;
+  if (checked.length === 0) return [check];
   const forget = actionButton("Forget", async () => {
     const question = `Forget what checks of ${name} have seen? Later work uses the provider's defaults.`;
     if (!(await confirmed(question, "Forget it"))) return;
@@ -132,7 +153,7 @@ function storeActions(store, place, refresh, signal) {
     await refresh();
   });
   forget.setAttribute("aria-label", `Forget the checks: ${name}`);
-  return h("div", { class: "actions" }, check, forget);
+  return [check, forget];
 }
 
 /**

@@ -1,7 +1,6 @@
 // The page of one sync: its totals, the failed keys, the plan of a dry run, and its actions.
 
 import { call, send } from "./api.js";
-import { endWords, followWork, paceWords, workHead } from "./copy.js";
 import {
   actionButton,
   announce,
@@ -13,12 +12,13 @@ import {
   showError,
   terms,
 } from "./dom.js";
+import { ENDED, endWords, followWork, paceWords, rightsOver, saveReport, workHead } from "./work.js";
 
 /** @typedef {import("./calls.ts").SyncStatus} SyncStatus */
 /** @typedef {import("./calls.ts").ReportLine} ReportLine */
 
-/** @type {readonly string[]} */
-const ENDED = ["completed", "finished_with_errors", "failed", "cancelled"];
+/** @typedef {Awaited<ReturnType<typeof rightsOver>>} Can */
+
 /** Lines of a dry run that are shown; the report has all. */
 const MAX_LINES = 1_000;
 
@@ -31,7 +31,7 @@ export async function showSync(main, signal, id) {
   const path = /** @type {const} */ (`/syncs/${id}`);
   const read = async () => await call("GET", path, undefined, signal);
   const status = await read();
-  const page = syncPage(path, signal);
+  const page = syncPage(path, signal, await rightsOver(status.source, status.destination));
   main.replaceChildren(...page.nodes);
   page.status(status);
   await followWork({ path, query: "", read, readMore: async () => {} }, page, signal);
@@ -40,8 +40,9 @@ export async function showSync(main, signal, id) {
 /**
  * @param {`/syncs/${string}`} path
  * @param {AbortSignal} signal
+ * @param {Can} can
  */
-function syncPage(path, signal) {
+function syncPage(path, signal, can) {
   const head = workHead(path);
   const bar = h("progress", { "aria-label": "Keys decided" });
   const sums = syncSums();
@@ -56,7 +57,18 @@ function syncPage(path, signal) {
         "div",
         { class: "panels" },
         h("section", { class: "panel" }, h("h2", {}, "Progress"), bar, sums.node),
-        h("section", { class: "panel" }, h("h2", {}, "Details"), details.node),
+        h(
+          "section",
+          { class: "panel" },
+          h("h2", {}, "Details"),
+          details.node,
+          h(
+            "p",
+            {},
+            h("a", { href: `#/copies?sync=${path.split("/").at(-1)}` }, "The copies of its large objects"),
+          ),
+          actionButton("Save the report", async () => await saveReport(path)),
+        ),
         plan.node,
         failed.node,
         head.timelineNode,
@@ -66,8 +78,9 @@ function syncPage(path, signal) {
     status(status) {
       const { phase, dryRun, objects } = status;
       const isEnded = ENDED.includes(phase);
-      head.show(status, `${dryRun ? "Dry run: " : ""}${status.source} → ${status.destination}`);
-      head.buttons(buttonsFor(status, path, head.acted));
+      const name = `${dryRun ? "Dry run: " : ""}${status.source} → ${status.destination}`;
+      head.show(status, name, status, requestOf(status));
+      head.buttons(buttonsFor(status, path, head.acted, can));
       bar.max = Math.max(1, objects.listed);
       bar.value = objects.listed === 0 && isEnded ? 1 : objects.listed - objects.underWay;
       sums.show(status);
@@ -257,13 +270,18 @@ function reasons(skippedBy) {
  * @param {import("./calls.ts").Untimed<SyncStatus>} status
  * @param {`/syncs/${string}`} path
  * @param {() => void} acted
+ * @param {Can} can
  */
-function buttonsFor(status, path, acted) {
+function buttonsFor(status, path, acted, can) {
   const { phase, dryRun } = status;
   /** @type {{ name: string, make: () => HTMLElement }[]} */
   const buttons = [];
   /** @param {string} name @param {() => Promise<void>} work @param {string} [kind] */
-  const add = (name, work, kind) => buttons.push({ name, make: () => actionButton(name, work, kind) });
+  const add = (name, work, kind) => {
+    const deletes = status.options.delete && ["Run it", "Retry the failed keys"].includes(name);
+    if (can(name === "Run it" ? "start" : "steer") && (!deletes || can("delete")))
+      buttons.push({ name, make: () => actionButton(name, work, kind) });
+  };
   /** @param {string} verb */
   const post = (verb) => async () => {
     await call("POST", `${path}/${verb}`);
@@ -292,7 +310,7 @@ function buttonsFor(status, path, acted) {
         const loss = deleted > 0 && !refused ? ` and delete ${deleted}` : "";
         const question = `Copy ${wouldCopy} keys to ${status.destination}${loss}? Existing objects with the same keys are overwritten.`;
         if (!(await confirmed(question, "Run it"))) return;
-        const sync = await call("POST", "/syncs", requestOf(status));
+        const sync = await call("POST", "/syncs", { ...requestOf(status), dryRun: false });
         location.hash = `#/syncs/${sync.id}`;
       },
       "main",
@@ -302,12 +320,12 @@ function buttonsFor(status, path, acted) {
 }
 
 /**
- * The request that does what a dry run has shown.
+ * The request that makes a sync like it.
  *
  * @param {import("./calls.ts").Untimed<SyncStatus>} status
  */
 function requestOf({ source, destination, options }) {
-  const { minSizeBytes: minSize, maxSizeBytes: maxSize, dryRun: _dryRun, ...rest } = options;
+  const { minSizeBytes: minSize, maxSizeBytes: maxSize, ...rest } = options;
   const asked = { source, destination, minSize, maxSize, ...rest };
   // A status shows null for what was not requested; a request leaves it out.
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null));

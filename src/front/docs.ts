@@ -12,6 +12,7 @@ import scripts from "../docs/scripts.md";
 import security from "../docs/security.md";
 import stores from "../docs/stores.md";
 import sync from "../docs/sync.md";
+import trouble from "../docs/trouble.md";
 import style from "../dashboard/style.css";
 import { Problem } from "../http/problem.ts";
 import { escapeHtml, htmlOf } from "./markdown.ts";
@@ -19,7 +20,20 @@ import { isBrowser, pageHeaders } from "./page.ts";
 
 /** In the order in which to read them. */
 const PAGES: ReadonlyMap<string, string> = new Map(
-  Object.entries({ api, stores, sync, manifest, rename, compare, scripts, cost, proof, operate, security }),
+  Object.entries({
+    trouble,
+    api,
+    stores,
+    sync,
+    manifest,
+    rename,
+    compare,
+    scripts,
+    cost,
+    proof,
+    operate,
+    security,
+  }),
 );
 
 /** @throws {Problem} 404 */

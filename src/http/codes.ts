@@ -1,6 +1,7 @@
 // The stable codes of the API: for a refused request (`code` of a problem), and for what a copy, a sync or
 // one of its keys failed with (`failure.code`, `reason`). Nothing else can be thrown: the types of Problem
-// and Failure are made from these tables. docs/api.md explains each code, which a test checks.
+// and Failure are made from these tables. docs/api.md and docs/trouble.md explain each code, which a test
+// checks.
 //
 // Like vocabulary.ts, it imports nothing.
 
@@ -144,7 +145,7 @@ const SIDES = ["source", "destination"] as const;
 
 type StoreFailure = `${(typeof SIDES)[number]}_${(typeof STORE_FAILURES)[number]}` | "destination_full";
 
-/** The code of a failure on the mesh's side: any code that docs/api.md explains. */
+/** The code of a failure on the mesh's side: any code that docs/trouble.md explains. */
 export type FailureCode = (typeof MESH_FAILURES)[number] | StoreFailure | ProblemCode;
 
 /** Every code that `failure.code` or `reason` can show. */

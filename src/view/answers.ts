@@ -31,7 +31,7 @@ const SyncPhase = z.enum(SYNC_PHASES);
 const Prefix = z.strictObject({ store: z.string(), bucket: z.string(), prefix: z.string() });
 
 const Failure = z.strictObject({
-  code: z.enum(FAILURE_CODES).describe("stable; docs/api explains it"),
+  code: z.enum(FAILURE_CODES).describe("stable; docs/trouble explains it"),
   message: z.string().describe("for people, with the store's own words"),
   operation: z.string().describe("the S3 operation"),
   status: z.int().nullable(),

@@ -8,7 +8,7 @@ import { type Browser, type BrowserContextOptions, type Page, chromium } from "p
 import { afterAll, afterEach, expect } from "vitest";
 import { type Mesh, TOKEN } from "../mesh/mesh.ts";
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = Number(process.env["PATIENCE_MS"] ?? 20_000);
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** With SCREENSHOTS=1 the pictures in screenshots/ are taken again. */

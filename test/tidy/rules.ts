@@ -285,7 +285,7 @@ function edgesOf(tree: Tree, within = "src/"): Edge[] {
 
 function edgesFrom(path: string, modules: ReadonlyMap<string, Source>): Edge[] {
   return (modules.get(path)?.imports ?? [])
-    .filter(({ from }) => from.startsWith("."))
+    .filter(({ from }) => from.startsWith(".") && !from.includes("/node_modules/"))
     .map(({ from, ...rest }) => ({ from: path, to: join(dirname(path), from), ...rest }))
     .filter(({ from, to }) => from !== to);
 }

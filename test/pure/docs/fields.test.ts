@@ -24,6 +24,8 @@ import { Page, type Table, codesIn, fieldsOf, namesOf, wordsOf } from "./page.ts
 /** Of lists, the log and the timeline; and beginnings of codes and secrets. */
 const OTHER_WORDS = [
   "next",
+  "source_",
+  "destination_",
   "copyId",
   "api_call",
   "syncId",
@@ -41,6 +43,7 @@ const proof = new Page("src/docs/proof.md");
 const operate = new Page("src/docs/operate.md");
 const cost = new Page("src/docs/cost.md");
 const security = new Page("src/docs/security.md");
+const trouble = new Page("src/docs/trouble.md");
 
 interface Described {
   readonly page: Page;
@@ -217,6 +220,7 @@ function linkedFrom(page: Page, text: string): string[] {
     "cost.md": cost,
     "stores.md": stores,
     "proof.md": proof,
+    "trouble.md": trouble,
     "sync.md": sync,
     "compare.md": compare,
   };

@@ -14,7 +14,30 @@ const sources = new Map(
 );
 
 /** The order in which the scripts stand on the page. */
-const order = (/const order = \[([\w, ]+)\];/.exec(ASSEMBLY)?.[1] ?? "").split(", ");
+const order = [...ASSEMBLY.matchAll(/const (?:scripts|pages) = \{([\w\s,:]+)\};/g)]
+  .flatMap(([, names = ""]) => names.split(","))
+  .map((name) => name.trim().replace(/: \w+$/, ""))
+  .filter((name) => name !== "");
+
+/** What stands before them, as front/dashboard.ts takes it from their packages. */
+const LIBRARIES: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  [
+    ["preact", "preact/dist/preact.mjs"],
+    ["preact/hooks", "preact/hooks/dist/hooks.mjs"],
+    ["eventsource-parser", "eventsource-parser/dist/parse.js"],
+  ].map(([name = "", path = ""]) => {
+    const source = readFileSync(join(ROOM, "../../node_modules", path), "utf8");
+    const inBraces = /export\{([^}]*)\};/.exec(source)?.[1]?.split(",") ?? [];
+    const declared = source.matchAll(/^export function (\w+)/gm);
+    return [
+      name,
+      [
+        ...inBraces.map((pair) => pair.replace(/^.* as /, "")),
+        ...Array.from(declared, ([, one = ""]) => one),
+      ],
+    ];
+  }),
+);
 
 const EXPORT = /^export (?:async )?(?:function\*?|class|const) (\w+)/;
 const exportsOf = (name: string) =>
@@ -22,6 +45,13 @@ const exportsOf = (name: string) =>
 
 test("every module is on the page, once", () => {
   expect(order.toSorted()).toEqual([...sources.keys()].toSorted());
+});
+
+test("no two modules export the same name, since all of them are names of one script", () => {
+  const names = [...[...sources.keys()].flatMap(exportsOf), ...Object.values(LIBRARIES).flat()];
+  // Preact's short name is not taken.
+  const twice = names.filter((name, index) => names.indexOf(name) !== index && name !== "h");
+  expect(twice).toEqual([]);
 });
 
 test.each([...sources])(
@@ -36,12 +66,14 @@ test.each([...sources])("%s imports by name what a module before it exports", (n
   const before = order.slice(0, order.indexOf(name));
   const statements = source.match(/^[ \t]*import\b(?!\()[^;]*;/gm) ?? [];
   for (const statement of statements) {
-    const [, names = "", from = ""] = /^import \{([^}]*)\} from "\.\/(\w+)\.js";$/.exec(statement) ?? [];
-    expect([statement, before.includes(from)]).toEqual([statement, true]);
+    const [, names = "", library = ""] = /^import \{([^}]*)\} from "([^"]*)";$/.exec(statement) ?? [];
+    const from = /^\.\/(\w+)\.js$/.exec(library)?.[1] ?? library;
+    const exported = LIBRARIES[library] ?? exportsOf(from);
+    expect([statement, library in LIBRARIES || before.includes(from)]).toEqual([statement, true]);
     const wanted = names
       .split(",")
       .map((one) => one.trim())
       .filter((one) => one !== "");
-    expect([statement, wanted.filter((one) => !exportsOf(from).includes(one))]).toEqual([statement, []]);
+    expect([statement, wanted.filter((one) => !exported.includes(one))]).toEqual([statement, []]);
   }
 });

@@ -1,0 +1,127 @@
+// The page of one comparison: what its keys have ended as so far, the first that could not be read, and its
+// report.
+
+import { createElement } from "preact";
+import { call } from "./api.js";
+import { formatTime, setTitle } from "./dom.js";
+import { inline, troubleOf } from "./trouble.js";
+import { Action, Bar, Phase, mount, usePolled, useRights } from "./ui.js";
+import { ENDED, saveReport } from "./work.js";
+
+/** @typedef {import("./calls.ts").ComparisonStatus} ComparisonStatus */
+
+const h = createElement;
+
+const OUTCOMES = /** @type {const} */ ([
+  "equal",
+  "different",
+  "unknown",
+  "missing",
+  "extra",
+  "unreadable",
+  "skipped",
+]);
+
+/**
+ * @param {HTMLElement} main
+ * @param {AbortSignal} signal
+ * @param {string} id
+ */
+export async function showComparison(main, signal, id) {
+  const path = /** @type {const} */ (`/comparisons/${id}`);
+  // What there is none of is told at once.
+  await call("GET", path, undefined, signal);
+  mount(main, signal, Comparison, { path });
+}
+
+/** @param {{ path: `/comparisons/${string}` }} props */
+function Comparison({ path }) {
+  const { answer, again } = usePolled(async (signal) => await call("GET", path, undefined, signal), path);
+  if (answer === null) return h("p", { class: "quiet" }, "Loading…");
+  const { source, destination, phase, keys, failure, warnings } = answer;
+  setTitle(`${destination} ${phase.replaceAll("_", " ")}`);
+  const trouble = failure === undefined ? null : troubleOf(failure.code);
+  return h(
+    "div",
+    {},
+    h("h1", {}, `${source} ≟ ${destination}`),
+    h("p", {}, h(Phase, { phase })),
+    h("p", { class: "id" }, h("code", {}, answer.id)),
+    h(Buttons, { answer, path, again }),
+    failure === undefined ? null : h("div", { class: "failure" }, `${failure.code}: ${failure.message}`),
+    trouble === null
+      ? null
+      : h("div", { class: "what-to-do" }, "What to do: ", ...inline(trouble.you, h), "."),
+    warnings.length === 0
+      ? null
+      : h(
+          "ul",
+          { "aria-label": "Warnings" },
+          warnings.map((text) => h("li", { key: text }, text)),
+        ),
+    h(
+      "div",
+      { class: "panels" },
+      h(
+        "section",
+        { class: "panel" },
+        h("h2", {}, "Keys"),
+        h(Bar, { label: "Keys decided", done: keys.listed - keys.underWay, total: keys.listed }),
+        h("dl", {}, ...OUTCOMES.flatMap((name) => [h("dt", {}, name), h("dd", {}, String(keys[name]))])),
+      ),
+      h(Details, { answer }),
+      answer.unreadable.length === 0 ? null : h(Unreadable, { answer }),
+    ),
+  );
+}
+
+/** @param {{ answer: ComparisonStatus, path: `/comparisons/${string}`, again: () => Promise<void> }} props */
+function Buttons({ answer, path, again }) {
+  const can = useRights();
+  const { phase, source, destination } = answer;
+  const maySteer = can("steer", source, destination);
+  /** @param {string} verb @param {string} label @param {string} [kind] */
+  const post = (verb, label, kind = "") => {
+    const act = async () => {
+      await call("POST", `${path}/${verb}`);
+      await again();
+    };
+    return h(Action, { act, kind }, label);
+  };
+  const isEnded = ENDED.includes(phase);
+  const rests = phase === "paused" || phase === "blocked";
+  return h(
+    "div",
+    { class: "actions" },
+    maySteer && !isEnded && !rests && post("pause", "Pause"),
+    maySteer && rests && post("resume", "Resume", "main"),
+    maySteer && !isEnded && post("cancel", "Cancel", "danger"),
+    h(Action, { act: async () => await saveReport(path) }, "Save the report"),
+  );
+}
+
+/** @param {{ answer: ComparisonStatus }} props */
+function Details({ answer }) {
+  const { deep, proofs, reasons, startedBy, createdAt, endedAt } = answer;
+  const proved = Object.entries(proofs).map(([proof, sum]) => `${sum.keys} by ${proof}`);
+  const why = Object.entries(reasons).map(([reason, count]) => `${count} ${reason.replaceAll("_", " ")}`);
+  const rows = /** @type {const} */ ([
+    ["Deep", deep ? "yes: it reads what nothing else decides" : "no"],
+    ["Equal", proved.join(", ")],
+    ["Not equal", why.join(", ")],
+    ["Started by", startedBy ?? ""],
+    ["Requested", formatTime(createdAt)],
+    ["Ended", formatTime(endedAt)],
+  ]);
+  const shown = rows.filter(([, value]) => value !== "");
+  const terms = shown.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]);
+  return h("section", { class: "panel" }, h("h2", {}, "Details"), h("dl", {}, ...terms));
+}
+
+/** @param {{ answer: ComparisonStatus }} props */
+function Unreadable({ answer }) {
+  const items = answer.unreadable.map(({ key, code, message }) =>
+    h("li", { key }, `${key}: ${code}: ${message}`),
+  );
+  return h("section", { class: "panel wide" }, h("h2", {}, "Could not be read"), h("ul", {}, items));
+}
