@@ -40,8 +40,10 @@ export type Encryption = z.infer<typeof EncryptionSchema>;
 export const StoreSchema = z.strictObject({
   endpoint: z.string(),
   region: z.string().min(1),
-  accessKeyId: z.string().min(1),
-  secretAccessKey: z.string().min(1),
+  anonymous: z.boolean().optional(),
+  // Without `anonymous`, both are needed: keyFaults() says so.
+  accessKeyId: z.string().min(1).optional(),
+  secretAccessKey: z.string().min(1).optional(),
   sessionToken: z.string().min(1).optional(),
   style: z.enum(["path", "virtual"]).optional(),
   provider: z.enum(PROVIDERS).optional(),
@@ -61,9 +63,12 @@ export const StoreSchema = z.strictObject({
 
 export interface Store extends Omit<
   z.infer<typeof StoreSchema>,
-  "endpoint" | "style" | "provider" | "profile"
+  "endpoint" | "style" | "provider" | "profile" | "accessKeyId" | "secretAccessKey"
 > {
   readonly name: string;
+  /** Both are empty where requests are not signed. */
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
   readonly provider: Provider;
   /** The provider's defaults, overridden by the secret's own. Check results come in between (facts.ts). */
   readonly profile: Profile;
@@ -210,14 +215,15 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
     );
   }
   const parsed = z.safeParse(StoreSchema, json, { error: ruleOf });
-  if (!parsed.success) return bad(parsed.error.issues.map(describeIssue).join("; "));
+  const faults = [...(parsed.error?.issues.map(describeIssue) ?? []), ...keyFaults(json)];
+  if (!parsed.success || faults.length > 0) return bad(faults.join("; "));
   const { endpoint, style, profile: overrides, ...rest } = parsed.data;
   const problem = checkEndpoint(endpoint, rest.allowInsecure ?? false);
   if (problem !== null) return bad(`"endpoint" ${problem}`);
   const url = new URL(endpoint);
   const provider = rest.provider ?? (isLocalR2(url) ? "r2" : providerOf(url.hostname));
   const ownProfile = withoutUndefined(overrides ?? {});
-  const { accessKeyId, secretAccessKey, sessionToken, encryption } = rest;
+  const { anonymous, accessKeyId = "", secretAccessKey = "", sessionToken, encryption } = rest;
   keepSecrets([
     accessKeyId,
     secretAccessKey,
@@ -229,6 +235,10 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
     ok: true,
     store: {
       ...rest,
+      // What nobody has signed can write nowhere.
+      ...(anonymous === true ? { readOnly: true } : {}),
+      accessKeyId,
+      secretAccessKey,
       name,
       provider,
       profile,
@@ -237,6 +247,19 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
       style: style ?? profile.style,
     },
   };
+}
+
+/** A store has a key, or says that it needs none. */
+function keyFaults(json: unknown): string[] {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return [];
+  const given = json as Readonly<Record<string, unknown>>;
+  if (given["anonymous"] !== true)
+    return ["accessKeyId", "secretAccessKey"]
+      .filter((field) => given[field] === undefined)
+      .map((field) => `"${field}" is missing`);
+  return ["accessKeyId", "secretAccessKey", "sessionToken", "requesterPays", "encryption"]
+    .filter((field) => given[field] !== undefined)
+    .map((field) => `"${field}" cannot be used with "anonymous", whose requests nobody signs`);
 }
 
 function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {

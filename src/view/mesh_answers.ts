@@ -26,6 +26,7 @@ const Store = z.union([
     encryption: z.enum(["AES256", "aws:kms", "customer"]).nullable(),
     buckets: z.array(z.string()).optional().describe("the only ones that may be used; absent: any"),
     readOnly: z.boolean().optional(),
+    anonymous: z.boolean().optional(),
     allowInsecure: z.boolean().optional(),
     maxConcurrency: z.int().optional(),
     maxRequestsPerSecond: z.number().optional(),

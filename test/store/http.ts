@@ -221,6 +221,10 @@ function checkSignature(
     options.region,
     ...buckets.all().map((bucket) => bucket.region),
   ]);
+  const isPublic = options.publicBuckets.includes(record.bucket ?? "");
+  const isRead = raw.method === "GET" || raw.method === "HEAD";
+  if (isPublic && isRead && !headers.some(([name]) => name.toLowerCase() === "authorization"))
+    return { ...UNSIGNED, region: regionOf(host.core, record) };
   return verify(raw, {
     credentials: host.credentials,
     regions: [...regions],
@@ -302,6 +306,13 @@ function recordedHeaders(request: IncomingMessage): Record<string, string> {
 }
 
 /** Stands in until the signature has been checked, so that refusals up to then can be sent. */
+const UNSIGNED: Verified = {
+  accessKeyId: "",
+  region: "",
+  payload: { kind: "unsigned" },
+  chain: { signingKey: noKey, date: "", scope: "", signature: "" },
+};
+
 function provisionalExchange(
   host: Host,
   request: IncomingMessage,
@@ -315,12 +326,7 @@ function provisionalExchange(
     journal: host.journal,
     options: host.core.options,
     faults: noFaults,
-    verified: {
-      accessKeyId: "",
-      region: "",
-      payload: { kind: "unsigned" },
-      chain: { signingKey: noKey, date: "", scope: "", signature: "" },
-    },
+    verified: UNSIGNED,
     expectsContinue: false,
   });
 }

@@ -17,6 +17,8 @@ export interface StoreOptions {
   readonly credentials?: Credentials | readonly Credentials[];
   /** Buckets to create at start, in `region`. */
   readonly buckets?: readonly string[];
+  /** Buckets that anybody may read and list without a signature, as open data sets are. */
+  readonly publicBuckets?: readonly string[];
   /** Where bodies are kept; default: a temporary directory that `stop` removes. */
   readonly directory?: string;
   /** Server time in ms since the epoch; default `Date.now`. */
@@ -137,6 +139,7 @@ const AWS: Omit<ResolvedOptions, "baseHosts"> = {
   maxXmlBytes: 8 * MiB,
   chunkedBodies: "411",
   etags: "md5",
+  publicBuckets: [],
   contentMd5: "honoured",
   digests: "optional",
   forgets: [],

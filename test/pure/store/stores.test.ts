@@ -24,7 +24,7 @@ const PROVIDERS =
   "aws, r2, gcs, b2, wasabi, minio, ceph, spaces, ibm, oracle, alibaba, tencent, storj, tigris, scaleway, ovh, " +
   "hetzner, linode, garage, seaweedfs, swift, other";
 const KNOWN =
-  "endpoint, region, accessKeyId, secretAccessKey, sessionToken, style, provider, buckets, readOnly, allowInsecure, " +
+  "endpoint, region, anonymous, accessKeyId, secretAccessKey, sessionToken, style, provider, buckets, readOnly, allowInsecure, " +
   "maxConcurrency, maxRequestsPerSecond, maxBytesPerSecond, limits, requesterPays, location, encryption, profile, prices";
 const CUSTOMER_KEY = `${"A".repeat(43)}=`;
 
@@ -172,6 +172,14 @@ describe("readStores() says what is wrong", () => {
     ["null", "the value must be an object"],
   ])("the secret %j", (secret, problem) => {
     expect(errorOf(secret)).toBe(`Cannot use STORE_A: ${problem}`);
+  });
+
+  test.each(["accessKeyId", "sessionToken", "requesterPays"])("%s beside anonymous", (field) => {
+    const { endpoint, region } = GOOD;
+    const value = field === "requesterPays" ? true : "x";
+    expect(errorOf(JSON.stringify({ endpoint, region, anonymous: true, [field]: value }))).toBe(
+      `Cannot use STORE_A: "${field}" cannot be used with "anonymous", whose requests nobody signs`,
+    );
   });
 
   test("all that is wrong, at once", () => {

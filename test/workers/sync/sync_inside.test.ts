@@ -1,9 +1,16 @@
-// Syncs whose two sides are one service under one credential: it copies each small object by itself.
+// Syncs whose two sides are one service under one credential: it copies each small object by itself. And what
+// nobody signs: a public bucket of that service.
 
 import { expect, test } from "vitest";
 import { storeSecret } from "../../mesh/mesh.ts";
 import type { Effect } from "../../store/store.ts";
-import { openWorld } from "../world.ts";
+import { PART, openWorld } from "../world.ts";
+
+/** The secret of a store without a key. */
+function unsigned(secret: string): string {
+  const { accessKeyId: _id, secretAccessKey: _key, ...rest } = JSON.parse(secret) as Record<string, unknown>;
+  return JSON.stringify({ ...rest, anonymous: true });
+}
 
 const guest = { accessKeyId: "guest", secretAccessKey: "guest's secret" };
 const {
@@ -13,13 +20,15 @@ const {
   {
     keeping: { buckets: ["source", "destination"] },
     both: {
-      buckets: ["source", "destination"],
+      buckets: ["source", "destination", "public"],
+      publicBuckets: ["public"],
       credentials: [{ accessKeyId: "owner", secretAccessKey: "owner's secret" }, guest],
     },
   },
   (stores) => ({
     bindings: {
       STORE_GUEST: storeSecret(stores.both, guest),
+      STORE_OPEN: unsigned(storeSecret(stores.both)),
       STORE_OPAQUE: storeSecret(stores.both, { profile: { md5Etag: false } }),
     },
   }),
@@ -169,4 +178,39 @@ test.for([
   expect([keeping.count("CopyObject"), keeping.count("HeadObject")]).toEqual([2, 1]);
   expect(keeping.bytes("destination", `${name}/a`).toString()).toBe(bytes);
   expect(keeping.get("destination", `${name}/a`)?.attributes.metadata).toHaveProperty("bucket-brigade-copy");
+});
+
+test("a public bucket is listed and read without a signature, by copies in parts as well", async () => {
+  both.put("public", "data/a", "A");
+  both.put("public", "data/b c", "B");
+  both.putGenerated("public", "large", { size: 2 * PART + 1, seed: "large" });
+  both.journal.clear();
+  const status = await mesh.sync({ source: "open:public/data/", destination: "both:destination/open/" });
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 2 } });
+  const copy = await mesh.copy({
+    source: "open:public/large",
+    destination: "both:destination/large",
+    partSize: PART,
+  });
+  expect(copy).toMatchObject({ phase: "completed", parts: { total: 3 } });
+  expect(both.bytes("destination", "large").equals(both.bytes("public", "large"))).toBe(true);
+  const reads = both.requests().filter(({ bucket }) => bucket === "public");
+  expect(reads.filter(({ headers }) => "authorization" in headers)).toEqual([]);
+  expect(both.count("CopyObject")).toBe(0);
+  const check = await mesh.call("POST", "/stores/open/check", { body: { bucket: "public" } });
+  expect(check.body).toMatchObject({ ok: true, as: "source" });
+});
+
+test("without a signature nothing is written, and what is not public is refused", async () => {
+  both.put("source", "private/a", "A");
+  const answer = await mesh.call("POST", "/copies", {
+    body: { source: "both:source/private/a", destination: "open:public/a" },
+  });
+  expect([answer.status, answer.body["code"]]).toEqual([403, "store_read_only"]);
+  const status = await mesh.sync({
+    source: "open:source/private/",
+    destination: "both:destination/private/",
+  });
+  expect(status).toMatchObject({ failure: { code: "source_access_denied" } });
+  if (status.phase === "blocked") await mesh.call("POST", `/syncs/${status.id}/cancel`);
 });
