@@ -364,5 +364,5 @@ export async function getPinned(
 
 /** The body of a small range or object, in memory. @throws {S3Error} if it breaks off or is too large */
 export async function bytesOf(address: ObjectAddress, response: Response): Promise<Uint8Array> {
-  return new Uint8Array(await (await collect("GetObject", address, response)).arrayBuffer());
+  return new Uint8Array(await collect("GetObject", address, response));
 }

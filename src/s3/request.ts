@@ -143,7 +143,7 @@ export async function readLongText(
   address: RequestAddress,
   response: Response,
 ): Promise<string> {
-  return await (await collect(operation, address, response)).text();
+  return new TextDecoder().decode(await collect(operation, address, response));
 }
 
 async function sendOnce(
@@ -205,14 +205,14 @@ async function held(
 export async function collect(
   operation: string,
   address: RequestAddress,
-  { status, body }: Pick<Response, "status" | "body">,
-): Promise<Blob> {
-  const taken = await takeAtMost(body, MAX_ANSWER_BYTES).catch((error: unknown) => {
+  response: Response,
+): Promise<ArrayBuffer> {
+  const taken = await takeAtMost(response, MAX_ANSWER_BYTES).catch((error: unknown) => {
     throw unanswered(operation, address, error);
   });
   if (taken !== null) return taken;
   const detail = `the answer has more than ${MAX_ANSWER_BYTES} bytes`;
-  throw new S3Error(operation, address, { code: "bad_answer", detail, status });
+  throw new S3Error(operation, address, { code: "bad_answer", detail, status: response.status });
 }
 
 async function sendSigned(

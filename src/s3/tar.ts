@@ -22,6 +22,8 @@ const METADATA = "minio.metadata.";
 
 const NAME_BYTES = 100;
 
+const ENCODER = new TextEncoder();
+
 /** Can an entry have this key as its name, and keep it? */
 export function isTarName(key: string): boolean {
   // NUL ends a name, and a lone surrogate has no UTF-8 form.
@@ -93,7 +95,8 @@ function ustarHeader({ name, sizeBytes, modifiedSeconds, type }: Header): Uint8A
   put("        ", 148);
   put(type, 156);
   put("ustar\u000000", 257);
-  const sum = block.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (const byte of block) sum += byte;
   put(`${octal(sum, 6)}\0 `, 148);
   return block;
 }
@@ -103,7 +106,7 @@ function octal(value: number, digits: number): string {
 }
 
 function utf8(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+  return ENCODER.encode(text);
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {

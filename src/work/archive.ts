@@ -17,6 +17,7 @@ import { compareKeys } from "../listing/key_order.ts";
 import { COPY_ID_HEADER, isPlainAttribute, unshownAttributes } from "../object/attributes.ts";
 import { concludeProof, planProof } from "../object/proof.ts";
 import { removeExactly } from "../s3/conditions.ts";
+import { demandsDigest } from "../s3/demands.ts";
 import { bareEtag } from "../s3/digest.ts";
 import { isEncryptedWithKey } from "../s3/encryption.ts";
 import { failureOfOne, S3Error } from "../s3/errors.ts";
@@ -27,10 +28,11 @@ import { keyVerdictOf } from "../s3/retry.ts";
 import { putObject } from "../s3/s3.ts";
 import { areTarAttributes, TAR_END, tarHeaders, tarPadding, UNPACK_HEADERS } from "../s3/tar.ts";
 import { etagOf, sizeOf } from "../s3/value.ts";
-import { archivedBytes, archivesOf, justBefore, sharedPrefix } from "./archive_plan.ts";
+import { archivedBytes, archivesOf, justBefore, LEAST_ENTRIES, sharedPrefix } from "./archive_plan.ts";
 import type { BatchRun } from "./batch_run.ts";
 import type { BatchSides } from "./batch_sides.ts";
 import type { BatchTask, ObjectOutcome, ObjectWork } from "./batch_task.ts";
+import { bodyOf } from "./digest_stream.ts";
 import { transferLimitMs } from "./limits.ts";
 import { attributesToSend } from "./sent_attributes.ts";
 
@@ -66,17 +68,33 @@ export async function copyInArchives(sides: BatchSides, task: BatchTask, run: Ba
   const outcomes = new Map<number, ObjectOutcome>();
   const missing = new Set<number>();
   const { store } = sides.destination;
-  for (const places of archivesOf(task, sides.source.store, store)) {
-    const bytes = places.reduce((sum, place) => sum + archivedBytes(workAt(task, place)), 0);
-    if (stubborn.has(bucketOf(sides, task)) || gatheredBytes + bytes > MAX_GATHERED_BYTES) break;
+  const planned = archivesOf(task, sides.source.store, store);
+  for (let places = planned.shift(); places !== undefined; places = planned.shift()) {
+    const { fitting, bytes } = whatFits(task, places);
+    if (stubborn.has(bucketOf(sides, task)) || fitting.length < LEAST_ENTRIES) break;
+    if (fitting.length < places.length) planned.unshift(places.slice(fitting.length));
     gatheredBytes += bytes;
     try {
-      await new Archive(sides, task, run, bytes).copy(places, outcomes, missing);
+      await new Archive(sides, task, run, bytes).copy(fitting, outcomes, missing);
     } finally {
       gatheredBytes -= bytes;
     }
   }
   return { outcomes, missing };
+}
+
+/** As many as may be gathered now. None takes more than a part of what is free: others come as well. */
+function whatFits(task: BatchTask, places: readonly number[]): { fitting: number[]; bytes: number } {
+  const most = (MAX_GATHERED_BYTES - gatheredBytes) / 4;
+  let bytes = 0;
+  const fitting: number[] = [];
+  for (const place of places) {
+    const more = archivedBytes(workAt(task, place));
+    if (bytes + more > most) break;
+    bytes += more;
+    fitting.push(place);
+  }
+  return { fitting, bytes };
 }
 
 class Archive {
@@ -133,7 +151,8 @@ class Archive {
     const limitMs = patience.limitMs(work.sizeBytes, 0) ?? transferLimitMs(work.sizeBytes);
     try {
       if (bucket !== null) await bucket.take();
-      await watchdog.run(limitMs, async (signal) => await this.#read(place, work, signal));
+      const read = async (signal: AbortSignal) => await this.#read(place, work, signal);
+      await watchdog.run(limitMs, read, () => true);
       bucket?.spend(work.sizeBytes);
       return null;
     } catch (error) {
@@ -194,9 +213,12 @@ class Archive {
 
   /** @returns null: what has become of it is to be looked at, whatever was answered */
   async #send({ work }: Entry): Promise<ObjectOutcome | null> {
-    const body = this.#bytes.subarray(0, this.#length + TAR_END.length);
+    const bytes = this.#bytes.subarray(0, this.#length + TAR_END.length);
     const address = { bucket: this.#task.destination.bucket, key: this.#nameBy(work) };
-    const limitMs = transferLimitMs(body.length);
+    const limitMs = transferLimitMs(bytes.length);
+    // What arrives is proved object by object. A stream gets no digest of its own, which would cost more than
+    // the request; its length is known all the same.
+    const body = demandsDigest(this.#sides.destination, address) ? bytes : bodyOf(new Response(bytes));
     try {
       await this.#run.watchdog.run(
         limitMs,

@@ -17,7 +17,7 @@ const MAX_ENTRY_BYTES = 128 * 1024;
 const MAX_ARCHIVE_BYTES = 2 * 2 ** 20;
 
 /** With fewer, its own requests (PutObject, and a look at what has become of it) save too little. */
-const LEAST_ENTRIES = 4;
+export const LEAST_ENTRIES = 4;
 
 /** Headers, records and the last block of an entry, about. */
 const ENTRY_OVERHEAD_BYTES = 4 * TAR_BLOCK_BYTES;

@@ -105,7 +105,8 @@ export class ObjectCopy {
             ? await this.#copyKeeping(signal)
             : await this.#copyInside(signal);
       const limitMs = soonMs ?? transferLimitMs(this.#work.sizeBytes);
-      const outcome = await this.#batch.watchdog.run(limitMs, step).catch((error: unknown) => {
+      const copied = (outcome: ObjectOutcome | "again") => outcome !== "again" && outcome.kind === "copied";
+      const outcome = await this.#batch.watchdog.run(limitMs, step, copied).catch((error: unknown) => {
         if (soonMs === null || !this.#batch.watchdog.isOverdue) throw error;
         slowTries += 1;
         this.#keeps = keeps;

@@ -3,7 +3,7 @@
 // `small`: two test stores in processes of their own; the source generates its bytes (1 to 64 KiB per
 // object), the destination discards them and answers with their MD5. `inside`: one store with both buckets,
 // which copies server-side. Only there can `aws s3 sync` take part, because it copies between two buckets of
-// one endpoint.
+// one endpoint. `small` measures the mesh once more into a store that unpacks archives.
 //
 // Each contestant copies the whole prefix to a new one: the mesh with its default lanes, and `rclone copy`
 // with several values of --transfers, of which the best counts. rclone runs without what it can skip: it does
@@ -40,10 +40,11 @@ export async function benchSmall(where: "small" | "inside", count: number, round
   const filled = ["--fill", `source/p/=${count}`];
   const source = await stage.store(where === "small" ? filled : [...filled, "--bucket", "destination"]);
   const destination =
-    where === "small" ? await stage.store(["--bucket", "destination", "--swallow"]) : source;
+    where === "small" ? await stage.store(["--bucket", "destination", "--swallow", "--unpack"]) : source;
   const mesh = await stage.mesh({
     STORE_EAST: storeSecret(source),
     STORE_WEST: storeSecret(destination),
+    STORE_UNPACKING: storeSecret(destination, { profile: { unpacksTar: true } }),
   });
   // As its owner would: what a check has seen of a service decides what a copy inside it costs.
   if (where === "inside") await checkBoth(mesh);
@@ -53,6 +54,7 @@ export async function benchSmall(where: "small" | "inside", count: number, round
   const runs = await compete(
     [
       ...meshSyncs(mesh, count),
+      ...(where === "small" ? [archivingSync(mesh, count)] : []),
       ...(hasTool("rclone") ? rcloneCopies(sides) : []),
       ...(where === "inside" && hasTool("aws") ? [awsSync(sides)] : []),
     ],
@@ -89,6 +91,22 @@ function meshSyncs(mesh: BareMesh, count: number): Contestant[] {
     },
     { name: AGAIN, run: async () => await measureMesh(mesh, async () => await sync(0)) },
   ];
+}
+
+/** Into the same store, as one that a check has seen to unpack archives. */
+function archivingSync(mesh: BareMesh, count: number): Contestant {
+  let round = 0;
+  return {
+    name: "mesh, as archives",
+    run: async () => {
+      round += 1;
+      const request = { source: "east:source/p/", destination: `unpacking:destination/archives-${round}/` };
+      return await measureMesh(mesh, async () => {
+        const { objects } = await complete(mesh, "/syncs", request);
+        if (objects.copied !== count) throw new Error(`The sync has copied ${JSON.stringify(objects)}`);
+      });
+    },
+  };
 }
 
 interface Sides {

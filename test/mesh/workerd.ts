@@ -26,6 +26,7 @@ import { basename, dirname, join } from "node:path";
 import { type Interface, createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { CF_HEADER } from "../edge/rules.ts";
+import { Inspector } from "./inspector.ts";
 
 export interface WorkerdOptions {
   /** The main module. */
@@ -38,6 +39,8 @@ export interface WorkerdOptions {
   readonly directory?: string;
   /** The loopback port of a proxy for everything that the Workers fetch. Default: no proxy. */
   readonly proxyPort?: number;
+  /** With an inspector of its V8 (inspector.ts). Default: without. */
+  readonly inspect?: boolean;
 }
 
 // A copy is three small databases, and a disk is slow.
@@ -84,12 +87,13 @@ interface Started {
   readonly child: ChildProcess & { readonly pid: number };
   readonly ended: Promise<unknown>;
   readonly directory: string;
-  readonly ports: Readonly<Record<Socket, string>>;
+  readonly ports: Ports;
   readonly logged: readonly string[];
 }
 
 const SOCKETS = ["mesh", "control"] as const;
 type Socket = (typeof SOCKETS)[number];
+type Ports = Readonly<Record<Socket, string>> & { readonly inspector: string | null };
 
 export class Workerd {
   readonly url: URL;
@@ -110,16 +114,20 @@ export class Workerd {
     const directory = mkdtempSync(join(MEMORY, "bucket-brigade-workerd-"));
     writeFileSync(join(directory, "workerd.capnp"), configurationOf(directory, options));
     writeFileSync(join(directory, "control.js"), CONTROL);
+    const inspects = options.inspect === true ? ["--inspector-addr=127.0.0.1:0"] : [];
     const child = spawn(
       WORKERD,
-      ["serve", "--experimental", "--control-fd=3", join(directory, "workerd.capnp")],
+      ["serve", "--experimental", "--control-fd=3", ...inspects, join(directory, "workerd.capnp")],
       { stdio: ["ignore", "pipe", "pipe", "pipe"], env: { ...process.env, TZ: "UTC" } },
     );
     const ended = once(child, "close");
     const logged: string[] = [];
     const [, output, errors, control] = child.stdio;
     for (const stream of [output, errors]) linesOf(stream).on("line", (line) => readLogLine(line, logged));
-    const ports = await Promise.race([portsOf(linesOf(control)), ended.then(() => null)]);
+    const ports = await Promise.race([
+      portsOf(linesOf(control), inspects.length > 0),
+      ended.then(() => null),
+    ]);
     const { pid } = child;
     if (ports === null || pid === undefined) throw new Error(`workerd did not start:\n${logged.join("\n")}`);
     const onExit = () => child.kill("SIGKILL");
@@ -148,6 +156,13 @@ export class Workerd {
   /** Evicts a Durable Object from memory. @returns "ok", or the reason why it stays */
   async evict(className: string, name: string): Promise<string> {
     return await this.#control(`/evict?${new URLSearchParams({ class: className, name })}`);
+  }
+
+  /** @throws Error if workerd was started without one */
+  async inspector(): Promise<Inspector> {
+    const { inspector } = this.#started.ports;
+    if (inspector === null) throw new Error("This workerd was started without an inspector");
+    return await Inspector.connect(inspector, "mesh");
   }
 
   async #control(path: string): Promise<string> {
@@ -182,13 +197,16 @@ function linesOf(input: unknown): Interface {
 }
 
 /** workerd reports on its control channel, in lines of JSON, on which ports it listens. */
-async function portsOf(lines: Interface): Promise<Record<Socket, string> | null> {
+async function portsOf(lines: Interface, inspects: boolean): Promise<Ports | null> {
   const found = new Map<string, string>();
   for await (const line of lines) {
     const { event, socket, port } = JSON.parse(line) as { event: string; socket?: string; port?: number };
     if (event === "listen" && socket !== undefined) found.set(socket, String(port));
+    if (event === "listen-inspector") found.set("inspector", String(port));
     const [mesh, theControl] = SOCKETS.map((name) => found.get(name));
-    if (mesh !== undefined && theControl !== undefined) return { mesh, control: theControl };
+    const inspector = found.get("inspector") ?? null;
+    if (inspects && inspector === null) continue;
+    if (mesh !== undefined && theControl !== undefined) return { mesh, control: theControl, inspector };
   }
   return null;
 }

@@ -26,6 +26,8 @@ const { values } = parseArgs({
     fill: { type: "string", multiple: true, default: [] },
     /** Discard what is written. */
     swallow: { type: "boolean", default: false },
+    /** Unpack archives, as MinIO does. */
+    unpack: { type: "boolean", default: false },
     etags: { type: "string", default: "md5" },
     faults: { type: "boolean", default: false },
     "min-part-bytes": { type: "string" },
@@ -59,6 +61,7 @@ const store = await startStore({
   region: values.region,
   buckets: [...new Set([...values.bucket, ...[...generated, ...fills].map(({ bucket }) => bucket)])],
   etags: values.etags === "opaque" ? "opaque" : "md5",
+  archives: values.unpack ? "unpacked" : "stored",
   ...(values["min-part-bytes"] === undefined ? {} : { minPartBytes: Number(values["min-part-bytes"]) }),
   ...(values.dir === undefined ? {} : { directory: values.dir }),
 });

@@ -6,7 +6,7 @@
  */
 import { posix } from "node:path";
 import { attributesFromRequest, plainAttributes } from "./attributes.ts";
-import { readBody } from "./bodies.ts";
+import { memorySink, readBody } from "./bodies.ts";
 import { md5Of, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
@@ -34,10 +34,8 @@ function isArchive(core: Core, exchange: Exchange): boolean {
 async function putArchive(core: Core, exchange: Exchange): Promise<void> {
   const bucket = core.bucketOf(exchange);
   core.checkDigest(exchange, "Object");
-  const length = exchange.requireLength();
-  const { body, md5 } = await exchange.receive(() => core.sinkFor(bucket.name, exchange.key, length), {
-    md5: true,
-  });
+  exchange.requireLength();
+  const { body, md5 } = await exchange.receive(memorySink, { md5: true });
   const bytes = Buffer.concat([...readBody(body)]);
   const isLenient = exchange.header("x-amz-meta-minio-snowball-ignore-errors") === "true";
   const omitted = exchange.faults.all("omit-entries").map(({ key }) => key);
@@ -63,9 +61,10 @@ function putEntry(core: Core, bucket: Bucket, key: string, { bytes, records }: E
     core.options.archives === "unpacked plainly"
       ? plainAttributes
       : attributesFromRequest(headers.keys(), (name) => headers.get(name), core.options);
-  const body = { kind: "memory", bytes } as const;
-  const etag = core.etagOf(md5Of(body), attributes.encryption);
-  storeObject(core, bucket, key, { body, etag, attributes });
+  const sink = core.sinkFor(bucket.name, key, bytes.length);
+  sink.write(bytes);
+  const etag = core.etagOf(md5Of({ kind: "memory", bytes }), attributes.encryption);
+  storeObject(core, bucket, key, { body: sink.finish(), etag, attributes });
 }
 
 /** @throws StoreError for what is no archive */
