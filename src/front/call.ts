@@ -201,8 +201,10 @@ export async function findWork(call: Call, kind: WorkKind, id: string): Promise<
   }
   if (work === null) throw noWork(kind, id);
   if (found.size >= MAX_FOUND) found.clear();
-  found.set(`${kind} ${id}`, work);
-  return work;
+  // Not the answer itself, which holds what the runtime keeps of a call until it is collected.
+  const places = { touched: work.touched, deletes: work.deletes };
+  found.set(`${kind} ${id}`, places);
+  return places;
 }
 
 export function noWork(kind: WorkKind, id: string): Problem {
