@@ -17,7 +17,7 @@
 //   pace and the shares (it is learned again).
 
 import { DurableObject } from "cloudflare:workers";
-import { Dispatch, TAIL_MS } from "./copy/dispatch.ts";
+import { Dispatch, ownOf, TAIL_MS } from "./copy/dispatch.ts";
 import { nextStep } from "./copy/job.ts";
 import { type Job, type PartCounts, isEnded, objectOf } from "./copy/phase.ts";
 import { unitCount } from "./copy/plan.ts";
@@ -67,6 +67,7 @@ export class Coordinator extends DurableObject<Env> {
   readonly #shares = new StoreShares(async (requests) => await this.#askShares(requests), {
     columns: () => 1,
     quietUntilMs: Date.now() + BOOK_AHEAD_MS,
+    own: () => ownOf(this.#record.load()),
   });
   readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
   readonly #dispatch = new Dispatch(

@@ -215,7 +215,7 @@ export class Registry extends DurableObject<Env> {
   async share(job: string, requests: readonly ShareRequest[]): Promise<Amounts[]> {
     const now = Date.now();
     return this.ctx.storage.transactionSync(() =>
-      requests.map((request) => this.#shares.ask(job, request, capsAt(this.env, request.store, now), now)),
+      requests.map((request) => this.#shares.ask(job, request, capsAt(this.env, request, now), now)),
     );
   }
 

@@ -23,7 +23,7 @@ import { jsonResponse, Problem } from "./http/problem.ts";
 import { readWait } from "./http/request.ts";
 import { registryOf } from "./mesh.ts";
 import { locationFor, placedAt } from "./store/location.ts";
-import { BatchGate } from "./sync/gate.ts";
+import { BatchGate, ownOf } from "./sync/gate.ts";
 import { type RunSpec, isComparison, kindOf } from "./sync/comparison_spec.ts";
 import { digestOf } from "./sync/digest.ts";
 import { BatchHandout } from "./sync/handout.ts";
@@ -65,6 +65,7 @@ export class Sync extends DurableObject<Env> {
   readonly #shares = new StoreShares(async (requests) => await this.#askShares(requests), {
     columns: () => this.#scale.transfers,
     quietUntilMs: this.#record.find() === null ? 0 : Date.now() + FORGOTTEN_MS,
+    own: () => ownOf(this.#record.load()),
   });
   readonly #gate = new BatchGate(new Governor("requests", Date.now()), this.#shares);
   readonly #sides = new KnownSides(this.env);

@@ -18,7 +18,7 @@ import type { Failure, StoreSide } from "../s3/failure.ts";
 import { saysNo } from "../s3/retry.ts";
 import { ceilingAt, limitsOf } from "../store/limits.ts";
 import type { Store } from "../store/stores.ts";
-import { type Limiter, limitersOf } from "../throttle/bandwidth.ts";
+import { type Limiter, type OwnLimits, limitersOf } from "../throttle/bandwidth.ts";
 import type { StreamRate } from "../throttle/byte_bucket.ts";
 import { Governor, lanePauseMs } from "../throttle/governor.ts";
 import { HealthBook } from "../throttle/health.ts";
@@ -404,8 +404,7 @@ export class Dispatch {
   #limiters(copy: Copy): Limiter[] {
     const { job, spec, id } = copy;
     if (objectOf(job)?.via === "server") return [];
-    const own = { kind: spec.limitsOf === undefined ? "copy" : "sync", key: spec.limitsOf ?? id } as const;
-    return limitersOf(this.#storesOf(copy), { ...own, limits: limitsOf(spec) });
+    return limitersOf(this.#storesOf(copy), ownOf({ id, spec }));
   }
 
   /** Transfers that the copy's own limits allow. */
@@ -457,4 +456,10 @@ function targetOf({ headers, proof, onlyIfAbsent }: Prepared, upload: Upload): P
       ...(onlyIfAbsent ? { "if-none-match": "*" } : {}),
     },
   };
+}
+
+/** The copy's own limits: those of the sync, if one has started it, which shares them with it. */
+export function ownOf({ id, spec }: Pick<Copy, "id" | "spec">): OwnLimits {
+  const kind = spec.limitsOf === undefined ? "copy" : "sync";
+  return { kind, key: spec.limitsOf ?? id, limits: limitsOf(spec) };
 }

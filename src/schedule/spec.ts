@@ -8,7 +8,7 @@ import { Flag, parseWith } from "../http/fields.ts";
 import { checkCron, checkTimeZone } from "./cron.ts";
 import type { Work } from "./kinds.ts";
 import { checkTemplate, fillTemplate } from "./template.ts";
-import { JobWindowsSchema } from "../store/limits.ts";
+import { WindowsSchema } from "../store/limits.ts";
 import { formatPrefix, writeObject } from "../store/address.ts";
 import {
   type ComparisonRequest,
@@ -57,7 +57,7 @@ const ScheduleFields = z.strictObject({
   copy: CopyRequestSchema.optional(),
   sync: SyncRequestSchema.optional(),
   comparison: ComparisonRequestSchema.optional(),
-  limits: JobWindowsSchema.optional(),
+  limits: WindowsSchema.optional(),
   overlap: z.enum(["skip", "queue"]).default("skip"),
   enabled: Flag.default(true),
 });

@@ -44,32 +44,27 @@ const When = {
 };
 
 /** In these hours its values take the place of those that hold otherwise; null: no limit. */
-const JobWindowSchema = z.strictObject({
+const WindowSchema = z.strictObject({
   ...When,
   maxBytesPerSecond: BytesPerSecond.nullable().optional(),
   maxConcurrency: z.int().min(1).nullable().optional(),
-});
-
-const StoreWindowSchema = JobWindowSchema.extend({
   maxRequestsPerSecond: z.number().min(0).nullable().optional(),
 });
 
-export const JobWindowsSchema = z.array(JobWindowSchema).max(MAX_WINDOWS);
+export const WindowsSchema = z.array(WindowSchema).max(MAX_WINDOWS);
 
-export const StoreWindowsSchema = z.array(StoreWindowSchema).max(MAX_WINDOWS);
-
-type LimitWindow = z.infer<typeof StoreWindowSchema>;
+type LimitWindow = z.infer<typeof WindowSchema>;
 
 /** Of a copy or sync, as its spec has them. */
 export interface JobLimits {
   readonly maxBytesPerSecond?: number;
-  readonly limits?: z.infer<typeof JobWindowSchema>[];
+  readonly limits?: LimitWindow[];
 }
 
 /** The fields of a request for a copy or sync. */
 export const LimitFields = {
   maxBytesPerSecond: BytesPerSecond.optional(),
-  limits: JobWindowsSchema.optional(),
+  limits: WindowsSchema.optional(),
 };
 
 /** The limits of a request or spec; no field where there is none. */

@@ -13,7 +13,7 @@ import { Problem } from "../http/problem.ts";
 import { ruleOf } from "../http/words.ts";
 import { keepSecrets } from "./secrets.ts";
 import { type Prices, PricesSchema, pricesOf } from "./prices.ts";
-import { BytesPerSecond, StoreWindowsSchema } from "./limits.ts";
+import { BytesPerSecond, WindowsSchema } from "./limits.ts";
 import { type Location, locationFor, LOCATIONS, placedAt } from "./location.ts";
 import {
   type Profile,
@@ -53,7 +53,7 @@ export const StoreSchema = z.strictObject({
   maxConcurrency: z.int().min(1).optional(),
   maxRequestsPerSecond: z.number().positive().optional(),
   maxBytesPerSecond: BytesPerSecond.optional(),
-  limits: StoreWindowsSchema.optional(),
+  limits: WindowsSchema.optional(),
   requesterPays: z.boolean().optional(),
   location: z.enum(LOCATIONS).optional(),
   encryption: EncryptionSchema.optional(),

@@ -2,7 +2,7 @@
 // nobody. See "How fast a job goes" in throttle/governor.ts.
 
 import type { Failure, StoreSide } from "../s3/failure.ts";
-import { type JobLimits, ceilingAt, isLimited, limitsOf } from "../store/limits.ts";
+import { type JobLimits, ceilingAt, limitsOf } from "../store/limits.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
 import { type OwnLimits, limitersOf } from "../throttle/bandwidth.ts";
 import type { StreamRate } from "../throttle/byte_bucket.ts";
@@ -138,7 +138,7 @@ export class BatchGate {
     const paces = { source: paceAt("source"), destination: paceAt("destination") };
     const isFree = paces.source === null && paces.destination === null;
     // Where the hour may bring a cap, no batch runs for long without asking again.
-    const isForever = isFree && !storesOf(sides).some((store) => isLimited(store, "maxRequestsPerSecond"));
+    const isForever = isFree && !this.#shares.mayPace(storesOf(sides));
     return isForever ? null : { kind: "each", ...paces, untilMs };
   }
 
@@ -219,7 +219,7 @@ interface Limited {
   readonly spec: JobLimits;
 }
 
-function ownOf({ id, spec }: Limited): OwnLimits {
+export function ownOf({ id, spec }: Limited): OwnLimits {
   return { kind: "sync", key: id, limits: limitsOf(spec) };
 }
 

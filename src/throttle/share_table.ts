@@ -23,7 +23,12 @@ export interface ShareRequest {
   readonly having: Amounts;
   /** Less of the concurrency is of no use: jobs wait for their turn, instead of having that little each. */
   readonly least?: number;
+  /** Of a job's own limit of requests per second: what it is now. The jobs that share it have the same. */
+  readonly perSecondCap?: number;
 }
+
+/** Before the name of a job's own limit of requests per second, which it shares with the copies it starts. */
+export const REQUESTS_OF = "requests ";
 
 /** Before the name of a limit of bytes per second, whose lots are shared like transfers (bandwidth.ts). */
 export const LOTS_OF = "bytes ";
@@ -37,7 +42,12 @@ type Caps = Amounts;
 const NO_CAPS: Caps = { concurrency: Infinity, perSecond: Infinity };
 
 /** What is shared under this name now; nothing of a store that is not configured any more. */
-export function capsAt(env: Env, name: string, now: number): Caps {
+export function capsAt(
+  env: Env,
+  { store: name, perSecondCap }: Pick<ShareRequest, "store" | "perSecondCap">,
+  now: number,
+): Caps {
+  if (name.startsWith(REQUESTS_OF)) return { concurrency: Infinity, perSecond: perSecondCap ?? Infinity };
   if (name.startsWith(LOTS_OF)) return { concurrency: LOTS, perSecond: Infinity };
   const entry = readStores(env).get(name);
   // The request to it will fail with the reason.

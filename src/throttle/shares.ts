@@ -8,10 +8,10 @@
 // earlier, larger share covered is reported to the registry until it is over (share_table.ts).
 
 import { Bandwidth } from "./bandwidth.ts";
-import { isLimited } from "../store/limits.ts";
+import { type Limits, ceilingAt, isLimited } from "../store/limits.ts";
 import type { Store } from "../store/stores.ts";
 import { type Pace, sleepUntil } from "./sender.ts";
-import { type Amounts, type ShareRequest, SHARE_MS } from "./share_table.ts";
+import { type Amounts, type ShareRequest, REQUESTS_OF, SHARE_MS } from "./share_table.ts";
 import { BOOK_AHEAD_MS, bookablePerSecond, Timetable } from "./timetable.ts";
 
 /** How often a share is renewed. */
@@ -45,7 +45,12 @@ export interface Requests {
 }
 
 interface Capped {
+  /** What the jobs that share it call it. */
+  readonly name: string;
+  /** The store that the requests go to. */
   readonly store: string;
+  /** Of the job's own limit: what it is now. */
+  readonly cap?: () => number;
   share: Amounts;
   untilMs: number;
   timetable: Timetable | null;
@@ -55,6 +60,12 @@ interface Capped {
   /** A task found no room on the timetable. */
   crowded: boolean;
   askedAtMs: number;
+}
+
+/** A job's own limits, and by which name it shares them with the jobs that it has started. */
+interface OwnRequests {
+  readonly key: string;
+  readonly limits: Limits;
 }
 
 /** The caps leave nothing to this job. */
@@ -86,6 +97,7 @@ export class StoreShares {
   readonly #clock: () => number;
   readonly #columns: () => number;
   readonly #quietUntilMs: number;
+  readonly #own: () => OwnRequests | null;
   readonly #capped = new Map<string, Capped>();
   #asking: Promise<void> | null = null;
   #wanted = 1;
@@ -98,15 +110,18 @@ export class StoreShares {
    * @param options.columns how many senders there are at once; each sends its requests one after the other
    * @param options.quietUntilMs nothing is booked before: the job may have run before, and its bookings are
    *   forgotten
+   * @param options.own the job's own limits; its requests to either store are held to them as to a store's
    */
   constructor(
     ask: AskShares,
     {
       columns,
       quietUntilMs,
+      own = () => null,
       clock = Date.now,
-    }: { columns: () => number; quietUntilMs: number; clock?: () => number },
+    }: { columns: () => number; quietUntilMs: number; own?: () => OwnRequests | null; clock?: () => number },
   ) {
+    this.#own = own;
     this.#ask = ask;
     this.bytes = new Bandwidth(ask);
     this.#columns = columns;
@@ -169,7 +184,8 @@ export class StoreShares {
     const capped = [...this.#capped.values()];
     const askedAtMs = this.#clock();
     const requests = capped.map((one): ShareRequest => ({
-      store: one.store,
+      store: one.name,
+      ...(one.cap === undefined ? {} : { perSecondCap: one.cap() }),
       wants: { concurrency: wanted, perSecond: wanted === 0 ? 0 : wantedPerSecond(one, askedAtMs) },
       having: {
         concurrency: Math.max(inFlight, held(one, askedAtMs).concurrency),
@@ -233,10 +249,11 @@ export class StoreShares {
     const stores = tasks.map(({ store }) => store);
     if (!this.isOpen(stores, now)) return null;
     return tasks.map(({ store, requests }) => {
-      const one = isCapped(store) ? this.#of(store) : null;
-      if (one === null) return null;
-      one.booked += requests;
-      return one.timetable?.book(requests, now) ?? null;
+      const paces = this.#cappedAt(store).map((one) => {
+        one.booked += requests;
+        return one.timetable?.book(requests, now) ?? null;
+      });
+      return paces.reduce(slowest, null);
     });
   }
 
@@ -261,11 +278,11 @@ export class StoreShares {
 
   /** What the job's own requests to a store wait for, one by one; undefined where the store has no cap. */
   turnsAt(store: Store): (() => Promise<void>) | undefined {
-    if (!isCapped(store)) return undefined;
+    if (this.#cappedAt(store).length === 0) return undefined;
     return async () => {
       this.#waiting += 1;
       try {
-        await this.#turn(this.#of(store));
+        for (const one of this.#cappedAt(store)) await this.#turn(one);
       } finally {
         this.#waiting -= 1;
       }
@@ -286,19 +303,42 @@ export class StoreShares {
       await sleepUntil(this.#clock() + RECHECK_MS);
     }
     throw new NoTurnError(
-      `No request to store "${one.store}" was allowed in time: its maxRequestsPerSecond is used up`,
+      `No request to store "${one.store}" was allowed in time: ${one.cap === undefined ? "its" : "this job's"} maxRequestsPerSecond is used up`,
     );
   }
 
-  #cappedOf(stores: readonly Store[]): Capped[] {
-    return [...new Set(stores.filter(isCapped).map((store) => this.#of(store)))];
+  /** May requests to these stores be capped, at this hour or another? */
+  mayPace(stores: readonly Store[]): boolean {
+    return (
+      stores.some((store) => isLimited(store, "maxRequestsPerSecond")) || (stores.length > 0 && this.#isOwn())
+    );
   }
 
-  #of({ name }: Store): Capped {
+  #isOwn(): boolean {
+    const own = this.#own();
+    return own !== null && isLimited(own.limits, "maxRequestsPerSecond");
+  }
+
+  #cappedOf(stores: readonly Store[]): Capped[] {
+    return [...new Set(stores.flatMap((store) => this.#cappedAt(store)))];
+  }
+
+  /** The store's own caps, and the job's. */
+  #cappedAt(store: Store): Capped[] {
+    const { name } = store;
+    const ofStore = isCapped(store) ? [this.#of({ name, store: name })] : [];
+    const own = this.#own();
+    if (own === null || !isLimited(own.limits, "maxRequestsPerSecond")) return ofStore;
+    const cap = () => ceilingAt(own.limits, "maxRequestsPerSecond", this.#clock());
+    return [...ofStore, this.#of({ name: `${REQUESTS_OF}${own.key} ${name}`, store: name, cap })];
+  }
+
+  #of({ name, ...at }: Pick<Capped, "name" | "store" | "cap">): Capped {
     const known = this.#capped.get(name);
     if (known !== undefined) return known;
     const one: Capped = {
-      store: name,
+      name,
+      ...at,
       share: NOTHING,
       untilMs: 0,
       timetable: null,
@@ -310,6 +350,15 @@ export class StoreShares {
     this.#capped.set(name, one);
     return one;
   }
+}
+
+/** Of two paces that a request must keep. */
+function slowest(one: Pace | null, other: Pace | null): Pace | null {
+  if (one === null || other === null) return one ?? other;
+  return {
+    startAtMs: Math.max(one.startAtMs, other.startAtMs),
+    gapMs: Math.max(one.gapMs, other.gapMs),
+  };
 }
 
 function held({ share, untilMs }: Capped, now: number): Amounts {

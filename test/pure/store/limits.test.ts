@@ -101,7 +101,8 @@ test.each([
   [[{ timezone: "Mars/Olympus" }], "time zone"],
   [[{ days: [] }], ""],
   [[{ days: ["monday"] }], ""],
-  [[{ maxRequestsPerSecond: 3 }], "maxRequestsPerSecond"],
+  [[{ maxRequestsPerSecond: -1 }], ""],
+  [[{ requestsPerSecond: 3 }], "requestsPerSecond"],
   [[{ maxConcurrency: 0 }], ""],
   [Array.from({ length: 51 }, () => ({})), ""],
 ])("limits %j of a job are refused", (limits, word) => {

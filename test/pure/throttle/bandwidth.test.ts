@@ -49,7 +49,7 @@ class Job {
   #fresh(): Bandwidth {
     return new Bandwidth(async (requests) =>
       requests.map((request) =>
-        this.#table.ask(this.name, request, capsAt({}, request.store, clock.now), clock.now),
+        this.#table.ask(this.name, request, capsAt({}, request, clock.now), clock.now),
       ),
     );
   }

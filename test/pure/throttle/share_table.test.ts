@@ -294,10 +294,10 @@ describe("caps by the hours of the week", () => {
   };
 
   test("are those of the moment", () => {
-    expect(capsAt(env, "east", HOUR - 1)).toEqual({ concurrency: Infinity, perSecond: Infinity });
-    expect(capsAt(env, "east", HOUR)).toEqual({ concurrency: 2, perSecond: 10 });
-    expect(capsAt(env, "bytes east", HOUR)).toEqual({ concurrency: 1000, perSecond: Infinity });
-    expect(capsAt(env, "gone", HOUR)).toEqual({ concurrency: Infinity, perSecond: Infinity });
+    expect(capsAt(env, { store: "east" }, HOUR - 1)).toEqual({ concurrency: Infinity, perSecond: Infinity });
+    expect(capsAt(env, { store: "east" }, HOUR)).toEqual({ concurrency: 2, perSecond: 10 });
+    expect(capsAt(env, { store: "bytes east" }, HOUR)).toEqual({ concurrency: 1000, perSecond: Infinity });
+    expect(capsAt(env, { store: "gone" }, HOUR)).toEqual({ concurrency: Infinity, perSecond: Infinity });
   });
 
   test("hold for a running job within 15 s, and end as soon", async () => {
@@ -305,8 +305,7 @@ describe("caps by the hours of the week", () => {
     const east = readStores(env).get("east");
     if (east?.ok !== true) throw new Error("The store is not right");
     const shares = new StoreShares(
-      async (requests) =>
-        requests.map((request) => table.ask("a", request, capsAt(env, request.store, now), now)),
+      async (requests) => requests.map((request) => table.ask("a", request, capsAt(env, request, now), now)),
       { columns: () => 1, quietUntilMs: 0, clock: () => now },
     );
     shares.setDemand(40, 0);
@@ -327,5 +326,57 @@ describe("caps by the hours of the week", () => {
     now = HOUR + 3600_000 + 4_000;
     await shares.refresh();
     expect([book(), shares.concurrency([east.store], now)]).toEqual([[null], Infinity]);
+  });
+
+  test("of a job's own limit are shared with the copies it has started, at each of its stores, by the hour", async () => {
+    let now = HOUR - 2_000;
+    const env2 = { ...env, STORE_WEST: env.STORE_EAST.replace(/,"limits".*/, "}") };
+    const [east, west] = ["east", "west"].map((name) => readStores(env2).get(name));
+    if (east?.ok !== true || west?.ok !== true) throw new Error("The stores are not right");
+    const limits = [{ from: "08:00", to: "09:00", maxRequestsPerSecond: 8 }];
+    const sharesOf = (job: string) => {
+      const shares = new StoreShares(
+        async (requests) =>
+          requests.map((request) => table.ask(job, request, capsAt(env2, request, now), now)),
+        {
+          columns: () => 1,
+          quietUntilMs: 0,
+          clock: () => now,
+          own: () => ({ key: "sync", limits: { limits } }),
+        },
+      );
+      shares.setDemand(40, 0);
+      return shares;
+    };
+    const [sync, copy] = [sharesOf("sync"), sharesOf("copy")];
+    const starts: number[] = [];
+    const bookAll = (shares: StoreShares) => {
+      for (let count = 0; count < 20; count++) {
+        const paces = shares.book([{ store: west.store, requests: 1 }], now);
+        if (paces === null || paces[0] === null) return paces;
+        starts.push(paces[0]?.startAtMs ?? Number.NaN);
+      }
+      return null;
+    };
+    expect(sync.mayPace([west.store])).toBe(true);
+    for (const shares of [sync, copy]) bookAll(shares); // they learn that there is a limit at some hour
+    for (const shares of [sync, copy]) await shares.refresh();
+    expect([sync, copy].map(bookAll)).toEqual([[null], [null]]);
+    starts.length = 0;
+    now = HOUR + 4_000;
+    for (const untilMs = now + 30_000; now < untilMs; now += 50) {
+      for (const shares of [sync, copy]) {
+        await shares.refresh();
+        bookAll(shares);
+      }
+    }
+    const settled = starts.filter((atMs) => atMs > HOUR + 20_000);
+    expect(mostInASecond(settled)).toBeLessThanOrEqual(8);
+    expect(settled.length).toBeGreaterThan(60);
+    // Another job has a limit of its own.
+    expect(sharesOf("other").mayPace([])).toBe(false);
+    now = HOUR + 3600_000 + 4_000;
+    await sync.refresh();
+    expect(bookAll(sync)).toEqual([null]);
   });
 });

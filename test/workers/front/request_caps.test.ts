@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { Clock, sentAtMs } from "../../mesh/clock.ts";
 import { mostInASecond } from "../../pure/window.ts";
 import { mostAtOnce } from "../../store/journal.ts";
-import { PART, openWorld } from "../world.ts";
+import { MIB, PART, openWorld } from "../world.ts";
 
 const PER_SECOND = 12;
 const GAP_MS = 1000 / PER_SECOND;
@@ -14,12 +14,13 @@ const SHARED = { maxConcurrency: 6, maxRequestsPerSecond: 30 };
 
 const {
   mesh,
-  stores: { east, capped, shared },
+  stores: { east, capped, shared, free },
 } = await openWorld(
   {
     east: { buckets: ["source"] },
     capped: { buckets: ["source", "destination"] },
     shared: { buckets: ["destination"] },
+    free: { buckets: ["destination"] },
   },
   () => ({ storeFields: { capped: { maxRequestsPerSecond: PER_SECOND }, shared: SHARED } }),
   Clock.stepping(),
@@ -169,4 +170,20 @@ test("two copies and a sync to one store stay below its caps together, each requ
     ({ operation }) => operation === "UploadPart" || operation === "PutObject",
   );
   expect(mostAtOnce(transfers)).toBeLessThanOrEqual(SHARED.maxConcurrency);
+});
+
+test("a sync and the copy of its large object keep the sync's own limit at stores that have none", async () => {
+  east.putGenerated("source", "own/large", { size: 70 * MIB });
+  for (let index = 0; index < 30; index++) east.putGenerated("source", `own/small/${index}`, { size: 1000 });
+  const status = await mesh.sync({
+    source: "east:source/own/",
+    destination: "free:destination/own/",
+    limits: [{ maxRequestsPerSecond: PER_SECOND }],
+  });
+  expect(status).toMatchObject({ phase: "completed", objects: { copied: 31 } });
+  for (const store of [east, free]) {
+    const sentMs = store.requests().map(sentAtMs);
+    expect(sentMs.length).toBeGreaterThan(30);
+    expect(mostInASecond(sentMs)).toBeLessThanOrEqual(PER_SECOND);
+  }
 });
