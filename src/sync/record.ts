@@ -80,8 +80,6 @@ const MAX_EXTRA_CHARACTERS = 500_000;
 export class SyncRecord {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
-  // What JSON of the row was read last; losing it costs reading it again.
-  readonly #read = new Map<string, { readonly text: string; readonly value: unknown }>();
   readonly batches: BatchTable;
   readonly lanes: LaneTable;
   readonly large: LargeTable;
@@ -134,24 +132,14 @@ export class SyncRecord {
     if (row === undefined) return null;
     return {
       id: String(row["id"]),
-      spec: this.#parsed("spec", row) as RunSpec,
-      job: this.#parsed("job", row) as SyncJob,
-      counters: this.#parsed("counters", row) as Counters,
+      spec: JSON.parse(String(row["spec"])) as RunSpec,
+      job: JSON.parse(String(row["job"])) as SyncJob,
+      counters: JSON.parse(String(row["counters"])) as Counters,
       createdAtMs: Number(row["created_at_ms"]),
       startedAtMs: row["started_at_ms"] === null ? null : Number(row["started_at_ms"]),
       endedAtMs: row["ended_at_ms"] === null ? null : Number(row["ended_at_ms"]),
       reported: row["reported"] === null ? null : String(row["reported"]),
     };
-  }
-
-  /** Each claim reads the row several times, and most of it stays as it was. */
-  #parsed(column: "spec" | "job" | "counters", row: Readonly<Record<string, unknown>>): unknown {
-    const text = String(row[column]);
-    const known = this.#read.get(column);
-    if (known?.text === text) return known.value;
-    const value: unknown = JSON.parse(text);
-    this.#read.set(column, { text, value });
-    return value;
   }
 
   load(): SyncRow {

@@ -1,12 +1,13 @@
 // `npm run bench`: what the mesh costs, beside other tools, one benchmark after the other. With names, only
 // those: `npm run bench -- large small`. `--quick` does less of everything, for a first impression; `--rounds
-// 3` sets the number of rounds.
+// 3` sets the number of rounds, `--copies 1000` that of the copies of `soak`.
 //
 // `--write` puts the tables into RESULTS.md, each with the command that made it, the day and the machine.
 //
 // Rounds are interleaved, and the median and the spread are printed, because a single time means little on a
 // shared machine. Each benchmark ends with lines for machines: `RESULT {"name", "value", "unit", "ratio"?,
-// "against"?}`. A tool that is not installed is reported as absent.
+// "against"?}`, and with a line that says which of its targets (targets.ts) are missed. A tool that is not
+// installed is reported as absent.
 
 import { parseArgs } from "node:util";
 import { benchDigests } from "./digests.ts";
@@ -15,10 +16,14 @@ import { benchListing } from "./listing.ts";
 import { benchManifest } from "./manifest.ts";
 import { benchMemory } from "./memory.ts";
 import { benchOverhead } from "./overhead.ts";
+import { benchMixed } from "./mixed.ts";
 import { benchSizes } from "./sizes.ts";
 import { benchSmall } from "./small.ts";
+import { benchSoak } from "./soak.ts";
 import { benchStartup } from "./startup.ts";
 import { benchStreams } from "./streams.ts";
+import { outcomes } from "./contest.ts";
+import { missed } from "./targets.ts";
 import { benchThrottled } from "./throttled.ts";
 import { machine, writePart } from "../results_page.ts";
 
@@ -30,11 +35,13 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },
+    copies: { type: "string" },
     write: { type: "boolean", default: false },
   },
 });
 const { quick, write } = values;
 const rounds = Number(values.rounds ?? (quick ? 1 : 3));
+const copies = Number(values.copies ?? (quick ? 500 : 5000));
 
 /** Each resolves to its table, as RESULTS.md has it. */
 const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
@@ -50,6 +57,8 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   inside: async () => await benchSmall("inside", quick ? 5_000 : 20_000, rounds),
   sizes: async () => await benchSizes(quick, rounds),
   manifest: async () => await benchManifest(quick ? [100_000, 1_000_000] : [1_000_000, 10_000_000], rounds),
+  mixed: async () => await benchMixed(quick ? 100 : 500, rounds),
+  soak: async () => await benchSoak(copies),
   listing: async () => await benchListing(quick ? 100_000 : 1_000_000, 100, rounds),
 };
 
@@ -61,7 +70,13 @@ for (const name of names) {
 console.log(`${machine()}; ${new Date().toISOString()}`);
 for (const name of names) {
   console.log(`\n--- ${name}`);
-  const text = (await MEASURES[name]?.()) ?? "";
+  const before = outcomes.length;
+  const table = (await MEASURES[name]?.()) ?? "";
+  const misses = missed(outcomes.slice(before));
+  const summary =
+    misses === null ? "" : misses.length === 0 ? "Every target is met." : `Missed: ${misses.join("; ")}.`;
+  const text = `${table}\n\n${summary}`;
+  if (summary !== "") console.log(`\n${summary}`);
   const command = `npm run bench -- ${name}${quick ? " --quick" : ""} --rounds ${rounds} --write`;
   if (write) await writePart({ page: "bench/RESULTS.md", name, command, text });
 }

@@ -65,14 +65,21 @@ export function medianRequests(runs: readonly Measured[], operation?: string): n
   return median(runs.map(of));
 }
 
-/** The line for machines. `ratio` is the value divided by that of `against`. */
-export function result(fields: {
-  name: string;
-  value: number;
-  unit: string;
-  ratio?: number;
-  against?: string;
-}): void {
+/** What a bench has found. `ratio` is the value divided by that of `against`. */
+export interface Outcome {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly ratio?: number;
+  readonly against?: string;
+}
+
+/** All that was found so far, for targets.ts. */
+export const outcomes: Outcome[] = [];
+
+/** Keeps it, and prints the line for machines. */
+export function result(fields: Outcome): void {
+  outcomes.push(fields);
   const rounded = Number(fields.value.toPrecision(4));
   const ratio = fields.ratio === undefined ? {} : { ratio: Number(fields.ratio.toFixed(3)) };
   console.log(`RESULT ${JSON.stringify({ ...fields, value: rounded, ...ratio })}`);

@@ -7,6 +7,9 @@ import { AwsClient } from "aws4fetch";
 import { type Run, measureTool } from "./contest.ts";
 import type { Store } from "./measure.ts";
 
+/** What this contestant is called in tables and results. */
+export const NATIVE = "curl piped into curl";
+
 /** A range of an object, which becomes an object. */
 interface Pipe {
   /** `bucket/key` at the source. */

@@ -25,7 +25,7 @@ import {
   rcloneRemotes,
   result,
 } from "./contest.ts";
-import { runPipes } from "./curl_pipes.ts";
+import { NATIVE, runPipes } from "./curl_pipes.ts";
 import { type Store, spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
@@ -33,7 +33,6 @@ import { storeSecret } from "../mesh/mesh.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const NATIVE = "curl piped into curl";
 const RCLONE = "rclone copyto";
 
 interface LargeOptions {

@@ -117,5 +117,7 @@ function report(runs: ReadonlyMap<string, readonly Measured[]>, count: number, d
     unit: "keys/s",
     ...(rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone copy --size-only" }),
   });
+  const peakMib = Math.max(...(runs.get("mesh") ?? []).map((run) => run.peakMib));
+  result({ name: `listing: nothing to do, ${delayMs} ms a page`, value: peakMib, unit: "MiB at most" });
   return table;
 }

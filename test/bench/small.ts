@@ -183,8 +183,10 @@ function report(where: string, runs: ReadonlyMap<string, readonly Measured[]>, c
     // Finding nothing to copy is different work from copying, so it has no ratio.
     const compared =
       name === AGAIN || rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone" };
-    if (!name.startsWith("rclone"))
-      result({ name: `${where}: ${name}`, value, unit: "objects/s", ...compared });
+    if (name.startsWith("rclone")) continue;
+    result({ name: `${where}: ${name}`, value, unit: "objects/s", ...compared });
+    const peakMib = Math.max(...list.map((run) => run.peakMib));
+    if (name.startsWith("mesh")) result({ name: `${where}: ${name}`, value: peakMib, unit: "MiB at most" });
   }
   return table;
 }

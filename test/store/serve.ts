@@ -6,12 +6,14 @@
  * Prints one JSON line with endpoint and credentials once it listens, and runs until interrupted. Objects
  * named `fault=…` misbehave (`--faults` lists how). `--generate bucket/key=size` adds objects of any size,
  * and `--fill bucket/prefix=count` many small ones, of 1 to 64 KiB, or `=count:size` all of one size.
+ * `--mix bucket/prefix=count:seed` adds such as a data lake has (`mixed_sizes.ts`).
  * `--delay-ms` delays every answer, and `--bytes-per-second` limits each connection in each direction, like a
  * store far away. Requests above `--requests-per-second` are answered with SlowDown. For each message that a
  * parent sends over its channel to this process, it gets the number of requests so far, by operation, and of
  * those refused for their rate.
  */
 import { parseArgs } from "node:util";
+import { mixedSizes } from "./mixed_sizes.ts";
 import { namedFaults } from "./named_faults.ts";
 import { startStore } from "./store.ts";
 
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     bucket: { type: "string", multiple: true, default: [] },
     generate: { type: "string", multiple: true, default: [] },
     fill: { type: "string", multiple: true, default: [] },
+    mix: { type: "string", multiple: true, default: [] },
     /** Discard what is written. */
     swallow: { type: "boolean", default: false },
     /** Unpack archives, as MinIO does. */
@@ -48,11 +51,18 @@ const generated = values.generate.map((text) => {
   return { bucket: match[1] ?? "", key: match[2] ?? "", size: Number(match[3]) };
 });
 
-const fills = values.fill.map((text) => {
+const fills = [...values.fill, ...values.mix].map((text) => {
   const match = /^([^/]+)\/(.*)=(\d+)(?::(\d+))?$/.exec(text);
-  if (match === null) throw new TypeError(`--fill wants bucket/prefix=count or =count:size: ${text}`);
-  const size = match[4] === undefined ? null : Number(match[4]);
-  return { bucket: match[1] ?? "", prefix: match[2] ?? "", count: Number(match[3]), size };
+  if (match === null)
+    throw new TypeError(`--fill and --mix want bucket/prefix=count or =count:number: ${text}`);
+  const count = Number(match[3]);
+  const own = match[4] === undefined ? null : Number(match[4]);
+  // A prime step spreads the sizes evenly.
+  const small = (n: number) => own ?? 1024 + ((n * 7919) % (63 * 1024));
+  const sizes = values.mix.includes(text)
+    ? mixedSizes(count, own ?? 0)
+    : Array.from({ length: count }, (_, n) => small(n));
+  return { bucket: match[1] ?? "", prefix: match[2] ?? "", sizes };
 });
 
 const store = await startStore({
@@ -66,10 +76,9 @@ const store = await startStore({
   ...(values.dir === undefined ? {} : { directory: values.dir }),
 });
 for (const { bucket, key, size } of generated) store.putGenerated(bucket, key, { size });
-for (const { bucket, prefix, count, size: oneSize } of fills) {
-  for (let n = 0; n < count; n++) {
-    // A prime step spreads the sizes evenly. A key has a folder, as real keys do.
-    const size = oneSize ?? 1024 + ((n * 7919) % (63 * 1024));
+for (const { bucket, prefix, sizes } of fills) {
+  for (const [n, size] of sizes.entries()) {
+    // A key has a folder, as real keys do.
     const key = `${prefix}${String(n % 100).padStart(2, "0")}/${String(n).padStart(7, "0")}`;
     store.putGenerated(bucket, key, { size, computeEtag: true });
   }

@@ -11,6 +11,7 @@ import {
 } from "../../store/bodies.ts";
 import { checksumAlgorithms, combineChecksums, startChecksum } from "../../store/checksums.ts";
 import { AwsChunkedDecoder } from "../../store/chunked.ts";
+import { mixedSizes } from "../../store/mixed_sizes.ts";
 import { firstDifference, generatedBytes, period } from "../../store/generated.ts";
 import { formEncode, pageOf } from "../../store/operations_list.ts";
 import { parseRange } from "../../store/operations_read.ts";
@@ -359,4 +360,16 @@ test.each([
   ["items=0-1", 10, "ignored"],
 ])("parseRange(%j, %d)", (header, size, expected) => {
   expect(parseRange(header, size)).toEqual(expected);
+});
+
+test("a mixed set has most objects below 1 MiB and most bytes above 16 MiB, and is the same for the same seed", () => {
+  for (const seed of [1, 18, 4711]) {
+    const sizes = mixedSizes(500, seed);
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const large = sizes.filter((size) => size > 16 * 2 ** 20).reduce((sum, size) => sum + size, 0);
+    expect(sizes.filter((size) => size < 2 ** 20).length).toBe(400);
+    expect(large / total).toBeGreaterThan(0.9);
+    expect(mixedSizes(500, seed)).toEqual(sizes);
+  }
+  expect(mixedSizes(500, 1)).not.toEqual(mixedSizes(500, 2));
 });
