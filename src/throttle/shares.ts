@@ -253,7 +253,7 @@ export class StoreShares {
         one.booked += requests;
         return one.timetable?.book(requests, now) ?? null;
       });
-      return paces.reduce(slowest, null);
+      return paces.reduce(slowerPace, null);
     });
   }
 
@@ -353,7 +353,7 @@ export class StoreShares {
 }
 
 /** Of two paces that a request must keep. */
-function slowest(one: Pace | null, other: Pace | null): Pace | null {
+function slowerPace(one: Pace | null, other: Pace | null): Pace | null {
   if (one === null || other === null) return one ?? other;
   return {
     startAtMs: Math.max(one.startAtMs, other.startAtMs),

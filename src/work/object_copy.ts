@@ -105,8 +105,7 @@ export class ObjectCopy {
             ? await this.#copyKeeping(signal)
             : await this.#copyInside(signal);
       const limitMs = soonMs ?? transferLimitMs(this.#work.sizeBytes);
-      const copied = (outcome: ObjectOutcome | "again") => outcome !== "again" && outcome.kind === "copied";
-      const outcome = await this.#batch.watchdog.run(limitMs, step, copied).catch((error: unknown) => {
+      const outcome = await this.#batch.watchdog.run(limitMs, step, isCopied).catch((error: unknown) => {
         if (soonMs === null || !this.#batch.watchdog.isOverdue) throw error;
         slowTries += 1;
         this.#keeps = keeps;
@@ -380,4 +379,9 @@ export class ObjectCopy {
     this.#warnings.push(dropped.loss);
     return true;
   }
+}
+
+/** Then the bodies of all answers have been read. */
+function isCopied(outcome: ObjectOutcome | "again"): boolean {
+  return outcome !== "again" && outcome.kind === "copied";
 }

@@ -172,7 +172,6 @@ function onDisk(directory: string): Disk {
 }
 
 function report(looks: readonly Look[]): string {
-  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
   const table = printTable(
     [
       "copies so far",
@@ -212,4 +211,8 @@ function report(looks: readonly Look[]): string {
   const kept = grown.length === 0 ? "Nothing is kept of a copy." : `Kept in memory: ${grown.join(", ")}.`;
   console.log(kept);
   return `${table}\n\n${kept}`;
+}
+
+function mib(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(1);
 }
