@@ -32,6 +32,7 @@ import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
 import { LargeCopies } from "./sync/large.ts";
 import { type SyncRow, SyncRecord } from "./sync/record.ts";
 import { KnownSides } from "./sync/sides.ts";
+import { quoteOf } from "./sync/quote.ts";
 import { type RepairBasis, Repairs } from "./sync/repair.ts";
 import type { ReportedPage, ReportPlace } from "./sync/repair_walk.ts";
 import { runNews, runReading, runStatus } from "./sync/shown.ts";
@@ -191,11 +192,14 @@ export class Sync extends DurableObject<Env> {
     const now = Date.now();
     const row = this.#record.load();
     const most = this.#large.smallTransfers();
+    const sides = this.#sides.of(row.spec);
+    const spent = this.#record.spent.all();
     return {
       ...row,
       window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
       failures: this.#record.someFailures(FAILURES_SHOWN),
-      spent: describeSpent(this.#record.spent.all(), pricesAt(this.#sides.of(row.spec))),
+      spent: describeSpent(spent, pricesAt(sides)),
+      quote: isComparison(row.spec) ? null : quoteOf(row.spec, row.counters, spent, sides),
       warnings: this.#record.warnings(),
       deletesRefused: this.#record.deletesRefused(),
       parts: this.#record.report.parts(),

@@ -69,3 +69,36 @@ export function dollarsOf(sent: Sent, prices: Prices): number {
   const requests = REQUEST_KINDS.reduce((sum, kind) => sum + (sent[kind] * prices[kind]) / 1_000, 0);
   return requests + (sent.bytes / GB) * prices.egressPerGb;
 }
+
+/** A month of that many bytes, in dollars. */
+export function dollarsPerMonth(storedBytes: number, prices: Prices): number {
+  return (storedBytes / GB) * prices.storedPerGbMonth;
+}
+
+/**
+ * What Cloudflare asks for the mesh itself, in dollars per million, beyond what the plan includes
+ * (https://developers.cloudflare.com/workers/platform/pricing/ and
+ * https://developers.cloudflare.com/durable-objects/platform/pricing/, 2026-11).
+ */
+const MESH_PRICES = { objectRequests: 0.15, objectGbSeconds: 12.5, rows: 1, cpuMs: 0.02 };
+
+const OBJECT_GB = 0.128;
+
+export interface MeshUse {
+  /** To Durable Objects. */
+  readonly objectRequests: number;
+  /** Seconds that Durable Objects were in memory, all together. */
+  readonly objectSeconds: number;
+  readonly rowsWritten: number;
+  readonly cpuMs: number;
+}
+
+export function meshDollars({ objectRequests, objectSeconds, rowsWritten, cpuMs }: MeshUse): number {
+  return (
+    (objectRequests * MESH_PRICES.objectRequests +
+      objectSeconds * OBJECT_GB * MESH_PRICES.objectGbSeconds +
+      rowsWritten * MESH_PRICES.rows +
+      cpuMs * MESH_PRICES.cpuMs) /
+    1e6
+  );
+}

@@ -17,6 +17,8 @@ import type { Failure } from "../s3/failure.ts";
 import { named, sentence } from "../s3/told.ts";
 import { publicCode } from "../view/failure.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import { type Load, addObject } from "../work/load.ts";
+import { partCountOf } from "../s3/digest.ts";
 import { type Finding, type Found, countFindings, findingLine, NOTHING_FOUND, sumOfAll } from "./finding.ts";
 
 interface Key {
@@ -88,6 +90,8 @@ export interface Counters {
   readonly wouldDelete: Sum;
   readonly deleteFailed: Sum;
   readonly skippedBy: Readonly<Record<string, number>>;
+  /** Of a dry run: what would be copied, for the quote. `wholeBytes`: the largest that goes whole. */
+  readonly wouldSend?: { readonly load: Load; readonly wholeBytes: number };
   /** Of a comparison, which lists the keys of both sides. */
   readonly found?: Found;
 }
@@ -139,7 +143,19 @@ export function countEntries(counters: Counters, entries: readonly Entry[]): Cou
   }
   const found =
     findings.length === 0 ? {} : { found: countFindings(counters.found ?? NOTHING_FOUND, findings) };
-  return { ...counters, ...changed, skippedBy, ...found };
+  const would = counters.wouldSend;
+  const wouldSend = would && {
+    ...would,
+    load: entries.reduce((load, entry) => loadOf(load, entry, would), would.load),
+  };
+  return { ...counters, ...changed, skippedBy, ...found, ...(wouldSend === undefined ? {} : { wouldSend }) };
+}
+
+/** With what a dry run would copy. */
+function loadOf(load: Load, entry: Entry, { wholeBytes }: { readonly wholeBytes: number }): Load {
+  if (entry.action !== "would_copy") return load;
+  const { sizeBytes, etag } = entry;
+  return addObject(load, { sizeBytes, partCount: partCountOf(etag ?? "") }, wholeBytes);
 }
 
 /** Keys that were listed and have no entry yet. */

@@ -19,6 +19,8 @@ export interface StatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
   readonly spent: SyncStatus["spent"];
+  /** Of a dry run. */
+  readonly quote: NonNullable<SyncStatus["quote"]> | null;
   readonly warnings: string[];
   /** The request wanted deletions, and this rule forbids them. */
   readonly deletesRefused: DeleteRule | null;
@@ -67,6 +69,7 @@ export function syncStatus(input: StatusInput): SyncStatus {
     },
     rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },
     spent: input.spent,
+    ...(input.quote === null ? {} : { quote: input.quote }),
     inFlight: input.window,
     ...(isHandingOut(job) ? { pace: input.pace } : {}),
     failures: input.failures.map(describeKey),

@@ -34,6 +34,7 @@ import type { SyncRecord } from "./record.ts";
 import { type Counters, type Entry, type Extra, addTo } from "./report.ts";
 import { keepPart, readReport } from "./report_parts.ts";
 import { filterOf } from "./run_spec.ts";
+import { quoted } from "./quote.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
@@ -193,6 +194,7 @@ export class SyncSteps {
       // Cancelled during the listing: these keys were never part of the run.
       if (!this.#record.applyEvent({ type: "listed", cursor: page.cursor })) return;
       const plan = planPage(page.pairs, page.known, context);
+      if (asSync(spec).dryRun) this.#record.enter([], (counters) => quoted(counters, context.wholeBytes));
       const unreadable = [
         ...this.#unreadable(page.unreadable),
         ...(page.aside === undefined ? [] : asideOf(page.aside)),

@@ -78,6 +78,26 @@ const Spent = z
   })
   .describe("counted where each request is sent");
 
+export const Quote = z
+  .strictObject({
+    source: SentTo,
+    destination: SentTo,
+    usd: z.number().nullable().describe("that both stores would ask for it"),
+    storedBytes: Bytes.describe("at the destination, more or again"),
+    storedUsdPerMonth: z.number().nullable(),
+    mesh: z
+      .strictObject({
+        objectRequests: Whole,
+        objectSeconds: Whole,
+        rowsWritten: Whole,
+        cpuMs: Whole,
+        usd: z.number(),
+      })
+      .describe("what the mesh itself would use, as a simulation finds it"),
+    tolerance: z.number().describe("by which fraction the requests may be off, without failures"),
+  })
+  .describe("what the work would ask of both stores");
+
 const Windows = z.array(z.looseObject({})).describe("by the hours of the week");
 
 const Attributes = z.strictObject({
@@ -212,6 +232,7 @@ export const SyncStatus = z.strictObject({
   }),
   rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),
   spent: Spent,
+  quote: Quote.optional().describe("of a dry run: what the sync would send"),
   inFlight: z.strictObject({ batches: Whole, largeRunning: Whole, largeWaiting: Whole }),
   pace: Pace.extend({
     requestsPerSecond: Whole.nullable().describe(

@@ -1,7 +1,8 @@
 // What work has sent to both stores, as its status shows it. Pure.
 
-import type { CopyStatus } from "./answers.ts";
-import { type Prices, dollarsOf } from "../store/prices.ts";
+import type { z } from "zod";
+import type { CopyStatus, Quote } from "./answers.ts";
+import { type MeshUse, type Prices, dollarsOf, dollarsPerMonth, meshDollars } from "../store/prices.ts";
 import type { Sent } from "../store/sent.ts";
 
 /** @param prices null: none are known */
@@ -13,6 +14,27 @@ export function describeSpent(
   const destination = describeSent(spent.destination, prices.destination);
   const usd = source.usd === null || destination.usd === null ? null : rounded(source.usd + destination.usd);
   return { source, destination, usd };
+}
+
+/** @param expected to be sent, and what comes of it */
+export function describeQuote(
+  expected: {
+    readonly spent: { readonly source: Sent; readonly destination: Sent };
+    readonly storedBytes: number;
+    readonly mesh: MeshUse;
+    readonly tolerance: number;
+  },
+  prices: { readonly source: Prices | null; readonly destination: Prices | null },
+): z.infer<typeof Quote> {
+  const { spent, storedBytes, mesh, tolerance } = expected;
+  const { destination } = prices;
+  return {
+    ...describeSpent(spent, prices),
+    storedBytes,
+    storedUsdPerMonth: destination === null ? null : rounded(dollarsPerMonth(storedBytes, destination)),
+    mesh: { ...mesh, usd: rounded(meshDollars(mesh)) },
+    tolerance,
+  };
 }
 
 function describeSent(sent: Sent, prices: Prices | null): CopyStatus["spent"]["source"] {

@@ -1,40 +1,14 @@
-// What work costs: list prices of 2026-11, beyond what the plan includes. Workers Paid
-// (https://developers.cloudflare.com/workers/platform/pricing/,
-// https://developers.cloudflare.com/durable-objects/platform/pricing/) and R2 as the destination
-// (https://developers.cloudflare.com/r2/pricing/). The source's charge for its bytes is extra. Pure.
+// What the simulation's work costs: by the prices that the mesh quotes with (src/store/prices.ts), and by
+// what the benches have measured. R2 is the destination; the source's charge for its bytes is extra. Pure.
 
-/** Dollars per million. */
-const PRICES = {
-  objectRequests: 0.15,
-  objectGbSeconds: 12.5,
-  rows: 1,
-  cpuMs: 0.02,
-  classA: 4.5,
-  classB: 0.36,
-};
-const OBJECT_GB = 0.128;
-
-interface Used {
-  readonly objectRequests: number;
-  /** Seconds that Durable Objects were in memory, all together. */
-  readonly objectSeconds: number;
-  readonly rowsWritten: number;
-  readonly cpuMs: number;
-}
-
-export function meshDollars({ objectRequests, objectSeconds, rowsWritten, cpuMs }: Used): number {
-  return (
-    (objectRequests * PRICES.objectRequests +
-      objectSeconds * OBJECT_GB * PRICES.objectGbSeconds +
-      rowsWritten * PRICES.rows +
-      cpuMs * PRICES.cpuMs) /
-    1e6
-  );
-}
+import { dollarsOf, meshDollars, pricesOf } from "../../src/store/prices.ts";
+import { NOTHING_SENT } from "../../src/store/sent.ts";
 
 /** What R2 asks for requests of its classes. */
 export function storeDollars(classA: number, classB: number): number {
-  return (classA * PRICES.classA + classB * PRICES.classB) / 1e6;
+  const prices = pricesOf("r2", undefined);
+  if (prices === null) throw new Error("R2 has no list prices");
+  return dollarsOf({ ...NOTHING_SENT, put: classA, get: classB }, prices);
 }
 
 export interface DigestCost {

@@ -7,7 +7,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { printTable, writePart } from "../results_page.ts";
-import { type DigestCost, cpuMsPerObject, digestCosts, meshDollars, storeDollars } from "./prices.ts";
+import { meshDollars } from "../../src/store/prices.ts";
+import { type DigestCost, cpuMsPerObject, digestCosts, storeDollars } from "./prices.ts";
 import { type Case, type Outcome, SimulatedCopy } from "./simulated_copy.ts";
 import { type SyncCase, type SyncOutcome, SimulatedSync } from "./simulated_sync.ts";
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { cpuMsPerObject, digestCosts, meshDollars, storeDollars } from "../../simulate/prices.ts";
+import { meshDollars } from "../../../src/store/prices.ts";
+import { cpuMsPerObject, digestCosts, storeDollars } from "../../simulate/prices.ts";
 
 const USED = { objectRequests: 0, objectSeconds: 0, rowsWritten: 0, cpuMs: 0 };
 

@@ -3,13 +3,21 @@
 import { expect, test } from "vitest";
 import type { CopyStatus } from "../../../src/view/answers.ts";
 import type { TestStore } from "../../store/store.ts";
+import { seededRandom } from "../fidelity/fidelity.ts";
+import { storeSecret } from "../../mesh/mesh.ts";
 import { MIB, PART, openWorld } from "../world.ts";
 
 const {
   mesh,
   stores: { east, west },
-} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, () => ({
-  bindings: { MAX_PART_MIB: "8" },
+} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
+  storeFields: { west: { prices: { put: 0.0045, list: 0.0045, head: 0.00036 } } },
+  bindings: {
+    MAX_PART_MIB: "5",
+    STORE_PRICED: storeSecret(stores.east, {
+      prices: { get: 0.0004, head: 0.0004, list: 0.005, egressPerGb: 0.09 },
+    }),
+  },
 }));
 
 type Requests = CopyStatus["spent"]["source"]["requests"];
@@ -26,6 +34,8 @@ function billOf(store: TestStore): Requests {
   }
   return bill;
 }
+
+const requestsIn = (kinds: Requests) => Object.values(kinds).reduce((sum, count) => sum + count, 0);
 
 test("a copy has counted each request and each byte, also those that were sent again", async () => {
   east.put("source", "large", Buffer.alloc(3 * PART + 1));
@@ -55,3 +65,42 @@ test("a sync has counted its own requests, those of its batches and those of its
   expect(phase).toBe("completed");
   expect([spent.source.requests, spent.destination.requests]).toEqual([billOf(east), billOf(west)]);
 });
+
+test.for([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
+  "seed %i: what a dry run quotes is within its tolerance of what the sync is billed",
+  async (seed) => {
+    const dice = seededRandom(seed);
+    const prefix = `quoted-${seed}/`;
+    const objects = 15 + Math.floor(dice() * 30);
+    for (let n = 0; n < objects; n++) {
+      const large = dice() < 0.05;
+      const size = Math.floor(dice() * (large ? 2 * PART : 20_000)) + (large ? PART + 1 : 0);
+      const object = east.put("source", `${prefix}${n}`, Buffer.alloc(size, n));
+      // Some are there already, and some keys only the destination has.
+      if (dice() < 0.2) west.put("destination", `${prefix}${n}`, east.bytes("source", object.key));
+      if (dice() < 0.1) west.put("destination", `${prefix}extra-${n}`, "x");
+    }
+    const sync = {
+      source: `priced:source/${prefix}`,
+      destination: `west:destination/${prefix}`,
+      delete: true,
+      maxDeletes: 1000,
+    };
+    const { quote } = await mesh.sync({ ...sync, dryRun: true });
+    if (quote === undefined) throw new Error("A dry run without a quote");
+    for (const store of [east, west]) store.journal.clear();
+    const { phase, spent } = await mesh.sync(sync);
+    expect(phase).toBe("completed");
+    for (const [side, store] of [
+      ["source", east],
+      ["destination", west],
+    ] as const) {
+      const [quoted, bill] = [requestsIn(quote[side].requests), requestsIn(billOf(store))];
+      expect(Math.abs(quoted / bill - 1)).toBeLessThanOrEqual(quote.tolerance);
+      expect(spent[side].requests).toEqual(billOf(store));
+    }
+    expect(quote.tolerance).toBe(0.05);
+    expect(quote.source.bytes).toBe(spent.source.bytes);
+    expect(Math.abs((quote.usd ?? 0) / (spent.usd ?? 1) - 1)).toBeLessThanOrEqual(0.05);
+  },
+);

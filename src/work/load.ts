@@ -1,0 +1,111 @@
+// What work is to bring over, and what it will send for that: the arithmetic of a quote. Pure.
+//
+// A quote has no retries in it. What it cannot know beforehand (tags that are asked for, a source's parts) is
+// counted as it usually is, and widens the tolerance.
+
+import type { MeshUse } from "../store/prices.ts";
+import { type Store, canCopyInside } from "../store/stores.ts";
+import { NOTHING_SENT } from "../store/sent.ts";
+import type { Spent } from "./spent.ts";
+
+/** Objects that go whole, each by one GET and one PUT, and large ones, each by an upload of its own. */
+export interface Load {
+  readonly whole: number;
+  readonly large: number;
+  /** Of all large ones. */
+  readonly parts: number;
+  /** Lists of parts, 1,000 in each. */
+  readonly partPages: number;
+  /** HEADs by which the part size of multipart sources is found out. */
+  readonly partHeads: number;
+  readonly bytes: number;
+}
+
+export const NO_LOAD: Load = { whole: 0, large: 0, parts: 0, partPages: 0, partHeads: 0, bytes: 0 };
+
+const MAX_PARTS = 10_000;
+
+const PARTS_PER_PAGE = 1_000;
+
+/** First, last and middle part. */
+const MOST_PART_HEADS = 3;
+
+/** @param partCount of a source that was uploaded in parts; null: it was not */
+export function addObject(
+  load: Load,
+  { sizeBytes, partCount }: { readonly sizeBytes: number; readonly partCount: number | null },
+  wholeBytes: number,
+): Load {
+  const bytes = load.bytes + sizeBytes;
+  if (sizeBytes <= wholeBytes) return { ...load, whole: load.whole + 1, bytes };
+  const parts = Math.min(MAX_PARTS, Math.ceil(sizeBytes / wholeBytes));
+  return {
+    whole: load.whole,
+    large: load.large + 1,
+    parts: load.parts + parts,
+    partPages: load.partPages + Math.ceil(parts / PARTS_PER_PAGE),
+    partHeads: load.partHeads + (partCount === null ? 0 : Math.min(MOST_PART_HEADS, partCount)),
+    bytes,
+  };
+}
+
+interface Sides {
+  readonly source: Store;
+  readonly destination: Store;
+}
+
+/**
+ * @param tags whether the request is to bring tags over
+ * @param asked whole objects of a copy each, which asks by HEAD before and after; a sync does not
+ */
+export function sentFor(
+  { whole, large, parts, partPages, partHeads, bytes }: Load,
+  { source, destination }: Sides,
+  { tags, asked }: { readonly tags: boolean; readonly asked: number },
+): Spent {
+  const inside = canCopyInside(source, destination);
+  const hasTags = tags && source.profile.tags;
+  const tagsOfWhole = hasTags && !source.profile.tagCount ? whole : asked;
+  return {
+    source: {
+      ...NOTHING_SENT,
+      get: (inside ? 0 : whole + parts) + (hasTags ? large + tagsOfWhole : 0),
+      head: large + partHeads + (inside ? whole : asked),
+      bytes: inside ? 0 : bytes,
+    },
+    destination: {
+      ...NOTHING_SENT,
+      put: whole + parts + 2 * large,
+      list: partPages,
+      head: large + (inside ? whole : asked),
+    },
+  };
+}
+
+/** By how much the count may be off, as a fraction, without failures. */
+export function toleranceOf({ source, destination }: Sides): number {
+  // How a service copies by itself, and what goes together in an archive, is found out object by object.
+  return canCopyInside(source, destination) || destination.profile.unpacksTar ? 0.5 : 0.05;
+}
+
+/**
+ * Per part and per whole object, as `npm run simulate` finds it with 8 lanes (test/simulate/RESULTS.md), and
+ * the CPU as `npm run bench` does.
+ */
+const PER_PART: MeshUse = { objectRequests: 1.05, objectSeconds: 0.4, rowsWritten: 2.3, cpuMs: 2 };
+
+const PER_WHOLE: MeshUse = { objectRequests: 0.034, objectSeconds: 0.025, rowsWritten: 0.21, cpuMs: 1.3 };
+
+/** A copy is admitted, created and woken, and keeps its rows. */
+const PER_LARGE: MeshUse = { objectRequests: 10, objectSeconds: 5, rowsWritten: 30, cpuMs: 20 };
+
+export function meshUseFor({ whole, parts, large }: Load): MeshUse {
+  const sum = (name: keyof MeshUse) =>
+    Math.ceil(whole * PER_WHOLE[name] + parts * PER_PART[name] + large * PER_LARGE[name]);
+  return {
+    objectRequests: sum("objectRequests"),
+    objectSeconds: sum("objectSeconds"),
+    rowsWritten: sum("rowsWritten"),
+    cpuMs: sum("cpuMs"),
+  };
+}
