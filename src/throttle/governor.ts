@@ -6,7 +6,8 @@
 // - The caps of the configuration, `maxConcurrency` and `maxRequestsPerSecond` of a store. All jobs share
 //   them: the registry divides each cap among the jobs (share_table.ts), and a job books the requests of its
 //   share (shares.ts) on a timetable (timetable.ts). A sender waits for the moments that were booked for it
-//   (sender.ts).
+//   (sender.ts). A job's own limit of requests per second is kept in the same way, and shared with the copies
+//   that the job has started.
 // - The limits of bytes per second, of stores and of jobs. All jobs share them in lots: the registry deals
 //   them out, a job gives each stream some (bandwidth.ts), and the stream paces itself (byte_bucket.ts).
 // - The health of the stores (health.ts), for copies: whether a store answers at all. While it does not, one
