@@ -179,8 +179,10 @@ addEventListener("page-error", (event) => {
   const [section = "overview"] = location.hash.replace(/^#\//, "").split(/[/?]/);
   void failed(/** @type {CustomEvent<unknown>} */ (event).detail, section);
 });
-shareToken(() => {
-  if (token() === null) signedOut();
-  void begin();
+void askTabs().then(async () => {
+  shareToken(() => {
+    if (token() === null) signedOut();
+    void begin();
+  });
+  await begin();
 });
-void askTabs().then(begin);

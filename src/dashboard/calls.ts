@@ -36,8 +36,6 @@ export type AuditRow = Body<"Audit">["calls"][number];
 
 export type Check = Body<"Check">;
 
-export type ReportLine = Body<"ReportLine">;
-
 export type TimelineEntry = CopyStatus["timeline"][number];
 
 export type Failure = NonNullable<CopyStatus["failure"]>;

@@ -5,6 +5,7 @@ import { createElement } from "preact";
 import { call } from "./api.js";
 import { formatTime, setTitle } from "./dom.js";
 import { inline, troubleOf } from "./trouble.js";
+import { Report } from "./report.js";
 import { Action, Bar, Phase, mount, usePolled, useRights } from "./ui.js";
 import { ENDED, saveReport } from "./work.js";
 
@@ -71,6 +72,7 @@ function Comparison({ path }) {
       ),
       h(Details, { answer }),
       answer.unreadable.length === 0 ? null : h(Unreadable, { answer }),
+      ENDED.includes(phase) && h(Report, { path }),
     ),
   );
 }

@@ -30,6 +30,7 @@ export async function showCopy(main, signal, id) {
   const read = async () => await call("GET", path, undefined, signal);
   const status = await read();
   const can = await rightsOver(formatObject(status.source), formatObject(status.destination));
+  if (signal.aborted) return;
   const page = copyPage(path, can);
   signal.addEventListener("abort", page.close);
   main.replaceChildren(...page.nodes);

@@ -5,7 +5,7 @@ import { Component, createElement } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "./api.js";
 import { formatBytes, formatObject, formatSeconds } from "./dom.js";
-import { Action, Ago, Bar, Name, Phase, mount, usePolled } from "./ui.js";
+import { Action, Ago, Bar, Name, Phase, mount, usePolled, valueOf } from "./ui.js";
 
 /** @typedef {import("./calls.ts").CopyRow} CopyRow */
 /** @typedef {import("./calls.ts").SyncRow} SyncRow */
@@ -214,11 +214,6 @@ function Filters({ kind, filter, set }) {
     filter["orphans"] !== undefined &&
       h("button", { type: "button", onClick: () => set("orphans", "") }, "With something left behind ✕"),
   );
-}
-
-/** @param {Event} event */
-function valueOf(event) {
-  return /** @type {HTMLInputElement | HTMLSelectElement} */ (event.currentTarget).value;
 }
 
 /** @param {{ kind: Kind, rows: readonly Row[] }} props */

@@ -68,12 +68,21 @@ export function shareToken(changed) {
 /** Asks the other tabs for the token, and waits a moment for it. */
 export async function askTabs() {
   if (token() !== null || isPerson()) return;
-  tell({ kind: "ask" });
-  await new Promise((resolve) => {
-    const timer = setTimeout(resolve, ANSWER_MS);
-    tabs.addEventListener("message", () => {
+  const answered = new Promise((resolve) => {
+    const done = () => {
       clearTimeout(timer);
+      tabs.removeEventListener("message", take);
       resolve(undefined);
-    });
+    };
+    /** @param {MessageEvent<Message>} event */
+    const take = ({ data }) => {
+      if (data.kind !== "token") return;
+      sessionStorage.setItem(TOKEN, data.token);
+      done();
+    };
+    const timer = setTimeout(done, ANSWER_MS);
+    tabs.addEventListener("message", take);
   });
+  tell({ kind: "ask" });
+  await answered;
 }

@@ -34,6 +34,7 @@ const OUTCOMES = {
  */
 export async function showStores(main, signal, query) {
   const grants = await myGrants();
+  if (signal.aborted) return;
   const mayCheck = may(grants, "stores");
   const check = h("div", {});
   const table = keyedTable(

@@ -1,26 +1,14 @@
 // The page of one sync: its totals, the failed keys, the plan of a dry run, and its actions.
 
-import { call, send } from "./api.js";
-import {
-  actionButton,
-  announce,
-  confirmed,
-  formatBytes,
-  formatTime,
-  h,
-  keyedTable,
-  showError,
-  terms,
-} from "./dom.js";
+import { createElement, render } from "preact";
+import { call } from "./api.js";
+import { actionButton, announce, confirmed, formatBytes, formatTime, h, keyedTable, terms } from "./dom.js";
+import { Report } from "./report.js";
 import { ENDED, endWords, followWork, paceWords, rightsOver, saveReport, workHead } from "./work.js";
 
 /** @typedef {import("./calls.ts").SyncStatus} SyncStatus */
-/** @typedef {import("./calls.ts").ReportLine} ReportLine */
 
 /** @typedef {Awaited<ReturnType<typeof rightsOver>>} Can */
-
-/** Lines of a dry run that are shown; the report has all. */
-const MAX_LINES = 1_000;
 
 /**
  * @param {HTMLElement} main
@@ -31,7 +19,9 @@ export async function showSync(main, signal, id) {
   const path = /** @type {const} */ (`/syncs/${id}`);
   const read = async () => await call("GET", path, undefined, signal);
   const status = await read();
-  const page = syncPage(path, signal, await rightsOver(status.source, status.destination));
+  const can = await rightsOver(status.source, status.destination);
+  if (signal.aborted) return;
+  const page = syncPage(path, signal, can);
   main.replaceChildren(...page.nodes);
   page.status(status);
   await followWork({ path, query: "", read, readMore: async () => {} }, page, signal);
@@ -48,7 +38,7 @@ function syncPage(path, signal, can) {
   const sums = syncSums();
   const details = syncDetails();
   const failed = failedPanel(path);
-  const plan = planPanel();
+  const report = reportPanel(path, signal);
   let isQuiet = false;
   return {
     nodes: [
@@ -67,9 +57,14 @@ function syncPage(path, signal, can) {
             {},
             h("a", { href: `#/copies?sync=${path.split("/").at(-1)}` }, "The copies of its large objects"),
           ),
-          actionButton("Save the report", async () => await saveReport(path)),
+          h(
+            "div",
+            { class: "actions" },
+            actionButton("Show the report", async () => report.show(false)),
+            actionButton("Save the report", async () => await saveReport(path)),
+          ),
         ),
-        plan.node,
+        report.node,
         failed.node,
         head.timelineNode,
       ),
@@ -88,7 +83,7 @@ function syncPage(path, signal, can) {
       failed.show(status);
       if (isEnded && !isQuiet) {
         announce(`The sync ${endWords(phase)}`);
-        if (dryRun) void plan.load(path, signal).catch((error) => signal.aborted || showError(error));
+        if (dryRun) report.show(true);
       }
       isQuiet = isEnded;
     },
@@ -199,62 +194,18 @@ function failedPanel(path) {
   };
 }
 
-/** What a dry run would do, from its report. */
-function planPanel() {
-  const table = keyedTable(
-    "What would be done",
-    [
-      { title: "What", cell: ({ action }) => action.replaceAll("_", " ") },
-      { title: "Key", cell: ({ key }) => key },
-      { title: "Size", cell: ({ size }) => formatBytes(size) },
-      { title: "Why", cell: ({ reason = "" }) => reason },
-    ],
-    /** @param {ReportLine} line */ (line) => `${line.action} ${line.key}`,
-  );
-  const told = h("p", { class: "quiet" });
-  const node = h(
-    "section",
-    { class: "panel wide", hidden: true },
-    h("h2", {}, "What would be done"),
-    told,
-    table.node,
-  );
+/**
+ * The report: of a dry run at once, of another sync when it is asked for.
+ *
+ * @param {`/syncs/${string}`} path
+ * @param {AbortSignal} signal
+ */
+function reportPanel(path, signal) {
+  const place = h("div", { class: "wide" });
+  signal.addEventListener("abort", () => render(null, place));
   return {
-    node,
-    /**
-     * @param {string} path
-     * @param {AbortSignal} signal
-     */
-    async load(path, signal) {
-      const response = await send("GET", `${path}/report`, undefined, signal);
-      if (response.body === null) return;
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      /** @type {ReportLine[]} */
-      const lines = [];
-      let text = "";
-      let isWhole = false;
-      while (lines.length < MAX_LINES) {
-        const { done, value } = await reader.read();
-        if (done) {
-          isWhole = true;
-          break;
-        }
-        text += value;
-        const whole = text.split("\n");
-        text = whole.pop() ?? "";
-        for (const line of whole) {
-          /** @type {ReportLine} */
-          const parsed = JSON.parse(line);
-          if (parsed.action.startsWith("would_")) lines.push(parsed);
-        }
-      }
-      await reader.cancel();
-      told.textContent = isWhole
-        ? `${lines.length} keys would change.`
-        : `The first ${lines.length} keys that would change; GET ${path}/report has all.`;
-      table.show(lines);
-      node.hidden = false;
-    },
+    node: place,
+    show: /** @param {boolean} isPlan */ (isPlan) => render(createElement(Report, { path, isPlan }), place),
   };
 }
 

@@ -204,3 +204,8 @@ export function Field({ label, name, value, set, choices, isLong = false, input 
         );
   return createElement("label", {}, label, control);
 }
+
+/** What was typed or chosen. @param {Event} event */
+export function valueOf(event) {
+  return /** @type {HTMLInputElement | HTMLSelectElement} */ (event.currentTarget).value;
+}

@@ -20,6 +20,7 @@ import lists from "../dashboard/lists.js";
 import map from "../dashboard/map.js";
 import overview from "../dashboard/overview.js";
 import page from "../dashboard/page.html";
+import report from "../dashboard/report.js";
 import rowStyle from "../dashboard/rows.css";
 import scheduleForm from "../dashboard/schedule_form.js";
 import schedules from "../dashboard/schedules.js";
@@ -66,6 +67,7 @@ async function assemble(): Promise<Dashboard> {
     audit,
     work,
     copy,
+    report,
     sync,
     comparison,
     stores,

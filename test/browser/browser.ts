@@ -42,7 +42,7 @@ export class Visitor {
 
   /** A page of its own, not signed in. */
   async open(path = "/", options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await this.#browser.newContext({ viewport: { width: 1200, height: 720 }, ...options });
+    const context = await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     this.#pages.push(page);

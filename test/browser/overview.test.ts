@@ -1,0 +1,226 @@
+// The first page at 3 a.m., and the ways from it: what needs a person, what to do, and that it is done.
+
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { openWorld } from "../workers/world.ts";
+import { Visitor, picture, violations } from "./browser.ts";
+
+const {
+  mesh,
+  stores: { east, west },
+} = await openWorld({ east: { buckets: ["photos"] }, west: { buckets: ["backup"] } });
+const visitor = await Visitor.arrive(mesh);
+
+const goTo = async (page: Page, hash: string) => await page.goto(new URL(`/${hash}`, mesh.url).href);
+const needs = (page: Page) => page.getByRole("region", { name: "Needs you" });
+
+async function block(key: string): Promise<string> {
+  east.put("photos", key, key);
+  east.fault({ operation: ["HeadObject", "GetObject"], key }, { kind: "answer", code: "AccessDenied" });
+  return (await mesh.copy({ source: `east:photos/${key}`, destination: `west:backup/${key}` })).id;
+}
+
+test("what is blocked is the first thing seen, with what to do, and is resumed from there, all of it", async () => {
+  const ids = [await block("raw/2026-11-28/A001_C014.mov"), await block("raw/2026-11-28/A001_C015.mov")];
+  await mesh.call("PUT", "/schedules/nightly", {
+    body: { cron: "0 3 * * *", sync: { source: "east:photos/", destination: "west:backup/nightly/" } },
+  });
+  const page = await visitor.signIn("");
+  const reason = needs(page).getByRole("listitem").first();
+  await reason.getByText("A right is missing at the source").waitFor();
+  await reason.getByText("it names the right").waitFor();
+  await page.getByRole("region", { name: "Next runs" }).getByText("nightly").waitFor();
+  expect(await page.title()).toBe("(2) Overview – Bucket Brigade");
+  expect(await violations(page)).toEqual([]);
+  await picture(page, "overview");
+  east.clearFaults();
+  await reason.getByRole("button", { name: "Resume all that east has blocked" }).click();
+  await page.getByRole("status").getByText("2 resumed").waitFor();
+  for (const id of ids) expect((await mesh.ended(id)).phase).toBe("completed");
+  await needs(page).getByText("Nothing.").waitFor();
+  await expect.poll(() => page.title()).toBe("Overview – Bucket Brigade");
+});
+
+test("the page of a blocked copy says what to do, and leads to the check of the store that has refused", async () => {
+  const id = await block("blocked.bin");
+  const page = await visitor.signIn(`#/copies/${id}`);
+  await page.getByText("Nothing", { exact: true }).or(page.getByText("What to do: ")).first().waitFor();
+  await page.getByText("The mesh by itself: ").waitFor();
+  await page.getByText(id, { exact: true }).waitFor();
+  expect(await page.title()).toContain("blocked.bin blocked");
+  expect(await violations(page)).toEqual([]);
+  await picture(page, "blocked");
+  await page.getByRole("link", { name: "Check east" }).click();
+  await page
+    .getByRole("region", { name: "Check east" })
+    .getByRole("button", { name: "Run the check" })
+    .waitFor();
+  await mesh.cancel(id);
+});
+
+test("a search and its filters are in the address, where a reload and the way back find them", async () => {
+  for (const key of ["one.txt", "two.txt"]) {
+    east.put("photos", key, key);
+    await mesh.copy({ source: `east:photos/${key}`, destination: `west:backup/${key}` });
+  }
+  const page = await visitor.signIn("#/copies");
+  await page.getByRole("link", { name: "east:photos/one.txt" }).waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("TWO");
+  await page.getByLabel("Phase").selectOption("completed");
+  await expect.poll(() => page.getByRole("row").count()).toBe(2); // with the head
+  expect(new URL(page.url()).hash).toBe("#/copies?q=TWO&phase=completed");
+  await page.reload();
+  await page.getByRole("link", { name: "east:photos/two.txt" }).click();
+  await page.getByRole("heading", { name: "two.txt" }).waitFor();
+  await page.goBack();
+  await expect.poll(() => page.getByLabel("Search").inputValue()).toBe("TWO");
+  await expect.poll(() => page.getByRole("row").count()).toBe(2);
+});
+
+test("a second tab is signed in by the first, and both are signed out by one", async () => {
+  const page = await visitor.signIn("");
+  const second = await page.context().newPage();
+  second.setDefaultTimeout(6_000);
+  await second.goto(new URL("/#/stores", mesh.url).href);
+  await second.getByRole("cell", { name: "east", exact: true }).waitFor();
+  expect(await second.evaluate("Object.keys(localStorage)")).toEqual([]);
+  await second.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("API token").waitFor();
+});
+
+test("a comparison is started, and shows what its keys have ended as", async () => {
+  for (const [store, bucket] of [
+    [east, "photos"],
+    [west, "backup"],
+  ] as const)
+    store.put(bucket, "pair/a.txt", "A");
+  east.put("photos", "pair/b.txt", "B");
+  const page = await visitor.signIn("#/new?source=east:photos/pair/&destination=west:backup/pair/");
+  await page.getByRole("button", { name: "Start comparison" }).click();
+  await page.locator("main .phase", { hasText: "different" }).waitFor();
+  const report = page.getByRole("region", { name: "Report" });
+  await report
+    .getByText("pair/b.txt")
+    .or(report.getByText("b.txt", { exact: true }))
+    .first()
+    .waitFor();
+  expect(await violations(page)).toEqual([]);
+  await goTo(page, "#/comparisons");
+  await page.getByRole("link", { name: "east:photos/pair/" }).waitFor();
+});
+
+test("a schedule shows when its expression is due next, and its last runs as dots", async () => {
+  const page = await visitor.signIn("#/schedules");
+  await page.getByLabel("Cron").fill("0 3 * * *");
+  await page.getByText(/^Next: .* · .* · /).waitFor();
+  await page.getByRole("button", { name: "Run now: nightly" }).click();
+  await page.locator(".dot.completed").waitFor();
+  expect(await violations(page)).toEqual([]);
+  await picture(page, "schedules");
+  await mesh.call("DELETE", "/schedules/nightly");
+});
+
+/** Frames that took longer than this were seen as a stutter. */
+const watchFrames = `
+  globalThis.frames = { all: 0, long: [] };
+  let before = performance.now();
+  const look = (now) => {
+    frames.all += 1;
+    if (now - before > 50) frames.long.push(Math.round(now - before));
+    before = now;
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+`;
+
+/** With FRAMES=1, prints how many frames were long: a figure, and not a judgement, on whatever machine. */
+async function tellFrames(page: Page, what: string): Promise<void> {
+  const { all, long } = await page.evaluate<{ all: number; long: number[] }>("frames");
+  const told = `${what}: ${all} frames, ${long.length} over 50 ms (${long.join(", ")})\n`;
+  if (process.env["FRAMES"] !== undefined) process.stderr.write(told);
+}
+
+test("of 100,000 lines of a report only those in sight are nodes, and any is found", async () => {
+  const id = await mesh.startSync({
+    source: "east:photos/pair/",
+    destination: "west:backup/pair/",
+    dryRun: true,
+  });
+  await mesh.syncEnded(id);
+  const lines = Array.from({ length: 100_000 }, (_, n) =>
+    JSON.stringify({
+      key: `film/${n}.dpx`,
+      action: n % 9 === 0 ? "would_delete" : "would_copy",
+      reason: "missing",
+      size: n,
+    }),
+  );
+  const page = await visitor.signIn("#/syncs");
+  await page.route("**/report", (route) => route.fulfill({ status: 200, body: `${lines.join("\n")}\n` }));
+  await page.evaluate(watchFrames);
+  await page.evaluate(`location.hash = "#/syncs/${id}"`);
+  await page.getByText("100000 keys would change.").waitFor();
+  const plan = page.getByRole("region", { name: "What would be done" });
+  for (const to of [500_000, 1_400_000, 2_799_000]) {
+    await plan.evaluate((node, top) => (node.scrollTop = top), to);
+    await plan.getByText(`film/${Math.floor(to / 28) + 2}.dpx`, { exact: true }).waitFor();
+  }
+  expect(await plan.getByRole("row").count()).toBeLessThan(60);
+  await page.getByLabel("Search keys").fill("77777");
+  await plan.getByText("film/77777.dpx").waitFor();
+  expect(await plan.getByRole("row").count()).toBe(2);
+  await tellFrames(page, "a report of 100,000 lines");
+  expect(await violations(page)).toEqual([]);
+});
+
+test("of 1,000 copies a line that has not changed is not drawn again", async () => {
+  const { body } = await mesh.call("GET", "/copies?limit=1");
+  const [row] = body["copies"] as Record<string, unknown>[];
+  const all = Array.from({ length: 1_000 }, (_, n) => ({
+    ...row,
+    id: `01k${String(99_999 - n).padStart(23, "0")}`,
+    source: `east:photos/reel/${n}.mov`,
+  }));
+  const page = await visitor.signIn("#/stores");
+  await page.route("**/copies?**", async (route) => {
+    const cursor = new URL(route.request().url()).searchParams.get("cursor");
+    const from = cursor === null ? 0 : all.findIndex(({ id }) => id === cursor) + 1;
+    const copies = all.slice(from, from + 100);
+    const next = from + 100 < all.length ? copies.at(-1)?.id : null;
+    await route.fulfill({ status: 200, json: { copies, next } });
+  });
+  await page.evaluate(watchFrames);
+  await goTo(page, "#/copies");
+  for (let shown = 200; shown <= 1_000; shown += 100) {
+    await page.getByRole("button", { name: "Show older" }).click();
+    await expect.poll(() => page.locator("tbody tr").count()).toBe(shown);
+  }
+  await page.evaluate(
+    "globalThis.changed = 0; new MutationObserver((all) => (changed += all.length)).observe(document.querySelector('tbody'), { subtree: true, childList: true, characterData: true, attributes: true })",
+  );
+  await page.waitForResponse(/copies\?/);
+  await page.waitForResponse(/copies\?/);
+  expect(await page.evaluate("changed")).toBe(0);
+  await tellFrames(page, "1,000 copies");
+});
+
+test("the overview on a phone, dark: by axe's rules, and no wider than the phone", async () => {
+  const id = await block("raw/2026-11-28/A001_C016_with_a_long_name_for_a_phone.mov");
+  for (const [name, options] of [
+    ["overview-phone", { viewport: { width: 390, height: 844 }, colorScheme: "dark" }],
+    ["overview-dark", { colorScheme: "dark" }],
+  ] as const) {
+    const page = await visitor.signIn("", options);
+    await needs(page).getByText("A right is missing").waitFor();
+    expect(await violations(page)).toEqual([]);
+    expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+    await picture(page, name);
+    await goTo(page, "#/copies");
+    await page.getByRole("link", { name: /A001_C016/ }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+    if (name === "overview-phone") await picture(page, "list-phone");
+  }
+  await mesh.cancel(id);
+});
