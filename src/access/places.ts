@@ -78,7 +78,9 @@ function placeOfPrefix({ store, bucket, prefix }: PrefixPlace): Place {
 function placeOfManifest({ store, bucket, key }: ObjectPlace, format: string | undefined): Place {
   const isInventory = format === "inventory" || /(^|\/)manifest\.json$/i.test(key);
   const folders = key.split("/").slice(0, -2);
-  return { store, bucket, name: isInventory ? folders.map((name) => `${name}/`).join("") : key };
+  // With a part of a report, the parts that follow are read.
+  const part = key.replace(/(\/report-)\d{6,}\.ndjson$/, "$1");
+  return { store, bucket, name: isInventory ? folders.map((name) => `${name}/`).join("") : part };
 }
 
 /** In words: `from east:photos/a to west:backup/a`. */

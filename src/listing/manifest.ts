@@ -1,11 +1,12 @@
 // The keys that a manifest names, a page at a time, from a cursor that survives any death: a list in the
-// request, an object of lines, or an inventory of several files.
+// request, an object of lines, a report in parts, or an inventory of several files.
 //
 // What it needs: the store that the object lies at. It keeps the file open in memory only: the cursor says
 // where to read on, at the byte (manifest_bytes.ts says what that costs).
 //
 // Invariant: each line of the object that the run began with is given once, in its order. The object is
-// pinned by its ETag, and each file of an inventory by the MD5 that its manifest.json has.
+// pinned by its ETag, and each file of an inventory by the MD5 that its manifest.json has. Of a report, which
+// nobody changes, the parts that follow are pinned while one reader reads them.
 
 import { type InventoryFile, readInventory } from "./inventory.ts";
 import { type ManifestFile, type ManifestLines, linesOf, openFile, readWhole } from "./manifest_bytes.ts";
@@ -18,6 +19,7 @@ import {
   readerOf,
 } from "./manifest_lines.ts";
 import { meshError } from "../s3/errors.ts";
+import { objectExists } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
 import { type ObjectRef, type PrefixRef, formatObject } from "../store/address.ts";
 
@@ -37,7 +39,9 @@ export interface ManifestCursor {
   readonly kind: "manifest";
   /** Of the object that the request names; null: not known yet. */
   readonly etag: string | null;
-  /** Of an inventory's files, from 0. */
+  /** How many files there are; null: not known yet. */
+  readonly files: number | null;
+  /** Which of them, from 0. */
   readonly file: number;
   /** Unpacked bytes of that file that are read; of a list, keys. */
   readonly offset: number;
@@ -96,7 +100,8 @@ export class ManifestReader {
 
   /** From the start, of the object that was read before. */
   start(): ManifestCursor {
-    return { kind: "manifest", etag: this.#opened?.etag ?? null, file: 0, offset: 0, line: 0 };
+    const { etag = null, files = null } = this.#opened ?? {};
+    return { kind: "manifest", etag, files: files?.length ?? null, file: 0, offset: 0, line: 0 };
   }
 
   /** @throws {S3Error | FailureError} after which another reader continues from the cursor */
@@ -106,6 +111,7 @@ export class ManifestReader {
     const { object, format, actions } = this.#manifest;
     this.#opened ??= await this.#openManifest(object, format, actions, at.etag);
     const { etag, files, readLine } = this.#opened;
+    if (at.files !== null && at.files !== files.length) throw this.#otherParts(at.files, files.length);
     if (at.file >= files.length) return { ...NOTHING, next: null };
     const { place, lines } = await this.#linesAt(at, files);
     const page = new Page(this.#source);
@@ -113,8 +119,8 @@ export class ManifestReader {
       const raw = await lines.next();
       if (raw === null) {
         this.#open = null;
-        const next = { kind: "manifest", etag, file: at.file + 1, offset: 0, line: 0 } as const;
-        return page.end(next.file < files.length ? next : null);
+        const next = { kind: "manifest", etag, files: files.length, file: at.file + 1 } as const;
+        return page.end(next.file < files.length ? { ...next, offset: 0, line: 0 } : null);
       }
       const line = at.line + count + 1;
       const read = raw.text === null ? { kind: "bad" as const, why: raw.why } : readLine(raw.text);
@@ -123,10 +129,22 @@ export class ManifestReader {
     return page.end({
       kind: "manifest",
       etag,
+      files: files.length,
       file: at.file,
       offset: lines.offset,
       line: at.line + LINES_PER_PAGE,
     });
+  }
+
+  /** A report that a run has written to a store is in parts of some megabytes: all that follow are read. */
+  async #laterParts({ bucket, key }: ObjectRef): Promise<ManifestFile[]> {
+    const parts: ManifestFile[] = [];
+    for (let part = nextPart(key); part !== null; part = nextPart(part)) {
+      const address = { bucket, key: part };
+      if (!(await objectExists(this.#s3, address))) break;
+      parts.push(await openFile(this.#s3, address, null));
+    }
+    return parts;
   }
 
   #listed(keys: readonly string[], at: ManifestCursor): ManifestPage {
@@ -144,8 +162,10 @@ export class ManifestReader {
     etag: string | null,
   ): Promise<Opened> {
     const file = await openFile(this.#s3, object, etag);
-    if (format !== "inventory")
-      return { etag: file.etag, files: [file], readLine: readerOf(format, { actions, columns: null }) };
+    if (format !== "inventory") {
+      const files = [file, ...(await this.#laterParts(object))];
+      return { etag: file.etag, files, readLine: readerOf(format, { actions, columns: null }) };
+    }
     if (file.sizeBytes > MAX_JSON_BYTES) throw this.#bad(`it has ${file.sizeBytes} bytes`);
     const text = await readWhole(this.#s3, file);
     const inventory = readInventory(text, object.key, this.#source.bucket);
@@ -165,15 +185,27 @@ export class ManifestReader {
       throw this.#bad(
         `its file ${file.key} has ${opened.sizeBytes} bytes, and should have ${file.sizeBytes}`,
       );
-    const place = formatObject(isPart ? { ...object, key: file.key, versionId: undefined } : object);
+    const place = formatObject(index === 0 && !isPart ? object : { ...object, ...opened.address });
     this.#open = { file: index, place, lines: linesOf(this.#s3, opened, offset, isPart ? file.md5 : null) };
     return this.#open;
+  }
+
+  #otherParts(before: number, now: number): Error {
+    const message = `The manifest had ${before} parts when the run began to read it, and has ${now} now`;
+    return meshError("manifest_changed", message, "manifest");
   }
 
   #bad(why: string): Error {
     const what = this.#manifest.kind === "object" ? formatObject(this.#manifest.object) : "keys";
     return meshError("bad_manifest", `The manifest ${what} cannot be read: ${why}`, "manifest");
   }
+}
+
+/** Of `…/report-000001.ndjson`; null: it is no part of a report. */
+function nextPart(key: string): string | null {
+  const [, start, digits] = /^(.*\/report-)(\d{6,})\.ndjson$/.exec(key) ?? [];
+  if (start === undefined || digits === undefined) return null;
+  return `${start}${String(Number(digits) + 1).padStart(6, "0")}.ndjson`;
 }
 
 const NOTHING = { keys: [], outside: [], notCurrent: [], bad: [] };

@@ -124,6 +124,7 @@ describe("a place", () => {
     ["list.csv", {}, "out_of_scope"],
     ["ci/daily/now/manifest.json", {}, "allowed"],
     ["ci/manifest.json", {}, "out_of_scope"],
+    ["ci/x/report-000001.ndjson", {}, "allowed"],
     ["ci/x/list", { manifestFormat: "inventory" }, "allowed"],
     ["ci/list", { manifestFormat: "inventory" }, "out_of_scope"],
   ])("a manifest is read where it lies, an inventory with its folder: %s %j", (key, format, kind) => {
@@ -135,6 +136,16 @@ describe("a place", () => {
     };
     const ci = caller({ may: ["start"], source: ["east:a/ci/"], destination: ["west:b/ci/"] });
     expect(ruleOn(ci, ["start"], placesOfSync(sync)).kind).toBe(kind);
+  });
+
+  test("with a part of a report, all its parts are read", () => {
+    const place = { store: "east", bucket: "a", prefix: "" };
+    const manifest = { store: "east", bucket: "a", key: "x/report-000001.ndjson" };
+    const { source } = placesOfSync({ source: place, destination: place, manifest }) as Exclude<
+      Touched,
+      "mesh"
+    >;
+    expect(source[1]).toEqual({ store: "east", bucket: "a", name: "x/report-" });
   });
 });
 

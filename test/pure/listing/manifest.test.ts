@@ -185,6 +185,38 @@ test.each([
   });
 });
 
+const partOf = (n: number) => `reports/01jz/report-00000${n}.ndjson`;
+
+test("a report in parts is read from the part that is named to its last one", async () => {
+  const store = await open();
+  const part = (from: number, until: number) =>
+    names
+      .slice(from, until)
+      .map((key) => `${JSON.stringify({ key, action: "failed" })}\n`)
+      .join("");
+  store.put("bucket", partOf(1), part(0, 1_200));
+  store.put("bucket", partOf(2), part(1_200, 1_300));
+  store.put("bucket", partOf(3), `${part(1_300, 2_000)}oops\n`);
+  for (const dies of [false, true]) {
+    const whole = await readAll(store, manifest(partOf(1), "ndjson"), dies);
+    expect(whole.keys).toEqual(names.slice(0, 2_000));
+    expect(whole.bad).toMatchObject([{ place: `test:bucket/${partOf(3)}, line 701` }]);
+  }
+  expect((await readAll(store, manifest(partOf(2), "ndjson"), false)).keys).toEqual(
+    names.slice(1_200, 2_000),
+  );
+});
+
+test("a report that has lost a part is not taken for read", async () => {
+  const store = await open();
+  for (const n of [1, 2, 3]) store.put("bucket", partOf(n), `"p/${n}"`);
+  const asked = manifest(partOf(1), "ndjson");
+  const { next } = await new ManifestReader(connectTo(store), asked, SOURCE).read(null);
+  store.delete("bucket", partOf(3));
+  const again = new ManifestReader(connectTo(store), asked, SOURCE).read(next);
+  await expect(again).rejects.toMatchObject({ failure: { code: "manifest_changed" } });
+});
+
 test("a list in the request is read as a file is", async () => {
   const store = await open();
   for (const dies of [false, true])
