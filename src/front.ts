@@ -30,6 +30,7 @@ import { openApi, usage } from "./front/openapi.ts";
 import { notificationRoutes } from "./front/notification_routes.ts";
 import { overviewRoutes } from "./front/overview_routes.ts";
 import { isBrowser, transportSecurity } from "./front/page.ts";
+import { quoteRoutes } from "./front/quote_routes.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { storeRoutes } from "./front/store_routes.ts";
 import { syncRoutes } from "./front/sync_routes.ts";
@@ -121,6 +122,8 @@ app.get("/metrics", async (call) => {
 app.route("/", workRoutes);
 
 app.route("/", copyRoutes);
+
+app.route("/", quoteRoutes);
 
 app.route("/", syncRoutes);
 

@@ -272,6 +272,22 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       409: ["nothing_to_retry", "destination_busy"],
     },
   },
+  "POST /quotes": {
+    summary:
+      "What a copy would ask of both stores, in requests, bytes and dollars; asks the source for its size",
+    example: "-d source=store:bucket/key -d destination=store:bucket/key",
+    tag: "Copies",
+    right: "start",
+    reach: "own",
+    body: "CopyRequest",
+    answers: { 200: json("The quote", "Quote") },
+    problems: {
+      ...START_PROBLEMS,
+      400: [...START_PROBLEMS[400], ...COPY_REFUSALS],
+      422: ["not_quoted"],
+      503: [...START_PROBLEMS[503], "store_busy"],
+    },
+  },
   ...WORK_OPERATIONS,
   "POST /syncs": {
     summary: "Starts a sync of a prefix",

@@ -59,6 +59,7 @@ export const PROBLEM_STATUS = {
   body_too_large: 413,
   host_refused: 421,
   idempotency_key_reused: 422,
+  not_quoted: 422,
   work_failed: 422,
   work_cancelled: 422,
   work_finished_with_errors: 422,

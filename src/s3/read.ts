@@ -51,7 +51,7 @@ interface Head {
 }
 
 /** `acceptEncoding`: what a GET must send to get the bytes of this size. Null: nothing special. */
-interface SizedHead extends Head {
+export interface SizedHead extends Head {
   readonly acceptEncoding: string | null;
 }
 

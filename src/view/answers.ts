@@ -339,7 +339,7 @@ export const ProblemBody = z.strictObject({
   detail: z.string().describe("for people: the value, what is allowed, what to do"),
   id: Id.optional().describe("of a result: the copy or sync"),
   phase: z.union([CopyPhase, SyncPhase]).optional().describe("of a result"),
-  failure: Failure.optional().describe("of a result"),
+  failure: Failure.optional().describe("of a result, of a quote"),
 });
 
 /** The answer to pause, resume and cancel of many. */

@@ -25,6 +25,9 @@ export const NO_LOAD: Load = { whole: 0, large: 0, parts: 0, partPages: 0, partH
 
 const MAX_PARTS = 10_000;
 
+/** Of all parts but the last, everywhere. */
+const MIN_PART_BYTES = 5 * 2 ** 20;
+
 const PARTS_PER_PAGE = 1_000;
 
 /** First, last and middle part. */
@@ -38,7 +41,13 @@ export function addObject(
 ): Load {
   const bytes = load.bytes + sizeBytes;
   if (sizeBytes <= wholeBytes) return { ...load, whole: load.whole + 1, bytes };
-  const parts = Math.min(MAX_PARTS, Math.ceil(sizeBytes / wholeBytes));
+  // A source's own parts are kept where their size allows.
+  const ownBytes = partCount === null ? 0 : sizeBytes / partCount;
+  const keeps = ownBytes >= MIN_PART_BYTES && ownBytes <= wholeBytes;
+  const parts = Math.min(
+    MAX_PARTS,
+    keeps && partCount !== null ? partCount : Math.ceil(sizeBytes / wholeBytes),
+  );
   return {
     whole: load.whole,
     large: load.large + 1,

@@ -88,6 +88,7 @@ const routes = Object.entries(described.paths).flatMap(([path, methods]) =>
 const RIGHT_OF: Readonly<Record<string, string>> = {
   "POST /copies": "start",
   "POST /syncs": "start",
+  "POST /quotes": "start",
   "POST /copies/{id}/retry": "start",
   "POST /schedules/{name}/run": "start",
   "PUT /schedules/{name}": "schedules",

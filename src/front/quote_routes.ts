@@ -1,0 +1,84 @@
+// POST /quotes: what a copy would ask of both stores, before it is started. The front mounts it behind its
+// token check. It sends one HEAD, to the source, and starts nothing.
+
+import { Hono } from "hono";
+import { placesOfCopy } from "../access/places.ts";
+import { type App, type Call, allow, registryAt } from "./call.ts";
+import { planCopy } from "../copy/plan.ts";
+import { type CopySpec, parseCopyRequest, resolveCopy } from "../copy/spec.ts";
+import { planLimits } from "../env.ts";
+import { jsonResponse, Problem } from "../http/problem.ts";
+import { readBody } from "../http/request.ts";
+import { partCountOf } from "../s3/digest.ts";
+import { S3Error } from "../s3/errors.ts";
+import { type Failure, meshFailure } from "../s3/failure.ts";
+import { type SizedHead, headObject } from "../s3/read.ts";
+import { connect } from "../s3/request.ts";
+import { sizeOf } from "../s3/value.ts";
+import { type Store, findStore, pricesAt } from "../store/stores.ts";
+import { NoTurnError, withTurns } from "../throttle/shares.ts";
+import { describeFailure } from "../view/failure.ts";
+import { describeQuote } from "../view/spent.ts";
+import { type Load, addObject, meshUseFor, NO_LOAD, sentFor, toleranceOf } from "../work/load.ts";
+
+export const quoteRoutes = new Hono<App>();
+
+quoteRoutes.post("/quotes", async (call) => {
+  const request = parseCopyRequest(await readBody(call.req.raw));
+  allow(call, ["start"], placesOfCopy(request));
+  const spec = resolveCopy(request, call.env);
+  const source = findStore(call.env, spec.source.store);
+  const destination = findStore(call.env, spec.destination.store);
+  try {
+    const load = loadOf(spec, await headAt(call, source, spec), destination, call);
+    if (!("bytes" in load)) return notQuoted(load);
+    const sides = { source, destination };
+    const tags = spec.tags === "preserve" || spec.tags === "require";
+    const expected = {
+      spent: sentFor(load, sides, { tags, asked: load.whole }),
+      storedBytes: load.bytes,
+      mesh: meshUseFor(load),
+      tolerance: toleranceOf(sides),
+    };
+    return jsonResponse(describeQuote(expected, pricesAt(sides)));
+  } catch (error) {
+    if (error instanceof S3Error) return notQuoted(error.toFailure("source"));
+    if (!(error instanceof NoTurnError)) throw error;
+    throw new Problem(503, "store_busy", `${error.message}; ask again later`);
+  }
+});
+
+/** Beside copies and syncs, whose cap at the store it shares. */
+async function headAt(call: Call, source: Store, spec: CopySpec): Promise<SizedHead> {
+  const job = `quote ${crypto.randomUUID()}`;
+  return await withTurns(
+    async (requests) => await registryAt(call).share(job, requests),
+    async (turnsAt) =>
+      await headObject(connect(source, "bucket-brigade quote", turnsAt(source)), spec.source),
+  );
+}
+
+/** @returns why there can be no such copy, if there can be none */
+function loadOf(
+  { partSizeBytes }: CopySpec,
+  { headers }: SizedHead,
+  { profile }: Store,
+  call: Call,
+): Load | Failure {
+  const sizeBytes = sizeOf(headers) ?? 0;
+  const partCount = partCountOf(headers.get("etag") ?? "");
+  const { minPartBytes, maxParts } = profile;
+  const limits = { ...planLimits(call.env), minPartBytes, maxParts };
+  const planned = planCopy(sizeBytes, typeof partSizeBytes === "number" ? partSizeBytes : null, limits);
+  if (!planned.ok) return meshFailure(planned.refusal.code, planned.refusal.message, "plan");
+  const { plan } = planned;
+  const asked = plan.kind === "whole" ? sizeBytes : plan.partSizeBytes;
+  return addObject(NO_LOAD, { sizeBytes, partCount: partSizeBytes === null ? partCount : null }, asked);
+}
+
+function notQuoted(failure: Failure): Response {
+  const shown = describeFailure(failure);
+  return new Problem(422, "not_quoted", `The copy would not begin: ${shown.message}`).toResponse({
+    failure: shown,
+  });
+}
