@@ -237,3 +237,68 @@ test.for(NAMED)(
     expect(new Set(lines.map(({ key }) => key)).size).toBe(OBJECTS);
   },
 );
+
+test.concurrent.for([
+  {
+    name: "while the second page is listed",
+    store: "east",
+    at: { operation: "ListObjectsV2" },
+    after: 1,
+    waiting: 1,
+  },
+  {
+    name: "while both sides are asked",
+    store: "west",
+    at: { operation: "HeadObject" },
+    after: 100,
+    waiting: 5,
+  },
+  { name: "while bytes are read", store: "east", at: { operation: "GetObject" }, after: 100, waiting: 5 },
+] as const)(
+  "killed $name, a comparison goes on: each key is found once, as it is",
+  { timeout: 180_000 },
+  async ({ store, at, after, waiting }, { expect, onTestFinished }) => {
+    const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    await using east = await startStore({ buckets: ["source"], maxPageKeys: PAGE_KEYS });
+    await using west = await startStore({ buckets: ["destination"] });
+    // Only their bytes tell of a third, one in ten of which differs; a third is missing, a third is listed equal.
+    const expected = new Map<string, string>();
+    for (let n = 0; n < OBJECTS; n++) {
+      const isOpen = n % 3 === 0;
+      const other = isOpen && n % 10 === 0 ? `OBJECT ${n}` : `object ${n}`;
+      east.put("source", keyOf(n), `object ${n}`, isOpen ? { etag: `one-${n}` } : {});
+      if (n % 3 !== 1) west.put("destination", keyOf(n), other, isOpen ? { etag: `two-${n}` } : {});
+      expected.set(keyOf(n), n % 3 === 1 ? "missing" : other === `object ${n}` ? "equal" : "different");
+    }
+    for (let n = 0; n < 50; n++) {
+      west.put("destination", `p/extra-${n}`, "x");
+      expected.set(`p/extra-${n}`, "extra");
+    }
+    const start = async () => {
+      const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory });
+      onTestFinished(async () => await mesh.stop());
+      return mesh;
+    };
+    const side = store === "east" ? east : west;
+    const gate = side.hold(at, "before-work", { after });
+    const killed = await start();
+    const request = { source: "east:source/p/", destination: "west:destination/p/", deep: true, lanes: 4 };
+    const id = await killed.startComparison(request);
+    await side.waitFor(() => gate.waiting.length >= waiting);
+    killed.kill();
+    await killed.stop();
+    gate.release();
+    for (const each of [east, west]) await each.waitFor(() => each.openRequests().length === 0);
+    const mesh = await start();
+    const status = await mesh.comparisonEnded(id);
+    expect(status.phase, JSON.stringify(status)).toBe("different");
+    const found = await mesh.findings(id);
+    expect(found).toHaveLength(expected.size);
+    expect(new Map(found.map(({ key, outcome }) => [key, outcome]))).toEqual(expected);
+    expect(status.keys).toMatchObject({ listed: expected.size, missing: 200, extra: 50, underWay: 0 });
+    const digest = await mesh.call<{ lines: number }>("GET", `/comparisons/${id}/digest`);
+    expect(digest.body.lines).toBe(expected.size);
+    expect([...east.failures, ...west.failures]).toEqual([]);
+  },
+);
