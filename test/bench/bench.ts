@@ -12,7 +12,7 @@
 import { parseArgs } from "node:util";
 import { benchDigests } from "./digests.ts";
 import { benchLarge } from "./large.ts";
-import { benchListing } from "./listing.ts";
+import { benchCompare, benchListing } from "./listing.ts";
 import { benchManifest } from "./manifest.ts";
 import { benchMemory } from "./memory.ts";
 import { benchOverhead } from "./overhead.ts";
@@ -60,6 +60,7 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   mixed: async () => await benchMixed(quick ? 100 : 500, rounds),
   soak: async () => await benchSoak(copies),
   listing: async () => await benchListing(quick ? 100_000 : 1_000_000, 100, rounds),
+  compare: async () => await benchCompare(quick ? 100_000 : 1_000_000, 100, rounds),
 };
 
 const names = positionals.length === 0 ? Object.keys(MEASURES) : positionals;

@@ -13,6 +13,7 @@ import { type Requests, type Store, cpuSecondsOf, median, requestsOf } from "./m
 import { forgetPeak, peakBytes } from "../mesh/memory.ts";
 import type { Status } from "../mesh/mesh_client.ts";
 import type { SyncStatus } from "../../src/view/answers.ts";
+import type { ComparisonStatus } from "../../src/view/comparison_answers.ts";
 
 export interface Run {
   readonly seconds: number;
@@ -119,17 +120,29 @@ export async function complete(
 ): Promise<SyncStatus>;
 export async function complete(
   mesh: BareMesh,
-  path: "/copies" | "/syncs",
+  path: "/comparisons",
   body: Record<string, unknown>,
-): Promise<Status | SyncStatus> {
-  const id = path === "/copies" ? await mesh.startCopy(body) : await mesh.startSync(body);
+): Promise<ComparisonStatus>;
+export async function complete(
+  mesh: BareMesh,
+  path: "/copies" | "/syncs" | "/comparisons",
+  body: Record<string, unknown>,
+): Promise<Status | SyncStatus | ComparisonStatus> {
+  const id = await STARTS[path](mesh, body);
   for (;;) {
-    const { body: status } = await mesh.call<Status | SyncStatus>("GET", `${path}/${id}?wait=60`);
-    if (status.phase === "completed") return status;
+    const answer = await mesh.call<Status | SyncStatus | ComparisonStatus>("GET", `${path}/${id}?wait=60`);
+    const { body: status } = answer;
+    if (["completed", "equal", "different", "inconclusive"].includes(status.phase)) return status;
     if (["finished_with_errors", "failed", "cancelled", "blocked"].includes(status.phase))
       throw new Error(`${path}/${id} ended ${status.phase}: ${JSON.stringify(status)}`);
   }
 }
+
+const STARTS = {
+  "/copies": async (mesh: BareMesh, body: Record<string, unknown>) => await mesh.startCopy(body),
+  "/syncs": async (mesh: BareMesh, body: Record<string, unknown>) => await mesh.startSync(body),
+  "/comparisons": async (mesh: BareMesh, body: Record<string, unknown>) => await mesh.startComparison(body),
+};
 
 const SAMPLE_MS = 100;
 

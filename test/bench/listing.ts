@@ -1,9 +1,9 @@
 // `npm run bench -- listing`: what a sync of very many keys costs when there is nothing to copy, beside
-// rclone.
+// rclone. `npm run bench -- compare`: the same of a comparison, beside `rclone check`.
 //
 // Two stores that only list (listing_store.ts) run in processes of their own and have the same keys. Each
 // contestant lists both and compares: the mesh, which also writes a report with a line per key, and `rclone
-// copy --size-only` with and without --fast-list, of which the faster counts. Each does it once at a store
+// copy --size-only` (of a comparison: `rclone check`) with and without --fast-list, of which the faster counts. Each does it once at a store
 // that answers immediately, which shows the work, and once at a store that delays each page, which shows the
 // waiting: real stores take 50 to 200 ms for a page. Listings are pages and probes; all other requests are
 // for the report.
@@ -28,13 +28,50 @@ import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 import { storeSecret } from "../mesh/mesh.ts";
 
+/** What is done with the keys: in the mesh, and by rclone. */
+interface Task {
+  readonly name: string;
+  readonly run: (mesh: BareMesh, count: number) => Promise<void>;
+  readonly rclone: readonly string[];
+}
+
+const PLACES = { source: "east:source/p/", destination: "west:destination/p/" };
+
+const SYNC: Task = {
+  name: "listing: nothing to do",
+  run: async (mesh, count) => {
+    const { objects } = await complete(mesh, "/syncs", PLACES);
+    if (objects.listed !== count || objects.skipped !== count)
+      throw new Error(`The sync has counted ${JSON.stringify(objects)}`);
+  },
+  rclone: ["copy", "--size-only"],
+};
+
+const COMPARISON: Task = {
+  name: "compare: all equal",
+  run: async (mesh, count) => {
+    const { keys } = await complete(mesh, "/comparisons", PLACES);
+    if (keys.listed !== count || keys.equal !== count)
+      throw new Error(`The comparison has counted ${JSON.stringify(keys)}`);
+  },
+  rclone: ["check"],
+};
+
 export async function benchListing(count: number, delayMs: number, rounds: number): Promise<string> {
+  return await benchTask(SYNC, count, delayMs, rounds);
+}
+
+export async function benchCompare(count: number, delayMs: number, rounds: number): Promise<string> {
+  return await benchTask(COMPARISON, count, delayMs, rounds);
+}
+
+async function benchTask(task: Task, count: number, delayMs: number, rounds: number): Promise<string> {
   const parts: string[] = [];
-  for (const delay of [0, delayMs]) parts.push(await benchAt(count, delay, rounds));
+  for (const delay of [0, delayMs]) parts.push(await benchAt(task, count, delay, rounds));
   return parts.join("\n\n");
 }
 
-async function benchAt(count: number, delayMs: number, rounds: number): Promise<string> {
+async function benchAt(task: Task, count: number, delayMs: number, rounds: number): Promise<string> {
   await using stage = new Stage();
   const options = ["--keys", String(count), "--delay-ms", String(delayMs)];
   const source = await stage.store(options, "bench/listing_store.ts");
@@ -46,37 +83,28 @@ async function benchAt(count: number, delayMs: number, rounds: number): Promise<
   const what = `${count} keys on both sides, nothing to do, each page after ${delayMs} ms`;
   console.log(`\n${what}\n`);
   const runs = await compete(
-    [meshSync(mesh, count), ...(hasTool("rclone") ? rcloneCopies(source, destination) : [])],
+    [meshRun(task, mesh, count), ...(hasTool("rclone") ? rcloneRuns(task, source, destination) : [])],
     { rounds, stores: stage.stores },
     ({ seconds }) => `${(count / seconds).toFixed(0)} keys/s`,
   );
-  return `${what}:\n\n${report(runs, count, delayMs)}`;
+  return `${what}:\n\n${report(task, runs, count, delayMs)}`;
 }
 
-function meshSync(mesh: BareMesh, count: number): Contestant {
-  const sync = async () => {
-    const request = { source: "east:source/p/", destination: "west:destination/p/" };
-    const { objects } = await complete(mesh, "/syncs", request);
-    if (objects.listed !== count || objects.skipped !== count)
-      throw new Error(`The sync has counted ${JSON.stringify(objects)}`);
-  };
-  return { name: "mesh", run: async () => await measureMesh(mesh, sync) };
+function meshRun({ run }: Task, mesh: BareMesh, count: number): Contestant {
+  return { name: "mesh", run: async () => await measureMesh(mesh, async () => await run(mesh, count)) };
 }
 
-function rcloneCopies(source: Store, destination: Store): Contestant[] {
+function rcloneRuns(
+  { rclone: [verb = "", ...flags] }: Task,
+  source: Store,
+  destination: Store,
+): Contestant[] {
   return [[], ["--fast-list"]].map((options) => ({
     name: ["rclone", ...options].join(" "),
     run: async () => {
-      const command = [
-        "EAST:source/p/",
-        "WEST:destination/p/",
-        "--size-only",
-        "--checkers",
-        "16",
-        ...options,
-      ];
+      const command = ["EAST:source/p/", "WEST:destination/p/", ...flags, "--checkers", "16", ...options];
       return await measureTool(
-        'rclone copy "$@"',
+        `rclone ${verb} "$@"`,
         command,
         rcloneRemotes({ EAST: source, WEST: destination }),
       );
@@ -84,7 +112,12 @@ function rcloneCopies(source: Store, destination: Store): Contestant[] {
   }));
 }
 
-function report(runs: ReadonlyMap<string, readonly Measured[]>, count: number, delayMs: number): string {
+function report(
+  task: Task,
+  runs: ReadonlyMap<string, readonly Measured[]>,
+  count: number,
+  delayMs: number,
+): string {
   const rate = ({ seconds }: Run) => count / seconds;
   const cost = ({ cpuSeconds }: Run) => (cpuSeconds * 1e6) / count;
   const table = printTable(
@@ -112,10 +145,12 @@ function report(runs: ReadonlyMap<string, readonly Measured[]>, count: number, d
   const best = Math.max(...rivals.map(([, list]) => medianOf(list, rate)));
   const value = medianOf(runs.get("mesh"), rate);
   result({
-    name: `listing: nothing to do, ${delayMs} ms a page`,
+    name: `${task.name}, ${delayMs} ms a page`,
     value,
     unit: "keys/s",
-    ...(rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone copy --size-only" }),
+    ...(rivals.length === 0
+      ? {}
+      : { ratio: value / best, against: `the best rclone ${task.rclone.join(" ")}` }),
   });
   const peakMib = Math.max(...(runs.get("mesh") ?? []).map((run) => run.peakMib));
   result({ name: `listing: nothing to do, ${delayMs} ms a page`, value: peakMib, unit: "MiB at most" });
