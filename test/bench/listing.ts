@@ -3,10 +3,10 @@
 //
 // Two stores that only list (listing_store.ts) run in processes of their own and have the same keys. Each
 // contestant lists both and compares: the mesh, which also writes a report with a line per key, and `rclone
-// copy --size-only` (of a comparison: `rclone check`) with and without --fast-list, of which the faster counts. Each does it once at a store
-// that answers immediately, which shows the work, and once at a store that delays each page, which shows the
-// waiting: real stores take 50 to 200 ms for a page. Listings are pages and probes; all other requests are
-// for the report.
+// copy --size-only` (of a comparison: `rclone check`) with and without --fast-list, of which the faster
+// counts. Each does it once at a store that answers immediately, which shows the work, and once at a store
+// that delays each page, which shows the waiting: real stores take 50 to 200 ms for a page. Listings are
+// pages and probes; all other requests are for the report.
 
 import type { BareMesh } from "../mesh/bare_mesh.ts";
 import {
