@@ -425,10 +425,30 @@ test("what cannot be repaired is refused, and says why", async () => {
   ]);
 });
 
+const PAGE = readFileSync(join(import.meta.dirname, "../../../src/docs/compare.md"), "utf8");
+
+test("the page's transcript is what a comparison says", async () => {
+  east.put("source", "page/2026/a.jpg", "a view");
+  west.put("destination", "page/2026/a.jpg", "a view");
+  east.put("source", "page/2026/b.jpg", "retouched");
+  west.put("destination", "page/2026/b.jpg", "as before");
+  east.put("source", "page/2026/c.jpg", "forgotten");
+  west.put("destination", "page/2026/d.jpg", "deleted at the source");
+  const { id } = await mesh.compare(request("page/"));
+  const { text: report } = await mesh.call("GET", `/comparisons/${id}/report`);
+  const { text: progress } = await mesh.call("GET", `/comparisons/${id}/progress?plain`);
+  const said = `${report}${progress.split("\n").slice(-3).join("\n")}`
+    .replaceAll("page/", "")
+    .replaceAll(id, "$id")
+    .replaceAll(/"\d{4}-[^"]+Z"/g, '"2026-11-28T09:30:00.000Z"')
+    .replaceAll(/ in [\d.]+ s/g, " in 0.4 s");
+  const shown = /```text\n([^]*?)```/.exec(PAGE)?.[1] ?? "";
+  expect(shown.replaceAll(/^\$ .*\n/gm, "")).toBe(said);
+});
+
 /** The page's own script, run by the page's own command. */
 function verifier(directory: string): (files: Record<string, string>, publicKey: string) => string {
-  const page = readFileSync(join(import.meta.dirname, "../../../src/docs/compare.md"), "utf8");
-  const script = /```js\n([^]*?)```/.exec(page)?.[1] ?? "";
+  const script = /```js\n([^]*?)```/.exec(PAGE)?.[1] ?? "";
   expect(script.trim().split("\n").length).toBeLessThanOrEqual(14);
   writeFileSync(join(directory, "verify.mjs"), script);
   return (files, publicKey) => {
