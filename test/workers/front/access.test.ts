@@ -89,6 +89,8 @@ const RIGHT_OF: Readonly<Record<string, string>> = {
   "POST /copies": "start",
   "POST /syncs": "start",
   "POST /quotes": "start",
+  "POST /comparisons": "read",
+  "POST /comparisons/{id}/repair": "start",
   "POST /copies/{id}/retry": "start",
   "POST /schedules/{name}/run": "start",
   "PUT /schedules/{name}": "schedules",
@@ -128,6 +130,7 @@ test("who may use another store only finds nothing of it: no work, no list, no s
   const values: Readonly<Record<string, string>> = {
     "/copies": theirs.id,
     "/syncs": "01jzzzzzzzzzzzzzzzzzzzzzzz",
+    "/comparisons": "01jzzzzzzzzzzzzzzzzzzzzzzz",
     "/schedules": "theirs",
     "/stores": "west",
   };
