@@ -22,7 +22,7 @@ export const COMPARISON_OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Starts a comparison of two prefixes, which writes nothing",
     example: "-d source=store:bucket/prefix -d destination=store:bucket/prefix",
     tag: "Comparisons",
-    right: "read",
+    right: "start",
     reach: "own",
     body: "ComparisonRequest",
     answers: { 202: json("It has an id and will run", "ComparisonStatus", "Admitted") },

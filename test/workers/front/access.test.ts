@@ -89,7 +89,7 @@ const RIGHT_OF: Readonly<Record<string, string>> = {
   "POST /copies": "start",
   "POST /syncs": "start",
   "POST /quotes": "start",
-  "POST /comparisons": "read",
+  "POST /comparisons": "start",
   "POST /comparisons/{id}/repair": "start",
   "POST /copies/{id}/retry": "start",
   "POST /schedules/{name}/run": "start",
