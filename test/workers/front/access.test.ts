@@ -470,15 +470,16 @@ test("while as much runs as MAX_RUNNING allows nothing more is begun; what was b
 const objects = () => ["Coordinator", "Sync"].flatMap((name) => readdirSync(join(directory, name)));
 
 test("an id that is nobody's wakes no object: nothing of it is on the disk", async () => {
-  const before = objects().length;
+  const before = new Set(objects());
   for (const last of ["1", "2", "3"])
     for (const path of [`/copies/${"0".repeat(25)}${last}`, `/syncs/${"0".repeat(25)}${last}`]) {
       expect((await mesh.call("GET", path)).status).toBe(404);
       expect((await mesh.call("POST", `${path}/cancel`)).status).toBe(404);
       expect((await mesh.call("POST", `${path}/retry`)).status).toBe(404);
     }
-  expect(before).toBeGreaterThan(0);
-  expect(objects()).toHaveLength(before);
+  expect(before.size).toBeGreaterThan(0);
+  // Lanes that have ended meanwhile may be gone.
+  expect(objects().filter((name) => !before.has(name))).toEqual([]);
 });
 
 test.each(["evil.example", "127.0.0.1.evil.example", "10.0.0.1"])(
