@@ -57,8 +57,7 @@ describe("a route", () => {
     }
     expect(operation).toMatchObject({ reach: expect.stringMatching(/^(?:mesh|own)$/) });
     const { right } = operation as { right: Right };
-    // A comparison only reads.
-    expect(right === "read").toBe(route.startsWith("GET ") || route === "POST /comparisons");
+    expect(right === "read").toBe(route.startsWith("GET "));
     for (const one of RIGHTS)
       expect([one, ruleOn(caller({ may: [one] }), [right], "mesh").kind]).toEqual([
         one,
