@@ -126,7 +126,7 @@ export async function replayed(call: Call, kind: WorkKind, id: string): Promise<
 }
 
 export function tooManyRunning(most: number): Problem {
-  const message = `As many copies and syncs run as MAX_RUNNING allows, ${most}: send it again when one has ended`;
+  const message = `As much runs as MAX_RUNNING allows, ${most}: send it again when one has ended`;
   return new Problem(429, "too_many_running", message, { "retry-after": "30" });
 }
 

@@ -218,6 +218,19 @@ export async function rclone(stores: readonly StoreAccess[], args: readonly stri
   return printed(`rclone ${args.join(" ")}`, await attemptRclone(stores, args));
 }
 
+/** What rclone finds of each name by its bytes: `= same`, `* differ`, `+ only first`, `- only second`. */
+export async function rcloneCheck(
+  stores: readonly StoreAccess[],
+  folders: readonly [string, string],
+): Promise<string[]> {
+  const args = ["check", "--download", "--combined", "-", ...folders];
+  const outcome = await attemptRclone(stores, args);
+  // It ends with 1 when it has found a difference.
+  const isVerdict = outcome.exitCode === 1 && outcome.stdout !== "";
+  const text = isVerdict ? outcome.stdout : printed(`rclone ${args.join(" ")}`, outcome);
+  return text.split("\n").filter((line) => line !== "");
+}
+
 /** An object or a folder of the run as rclone names it. */
 export function remote(store: StoreAccess, name: string): string {
   return `${store.name.toUpperCase()}:${store.bucket}/${store.prefix}${name}`;

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect } from "vitest";
 import type { SyncStatus } from "../../src/view/answers.ts";
-import { type Head, listed, rclone, remote } from "./clients.ts";
+import { type Head, listed, rclone, rcloneCheck, remote } from "./clients.ts";
 import { place } from "./stores.ts";
 import { feature } from "./table.ts";
 import { MIB, openMesh, openWorkshop, pairs, stores } from "./world.ts";
@@ -53,6 +53,9 @@ beforeAll(async () => {
   for (const store of stores) await rclone([store], ["copy", NEW, remote(store, SOURCE)]);
 }, 400_000);
 
+/** As rclone spells what it finds. */
+const SIGNS: Readonly<Record<string, string>> = { equal: "=", different: "*", missing: "+", extra: "-" };
+
 describe.each(pairs)("$title", (pair) => {
   const { source, destination, title } = pair;
   const both = [source, destination];
@@ -86,10 +89,32 @@ describe.each(pairs)("$title", (pair) => {
       deletes: { deleted: expected.deleted, failed: 0 },
     });
     expect(await contents(ours)).toEqual(await contents(theirs));
-    const folders = [remote(destination, theirs), remote(destination, ours)];
-    const verdict = await rclone([destination], ["check", "--download", "--combined", "-", ...folders]);
-    expect(verdict.split("\n").filter((line) => line !== "" && !line.startsWith("= "))).toEqual([]);
+    const folders = [remote(destination, theirs), remote(destination, ours)] as const;
+    const verdict = await rcloneCheck([destination], folders);
+    expect(verdict.filter((line) => !line.startsWith("= "))).toEqual([]);
     return "as `rclone sync`";
+  });
+
+  feature("comparison", title, "it finds of each key what `rclone check --download` finds", async () => {
+    const compared = `sync/${source.name}-compared/`;
+    await rclone([destination], ["copy", OLD, remote(destination, compared)]);
+    const { key, ...bucket } = place(destination, compared);
+    const status = await mesh.compare({
+      source: request.source,
+      destination: { ...bucket, prefix: key },
+      deep: true,
+    });
+    expect(status, JSON.stringify(status.failure)).toMatchObject({
+      phase: "different",
+      keys: { unknown: 0 },
+    });
+    const found = (await mesh.findings(status.id)).map(({ key: name, outcome }) => {
+      const root = outcome === "extra" ? key : prefix;
+      return `${SIGNS[outcome] ?? outcome} ${name.slice(root.length)}`;
+    });
+    const verdict = await rcloneCheck(both, [remote(source, SOURCE), remote(destination, compared)]);
+    expect(found.toSorted()).toEqual(verdict.toSorted());
+    return "as `rclone check`";
   });
 
   feature("sync with delete", title, "a second run finds nothing to do", async () => {

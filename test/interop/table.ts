@@ -41,6 +41,7 @@ const FEATURES = [
   "cancel leaves no upload",
   "store killed in mid-copy",
   "sync with delete",
+  "comparison",
   "schedule",
   "copy inside the store",
 ] as const;

@@ -18,7 +18,7 @@ import { type Question, type Said, type Told, startLiar } from "../../store/liar
 import { type Lie, LIES } from "../../store/lies.ts";
 import { type TestStore, startStore } from "../../store/store.ts";
 
-const SEEDS = Number(process.env["SEEDS"] ?? 200);
+const SEEDS = Number(process.env["SEEDS"] ?? 100);
 const ONLY = process.env["SEED"];
 
 const AT_ONCE = 32;

@@ -238,7 +238,13 @@ test("GET /stores names the receivers, and neither a URL nor a secret", async ()
   const host = `127.0.0.1:${port}`;
   expect(body["notify"]).toMatchObject([
     { name: "default", state: "on", host, secrets: 2 },
-    { name: "failures", state: "on", host, secrets: 1, events: ["copy.failed", "sync.failed"] },
+    {
+      name: "failures",
+      state: "on",
+      host,
+      secrets: 1,
+      events: ["copy.failed", "sync.failed", "comparison.failed"],
+    },
   ]);
   expect(text).not.toContain("of-the-receiver");
   expect(text).not.toContain(SECRET.slice(6));
