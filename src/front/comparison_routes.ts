@@ -3,24 +3,12 @@
 
 import { Hono } from "hono";
 import { placesOfSync } from "../access/places.ts";
-import {
-  type App,
-  accepted,
-  answeredBy,
-  keyReused,
-  meshOf,
-  readPage,
-  registryAt,
-  replayed,
-  statusOf,
-  allow,
-  tooManyRunning,
-} from "./call.ts";
+import { begin } from "./begin.ts";
+import { type App, answeredBy, readPage, registryAt, statusOf, allow } from "./call.ts";
 import { repair } from "./repair.ts";
 import { listResponse } from "./lists.ts";
-import { readBody, readIdempotency } from "../http/request.ts";
+import { readBody } from "../http/request.ts";
 import { COMPARISON_PHASES } from "../http/vocabulary.ts";
-import { createWork } from "../schedule/create.ts";
 import { parseComparisonRequest, resolveComparison } from "../sync/comparison_spec.ts";
 import { NAME_LISTS } from "../sync/names.ts";
 import { RUN_LISTS } from "../sync/run_spec.ts";
@@ -32,21 +20,9 @@ comparisonRoutes.post("/comparisons", async (call) => {
   const request = parseComparisonRequest(await readBody(call.req.raw, [...RUN_LISTS, ...NAME_LISTS]));
   allow(call, ["start"], placesOfSync(request));
   const spec = { ...resolveComparison(request, call.env), startedBy: call.get("caller").name };
-  const idempotency = readIdempotency(call.req.raw, request);
-  const admission = await registryAt(call).admit({ kind: "comparison", spec }, idempotency);
-  switch (admission.kind) {
-    case "new":
-      await createWork(meshOf(call), admission.work, call.env);
-      return await accepted(call, "comparison", admission.work.id);
-    case "known":
-      return await replayed(call, "comparison", admission.id);
-    case "full":
-      throw tooManyRunning(admission.most);
-    case "key_reused":
-      throw keyReused(call);
-    case "taken":
-      throw new Error("A comparison writes nothing, so nothing is in its way");
-  }
+  return await begin(call, { kind: "comparison", spec }, request, () => {
+    throw new Error("A comparison writes nothing, so nothing is in its way");
+  });
 });
 
 comparisonRoutes.get("/comparisons", async (call) => {

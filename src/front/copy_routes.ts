@@ -4,29 +4,25 @@ import { Hono } from "hono";
 import type { Job } from "../copy/phase.ts";
 import { type CopyRequest, parseCopyRequest, requestOf, resolveCopy } from "../copy/spec.ts";
 import { placesOfCopy } from "../access/places.ts";
+import { begin } from "./begin.ts";
 import {
   type App,
   type Call,
-  accepted,
   answeredBy,
   findWork,
-  keyReused,
   meshOf,
   noWork,
   readPage,
   registryAt,
-  replayed,
   statusOf,
   allow,
   allowKnown,
-  tooManyRunning,
 } from "./call.ts";
 import { listResponse } from "./lists.ts";
 import { Problem } from "../http/problem.ts";
-import { readBody, readIdempotency, readSwitch } from "../http/request.ts";
+import { readBody, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
 import type { RowsOf } from "../registry/work_rows.ts";
-import { createWork } from "../schedule/create.ts";
 import { formatObject } from "../store/address.ts";
 
 export const copyRoutes = new Hono<App>();
@@ -54,28 +50,18 @@ copyRoutes.post("/copies/:id/retry", async (call) => {
 async function start(call: Call, request: CopyRequest): Promise<Response> {
   allow(call, ["start"], placesOfCopy(request));
   const spec = { ...resolveCopy(request, call.env), startedBy: call.get("caller").name };
-  const admission = await registryAt(call).admit(
+  return await begin(
+    call,
     { kind: "copy", spec },
-    readIdempotency(call.req.raw, request),
-  );
-  switch (admission.kind) {
-    case "new":
-      await createWork(meshOf(call), admission.work, call.env);
-      return await accepted(call, "copy", admission.work.id);
-    case "known":
-      return await replayed(call, "copy", admission.id);
-    case "taken":
-      throw new Problem(
+    request,
+    (id) =>
+      new Problem(
         409,
         "destination_busy",
-        `Copy ${admission.id} writes ${formatObject(spec.destination)} and has not ended; wait for it, cancel it, ` +
+        `Copy ${id} writes ${formatObject(spec.destination)} and has not ended; wait for it, cancel it, ` +
           `or send "ifBusy": "queue" to have this copy wait`,
-      );
-    case "full":
-      throw tooManyRunning(admission.most);
-    case "key_reused":
-      throw keyReused(call);
-  }
+      ),
+  );
 }
 
 copyRoutes.get("/copies", async (call) => {

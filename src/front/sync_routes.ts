@@ -3,24 +3,12 @@
 
 import { Hono } from "hono";
 import { placesOfSync, withDelete } from "../access/places.ts";
-import {
-  type App,
-  accepted,
-  answeredBy,
-  keyReused,
-  meshOf,
-  readPage,
-  registryAt,
-  replayed,
-  statusOf,
-  allow,
-  tooManyRunning,
-} from "./call.ts";
+import { begin } from "./begin.ts";
+import { type App, answeredBy, readPage, registryAt, statusOf, allow } from "./call.ts";
 import { listResponse } from "./lists.ts";
 import { Problem } from "../http/problem.ts";
-import { readBody, readIdempotency } from "../http/request.ts";
+import { readBody } from "../http/request.ts";
 import { SYNC_PHASES } from "../http/vocabulary.ts";
-import { createWork } from "../schedule/create.ts";
 import { formatPrefix } from "../store/address.ts";
 import type { SyncJob } from "../sync/phase.ts";
 import { NAME_LISTS } from "../sync/names.ts";
@@ -33,26 +21,10 @@ syncRoutes.post("/syncs", async (call) => {
   const request = parseSyncRequest(await readBody(call.req.raw, [...RUN_LISTS, ...NAME_LISTS]));
   allow(call, withDelete("start", request), placesOfSync(request));
   const spec = { ...resolveSync(request, call.env), startedBy: call.get("caller").name };
-  const idempotency = readIdempotency(call.req.raw, request);
-  const admission = await registryAt(call).admit({ kind: "sync", spec }, idempotency);
-  switch (admission.kind) {
-    case "new":
-      await createWork(meshOf(call), admission.work, call.env);
-      return await accepted(call, "sync", admission.work.id);
-    case "known":
-      return await replayed(call, "sync", admission.id);
-    case "full":
-      throw tooManyRunning(admission.most);
-    case "key_reused":
-      throw keyReused(call);
-    case "taken":
-      throw new Problem(
-        409,
-        "destination_in_use",
-        `Sync ${admission.id} is running and its destination overlaps ${formatPrefix(spec.destination)}: ` +
-          "wait for it to end, or cancel it",
-      );
-  }
+  return await begin(call, { kind: "sync", spec }, request, (id) => {
+    const message = `Sync ${id} is running and its destination overlaps ${formatPrefix(spec.destination)}: wait for it to end, or cancel it`;
+    return new Problem(409, "destination_in_use", message);
+  });
 });
 
 syncRoutes.get("/syncs", async (call) => {
