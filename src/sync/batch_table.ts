@@ -126,31 +126,48 @@ export class BatchTable {
     return done;
   }
 
-  /** @param fits may these objects be handed out now? The first that may not ends it */
+  /**
+   * @param fits may these objects be handed out now? The first that may not ends it
+   * @param shares null: batches stay as they are. Otherwise these are the last ones: a batch that is more
+   *   than so manyth a part of what waits is cut, or most transfers would have nothing to do at the end
+   */
   lease(
     lane: number,
     wanted: number,
     now: number,
     fits: (objects: readonly ObjectWork[]) => boolean = () => true,
+    shares: number | null = null,
   ): LeasedBatch[] {
     if (wanted <= 0) return [];
     let isOpen = true;
+    const most = shares === null ? Infinity : this.#shareOf(shares);
     return this.#sql
       .exec(
-        "SELECT batch, attempt, doubtful, objects FROM batches WHERE lane IS NULL AND not_before_ms <= ? ORDER BY batch LIMIT ?",
+        "SELECT batch, attempt, doubtful, count, objects FROM batches WHERE lane IS NULL AND not_before_ms <= ? ORDER BY batch LIMIT ?",
         now,
         wanted,
       )
       .toArray()
       .flatMap((row) => {
-        const objects = objectsOf(row);
+        const batch = Number(row["batch"]);
+        const objects = objectsOf(row).slice(0, most);
         isOpen &&= fits(objects);
         if (!isOpen) return [];
-        const batch = Number(row["batch"]);
+        if (objects.length < Number(row["count"])) this.#cut(batch, objects.length);
         const attempt = Number(row["attempt"]) + 1;
         this.#sql.exec("UPDATE batches SET lane = ?, attempt = ? WHERE batch = ?", lane, attempt, batch);
         return [{ batch, attempt, objects }];
       });
+  }
+
+  /** The size of a batch, if what waits were dealt out in so many. */
+  #shareOf(shares: number): number {
+    const waiting = Number(
+      this.#sql.exec("SELECT coalesce(sum(count), 0) AS waiting FROM batches WHERE lane IS NULL").one()[
+        "waiting"
+      ],
+    );
+    return Math.max(LEAST_OBJECTS, Math.ceil(waiting / Math.max(1, shares)));
   }
 
   /** Of a batch that is not settled. */
@@ -176,23 +193,38 @@ export class BatchTable {
     const row = this.#sql.exec("SELECT objects FROM batches WHERE batch = ?", batch).one();
     const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
     const notBeforeMs = now + backoffMs(BROKEN, lost, random);
-    const middle = lost < 2 ? objects.length : Math.ceil(objects.length / 2);
-    const [first, second] = [objects.slice(0, middle), objects.slice(middle)];
     this.#sql.exec(
-      "UPDATE batches SET lane = NULL, doubtful = ?, not_before_ms = ?, count = ?, objects = ? WHERE batch = ?",
+      "UPDATE batches SET lane = NULL, doubtful = ?, not_before_ms = ? WHERE batch = ?",
       lost,
       notBeforeMs,
-      first.length,
-      JSON.stringify(first),
       batch,
     );
-    this.add(second, notBeforeMs, lost);
+    if (lost >= 2) this.#cut(batch, Math.ceil(objects.length / 2));
+  }
+
+  /** Leaves the first objects in a batch; the others become one of their own, to be tried at its time. */
+  #cut(batch: number, first: number): void {
+    const row = this.#sql
+      .exec("SELECT doubtful, not_before_ms, objects FROM batches WHERE batch = ?", batch)
+      .one();
+    const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
+    const left = objects.slice(0, first);
+    this.#sql.exec(
+      "UPDATE batches SET count = ?, objects = ? WHERE batch = ?",
+      left.length,
+      JSON.stringify(left),
+      batch,
+    );
+    this.add(objects.slice(first), Number(row["not_before_ms"]), Number(row["doubtful"]));
   }
 
   #free(condition: "batch = ?" | "lane = ?", value: number): void {
     this.#sql.exec(`UPDATE batches SET lane = NULL, doubtful = max(doubtful, 1) WHERE ${condition}`, value);
   }
 }
+
+/** Fewer objects in a batch would cost more in calls than they gain. */
+const LEAST_OBJECTS = 4;
 
 const BROKEN = meshFailure(
   "copier_died",

@@ -165,10 +165,12 @@ export class BatchHandout {
     const width = this.#gate.width(most, running, sides, now);
     const starting = Math.min(width - running, batches.totals().pending);
     const { source, destination, compare, known = [] } = spec;
+    // When all is listed, no more batches come. What an archive brings together stays together.
+    const shares = job.phase === "copying" && sides.destination?.profile.unpacksTar !== true ? width : null;
     const tasks: BatchTask[] = [];
     while (tasks.length < Math.min(wanted, width - running) && this.#gate.isOpen(sides, now)) {
       const fits = this.#gate.fits(running + tasks.length, sides, { row, now });
-      const [batch] = batches.lease(lane, 1, now, fits);
+      const [batch] = batches.lease(lane, 1, now, fits, shares);
       if (batch === undefined) break;
       tasks.push({
         syncId: id,

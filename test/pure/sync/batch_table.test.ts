@@ -47,6 +47,44 @@ describe("batches", () => {
     expect(table.lease(3, 5, 0)).toEqual([]);
   });
 
+  test("that are the last ones are cut, so that many transfers end together: each object is handed out once", () => {
+    const names = (letter: string) => Array.from({ length: 32 }, (_, n) => work(`${letter}${n}`));
+    const table = open(names("a"), names("b"));
+    const always = () => true;
+    const sizes: number[] = [];
+    const keys: string[] = [];
+    for (;;) {
+      const [batch] = table.lease(1, 1, 0, always, 8);
+      if (batch === undefined) break;
+      sizes.push(batch.objects.length);
+      keys.push(...batch.objects.map(({ key }) => key));
+    }
+    // An eighth of what is left, and no crumbs.
+    expect(sizes.slice(0, 4)).toEqual([8, 7, 7, 6]);
+    expect(sizes.every((size, index) => size <= (sizes[index - 1] ?? size))).toBe(true);
+    expect(sizes.slice(0, -4).every((size) => size >= 4)).toBe(true);
+    expect(keys.toSorted()).toEqual([...names("a"), ...names("b")].map(({ key }) => key).toSorted());
+    expect(table.totals()).toMatchObject({ objects: 64, pending: 0, leased: sizes.length });
+  });
+
+  test("that are cut keep their time and their doubts", () => {
+    const table = open();
+    table.add(
+      [..."abcdefgh"].map((key) => work(key)),
+      500,
+      1,
+    );
+    const [first] = table.lease(1, 1, 500, () => true, 2);
+    expect(keysOf(first?.objects ?? [])).toEqual(["a find", "b find", "c find", "d find"]);
+    expect(table.lease(1, 1, 499)).toEqual([]);
+    expect(keysOf(table.lease(1, 1, 500)[0]?.objects ?? [])).toEqual([
+      "e find",
+      "f find",
+      "g find",
+      "h find",
+    ]);
+  });
+
   test("that wait are not leased before their time", () => {
     const table = open();
     table.add([work("a")], 500);
