@@ -34,6 +34,11 @@ const broken = (attempt: { batch: number; attempt: number }) => ({
 
 const keysOf = (objects: readonly ObjectWork[]) => objects.map(({ key, first }) => `${key} ${first}`);
 
+/** 32 objects. */
+const names = (letter: string) => Array.from({ length: 32 }, (_, n) => work(`${letter}${n}`));
+
+const always = () => true;
+
 describe("batches", () => {
   test("are leased in order, each once, and counted by objects", () => {
     const table = open([work("a"), work("b")], [work("c")], []);
@@ -48,9 +53,7 @@ describe("batches", () => {
   });
 
   test("that are the last ones are cut, so that many transfers end together: each object is handed out once", () => {
-    const names = (letter: string) => Array.from({ length: 32 }, (_, n) => work(`${letter}${n}`));
     const table = open(names("a"), names("b"));
-    const always = () => true;
     const sizes: number[] = [];
     const keys: string[] = [];
     for (;;) {
@@ -74,7 +77,7 @@ describe("batches", () => {
       500,
       1,
     );
-    const [first] = table.lease(1, 1, 500, () => true, 2);
+    const [first] = table.lease(1, 1, 500, always, 2);
     expect(keysOf(first?.objects ?? [])).toEqual(["a find", "b find", "c find", "d find"]);
     expect(table.lease(1, 1, 499)).toEqual([]);
     expect(keysOf(table.lease(1, 1, 500)[0]?.objects ?? [])).toEqual([
