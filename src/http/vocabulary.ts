@@ -24,7 +24,8 @@ export const COPY_PHASES = [
   "blocked",
 ] as const;
 
-const ENDED: readonly string[] = [
+/** Phases in which work does nothing more by itself. */
+export const ENDED_PHASES = [
   "completed",
   "finished_with_errors",
   "equal",
@@ -32,7 +33,9 @@ const ENDED: readonly string[] = [
   "inconclusive",
   "failed",
   "cancelled",
-];
+] as const;
+
+const ENDED: readonly string[] = ENDED_PHASES;
 
 export const SYNC_PHASES = [
   "admitted",

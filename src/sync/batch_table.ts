@@ -190,8 +190,7 @@ export class BatchTable {
 
   /** The call broke, perhaps for one of its objects: from the second time on, each half goes alone. */
   #putBack(batch: number, lost: number, { now, random }: Times): void {
-    const row = this.#sql.exec("SELECT objects FROM batches WHERE batch = ?", batch).one();
-    const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
+    const { count } = this.#sql.exec("SELECT count FROM batches WHERE batch = ?", batch).one();
     const notBeforeMs = now + backoffMs(BROKEN, lost, random);
     this.#sql.exec(
       "UPDATE batches SET lane = NULL, doubtful = ?, not_before_ms = ? WHERE batch = ?",
@@ -199,7 +198,7 @@ export class BatchTable {
       notBeforeMs,
       batch,
     );
-    if (lost >= 2) this.#cut(batch, Math.ceil(objects.length / 2));
+    if (lost >= 2) this.#cut(batch, Math.ceil(Number(count) / 2));
   }
 
   /** Leaves the first objects in a batch; the others become one of their own, to be tried at its time. */

@@ -1,6 +1,7 @@
 // The phases of a sync, and what exists in each. All of it is plain JSON, since a job rests in SQLite between
 // two alarms. Pure; job.ts holds the rules.
 
+import { ENDED_PHASES } from "../http/vocabulary.ts";
 import type { Cursor } from "../listing/walk.ts";
 import type { ReportCursor } from "./repair_walk.ts";
 import type { Failure } from "../s3/failure.ts";
@@ -58,15 +59,7 @@ export type SyncJob =
   | { readonly phase: "reporting"; readonly ending: SyncEnding; readonly retry: Retry }
   | SyncEnding;
 
-const ENDED: readonly SyncJob["phase"][] = [
-  "completed",
-  "finished_with_errors",
-  "equal",
-  "different",
-  "inconclusive",
-  "failed",
-  "cancelled",
-] satisfies SyncEnding["phase"][];
+const ENDED: readonly SyncJob["phase"][] = ENDED_PHASES satisfies readonly SyncEnding["phase"][];
 
 export function isSyncEnded(job: SyncJob): job is SyncEnding {
   return ENDED.includes(job.phase);
