@@ -45,6 +45,11 @@ interface DeleteMarker {
 
 type Version = StoredObject | DeleteMarker;
 
+/** What has become of a key. */
+export type BucketChange =
+  | { readonly kind: "created"; readonly atMs: number; readonly object: StoredObject }
+  | { readonly kind: "deleted"; readonly atMs: number; readonly key: string };
+
 export interface UploadedPart {
   readonly number: number;
   readonly size: number;
@@ -97,6 +102,8 @@ export class Bucket {
   readonly finished = new Map<string, { readonly key: string; readonly object: StoredObject }>();
   /** Aborted uploads whose parts may still come in. */
   readonly aborted = new Map<string, Upload>();
+  /** Told of each change of a key once it is done. */
+  readonly watchers = new Set<(change: BucketChange) => void>();
   readonly #versions = new Map<string, Version[]>();
   #sorted: readonly string[] | undefined;
 
@@ -131,17 +138,18 @@ export class Bucket {
 
   /** Makes `version` the current one. Without versioning it replaces the null version. */
   add(version: Version): void {
-    const versions = this.#versions.get(version.key);
-    if (versions === undefined) {
-      this.#versions.set(version.key, [version]);
+    const versions = this.#versions.get(version.key) ?? [];
+    if (versions.length === 0) {
+      this.#versions.set(version.key, versions);
       this.#sorted = undefined;
-      return;
     }
     if (version.versionId === "null") {
       const old = versions.findIndex((other) => other.versionId === "null");
       if (old >= 0) release(versions.splice(old, 1)[0]);
     }
     versions.push(version);
+    if (version.kind === "object") this.#tell({ kind: "created", atMs: Date.now(), object: version });
+    else this.#tell({ kind: "deleted", atMs: Date.now(), key: version.key });
   }
 
   /** Puts `changed` in the place of the version with the same id. */
@@ -162,7 +170,12 @@ export class Bucket {
       this.#versions.delete(key);
       this.#sorted = undefined;
     }
+    this.#tell({ kind: "deleted", atMs: Date.now(), key });
     return removed;
+  }
+
+  #tell(change: BucketChange): void {
+    for (const watch of this.watchers) watch(change);
   }
 
   isEmpty(): boolean {

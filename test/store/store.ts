@@ -34,6 +34,7 @@ import { handle, type Host } from "./http.ts";
 import { Journal, type Peaks, type RequestFilter, type RequestRecord } from "./journal.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
 import { RateLimit } from "./pacing.ts";
+import { EventSender, type SenderOptions } from "./sender.ts";
 import { type ClaimedPort, claimPort } from "./ports.ts";
 import { checkBucketName, checkKey, type Operation } from "./routing.ts";
 import type { Credentials } from "./sigv4.ts";
@@ -113,6 +114,7 @@ export class TestStore {
   readonly #ownsDirectory: boolean;
   readonly #address: string;
   #port: number;
+  readonly #senders = new Set<EventSender>();
   /** Kept while the store is down, so that it can return to the same port. */
   #claim: ClaimedPort | undefined;
   #server: Server | undefined;
@@ -214,6 +216,7 @@ export class TestStore {
 
   /** Stops for good and removes what was stored on disk. */
   async stop(): Promise<void> {
+    for (const sender of this.#senders) sender.stop();
     await this.pause();
     this.#claim?.release();
     if (this.#ownsDirectory) rmSync(this.#directory, { recursive: true, force: true });
@@ -356,6 +359,14 @@ export class TestStore {
   finishRestore(bucket: string, key: string): void {
     const object = this.get(bucket, key);
     if (object !== undefined) this.#core.buckets.get(bucket).replace({ ...object, restore: "restored" });
+  }
+
+  /** From now on each change of a bucket is told to a receiver; `EventSender` says how badly. */
+  sendEvents(bucket: string, options: SenderOptions): EventSender {
+    const sender = new EventSender(bucket, options);
+    this.#senders.add(sender);
+    this.#core.buckets.get(bucket).watchers.add((change) => sender.note(change));
+    return sender;
   }
 
   // --- faults ----------------------------------------------------------------------------------------------
