@@ -1,8 +1,8 @@
 // The rows of operations.ts for comparisons.
 
 import { COMPARISON_PHASES } from "../http/vocabulary.ts";
-import { type Operation, EVENTS, json, START_PROBLEMS, text } from "./operation.ts";
-import { CURSOR, LAST_EVENT_ID, LIMIT, PROGRESS, SEARCH, WAIT, phases } from "./parameters.ts";
+import { type Operation, EVENTS, json, linkTo, START_PROBLEMS, text, WATCHED } from "./operation.ts";
+import { CURSOR, LAST_EVENT_ID, LIMIT, LINK, PROGRESS, SEARCH, WAIT, phases } from "./parameters.ts";
 
 const NO_COMPARISON = { 404: ["comparison_not_found"] } as const;
 
@@ -41,9 +41,9 @@ export const COMPARISON_OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Comparisons",
     right: "read",
     reach: "own",
-    parameters: [WAIT],
+    parameters: [WAIT, ...LINK],
     answers: { 200: json("The status", "ComparisonStatus") },
-    problems: NO_COMPARISON,
+    problems: { ...NO_COMPARISON, ...WATCHED },
   },
   "GET /comparisons/:id/report": {
     summary: "A line of JSON for each key",
@@ -72,18 +72,18 @@ export const COMPARISON_OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: "Comparisons",
     right: "read",
     reach: "own",
-    parameters: [LAST_EVENT_ID],
+    parameters: [LAST_EVENT_ID, ...LINK],
     answers: { 200: EVENTS, 204: null },
-    problems: { ...NO_COMPARISON, 503: ["too_many_viewers"] },
+    problems: { ...NO_COMPARISON, ...WATCHED },
   },
   "GET /comparisons/:id/progress": {
     summary: "A live bar for curl -N, and the result",
     tag: "Comparisons",
     right: "read",
     reach: "own",
-    parameters: PROGRESS,
+    parameters: [...PROGRESS, ...LINK],
     answers: { 200: text("Lines", "text/plain") },
-    problems: { ...NO_COMPARISON, 503: ["too_many_viewers"] },
+    problems: { ...NO_COMPARISON, ...WATCHED },
   },
   "POST /comparisons/:id/repair": {
     summary: "Starts the sync of the keys that were missing, different or unknown",
@@ -102,4 +102,5 @@ export const COMPARISON_OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /comparisons/:id/pause": verb("Asks for nothing more"),
   "POST /comparisons/:id/resume": verb("Continues where it stopped"),
   "POST /comparisons/:id/cancel": verb("Ends it"),
+  "POST /comparisons/:id/link": linkTo("Comparisons", NO_COMPARISON),
 };

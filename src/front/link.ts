@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { Span } from "../http/fields.ts";
+import type { WorkKind } from "../schedule/kinds.ts";
 
 const DAY_S = 24 * 3600;
 
@@ -15,7 +16,7 @@ export const LinkRequestSchema = z.strictObject({
 
 /** What a link opens. */
 interface Linked {
-  readonly kind: "copy" | "sync";
+  readonly kind: WorkKind;
   readonly id: string;
   /** Seconds since 1970. */
   readonly expiresS: number;

@@ -1,4 +1,5 @@
-// Links to one status: whoever has the link may watch one copy or sync until the link ends, and nothing else.
+// Links to one status: whoever has the link may watch one copy, sync or comparison until the link ends, and
+// nothing else.
 // A link is the address of a status with `expires` and `sig` (link.ts). Nothing is kept of it. With a new
 // API_TOKEN, or after DELETE /links, all links have ended.
 //
@@ -12,6 +13,7 @@ import { type App, type Call, findWork, keyReused, noWork, registryAt, allowKnow
 import { isoTime, parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody, readIdempotency } from "../http/request.ts";
+import { type WorkKind, PLURALS, WORK_KINDS } from "../schedule/kinds.ts";
 import { LinkRequestSchema, LONGEST_S, isSigned, signLink } from "./link.ts";
 
 export const linkRoutes = new Hono<App>();
@@ -22,16 +24,15 @@ const SKEW_S = 60;
 /** It passes for the path alone that was signed, so it need not be bound to the places of the work. */
 const HOLDER: Caller = { name: "link", grants: [{ may: ["read"], source: null, destination: null }] };
 
-linkRoutes.post("/copies/:id/link", async (call) => await makeLink(call, "copy"));
-
-linkRoutes.post("/syncs/:id/link", async (call) => await makeLink(call, "sync"));
+for (const kind of WORK_KINDS)
+  linkRoutes.post(`/${PLURALS[kind]}/:id/link`, async (call) => await makeLink(call, kind));
 
 linkRoutes.delete("/links", async (call) => {
   await registryAt(call).endLinks();
   return new Response(null, { status: 204 });
 });
 
-async function makeLink(call: Call, kind: "copy" | "sync"): Promise<Response> {
+async function makeLink(call: Call, kind: WorkKind): Promise<Response> {
   const id = call.req.param("id") ?? "";
   const { touched } = await findWork(call, kind, id);
   allowKnown(call, ["steer"], touched, noWork(kind, id));
@@ -44,7 +45,7 @@ async function makeLink(call: Call, kind: "copy" | "sync"): Promise<Response> {
   const { salt, expiresS, known } = begun;
   const sig = await signLink({ kind, id, expiresS }, { salt, token: await tokenOf(call) });
   const addressOf = (below: string) => {
-    const url = new URL(`/${kind === "copy" ? "copies" : "syncs"}/${id}${below}`, call.req.url);
+    const url = new URL(`/${PLURALS[kind]}/${id}${below}`, call.req.url);
     url.search = new URLSearchParams({ expires: String(expiresS), sig }).toString();
     return url.href;
   };
@@ -66,9 +67,10 @@ export async function holderOf(call: Call): Promise<Caller | null> {
   const { pathname, searchParams: query } = new URL(call.req.url);
   const sig = query.get("sig");
   const isRead = call.req.method === "GET" || call.req.method === "HEAD";
-  const match = /^\/(copies|syncs)\/([0-9a-z]{26})(?:\/(?:progress|events))?\/?$/.exec(pathname);
-  if (sig === null || !isRead || match === null || call.req.header("authorization")) return null;
-  const [, path, id = ""] = match;
+  const match = /^\/([a-z]+)\/([0-9a-z]{26})(?:\/(?:progress|events))?\/?$/.exec(pathname);
+  const [, path, id = ""] = match ?? [];
+  const kind = WORK_KINDS.find((known) => PLURALS[known] === path);
+  if (sig === null || !isRead || kind === undefined || call.req.header("authorization")) return null;
   const expires = query.get("expires") ?? "";
   const expiresS = /^\d{1,12}$/.test(expires) ? Number(expires) : Infinity;
   const nowS = Date.now() / 1000;
@@ -78,7 +80,7 @@ export async function holderOf(call: Call): Promise<Caller | null> {
   }
   const isPossible = expiresS <= nowS + LONGEST_S + SKEW_S;
   const salt = isPossible ? await registryAt(call).linkSalt() : null;
-  const linked = { kind: path === "copies" ? "copy" : "sync", id, expiresS } as const;
+  const linked = { kind, id, expiresS };
   if (salt !== null && (await isSigned(linked, sig, { salt, token: await tokenOf(call) }))) return HOLDER;
   const message = "This link was not made here, is for something else, or was ended";
   throw new Problem(403, "link_invalid", message);

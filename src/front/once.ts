@@ -20,6 +20,7 @@ const BY_ITSELF: ReadonlySet<string> = new Set([
   "/schedules/:name/run",
   "/copies/:id/link",
   "/syncs/:id/link",
+  "/comparisons/:id/link",
 ]);
 
 /** A longer answer is not kept, and its request runs again. */

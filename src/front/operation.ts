@@ -75,3 +75,17 @@ export const START_PROBLEMS = {
   429: ["too_many_running"],
   503: ["store_misconfigured", "misconfigured"],
 } as const;
+
+/** Of what a link opens. */
+export const WATCHED = { 403: ["link_invalid"], 410: ["link_expired"], 503: ["too_many_viewers"] } as const;
+
+export const linkTo = (tag: Operation["tag"], problems: Problems): Operation => ({
+  summary: "Makes a link that shows its status, progress and events to who has no token",
+  example: "-d expiresInSeconds=86400",
+  tag,
+  right: "steer",
+  reach: "own",
+  body: "LinkRequest",
+  answers: { 201: json("The link", "Link") },
+  problems: { ...problems, 400: ["invalid_request", "invalid_json"] },
+});

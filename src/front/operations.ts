@@ -2,7 +2,16 @@
 // names of its schemas. A test fails for a route without a row here.
 
 import { COMPARISON_OPERATIONS, COMPARISON_REFUSALS } from "./comparison_operations.ts";
-import { type Operation, type Problems, EVENTS, json, START_PROBLEMS, text } from "./operation.ts";
+import {
+  type Operation,
+  type Problems,
+  EVENTS,
+  json,
+  linkTo,
+  START_PROBLEMS,
+  text,
+  WATCHED,
+} from "./operation.ts";
 import { OVERVIEW } from "./overview_operations.ts";
 import { COPY_PHASES, NOTIFICATION_STATES, SYNC_PHASES } from "../http/vocabulary.ts";
 import {
@@ -33,8 +42,6 @@ const NO_COPY = { 404: ["copy_not_found"] } as const;
 
 const NO_SYNC = { 404: ["sync_not_found"] } as const;
 
-const WATCHED = { 403: ["link_invalid"], 410: ["link_expired"], 503: ["too_many_viewers"] } as const;
-
 const NO_SCHEDULE = { 404: ["schedule_not_found"] } as const;
 
 const copyVerb = (summary: string): Operation => ({
@@ -44,17 +51,6 @@ const copyVerb = (summary: string): Operation => ({
   reach: "own",
   answers: { 200: json("The status, and whether the call has changed it", "SteeredCopy") },
   problems: NO_COPY,
-});
-
-const link = (tag: "Copies" | "Syncs", problems: Problems): Operation => ({
-  summary: "Makes a link that shows its status, progress and events to who has no token",
-  example: "-d expiresInSeconds=86400",
-  tag,
-  right: "steer",
-  reach: "own",
-  body: "LinkRequest",
-  answers: { 201: json("The link", "Link") },
-  problems: { ...problems, 400: ["invalid_request", "invalid_json"] },
 });
 
 const syncVerb = (summary: string): Operation => ({
@@ -258,7 +254,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /copies/:id/pause": copyVerb("Hands out no more parts; the upload is kept"),
   "POST /copies/:id/resume": copyVerb("Continues the copy; once it has ended, retries its clean-up at once"),
   "POST /copies/:id/cancel": copyVerb("Ends it and aborts the upload"),
-  "POST /copies/:id/link": link("Copies", NO_COPY),
+  "POST /copies/:id/link": linkTo("Copies", NO_COPY),
   "POST /copies/:id/retry": {
     summary: "Starts the same again, as a new copy, after it has failed or was cancelled",
     tag: "Copies",
@@ -357,7 +353,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /syncs/:id/pause": syncVerb("Hands out nothing more"),
   "POST /syncs/:id/resume": syncVerb("Continues where it stopped"),
   "POST /syncs/:id/cancel": syncVerb("Ends it; every listed key gets its line in the report"),
-  "POST /syncs/:id/link": link("Syncs", NO_SYNC),
+  "POST /syncs/:id/link": linkTo("Syncs", NO_SYNC),
   "POST /syncs/:id/retry": {
     ...syncVerb("Retries the failed keys of a sync that is finished_with_errors"),
     problems: { ...NO_SYNC, 409: ["nothing_to_retry"] },

@@ -121,6 +121,22 @@ test("a link opens one status, its progress and its events, until it ends, and n
   expect(mesh.logged.join("\n")).not.toContain(sig);
 });
 
+test("a link opens a comparison as it opens a copy", async () => {
+  const sides = { source: "east:source/compared/", destination: "west:destination/compared/" };
+  const { id } = await mesh.compare(sides);
+  const { body, status } = await mesh.call<Record<string, string>>("POST", `/comparisons/${id}/link`);
+  expect(status).toBe(201);
+  const { search } = new URL(body["url"] ?? "");
+  const open = async (path: string) =>
+    await mesh.call("GET", path + search, { headers: { authorization: "" } });
+  expect(await open(`/comparisons/${id}`)).toMatchObject({
+    status: 200,
+    body: { id, phase: "inconclusive" },
+  });
+  expect((await open(`/comparisons/${id}/report`)).status).toBe(401);
+  expect(await open(`/syncs/${id}`)).toMatchObject({ status: 403, body: { code: "link_invalid" } });
+});
+
 test("a link that is asked for again under its Idempotency-Key is the same link", async () => {
   east.put("source", "link again", "L");
   const { id } = await mesh.copy({ source: "east:source/link again", destination: "west:destination/again" });
