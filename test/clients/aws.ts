@@ -7,23 +7,18 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
+import { type AwsOutcome, runAws } from "./resident_aws.ts";
 import { generatedBytes, startStore, type TestStore } from "../store/store.ts";
 
 export const MiB = 1024 * 1024;
 export let store: TestStore;
 export let directory: string;
 
-interface Outcome {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 export async function run(
   program: string,
   args: readonly string[],
   settings: Record<string, string> = {},
-): Promise<Outcome> {
+): Promise<AwsOutcome> {
   const {
     AWS_CA_BUNDLE: _bundle,
     AWS_PROFILE: _profile,
@@ -42,6 +37,7 @@ export async function run(
     AWS_MAX_ATTEMPTS: "1",
     ...settings,
   };
+  if (program === "aws") return await runAws({ args, env, cwd: directory });
   return new Promise((resolve, reject) => {
     execFile(program, args, { env, cwd: directory, maxBuffer: 64 * MiB }, (error, stdout, stderr) => {
       if (error === null) resolve({ exitCode: 0, stdout, stderr });
@@ -56,7 +52,7 @@ export async function run(
 export async function attempt(
   args: readonly string[],
   settings: Record<string, string> = {},
-): Promise<Outcome> {
+): Promise<AwsOutcome> {
   return run("aws", ["--endpoint-url", store.endpoint, "--output", "json", ...args], settings);
 }
 

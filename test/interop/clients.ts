@@ -8,6 +8,7 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runAws } from "../clients/resident_aws.ts";
 import type { StoreAccess } from "./stores.ts";
 
 export const CLIENT_PROGRAMS = ["aws", "rclone", "s3cmd", "curl"] as const;
@@ -20,14 +21,16 @@ interface Outcome {
 
 const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
 
+const ownEnvironment = () => ({ PATH: process.env["PATH"], HOME: process.env["HOME"], LANG: "C.UTF-8" });
+
 /** Runs a client until it ends, with whatever result. @throws if it cannot be started */
 function run(
-  program: (typeof CLIENT_PROGRAMS)[number],
+  program: Exclude<(typeof CLIENT_PROGRAMS)[number], "aws">,
   args: readonly string[],
   settings: Readonly<Record<string, string>>,
   input: string | Uint8Array = "",
 ): Promise<Outcome> {
-  const env = { PATH: process.env["PATH"], HOME: process.env["HOME"], LANG: "C.UTF-8", ...settings };
+  const env = { ...ownEnvironment(), ...settings };
   return new Promise((resolve, reject) => {
     const child = execFile(program, args, { env, maxBuffer: MAX_OUTPUT_BYTES }, (error, stdout, stderr) => {
       if (error === null) resolve({ exitCode: 0, stdout, stderr });
@@ -83,7 +86,8 @@ export async function attemptAws(
     writeFileSync(config, ["[default]", "s3 =", ...sizes.map((line) => `  ${line}`), ""].join("\n"));
   }
   try {
-    return await run("aws", ["--endpoint-url", store.endpoint, "--output", "json", ...args], {
+    const env = {
+      ...ownEnvironment(),
       AWS_ACCESS_KEY_ID: store.accessKeyId,
       AWS_SECRET_ACCESS_KEY: store.secretAccessKey,
       AWS_DEFAULT_REGION: store.region,
@@ -95,7 +99,8 @@ export async function attemptAws(
       // Newer versions add checksums of their own, which many stores do not accept.
       AWS_REQUEST_CHECKSUM_CALCULATION: "when_required",
       AWS_RESPONSE_CHECKSUM_VALIDATION: "when_required",
-    });
+    };
+    return await runAws({ args: ["--endpoint-url", store.endpoint, "--output", "json", ...args], env });
   } finally {
     if (directory !== null) rmSync(directory, { recursive: true });
   }
