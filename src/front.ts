@@ -31,6 +31,7 @@ import { notificationRoutes } from "./front/notification_routes.ts";
 import { overviewRoutes } from "./front/overview_routes.ts";
 import { isBrowser, transportSecurity } from "./front/page.ts";
 import { quoteRoutes } from "./front/quote_routes.ts";
+import { replicationRoutes } from "./front/replication_routes.ts";
 import { scheduleRoutes } from "./front/schedule_routes.ts";
 import { storeRoutes } from "./front/store_routes.ts";
 import { syncRoutes } from "./front/sync_routes.ts";
@@ -49,6 +50,7 @@ export { Lane } from "./lane.ts";
 export { ObjectCopier } from "./object_copier.ts";
 export { Probe, ProbeWorker } from "./probe.ts";
 export { Registry } from "./registry.ts";
+export { Replicator } from "./replicator.ts";
 export { Sync } from "./sync.ts";
 
 // Types ctx.exports: this Worker's own classes, callable with no binding to configure.
@@ -56,7 +58,7 @@ declare global {
   namespace Cloudflare {
     interface GlobalProps {
       mainModule: typeof import("./front.ts");
-      durableNamespaces: "Coordinator" | "Lane" | "Probe" | "Registry" | "Sync";
+      durableNamespaces: "Coordinator" | "Lane" | "Probe" | "Registry" | "Replicator" | "Sync";
     }
   }
 }
@@ -128,6 +130,8 @@ app.route("/", quoteRoutes);
 app.route("/", syncRoutes);
 
 app.route("/", comparisonRoutes);
+
+app.route("/", replicationRoutes);
 
 app.route("/", scheduleRoutes);
 

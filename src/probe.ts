@@ -53,7 +53,7 @@ import type {
 import { busyLanes, isMeasured, lanesToWake, releaseSilent, takeClaim } from "./diagnose/probe_tasks.ts";
 import type { Env } from "./env.ts";
 import { Problem } from "./http/problem.ts";
-import { makeId } from "./id.ts";
+import { makeId } from "./http/id.ts";
 import { log } from "./log.ts";
 import { S3Error } from "./s3/errors.ts";
 import type { S3 } from "./s3/request.ts";

@@ -29,17 +29,20 @@ import {
 } from "./registry/audit.ts";
 import { CheckTable } from "./registry/check_table.ts";
 import { type Idempotency, KeyTable } from "./registry/key_table.ts";
+import { deliverReplication } from "./registry/deliver_replication.ts";
 import { keepAwake } from "./registry/keep_awake.ts";
 import { LinkSalt } from "./registry/link_salt.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
 import { readReceivers } from "./registry/receivers.ts";
+import { type PutReplication, type Replication, ReplicationRows } from "./registry/replication_rows.ts";
 import { type OverviewRows, overviewRows } from "./registry/overview.ts";
 import type { ListFilter, WorkPlaces } from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
 import { type RunView, type ScheduleView, MAX_SCHEDULES, Schedules } from "./schedule/schedules.ts";
 import { createWork } from "./schedule/create.ts";
 import { type Started, type Work, type WorkKind, PLURALS } from "./schedule/kinds.ts";
+import { type ReplicationSpec, placesOf } from "./replication/spec.ts";
 import type { Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
 import { type Amounts, type ShareRequest, capsAt, ShareTable } from "./throttle/share_table.ts";
@@ -55,7 +58,8 @@ export class Registry extends DurableObject<Env> {
   readonly #outbox = new Outbox(this.#sql, () => readReceivers(this.env));
   readonly #shares = new ShareTable(this.#sql);
   readonly #checks = new CheckTable(this.#sql);
-  readonly #work = new AllWork(this.#sql, this.env, this.#checks);
+  readonly #replications = new ReplicationRows(this.#sql);
+  readonly #work = new AllWork(this.#sql, this.env, this.#checks, this.#replications);
   readonly #keys = new KeyTable(this.#sql);
   readonly #audit = new AuditTable(this.#sql);
   readonly #links = new LinkSalt(this.ctx.storage, this.#keys);
@@ -71,6 +75,7 @@ export class Registry extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#work.createTables();
+    this.#replications.createTables();
     this.#schedules.createTables();
     this.#metrics.createTables();
     this.#outbox.createTables();
@@ -327,6 +332,47 @@ export class Registry extends DurableObject<Env> {
     return started.map(({ kind, id }) => ({ kind, id }));
   }
 
+  // --- Replications -----------------------------------------------------------------------------
+
+  /** Makes a replication, or gives the one of that name another spec. */
+  async putReplication(name: string, spec: ReplicationSpec): Promise<PutReplication> {
+    const now = Date.now();
+    await this.#deliverLater(now);
+    return this.ctx.storage.transactionSync(() => {
+      const sync = this.#checks.inform(spec.sync);
+      const rival = this.#work.syncAt(sync);
+      if (rival !== null) return { kind: "taken", by: `Sync ${rival}` };
+      return this.#replications.put(name, { ...spec, sync }, placesOf(spec, this.env), now);
+    });
+  }
+
+  async findReplication(name: string): Promise<Replication | null> {
+    return this.#replications.find(name);
+  }
+
+  async listReplications(): Promise<Replication[]> {
+    return this.#replications.all();
+  }
+
+  /** Tells the replicator what it is to do; if this fails, the alarm does it. */
+  async deliverReplication(name: string): Promise<void> {
+    const found = this.#replications.find(name);
+    if (found !== null) await deliverReplication(this.ctx.exports, found);
+  }
+
+  async takeReplicationPhase(name: string, id: string, phase: string): Promise<void> {
+    this.#replications.takePhase(name, id, phase);
+  }
+
+  /** Removes a replication, here and in its own object. */
+  async deleteReplication(name: string): Promise<void> {
+    const found = this.#replications.find(name);
+    if (found === null) return;
+    // The object's storage goes first: the row is the only way to find it.
+    await this.ctx.exports.Replicator.getByName(name).forget();
+    this.#replications.forget(name, found.id);
+  }
+
   /** What an overview is made of (registry/overview.ts); of schedules, also what the caller does not see. */
   async overview(caller: Caller): Promise<OverviewRows & { schedules: ScheduleView[] }> {
     const now = Date.now();
@@ -353,7 +399,7 @@ export class Registry extends DurableObject<Env> {
 
   /** Sets alarms again that running work has lost. */
   async keepAwake(): Promise<void> {
-    await keepAwake(this.ctx.exports, this.#work);
+    await keepAwake(this.ctx.exports, this.#work, this.#replications);
   }
 
   /** Creates the objects of copies and syncs whose creator died, and sends the webhooks that are due. */
@@ -375,9 +421,11 @@ export class Registry extends DurableObject<Env> {
 
   async #createAdmitted(now: number): Promise<void> {
     const uncreated = this.#work.uncreated();
-    if (uncreated.length === 0) return;
+    const replications = this.#replications.uncreated();
+    if (uncreated.length + replications.length === 0) return;
     await this.#deliverLater(now);
     for (const work of uncreated) await createWork(this.ctx.exports, work, this.env);
+    for (const replication of replications) await deliverReplication(this.ctx.exports, replication);
   }
 
   async #deliverLater(now: number): Promise<void> {

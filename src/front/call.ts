@@ -9,7 +9,7 @@ import { plainText } from "../http/json.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { PHASE_GROUPS } from "../http/vocabulary.ts";
-import { isId } from "../id.ts";
+import { isId } from "../http/id.ts";
 import { log } from "../log.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { placedAt, registryLocation } from "../store/location.ts";

@@ -8,6 +8,7 @@ import manifest from "../docs/manifest.md";
 import operate from "../docs/operate.md";
 import proof from "../docs/proof.md";
 import rename from "../docs/rename.md";
+import replicate from "../docs/replicate.md";
 import scripts from "../docs/scripts.md";
 import security from "../docs/security.md";
 import stores from "../docs/stores.md";
@@ -28,6 +29,7 @@ const PAGES: ReadonlyMap<string, string> = new Map(
     manifest,
     rename,
     compare,
+    replicate,
     scripts,
     cost,
     proof,

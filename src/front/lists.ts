@@ -11,6 +11,7 @@ const COLUMNS = {
   syncs: ["id", "phase", "source", "destination", "createdAt", "endedAt"],
   comparisons: ["id", "phase", "source", "destination", "createdAt", "endedAt"],
   schedules: ["name", "enabled", "cron", "timezone", "nextRunAt", "lastRun.outcome", "lastRun.phase"],
+  replications: ["name", "phase", "source", "destination", "createdAt"],
   notifications: ["id", "type", "receiver", "state", "attempts", "workId", "problem"],
   calls: ["at", "who", "method", "route", "target", "status", "code", "times"],
 } as const;

@@ -7,7 +7,7 @@ import { listResponse } from "./lists.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readLimit } from "../http/request.ts";
 import { NOTIFICATION_STATES } from "../http/vocabulary.ts";
-import { isId } from "../id.ts";
+import { isId } from "../http/id.ts";
 
 export const notificationRoutes = new Hono<App>();
 

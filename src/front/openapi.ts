@@ -9,6 +9,7 @@ import * as answers from "../view/answers.ts";
 import * as comparisonAnswers from "../view/comparison_answers.ts";
 import * as listAnswers from "../view/list_answers.ts";
 import * as meshAnswers from "../view/mesh_answers.ts";
+import * as replicationAnswers from "../view/replication_answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "./operations.ts";
 import { type Answer, REQUESTS } from "./operation.ts";
 import { IDEMPOTENCY_KEY } from "./parameters.ts";
@@ -36,7 +37,10 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
       schemas: {
         ...schemasOf(REQUESTS, "input"),
-        ...schemasOf({ ...answers, ...comparisonAnswers, ...listAnswers, ...meshAnswers }, "output"),
+        ...schemasOf(
+          { ...answers, ...comparisonAnswers, ...listAnswers, ...meshAnswers, ...replicationAnswers },
+          "output",
+        ),
       },
     },
   };

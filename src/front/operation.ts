@@ -7,6 +7,7 @@ import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
 import type { ProblemCode } from "../http/codes.ts";
 import { LinkRequestSchema } from "./link.ts";
 import type { Parameter } from "./parameters.ts";
+import { ReplicationRequestSchema } from "../replication/spec.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
 import { ComparisonRequestSchema } from "../sync/comparison_spec.ts";
 import { RepairRequestSchema, SyncRequestSchema } from "../sync/spec.ts";
@@ -14,9 +15,14 @@ import type * as answers from "../view/answers.ts";
 import type * as comparisonAnswers from "../view/comparison_answers.ts";
 import type * as listAnswers from "../view/list_answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
+import type * as replicationAnswers from "../view/replication_answers.ts";
 
 type AnswerName =
-  keyof typeof answers | keyof typeof comparisonAnswers | keyof typeof listAnswers | keyof typeof meshAnswers;
+  | keyof typeof answers
+  | keyof typeof comparisonAnswers
+  | keyof typeof listAnswers
+  | keyof typeof meshAnswers
+  | keyof typeof replicationAnswers;
 
 export interface Answer {
   readonly description: string;
@@ -36,7 +42,7 @@ export type Operation = Access & {
   readonly summary: string;
   /** The arguments of curl. */
   readonly example?: string;
-  readonly tag: "Copies" | "Syncs" | "Comparisons" | "Schedules" | "Mesh";
+  readonly tag: "Copies" | "Syncs" | "Comparisons" | "Replications" | "Schedules" | "Mesh";
   readonly parameters?: readonly Parameter[];
   readonly body?: keyof typeof REQUESTS;
   readonly answers: Readonly<Record<number, Answer | null>>;
@@ -49,6 +55,7 @@ export const REQUESTS = {
   SyncRequest: SyncRequestSchema,
   ComparisonRequest: ComparisonRequestSchema,
   RepairRequest: RepairRequestSchema,
+  ReplicationRequest: ReplicationRequestSchema,
   ScheduleRequest: ScheduleSchema,
   ScheduleChanges: ScheduleChangesSchema,
   CheckRequest: CheckRequestSchema,

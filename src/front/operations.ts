@@ -28,6 +28,7 @@ import {
   phases,
   query,
 } from "./parameters.ts";
+import { REPLICATION_OPERATIONS } from "./replication_operations.ts";
 import { WORK_OPERATIONS } from "./work_operations.ts";
 
 const DOCUMENT = text("Markdown; a page for a browser", "text/markdown; charset=utf-8");
@@ -359,6 +360,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: { ...NO_SYNC, 409: ["nothing_to_retry"] },
   },
   ...COMPARISON_OPERATIONS,
+  ...REPLICATION_OPERATIONS,
   "DELETE /links": {
     summary: "Ends all links to statuses",
     tag: "Mesh",

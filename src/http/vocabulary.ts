@@ -67,6 +67,17 @@ export const COMPARISON_PHASES = [
   "blocked",
 ] as const;
 
+/** `admitted` until the replicator has reported, then the phase of its job. */
+export const REPLICATION_PHASES = [
+  "admitted",
+  "backfilling",
+  "following",
+  "cutting_over",
+  "cut_over",
+  "paused",
+  "blocked",
+] as const;
+
 /** Names for several phases, for the lists: what has not ended, and what a person must look at. */
 export const PHASE_GROUPS: Readonly<Record<"active" | "attention", readonly string[]>> = {
   active: [...new Set([...COPY_PHASES, ...SYNC_PHASES, ...COMPARISON_PHASES])].filter(

@@ -9,6 +9,7 @@ import type { Touched } from "../access/rights.ts";
 import type { Mesh } from "../mesh.ts";
 import type { Obstacle } from "./admission.ts";
 import type { CheckTable } from "./check_table.ts";
+import type { ReplicationRows } from "./replication_rows.ts";
 import { type ListedWork, type ListFilter, type Starter, type WorkPlaces, WorkRows } from "./work_rows.ts";
 import {
   type SpecOf,
@@ -66,9 +67,11 @@ export type Forgotten = "forgotten" | "unknown" | "running" | "part_of_sync" | "
 export class AllWork {
   readonly #env: Env;
   readonly #checks: CheckTable;
+  readonly #replications: ReplicationRows;
   readonly #rows: { readonly [Kind in WorkKind]: WorkRows<SpecOf[Kind]> };
 
-  constructor(sql: SqlStorage, env: Env, checks: CheckTable) {
+  constructor(sql: SqlStorage, env: Env, checks: CheckTable, replications: ReplicationRows) {
+    this.#replications = replications;
     this.#env = env;
     this.#checks = checks;
     this.#rows = {
@@ -124,10 +127,21 @@ export class AllWork {
     if (work.kind === "copy")
       return work.spec.ifBusy === "fail" ? this.#rows.copy.firstAt(this.#targetOf(work)) : null;
     if (work.kind === "comparison" || work.spec.dryRun) return null; // it writes nothing
-    const { destination } = work.spec;
+    const { destination, replication = null } = work.spec;
+    const writer = this.#replications.writerAt(this.#targetOf(work), destination.prefix, replication);
+    return this.syncAt(work.spec) ?? (writer === null ? null : `replication ${writer}`);
+  }
+
+  /** The sync of somebody else that writes there, or null. */
+  syncAt({ destination, replication }: SyncSpec): string | null {
     const rival = this.#rows.sync
-      .runningAt(this.#targetOf(work))
-      .find(({ spec }) => !spec.dryRun && overlap(spec.destination.prefix, destination.prefix));
+      .runningAt(destinationIdentity({ destination }, this.#env))
+      .find(
+        ({ spec }) =>
+          !spec.dryRun &&
+          (replication === undefined || spec.replication !== replication) &&
+          overlap(spec.destination.prefix, destination.prefix),
+      );
     return rival?.id ?? null;
   }
 

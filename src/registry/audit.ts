@@ -5,7 +5,7 @@
 // is counted without the particulars. Nothing is kept longer than RETENTION_DAYS.
 
 import { isoTime } from "../http/fields.ts";
-import { makeId } from "../id.ts";
+import { makeId } from "../http/id.ts";
 
 export interface AuditedCall {
   readonly atMs: number;

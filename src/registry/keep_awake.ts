@@ -5,9 +5,15 @@
 import { log } from "../log.ts";
 import type { Mesh } from "../mesh.ts";
 import type { AllWork } from "./all_work.ts";
+import type { ReplicationRows } from "./replication_rows.ts";
 import { WORK_KINDS, objectsOf } from "../schedule/kinds.ts";
 
-export async function keepAwake(mesh: Mesh, work: AllWork): Promise<void> {
+export async function keepAwake(
+  mesh: Mesh,
+  work: AllWork,
+  replications: Pick<ReplicationRows, "all">,
+): Promise<void> {
+  for (const { name } of replications.all()) await ask(name, mesh.Replicator.getByName(name));
   for (const kind of WORK_KINDS)
     for (const id of work.of(kind).nextWorking()) await ask(id, objectsOf(mesh, kind).getByName(id));
 }

@@ -11,7 +11,7 @@
 import { isoTime } from "../http/fields.ts";
 import { toJson } from "../http/json.ts";
 import { NOTIFICATION_STATES } from "../http/vocabulary.ts";
-import { makeId } from "../id.ts";
+import { makeId } from "../http/id.ts";
 import { log } from "../log.ts";
 import type { Notification } from "../view/mesh_answers.ts";
 import type { Webhook } from "../view/news.ts";

@@ -13,7 +13,7 @@
 import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
 import { type Caller, type Touched, sees } from "../access/rights.ts";
 import { isoTime } from "../http/fields.ts";
-import { makeId } from "../id.ts";
+import { makeId } from "../http/id.ts";
 import type { Admitted, CopySpec } from "../copy/spec.ts";
 import type { ComparisonSpec } from "../sync/comparison_spec.ts";
 import type { SyncSpec } from "../sync/spec.ts";

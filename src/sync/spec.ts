@@ -39,6 +39,8 @@ export interface SyncSpec extends RunBase, ObjectOptions, NamesSpec {
   readonly reportFiltered?: boolean;
   /** The keys are those that a comparison has found not equal. Absent: those of both listings. */
   readonly repairs?: RepairSpec;
+  /** The name of the replication that has started it. */
+  readonly replication?: string;
   /** `source`: what was uploaded in parts keeps them, and its ETag. Absent in older runs, which choose. */
   readonly partSize?: "source" | null;
 }

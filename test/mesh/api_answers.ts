@@ -5,6 +5,7 @@ import * as answers from "../../src/view/answers.ts";
 import * as comparisonAnswers from "../../src/view/comparison_answers.ts";
 import * as listAnswers from "../../src/view/list_answers.ts";
 import * as meshAnswers from "../../src/view/mesh_answers.ts";
+import * as replicationAnswers from "../../src/view/replication_answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "../../src/front/operations.ts";
 import type { Answer } from "./mesh_client.ts";
 
@@ -37,7 +38,13 @@ export function checkAnswer(
   throw wrong(`which is no ${answer.schemas.join(" or ")} (src/view/): ${first}`);
 }
 
-const SCHEMAS = { ...answers, ...comparisonAnswers, ...listAnswers, ...meshAnswers };
+const SCHEMAS = {
+  ...answers,
+  ...comparisonAnswers,
+  ...listAnswers,
+  ...meshAnswers,
+  ...replicationAnswers,
+};
 
 const PATTERNS = Object.keys(OPERATIONS).map((route) => {
   const [method = "", path = ""] = route.split(" ");

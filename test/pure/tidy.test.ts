@@ -11,7 +11,8 @@ import { readTree, type Tree } from "../tidy/tree.ts";
 const FLOORS = [
   ["front.ts"],
   ["registry.ts", "front/"],
-  ["registry/"],
+  ["registry/", "replicator.ts"],
+  ["replication/"],
   ["sync.ts", "schedule/"],
   ["coordinator.ts", "sync/"],
   ["lane.ts", "copy/"],
@@ -22,12 +23,13 @@ const FLOORS = [
   ["s3/", "log.ts"],
   ["store/"],
   ["env.ts"],
-  ["http/", "docs/", "id.ts", "mesh.ts", "modules.d.ts"],
+  ["http/", "docs/", "mesh.ts"],
 ];
 
 /** Parts that run call each other through `ctx.exports`; these alone import one. */
 const IMPORTERS = {
   "src/registry.ts": ["src/front.ts"],
+  "src/replicator.ts": ["src/front.ts"],
   "src/sync.ts": ["src/front.ts"],
   "src/coordinator.ts": ["src/front.ts"],
   "src/lane.ts": ["src/front.ts"],
@@ -87,7 +89,7 @@ const LONGER = { "src/copy/job.ts": 280, "src/view/answers.ts": 360 };
  */
 const ENTRYPOINTS = [
   "src/front.ts",
-  "src/modules.d.ts",
+  "src/front/modules.d.ts",
   "test/bench/bench.ts",
   "test/bench/listing_store.ts",
   "test/bench/manifest_store.ts",

@@ -31,6 +31,13 @@ interface DurableObjectState {
   readonly exports: Cloudflare.Exports;
 }
 
+interface Replicating {
+  create(row: unknown): Promise<void>;
+  update(spec: unknown): Promise<void>;
+  forget(): Promise<void>;
+  keepAwake(): Promise<void>;
+}
+
 declare namespace Cloudflare {
   interface Named<Part> {
     getByName(name: string, place?: object): Part;
@@ -45,6 +52,7 @@ declare namespace Cloudflare {
 
   interface Exports {
     readonly Coordinator: Named<Work>;
+    readonly Replicator: Named<Replicating>;
     readonly Sync: Named<Work>;
     readonly Registry: Named<import("../../src/registry.ts").Registry>;
   }

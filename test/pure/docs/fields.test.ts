@@ -8,7 +8,13 @@ import { CheckRequestSchema } from "../../../src/diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../../../src/diagnose/probe_answer.ts";
 import { LinkRequestSchema } from "../../../src/front/link.ts";
 import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/codes.ts";
-import { COMPARISON_PHASES, COPY_PHASES, SYNC_PHASES } from "../../../src/http/vocabulary.ts";
+import {
+  COMPARISON_PHASES,
+  COPY_PHASES,
+  REPLICATION_PHASES,
+  SYNC_PHASES,
+} from "../../../src/http/vocabulary.ts";
+import { ReplicationRequestSchema } from "../../../src/replication/spec.ts";
 import { ScheduleSchema } from "../../../src/schedule/spec.ts";
 import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
 import { PricesSchema } from "../../../src/store/prices.ts";
@@ -19,6 +25,7 @@ import * as answers from "../../../src/view/answers.ts";
 import * as listAnswers from "../../../src/view/list_answers.ts";
 import * as comparisonAnswers from "../../../src/view/comparison_answers.ts";
 import * as meshAnswers from "../../../src/view/mesh_answers.ts";
+import * as replicationAnswers from "../../../src/view/replication_answers.ts";
 import { Page, type Table, codesIn, fieldsOf, namesOf, wordsOf } from "./page.ts";
 
 /** Of lists, the log and the timeline; and beginnings of codes and secrets. */
@@ -39,6 +46,7 @@ const api = new Page("src/docs/api.md");
 const stores = new Page("src/docs/stores.md");
 const sync = new Page("src/docs/sync.md");
 const compare = new Page("src/docs/compare.md");
+const replicate = new Page("src/docs/replicate.md");
 const proof = new Page("src/docs/proof.md");
 const operate = new Page("src/docs/operate.md");
 const cost = new Page("src/docs/cost.md");
@@ -59,6 +67,10 @@ const requests: [name: string, described: Described][] = [
     { page: compare, table: compare.table("fields", "field"), schema: ComparisonRequestSchema },
   ],
   ["a repair", { page: compare, table: compare.table("repair", "field"), schema: RepairRequestSchema }],
+  [
+    "a replication",
+    { page: replicate, table: replicate.table("fields", "field"), schema: ReplicationRequestSchema },
+  ],
   ["a schedule", { page: sync, table: sync.table("schedules", "field"), schema: ScheduleSchema }],
   ["a check", { page: stores, table: stores.table("check", "field"), schema: CheckRequestSchema }],
   ["a probe", { page: operate, table: operate.table("probe", "field"), schema: ProbeRequestSchema }],
@@ -88,6 +100,14 @@ const shown: [name: string, described: Described][] = [
   [
     "a digest",
     { page: compare, table: compare.table("digest", "field"), schema: comparisonAnswers.ReportDigest },
+  ],
+  [
+    "a replication",
+    {
+      page: replicate,
+      table: replicate.table("status-of-a-replication", "field"),
+      schema: replicationAnswers.Replication,
+    },
   ],
   ["a line of a report", { page: sync, table: sync.table("report", "field"), schema: answers.ReportLine }],
   ["a check", { page: stores, table: stores.table("check", "answer"), schema: meshAnswers.Check }],
@@ -178,10 +198,11 @@ test("no field, word or code is named that there is not", () => {
     ...COPY_PHASES,
     ...SYNC_PHASES,
     ...COMPARISON_PHASES,
+    ...REPLICATION_PHASES,
     ...OTHER_WORDS,
   ]);
   // Words that only a name of ours has the form of: camelCase and snake_case.
-  const named = [api, stores, sync, compare, cost, operate, proof, security]
+  const named = [api, stores, sync, compare, replicate, cost, operate, proof, security]
     .flatMap(({ markdown }) => codesIn(markdown))
     .filter(
       (code) => /^[a-z][a-z0-9]*(?:[A-Z_][A-Za-z0-9_]*)+$/.test(code) && !code.startsWith("bucket_brigade_"),
@@ -223,6 +244,7 @@ function linkedFrom(page: Page, text: string): string[] {
     "trouble.md": trouble,
     "sync.md": sync,
     "compare.md": compare,
+    "replicate.md": replicate,
   };
   const links = [...text.matchAll(/\]\(([a-z]*(?:\.md)?)(?:#([a-z-]+))?\)/g)];
   const asCopy = text.includes("As for a copy") ? [api.section("fields-of-a-copy").text] : [];

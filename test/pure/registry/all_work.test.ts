@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { parseCopyRequest, resolveCopy } from "../../../src/copy/spec.ts";
 import { AllWork } from "../../../src/registry/all_work.ts";
 import { CheckTable } from "../../../src/registry/check_table.ts";
+import { ReplicationRows } from "../../../src/registry/replication_rows.ts";
 import type { Work } from "../../../src/schedule/kinds.ts";
 import { parseSyncRequest, resolveSync } from "../../../src/sync/spec.ts";
 import { memorySql } from "../sqlite.ts";
@@ -16,6 +17,13 @@ const STORE = {
 };
 const ENV = { STORE_EAST: JSON.stringify(STORE) };
 const CALLER = { schedule: null, sync: null };
+const workOf = (sql: SqlStorage, env: Record<string, string>) => {
+  const checks = new CheckTable(sql);
+  const replications = new ReplicationRows(sql);
+  const work = new AllWork(sql, env, checks, replications);
+  for (const one of [checks, replications, work]) one.createTables();
+  return work;
+};
 const copyTo = (key: string): Work => {
   const request = parseCopyRequest({ source: "east:source/a", destination: `east:target/${key}` });
   return { kind: "copy", spec: resolveCopy(request, ENV) };
@@ -27,13 +35,7 @@ const syncTo = (prefix: string, dryRun = false): Work => {
 
 test("what runs is counted against MAX_RUNNING: copies and syncs, but not the copies of a sync, nor what has ended", () => {
   const sql = memorySql();
-  const under = (most?: string) => {
-    const checks = new CheckTable(sql);
-    checks.createTables();
-    const work = new AllWork(sql, most === undefined ? ENV : { ...ENV, MAX_RUNNING: most }, checks);
-    work.createTables();
-    return work;
-  };
+  const under = (most?: string) => workOf(sql, most === undefined ? ENV : { ...ENV, MAX_RUNNING: most });
   const own = under().begin(copyTo("x"), CALLER, 1);
   if (own.kind !== "new") throw new Error(own.kind);
   expect(under("2").begin(copyTo("y"), { schedule: null, sync: "s" }, 2).kind).toBe("new");
@@ -56,11 +58,7 @@ test("what runs is counted against MAX_RUNNING: copies and syncs, but not the co
 });
 
 test("of two that write to one place the second is told which is there, but for a dry run", () => {
-  const sql = memorySql();
-  const checks = new CheckTable(sql);
-  checks.createTables();
-  const work = new AllWork(sql, ENV, checks);
-  work.createTables();
+  const work = workOf(memorySql(), ENV);
   const copy = work.begin(copyTo("x"), CALLER, 1);
   const sync = work.begin(syncTo("s/"), { schedule: "nightly", sync: null }, 2);
   if (copy.kind !== "new" || sync.kind !== "new") throw new Error("Nothing began");

@@ -93,6 +93,7 @@ const RIGHT_OF: Readonly<Record<string, string>> = {
   "POST /comparisons/{id}/repair": "start",
   "POST /copies/{id}/retry": "start",
   "POST /schedules/{name}/run": "start",
+  "PUT /replications/{name}": "start",
   "PUT /schedules/{name}": "schedules",
   "PATCH /schedules/{name}": "schedules",
   "DELETE /schedules/{name}": "schedules",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { isId, makeId } from "../../src/id.ts";
-import { seeded } from "./samples.ts";
+import { isId, makeId } from "../../../src/http/id.ts";
+import { seeded } from "../samples.ts";
 
 const ZEROS = new Uint8Array(10);
 const ONES = new Uint8Array(10).fill(255);

@@ -1,0 +1,49 @@
+// The rows of operations.ts for replications.
+
+import { type Operation, json, START_PROBLEMS } from "./operation.ts";
+
+const NO_REPLICATION = { 404: ["replication_not_found"] } as const;
+
+export const REPLICATION_OPERATIONS: Readonly<Record<string, Operation>> = {
+  "PUT /replications/:name": {
+    summary: "Makes a replication, which keeps a destination up with its source, or changes its options",
+    example: "-d source=store:bucket/prefix -d destination=store:bucket/prefix",
+    tag: "Replications",
+    right: "start",
+    reach: "own",
+    body: "ReplicationRequest",
+    answers: {
+      200: json("It has these options from now on", "Replication"),
+      201: json("It exists, and copies what is at the source already", "Replication"),
+    },
+    problems: {
+      400: [...START_PROBLEMS[400], "invalid_key", "overlapping_prefixes"],
+      403: START_PROBLEMS[403],
+      409: ["destination_in_use", "replication_exists", "two_way_refused", "too_many_replications"],
+      503: START_PROBLEMS[503],
+    },
+  },
+  "GET /replications": {
+    summary: "Replications, by name",
+    tag: "Replications",
+    right: "read",
+    reach: "own",
+    answers: { 200: json("All of them; as a table for Accept: text/plain", "ReplicationList") },
+  },
+  "GET /replications/:name": {
+    summary: "The status of a replication: what waits, how far the destination lags behind",
+    tag: "Replications",
+    right: "read",
+    reach: "own",
+    answers: { 200: json("The status", "Replication") },
+    problems: NO_REPLICATION,
+  },
+  "DELETE /replications/:name": {
+    summary: "Ends a replication; both sides stay as they are",
+    tag: "Replications",
+    right: "steer",
+    reach: "own",
+    answers: { 204: null },
+    problems: NO_REPLICATION,
+  },
+};
