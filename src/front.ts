@@ -43,6 +43,7 @@ import { registryOf } from "./mesh.ts";
 import { placedAt, registryLocation } from "./store/location.ts";
 import { isLoopback } from "./store/stores.ts";
 import { createWork } from "./schedule/create.ts";
+import { isNewerState, newerStateOf } from "./work/state.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { PartCopier } from "./part_copier.ts";
@@ -158,6 +159,7 @@ app.all("*", (call) => {
 
 app.onError((error, call) => {
   if (error instanceof Problem) return error.toResponse();
+  if (isNewerState(error)) return new Problem(503, "state_too_new", newerStateOf(error)).toResponse();
   log("error", "request_crashed", { method: call.req.method, path: call.req.path, detail: String(error) });
   return new Problem(500, "internal_error", "Internal error; the log has the details").toResponse();
 });

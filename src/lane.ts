@@ -27,8 +27,9 @@ import { type Claim, type Grant, isFinal } from "./work/claim.ts";
 import { EVENT_MS } from "./work/limits.ts";
 import { type PageAnswer, type PageTask, runPageTask } from "./work/page_task.ts";
 import type { PartAttempt, PartReport, PartTask } from "./work/part_task.ts";
+import { type WrittenBy, WRITTEN_BY, checkFormat } from "./work/state.ts";
 
-type Assignment = { readonly lane: number } & (
+type Assignment = { readonly lane: number; readonly writtenBy?: WrittenBy } & (
   { readonly copyId: string } | { readonly syncId: string } | { readonly probeId: string }
 );
 
@@ -74,7 +75,7 @@ export class Lane extends DurableObject<Env> {
       this.#wokenWhileRunning = true;
       return;
     }
-    this.ctx.storage.kv.put("assignment", assignment);
+    this.ctx.storage.kv.put("assignment", { ...assignment, writtenBy: WRITTEN_BY });
     await wakeAt(this.ctx.storage, Date.now());
   }
 
@@ -96,6 +97,7 @@ export class Lane extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     const assignment = this.ctx.storage.kv.get<Assignment>("assignment");
     if (assignment === undefined) return;
+    if (assignment.writtenBy !== undefined) checkFormat(assignment.writtenBy);
     // The next alarm first: mesh.ts says why.
     await wakeAt(this.ctx.storage, Date.now() + REVIVE_AFTER_MS);
     const stop = new AbortController();

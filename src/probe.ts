@@ -64,6 +64,7 @@ import { Waiting } from "./view/audience.ts";
 import { wakeAt } from "./work/alarm.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
 import type { Claim, Grant } from "./work/claim.ts";
+import { openState, stampState } from "./work/state.ts";
 
 /** How often the probe checks its lanes. */
 const WATCH_MS = 10_000;
@@ -93,6 +94,7 @@ export class ProbeWorker extends WorkerEntrypoint<Env> {
 
 /** The only probe of a mesh: the last one, until another starts. */
 export class Probe extends DurableObject<Env> {
+  readonly #sql = openState(this.ctx.storage.sql);
   readonly #waiting = new Waiting();
 
   /** Starts a probe, unless one runs: two would measure each other. */
@@ -102,6 +104,7 @@ export class Probe extends DurableObject<Env> {
     if (before !== null && before.state.phase !== "ended")
       return { kind: "running", probe: probeAnswer(before, now) };
     await wakeAt(this.ctx.storage, now);
+    stampState(this.#sql);
     const job = beginProbe(makeId(now, crypto.getRandomValues(new Uint8Array(10))), spec, now);
     this.#save(job);
     return { kind: "started", probe: probeAnswer(job, now) };

@@ -48,12 +48,13 @@ import type { KeptCheck } from "./store/facts.ts";
 import { type Amounts, type ShareRequest, capsAt, ShareTable } from "./throttle/share_table.ts";
 import type { JobNews } from "./view/news.ts";
 import { isLost, wakeAt } from "./work/alarm.ts";
+import { openState, stampState } from "./work/state.ts";
 
 /** The time that the caller of admit() has to create the coordinator itself. */
 const DELIVERY_GRACE_MS = 5_000;
 
 export class Registry extends DurableObject<Env> {
-  readonly #sql = this.ctx.storage.sql;
+  readonly #sql = openState(this.ctx.storage.sql);
   readonly #metrics = new Metrics(this.#sql);
   readonly #outbox = new Outbox(this.#sql, () => readReceivers(this.env));
   readonly #shares = new ShareTable(this.#sql);
@@ -74,6 +75,7 @@ export class Registry extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    stampState(this.#sql);
     this.#work.createTables();
     this.#replications.createTables();
     this.#schedules.createTables();

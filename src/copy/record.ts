@@ -21,6 +21,7 @@ import { publicCode } from "../view/failure.ts";
 import { Timeline } from "../view/timeline.ts";
 import { LaneTable } from "../work/lane_table.ts";
 import { SpentTable } from "../work/spent.ts";
+import { openState, stampState } from "../work/state.ts";
 
 export interface Copy {
   readonly id: string;
@@ -50,7 +51,7 @@ export class CopyRecord {
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
-    this.#sql = storage.sql;
+    this.#sql = openState(storage.sql);
     this.parts = new PartTable(this.#sql);
     this.lanes = new LaneTable(this.#sql);
     this.timeline = new Timeline(this.#sql, () => ({ copyId: this.#id() }));
@@ -207,6 +208,7 @@ export class CopyRecord {
   }
 
   #createTables(): void {
+    stampState(this.#sql);
     this.parts.createTables();
     this.lanes.createTables();
     this.timeline.createTables();

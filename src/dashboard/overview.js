@@ -54,7 +54,7 @@ async function readOverview(signal) {
 function Page() {
   const { answer } = usePolled(readOverview, "overview");
   if (answer === null) return h("div", {}, h("h1", {}, "Overview"), h("p", { class: "quiet" }, "Loading…"));
-  const { needsYou, running, waiting, nextRuns } = answer;
+  const { needsYou, running, waiting, nextRuns, version } = answer;
   return h(
     "div",
     {},
@@ -62,6 +62,7 @@ function Page() {
     h(NeedsYou, { needs: needsYou }),
     h(Running, { running, waiting }),
     h(NextRuns, { runs: nextRuns }),
+    h("p", { class: "quiet" }, "Version ", h("a", { href: "/docs/changelog" }, version)),
   );
 }
 

@@ -2,6 +2,7 @@
 // curl, an HTML page for a browser. The pages are the files of docs/, which the bundle contains as text.
 
 import api from "../docs/api.md";
+import changelog from "../docs/changelog.md";
 import compare from "../docs/compare.md";
 import cost from "../docs/cost.md";
 import manifest from "../docs/manifest.md";
@@ -16,6 +17,7 @@ import sync from "../docs/sync.md";
 import trouble from "../docs/trouble.md";
 import style from "../dashboard/style.css";
 import { Problem } from "../http/problem.ts";
+import { VERSION } from "../http/version.ts";
 import { escapeHtml, htmlOf } from "./markdown.ts";
 import { isBrowser, pageHeaders } from "./page.ts";
 
@@ -35,6 +37,7 @@ const PAGES: ReadonlyMap<string, string> = new Map(
     proof,
     operate,
     security,
+    changelog,
   }),
 );
 
@@ -57,7 +60,7 @@ const INLINE = { script: null, style };
 /** Each page by its title and its first sentence, which says what question it answers. */
 const INDEX = `# Documents
 
-These pages describe the version that answers; a test compares them with the code.
+These pages describe version ${VERSION}, which answers; a test compares them with the code.
 
 ${Array.from(PAGES, ([name, page]) => `- [${titleOf(page)}](/docs/${name}): ${leadOf(page)}`).join("\n")}
 `;

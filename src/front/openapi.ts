@@ -5,6 +5,7 @@
 // operations.ts appears without a description, and a test fails.
 
 import { z } from "zod";
+import { VERSION } from "../http/version.ts";
 import * as answers from "../view/answers.ts";
 import * as comparisonAnswers from "../view/comparison_answers.ts";
 import * as listAnswers from "../view/list_answers.ts";
@@ -26,7 +27,7 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
     openapi: "3.1.0",
     info: {
       title: "Bucket Brigade",
-      version: "0.1.0",
+      version: VERSION,
       description: "Copies objects of any size between S3-compatible object stores",
       license: { name: "MIT", identifier: "MIT" },
     },
@@ -60,7 +61,7 @@ export function usage(routes: readonly string[]): string {
     `  ${call.padEnd(width)}  ${summary}`,
     ...(example === undefined ? [] : [`  ${" ".repeat(width)}  ${example}`]),
   ]);
-  return `Bucket Brigade copies objects and whole prefixes between S3-compatible stores.\n\n${lines.join("\n")}\n`;
+  return `Bucket Brigade ${VERSION} copies objects and whole prefixes between S3-compatible stores.\n\n${lines.join("\n")}\n`;
 }
 
 function inBraces(path: string): string {

@@ -478,7 +478,7 @@ export const COMMON_PROBLEMS: Problems = {
   421: ["host_refused"],
   429: ["too_many_guesses"],
   500: ["internal_error"],
-  503: ["api_token_unset", "misconfigured", "access_unavailable"],
+  503: ["api_token_unset", "misconfigured", "access_unavailable", "state_too_new"],
 };
 
 /** Further possible answers to every call that changes something. */

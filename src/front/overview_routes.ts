@@ -13,6 +13,7 @@ import type { ScheduleView } from "../schedule/schedules.ts";
 import { holdsFor } from "../store/facts.ts";
 import { readStores } from "../store/stores.ts";
 import type { Overview } from "../view/list_answers.ts";
+import { VERSION } from "../http/version.ts";
 import { placesOfSchedule } from "./schedule_routes.ts";
 
 export const overviewRoutes = new Hono<App>();
@@ -68,6 +69,7 @@ function overviewOf(rows: OverviewRows, schedules: readonly ScheduleView[], stor
   const work = reasonsOf(bad.rows);
   return {
     at: isoTime(Date.now()),
+    version: VERSION,
     needsYou: {
       count: bad.rows.length + stores.length + notStarted + failing,
       more: bad.more || work.length > MOST_REASONS,

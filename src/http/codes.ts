@@ -78,6 +78,7 @@ export const PROBLEM_STATUS = {
   access_unavailable: 503,
   store_busy: 503,
   too_many_viewers: 503,
+  state_too_new: 503,
   work_goes_on: 504,
 } as const;
 

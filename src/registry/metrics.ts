@@ -8,6 +8,7 @@
 // end. What is added is how far a number has risen since that copy's last push.
 
 import type { WorkCounters } from "../view/news.ts";
+import { VERSION } from "../http/version.ts";
 
 interface Family {
   readonly type: "counter" | "gauge";
@@ -15,6 +16,7 @@ interface Family {
 }
 
 const FAMILIES = {
+  build_info: { type: "gauge", help: "1, with the version that runs as its label" },
   copies: { type: "gauge", help: "Copies that have not ended, by phase" },
   copies_oldest_seconds: { type: "gauge", help: "Age of the oldest copy in a phase, since it was requested" },
   copies_ended_total: { type: "counter", help: "Copies ended, by outcome" },
@@ -109,7 +111,8 @@ export class Metrics {
     const running = (["copies", "syncs", "comparisons"] as const).flatMap((table) =>
       this.#running(table, now),
     );
-    const samples = [...this.#totals(), ...running];
+    const build: Sample = { name: "build_info", labels: { version: VERSION }, value: 1 };
+    const samples = [build, ...this.#totals(), ...running];
     samples.push(...this.#activity());
     for (const row of this.#sql.exec("SELECT enabled, count(*) AS n FROM schedules GROUP BY enabled")) {
       const enabled = row["enabled"] === 1 ? "true" : "false";

@@ -39,6 +39,7 @@ import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { LaneTable } from "../work/lane_table.ts";
 import { SpentTable } from "../work/spent.ts";
+import { openState, stampState } from "../work/state.ts";
 
 export interface SyncRow {
   readonly id: string;
@@ -92,7 +93,7 @@ export class SyncRecord {
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
-    this.#sql = storage.sql;
+    this.#sql = openState(storage.sql);
     this.batches = new BatchTable(this.#sql);
     this.lanes = new LaneTable(this.#sql);
     this.large = new LargeTable(this.#sql);
@@ -440,6 +441,7 @@ export class SyncRecord {
   }
 
   #createTables(): void {
+    stampState(this.#sql);
     this.batches.createTables();
     this.lanes.createTables();
     this.large.createTables();

@@ -73,6 +73,7 @@ const Count = z.strictObject({
 
 export const Overview = z.strictObject({
   at: Time,
+  version: z.string().describe("of the mesh that answers"),
   needsYou: Count.extend({
     work: z
       .array(

@@ -102,6 +102,7 @@ const ENTRYPOINTS = [
   "test/mesh/build.ts",
   "test/mesh/worker_clock.js",
   "test/pure/workerd.d.ts",
+  "test/releases/record.ts",
   "test/simulate/simulate.ts",
   "test/smoke/smoke.ts",
   "test/store/serve.ts",

@@ -37,6 +37,7 @@ const OTHER_WORDS = [
   "api_call",
   "syncId",
   "throttled_by_source",
+  "state_refused",
   "throttled_by_destination",
   "http_",
   "whsec_",
