@@ -185,8 +185,8 @@ test("the page's transcript: what a manifest names is copied, what is missing fa
   fill("a", "b c", "d", "unnamed");
   west.put("destination", "old/a", "a");
   const lines = ["source,logs/a", '"source","logs/b+c"', "source,logs/gone", "source,other/x", "source"];
-  east.put("lists", "list.csv", lines.join("\n"));
-  const status = await mesh.sync(listed({ manifest: "east:lists/list.csv", reportFiltered: true }));
+  east.put("source", "lists/list.csv", lines.join("\n"));
+  const status = await mesh.sync(listed({ manifest: "east:source/lists/list.csv", reportFiltered: true }));
   expect(status).toMatchObject({
     phase: "finished_with_errors",
     objects: { listed: 5, copied: 1, skipped: 2, failed: 2, underWay: 0 },
