@@ -1,6 +1,6 @@
-// The README and the documents, as their readers use them: every block of sh, and the steps of the CI job, run
-// by bash against the mesh of `npm run dev`. A block of `console` needs an account or minutes, and is not run:
-// which ones, a list says.
+// The README and the documents, as their readers use them: every block of sh, and the steps of the CI job,
+// run by bash against the mesh of `npm run dev`. A block of `console` needs an account or minutes, and is not
+// run: which ones, a list says.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
