@@ -19,10 +19,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { Dispatch, ownOf, TAIL_MS } from "./copy/dispatch.ts";
 import { nextStep } from "./copy/job.ts";
-import { type Job, type PartCounts, isEnded, objectOf } from "./copy/phase.ts";
+import { type Job, isEnded, objectOf } from "./copy/phase.ts";
 import { unitCount } from "./copy/plan.ts";
 import { type Copy, CopyRecord, newsOf } from "./copy/record.ts";
 import { copyStatus, partsPage } from "./copy/status.ts";
+import type { PartCounts } from "./copy/step.ts";
 import { Steps } from "./copy/steps.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
@@ -157,6 +158,7 @@ export class Coordinator extends DurableObject<Env> {
       attempts: this.#record.parts.attempts(),
       spent: describeSpent(this.#record.spent.all(), pricesAt(this.#storesOf(copy))),
       bytesPerSecond: copy.job.phase === "uploading" ? this.#record.parts.bytesPerSecond(now) : null,
+      restored: this.#record.restored.find(),
       warnings: this.#record.warnings(),
       debts: this.#record.debts.all(),
       timeline: this.#record.timeline.entries(),
@@ -297,7 +299,7 @@ export class Coordinator extends DurableObject<Env> {
     if (!this.#shares.isNeeded) return;
     const { job } = this.#record.load();
     const { total, done, inFlight }: PartCounts = this.#record.counts(job);
-    const rests = isEnded(job) || ["paused", "blocked", "queued"].includes(job.phase);
+    const rests = isEnded(job) || ["paused", "blocked", "queued", "restoring"].includes(job.phase);
     if (rests && inFlight === 0) return await this.#shares.release();
     this.#shares.setDemand(rests ? 0 : Math.max(1, Math.min(this.#scale.transfers, total - done)), inFlight);
     await this.#shares.refresh();
@@ -460,7 +462,7 @@ function isAtRest(job: Job): boolean {
 function restOf(job: Job): ReturnType<Stage["state"]> {
   if (isEnded(job)) return "ended";
   if (job.phase === "blocked") return "stuck";
-  return job.phase === "paused" || job.phase === "queued" ? "waiting" : "working";
+  return ["paused", "queued", "restoring"].includes(job.phase) ? "waiting" : "working";
 }
 
 /** The earliest of some times; null stands for never. */

@@ -83,6 +83,14 @@ function placeOfManifest({ store, bucket, key }: ObjectPlace, format: string | u
   return { store, bucket, name: isInventory ? folders.map((name) => `${name}/`).join("") : part };
 }
 
+/** A restore at the source is a write there: it costs money, and makes a copy for some days. */
+export function withRestore(touched: Touched, request: object): Touched {
+  const { ifArchived }: { readonly ifArchived?: unknown } = request;
+  if (touched === "mesh" || typeof ifArchived !== "object" || ifArchived === null) return touched;
+  const [from] = touched.source;
+  return from === undefined ? touched : { ...touched, destination: [...touched.destination, from] };
+}
+
 /** In words: `from east:photos/a to west:backup/a`. */
 export function describeTouched(touched: Touched): string {
   if (touched === "mesh") return "the whole mesh";

@@ -6,11 +6,12 @@
 //
 // Invariant: a claim is one transaction. What it grants is leased before the lane receives it.
 
+import { dropHeader } from "./dropped_header.ts";
 import { nextStep } from "./job.ts";
 import { type Prepared, type Upload, isEnded, objectOf, workOf } from "./phase.ts";
 import { longestPart, partRange, unitCount } from "./plan.ts";
 import { type Copy, type CopyRecord, newsOf } from "./record.ts";
-import { dropHeader } from "./steps.ts";
+import { takeArchived } from "./restore_steps.ts";
 import { PARTS_PER_LANE } from "../env.ts";
 import type { Leased } from "../parts/rows.ts";
 import { base64OfHex } from "../s3/digest.ts";
@@ -174,7 +175,7 @@ export class Dispatch {
   /** A part has failed for good. Can the copy go on another way? If not, it ends. */
   #partFailed(failure: Failure): void {
     const { job } = this.#record.load();
-    if (job.phase !== "uploading") return;
+    if (job.phase !== "uploading" || takeArchived(this.#record, failure)) return;
     const { object, upload } = job;
     const exists = failure.code === "PreconditionFailed" && failure.side === "destination";
     if (exists && upload.kind === "whole") {

@@ -6,6 +6,7 @@ import {
   type Ending,
   type Job,
   type Prepared,
+  type Skipped,
   type Working,
   isEnded,
   objectOf,
@@ -37,8 +38,9 @@ const MAX_RESTARTS = 3;
 const MAX_ABORT_ATTEMPTS = 5;
 
 /** Ends a copy whose destination object does not exist: its upload, if there is one, goes first. */
-export function end(job: Working, ending: Ending): Job {
-  const object = objectOf(job);
+export function end(of: Working, ending: Ending): Job {
+  const object = objectOf(of);
+  const job = of.phase === "restoring" ? of.resume : of;
   // Nothing was started, or the object exists and is complete: there is no upload to abort.
   if (job.phase === "queued" || job.phase === "sizing" || job.phase === "verifying")
     return endAs({ object, ending });
@@ -68,13 +70,17 @@ export function endAs({ object, ending }: { object: Prepared | null; ending: End
     case "failed":
       return { phase: "failed", failure: ending.failure, object };
     case "skipped":
-      return { phase: "completed", object, result: { kind: "skipped" } };
+      return { phase: "completed", object, result: skippedBy(ending) };
     case "restart": {
       const { via, restarts, start } = ending;
       const again = { phase: "sizing" as const, via, restarts, retry: FRESH };
       return start === "paused" ? { phase: "paused", resume: again } : again;
     }
   }
+}
+
+function skippedBy({ reason }: Extract<Ending, { phase: "skipped" }>): Skipped {
+  return reason === undefined ? { kind: "skipped" } : { kind: "skipped", reason };
 }
 
 /** What has been begun is taken back, unless it is done. */
@@ -167,8 +173,9 @@ export function attemptsFor(job: Working | Aborting, failure: Failure): number {
 /** A second of looking at an object that nobody waits for: its copy is cancelled. */
 const CANCELLED_ATTEMPTS = 3;
 
+/** A restore that was asked for is paid for. */
 function hasWork({ phase }: Working | Aborting): boolean {
-  return phase === "uploading" || phase === "completing" || phase === "verifying";
+  return ["restoring", "uploading", "completing", "verifying"].includes(phase);
 }
 
 /** The copy was cancelled when its object already existed. Nobody should have to wait for the proof. */

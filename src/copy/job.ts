@@ -1,6 +1,6 @@
 // A copy as data: its phase, what exists in that phase, what to do next, and what an answer changes.
 //
-//   (queued →) sizing → creating → uploading → completing → verifying → completed
+//   (queued →) sizing (→ restoring → sizing) → creating → uploading → completing → verifying → completed
 //   from any of them aborting → failed | cancelled; paused and blocked keep the work and go on from there.
 //   An object that fits one part skips creating and completing: its one PutObject is both.
 //
@@ -30,16 +30,10 @@ import {
   stepFailed,
   wishOf,
 } from "./ending.ts";
-import {
-  type Aborting,
-  type Event,
-  type Job,
-  type PartCounts,
-  type Prepared,
-  type Step,
-  type Upload,
-  isEnded,
-} from "./phase.ts";
+import type { Event } from "./event.ts";
+import { type Aborting, type Job, type Prepared, type Upload, isEnded } from "./phase.ts";
+import { applyRestore, isRestore, restoreStepFailed } from "./restoring.ts";
+import type { PartCounts, Step } from "./step.ts";
 import { type Failure, answerFailure } from "../s3/failure.ts";
 import { backoffMs, FRESH, isOutage, MAX_ATTEMPTS, verdictOf, withoutCrashes } from "../s3/retry.ts";
 
@@ -66,6 +60,8 @@ export function nextStep(job: Job, parts: PartCounts, now: number): Step {
       return { do: "checkQueue" };
     case "sizing":
       return { do: "prepare", via: job.via, restarts: job.restarts };
+    case "restoring":
+      return { do: job.call === "due" ? "askRestore" : "lookRestored" };
     case "creating":
       return job.sentAtMs === null
         ? { do: "createUpload", object: job.object }
@@ -110,6 +106,7 @@ export function apply(job: Job, event: Event): Job {
     if (resumed.phase === "aborting" || resumed.phase === "blocked" || isEnded(resumed)) return resumed;
     return resumed.phase === "paused" ? job : { ...job, resume: resumed };
   }
+  if (isRestore(event)) return applyRestore(job, event);
   switch (event.type) {
     case "isNext":
       return job.phase === "queued" ? newJob("fail") : job;
@@ -206,7 +203,7 @@ export function apply(job: Job, event: Event): Job {
     case "aborted":
       return job.phase === "aborting" ? endAs(job) : job;
     case "stepFailed":
-      return stepFailed(job, event);
+      return job.phase === "restoring" ? restoreStepFailed(job, event) : stepFailed(job, event);
     case "crashed":
       return crashed(job, event.failure);
     case "advanced":

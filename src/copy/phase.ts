@@ -1,6 +1,6 @@
-// A copy as data: the phases, what exists in each, the steps between them, the events that change them, and
-// how to read them. job.ts holds the rules. All of it is plain JSON, since a job rests in SQLite between two
-// alarms.
+// A copy as data: the phases, what exists in each, and how to read them. job.ts holds the rules, step.ts has
+// what is done in each, event.ts what changes them. All of it is plain JSON, since a job rests in SQLite
+// between two alarms.
 
 import type { Plan } from "./plan.ts";
 import type { Proof } from "../http/vocabulary.ts";
@@ -51,7 +51,8 @@ export type Ending =
   | { readonly phase: "cancelled" }
   /** `isCancelled`: meanwhile nobody waits for it any more. */
   | { readonly phase: "failed"; readonly failure: Failure; readonly isCancelled?: true }
-  | { readonly phase: "skipped" }
+  /** `archived`: it must be restored first, and the request says to leave it then. */
+  | { readonly phase: "skipped"; readonly reason?: "archived" }
   | {
       readonly phase: "restart";
       readonly via: "auto" | "stream";
@@ -59,16 +60,43 @@ export type Ending =
       readonly start: "now" | "paused";
     };
 
+interface Sizing {
+  readonly phase: "sizing";
+  /** `stream`: copying inside the service was refused before. */
+  readonly via: "auto" | "stream";
+  readonly restarts: number;
+  readonly retry: Retry;
+}
+
+interface Uploading {
+  readonly phase: "uploading";
+  readonly object: Prepared;
+  readonly upload: Upload;
+  /**
+   * `unchecked`: the copy was paused, blocked or restoring, perhaps for days. It asks first whether its
+   * source is still the same.
+   */
+  readonly source: "same" | "unchecked";
+  readonly retry: Retry;
+}
+
+/** The source is archived: its store restores it, and is asked from time to time whether it has. */
+export interface Restoring {
+  readonly phase: "restoring";
+  /** What goes on once the source can be read. */
+  readonly resume: Sizing | Uploading;
+  /** `unknown`: is the store at it? HEAD shows that. `due`: it is to be asked. `asked`: it is at it. */
+  readonly call: "unknown" | "due" | "asked";
+  /** How often it was looked at since it was asked for. */
+  readonly looks: number;
+  readonly retry: Retry;
+}
+
 export type Working =
   /** Another copy to the same destination goes first. `behind` is its ID, once that is known. */
   | { readonly phase: "queued"; readonly behind: string | null; readonly retry: Retry }
-  // `stream`: copying inside the service was refused before.
-  | {
-      readonly phase: "sizing";
-      readonly via: "auto" | "stream";
-      readonly restarts: number;
-      readonly retry: Retry;
-    }
+  | Sizing
+  | Restoring
   | {
       readonly phase: "creating";
       readonly object: Prepared;
@@ -76,17 +104,7 @@ export type Working =
       readonly sentAtMs: number | null;
       readonly retry: Retry;
     }
-  | {
-      readonly phase: "uploading";
-      readonly object: Prepared;
-      readonly upload: Upload;
-      /**
-       * `unchecked`: the copy was paused or blocked, perhaps for days. It asks first whether its source is
-       * still the same.
-       */
-      readonly source: "same" | "unchecked";
-      readonly retry: Retry;
-    }
+  | Uploading
   | {
       readonly phase: "completing";
       readonly object: Prepared;
@@ -125,9 +143,13 @@ type Ended =
   | { readonly phase: "failed"; readonly object: Prepared | null; readonly failure: Failure }
   | { readonly phase: "cancelled"; readonly object: Prepared | null };
 
-/** `skipped`: the destination had an object, and the request said to leave it. */
-type Result =
-  { readonly kind: "copied"; readonly etag: string; readonly proof: Proof } | { readonly kind: "skipped" };
+/** `skipped`: the destination had an object, or the source is archived, and the request said to leave it. */
+export interface Skipped {
+  readonly kind: "skipped";
+  readonly reason?: "archived";
+}
+
+type Result = { readonly kind: "copied"; readonly etag: string; readonly proof: Proof } | Skipped;
 
 export type Job =
   | Working
@@ -136,96 +158,14 @@ export type Job =
   | { readonly phase: "blocked"; readonly resume: Working; readonly failure: Failure }
   | Ended;
 
-export interface PartCounts {
-  readonly total: number;
-  readonly done: number;
-  readonly inFlight: number;
-  /** The lane that had them died. ListParts must show whether they are at the store. */
-  readonly lost: number;
-}
-
-/**
- * What the coordinator does next. `tendLanes` and `rest` end the alarm; the others are followed by another
- * step.
- */
-export type Step =
-  | { readonly do: "checkQueue" }
-  | { readonly do: "prepare"; readonly via: "auto" | "stream"; readonly restarts: number }
-  | { readonly do: "createUpload"; readonly object: Prepared }
-  | { readonly do: "recheckSource"; readonly object: Prepared }
-  | { readonly do: "tendLanes" }
-  | { readonly do: "findParts"; readonly uploadId: string }
-  | { readonly do: "checkParts"; readonly object: Prepared; readonly upload: Upload }
-  | { readonly do: "complete"; readonly object: Prepared; readonly uploadId: string }
-  | { readonly do: "findObject"; readonly object: Prepared; readonly uploadId: string | null }
-  | { readonly do: "verify"; readonly object: Prepared; readonly etag: string | null }
-  | { readonly do: "settleParts" }
-  | { readonly do: "sweep"; readonly sinceMs: number }
-  | { readonly do: "abort"; readonly uploadId: string }
-  | { readonly do: "rest"; readonly untilMs: number | null };
-
-interface Failed {
-  readonly failure: Failure;
-  readonly now: number;
-  /** In [0, 1): spreads the retries. */
-  readonly random: number;
-}
-
-export type Event =
-  /** No other copy writes the destination any more: this one may start. */
-  | { readonly type: "isNext" }
-  /** Another copy still writes the destination; ask again then. */
-  | { readonly type: "notYet"; readonly behind: string; readonly recheckAtMs: number }
-  /** The copy ahead may have ended. */
-  | { readonly type: "recheckQueue" }
-  | { readonly type: "sized"; readonly object: Prepared }
-  /** The destination already has an object of this key. */
-  | { readonly type: "conflict"; readonly failure: Failure; readonly skip: boolean }
-  /** The store refused an attribute: the copy goes on without it. */
-  | { readonly type: "headerDropped"; readonly header: string }
-  | { readonly type: "createSending"; readonly now: number }
-  | { readonly type: "created"; readonly uploadId: string }
-  /** An unanswered CreateMultipartUpload has left no upload, or what it left was aborted. */
-  | { readonly type: "swept" }
-  | { readonly type: "sourceSame" }
-  /** The table shows what became of the parts of a dead lane. */
-  | { readonly type: "partsFound" }
-  | { readonly type: "partsChecked" }
-  /**
-   * What arrived does not match the source's own checksum or ETag: all parts are sent again, with other
-   * digests.
-   */
-  | { readonly type: "sentAgain"; readonly proof: ProofPlan }
-  /** The service does not copy by itself. */
-  | { readonly type: "streamInstead" }
-  | { readonly type: "completeSending" }
-  | { readonly type: "completed"; readonly etag: string | null }
-  /** The store refused Complete because of its parts. The table has been corrected. */
-  | ({ readonly type: "partsRefused" } & Failed)
-  | { readonly type: "objectFound"; readonly etag: string }
-  /** `uploadGone`: the store no longer knows the upload, so no Complete can succeed any more. */
-  | { readonly type: "objectAbsent"; readonly uploadGone: boolean }
-  /** The store refused Complete in a way that leaves no doubt: no object was made. */
-  | ({ readonly type: "completeRefused" } & Failed)
-  | { readonly type: "verified"; readonly etag: string; readonly proof: Proof }
-  | { readonly type: "aborted" }
-  | ({ readonly type: "stepFailed" } & Failed)
-  /** An alarm has ended in an error that nobody foresaw; or it has ended well. */
-  | ({ readonly type: "crashed" } & Failed)
-  | { readonly type: "advanced" }
-  /** A part failed for good: its attempts are used up, or no attempt can help. */
-  | { readonly type: "partFailed"; readonly failure: Failure }
-  | { readonly type: "cancel" }
-  | { readonly type: "pause" }
-  | { readonly type: "resume" };
-
 export function isEnded(job: Job): job is Ended {
   return job.phase === "completed" || job.phase === "failed" || job.phase === "cancelled";
 }
 
-/** What a paused or blocked copy goes on with; the job itself otherwise. */
-export function workOf(job: Job): Working | Aborting | Ended {
-  return job.phase === "paused" || job.phase === "blocked" ? job.resume : job;
+/** What a paused, blocked or restoring copy goes on with; the job itself otherwise. */
+export function workOf(job: Job): Exclude<Working, Restoring> | Aborting | Ended {
+  const work = job.phase === "paused" || job.phase === "blocked" ? job.resume : job;
+  return work.phase === "restoring" ? work.resume : work;
 }
 
 /** The upload of a job that has one. */

@@ -13,7 +13,7 @@ import { MIB } from "../http/fields.ts";
 import { attributeHeaders, COPY_ID_HEADER } from "../object/attributes.ts";
 import { copyMark } from "../object/mark.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
-import { archiveOf } from "../object/compare.ts";
+import { archiveOf } from "../object/archive.ts";
 import { type ProofPlan, canProve, guessPartBytes, planProof } from "../object/proof.ts";
 import { partCountOf } from "../s3/digest.ts";
 import { failedAt, S3Error } from "../s3/errors.ts";
@@ -63,8 +63,6 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
       "HeadObject",
     );
   }
-  const archived = archiveOf(headers, source.store.provider);
-  if (archived !== null) return refused("source_archived", archived, "HeadObject");
   const exists =
     spec.ifExists !== "overwrite" &&
     (await objectExists(destination, spec.destination).catch(failedAt("destination")));
@@ -76,6 +74,9 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
     );
     return { kind: "conflict", failure };
   }
+  // What is at the destination already needs no restore.
+  const archived = archiveOf(headers, source.store.provider);
+  if (archived !== null) return refused("source_archived", archived, "HeadObject");
   const layout =
     spec.partSizeBytes === "source" ? await layoutOf(source, spec.source, { etag, sizeBytes }) : null;
   if (layout?.kind === "unknown") {

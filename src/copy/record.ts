@@ -7,9 +7,12 @@
 
 import { Debts, debtsOf } from "./debts.ts";
 import { apply, newJob } from "./job.ts";
-import { type Event, type Job, type PartCounts, isEnded, objectOf } from "./phase.ts";
+import type { Event } from "./event.ts";
+import { type Job, isEnded, objectOf } from "./phase.ts";
 import { unitCount } from "./plan.ts";
+import { RestoredTable } from "./restored_table.ts";
 import type { CopySpec } from "./spec.ts";
+import type { PartCounts } from "./step.ts";
 import { PartTable } from "../parts/table.ts";
 import { log } from "../log.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
@@ -48,6 +51,7 @@ export class CopyRecord {
   readonly debts: Debts;
   readonly tally: Tally;
   readonly spent: SpentTable;
+  readonly restored: RestoredTable;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -58,6 +62,7 @@ export class CopyRecord {
     this.debts = new Debts(this.#sql);
     this.tally = new Tally(this.#sql);
     this.spent = new SpentTable(this.#sql);
+    this.restored = new RestoredTable(this.#sql);
   }
 
   /** Stores a new copy. An existing copy stays as it is. */

@@ -7,9 +7,11 @@
 
 import { z } from "zod";
 import { checkPartSize } from "./plan.ts";
+import { checkRestorable } from "./restorable.ts";
 import { LANES_LIMIT, PARTS_PER_LANE, planLimits, widthOf } from "../env.ts";
 import { Count, parseWith, SizeOr } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
+import { type IfArchived, IfArchivedSchema } from "../object/archive.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { s3Url, UnaddressableKeyError } from "../s3/url.ts";
 import {
@@ -45,6 +47,8 @@ export interface CopySpec extends ObjectOptions, JobLimits {
   readonly ifSourceChanges: "fail" | "restart";
   /** `stream`: never let the service copy by itself, even where one credential reaches both sides. */
   readonly via: "auto" | "stream";
+  /** Absent: the copy is blocked then. */
+  readonly ifArchived?: IfArchived;
   /** The id of the sync whose limits it is under and shares; absent: its own. */
   readonly limitsOf?: string;
   /** Where the copy and its lanes run; null: as the destination store says. */
@@ -76,6 +80,7 @@ export const CopyRequestSchema = z.strictObject({
   ifSourceChanges: z.enum(["fail", "restart"]).optional(),
   ...ObjectOptionFields,
   via: z.enum(["auto", "stream"]).optional(),
+  ifArchived: IfArchivedSchema.optional(),
   ...LimitFields,
   location: LocationSchema.optional(),
 });
@@ -123,6 +128,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
         `the source to restore it, or set "metadata", "attributes", "tags" or "storageClass" to change them`,
     );
   }
+  checkRestorable(request, sourceStore);
   const { minPartBytes } = destinationStore.profile;
   const refusal =
     typeof partSize === "number" ? checkPartSize(partSize, { ...planLimits(env), minPartBytes }) : null;
@@ -141,6 +147,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     ifSourceChanges: request.ifSourceChanges ?? "fail",
     ...resolveOptions(request),
     via: request.via ?? "auto",
+    ...(request.ifArchived === undefined ? {} : { ifArchived: request.ifArchived }),
     location: request.location ?? null,
     ...limitsOf(request),
   };

@@ -3,6 +3,7 @@
 import type { OwedDebt } from "./debts.ts";
 import { type Job, objectOf, workOf } from "./phase.ts";
 import { type Plan, partRange, unitCount } from "./plan.ts";
+import type { Restored } from "./restored_table.ts";
 import type { CopySpec } from "./spec.ts";
 import { isoTime } from "../http/fields.ts";
 import { type PartRow, type PartTotals, partState } from "../parts/rows.ts";
@@ -24,6 +25,8 @@ export interface StatusInput {
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
   readonly spent: CopyStatus["spent"];
+  /** Null: nothing was restored for it. */
+  readonly restored: Restored | null;
   readonly warnings: string[];
   readonly debts: readonly OwedDebt[];
   readonly timeline: CopyStatus["timeline"];
@@ -74,6 +77,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     spent: input.spent,
     via: objectOf(job)?.via ?? null,
     ...resultOf(job),
+    ...(input.restored === null ? {} : { restored: describeRestored(input.restored, job) }),
     warnings: input.warnings,
     ...(input.debts.length === 0 ? {} : { orphans: input.debts.map(describeDebt) }),
     ...failureOf(job),
@@ -133,6 +137,20 @@ function describeDebt({
   };
 }
 
+function describeRestored(restored: Restored, job: Job): NonNullable<CopyStatus["restored"]> {
+  const { storageClass, tier, asks, askedAtMs, readableAtMs, untilMs } = restored;
+  const waits = job.phase === "restoring" && job.call === "asked";
+  return {
+    storageClass,
+    tier,
+    asks,
+    askedAt: isoTime(askedAtMs),
+    readableAt: isoTime(readableAtMs),
+    until: isoTime(untilMs),
+    ...(waits ? { nextLookAt: isoTime(job.retry.notBeforeMs) } : {}),
+  };
+}
+
 const ORPHANS = {
   upload: "upload",
   recheck: "upload",
@@ -140,10 +158,10 @@ const ORPHANS = {
   object: "possible_object",
 } as const;
 
-function resultOf(job: Job): Pick<CopyStatus, "skipped" | "proof" | "etag"> {
+function resultOf(job: Job): Pick<CopyStatus, "skipped" | "skippedBy" | "proof" | "etag"> {
   if (job.phase !== "completed") return {};
   return job.result.kind === "skipped"
-    ? { skipped: true }
+    ? { skipped: true, ...(job.result.reason === undefined ? {} : { skippedBy: job.result.reason }) }
     : { proof: job.result.proof, etag: job.result.etag };
 }
 

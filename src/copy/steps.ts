@@ -4,14 +4,16 @@
 // What they need: the record of the copy, and the env with both stores.
 
 import type { OwedDebt } from "./debts.ts";
+import { dropHeader } from "./dropped_header.ts";
 import { isOurs } from "./ours.ts";
-import { type Prepared, type Step, type Upload, workOf } from "./phase.ts";
+import { type Prepared, type Upload, workOf } from "./phase.ts";
 import { describePlan, prepare } from "./prepare.ts";
 import type { CopyRecord } from "./record.ts";
+import { askRestore, lookRestored, takeArchived } from "./restore_steps.ts";
+import type { Step } from "./step.ts";
 import { endUpload, findStrays, lookForUpload, payDebt } from "./undo.ts";
 import { NO_PROOF, Verification } from "./verification.ts";
 import { type Env, planLimits } from "../env.ts";
-import { droppable } from "../object/attributes.ts";
 import { mismatchWithSource } from "../parts/digests.ts";
 import { bareEtag } from "../s3/digest.ts";
 import { failureOf, isRefusal } from "../s3/errors.ts";
@@ -70,6 +72,10 @@ export class Steps {
       switch (step.do) {
         case "prepare":
           return await this.#prepare(step.via, step.restarts);
+        case "askRestore":
+          return await askRestore(this.#record, this.#source());
+        case "lookRestored":
+          return await lookRestored(this.#record, this.#source());
         case "createUpload":
           return await this.#createUpload(step.object);
         case "recheckSource":
@@ -151,6 +157,7 @@ export class Steps {
     });
     switch (prepared.kind) {
       case "refused":
+        if (takeArchived(this.#record, prepared.failure)) return;
         return this.#failed(prepared.failure);
       case "conflict":
         this.#record.applyEvent(
@@ -474,23 +481,13 @@ export class Steps {
 /** What was sent of a part before it was cut off has reached the store by then. */
 const LATE_PART_MS = 3_000;
 
-const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set(["prepare", "recheckSource"] as const);
+const SOURCE_STEPS: ReadonlySet<StoreStep["do"]> = new Set([
+  "prepare",
+  "askRestore",
+  "lookRestored",
+  "recheckSource",
+] as const);
 
 function chance(): { now: number; random: number } {
   return { now: Date.now(), random: Math.random() };
-}
-
-/**
- * Goes on without a header that the store refused. @returns false when there is none to drop, or when the
- * request allows no loss
- */
-export function dropHeader(record: CopyRecord, headers: Prepared["headers"], failure: Failure): boolean {
-  if (!saysNo(failure) || record.load().spec.ifLossy === "fail") return false;
-  const dropped = droppable(headers, failure);
-  if (dropped === null) return false;
-  record.transaction(() => {
-    record.warn(dropped.loss);
-    record.applyEvent({ type: "headerDropped", header: dropped.name }, "attribute_dropped", dropped.loss);
-  });
-  return true;
 }

@@ -7,7 +7,7 @@
 // are those of a copy, so it finds what a copy would meet.
 
 import type { Findings } from "./findings.ts";
-import { needsRestore } from "../object/compare.ts";
+import { needsRestore } from "../object/archive.ts";
 import { bareEtag } from "../s3/digest.ts";
 import { listObjectsV2 } from "../s3/list.ts";
 import { bytesOf, getObject, headObject } from "../s3/read.ts";

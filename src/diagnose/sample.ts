@@ -1,6 +1,6 @@
 // An object of a bucket's own that can be read, for the check of a bucket that must not be written to.
 
-import { needsRestore } from "../object/compare.ts";
+import { needsRestore } from "../object/archive.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjectsV2 } from "../s3/list.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";

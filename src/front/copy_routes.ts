@@ -3,7 +3,7 @@
 import { Hono } from "hono";
 import type { Job } from "../copy/phase.ts";
 import { type CopyRequest, parseCopyRequest, requestOf, resolveCopy } from "../copy/spec.ts";
-import { placesOfCopy } from "../access/places.ts";
+import { placesOfCopy, withRestore } from "../access/places.ts";
 import { begin } from "./begin.ts";
 import {
   type App,
@@ -48,7 +48,7 @@ copyRoutes.post("/copies/:id/retry", async (call) => {
 });
 
 async function start(call: Call, request: CopyRequest): Promise<Response> {
-  allow(call, ["start"], placesOfCopy(request));
+  allow(call, ["start"], withRestore(placesOfCopy(request), request));
   const spec = { ...resolveCopy(request, call.env), startedBy: call.get("caller").name };
   return await begin(
     call,

@@ -10,6 +10,7 @@ import operate from "../docs/operate.md";
 import proof from "../docs/proof.md";
 import rename from "../docs/rename.md";
 import replicate from "../docs/replicate.md";
+import restore from "../docs/restore.md";
 import scripts from "../docs/scripts.md";
 import security from "../docs/security.md";
 import stores from "../docs/stores.md";
@@ -30,6 +31,7 @@ const PAGES: ReadonlyMap<string, string> = new Map(
     sync,
     manifest,
     rename,
+    restore,
     compare,
     replicate,
     scripts,

@@ -5,7 +5,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { sha256Of } from "../access/entries.ts";
-import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
+import { placesOfCopy, placesOfSync, withDelete, withRestore } from "../access/places.ts";
 import { type Touched, type Right, sees } from "../access/rights.ts";
 import {
   type App,
@@ -178,9 +178,11 @@ function runnable(schedule: Schedule, call: Call): Schedule {
   const { work, timeZone } = schedule;
   const rights = work.kind === "sync" ? withDelete("schedules", work.sync) : (["schedules"] as const);
   // As written, where a time stands for every time, and as it would run now.
-  allow(call, rights, writtenBy(work));
+  const wish = work.kind === "comparison" ? {} : work.kind === "copy" ? work.copy : work.sync;
+  allow(call, rights, withRestore(writtenBy(work), wish));
   const due = resolveWork(work, Date.now(), timeZone, call.env);
-  allow(call, rights, due.kind === "copy" ? placesOfCopy(due.spec) : placesOfSync(due.spec));
+  const touched = due.kind === "copy" ? placesOfCopy(due.spec) : placesOfSync(due.spec);
+  allow(call, rights, withRestore(touched, wish));
   return schedule;
 }
 
@@ -196,7 +198,9 @@ async function theSchedule(
 ): Promise<ScheduleView> {
   const found = await findSchedule(call, name);
   if (found === null) throw noSchedule(name);
-  allowKnown(call, rightsOver(right, found), placesOfSchedule(found), noSchedule(name));
+  const places = placesOfSchedule(found);
+  const touched = right === "read" ? places : withRestore(places, found.copy ?? found.sync ?? {});
+  allowKnown(call, rightsOver(right, found), touched, noSchedule(name));
   return found;
 }
 

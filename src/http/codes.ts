@@ -88,6 +88,10 @@ export type ProblemCode = keyof typeof PROBLEM_STATUS;
 const MESH_FAILURES = [
   "source_changed",
   "source_archived",
+  "restore_unsupported",
+  "restore_refused",
+  "restore_failed",
+  "restore_overdue",
   "source_without_etag",
   "destination_exists",
   "object_too_large",

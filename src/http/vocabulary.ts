@@ -12,6 +12,7 @@ export const COPY_PHASES = [
   "admitted",
   "queued",
   "sizing",
+  "restoring",
   "creating",
   "uploading",
   "completing",
@@ -167,6 +168,11 @@ export const FILTERED = [
   "outside_source",
   "not_current",
 ] as const;
+
+/** How fast, and at what price, an archived object is restored. */
+export const RETRIEVAL_TIERS = ["Bulk", "Standard", "Expedited"] as const;
+
+export type RetrievalTier = (typeof RETRIEVAL_TIERS)[number];
 
 /** Why a sync has skipped a key. */
 export const SKIP_REASONS = [

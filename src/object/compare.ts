@@ -28,7 +28,7 @@ import type {
 import type { Checksum } from "./proof.ts";
 import { bareEtag, isMd5Etag, partCountOf } from "../s3/digest.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
-import type { Profile, Provider } from "../store/profiles.ts";
+import type { Profile } from "../store/profiles.ts";
 
 /** `unproved`: nothing proves that they are equal. */
 type DifferenceReason = Exclude<CopyReason, "changed">;
@@ -183,38 +183,3 @@ function isEqualByEtag(stores: Stores, source: string | null, destination: strin
   if (MD5.test(left)) return stores.source.md5Etag && stores.destination.md5Etag;
   return MULTIPART.test(left) && stores.source.md5MultipartEtag && stores.destination.md5MultipartEtag;
 }
-
-/** Whether a listed object must be restored before it can be read. */
-export function needsRestore(object: ListedObject, provider: Provider): boolean {
-  return isArchiveClass(object.storageClass, provider) && !object.isRestored;
-}
-
-/** Why an archived object cannot be read now, from its HEAD. Null if it can. */
-export function archiveOf(headers: Headers, provider: Provider): string | null {
-  const storageClass = headers.get("x-amz-storage-class");
-  // For an object that INTELLIGENT_TIERING has archived.
-  const status = headers.get("x-amz-archive-status");
-  const restore = headers.get("x-amz-restore") ?? "";
-  const isArchived = isArchiveClass(storageClass, provider) || status !== null;
-  if (!isArchived || restore.includes('ongoing-request="false"')) return null;
-  const state = restore.includes('ongoing-request="true"') ? "is being restored" : "is archived";
-  return `The source ${state} (${storageClass ?? status}): restore it, then resume this copy`;
-}
-
-/**
- * `GLACIER_IR` can be read at once, and so can everything at Google, whose ARCHIVE is only a price
- * (https://cloud.google.com/storage/docs/storage-classes, 2026-11).
- */
-function isArchiveClass(storageClass: string | null, provider: Provider): boolean {
-  return provider !== "gcs" && ARCHIVE_CLASSES.has(storageClass?.trim().toUpperCase() ?? "");
-}
-
-const ARCHIVE_CLASSES: ReadonlySet<string> = new Set([
-  "GLACIER", // AWS, Scaleway, IBM, OVH
-  "DEEP_ARCHIVE", // AWS, Tencent
-  "ACCELERATED", // IBM
-  "ARCHIVE", // Oracle, Alibaba, Tencent
-  "COLDARCHIVE", // Alibaba
-  "DEEPCOLDARCHIVE",
-  "COLD_ARCHIVE",
-]);

@@ -41,6 +41,10 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   source_changed: "fatal",
   source_without_etag: "fatal",
   source_archived: "blocked", // a person must restore it; then the copy continues
+  restore_unsupported: "fatal",
+  restore_refused: "fatal",
+  restore_failed: "fatal", // asked for twice, and archived again
+  restore_overdue: "blocked", // a person finds out why; resuming looks again
   part_corrupt: "fatal", // after three attempts the ETag is still not the MD5 of the bytes sent
   checksum_mismatch: "fatal",
   verification_failed: "fatal",
@@ -102,6 +106,7 @@ export const S3_VERDICTS: Readonly<Record<string, Verdict>> = {
   InvalidPart: "retry", // at Complete, from a store that does not list its parts: it may be mistaken
   OperationAborted: "retry",
   ConditionalRequestConflict: "retry",
+  GlacierExpeditedRetrievalNotAvailable: "retry", // 503: no capacity, and no wish for fewer requests
   RequestTimeTooSkewed: "retry", // the answer has given the clock
   // Credentials and permissions: a person corrects them without touching the copy.
   ExpiredToken: "blocked",

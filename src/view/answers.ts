@@ -21,6 +21,7 @@ import {
 } from "../http/vocabulary.ts";
 import { LOCATIONS } from "../store/location.ts";
 import { Bytes, Id, MaybeTime, ObjectRef, Time, Whole } from "./answer_fields.ts";
+import { IfArchivedAnswer, RestoredAnswer } from "./restore_answers.ts";
 
 const StartedBy = z.string().nullable().describe("the name of a token, or an address");
 
@@ -128,6 +129,7 @@ const CopyOptions = z
     ifLossy: z.enum(["warn", "fail"]),
     markCopy: z.boolean(),
     via: z.enum(["auto", "stream"]),
+    ifArchived: IfArchivedAnswer.optional(),
     maxBytesPerSecond: Bytes.optional(),
     limits: Windows.optional(),
     location: z.enum(LOCATIONS).nullable().describe("null: that of the destination store"),
@@ -160,7 +162,12 @@ export const CopyStatus = z.strictObject({
   via: z.enum(["stream", "server"]).nullable(),
   proof: z.enum(PROOFS).optional(),
   etag: z.string().optional(),
-  skipped: z.literal(true).optional().describe("the destination already had an object with this key"),
+  skipped: z
+    .literal(true)
+    .optional()
+    .describe("the destination already had an object with this key, or `skippedBy` says why"),
+  skippedBy: z.literal("archived").optional(),
+  restored: RestoredAnswer.optional(),
   warnings: z.array(z.string()),
   orphans: z.array(Orphan).optional(),
   failure: Failure.optional(),

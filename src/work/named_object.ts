@@ -1,7 +1,7 @@
 // An object that a manifest has named, and of which nothing else is known: it is looked at before anything is
 // done with it.
 
-import { archiveOf } from "../object/compare.ts";
+import { archiveOf } from "../object/archive.ts";
 import { failedAt, FailureError, meshError } from "../s3/errors.ts";
 import { answerFailure } from "../s3/failure.ts";
 import { headObject } from "../s3/read.ts";

@@ -1,4 +1,4 @@
-// Another clock for a mesh under test, of two kinds.
+// Another clock for a mesh under test, of three kinds.
 //
 // A fast one: time goes as many times faster there as the test says, so that what waits for minutes
 // (backoffs, Retry-After, spare alarms) waits for seconds. What is only let go after a long time, as a
@@ -8,6 +8,8 @@
 // A stepping one: time passes by timers and alarms alone. It stands while the mesh works and while a store
 // does, so that a busy machine is not seen, and what was planned for a moment happens at that very moment:
 // what depends on moments, as the caps of requests do, is judged without tolerance.
+//
+// A leaping one: it goes as the machine's, but for waits of hours (of a copy, of a sync): it leaps over them.
 //
 // Each request to a store tells in a header when it was sent by that clock.
 //
@@ -39,6 +41,7 @@ export class Clock {
   readonly rate: number;
   readonly #epochMs: number;
   readonly #make: string;
+  #leaptMs = 0;
   /** Of its modules: test files that run at once, each in its own process, share the bundle's folder. */
   readonly #name = `${process.pid}_${clocks++}`;
 
@@ -64,8 +67,22 @@ export class Clock {
     return new Clock(1, epochMs, `stepping(${epochMs}, ${STEPS_RATE})`);
   }
 
-  /** What a store goes by, in milliseconds since the epoch. */
-  readonly now = (): number => this.#at(Date.now());
+  static leaping(): Clock {
+    const epochMs = Date.now();
+    return new Clock(1, epochMs, `leaping(${epochMs}, ["Coordinator", "Sync"])`);
+  }
+
+  /**
+   * What a store goes by, in milliseconds since the epoch.
+   *
+   * @param headers of a request that asks for it: it tells where the mesh has leapt to
+   */
+  readonly now = (headers: Readonly<Record<string, string | undefined>> = {}): number => {
+    const nowMs = this.#at(Date.now());
+    if (this.#make.startsWith("leaping"))
+      this.#leaptMs = Math.max(this.#leaptMs, Number(headers[SENT_AT] ?? 0) - nowMs);
+    return nowMs + this.#leaptMs;
+  };
 
   /** A moment of a store's journal, by this clock. */
   at(journalMs: number): number {
@@ -93,7 +110,7 @@ export function sentAtMs({ headers }: RequestRecord): number {
 }
 
 const installing = (clock: string, make: string) => `
-import { flowing, install, stepping } from "./${clock}";
+import { flowing, install, leaping, stepping } from "./${clock}";
 export const driven = install(${make}, "${SENT_AT}");
 `;
 

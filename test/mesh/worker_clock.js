@@ -69,6 +69,32 @@ export function stepping(epochMs, rate) {
   };
 }
 
+/** What is shorter is what working takes: it keeps its time. */
+const LEAP_FROM_MS = 30_000;
+
+/** So long a leap takes. */
+const LEAP_MS = 50;
+
+/**
+ * Goes as the machine's, and leaps to the alarm of an object of these classes that sets it for more than half
+ * a minute from then: nobody waits for hours in which nothing is done.
+ */
+export function leaping(epochMs, classes) {
+  let leaptMs = 0;
+  const present = () => epochMs + leaptMs + (real.now() - epochMs);
+  return {
+    rate: 1,
+    limitRate: 1,
+    present,
+    leaps: (name) => classes.includes(name),
+    leapMs: (waitMs) => (waitMs > LEAP_FROM_MS ? LEAP_MS : waitMs),
+    set: () => undefined,
+    reach: () => 0,
+    leapTo: (dueMs) => (leaptMs += Math.max(0, dueMs - present())),
+    during: async (request) => await request,
+  };
+}
+
 function isBefore(timer, dueMs) {
   return timer.dueMs < dueMs && real.now() < timer.expectedMs + GRACE_MS;
 }
@@ -133,12 +159,17 @@ function installTimers(clock) {
 
 function alarmsBy(clock) {
   const dueMsOf = new WeakMap();
+  const leapers = new WeakSet();
   let setReal = null;
   const setAlarm = async (storage, dueMs) => {
     dueMsOf.set(storage, dueMs);
     // Whole milliseconds, and never too early: an alarm that is set anew for the moment at which it rings is
     // lost.
-    await setReal.call(storage, Math.ceil(real.now() + (dueMs - clock.present()) / clock.rate));
+    const waitMs = (dueMs - clock.present()) / clock.rate;
+    await setReal.call(
+      storage,
+      Math.ceil(real.now() + (leapers.has(storage) ? clock.leapMs(waitMs) : waitMs)),
+    );
   };
   const patch = (storage) => {
     if (setReal !== null) return;
@@ -158,12 +189,14 @@ function alarmsBy(clock) {
     class extends Class {
       constructor(ctx, env) {
         patch(ctx.storage);
+        if (clock.leaps?.(new.target.name)) leapers.add(ctx.storage);
         super(ctx, env);
       }
 
       async alarm(info) {
         const { storage } = this.ctx;
         const dueMs = dueMsOf.get(storage);
+        if (dueMs !== undefined && leapers.has(storage)) clock.leapTo(dueMs);
         if (dueMs !== undefined && clock.reach(dueMs) > 0) return await setAlarm(storage, dueMs);
         await super.alarm(info);
       }

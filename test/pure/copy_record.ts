@@ -46,6 +46,7 @@ export const STATUS_INPUT: StatusInput = {
     destination: { requests: { put: 4, list: 0, get: 0, head: 0, delete: 0 }, bytes: 0, usd: null },
     usd: null,
   },
+  restored: null,
   warnings: ["a warning"],
   debts: [],
   timeline: [],

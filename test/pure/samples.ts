@@ -71,19 +71,24 @@ export const EXPIRED = failure("ExpiredToken", 400);
 export const OBJECT = prepared();
 export const WHOLE = prepared({ plan: WHOLE_PLAN });
 
+const SIZING = { phase: "sizing", via: "auto", restarts: 0, retry: FRESH } as const;
+const UPLOADING = {
+  phase: "uploading",
+  object: OBJECT,
+  upload: { kind: "parts", uploadId: "up-1" },
+  source: "same",
+  retry: FRESH,
+} as const;
+
 /** A copy in each of its phases, several where a phase has several shapes. */
 export const WORKING = {
   queued: { phase: "queued", behind: "copy-0", retry: FRESH },
-  sizing: { phase: "sizing", via: "auto", restarts: 0, retry: FRESH },
+  sizing: SIZING,
+  restoring: { phase: "restoring", resume: SIZING, call: "unknown", looks: 0, retry: FRESH },
+  restoringParts: { phase: "restoring", resume: UPLOADING, call: "asked", looks: 1, retry: FRESH },
   creating: { phase: "creating", object: OBJECT, sentAtMs: null, retry: FRESH },
   creatingSent: { phase: "creating", object: OBJECT, sentAtMs: 5000, retry: FRESH },
-  uploading: {
-    phase: "uploading",
-    object: OBJECT,
-    upload: { kind: "parts", uploadId: "up-1" },
-    source: "same",
-    retry: FRESH,
-  },
+  uploading: UPLOADING,
   uploadingUnchecked: {
     phase: "uploading",
     object: OBJECT,

@@ -39,10 +39,11 @@ const IMPORTERS = {
 };
 
 /**
- * Of the protocol, those who judge objects know what a digest and what a listed object is, and no request.
+ * Of the protocol, those who judge objects know what a digest, a listed object and a value of an answer is,
+ * and no request.
  */
 const KNOWS_ONLY = [
-  { room: "object/", of: "s3/", only: ["src/s3/digest.ts", "src/s3/listing_xml.ts"] },
+  { room: "object/", of: "s3/", only: ["digest", "listing_xml", "value"].map((name) => `src/s3/${name}.ts`) },
   // No secret of a store.
   {
     room: "view/",
@@ -52,7 +53,7 @@ const KNOWS_ONLY = [
 ];
 
 const PURE = [
-  ...["job", "phase", "ending", "plan", "spec"].map((name) => `src/copy/${name}.ts`),
+  ...["job", "phase", "restoring", "ending", "plan", "spec"].map((name) => `src/copy/${name}.ts`),
   ...["job", "batches", "decide", "names", "outcome", "deletes", "report", "spec"].map(
     (name) => `src/sync/${name}.ts`,
   ),
@@ -70,7 +71,9 @@ const PURE = [
     "inventory",
     "manifest_lines",
   ].map((name) => `src/listing/${name}.ts`),
-  ...["attributes", "checksum", "compare", "options", "proof"].map((name) => `src/object/${name}.ts`),
+  ...["archive", "attributes", "checksum", "compare", "options", "proof"].map(
+    (name) => `src/object/${name}.ts`,
+  ),
   ...["governor", "flow", "timetable", "health"].map((name) => `src/throttle/${name}.ts`),
   ...["url", "xml", "listing_xml", "failure", "retry", "digest"].map((name) => `src/s3/${name}.ts`),
   ...["progress", "failure", "answers"].map((name) => `src/view/${name}.ts`),

@@ -93,6 +93,7 @@ const featureOf: Readonly<Partial<Record<Operation, Feature>>> = {
   GetObjectTagging: "tagging",
   PutObjectTagging: "tagging",
   DeleteObjectTagging: "tagging",
+  RestoreObject: "restore",
   UploadPartCopy: "uploadPartCopy",
 };
 
@@ -228,7 +229,7 @@ function checkSignature(
   return verify(raw, {
     credentials: host.credentials,
     regions: [...regions],
-    now: options.clock(),
+    now: options.clock(record.headers),
     canonicalPath: options.canonicalPath,
     canonicalQuery: options.canonicalQuery,
     signedValues: options.signedValues,

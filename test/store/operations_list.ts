@@ -6,6 +6,7 @@
  * common prefix skips everything under it. With `encoding-type=url` names are form-encoded (space is `+`),
  * tokens never are. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
  */
+import { restoreStatus } from "./archive.ts";
 import { createHash } from "node:crypto";
 import { isoTime, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
@@ -147,14 +148,18 @@ export function formEncode(name: string): string {
 
 function contents(
   core: Core,
-  bucket: Bucket,
+  exchange: Exchange,
   keys: readonly string[],
   spell: (name: string) => string,
 ): string {
+  const bucket = core.bucketOf(exchange);
+  const tells = exchange.header("x-amz-optional-object-attributes") === "RestoreStatus";
   return keys
     .map((key) => {
       const object = bucket.current(key);
-      return object === undefined ? "" : wrap("Contents", objectElements(core, object, spell));
+      return object === undefined
+        ? ""
+        : wrap("Contents", objectElements(core, object, spell) + (tells ? restoreStatus(core, object) : ""));
     })
     .join("");
 }
@@ -239,7 +244,7 @@ export async function listObjectsV2(core: Core, exchange: Exchange): Promise<voi
     element("MaxKeys", max) +
     note +
     element("IsTruncated", truncated) +
-    contents(core, bucket, page.keys, spell) +
+    contents(core, exchange, page.keys, spell) +
     prefixElements(page.commonPrefixes, spell);
   await exchange.answerXml(document("ListBucketResult", result));
 }
@@ -276,7 +281,7 @@ export async function listObjects(core: Core, exchange: Exchange): Promise<void>
     element("Delimiter", delimiter === "" ? undefined : spell(delimiter)) +
     note +
     element("IsTruncated", truncated) +
-    contents(core, bucket, page.keys, spell) +
+    contents(core, exchange, page.keys, spell) +
     prefixElements(page.commonPrefixes, spell);
   await exchange.answerXml(document("ListBucketResult", result));
 }

@@ -6,8 +6,8 @@
  * onto itself unchanged. ACLs are answered in their minimal form (owner, full control) and never kept.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
+import { checkReadable, restoring } from "./archive.ts";
 import {
-  archiveClasses,
   attributesFromRequest,
   checkReadKey,
   checkTags,
@@ -24,7 +24,7 @@ import type { Exchange, Headers } from "./exchange.ts";
 import { findObject, parseRange, readCondition } from "./operations_read.ts";
 import { GiB } from "./options.ts";
 import { decodeText } from "./sigv4.ts";
-import type { Bucket, PartLayout, StoredObject } from "./state.ts";
+import type { ArchiveTier, Bucket, PartLayout, StoredObject } from "./state.ts";
 import { childText, childrenOf, document, element, parseXml, wrap } from "./xml.ts";
 
 export async function putObject(core: Core, exchange: Exchange): Promise<void> {
@@ -71,6 +71,7 @@ export interface NewObject {
   readonly attributes: Attributes;
   readonly parts?: readonly PartLayout[];
   readonly checksum?: Checksum | undefined;
+  readonly archiveTier?: ArchiveTier | undefined;
 }
 
 /** Makes `parts` the current version of `key`; the body passes into the bucket's keeping. */
@@ -86,7 +87,8 @@ export function storeObject(core: Core, bucket: Bucket, key: string, parts: NewO
     attributes: parts.attributes,
     parts: parts.parts ?? [],
     checksum: parts.checksum,
-    restore: "none",
+    archiveTier: parts.archiveTier,
+    restore: undefined,
   };
   bucket.add(object);
   return object;
@@ -140,11 +142,7 @@ export function copySource(core: Core, exchange: Exchange): CopySource {
       elements: { Condition: "x-amz-copy-source-If-None-Match" },
     });
   }
-  if (archiveClasses.has(object.attributes.storageClass) && object.restore !== "restored") {
-    throw new StoreError("InvalidObjectState", undefined, {
-      elements: { StorageClass: object.attributes.storageClass },
-    });
-  }
+  checkReadable(core, object);
   checkReadKey(
     object.attributes.encryption,
     customerKey((name) => exchange.header(name), "x-amz-copy-source-server-side-encryption-customer"),
@@ -448,19 +446,13 @@ export async function putObjectAcl(core: Core, exchange: Exchange): Promise<void
   await exchange.answer(200);
 }
 
-/** 202 begins a restore, 200 confirms one that is done; a test finishes it with `TestStore.finishRestore`. */
+/** 202 begins a restore, 200 confirms one that is done. */
 export async function restoreObject(core: Core, exchange: Exchange): Promise<void> {
   const bucket = core.bucketOf(exchange);
-  await exchange.receiveText();
+  const asked = parseXml(await exchange.receiveText());
   const object = findObject(bucket, exchange.key, exchange.query.get("versionId"));
-  if (!archiveClasses.has(object.attributes.storageClass)) {
-    throw new StoreError(
-      "InvalidObjectState",
-      "Restore is not allowed for the object's current storage class",
-    );
-  }
-  if (object.restore === "ongoing") throw new StoreError("RestoreAlreadyInProgress");
-  if (object.restore === "restored") return exchange.answer(200);
-  bucket.replace({ ...object, restore: "ongoing" });
-  return exchange.answer(202);
+  const [restored, status] = restoring(core, object, asked);
+  bucket.replace(restored);
+  exchange.worked();
+  return exchange.answer(status);
 }

@@ -6,7 +6,8 @@
  * Range together with partNumber is refused. HEAD and GET share all of it and differ in the body only.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
  */
-import { archiveClasses, attributeHeaders, checkReadKey, customerKey } from "./attributes.ts";
+import { archiveHeaders, checkReadable } from "./archive.ts";
+import { attributeHeaders, checkReadKey, customerKey } from "./attributes.ts";
 import { emptyBody, sliceBody } from "./bodies.ts";
 import { etagMatches, httpTime, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
@@ -73,12 +74,7 @@ function resolve(core: Core, exchange: Exchange, method: "GET" | "HEAD"): Resolu
   ) {
     return { kind: "not-modified", headers: identity };
   }
-  const archived = archiveClasses.has(object.attributes.storageClass) && object.restore !== "restored";
-  if (archived && method === "GET") {
-    throw new StoreError("InvalidObjectState", undefined, {
-      elements: { StorageClass: object.attributes.storageClass },
-    });
-  }
+  if (method === "GET") checkReadable(core, object);
   checkReadKey(
     object.attributes.encryption,
     customerKey((name) => exchange.header(name), "x-amz-server-side-encryption-customer"),
@@ -101,17 +97,11 @@ function resolve(core: Core, exchange: Exchange, method: "GET" | "HEAD"): Resolu
       "Content-Range": partial ? contentRange : undefined,
       "x-amz-mp-parts-count":
         window.partNumber !== undefined && object.parts.length > 0 ? object.parts.length : undefined,
-      "x-amz-restore": restoreHeader(object),
+      ...archiveHeaders(core, object),
       ...checksumHeaders(exchange, object, window),
       ...responseOverrides(exchange, method),
     },
   };
-}
-
-function restoreHeader(object: StoredObject): string | undefined {
-  if (object.restore === "ongoing") return 'ongoing-request="true"';
-  if (object.restore === "none") return undefined;
-  return 'ongoing-request="false", expiry-date="Fri, 01 Jan 2100 00:00:00 GMT"';
 }
 
 /**

@@ -21,8 +21,10 @@ export interface StoreOptions {
   readonly publicBuckets?: readonly string[];
   /** Where bodies are kept; default: a temporary directory that `stop` removes. */
   readonly directory?: string;
-  /** Server time in ms since the epoch; default `Date.now`. */
-  readonly clock?: () => number;
+  /** Server time in ms since the epoch; default `Date.now`. `headers`: of the request that asks. */
+  readonly clock?: (headers?: Readonly<Record<string, string | undefined>>) => number;
+  /** How long a restore of an archived object takes; Infinity: until a test ends it. */
+  readonly restoreMs?: number;
   /** Seeds everything random: fault probabilities, upload ids, opaque ETags. */
   readonly seed?: string;
 
@@ -113,6 +115,7 @@ export type Feature =
   | "listMultipartUploads"
   | "listObjectsV2"
   | "listParts"
+  | "restore"
   | "storageClasses"
   | "tagging"
   | "uploadPartCopy";
@@ -125,7 +128,8 @@ export const GiB = 1024 * MiB;
 const AWS: Omit<ResolvedOptions, "baseHosts"> = {
   host: "127.0.0.1",
   region: "us-east-1",
-  clock: Date.now,
+  clock: () => Date.now(),
+  restoreMs: Infinity,
   seed: "store",
   style: "both",
   canonicalPath: "decoded",

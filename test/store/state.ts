@@ -18,6 +18,15 @@ export interface PartLayout {
   readonly checksum: string | undefined;
 }
 
+export type ArchiveTier = "ARCHIVE_ACCESS" | "DEEP_ARCHIVE_ACCESS";
+
+interface Restore {
+  /** Infinity: until a test says so. */
+  readonly readyMs: number;
+  readonly untilMs: number;
+  readonly days: number | null;
+}
+
 export interface StoredObject {
   readonly kind: "object";
   readonly key: string;
@@ -32,8 +41,10 @@ export interface StoredObject {
   /** Empty for an object that was not uploaded in parts. */
   readonly parts: readonly PartLayout[];
   readonly checksum: Checksum | undefined;
-  /** For objects in an archive class: what `x-amz-restore` reports. */
-  readonly restore: "none" | "ongoing" | "restored";
+  /** Where INTELLIGENT_TIERING has archived it; undefined: nowhere. */
+  readonly archiveTier: ArchiveTier | undefined;
+  /** Of an archived object: from when and until when it can be read; undefined: nobody has asked. */
+  readonly restore: Restore | undefined;
 }
 
 interface DeleteMarker {

@@ -18,6 +18,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { begun, expired, finished } from "./archive.ts";
 import { plainAttributes, type Attributes, type Encryption, type Tag } from "./attributes.ts";
 import { FileDepot, joinBodies, readBody, sliceBody, type Body } from "./bodies.ts";
 import { Core, md5Of, type Mismatch, type SwallowRule } from "./core.ts";
@@ -38,7 +39,7 @@ import { EventSender, type SenderOptions } from "./sender.ts";
 import { type ClaimedPort, claimPort } from "./ports.ts";
 import { checkBucketName, checkKey, type Operation } from "./routing.ts";
 import type { Credentials } from "./sigv4.ts";
-import { Bucket, type BucketOptions, type StoredObject, type Upload } from "./state.ts";
+import { type ArchiveTier, Bucket, type BucketOptions, type StoredObject, type Upload } from "./state.ts";
 import { storeObject } from "./operations_object.ts";
 
 export type { Credentials } from "./sigv4.ts";
@@ -58,6 +59,8 @@ export interface PutAttributes {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly tags?: readonly Tag[];
   readonly storageClass?: string;
+  /** Of an object of INTELLIGENT_TIERING. */
+  readonly archiveTier?: ArchiveTier;
   readonly encryption?: Encryption;
   /** Without quotes; default: MD5 as S3 would have it. */
   readonly etag?: string;
@@ -280,7 +283,13 @@ export class TestStore {
       size: partSize,
       checksum: undefined,
     }));
-    return storeObject(this.#core, bucket, key, { body, etag, attributes, parts });
+    return storeObject(this.#core, bucket, key, {
+      body,
+      etag,
+      attributes,
+      parts,
+      archiveTier: given.archiveTier,
+    });
   }
 
   #trueEtag(body: Body, sizes: readonly number[]): string {
@@ -355,10 +364,22 @@ export class TestStore {
     for (const bucket of this.#core.buckets.all()) bucket.uploads.delete(uploadId);
   }
 
-  /** Ends a restore that RestoreObject began: the archived object can be read now. */
+  /** Somebody has asked for a restore. */
+  beginRestore(bucket: string, key: string): void {
+    const object = this.get(bucket, key);
+    if (object !== undefined) this.#core.buckets.get(bucket).replace(begun(this.#core, object));
+  }
+
+  /** The archived object can be read now, as if a restore had ended. */
   finishRestore(bucket: string, key: string): void {
     const object = this.get(bucket, key);
-    if (object !== undefined) this.#core.buckets.get(bucket).replace({ ...object, restore: "restored" });
+    if (object !== undefined) this.#core.buckets.get(bucket).replace(finished(this.#core, object));
+  }
+
+  /** The restored copy is gone, or INTELLIGENT_TIERING has archived the object. */
+  archiveAgain(bucket: string, key: string, archiveTier?: ArchiveTier): void {
+    const object = this.get(bucket, key);
+    if (object !== undefined) this.#core.buckets.get(bucket).replace(expired(object, archiveTier));
   }
 
   /** From now on each change of a bucket is told to a receiver; `EventSender` says how badly. */

@@ -48,7 +48,7 @@ export function errorDocument(elements: Readonly<Record<string, string>>): strin
   return `${xmlProlog}<Error>${children.join("")}</Error>`;
 }
 
-interface XmlNode {
+export interface XmlNode {
   readonly name: string;
   readonly children: readonly XmlNode[];
   /** Text content, untrimmed; meaningful for leaves only. */

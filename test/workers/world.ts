@@ -16,18 +16,22 @@ export const PART = MIB;
 /**
  * @param stores by the name under which the mesh knows them
  * @param clock of the mesh and the stores, where it is not the machine's
+ * @param wrap what stands around the bundle
  */
 export async function openWorld<Name extends string>(
   stores: Readonly<Record<Name, StoreOptions>>,
   options: (stores: Record<Name, TestStore>) => Omit<MeshOptions, "bundlePath" | "stores"> = () => ({}),
   clock: Clock | null = null,
+  wrap: (bundlePath: string) => Pick<MeshOptions, "bundlePath" | "modulePaths"> = (bundlePath) => ({
+    bundlePath,
+  }),
 ): Promise<{ mesh: Mesh; stores: Record<Name, TestStore> }> {
   const opened = {} as Record<Name, TestStore>;
   const clocked = clock === null ? {} : { clock: clock.now };
   for (const name of Object.keys(stores) as Name[])
     opened[name] = await startStore({ minPartBytes: PART, ...clocked, ...stores[name] });
   const all = Object.values<TestStore>(opened);
-  const bundle = { bundlePath: inject("bundlePath") };
+  const bundle = wrap(inject("bundlePath"));
   const modules = clock === null ? bundle : clock.drive(bundle);
   const mesh = await Mesh.start({ ...modules, stores: opened, ...options(opened) });
 

@@ -3,7 +3,9 @@
 import { describe, expect, test } from "vitest";
 import { apply, newJob, nextStep } from "../../../src/copy/job.ts";
 import { isEnded, objectOf, uploadOf, workOf } from "../../../src/copy/phase.ts";
-import type { Event, Job, PartCounts, Step } from "../../../src/copy/phase.ts";
+import type { Event } from "../../../src/copy/event.ts";
+import type { Job } from "../../../src/copy/phase.ts";
+import type { PartCounts, Step } from "../../../src/copy/step.ts";
 import { ABORTING, ENDED, JOBS, OBJECT, OUTAGE, REFUSED, WHOLE, WORKING, failure } from "../samples.ts";
 
 const NOW = 1_000_000;
@@ -19,6 +21,15 @@ const EVENTS: { readonly [K in Event["type"]]: Extract<Event, { type: K }> } = {
   notYet: { type: "notYet", behind: "copy-7", recheckAtMs: NOW + 30_000 },
   recheckQueue: { type: "recheckQueue" },
   sized: { type: "sized", object: OBJECT },
+  sourceArchived: {
+    type: "sourceArchived",
+    failure: failure("source_archived"),
+    wish: { restore: "Bulk", days: 3 },
+    asks: 0,
+  },
+  restoreSending: { type: "restoreSending" },
+  restoreAsked: { type: "restoreAsked", now: NOW },
+  restoreSeen: { type: "restoreSeen", state: "readable", asks: 1, now: NOW },
   conflict: { type: "conflict", failure: failure("destination_exists"), skip: false },
   headerDropped: { type: "headerDropped", header: "x-amz-tagging" },
   createSending: { type: "createSending", now: NOW },
@@ -266,7 +277,7 @@ describe("apply() takes a copy from phase to phase", () => {
 
 const countless = (job: Job) =>
   JSON.stringify(job, (name, value: unknown) =>
-    name === "retry" || name === "timesRedone" ? undefined : value,
+    ["retry", "timesRedone", "looks"].includes(name) ? undefined : value,
   );
 
 describe("apply() changes nothing by an event that no longer fits", () => {
@@ -369,6 +380,7 @@ describe("the questions about a job", () => {
   test("uploadOf() finds the upload in every phase that has one", () => {
     const names = Object.keys(JOBS).filter((name) => uploadOf(JOBS[name] as Job)?.kind === "parts");
     expect(names).toEqual([
+      "restoringParts",
       "uploading",
       "uploadingUnchecked",
       "completing",
@@ -386,6 +398,6 @@ describe("the questions about a job", () => {
 
   test("objectOf() is null only before the source is sized, and for what ended before", () => {
     const names = Object.keys(JOBS).filter((name) => objectOf(JOBS[name] as Job) === null);
-    expect(names).toEqual(["new", "queued", "sizing", "skipped"]);
+    expect(names).toEqual(["new", "queued", "sizing", "restoring", "skipped"]);
   });
 });

@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { MAX_ATTEMPTS } from "../../../src/s3/retry.ts";
 import { apply, newJob, nextStep } from "../../../src/copy/job.ts";
-import type { Event, Job, PartCounts } from "../../../src/copy/phase.ts";
+import type { Event } from "../../../src/copy/event.ts";
+import type { Job } from "../../../src/copy/phase.ts";
+import type { PartCounts } from "../../../src/copy/step.ts";
 import {
   ABORTING,
   DENIED,

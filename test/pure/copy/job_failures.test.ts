@@ -4,7 +4,9 @@ import { describe, expect, test } from "vitest";
 import { type Failure, meshFailure } from "../../../src/s3/failure.ts";
 import { MAX_ATTEMPTS, MAX_OUTAGE_ATTEMPTS } from "../../../src/s3/retry.ts";
 import { apply, nextStep } from "../../../src/copy/job.ts";
-import type { Event, Job, PartCounts } from "../../../src/copy/phase.ts";
+import type { Event } from "../../../src/copy/event.ts";
+import type { Job } from "../../../src/copy/phase.ts";
+import type { PartCounts } from "../../../src/copy/step.ts";
 import {
   ABORTING,
   DENIED,

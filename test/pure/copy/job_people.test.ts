@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { apply, nextStep } from "../../../src/copy/job.ts";
 import { isEnded, workOf } from "../../../src/copy/phase.ts";
-import type { Event, Job, PartCounts, Step, Working } from "../../../src/copy/phase.ts";
+import type { Event } from "../../../src/copy/event.ts";
+import type { Job, Working } from "../../../src/copy/phase.ts";
+import type { PartCounts, Step } from "../../../src/copy/step.ts";
 import { ENDED, ERROR, EXPIRED, JOBS, OUTAGE, WORKING } from "../samples.ts";
 
 const NOW = 1_000_000;

@@ -1,52 +1,6 @@
-// What a HEAD says of an archived object, and of its full-object checksums.
+// What a HEAD says of the full-object checksums of an object.
 import { describe, expect, test } from "vitest";
 import { fullObjectChecksums } from "../../../src/object/checksum.ts";
-import { archiveOf } from "../../../src/object/compare.ts";
-
-describe("archiveOf()", () => {
-  const advice = "restore it, then resume this copy";
-  test.each([
-    ["aws", { "x-amz-storage-class": "GLACIER" }, `The source is archived (GLACIER): ${advice}`],
-    ["aws", { "x-amz-storage-class": "DEEP_ARCHIVE" }, `The source is archived (DEEP_ARCHIVE): ${advice}`],
-    [
-      "aws",
-      { "x-amz-storage-class": "INTELLIGENT_TIERING", "x-amz-archive-status": "ARCHIVE_ACCESS" },
-      `The source is archived (INTELLIGENT_TIERING): ${advice}`,
-    ],
-    [
-      "aws",
-      { "x-amz-archive-status": "ARCHIVE_ACCESS" },
-      `The source is archived (ARCHIVE_ACCESS): ${advice}`,
-    ],
-    [
-      "aws",
-      { "x-amz-storage-class": "GLACIER", "x-amz-restore": 'ongoing-request="true"' },
-      `The source is being restored (GLACIER): ${advice}`,
-    ],
-    [
-      "aws",
-      {
-        "x-amz-storage-class": "GLACIER",
-        "x-amz-restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2026 00:00:00 GMT"',
-      },
-      null,
-    ],
-    ["aws", { "x-amz-storage-class": "GLACIER_IR" }, null],
-    ["aws", { "x-amz-storage-class": "STANDARD_IA" }, null],
-    ["aws", {}, null],
-    ["ibm", { "x-amz-storage-class": "ACCELERATED" }, `The source is archived (ACCELERATED): ${advice}`],
-    ["oracle", { "x-amz-storage-class": "Archive" }, `The source is archived (Archive): ${advice}`],
-    ["alibaba", { "x-amz-storage-class": "ColdArchive" }, `The source is archived (ColdArchive): ${advice}`],
-    [
-      "tencent",
-      { "x-amz-storage-class": "ARCHIVE", "x-amz-restore": 'ongoing-request="true"' },
-      `The source is being restored (ARCHIVE): ${advice}`,
-    ],
-    ["gcs", { "x-amz-storage-class": "ARCHIVE" }, null],
-  ] as const)("at %s: %j", (provider, headers, reason) => {
-    expect(archiveOf(new Headers(headers as Record<string, string>), provider)).toBe(reason);
-  });
-});
 
 const checksumsOf = (headers: Record<string, string>) => fullObjectChecksums(new Headers(headers));
 

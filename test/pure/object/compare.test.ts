@@ -1,12 +1,6 @@
 // Equal, different, or worth a HEAD: by mode, and by what ETags, marks and checksums can prove.
 import { describe, expect, test } from "vitest";
-import {
-  type ObjectHead,
-  compareHeads,
-  compareListed,
-  judgeHeads,
-  needsRestore,
-} from "../../../src/object/compare.ts";
+import { type ObjectHead, compareHeads, compareListed, judgeHeads } from "../../../src/object/compare.ts";
 import { COPY_ID_HEADER } from "../../../src/object/attributes.ts";
 import { copyMark, markedSourceEtag } from "../../../src/object/mark.ts";
 import { type CompareMode, COMPARE_MODES } from "../../../src/http/vocabulary.ts";
@@ -208,30 +202,6 @@ describe("compareHeads()", () => {
     expect(decide("auto", head(), { ...encrypted, mark: markOf(A) })).toMatchObject({
       proof: "record",
     });
-  });
-});
-
-describe("needsRestore()", () => {
-  test.each([
-    ["GLACIER", "aws", true],
-    ["DEEP_ARCHIVE", "aws", true],
-    ["GLACIER_IR", "aws", false],
-    ["INTELLIGENT_TIERING", "aws", false],
-    ["STANDARD", "aws", false],
-    [null, "aws", false],
-    ["GLACIER", "scaleway", true],
-    ["ACCELERATED", "ibm", true],
-    ["Archive", "oracle", true],
-    ["ColdArchive", "alibaba", true],
-    ["ARCHIVE", "tencent", true],
-    ["ARCHIVE", "gcs", false],
-    ["COLDLINE", "gcs", false],
-  ] as const)("%s at %s: %s", (storageClass, provider, expected) => {
-    expect(needsRestore(object({ storageClass }), provider)).toBe(expected);
-  });
-
-  test("an object that has been restored can be read", () => {
-    expect(needsRestore(object({ storageClass: "GLACIER", isRestored: true }), "aws")).toBe(false);
   });
 });
 

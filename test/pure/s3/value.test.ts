@@ -2,7 +2,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { markedSourceEtag } from "../../../src/object/mark.ts";
 import { fullObjectChecksums } from "../../../src/object/checksum.ts";
-import { archiveOf } from "../../../src/object/compare.ts";
+import { archiveOf } from "../../../src/object/archive.ts";
 import { S3Error } from "../../../src/s3/errors.ts";
 import { headObject } from "../../../src/s3/read.ts";
 import { type S3, connect } from "../../../src/s3/request.ts";

@@ -7,7 +7,7 @@
 import { type Healths, ALL_HEALTHY, HealthBook } from "../../../src/throttle/health.ts";
 import type { Failure } from "../../../src/s3/failure.ts";
 import { backoffMs, MAX_ATTEMPTS, verdictOf } from "../../../src/s3/retry.ts";
-import type { PartCounts } from "../../../src/copy/phase.ts";
+import type { PartCounts } from "../../../src/copy/step.ts";
 import { Refusal, type SimulatedStore } from "./simulated_store.ts";
 import { failure } from "../samples.ts";
 

@@ -10,8 +10,9 @@ import type { OwedDebt } from "../../../src/copy/debts.ts";
 import type { Failure } from "../../../src/s3/failure.ts";
 import { saysNo } from "../../../src/s3/retry.ts";
 import { apply, newJob, nextStep } from "../../../src/copy/job.ts";
-import { isEnded, uploadOf, workOf } from "../../../src/copy/phase.ts";
-import type { Event, Job, Prepared, Step } from "../../../src/copy/phase.ts";
+import { type Job, type Prepared, isEnded, uploadOf, workOf } from "../../../src/copy/phase.ts";
+import type { Event } from "../../../src/copy/event.ts";
+import type { Step } from "../../../src/copy/step.ts";
 import { PARTS_PLAN, WHOLE_PLAN, failure, prepared, seeded } from "../samples.ts";
 import { SimulatedDebts } from "./simulated_debts.ts";
 import { LANE_LEASE_MS, SimulatedParts } from "./simulated_parts.ts";
@@ -19,7 +20,6 @@ import { check, checkAbortAllowed, checkNothingForgotten, checkShape } from "./s
 import { Refusal, SimulatedStore, isRefusal } from "./simulated_store.ts";
 
 class Crash extends Error {}
-
 const COPY_AHEAD = "copy-0";
 const QUEUE_RECHECK_MS = 30_000;
 const WATCH_MS = 10_000;

@@ -259,23 +259,54 @@ async function putCas(headers: Record<string, string>) {
   return call(store, "PUT", "/bucket/cas", { body: "x", headers });
 }
 
+const restoreRequest = (tier: string, days?: number) =>
+  `<RestoreRequest>${days === undefined ? "" : `<Days>${days}</Days>`}<GlacierJobParameters><Tier>${tier}</Tier></GlacierJobParameters></RestoreRequest>`;
+const restore = async (key: string, body: string) => {
+  const { status, code } = await call(store, "POST", `/bucket/${key}?restore=`, { body });
+  return code ?? status;
+};
+const head = async (key: string) => (await call(store, "HEAD", `/bucket/${key}`)).headers;
+
 describe("archived objects", () => {
-  test("can be read only after they were restored", async () => {
+  test("can be read only after they were restored, and until the restored copy is gone", async () => {
     store.put("bucket", "cold", "ice", { storageClass: "DEEP_ARCHIVE" });
-    expect((await call(store, "HEAD", "/bucket/cold")).headers["x-amz-storage-class"]).toBe("DEEP_ARCHIVE");
+    expect((await head("cold"))["x-amz-storage-class"]).toBe("DEEP_ARCHIVE");
     const refused = await call(store, "GET", "/bucket/cold");
     expect([refused.status, refused.code]).toEqual([403, "InvalidObjectState"]);
-    expect((await call(store, "POST", "/bucket/cold?restore=", { body: "<RestoreRequest/>" })).status).toBe(
-      202,
-    );
-    expect((await call(store, "POST", "/bucket/cold?restore=", { body: "<RestoreRequest/>" })).code).toBe(
-      "RestoreAlreadyInProgress",
-    );
-    expect((await call(store, "HEAD", "/bucket/cold")).headers["x-amz-restore"]).toBe(
-      'ongoing-request="true"',
-    );
+    expect(await restore("cold", restoreRequest("Bulk", 1))).toBe(202);
+    expect(await restore("cold", restoreRequest("Bulk", 1))).toBe("RestoreAlreadyInProgress");
+    expect((await head("cold"))["x-amz-restore"]).toBe('ongoing-request="true"');
     store.finishRestore("bucket", "cold");
     expect((await call(store, "GET", "/bucket/cold")).text).toBe("ice");
+    expect((await head("cold"))["x-amz-restore"]).toMatch(
+      /^ongoing-request="false", expiry-date=".* 00:00:00 GMT"$/,
+    );
+    expect(await restore("cold", restoreRequest("Standard", 9))).toBe(200);
+    store.archiveAgain("bucket", "cold");
+    expect((await call(store, "GET", "/bucket/cold")).code).toBe("InvalidObjectState");
+  });
+
+  test("of an archive tier are restored for good, and without days", async () => {
+    store.put("bucket", "tier", "ice", {
+      storageClass: "INTELLIGENT_TIERING",
+      archiveTier: "ARCHIVE_ACCESS",
+    });
+    expect((await head("tier"))["x-amz-archive-status"]).toBe("ARCHIVE_ACCESS");
+    expect(await restore("tier", restoreRequest("Standard", 1))).toBe("InvalidArgument");
+    expect(await restore("tier", restoreRequest("Expedited"))).toBe(202);
+    store.finishRestore("bucket", "tier");
+    expect(await head("tier")).not.toHaveProperty("x-amz-archive-status");
+    expect(await restore("tier", restoreRequest("Standard"))).toBe("InvalidObjectState");
+  });
+
+  test.each([
+    ["no days", "GLACIER", restoreRequest("Bulk"), "MalformedXML"],
+    ["another tier", "GLACIER", restoreRequest("Fast", 1), "MalformedXML"],
+    ["no fast way", "DEEP_ARCHIVE", restoreRequest("Expedited", 1), "InvalidArgument"],
+    ["nothing archived", "STANDARD", restoreRequest("Bulk", 1), "InvalidObjectState"],
+  ])("are not restored: %s", async (_what, storageClass, body, code) => {
+    store.put("bucket", "k", "v", { storageClass });
+    expect(await restore("k", body)).toBe(code);
   });
 });
 

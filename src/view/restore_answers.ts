@@ -1,0 +1,26 @@
+// What answers show of archived objects and their restore, as schemas.
+
+import { z } from "zod";
+import { RETRIEVAL_TIERS } from "../http/vocabulary.ts";
+import { MaybeTime, Time, Whole } from "./answer_fields.ts";
+
+const Tier = z.enum(RETRIEVAL_TIERS);
+
+export const IfArchivedAnswer = z.union([
+  z.enum(["fail", "skip"]),
+  z.strictObject({ restore: Tier, days: Whole }),
+]);
+
+export const RestoredAnswer = z
+  .strictObject({
+    storageClass: z.string(),
+    tier: Tier,
+    asks: Whole.describe("how often the copy has had it restored"),
+    askedAt: MaybeTime.describe("null: somebody else has asked"),
+    readableAt: MaybeTime.describe("null: it cannot be read yet"),
+    until: MaybeTime.describe(
+      "the restored copy can be read so long; null: for good, or the store does not say",
+    ),
+    nextLookAt: Time.optional(),
+  })
+  .describe("an archived source whose store restores it for the copy, or has");
