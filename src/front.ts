@@ -1,4 +1,5 @@
-// The front: the Worker's `fetch` (HTTP API) and `scheduled` (Cron). Start reading here.
+// The front: the Worker's `fetch` (HTTP API), `scheduled` (Cron) and `queue` (events of R2). Start reading
+// here.
 //
 //   POST /copies ─→ front ─→ Registry.admit() ─→ Coordinator.create() ─→ 202
 //                              Coordinator alarm: HEAD, plan, CreateMultipartUpload, wake lanes
@@ -23,6 +24,9 @@ import { comparisonRoutes } from "./front/comparison_routes.ts";
 import { copyRoutes } from "./front/copy_routes.ts";
 import { dashboardResponse } from "./front/dashboard.ts";
 import { docsResponse } from "./front/docs.ts";
+import { takeBatch } from "./front/event_queue.ts";
+import { eventRoutes } from "./front/event_routes.ts";
+import { senderOf, shownPath } from "./front/event_senders.ts";
 import { holderOf, linkRoutes } from "./front/link_routes.ts";
 import { checkQuery, checkRight, methodsOf } from "./front/matching.ts";
 import { once } from "./front/once.ts";
@@ -94,7 +98,8 @@ app.get("/docs/:page", async (call) => await docsResponse(call.req.raw, call.req
 app.use(audit);
 
 app.use(async (call, next) => {
-  call.set("caller", (await holderOf(call)) ?? (await authorize(call.req.raw, call.env)));
+  const held = (await holderOf(call)) ?? (await senderOf(call));
+  call.set("caller", held ?? (await authorize(call.req.raw, call.env)));
   await next();
 });
 
@@ -133,6 +138,7 @@ app.route("/", syncRoutes);
 app.route("/", comparisonRoutes);
 
 app.route("/", replicationRoutes);
+app.route("/", eventRoutes);
 
 app.route("/", scheduleRoutes);
 
@@ -147,25 +153,31 @@ app.route("/", overviewRoutes);
 app.all("*", (call) => {
   const allowed = methodsOf(routeNames(), call.req.path);
   if (allowed.length > 0) {
-    const message = `${call.req.path} takes ${allowed.join(", ")}, not ${call.req.method}; GET / lists the routes`;
+    const message = `${shownPath(call.req.path)} takes ${allowed.join(", ")}, not ${call.req.method}; GET / lists the routes`;
     throw new Problem(405, "method_not_allowed", message, { allow: allowed.join(", ") });
   }
   throw new Problem(
     404,
     "no_such_route",
-    `There is no ${call.req.method} ${call.req.path}; GET / lists the routes`,
+    `There is no ${call.req.method} ${shownPath(call.req.path)}; GET / lists the routes`,
   );
 });
 
 app.onError((error, call) => {
   if (error instanceof Problem) return error.toResponse();
   if (isNewerState(error)) return new Problem(503, "state_too_new", newerStateOf(error)).toResponse();
-  log("error", "request_crashed", { method: call.req.method, path: call.req.path, detail: String(error) });
+  const path = shownPath(call.req.path);
+  log("error", "request_crashed", { method: call.req.method, path, detail: String(error) });
   return new Problem(500, "internal_error", "Internal error; the log has the details").toResponse();
 });
 
 export default {
   fetch: app.fetch,
+
+  /** Events of R2, over a Queue of which this Worker is the consumer. */
+  async queue(batch, env, ctx) {
+    await takeBatch(batch, env, ctx.exports);
+  },
 
   /** The Cron Trigger. It may come late or more than once: the registry starts each due time once. */
   async scheduled(controller, env, ctx) {

@@ -7,6 +7,7 @@ import { registryOf } from "./mesh.ts";
 import type { Hint, Taken } from "./replication/hint.ts";
 import { type ReplicationRow, ReplicationRecord } from "./replication/record.ts";
 import type { ReplicationSpec } from "./replication/spec.ts";
+import { SecretTable } from "./replication/secrets.ts";
 import { replicationStatus } from "./replication/status.ts";
 import type { Replication } from "./view/replication_answers.ts";
 import { wakeAt, wakeIfLost } from "./work/alarm.ts";
@@ -15,6 +16,7 @@ const WATCH_MS = 10_000;
 
 export class Replicator extends DurableObject<Env> {
   readonly #record = new ReplicationRecord(this.ctx.storage);
+  readonly #secrets = new SecretTable(this.ctx.storage.sql);
 
   /** Stores a new replication and starts it; a repeated call changes nothing. */
   async create(row: ReplicationRow): Promise<void> {
@@ -41,6 +43,21 @@ export class Replicator extends DurableObject<Env> {
     const taken = this.#record.take(hints, row.spec, Date.now());
     if (taken.taken > 0) await wakeIfLost(this.ctx.storage);
     return taken;
+  }
+
+  /** Whether senders that show this secret may hand in events. */
+  async hasSecret(sha256: string): Promise<boolean> {
+    return this.#record.find() !== null && this.#secrets.has(sha256, Date.now());
+  }
+
+  /**
+   * Puts a secret in the place of the one that there is.
+   *
+   * @returns whether there is one before it that is still good; null: there is no such replication
+   */
+  async putSecret(sha256: string, formerUntilMs: number): Promise<boolean | null> {
+    if (this.#record.find() === null) return null;
+    return this.#secrets.put(sha256, formerUntilMs, Date.now());
   }
 
   /** Null: there is no such replication. */

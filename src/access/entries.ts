@@ -15,8 +15,8 @@ import { type Grant, type Scope, formatScope, parseScope } from "./rights.ts";
 export const FULL = "full";
 export const READ = "read";
 
-/** And of whoever holds a link. */
-const RESERVED: readonly string[] = [FULL, READ, "link"];
+/** And of whoever holds a link, or the secret of a replication. */
+const RESERVED: readonly string[] = [FULL, READ, "link", "sender"];
 
 /** Of a token as such: 16 random letters have 90 bits or so, and a word has fewer letters. */
 const LEAST_CHARACTERS = 16;

@@ -1,5 +1,6 @@
 // The audit: a line in the log for each call that changes something and for each call that is refused, and a
-// row in the registry. Open routes, and what only reads and may, leave none.
+// row in the registry. Open routes, what only reads and may, and events that are taken leave none: these come
+// by the thousand, and their replication counts them.
 //
 // A change is in the registry before its caller has the answer. Refusals are told to the registry together,
 // one call at a time and once a second at most, however many come.
@@ -25,7 +26,7 @@ export async function audit(call: Call, next: Next): Promise<void> {
   await next();
   const audited = describe(call);
   if (audited === null) return;
-  const isRefusal = isRefused(audited.status, audited.who);
+  const isRefusal = isRefused(audited.status, audited.who) || operationOf(call)?.isQuiet === true;
   const { atMs: _at, ...fields } = audited;
   log(isRefusal ? "warn" : "info", "api_call", fields);
   if (isRefusal) return tellLater(call, audited);
@@ -37,10 +38,12 @@ export async function audit(call: Call, next: Next): Promise<void> {
 
 /** Null: it leaves no line. */
 function describe(call: Call): AuditedCall | null {
-  const route = matchedRoutes(call).find(({ method }) => method !== "ALL");
-  if (route !== undefined && OPERATIONS[`${route.method} ${route.path}`]?.open === true) return null;
+  const route = routeOf(call);
+  const operation = operationOf(call);
+  if (operation?.open === true) return null;
   const { method, raw } = call.req;
   const { status } = call.res;
+  if (operation?.isQuiet === true && call.res.ok) return null;
   const isChange = method !== "GET" && method !== "HEAD" && route !== undefined;
   const caller = call.get("caller") as Caller | undefined;
   const who = caller?.name ?? null;
@@ -58,6 +61,15 @@ function describe(call: Call): AuditedCall | null {
     status,
     code: call.error instanceof Problem ? call.error.code : null,
   };
+}
+
+function routeOf(call: Call) {
+  return matchedRoutes(call).find(({ method }) => method !== "ALL");
+}
+
+function operationOf(call: Call) {
+  const route = routeOf(call);
+  return route === undefined ? undefined : OPERATIONS[`${route.method} ${route.path}`];
 }
 
 /** Whoever is not recognised has been refused, be it because the configuration is wrong. */

@@ -33,15 +33,29 @@ const MAX_TAKEN = 100;
  * @throws {Problem} 503 without a right API_TOKEN, 401 without a valid token, 429 after too many wrong ones
  */
 export async function authorize(request: Request, env: Readonly<Record<string, unknown>>): Promise<Caller> {
+  const given = tokenIn(request) ?? request.headers.get(ASSERTION) ?? "";
+  return await slowGuesses(request, env, given, async () => await callerFrom(request, env));
+}
+
+/**
+ * Returns what a check of a token or secret returns, unless too many wrong ones have come from its address.
+ *
+ * @throws {Problem} 429, and whatever the check throws
+ */
+export async function slowGuesses<Result>(
+  request: Request,
+  env: Readonly<Record<string, unknown>>,
+  given: string,
+  check: () => Promise<Result>,
+): Promise<Result> {
   const address = request.headers.get("cf-connecting-ip");
-  const given = bearerOf(request) ?? request.headers.get(ASSERTION) ?? "";
   const waitMs = guesses.waitMs(address, Date.now());
   if (waitMs > 0 && given !== "" && !taken.has(given)) throw tooManyGuesses(waitMs);
   try {
-    const caller = await callerFrom(request, env);
+    const result = await check();
     if (taken.size >= MAX_TAKEN) taken.clear();
     taken.add(given);
-    return caller;
+    return result;
   } catch (error) {
     const isGuess = error instanceof Problem && GUESSED.includes(error.code);
     if (isGuess) guesses.note(address, Date.now(), await isOverLimit(env, address));
@@ -78,6 +92,24 @@ function bearerOf(request: Request): string | null {
   return /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1] ?? null;
 }
 
+/** The bearer token; of senders of events, which may know only an address, also the password of Basic. */
+export function tokenIn(request: Request): string | null {
+  const bearer = bearerOf(request);
+  if (bearer !== null || !/\/events\/?$/.test(new URL(request.url).pathname)) return bearer;
+  const credentials = /^Basic +([A-Za-z0-9+/=]+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+  // Bytes as they are: a token is ASCII. In `https://token@host/` it is the name, and the password is empty.
+  const [, name = "", password = ""] = /^([^:]*):?(.*)$/s.exec(decodeBase64(credentials ?? "")) ?? [];
+  return password || name || null;
+}
+
+function decodeBase64(text: string): string {
+  try {
+    return atob(text);
+  } catch {
+    return "";
+  }
+}
+
 async function callerFrom(request: Request, env: Readonly<Record<string, unknown>>): Promise<Caller> {
   const access = await readAccess(env);
   if (access.kind === "misconfigured") throw new Problem(503, "misconfigured", access.error);
@@ -88,7 +120,7 @@ async function callerFrom(request: Request, env: Readonly<Record<string, unknown
       'No request is answered until the secret API_TOKEN is set: run "npx wrangler secret put API_TOKEN"',
     );
   }
-  const given = bearerOf(request);
+  const given = tokenIn(request);
   const entries = access.entries.flatMap((result) => (result.ok ? [result.entry] : []));
   if (given === null) {
     const person = await personFrom(request, env);
@@ -175,7 +207,7 @@ function callerOf(name: string, entries: readonly Entry[], kind: "token" | "pers
   throw new Problem(403, "right_missing", detail);
 }
 
-function wrongToken(code: "token_wrong" | "token_expired", detail: string): Problem {
+export function wrongToken(code: "token_wrong" | "token_expired", detail: string): Problem {
   return new Problem(401, code, detail, {
     "www-authenticate": 'Bearer realm="bucket-brigade", error="invalid_token"',
   });

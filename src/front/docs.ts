@@ -5,6 +5,7 @@ import api from "../docs/api.md";
 import changelog from "../docs/changelog.md";
 import compare from "../docs/compare.md";
 import cost from "../docs/cost.md";
+import events from "../docs/events.md";
 import manifest from "../docs/manifest.md";
 import operate from "../docs/operate.md";
 import proof from "../docs/proof.md";
@@ -29,6 +30,7 @@ const PAGES: ReadonlyMap<string, string> = new Map(
     api,
     stores,
     sync,
+    events,
     manifest,
     rename,
     restore,

@@ -11,7 +11,10 @@ import { type Call, keyReused, registryAt } from "./call.ts";
 import { Problem } from "../http/problem.ts";
 import { readIdempotency } from "../http/request.ts";
 
-/** They remember the key themselves. */
+/**
+ * They remember the key themselves, or take none: an event may come twice, and an answer with a secret in it
+ * is kept nowhere.
+ */
 const BY_ITSELF: ReadonlySet<string> = new Set([
   "/copies",
   "/copies/:id/retry",
@@ -21,6 +24,10 @@ const BY_ITSELF: ReadonlySet<string> = new Set([
   "/copies/:id/link",
   "/syncs/:id/link",
   "/comparisons/:id/link",
+  "/events",
+  "/replications/:name/events",
+  "/replications/:name/events/:secret",
+  "/replications/:name/secret",
 ]);
 
 /** A longer answer is not kept, and its request runs again. */

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { VERSION } from "../http/version.ts";
 import * as answers from "../view/answers.ts";
 import * as comparisonAnswers from "../view/comparison_answers.ts";
+import * as eventAnswers from "../view/event_answers.ts";
 import * as listAnswers from "../view/list_answers.ts";
 import * as meshAnswers from "../view/mesh_answers.ts";
 import * as replicationAnswers from "../view/replication_answers.ts";
@@ -39,7 +40,14 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
       schemas: {
         ...schemasOf(REQUESTS, "input"),
         ...schemasOf(
-          { ...answers, ...comparisonAnswers, ...listAnswers, ...meshAnswers, ...replicationAnswers },
+          {
+            ...answers,
+            ...comparisonAnswers,
+            ...eventAnswers,
+            ...listAnswers,
+            ...meshAnswers,
+            ...replicationAnswers,
+          },
           "output",
         ),
       },

@@ -6,6 +6,7 @@ import { CheckRequestSchema } from "../diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
 import type { ProblemCode } from "../http/codes.ts";
 import { LinkRequestSchema } from "./link.ts";
+import { SecretRequestSchema } from "./secret_request.ts";
 import type { Parameter } from "./parameters.ts";
 import { ReplicationRequestSchema } from "../replication/spec.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
@@ -13,6 +14,7 @@ import { ComparisonRequestSchema } from "../sync/comparison_spec.ts";
 import { RepairRequestSchema, SyncRequestSchema } from "../sync/spec.ts";
 import type * as answers from "../view/answers.ts";
 import type * as comparisonAnswers from "../view/comparison_answers.ts";
+import type * as eventAnswers from "../view/event_answers.ts";
 import type * as listAnswers from "../view/list_answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
 import type * as replicationAnswers from "../view/replication_answers.ts";
@@ -22,6 +24,7 @@ type AnswerName =
   | keyof typeof comparisonAnswers
   | keyof typeof listAnswers
   | keyof typeof meshAnswers
+  | keyof typeof eventAnswers
   | keyof typeof replicationAnswers;
 
 export interface Answer {
@@ -48,6 +51,8 @@ export type Operation = Access & {
   readonly answers: Readonly<Record<number, Answer | null>>;
   /** Problem codes beyond COMMON_PROBLEMS and WRITE_PROBLEMS. */
   readonly problems?: Problems;
+  /** It is called by the thousand: the audit has it only where it fails, and then together with its like. */
+  readonly isQuiet?: true;
 };
 
 export const REQUESTS = {
@@ -61,6 +66,7 @@ export const REQUESTS = {
   CheckRequest: CheckRequestSchema,
   ProbeRequest: ProbeRequestSchema,
   LinkRequest: LinkRequestSchema,
+  SecretRequest: SecretRequestSchema,
 } as const;
 
 export const json = (description: string, ...schemas: AnswerName[]): Answer => ({

@@ -1,5 +1,6 @@
-// The rows of operations.ts for replications.
+// The rows of operations.ts for replications and their events.
 
+import { EVENT_OPERATIONS } from "./event_operations.ts";
 import { type Operation, json, START_PROBLEMS } from "./operation.ts";
 
 const NO_REPLICATION = { 404: ["replication_not_found"] } as const;
@@ -46,4 +47,5 @@ export const REPLICATION_OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 204: null },
     problems: NO_REPLICATION,
   },
+  ...EVENT_OPERATIONS,
 };

@@ -60,7 +60,7 @@ async function answer(call: Call, { name, ...row }: Replication, status = 200): 
 }
 
 /** The replication, if its caller may do that to it. @throws {Problem} 404, 403 */
-async function theReplication(call: Call, rights: readonly Right[]): Promise<Replication> {
+export async function theReplication(call: Call, rights: readonly Right[]): Promise<Replication> {
   const name = replicationName(call);
   const found = (await registryAt(call).findReplication(name)) as Replication | null;
   if (found === null) throw noReplication(name);
@@ -75,7 +75,7 @@ function replicationName(call: Call): string {
   throw new Problem(400, "invalid_request", `${rule}, not ${JSON.stringify(name)}`);
 }
 
-function noReplication(name: string): Problem {
+export function noReplication(name: string): Problem {
   return new Problem(404, "replication_not_found", `There is no replication "${name}"`);
 }
 

@@ -4,8 +4,11 @@
 // It imports nothing, because the dashboard is type-checked against view/answers.ts without the types of
 // Workers. That these phases are the jobs' own is checked where a status is built.
 
-/** What a token may do. `delete`: start what deletes at its destination. */
-export const RIGHTS = ["read", "start", "steer", "delete", "schedules", "stores"] as const;
+/**
+ * What a token may do. `delete`: start what deletes at its destination. `events`: tell replications of keys
+ * to look at.
+ */
+export const RIGHTS = ["read", "start", "steer", "delete", "schedules", "stores", "events"] as const;
 
 /** `admitted` until the coordinator has reported, then the phase of the job. */
 export const COPY_PHASES = [

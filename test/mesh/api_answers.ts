@@ -3,6 +3,7 @@
 
 import * as answers from "../../src/view/answers.ts";
 import * as comparisonAnswers from "../../src/view/comparison_answers.ts";
+import * as eventAnswers from "../../src/view/event_answers.ts";
 import * as listAnswers from "../../src/view/list_answers.ts";
 import * as meshAnswers from "../../src/view/mesh_answers.ts";
 import * as replicationAnswers from "../../src/view/replication_answers.ts";
@@ -41,6 +42,7 @@ export function checkAnswer(
 const SCHEMAS = {
   ...answers,
   ...comparisonAnswers,
+  ...eventAnswers,
   ...listAnswers,
   ...meshAnswers,
   ...replicationAnswers,

@@ -9,7 +9,7 @@ import { Edge, type EdgeOptions } from "../edge/edge.ts";
 import { checkAnswer } from "./api_answers.ts";
 import { type Answer, MeshClient, READ_TOKEN, TOKEN } from "./mesh_client.ts";
 import type { TestStore } from "../store/store.ts";
-import { Workerd, type WorkerdOptions } from "./workerd.ts";
+import { type QueueResult, Workerd, type WorkerdOptions } from "./workerd.ts";
 
 export { MEMORY, textsBeside } from "./workerd.ts";
 export { type Answer, READ_TOKEN, type ReportLine, type Status, TOKEN } from "./mesh_client.ts";
@@ -129,6 +129,13 @@ export class Mesh extends MeshClient {
   #checkSecrets(where: string, text: string): void {
     if (this.#secrets.some((secret) => text.includes(secret)) || SIGNATURE.test(text))
       throw new Error(`${where} tells a secret: ${text}`);
+  }
+
+  /** Delivers messages to the consumer of a Queue. @throws Error if its handler throws */
+  async deliver(queue: string, bodies: readonly unknown[]): Promise<QueueResult> {
+    const result = await this.#workerd.deliver(queue, bodies);
+    if (result.outcome !== "ok") throw new Error(`The consumer of ${queue} ended with: ${result.outcome}`);
+    return result;
   }
 
   /** @throws Error if the handler of the Cron Trigger throws */

@@ -74,6 +74,12 @@ export default {
         await unsafe.evict(env[searchParams.get("class")].getByName(searchParams.get("name")));
         return new Response("ok");
       }
+      if (pathname === "/queue") {
+        const bodies = await request.json();
+        const timestamp = new Date();
+        const messages = bodies.map((body, index) => ({ id: String(index), timestamp, attempts: 1, body }));
+        return Response.json(await env.MESH.queue(searchParams.get("name"), messages));
+      }
       const scheduledTime = new Date(Number(searchParams.get("at")));
       return new Response((await env.MESH.scheduled({ scheduledTime, cron: searchParams.get("cron") })).outcome);
     } catch (error) {
@@ -82,6 +88,13 @@ export default {
   },
 };
 `;
+
+/** The fields of workerd's own answer that are used here. */
+export interface QueueResult {
+  readonly outcome: string;
+  readonly explicitAcks: readonly string[];
+  readonly retryMessages: readonly { readonly msgId: string }[];
+}
 
 interface Started {
   readonly child: ChildProcess & { readonly pid: number };
@@ -153,6 +166,14 @@ export class Workerd {
     return await this.#control(`/cron?${new URLSearchParams({ at: String(at.getTime()), cron })}`);
   }
 
+  /** Delivers messages as a Queue does. @returns what became of them, by their places in the list */
+  async deliver(queue: string, bodies: readonly unknown[]): Promise<QueueResult> {
+    const path = `/queue?${new URLSearchParams({ name: queue })}`;
+    const text = await this.#control(path, { method: "POST", body: JSON.stringify(bodies) });
+    if (!text.startsWith("{")) throw new Error(text);
+    return JSON.parse(text) as QueueResult;
+  }
+
   /** Evicts a Durable Object from memory. @returns "ok", or the reason why it stays */
   async evict(className: string, name: string): Promise<string> {
     return await this.#control(`/evict?${new URLSearchParams({ class: className, name })}`);
@@ -165,8 +186,8 @@ export class Workerd {
     return await Inspector.connect(inspector, "mesh");
   }
 
-  async #control(path: string): Promise<string> {
-    return await (await fetch(`http://127.0.0.1:${this.#started.ports.control}${path}`)).text();
+  async #control(path: string, init: RequestInit = {}): Promise<string> {
+    return await (await fetch(`http://127.0.0.1:${this.#started.ports.control}${path}`, init)).text();
   }
 }
 

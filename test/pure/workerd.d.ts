@@ -34,6 +34,7 @@ interface DurableObjectState {
 interface Replicating {
   create(row: unknown): Promise<void>;
   update(spec: unknown): Promise<void>;
+  take(hints: unknown): Promise<{ readonly taken: number; readonly ignored: number } | null>;
   forget(): Promise<void>;
   keepAwake(): Promise<void>;
 }

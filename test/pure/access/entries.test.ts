@@ -61,7 +61,10 @@ describe("API_TOKENS", () => {
     [[{ name: "a", email: "a@example.com", may: ["read"] }], /"name" goes with "sha256"/],
     [[{ email: SECRET, may: ["read"] }], /"email" must be an address/],
     [[{ ...good, may: [] }], /"may" must have at least 1/],
-    [[{ ...good, may: [SECRET] }], /"may.0" must be one of read, start, steer, delete, schedules, stores$/],
+    [
+      [{ ...good, may: [SECRET] }],
+      /"may.0" must be one of read, start, steer, delete, schedules, stores, events$/,
+    ],
     [
       [{ ...good, source: [`${SECRET}:`] }],
       /"source.0" must be "store", "store:bucket" or "store:bucket\/prefix"$/,

@@ -7,6 +7,7 @@ import { CopyRequestSchema } from "../../../src/copy/spec.ts";
 import { CheckRequestSchema } from "../../../src/diagnose/check_answer.ts";
 import { ProbeRequestSchema } from "../../../src/diagnose/probe_answer.ts";
 import { LinkRequestSchema } from "../../../src/front/link.ts";
+import { SecretRequestSchema } from "../../../src/front/secret_request.ts";
 import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/codes.ts";
 import {
   COMPARISON_PHASES,
@@ -22,6 +23,7 @@ import { StoreSchema } from "../../../src/store/stores.ts";
 import { ComparisonRequestSchema } from "../../../src/sync/comparison_spec.ts";
 import { RepairRequestSchema, SyncRequestSchema } from "../../../src/sync/spec.ts";
 import * as answers from "../../../src/view/answers.ts";
+import * as eventAnswers from "../../../src/view/event_answers.ts";
 import * as listAnswers from "../../../src/view/list_answers.ts";
 import * as comparisonAnswers from "../../../src/view/comparison_answers.ts";
 import * as meshAnswers from "../../../src/view/mesh_answers.ts";
@@ -48,6 +50,7 @@ const stores = new Page("src/docs/stores.md");
 const sync = new Page("src/docs/sync.md");
 const compare = new Page("src/docs/compare.md");
 const replicate = new Page("src/docs/replicate.md");
+const events = new Page("src/docs/events.md");
 const proof = new Page("src/docs/proof.md");
 const operate = new Page("src/docs/operate.md");
 const cost = new Page("src/docs/cost.md");
@@ -76,6 +79,10 @@ const requests: [name: string, described: Described][] = [
   ["a check", { page: stores, table: stores.table("check", "field"), schema: CheckRequestSchema }],
   ["a probe", { page: operate, table: operate.table("probe", "field"), schema: ProbeRequestSchema }],
   ["a link", { page: api, table: api.table("links", "field"), schema: LinkRequestSchema }],
+  [
+    "a secret of senders",
+    { page: events, table: events.table("who-may-send", "field"), schema: SecretRequestSchema },
+  ],
   ["a store", { page: stores, table: stores.table("fields", "field"), schema: StoreSchema }],
   ["the prices of a store", { page: cost, table: cost.table("prices", "price"), schema: PricesSchema }],
   ["a token", { page: security, table: security.table("tokens", "field"), schema: EntrySchema }],
@@ -113,6 +120,19 @@ const shown: [name: string, described: Described][] = [
   ["a line of a report", { page: sync, table: sync.table("report", "field"), schema: answers.ReportLine }],
   ["a check", { page: stores, table: stores.table("check", "answer"), schema: meshAnswers.Check }],
   ["a probe", { page: operate, table: operate.table("probe", "answer"), schema: meshAnswers.Probe }],
+  ["events", { page: events, table: events.table("try-it", "answer"), schema: eventAnswers.EventsTaken }],
+  [
+    "events of a bucket",
+    {
+      page: events,
+      table: events.table("several-replications-of-one-bucket", "answer"),
+      schema: eventAnswers.BucketEventsTaken,
+    },
+  ],
+  [
+    "a secret of senders",
+    { page: events, table: events.table("who-may-send", "answer"), schema: eventAnswers.EventSecret },
+  ],
   ["a link", { page: api, table: api.table("links", "answer"), schema: meshAnswers.Link }],
   [
     "a webhook to one receiver",

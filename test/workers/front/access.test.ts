@@ -12,12 +12,14 @@ import { afterAll, expect, test } from "vitest";
 import { MEMORY, TOKEN, storeSecret } from "../../mesh/mesh.ts";
 import { openWorld } from "../world.ts";
 
-const RIGHTS = ["read", "start", "steer", "delete", "schedules", "stores"];
+const RIGHTS = ["read", "start", "steer", "delete", "schedules", "stores", "events"];
 const tokenOf = (name: string) => `token-of-many-letters-for-${name}`;
 const entry = (name: string, may: readonly string[], more: Record<string, unknown> = {}) => {
   const sha256 = createHash("sha256").update(tokenOf(name)).digest("hex");
   return { name, sha256, may, ...more };
 };
+const allBut = (right: string) => RIGHTS.filter((one) => one !== right);
+const without = (right: string) => entry(`no-${right}`, allBut(right));
 const CI = { source: ["east:source/ci/"], destination: ["west:destination/ci/"] };
 
 /** The keys of a team of Cloudflare Access. */
@@ -45,12 +47,7 @@ const {
     STORE_TWICE: storeSecret(stores.east),
     STORE_twice: storeSecret(stores.west),
     API_TOKENS: JSON.stringify([
-      ...RIGHTS.map((right) =>
-        entry(
-          `no-${right}`,
-          RIGHTS.filter((one) => one !== right),
-        ),
-      ),
+      ...RIGHTS.map(without),
       entry("ci", ["read", "start", "steer", "schedules", "stores"], CI),
       entry("north", RIGHTS, { source: ["north"], destination: ["north"] }),
       entry("old", ["read"], { notAfter: "2020-01-01" }),
@@ -78,10 +75,10 @@ const { body: described } = await mesh.call<{ paths: Record<string, Record<strin
   "GET",
   "/openapi.json",
 );
-/** Of the app itself, without those that are open. */
+/** Of the app itself, without those that are open, or that a secret in their path opens. */
 const routes = Object.entries(described.paths).flatMap(([path, methods]) =>
   Object.entries(methods)
-    .filter(([, { security }]) => security === undefined)
+    .filter(([, { security }]) => security === undefined && !path.endsWith("/{secret}"))
     .map(([method]) => ({ method: method.toUpperCase(), path })),
 );
 
@@ -94,6 +91,9 @@ const RIGHT_OF: Readonly<Record<string, string>> = {
   "POST /copies/{id}/retry": "start",
   "POST /schedules/{name}/run": "start",
   "PUT /replications/{name}": "start",
+  "POST /replications/{name}/secret": "start",
+  "POST /replications/{name}/events": "events",
+  "POST /events": "events",
   "PUT /schedules/{name}": "schedules",
   "PATCH /schedules/{name}": "schedules",
   "DELETE /schedules/{name}": "schedules",
@@ -133,6 +133,7 @@ test("who may use another store only finds nothing of it: no work, no list, no s
     "/syncs": "01jzzzzzzzzzzzzzzzzzzzzzzz",
     "/comparisons": "01jzzzzzzzzzzzzzzzzzzzzzzz",
     "/schedules": "theirs",
+    "/replications": "nobody",
     "/stores": "west",
   };
   for (const { method, path } of routes) {
@@ -252,13 +253,13 @@ test("a token that has ended is told so; one whose entry is wrong is told which,
   const wrong = await ask("wrong", "GET", "/copies");
   expect(saying(wrong)).toEqual([401, "token_wrong"]);
   expect(wrong.body["detail"]).toMatch(
-    /none of those configured\. Entry 10 of API_TOKENS: "may.0" must be one of/,
+    /none of those configured\. Entry 11 of API_TOKENS: "may.0" must be one of/,
   );
   const { body, text } = await mesh.call<{ access: unknown[]; stores: { name: string; error?: string }[] }>(
     "GET",
     "/stores",
   );
-  expect(body.access).toHaveLength(13);
+  expect(body.access).toHaveLength(14);
   expect(text).not.toMatch(/[0-9a-f]{64}/);
   expect(body.stores.find(({ name }) => name === "twice")?.error).toMatch(
     /^STORE_TWICE and STORE_twice are both the store "twice"/,
