@@ -45,7 +45,7 @@ import { maxBodyBytes } from "./http/request.ts";
 import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { placedAt, registryLocation } from "./store/location.ts";
-import { isLoopback } from "./store/stores.ts";
+import { isLoopback } from "./store/endpoint.ts";
 import { createWork } from "./schedule/create.ts";
 import { isNewerState, newerStateOf } from "./work/state.ts";
 

@@ -302,7 +302,7 @@ async function openSource(source: S3, task: PartTask, signal: AbortSignal): Prom
       throw new FailureError(sourceFailure(error));
     })
     .finally(() => clearTimeout(timer));
-  const misfit = checkAnswer(response, task);
+  const misfit = checkAnswer(response, task, source.store.web !== undefined);
   if (misfit === null) return response;
   await response.body?.cancel();
   throw new FailureError(misfit);
@@ -443,28 +443,39 @@ function misfitOf(task: PartTask, response: Response | null, code: Misfit, detai
   };
 }
 
-/** Why an answer to the GET is not the bytes that were requested, or null when it is. */
-function checkAnswer(response: Response, task: PartTask): Failure | null {
+/**
+ * Why an answer to the GET is not the bytes that were requested, or null when it is.
+ *
+ * @param byLength another length is another object, which a web server's validator need not show: a
+ * Last-Modified counts seconds
+ */
+function checkAnswer(response: Response, task: PartTask, byLength: boolean): Failure | null {
   const misfit = (code: Misfit, detail: string) => misfitOf(task, response, code, detail);
   const etag = etagOf(response.headers);
   if (etag === null || bareEtag(etag) !== bareEtag(task.sourceEtag)) {
     return misfit("source_changed", `its ETag was ${task.sourceEtag} when the copy began and is ${etag} now`);
   }
-  const contentLength = response.headers.get("content-length");
-  if (contentLength !== null && wholeNumber(contentLength) !== task.length) {
-    return response.status === 200 && task.target.kind === "part"
+  const { status } = response;
+  const range = parseContentRange(response.headers.get("content-range"));
+  const announced = response.headers.get("content-length");
+  const nowBytes = status === 206 ? (range?.totalBytes ?? null) : wholeNumber(announced);
+  if (byLength && nowBytes !== null && nowBytes !== task.objectBytes) {
+    return misfit(
+      "source_changed",
+      `it had ${task.objectBytes} bytes when the copy began and has ${nowBytes} now`,
+    );
+  }
+  if (announced !== null && wholeNumber(announced) !== task.length) {
+    return status === 200 && task.target.kind === "part"
       ? misfit("range_ignored", "the store ignored the range and sent the whole object")
-      : misfit("wrong_length", `${task.length} bytes were requested, but ${contentLength} are announced`);
+      : misfit("wrong_length", `${task.length} bytes were requested, but ${announced} are announced`);
   }
   if (task.target.kind === "whole") {
-    return response.status === 200
-      ? null
-      : misfit("bad_answer", `status ${response.status} for a whole object`);
+    return status === 200 ? null : misfit("bad_answer", `status ${status} for a whole object`);
   }
-  if (response.status !== 206) {
-    return misfit("range_ignored", `status ${response.status} for a range: the store ignored it`);
+  if (status !== 206) {
+    return misfit("range_ignored", `status ${status} for a range: the store ignored it`);
   }
-  const range = parseContentRange(response.headers.get("content-range"));
   const fits =
     range !== null &&
     range.offset === task.offset &&

@@ -11,7 +11,7 @@
 
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from "jose";
 import { Problem } from "../http/problem.ts";
-import { isLoopback } from "../store/stores.ts";
+import { isLoopback } from "../store/endpoint.ts";
 
 type Team =
   | { readonly kind: "off" }

@@ -19,7 +19,7 @@ import { partCountOf } from "../s3/digest.ts";
 import { failedAt, S3Error } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { shownPart } from "../s3/object_parts.ts";
-import { headObject, objectExists } from "../s3/read.ts";
+import { headObject, objectExists, servesRanges } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { isEncryptedWithKey } from "../s3/encryption.ts";
@@ -90,7 +90,7 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
   const isAble = served !== null && served.ok && canServe(destination.store.profile, served.plan);
   // A strict copy that the service could not prove is streamed, where the mesh sees the bytes.
   const useServer = isAble && (spec.verify !== "strict" || canProve(served.proof));
-  const chosen = useServer ? served : await cut(request, "stream", found);
+  const chosen = useServer ? served : await cutAsServed(request, found);
   if (!chosen.ok) return { kind: "refused", failure: chosen.failure };
   const { plan, proof } = chosen;
   if (spec.verify === "strict" && !canProve(proof)) {
@@ -161,6 +161,20 @@ async function cut(request: PrepareRequest, via: Via, found: Found): Promise<Cut
     destination: { profile, encryptedWithKey: encryption !== undefined && encryption.kind !== "AES256" },
   });
   return { ok: true, plan: planned.plan, proof };
+}
+
+/** For streaming. A web server that ignores ranges sends an object as one, and one request must take it. */
+async function cutAsServed(request: PrepareRequest, found: Found): Promise<Cut> {
+  const { source, spec } = request;
+  const streamed = await cut(request, "stream", found);
+  if (!streamed.ok || streamed.plan.kind === "whole" || source.store.web === undefined) return streamed;
+  if (await servesRanges(source, spec.source)) return streamed;
+  const whole = await cut(request, "stream", { ...found, layout: { lengths: null } });
+  if (whole.ok) return whole;
+  const message =
+    `The server ignores ranges, so the ${found.sizeBytes} bytes of the object must come in one request and go in one, ` +
+    "which is more than one takes: raise MAX_PART_MIB if that allows less than the destination, or bring the file into a bucket first";
+  return { ok: false, failure: meshFailure("source_without_ranges", message, "GetObject") };
 }
 
 /** Parts of the size that the request names, of the source's own, or of one chosen here. */

@@ -14,6 +14,7 @@ import { Problem } from "../http/problem.ts";
 import { type IfArchived, IfArchivedSchema } from "../object/archive.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { s3Url, UnaddressableKeyError } from "../s3/url.ts";
+import { webUrl } from "../s3/web.ts";
 import {
   type DestinationRef,
   type ObjectRef,
@@ -189,8 +190,13 @@ function checkObject(
   env: Readonly<Record<string, unknown>>,
 ): Store {
   const store = checkBucket(role, ref, env);
+  if (store.web !== undefined && ref.versionId !== undefined) {
+    const message = `"${role}.versionId" cannot be chosen: store "${ref.store}" is of kind https, which has no versions`;
+    throw new Problem(400, "invalid_request", message);
+  }
   try {
-    s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);
+    if (store.web !== undefined) webUrl(store.endpoint, store.web.query, ref.key);
+    else s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);
   } catch (error) {
     if (error instanceof UnaddressableKeyError) {
       throw new Problem(400, "invalid_key", `"${role}": ${error.message}`);

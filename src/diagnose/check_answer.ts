@@ -6,15 +6,22 @@ import type { CheckResult } from "./check.ts";
 import type { Outcome } from "./findings.ts";
 import { parseWith } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
+import { UnaddressableKeyError } from "../s3/url.ts";
+import { webUrl } from "../s3/web.ts";
 import { checkBucket } from "../store/address.ts";
 import { effectOf } from "../store/facts.ts";
 import type { Facts } from "../store/profiles.ts";
 import { type Store, findStore } from "../store/stores.ts";
+import { WEB_BUCKET } from "../store/web.ts";
 
-/** `as`: the role it is checked for. By default a destination, unless the store is readOnly. */
+/**
+ * `as`: the role it is checked for. By default a destination, unless the store is readOnly. `key`: of a store
+ * of kind https, what is asked.
+ */
 export const CheckRequestSchema = z.strictObject({
   bucket: z.string().min(1).optional(),
   as: z.enum(["source", "destination"]).optional(),
+  key: z.string().min(1).optional(),
 });
 
 /** @throws {Problem} if the store, the bucket or the role cannot be checked */
@@ -22,11 +29,11 @@ export function resolveCheck(
   name: string,
   body: unknown,
   env: Readonly<Record<string, unknown>>,
-): { store: Store; bucket: string; as: CheckAnswer["as"] } {
+): { store: Store; bucket: string; as: CheckAnswer["as"]; key: string | null } {
   const request = parseWith(CheckRequestSchema, body);
   const named = findStore(env, name.toLowerCase());
   const { buckets: [only] = [], readOnly = false } = named;
-  const bucket = request.bucket ?? only;
+  const bucket = request.bucket ?? (named.web === undefined ? only : WEB_BUCKET);
   if (bucket === undefined)
     throw new Problem(400, "invalid_request", `"bucket" is missing: name one, as in -d bucket=photos`);
   const store = checkBucket("bucket", { store: named.name, bucket }, env);
@@ -37,7 +44,33 @@ export function resolveCheck(
       "store_read_only",
       `Store "${name}" is set readOnly: it can be checked as a source only`,
     );
-  return { store, bucket, as };
+  return { store, bucket, as, key: keyToAsk(named, request.key) };
+}
+
+/** S3 tells what there is to ask; a web server does not. */
+function keyToAsk({ name, web, endpoint }: Store, key: string | undefined): string | null {
+  if (web === undefined) {
+    if (key === undefined) return null;
+    throw new Problem(
+      400,
+      "invalid_request",
+      `"key" is for stores of kind https: store "${name}" is one of S3, which lists its keys`,
+    );
+  }
+  if (key === undefined)
+    throw new Problem(
+      400,
+      "invalid_request",
+      `"key" is missing: store "${name}" is of kind https and has no listing, so name a file that it serves, as in -d key=folder/file`,
+    );
+  try {
+    webUrl(endpoint, web.query, key);
+  } catch (error) {
+    if (error instanceof UnaddressableKeyError)
+      throw new Problem(400, "invalid_key", `"key": ${error.message}`);
+    throw error;
+  }
+  return key;
 }
 
 interface CheckAnswer {

@@ -17,6 +17,7 @@ import security from "../docs/security.md";
 import stores from "../docs/stores.md";
 import sync from "../docs/sync.md";
 import trouble from "../docs/trouble.md";
+import web from "../docs/web.md";
 import style from "../dashboard/style.css";
 import { Problem } from "../http/problem.ts";
 import { VERSION } from "../http/version.ts";
@@ -29,6 +30,7 @@ const PAGES: ReadonlyMap<string, string> = new Map(
     trouble,
     api,
     stores,
+    web,
     sync,
     events,
     manifest,

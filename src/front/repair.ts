@@ -38,6 +38,7 @@ export async function repair(call: Call): Promise<Response> {
   const resolved = resolveSync(
     { ...request, source, destination, compare, ...(rename === undefined ? {} : { rename: [...rename] }) },
     call.env,
+    "comparison",
   );
   const spec = { ...resolved, repairs, startedBy: call.get("caller").name };
   // No client's key has a space. A call that dies before the comparison knows of its repair finds it again.

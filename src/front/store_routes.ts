@@ -4,6 +4,7 @@
 import { Hono } from "hono";
 import { type CheckResult, checkStore } from "../diagnose/check.ts";
 import { checkAnswer, checkTable, resolveCheck } from "../diagnose/check_answer.ts";
+import { checkServer } from "../diagnose/web_check.ts";
 import { type ProbeAnswer, ProbeRequestSchema, probeTable, resolveProbe } from "../diagnose/probe_answer.ts";
 import { describeEntries, readAccess } from "../access/entries.ts";
 import { readTeam } from "../access/people.ts";
@@ -17,7 +18,8 @@ import { permitStore } from "./permission.ts";
 import { describeReceivers, readReceivers } from "../registry/receivers.ts";
 import { connect } from "../s3/request.ts";
 import { configurationOf, describeChecks } from "../store/facts.ts";
-import { type StoreEntry, describeStore, isLoopback, readStores } from "../store/stores.ts";
+import { isLoopback } from "../store/endpoint.ts";
+import { type StoreEntry, describeStore, readStores } from "../store/stores.ts";
 import { type TurnsAt, NoTurnError, withTurns } from "../throttle/shares.ts";
 
 export const storeRoutes = new Hono<App>();
@@ -50,11 +52,14 @@ storeRoutes.post("/stores/:name/check", async (call) => {
   const text = await call.req.raw.clone().text();
   const body = text === "" ? {} : await readBody(call.req.raw);
   permitStore(call.get("caller"), "stores", call.req.param("name").toLowerCase());
-  const { store, bucket, as } = resolveCheck(call.req.param("name"), body, call.env);
+  const { store, bucket, as, key } = resolveCheck(call.req.param("name"), body, call.env);
   allow(call, ["stores"], placesOfStore(store.name, bucket, [as]));
   const check = async (turnsAt: TurnsAt): Promise<CheckResult> => {
     const s3 = connect(store, "bucket-brigade check", turnsAt(store));
-    const result = await checkStore(s3, bucket, { writes: as === "destination", now: Date.now() });
+    const result =
+      key === null
+        ? await checkStore(s3, bucket, { writes: as === "destination", now: Date.now() })
+        : await checkServer(s3, { bucket, key });
     if (result.reached) {
       const seen = {
         store: store.name,

@@ -4,7 +4,7 @@
 // Invariant: no message contains a secret or a URL, which may hold a token of the receiver's. JSON.parse()
 // quotes what it cannot read, so its words are not passed on either.
 
-import { isIpAddress, isLoopback } from "../store/stores.ts";
+import { isIpAddress, isLoopback } from "../store/endpoint.ts";
 import { WEBHOOK_TYPES } from "../http/vocabulary.ts";
 
 export type Receiver = {

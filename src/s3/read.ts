@@ -29,8 +29,12 @@ function usualEncoding({ provider }: Store): string {
   return provider === "gcs" ? "gzip" : "identity";
 }
 
-/** What to try if the usual one brings no length. */
-function otherEncoding(store: Store): string {
+/**
+ * What to try if the usual one brings no length. Null: nothing, since a web server that may compress does so
+ * itself, and then has other bytes.
+ */
+function otherEncoding(store: Store): string | null {
+  if (store.web !== undefined) return null;
   return usualEncoding(store) === "identity" ? "gzip, br" : "identity";
 }
 
@@ -73,8 +77,10 @@ export async function headObject(
   const first = await headOrReason(s3, address, query);
   if (partNumber !== undefined || hasLength(first.headers)) return { ...first, acceptEncoding: null };
   const acceptEncoding = otherEncoding(s3.store);
-  const second = await headOrReason(s3, address, query, acceptEncoding);
-  if (hasLength(second.headers)) return { ...second, acceptEncoding };
+  if (acceptEncoding !== null) {
+    const second = await headOrReason(s3, address, query, acceptEncoding);
+    if (hasLength(second.headers)) return { ...second, acceptEncoding };
+  }
   const found = (await sizeByRange(s3, address)) ?? (await sizeByListing(s3, address, first.headers));
   return { ...(found === null ? first : sizedBy(first, found)), acceptEncoding: null };
 }
@@ -91,6 +97,7 @@ async function headOrReason(
   query: Query,
   acceptEncoding = usualEncoding(s3.store),
 ): Promise<Head> {
+  if (s3.store.web !== undefined) return await shownByServer(s3, address);
   const operation = "HeadObject";
   const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
   const asksChecksum = s3.store.profile.checksumMode && !withoutChecksumMode.has(s3.store.endpoint);
@@ -177,6 +184,17 @@ async function shownByGet(s3: S3, address: ObjectAddress, query: Query): Promise
   return listed === null ? null : sizedBy({ status: 200, headers }, listed);
 }
 
+/**
+ * A web server is never asked by HEAD: many refuse it or answer it otherwise, a signed URL is for GET alone,
+ * and what is compressed on its way has another ETag there than in the ranges that a copy reads.
+ */
+async function shownByServer(s3: S3, address: ObjectAddress): Promise<Head> {
+  const shown = await shownByGet(s3, address, {});
+  if (shown !== null) return shown;
+  const detail = "the server does not tell how many bytes the file has, so none of it is copied";
+  throw new S3Error("GetObject", address, { code: "source_without_length", detail, status: 200 });
+}
+
 /** The head of an answer to GET, whose body nobody reads. @throws {S3Error} */
 async function getUnread(
   s3: S3,
@@ -234,10 +252,20 @@ async function sizeByRange(s3: S3, address: ObjectAddress): Promise<FoundSize | 
   }
 }
 
+/**
+ * Does a web server honour ranges? What S3 guarantees, only an answer shows here.
+ *
+ * @throws {S3Error}
+ */
+export async function servesRanges(s3: S3, address: ObjectAddress): Promise<boolean> {
+  const { status, headers } = await getUnread(s3, address, { offset: 0, length: 1 });
+  return status === 206 && parseContentRange(headers.get("content-range")) !== null;
+}
+
 /** Counts only for the object that HEAD has shown, by its ETag. @throws {S3Error} */
 async function sizeByListing(s3: S3, address: ObjectAddress, head: Headers): Promise<FoundSize | null> {
   const etag = bareEtag(etagOf(head) ?? "");
-  if (etag === "" || address.versionId !== undefined) return null;
+  if (etag === "" || address.versionId !== undefined || s3.store.web !== undefined) return null;
   try {
     const { objects } = await listObjectsV2(s3, address.bucket, { prefix: address.key, maxKeys: 1 });
     const listed = objects.find(({ key }) => key === address.key);
@@ -303,10 +331,11 @@ export async function getObject(
   const get = (encoding: string) =>
     send(s3, "GetObject", address, { method: "GET", query, headers, signal, acceptEncoding: encoding });
   const response = await get(acceptEncoding ?? usualEncoding(s3.store));
-  const isPlain = range !== null || acceptEncoding != null || hasLength(response.headers);
-  if (isPlain) return response;
+  const encoding = otherEncoding(s3.store);
+  const isPlain = range !== null || acceptEncoding != null || encoding === null;
+  if (isPlain || hasLength(response.headers)) return response;
   // Unread bodies wait at the stores, so nothing is lost by trying the other request first.
-  const other = await get(otherEncoding(s3.store)).catch(() => null);
+  const other = await get(encoding).catch(() => null);
   const [chosen, left] = other !== null && hasLength(other.headers) ? [other, response] : [response, other];
   await left?.body?.cancel();
   return chosen;

@@ -33,7 +33,8 @@ export function hostWithinService(
   return { endpoint: `${to.protocol}//${hostname}${port}`, style: isVirtual ? "virtual" : "path" };
 }
 
-function isSameService(from: string, to: string): boolean {
+/** Is the second host of the service of the first? */
+export function isSameService(from: string, to: string): boolean {
   if (AWS_S3.test(from)) return AWS_S3.test(to);
   if (to === from || to.endsWith(`.${from}`)) return true;
   const domain = from.slice(from.indexOf(".") + 1);

@@ -1,5 +1,5 @@
 // One signed request to an S3 store: sign, send, and turn every refusal into an S3Error. The operations are
-// in s3.ts.
+// in s3.ts. A store of kind https is asked unsigned (web_request.ts).
 //
 // Always sign, then fetch. aws4fetch's own fetch() would drop `encodeResponseBody`, follow redirects with the
 // signature of another host, and replay a body that can be read only once. A request is signed when it is
@@ -18,11 +18,12 @@ import { readAtMost, takeAtMost } from "./body.ts";
 import { bytesToHex } from "./digest.ts";
 import { S3Error } from "./errors.ts";
 import { type BucketHost, hostWithinService } from "./redirect.ts";
-import { isPlatformLimit } from "./retry.ts";
-import { type Signing, hasDotSegment, otherSignings, rememberSigning, sign, signingOf } from "./sign.ts";
-import { toldId } from "./told.ts";
+import { type ErrorDocument, type Learned, refusalOf, unanswered } from "./refusal.ts";
+import { type Signing, otherSignings, rememberSigning, sign, signingOf } from "./sign.ts";
 import { s3Url } from "./url.ts";
-import { parseRetryAfter, timeOf, wholeNumber } from "./value.ts";
+import { timeOf, wholeNumber } from "./value.ts";
+import { webUrl } from "./web.ts";
+import { askServer } from "./web_request.ts";
 import { parseError } from "./xml.ts";
 import type { SentCount } from "../store/sent.ts";
 import { type Store, styleOf } from "../store/stores.ts";
@@ -223,6 +224,8 @@ async function sendSigned(
   { signal, signing }: { signal: AbortSignal; signing: Signing },
 ): Promise<Response> {
   const { store, userAgent } = s3;
+  if (store.web !== undefined)
+    return await sendPlain(s3, operation, address, { method, query, headers }, signal);
   const region = regionOf(store, address.bucket);
   const host = hosts.get(bucketKey(store, address.bucket)) ?? {
     endpoint: endpointOf(store, region),
@@ -267,6 +270,33 @@ async function sendSigned(
   }
 }
 
+/** To a web server, which nothing is signed for. It knows objects, and no other operation is sent to it. */
+async function sendPlain(
+  s3: S3,
+  operation: string,
+  { bucket, key }: RequestAddress,
+  { method, query = {}, headers = {} }: S3Request,
+  signal: AbortSignal,
+): Promise<Response> {
+  const { endpoint, web } = s3.store;
+  const isAsked = method === "GET" && Object.keys(query).length === 0;
+  if (web === undefined || key === null || !isAsked) {
+    const detail = `a store of kind https serves files and has no ${operation}`;
+    throw new S3Error(operation, { bucket, key }, { code: "NotImplemented", detail, status: 501 });
+  }
+  const address = { bucket, key };
+  const url = webUrl(endpoint, web.query, key);
+  const turn = async () => {
+    await s3.turn?.();
+    s3.sent?.request(operation, method);
+  };
+  const asked = { operation, address, url, headers, userAgent: s3.userAgent, signal, turn };
+  return await askServer(endpoint, web, asked).catch((error: unknown) => {
+    if (error instanceof S3Error) throw heard(s3, error);
+    throw heard(s3, unanswered(operation, address, signal.aborted ? signal.reason : error));
+  });
+}
+
 /**
  * A Worker's reads pass through Cloudflare's cache, wherever the store is. For a key that ends in .zip, .jpg
  * or another extension that it caches, the cache would turn HEAD into GET, which breaks the signature, remove
@@ -288,11 +318,6 @@ function withoutConditions(headers: Readonly<Record<string, string>>) {
     Object.fromEntries(entries.filter(([name]) => name.startsWith("if-"))),
   ] as const;
 }
-
-type ErrorDocument = ReturnType<typeof parseError>;
-
-/** What a refusal has revealed. */
-type Learned = "clock" | "region" | "host" | "signing";
 
 /** Learns from a refusal. @returns null if it reveals nothing new */
 function learn(
@@ -334,7 +359,8 @@ async function learnSigning(
   { headers = {} }: S3Request,
   document: ErrorDocument,
 ): Promise<"signing" | null> {
-  if (document?.code !== "SignatureDoesNotMatch" || address.key === null) return null;
+  if (document?.code !== "SignatureDoesNotMatch" || address.key === null || s3.store.web !== undefined)
+    return null;
   const metadata = Object.entries(headers).filter(([name]) => name.startsWith("x-amz-meta-"));
   const look = { method: "HEAD", headers: Object.fromEntries(metadata) };
   for (const signing of otherSignings(s3.store, address.key, look.headers)) {
@@ -361,117 +387,6 @@ function endpointOf(store: Store, region: string): string {
   return store.endpoint.replace(
     /^https:\/\/s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(\.cn)?$/,
     (_, china: string | undefined) => `https://s3.${region}.amazonaws.com${china ?? ""}`,
-  );
-}
-
-function refusalOf(
-  store: Store,
-  operation: string,
-  address: RequestAddress,
-  { status, headers }: Response,
-  document: ErrorDocument,
-  learned: Learned | null,
-): S3Error {
-  const redirected = (status === 301 || status === 307) && document === null;
-  const requestId = headers.get("x-amz-request-id") ?? document?.requestId ?? null;
-  const isByCloudflare = requestId === null && headers.get("server") === "cloudflare";
-  const byStatus = redirected ? "PermanentRedirect" : codeOfStatus(status);
-  const told = document?.code ?? byStatus;
-  const hint = hintOf(store, status, told) + (isMisreadKey(address, told) ? MISREAD_KEY : "");
-  const ray = headers.get("cf-ray");
-  const retryAfterMs = retryAfterOf(headers);
-  return new S3Error(operation, address, {
-    code: learned === null ? meaningOf(address, told, document) : (LEARNED[learned] ?? told),
-    detail:
-      `${isByCloudflare ? "Cloudflare, not the store," : "the store"} answered ${status} ${told}` +
-      (document?.message ? `: ${document.message}` : "") +
-      (document?.reason ? ` (${document.reason})` : "") +
-      hint +
-      (retryAfterMs === null || retryAfterMs < LONG_WAIT_MS
-        ? ""
-        : `; it asks to wait ${Math.ceil(retryAfterMs / 1000)} s`) +
-      (requestId === null && ray !== null ? ` (cf-ray ${toldId(ray)})` : ""),
-    status,
-    requestId,
-    retryAfterMs,
-  });
-}
-
-/**
- * Retryable even if the body cannot be sent again here: the next attempt, with a new body, uses what was
- * learned.
- */
-const LEARNED: Readonly<Record<Learned, string | null>> = {
-  clock: null, // S3's code has that verdict
-  region: "wrong_region",
-  host: "redirected",
-  signing: "signed_otherwise",
-};
-
-function meaningOf(address: RequestAddress, told: string, document: ErrorDocument): string {
-  if (isMisreadKey(address, told)) return "key_not_addressable";
-  return namesLimit(document) ? "over_limit" : told;
-}
-
-/**
- * A verifier, or what stands before it, that resolves dot segments refuses the signature of such a key, or
- * the path. That says nothing of the credentials.
- */
-function isMisreadKey({ key }: RequestAddress, told: string): boolean {
-  const isRefused = told === "SignatureDoesNotMatch" || told === "InvalidURI";
-  return isRefused && key !== null && hasDotSegment(key);
-}
-
-const MISREAD_KEY =
-  '; the key has "." or ".." as a segment, which this store, or a proxy before it, resolves as a path';
-
-/**
- * Swift answers InternalError to what is too long or too many for it, which no retry changes, and says why.
- */
-function namesLimit(document: ErrorDocument): boolean {
-  const LIMIT = /too (?:long|many|large|big)|(?:longer|more|larger|greater) than|name length|exceeds/i;
-  return document?.code === "InternalError" && document.reason !== null && LIMIT.test(document.reason);
-}
-
-/** A wait that people should know of. */
-const LONG_WAIT_MS = 60_000;
-
-function retryAfterOf(headers: Headers): number | null {
-  const amzMs = wholeNumber(headers.get("x-amz-retry-after")); // milliseconds
-  return amzMs ?? parseRetryAfter(headers.get("retry-after"), Date.now());
-}
-
-function hintOf(store: Store, status: number, code: string): string {
-  if (code === "SecondLevelDomainForbidden" || code === "PathStyleDomainForbidden") {
-    return `; set "style": "virtual" for store "${store.name}"`;
-  }
-  if (status === 301 || status === 307) return `; set the bucket's region for store "${store.name}"`;
-  if (code === "part_size_too_large") {
-    return "; no body of this size passes here: set MAX_PART_MIB lower, POST /probe finds what passes";
-  }
-  return "";
-}
-
-// What a status alone means, for answers without an error document (every HEAD, proxies, load balancers).
-function codeOfStatus(status: number): string {
-  if (status === 412) return "PreconditionFailed";
-  if (status === 416) return "InvalidRange";
-  // A store that finds a body too large says EntityTooLarge; without a document it is somebody's in between.
-  if (status === 413) return "part_size_too_large";
-  return `http_${status}`;
-}
-
-function unanswered(operation: string, address: RequestAddress, cause: unknown): S3Error {
-  const timedOut = cause instanceof Error && cause.name === "TimeoutError";
-  const detail = cause instanceof Error ? cause.message : String(cause);
-  return new S3Error(
-    operation,
-    address,
-    {
-      code: isPlatformLimit(cause) ? "platform_limit" : timedOut ? "timeout" : "network",
-      detail: `no answer from the store (${detail})`,
-    },
-    cause,
   );
 }
 

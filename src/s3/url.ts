@@ -104,7 +104,8 @@ export function parseContentRange(
   return last < first ? null : { offset: first, length: last - first + 1, totalBytes };
 }
 
-function checkedKey(key: string): string {
+/** @throws {UnaddressableKeyError} if no store has such a key */
+export function checkedKey(key: string): string {
   if (key === "") throw new UnaddressableKeyError("Cannot address an object with an empty key");
   const sizeBytes = new TextEncoder().encode(key).length;
   if (sizeBytes > MAX_KEY_BYTES) {

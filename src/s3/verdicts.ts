@@ -27,6 +27,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   wrong_length: "retry",
   wrong_region: "retry", // the region has been taken from the answer
   redirected: "retry", // to a host of the same service, which is asked next
+  redirect_refused: "fatal", // to a host that the secret does not name
   signed_otherwise: "retry", // the store has shown how it reads what is signed
   bad_answer: "retry",
   head_refused: "retry", // a HEAD without a reason, of an object that a GET may read
@@ -40,6 +41,9 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   platform_limit: "retry", // the event has used up what the platform gives one: a fresh event goes on
   source_changed: "fatal",
   source_without_etag: "fatal",
+  source_without_validator: "fatal",
+  source_without_length: "fatal",
+  source_without_ranges: "fatal",
   source_archived: "blocked", // a person must restore it; then the copy continues
   restore_unsupported: "fatal",
   restore_refused: "fatal",

@@ -7,7 +7,9 @@
 
 import { z } from "zod";
 import { Problem } from "../http/problem.ts";
-import { type Store, findStore, isLoopback, styleOf } from "./stores.ts";
+import { isLoopback } from "./endpoint.ts";
+import { type Store, findStore, styleOf } from "./stores.ts";
+import { WEB_BUCKET } from "./web.ts";
 
 /** Equal texts are one bucket. */
 export function bucketIdentity(store: Store, bucket: string): string {
@@ -129,6 +131,10 @@ export function checkBucket(
   env: Readonly<Record<string, unknown>>,
 ): Store {
   const store = findStore(env, ref.store);
+  if (store.web !== undefined) {
+    checkWebBucket(role, ref);
+    return store;
+  }
   if (!BUCKET.test(ref.bucket)) {
     throw new Problem(
       400,
@@ -153,6 +159,24 @@ export function checkBucket(
     );
   }
   return store;
+}
+
+/** A web server has one bucket and is read alone. @throws {Problem} 400 */
+function checkWebBucket(role: string, { store, bucket }: BucketRef): void {
+  if (role === "destination" || role === "report") {
+    throw new Problem(
+      400,
+      "invalid_request",
+      `"${role}": store "${store}" is of kind https, which serves objects and takes none: it can be a source alone`,
+    );
+  }
+  if (bucket === WEB_BUCKET) return;
+  throw new Problem(
+    400,
+    "invalid_bucket",
+    `"${role}": store "${store}" is of kind https and has one bucket, "${WEB_BUCKET}", not ${JSON.stringify(bucket)}: ` +
+      `write what follows its base URL as ${store}:${WEB_BUCKET}/folder/file`,
+  );
 }
 
 /** A prefix of one bucket at one store. */

@@ -269,6 +269,18 @@ export const LOCAL_R2: Partial<Profile> = {
   copyKeeps: false,
 };
 
+/** What a web server serves: of its ETags nothing is known, and it has nothing of S3 but bytes and ranges. */
+export const WEB: Partial<Profile> = {
+  md5Etag: false,
+  md5MultipartEtag: false,
+  md5PartEtag: false,
+  contentMd5: false,
+  tags: false,
+  websiteRedirect: false,
+  copyObject: false,
+  uploadPartCopy: false,
+};
+
 const HOSTS: readonly (readonly [suffix: string, Provider])[] = [
   [".amazonaws.com", "aws"],
   [".amazonaws.com.cn", "aws"],

@@ -1,16 +1,18 @@
-// The configured stores. Each `STORE_<NAME>` secret is one S3 endpoint with its credentials, parsed once on
-// arrival.
+// The configured stores. Each `STORE_<NAME>` secret is one S3 endpoint with its credentials, or a web server
+// (web.ts), parsed once on arrival.
 //
 // What it needs: the Worker's env.
 //
-// Invariants: a store that parses is safe to use: its endpoint is https or loopback, without path, query or
-// user. Endpoints come from here alone, never from a request. A bad secret is reported by the name of its
-// field and what is allowed there, never by its value, because any part of the value may be the key.
+// Invariants: a store that parses is safe to use: its endpoint is https or loopback, without query or user,
+// and S3's without a path. Endpoints come from here alone, never from a request. A bad secret is reported by
+// the name of its field and what is allowed there, never by its value, because any part of the value may be
+// the key.
 
 import { z } from "zod";
 import type { Env } from "../env.ts";
 import { Problem } from "../http/problem.ts";
-import { ruleOf } from "../http/words.ts";
+import { endpointFault, isLocalR2 } from "./endpoint.ts";
+import { readWith } from "./secret_faults.ts";
 import { keepSecrets } from "./secrets.ts";
 import { type Prices, PricesSchema, pricesOf } from "./prices.ts";
 import { BytesPerSecond, WindowsSchema } from "./limits.ts";
@@ -23,7 +25,9 @@ import {
   ProfileSchema,
   providerOf,
   PROVIDERS,
+  WEB,
 } from "./profiles.ts";
+import { type Web, readWebSecret, secretsOf } from "./web.ts";
 
 /** A customer's key for SSE-C: 32 bytes in base64. */
 const CustomerKey = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "must be 32 bytes in base64");
@@ -38,6 +42,7 @@ const EncryptionSchema = z.discriminatedUnion("kind", [
 export type Encryption = z.infer<typeof EncryptionSchema>;
 
 export const StoreSchema = z.strictObject({
+  kind: z.literal("s3").optional(),
   endpoint: z.string(),
   region: z.string().min(1),
   anonymous: z.boolean().optional(),
@@ -63,9 +68,11 @@ export const StoreSchema = z.strictObject({
 
 export interface Store extends Omit<
   z.infer<typeof StoreSchema>,
-  "endpoint" | "style" | "provider" | "profile" | "accessKeyId" | "secretAccessKey"
+  "kind" | "endpoint" | "style" | "provider" | "profile" | "accessKeyId" | "secretAccessKey"
 > {
   readonly name: string;
+  /** How it is asked, if it is of kind https; absent: it speaks S3. */
+  readonly web?: Web;
   /** Both are empty where requests are not signed. */
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -74,7 +81,9 @@ export interface Store extends Omit<
   readonly profile: Profile;
   /** The secret's own profile, which nothing overrides. */
   readonly ownProfile: Partial<Profile>;
-  /** Scheme, host and port without a final slash: `https://s3.example.com`. */
+  /**
+   * Scheme, host and port without a final slash: `https://s3.example.com`. Of a web server also a path.
+   */
   readonly endpoint: string;
   readonly style: "path" | "virtual";
 }
@@ -138,19 +147,17 @@ export function pricesAt(sides: Readonly<Record<"source" | "destination", Store 
 /** A store as `GET /stores` shows it: everything but the credentials. */
 export function describeStore(entry: StoreEntry): Record<string, unknown> {
   if (!entry.ok) return { name: entry.name, ok: false, error: entry.error };
-  const { accessKeyId: _id, secretAccessKey: _secret, sessionToken, encryption, ...shown } = entry.store;
+  const { web, ...store } = entry.store;
+  const { accessKeyId: _id, secretAccessKey: _secret, sessionToken, encryption, ...shown } = store;
+  const { region: _region, style: _style, ...plain } = shown;
   return {
-    ...shown,
+    ...(web === undefined ? shown : plain),
     ok: true,
+    kind: web === undefined ? "s3" : "https",
+    ...(web === undefined ? {} : { headers: Object.keys(web.headers), redirects: web.redirects }),
     temporaryCredentials: sessionToken !== undefined,
     encryption: encryption?.kind ?? null,
   };
-}
-
-// `wrangler dev` serves its local R2 buckets over S3 under this path of its own origin. It is the only
-// endpoint with a path.
-function isLocalR2(url: URL): boolean {
-  return isLoopback(url.hostname) && url.pathname === "/cdn-cgi/local/r2/s3";
 }
 
 /** Two spellings of one service are one service: scheme and default port do not distinguish stores. */
@@ -180,15 +187,6 @@ export function styleOf(store: Store, bucket: string): "path" | "virtual" {
   return bucket.includes(".") && store.endpoint.startsWith("https:") ? "path" : store.style;
 }
 
-export function isLoopback(hostname: string): boolean {
-  return (
-    hostname === "localhost" ||
-    hostname.endsWith(".localhost") ||
-    hostname === "[::1]" ||
-    /^127\.\d+\.\d+\.\d+$/.test(hostname)
-  );
-}
-
 // Parsing two secrets for every small object took a tenth of its millisecond of CPU. Cached by value, because
 // a new deployment may bring other secrets into an isolate that survives it.
 const readBefore = new Map<string, { readonly value: unknown; readonly entry: StoreEntry }>();
@@ -214,11 +212,44 @@ function parseStore(variable: string, name: string, value: unknown): StoreEntry 
       'it is not JSON; expected {"endpoint": …, "region": …, "accessKeyId": …, "secretAccessKey": …}',
     );
   }
-  const parsed = z.safeParse(StoreSchema, json, { error: ruleOf });
-  const faults = [...(parsed.error?.issues.map(describeIssue) ?? []), ...keyFaults(json)];
-  if (!parsed.success || faults.length > 0) return bad(faults.join("; "));
-  const { endpoint, style, profile: overrides, ...rest } = parsed.data;
-  const problem = checkEndpoint(endpoint, rest.allowInsecure ?? false);
+  const kind = typeof json === "object" && json !== null && "kind" in json ? json.kind : "s3";
+  if (kind !== "s3" && kind !== "https") return bad('"kind" must be one of s3, https');
+  return kind === "https" ? webStore(name, json, bad) : s3Store(name, json, bad);
+}
+
+type Bad = (error: string) => StoreEntry;
+
+function webStore(name: string, json: unknown, bad: Bad): StoreEntry {
+  const read = readWebSecret(json);
+  if (!read.ok) return bad(read.faults.join("; "));
+  const { secret, web } = read;
+  keepSecrets(secretsOf(web));
+  const ownProfile = withoutUndefined(secret.profile ?? {});
+  return {
+    ok: true,
+    store: {
+      ...secret,
+      web,
+      // It is asked for what it serves, and nothing else.
+      readOnly: true,
+      name,
+      region: "",
+      accessKeyId: "",
+      secretAccessKey: "",
+      provider: "other",
+      ownProfile,
+      profile: profileOf("other", { ...WEB, ...ownProfile }),
+      style: "path",
+    },
+  };
+}
+
+function s3Store(name: string, json: unknown, bad: Bad): StoreEntry {
+  const { data, faults: found } = readWith(StoreSchema, json);
+  const faults = [...found, ...keyFaults(json)];
+  if (data === null || faults.length > 0) return bad(faults.join("; "));
+  const { kind: _kind, endpoint, style, profile: overrides, ...rest } = data;
+  const problem = endpointFault(endpoint, { allowInsecure: rest.allowInsecure ?? false, path: "none" });
   if (problem !== null) return bad(`"endpoint" ${problem}`);
   const url = new URL(endpoint);
   const provider = rest.provider ?? (isLocalR2(url) ? "r2" : providerOf(url.hostname));
@@ -266,46 +297,6 @@ function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;
   };
-}
-
-function checkEndpoint(endpoint: string, allowInsecure: boolean): string | null {
-  const url = URL.parse(endpoint);
-  if (url === null) return "is not a URL; expected one like https://s3.eu-central-1.amazonaws.com";
-  if (url.username !== "" || url.password !== "") return "must not contain a user name or password";
-  if (url.protocol !== "https:" && url.protocol !== "http:") return "must begin with https://";
-  if ((url.pathname !== "/" && !isLocalR2(url)) || url.search !== "" || url.hash !== "") {
-    return "must be scheme, host and port alone: no path, query or fragment (buckets are named in requests)";
-  }
-  if (url.protocol === "http:" && !allowInsecure && !isLoopback(url.hostname)) {
-    return 'is http://, which is allowed for loopback hosts only: use https://, or set "allowInsecure": true';
-  }
-  if (isIpAddress(url.hostname) && !isLoopback(url.hostname)) {
-    return `is the IP address ${url.hostname}, and a Worker reaches none (error 1003): give the store a host name`;
-  }
-  if (url.hostname.includes(".mrap.accesspoint.")) {
-    return "is a Multi-Region Access Point, which needs SigV4A signatures; use the endpoint of one region";
-  }
-  return null;
-}
-
-// In a URL, IPv6 is in brackets, and IPv4 in any spelling is normalised to four numbers.
-export function isIpAddress(hostname: string): boolean {
-  return hostname.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(hostname);
-}
-
-// Names the field and what is allowed, not the value found, of which any part may be the key.
-function describeIssue(issue: z.core.$ZodIssue): string {
-  if (issue.code === "unrecognized_keys") {
-    // A key pasted in the wrong place must not be shown. A field's name is short and has only letters.
-    const names = issue.keys.map((key) =>
-      /^[A-Za-z]{1,24}$/.test(key) ? `"${key}"` : `of ${key.length} characters`,
-    );
-    const unknown = `unknown field ${names.join(", ")}`;
-    if (issue.path.length > 0) return `${unknown} in "${issue.path.join(".")}"`;
-    return `${unknown}; known are ${Object.keys(StoreSchema.shape).join(", ")}`;
-  }
-  const field = issue.path.length === 0 ? "the value" : `"${issue.path.join(".")}"`;
-  return `${field} ${issue.message}`;
 }
 
 /** Where a copy or sync and its lanes run: as the request says, else near the destination. */

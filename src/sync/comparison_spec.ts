@@ -11,7 +11,7 @@ import { Flag, parseWith } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type ObjectOptions, optionsOf, resolveOptions } from "../object/options.ts";
 import { type PrefixRef, bucketIdentity, formatPrefix } from "../store/address.ts";
-import { type NamesSpec, NameFields, namesOf } from "./names.ts";
+import { type NamesSpec, NameFields, checkNamed, namesOf } from "./names.ts";
 import { type RunBase, resolveRun, RunFields } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 
@@ -84,5 +84,7 @@ export function resolveComparison(
     const message = `"deep" reads what nothing else decides, and "compare": "${compare}" believes the listings: leave one of them out`;
     throw new Problem(400, "invalid_request", message);
   }
-  return { kind: "comparison", ...run, ...namesOf(request, request, env), deep };
+  const names = namesOf(request, request, env);
+  checkNamed(names, sourceStore);
+  return { kind: "comparison", ...run, ...names, deep };
 }

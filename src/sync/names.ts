@@ -9,6 +9,7 @@ import { type KeyAction, type ManifestFormat, formatOf } from "../listing/manife
 import { type Rename, type RenameRule, compileRename } from "../listing/rename.ts";
 import { type DestinationKey, destinationKey } from "../listing/prefix.ts";
 import { type ObjectRef, type PrefixRef, ObjectRefSchema, checkBucket } from "../store/address.ts";
+import type { Store } from "../store/stores.ts";
 
 /** The part of a sync's spec that says so. */
 export interface NamesSpec {
@@ -137,6 +138,20 @@ function checkManifest(
     "invalid_request",
     `"keys" has ${JSON.stringify(stray)}, which is not below the source's prefix ${JSON.stringify(prefix)}: ` +
       "keys are named whole, as they are in the bucket",
+  );
+}
+
+/**
+ * A web server has no listing, so something else must name the keys.
+ *
+ * @throws {Problem} 400
+ */
+export function checkNamed({ keys, manifest }: NamesSpec, { name, web }: Store): void {
+  if (web === undefined || keys !== undefined || manifest !== undefined) return;
+  throw new Problem(
+    400,
+    "invalid_request",
+    `Store "${name}" is of kind https, which has no listing: name the keys with "keys", or with a "manifest"`,
   );
 }
 

@@ -13,7 +13,7 @@ import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../objec
 import { type PrefixRef, checkBucket, bucketIdentity, PrefixRefSchema } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 import { type MaxDeletes, DEFAULT_MAX_DELETES, MaxDeletesSchema } from "./deletes.ts";
-import { type NamesSpec, NameFields, namesOf } from "./names.ts";
+import { type NamesSpec, NameFields, checkNamed, namesOf } from "./names.ts";
 import { REPORT_PREFIX } from "./report.ts";
 import { type RunBase, checkPrefix, resolveRun, RunFields } from "./run_spec.ts";
 
@@ -89,9 +89,14 @@ export function parseSyncRequest(body: unknown): SyncRequest {
 /**
  * Fills in the defaults and checks a request against the configuration.
  *
+ * @param keysFrom `comparison`: the keys are those of a comparison's report, whatever the request says
  * @throws {Problem} when the sync could not work as asked
  */
-export function resolveSync(request: SyncRequest, env: Readonly<Record<string, unknown>>): SyncSpec {
+export function resolveSync(
+  request: SyncRequest,
+  env: Readonly<Record<string, unknown>>,
+  keysFrom: "request" | "comparison" = "request",
+): SyncSpec {
   const { source, destination } = request;
   const { run, source: sourceStore, destination: destinationStore } = resolveRun(request, env);
   checkWritable("copy to", destination, destinationStore);
@@ -100,6 +105,8 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     bucketIdentity(sourceStore, source.bucket) === bucketIdentity(destinationStore, destination.bucket);
   const overlap = overlapOf(source, destination, { isSameBucket, deletes: request.delete ?? false });
   if (overlap !== null) throw new Problem(400, "overlapping_prefixes", `Cannot sync: ${overlap}`);
+  const names = namesOf(request, request, env);
+  if (keysFrom === "request") checkNamed(names, sourceStore);
   return {
     ...run,
     delete: request.delete ?? false,
@@ -111,7 +118,7 @@ export function resolveSync(request: SyncRequest, env: Readonly<Record<string, u
     report,
     reportFiltered: request.reportFiltered ?? false,
     partSize: request.partSize ?? null,
-    ...namesOf(request, request, env),
+    ...names,
   };
 }
 

@@ -13,6 +13,8 @@ export function publicCode(failure: Failure): FailureCode {
   switch (code) {
     case "source_changed":
     case "source_archived":
+    case "source_without_validator":
+    case "source_without_length":
     case "key_not_addressable":
     case "stream_broken":
     case "destination_exists":

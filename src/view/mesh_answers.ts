@@ -15,10 +15,13 @@ const Store = z.union([
   z.strictObject({
     name: z.string(),
     ok: z.literal(true),
+    kind: z.enum(["s3", "https"]).describe("https: a web server, a source alone"),
     endpoint: z.string(),
-    region: z.string(),
+    region: z.string().optional().describe("of S3"),
     provider: z.enum(PROVIDERS),
-    style: z.enum(["path", "virtual"]),
+    style: z.enum(["path", "virtual"]).optional().describe("of S3"),
+    headers: z.array(z.string()).optional().describe("of https: the names of those that each request has"),
+    redirects: z.array(z.string()).optional().describe("of https: the origins that it may redirect to"),
     profile: ProfileSchema.describe(
       "the provider's defaults, overridden by checks and those by the secret's own profile",
     ),

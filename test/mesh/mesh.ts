@@ -163,4 +163,4 @@ function secretsOf(bindings: Readonly<Record<string, string>>): string[] {
   return found.filter((secret) => secret.length >= 8);
 }
 
-const SECRET_FIELD = /"(accessKeyId|secretAccessKey|sessionToken|key)":\s*"([^"]{8,})"/g;
+const SECRET_FIELD = /"(accessKeyId|secretAccessKey|sessionToken|key|Authorization|query)":\s*"([^"]{8,})"/g;

@@ -75,7 +75,7 @@ const PURE = [
     (name) => `src/object/${name}.ts`,
   ),
   ...["governor", "flow", "timetable", "health"].map((name) => `src/throttle/${name}.ts`),
-  ...["url", "xml", "listing_xml", "failure", "retry", "digest"].map((name) => `src/s3/${name}.ts`),
+  ...["url", "xml", "listing_xml", "failure", "retry", "digest", "web"].map((name) => `src/s3/${name}.ts`),
   ...["progress", "failure", "answers"].map((name) => `src/view/${name}.ts`),
   "src/parts/digests.ts",
   "src/work/digest_buffers.ts",

@@ -4,7 +4,8 @@
 import { parseArgs, parseEnv } from "node:util";
 import { parseSize } from "../../src/http/fields.ts";
 import { PrefixRefSchema } from "../../src/store/address.ts";
-import { type Store, findStore, isLoopback } from "../../src/store/stores.ts";
+import { isLoopback } from "../../src/store/endpoint.ts";
+import { type Store, findStore } from "../../src/store/stores.ts";
 
 /** The command cannot start. The message is one line. */
 export class UsageError extends Error {

@@ -20,6 +20,7 @@ import { ScheduleSchema } from "../../../src/schedule/spec.ts";
 import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
 import { PricesSchema } from "../../../src/store/prices.ts";
 import { StoreSchema } from "../../../src/store/stores.ts";
+import { WebSchema } from "../../../src/store/web.ts";
 import { ComparisonRequestSchema } from "../../../src/sync/comparison_spec.ts";
 import { RepairRequestSchema, SyncRequestSchema } from "../../../src/sync/spec.ts";
 import * as answers from "../../../src/view/answers.ts";
@@ -56,6 +57,7 @@ const operate = new Page("src/docs/operate.md");
 const cost = new Page("src/docs/cost.md");
 const security = new Page("src/docs/security.md");
 const trouble = new Page("src/docs/trouble.md");
+const web = new Page("src/docs/web.md");
 
 interface Described {
   readonly page: Page;
@@ -84,6 +86,7 @@ const requests: [name: string, described: Described][] = [
     { page: events, table: events.table("who-may-send", "field"), schema: SecretRequestSchema },
   ],
   ["a store", { page: stores, table: stores.table("fields", "field"), schema: StoreSchema }],
+  ["a web server", { page: web, table: web.table("fields", "field"), schema: WebSchema }],
   ["the prices of a store", { page: cost, table: cost.table("prices", "price"), schema: PricesSchema }],
   ["a token", { page: security, table: security.table("tokens", "field"), schema: EntrySchema }],
 ];

@@ -2,13 +2,13 @@
 // shown.
 import { describe, expect, test } from "vitest";
 import { Problem } from "../../../src/http/problem.ts";
+import { isLoopback } from "../../../src/store/endpoint.ts";
 import {
   type Store,
   type StoreEntry,
   canCopyInside,
   describeStore,
   findStore,
-  isLoopback,
   isSameService,
   readStores,
   styleOf,
@@ -24,7 +24,7 @@ const PROVIDERS =
   "aws, r2, gcs, b2, wasabi, minio, ceph, spaces, ibm, oracle, alibaba, tencent, storj, tigris, scaleway, ovh, " +
   "hetzner, linode, garage, seaweedfs, swift, other";
 const KNOWN =
-  "endpoint, region, anonymous, accessKeyId, secretAccessKey, sessionToken, style, provider, buckets, readOnly, allowInsecure, " +
+  "kind, endpoint, region, anonymous, accessKeyId, secretAccessKey, sessionToken, style, provider, buckets, readOnly, allowInsecure, " +
   "maxConcurrency, maxRequestsPerSecond, maxBytesPerSecond, limits, requesterPays, location, encryption, profile, prices";
 const CUSTOMER_KEY = `${"A".repeat(43)}=`;
 
