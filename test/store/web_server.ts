@@ -108,11 +108,6 @@ export class WebServer {
 
   #read({ method, url, headers: asked }: WebRequest): WebAnswer {
     const file = this.files.get(new URL(url, this.origin).pathname);
-    const page = (status: number, headers: Record<string, string> = {}): WebAnswer => ({
-      status,
-      headers: { "content-type": "text/html", ...headers },
-      body: Buffer.from(`<html><body>${status}</body></html>`),
-    });
     if (file === undefined) return page(404);
     if (method !== "GET") return page(405, { allow: "GET" });
     const { bytes, etag, modified } = file;
@@ -135,4 +130,12 @@ export class WebServer {
     const told = { ...headers, "content-range": `bytes ${first}-${last}/${bytes.length}` };
     return { status: 206, headers: told, body: bytes.subarray(first, last + 1) };
   }
+}
+
+function page(status: number, headers: Record<string, string> = {}): WebAnswer {
+  return {
+    status,
+    headers: { "content-type": "text/html", ...headers },
+    body: Buffer.from(`<html><body>${status}</body></html>`),
+  };
 }

@@ -43,17 +43,21 @@ const NOW = Date.parse("2026-11-29T12:00:00Z");
 const PAST = "Sun, 01 Nov 2026 12:00:00 GMT";
 const TAG = '"last-modified-2026-11-01T12:00:00Z"';
 
-describe("validatorOf()", () => {
-  const of = (headers: Record<string, string>) => validatorOf(new Headers(headers), NOW);
+const validator = (headers: Record<string, string>) => validatorOf(new Headers(headers), NOW);
 
+describe("validatorOf()", () => {
   test("a strong ETag comes first", () => {
-    expect(of({ etag: '"a b"', "last-modified": PAST })).toEqual({ ok: true, kind: "etag", etag: '"a b"' });
+    expect(validator({ etag: '"a b"', "last-modified": PAST })).toEqual({
+      ok: true,
+      kind: "etag",
+      etag: '"a b"',
+    });
   });
 
   test.each([{}, { etag: 'W/"a"' }, { etag: "a" }, { etag: '""' }, { etag: '"a", "b"' }, { etag: TAG }])(
     "else a past Last-Modified does: %j",
     (more: Record<string, string>) => {
-      expect(of({ ...more, "last-modified": PAST })).toEqual({ ok: true, kind: "time", etag: TAG });
+      expect(validator({ ...more, "last-modified": PAST })).toEqual({ ok: true, kind: "time", etag: TAG });
     },
   );
 
@@ -67,12 +71,13 @@ describe("validatorOf()", () => {
     [{ "last-modified": "Mon, 29 Nov 2027 12:00:00 GMT" }, "no ETag and a Last-Modified that is not past"],
     [{ "last-modified": PAST, date: PAST }, "no ETag and a Last-Modified that is not past"],
   ])("%j is none", (headers: Record<string, string>, why) => {
-    expect(of(headers)).toEqual({ ok: false, why });
+    expect(validator(headers)).toEqual({ ok: false, why });
   });
 
   test("the second of Last-Modified must be over by the server's own clock, if it tells it", () => {
     expect(
-      of({ "last-modified": "Mon, 29 Nov 2027 12:00:00 GMT", date: "Mon, 29 Nov 2027 12:00:01 GMT" }).ok,
+      validator({ "last-modified": "Mon, 29 Nov 2027 12:00:00 GMT", date: "Mon, 29 Nov 2027 12:00:01 GMT" })
+        .ok,
     ).toBe(true);
   });
 });

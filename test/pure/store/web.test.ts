@@ -134,19 +134,19 @@ function problemOf(call: () => unknown): string {
   }
 }
 
+const copy = (changes: Record<string, unknown>) =>
+  problemOf(() =>
+    resolveCopy(parseCopyRequest({ source: "pub:./a", destination: "west:target/a", ...changes }), ENV),
+  );
+
+const check = (name: string, body: Record<string, unknown>) => problemOf(() => resolveCheck(name, body, ENV));
+
 describe("a request with such a store", () => {
-  const copy = (changes: Record<string, unknown>) =>
-    problemOf(() =>
-      resolveCopy(parseCopyRequest({ source: "pub:./a", destination: "west:target/a", ...changes }), ENV),
-    );
   const sides = { source: "pub:./", destination: "west:target/" };
   const sync = (changes: Record<string, unknown>) =>
     problemOf(() => resolveSync(parseSyncRequest({ ...sides, ...changes }), ENV));
   const compare = (changes: Record<string, unknown>) =>
     problemOf(() => resolveComparison(parseComparisonRequest({ ...sides, ...changes }), ENV));
-  const check = (name: string, body: Record<string, unknown>) =>
-    problemOf(() => resolveCheck(name, body, ENV));
-
   test("is taken as a source of named keys", () => {
     expect([
       copy({}),

@@ -164,8 +164,7 @@ test("an answer that breaks off or announces too much is asked for again", async
 test("a slow part does not hold up the others", async () => {
   const bytes = large();
   server.put("/pub/a", bytes);
-  let last = () => {};
-  const until = new Promise<void>((resolve) => (last = resolve));
+  const { promise: until, resolve: last } = Promise.withResolvers<void>();
   server.change = (answer, { headers }) => {
     if (headers.range === "bytes=0-1048575") answer.until = until;
     if (headers.range === "bytes=2097152-2097152") last();
@@ -173,6 +172,9 @@ test("a slow part does not hold up the others", async () => {
   expect(await copy("a", inParts)).toMatchObject({ phase: "completed" });
   expect(west.bytes("target", "a")).toEqual(bytes);
 });
+
+const go = async (store: string, key: string) =>
+  await mesh.copy({ source: `${store}:./a`, destination: `west:target/${key}` });
 
 test("a redirect is followed within the service and to named hosts, and the secrets stay at home", async () => {
   server.put("/elsewhere/a", "A");
@@ -182,8 +184,6 @@ test("a redirect is followed within the service and to named hosts, and the secr
       if (url.startsWith("/pub/")) Object.assign(answer, { status: 302, headers: { location } });
     };
   };
-  const go = async (store: string, key: string) =>
-    await mesh.copy({ source: `${store}:./a`, destination: `west:target/${key}` });
   to("/elsewhere/a");
   expect(await go("members", "own")).toMatchObject({ phase: "completed" });
   expect(server.requests.every(({ headers }) => headers.authorization === TOKEN)).toBe(true);
@@ -265,12 +265,13 @@ test("the check asks what one key can show, and says what it cannot know", async
   expect(ranges()).toContain("bytes=0-0");
 });
 
+const words = (text: string) => expect.stringContaining(text) as string;
+
 test("bad input is refused at the door", async () => {
   const post = async (path: string, body: Record<string, unknown>) => {
     const answer = await mesh.call<{ code: string; detail: string }>("POST", path, { body });
     return [answer.status, answer.body.code, answer.body.detail];
   };
-  const words = (text: string) => expect.stringContaining(text) as string;
   const to = "west:target/a";
   expect(await post("/copies", { source: "west:target/a", destination: "pub:./a" })).toEqual([
     400,
