@@ -67,6 +67,19 @@ const FIELDS = {
     { name: "maxAgeSeconds", label: "Largest age in seconds", input: { inputMode: "numeric" }, isRare: true },
     { name: "concurrency", label: "Transfers at once", input: { inputMode: "numeric" }, isRare: true },
     {
+      name: "keys",
+      label: "Only these keys, one each line",
+      input: { placeholder: "folder/file" },
+      isList: true,
+      isRare: true,
+    },
+    {
+      name: "manifest",
+      label: "Only the keys of this list",
+      input: { placeholder: "store:bucket/list.csv" },
+      isRare: true,
+    },
+    {
       name: "report",
       label: "Write the report to",
       input: { placeholder: "store:bucket/prefix" },
@@ -83,6 +96,19 @@ const FIELDS = {
     { name: "compare", label: "Compare by", choices: ["auto", "size", "size+mtime", "etag", "checksum"] },
     { name: "minSize", label: "Least size", isRare: true },
     { name: "maxSize", label: "Largest size", isRare: true },
+    {
+      name: "keys",
+      label: "Only these keys, one each line",
+      input: { placeholder: "folder/file" },
+      isList: true,
+      isRare: true,
+    },
+    {
+      name: "manifest",
+      label: "Only the keys of this list",
+      input: { placeholder: "store:bucket/list.csv" },
+      isRare: true,
+    },
   ],
 };
 
@@ -196,7 +222,8 @@ function Places() {
         const usable = stores.flatMap((store) => (store.ok ? [store] : []));
         setPlaces(
           usable.flatMap(
-            ({ name, buckets }) => buckets?.map((bucket) => `${name}:${bucket}/`) ?? [`${name}:`],
+            ({ name, kind, buckets = kind === "https" ? ["."] : undefined }) =>
+              buckets?.map((bucket) => `${name}:${bucket}/`) ?? [`${name}:`],
           ),
         );
       },

@@ -45,9 +45,17 @@ export async function showStores(main, signal, query) {
         title: "State",
         cell: (store) => (store.ok ? "configured" : h("span", { class: "failing" }, store.error)),
       },
-      { title: "Provider", cell: ofUsable(({ provider }) => provider) },
-      { title: "Endpoint", cell: ofUsable(({ endpoint, region }) => `${endpoint}, ${region}`) },
-      { title: "Buckets", cell: ofUsable(({ buckets }) => buckets?.join(", ") ?? "any the key allows") },
+      {
+        title: "Provider",
+        cell: ofUsable(({ kind, provider }) => (kind === "https" ? "web server" : provider)),
+      },
+      {
+        title: "Endpoint",
+        cell: ofUsable(({ endpoint, region }) =>
+          region === undefined ? endpoint : `${endpoint}, ${region}`,
+        ),
+      },
+      { title: "Buckets", cell: ofUsable(bucketsOf) },
       {
         title: "Use",
         cell: ofUsable(({ readOnly }) => (readOnly === true ? "source only" : "source and destination")),
@@ -130,9 +138,18 @@ function wordsOf(facts) {
   return Object.entries(facts).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
 }
 
+/** The one bucket of a web server: its base URL. */
+const WEB_BUCKET = ".";
+
 /** @param {UsableStore} store */
-function placeIn({ name, buckets }) {
-  return encodeURIComponent(`${name}:${buckets?.length === 1 ? `${buckets[0]}/` : ""}`);
+function bucketsOf({ kind, buckets }) {
+  return kind === "https" ? WEB_BUCKET : (buckets?.join(", ") ?? "any the key allows");
+}
+
+/** @param {UsableStore} store */
+function placeIn({ name, kind, buckets = [] }) {
+  const [only, another] = kind === "https" ? [WEB_BUCKET] : buckets;
+  return encodeURIComponent(`${name}:${only === undefined || another !== undefined ? "" : `${only}/`}`);
 }
 
 /**
@@ -166,7 +183,9 @@ function storeActions(store, place, refresh, signal) {
  * @param {AbortSignal} signal
  */
 function openForm(place, store, refresh, signal) {
-  const { name, buckets = [], readOnly } = store;
+  const { name, readOnly } = store;
+  const isServer = store.kind === "https";
+  const { buckets = [] } = isServer ? { buckets: [WEB_BUCKET] } : store;
   const bucket =
     buckets.length === 1
       ? h("input", { type: "hidden", name: "bucket", value: buckets[0] ?? "" })
@@ -177,11 +196,14 @@ function openForm(place, store, refresh, signal) {
     "form",
     {},
     bucket,
+    ...(isServer ? [field("A file that it serves", { name: "key", required: true }, null)] : []),
     field("Check it as a", { name: "as" }, readOnly === true ? ["source"] : ["destination", "source"]),
     h(
       "p",
       { class: "quiet" },
-      "As a destination, small objects are written under a prefix of their own and deleted again. As a source, it is only read.",
+      isServer
+        ? "It is only read: a byte of this file, a few times. It has no listing, so what is seen holds for the file."
+        : "As a destination, small objects are written under a prefix of their own and deleted again. As a source, it is only read.",
     ),
     h("div", { class: "actions" }, button),
     told,

@@ -2,11 +2,16 @@
 // real mesh.
 
 import type { Page } from "playwright-core";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { READ_TOKEN, storeSecret } from "../mesh/mesh.ts";
+import { WebServer } from "../store/web_server.ts";
 import { openWorld } from "../workers/world.ts";
 import { Visitor, picture, violations } from "./browser.ts";
 
+const server = await WebServer.start();
+afterAll(async () => {
+  await server.stop();
+});
 const {
   mesh,
   stores: { east, west },
@@ -19,6 +24,7 @@ const {
     },
     bindings: {
       STORE_SPOILT: storeSecret(stores.west, { secretAccessKey: "cut-off" }),
+      STORE_PUB: JSON.stringify({ kind: "https", endpoint: `${server.origin}/pub` }),
       STORE_TYPO: storeSecret(stores.west, { endpoint: "s3.example.com" }),
     },
   }),
@@ -83,6 +89,30 @@ test("of several buckets one is chosen, and a store that is only read is checked
   await panel.getByLabel("Bucket").selectOption("films");
   await panel.getByRole("button", { name: "Run the check" }).click();
   await panel.getByRole("heading", { name: "east:films as a source: works" }).waitFor();
+});
+
+test("a web server is checked by a file that it serves, and copied from", async () => {
+  server.put("/pub/2026/app.tar", "bytes");
+  const page = await visitor.signIn("#/stores");
+  const row = rowOf(page, "pub");
+  await row.getByText("web server").waitFor();
+  await row.getByText("source only").waitFor();
+  const panel = await openCheck(page, "pub");
+  expect(await panel.getByLabel("Bucket").count()).toBe(0);
+  await panel.getByLabel("A file that it serves").fill("2026/app.tar");
+  await panel.getByRole("button", { name: "Run the check" }).click();
+  await panel.getByRole("heading", { name: "pub:. as a source: works" }).waitFor();
+  await panel.getByText("a strong ETag").waitFor();
+  expect(await violations(page)).toEqual([]);
+  await row.getByRole("link", { name: "Copy from it" }).click();
+  const source = page.getByLabel("Source").first();
+  await source.waitFor();
+  expect(await source.inputValue()).toBe("pub:./");
+  await source.fill("pub:./2026/app.tar");
+  await page.getByLabel("Destination").first().fill("west:backup/app.tar");
+  await page.getByRole("button", { name: "Start copy" }).click();
+  await page.getByText("completed").first().waitFor();
+  expect(west.bytes("backup", "app.tar").toString()).toBe("bytes");
 });
 
 test("a wrong key is told in the store's words and in what is to be done", async () => {

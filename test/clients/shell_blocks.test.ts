@@ -12,6 +12,7 @@ import { AwsClient } from "aws4fetch";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalStore, LocalMesh, S3_PATH, localStores } from "../mesh/local_mesh.ts";
 import { claim } from "../store/ports.ts";
+import { WebServer } from "../store/web_server.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const TOKEN = "token-of-the-shell-blocks";
@@ -27,11 +28,13 @@ const NOT_RUN: Readonly<Record<string, readonly string[]>> = {
   "src/docs/compare.md": ["openssl genpkey"],
   "src/docs/operate.md": ["curl -H", "npm run"],
   "src/docs/stores.md": ["npx wrangler"],
+  "src/docs/web.md": ["npx wrangler"],
 };
 const REPORT_KEY = generateKeyPairSync("ed25519");
 /** What the pages speak of, at the source. */
 const OBJECTS = ["a.mov", "2026/one", "2026/two", "latest/app", "logs/2024-05/a.txt"];
 const { east, west } = localStores();
+const server = await WebServer.start();
 const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-blocks-"));
 
 let mesh: LocalMesh;
@@ -41,16 +44,20 @@ beforeAll(async () => {
   const { privateKey } = REPORT_KEY;
   const variables = {
     REPORT_KEY: privateKey.export({ format: "der", type: "pkcs8" }).toString("base64"),
+    STORE_PUB: JSON.stringify({ kind: "https", endpoint: `${server.origin}/releases` }),
   };
   mesh = await LocalMesh.start({ port, apiToken: TOKEN, variables }, new AbortController().signal);
   for (const key of OBJECTS) await put(east, key, `bytes of ${key}`);
   await put(east, "lists/list.csv", "source,logs/2024-05/a.txt\nsource,logs/gone\n");
+  server.put("/releases/2026/app.tar", "bytes of app", { etag: '"v1"' });
+  server.put("/releases/2026/notes.txt", "and notes", { etag: null });
   // Where a page asks for what fails, it says so itself.
   writeFileSync(join(directory, ".curlrc"), "fail\n");
 });
 
 afterAll(async () => {
   await mesh.stop();
+  await server.stop();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -159,6 +166,9 @@ test.each(RUN)("every command of %s does what the page says, in the order of the
   if (page === "src/docs/compare.md") expect(output).toContain('"phase":"different"');
   if (page === "src/docs/rename.md")
     expect(output).toContain('"key":"logs/2024-05/a.txt","to":"old/2024/05/a.txt"');
+  if (page === "src/docs/web.md")
+    for (const { language, code: said } of blocksOf(page))
+      if (language === "text") expect(output).toContain(said);
   if (page === "src/docs/manifest.md") expect(output).toContain('"key":"logs/gone","action":"failed"');
   if (page === "README.md") expect((await ask(west, "a.mov")).text).toBe("bytes of a.mov");
   if (page !== "src/docs/scripts.md") return;
