@@ -25,6 +25,7 @@ import {
   seenAs,
 } from "./work/batch_task.ts";
 import { runWithCancel } from "./work/cancel.ts";
+import { HistoryReplay } from "./work/history_replay.ts";
 import { lookAt } from "./work/named_object.ts";
 import { ObjectComparison } from "./work/object_comparison.ts";
 import { ObjectCopy } from "./work/object_copy.ts";
@@ -88,6 +89,10 @@ class Batch {
   /** @param isMissing an archive was to bring it and has not */
   async #single(work: ObjectWork, isMissing: boolean): Promise<ObjectOutcome> {
     const run = this.#run;
+    if (work.stretch !== undefined) {
+      const batch = { sides: this.#connect(), task: this.#task, run };
+      return await new HistoryReplay(batch, work, work.stretch, this.#maxPartBytes).run();
+    }
     const mostBytes = work.isUnseen === true ? this.#maxPartBytes : work.sizeBytes;
     if (!run.mayStart({ ...work, sizeBytes: mostBytes }, Date.now()))
       return isMissing && !run.stop.aborted ? NOT_UNPACKED : { kind: "left" };

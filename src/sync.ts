@@ -24,7 +24,7 @@ import { readWait } from "./http/request.ts";
 import { registryOf } from "./mesh.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { BatchGate, ownOf } from "./sync/gate.ts";
-import { type RunSpec, isComparison, kindOf } from "./sync/comparison_spec.ts";
+import { type RunSpec, isComparison, isOfHistories, kindOf } from "./sync/comparison_spec.ts";
 import { digestOf } from "./sync/digest.ts";
 import { BatchHandout } from "./sync/handout.ts";
 import { isHandingOut, nextStep } from "./sync/job.ts";
@@ -224,20 +224,20 @@ export class Sync extends DurableObject<Env> {
 
   /** Retries the keys that have failed. @returns whether that is not going on already */
   #retry(): boolean {
-    const { phase } = this.#record.load().job;
-    if (phase === "finished_with_errors") {
+    const { job, spec } = this.#record.load();
+    const { phase } = job;
+    if (phase === "finished_with_errors" && !isOfHistories(spec)) {
       return this.#record.transaction(() => {
         this.#record.newRound();
         return this.#record.applyEvent({ type: "retry" }, "retry");
       });
     }
-    if (phase === "completed" || phase === "failed" || phase === "cancelled") {
-      throw new Problem(
-        409,
-        "nothing_to_retry",
-        `The sync is ${phase}: only one that is finished_with_errors can retry its failed keys. ` +
-          "Start a new sync instead: it skips what is already copied",
-      );
+    if (isSyncEnded(job)) {
+      const why = isOfHistories(spec)
+        ? `The sync is ${phase}, and one of whole histories cannot retry single versions. `
+        : `The sync is ${phase}: only one that is finished_with_errors can retry its failed keys. `;
+      const instead = "Start a new sync instead: it skips what is already copied";
+      throw new Problem(409, "nothing_to_retry", why + instead);
     }
     return false;
   }
@@ -287,7 +287,7 @@ export class Sync extends DurableObject<Env> {
       const reported = await this.#reportPhase();
       await this.#handout.tendShares();
       await this.#handout.tendLanes();
-      await this.#tendLarge();
+      if (await this.#tendLarge()) await this.#handout.tendLanes();
       // Nothing is awaited between this check and setting the alarm: no claim arrives unnoticed.
       const row = this.#record.load();
       if (isAtRest(row.job) || row.job.phase === "paused") this.#waiting.wake();
@@ -321,9 +321,10 @@ export class Sync extends DurableObject<Env> {
     return await registryOf(this.ctx.exports).share(this.#record.load().id, requests);
   }
 
-  async #tendLarge(): Promise<void> {
+  /** @returns whether one has ended, which the rest of its history may have waited for */
+  async #tendLarge(): Promise<boolean> {
     const { waiting, running } = this.#record.large.counts();
-    if (waiting + running === 0) return;
+    if (waiting + running === 0) return false;
     await this.#large.follow();
     let news = false;
     if (running > 0 && Date.now() >= this.#pollAtMs) {
@@ -333,6 +334,7 @@ export class Sync extends DurableObject<Env> {
     await this.#large.start();
     if (news || this.#record.large.counts().running > running) this.#pollMs = POLL_MS.first;
     if (news || Date.now() >= this.#pollAtMs) this.#pollAtMs = Date.now() + this.#pollMs;
+    return news;
   }
 
   /** Stops everything that runs. The lanes' reports say what happened to it. */

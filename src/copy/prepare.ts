@@ -267,7 +267,7 @@ async function describe(
   };
   let attributes = attributeHeaders({
     ...request,
-    copyId: spec.markCopy ? copyMark(copyId, etag, spec.destination) : null,
+    copyId: spec.markCopy ? copyMark(copyId, etag, spec.destination, spec.source.versionId) : null,
   });
   if (attributes.metadataBytes > profile.maxMetadataBytes && spec.markCopy) {
     attributes = attributeHeaders({ ...request, copyId: null });

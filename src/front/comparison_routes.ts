@@ -12,6 +12,7 @@ import { COMPARISON_PHASES } from "../http/vocabulary.ts";
 import { parseComparisonRequest, resolveComparison } from "../sync/comparison_spec.ts";
 import { NAME_LISTS } from "../sync/names.ts";
 import { RUN_LISTS } from "../sync/run_spec.ts";
+import { checkAsOf } from "../sync/version_spec.ts";
 
 export const comparisonRoutes = new Hono<App>();
 
@@ -19,6 +20,7 @@ export const comparisonRoutes = new Hono<App>();
 comparisonRoutes.post("/comparisons", async (call) => {
   const request = parseComparisonRequest(await readBody(call.req.raw, [...RUN_LISTS, ...NAME_LISTS]));
   allow(call, ["start"], placesOfSync(request));
+  checkAsOf(request, Date.now());
   const spec = { ...resolveComparison(request, call.env), startedBy: call.get("caller").name };
   return await begin(call, { kind: "comparison", spec }, request, () => {
     throw new Error("A comparison writes nothing, so nothing is in its way");

@@ -18,6 +18,7 @@ import stores from "../docs/stores.md";
 import sync from "../docs/sync.md";
 import trouble from "../docs/trouble.md";
 import web from "../docs/web.md";
+import versions from "../docs/versions.md";
 import style from "../dashboard/style.css";
 import { Problem } from "../http/problem.ts";
 import { VERSION } from "../http/version.ts";
@@ -36,6 +37,7 @@ const PAGES: ReadonlyMap<string, string> = new Map(
     manifest,
     rename,
     restore,
+    versions,
     compare,
     replicate,
     scripts,

@@ -14,12 +14,14 @@ import type { SyncJob } from "../sync/phase.ts";
 import { NAME_LISTS } from "../sync/names.ts";
 import { RUN_LISTS } from "../sync/run_spec.ts";
 import { parseSyncRequest, resolveSync } from "../sync/spec.ts";
+import { checkAsOf } from "../sync/version_spec.ts";
 
 export const syncRoutes = new Hono<App>();
 
 syncRoutes.post("/syncs", async (call) => {
   const request = parseSyncRequest(await readBody(call.req.raw, [...RUN_LISTS, ...NAME_LISTS]));
   allow(call, withDelete("start", request), placesOfSync(request));
+  checkAsOf(request, Date.now());
   const spec = { ...resolveSync(request, call.env), startedBy: call.get("caller").name };
   return await begin(call, { kind: "sync", spec }, request, (id) => {
     const message = `Sync ${id} is running and its destination overlaps ${formatPrefix(spec.destination)}: wait for it to end, or cancel it`;

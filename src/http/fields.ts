@@ -58,6 +58,16 @@ export const Size = z
     return z.NEVER;
   });
 
+const INSTANT_HINT = 'must be a time with its zone, such as "2026-11-01T00:00:00Z"';
+
+/** A time, in the form of isoTime(). */
+export const Instant = z.string({ error: INSTANT_HINT }).transform((text, context) => {
+  const atMs = Date.parse(text);
+  if (z.iso.datetime({ offset: true }).safeParse(text).success && Number.isFinite(atMs)) return isoTime(atMs);
+  context.addIssue({ code: "custom", message: `${INSTANT_HINT}, not ${JSON.stringify(text)}` });
+  return z.NEVER;
+});
+
 /** A size, or this word. */
 export const SizeOr = <Word extends string>(word: Word) => {
   const hint = `must be ${SIZE_HINT}, or ${JSON.stringify(word)}`;

@@ -182,6 +182,7 @@ export const SKIP_REASONS = [
   "equal",
   ...FILTERED,
   "archived",
+  "version_before_failed",
   "sync_report",
   "prefix_itself",
   "failed",

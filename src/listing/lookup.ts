@@ -17,6 +17,8 @@ import type { NamedKey } from "./manifest_lines.ts";
 import { listedOfHead } from "./merge.ts";
 import { nameOf } from "./prefix.ts";
 import type { Unreadable } from "./track.ts";
+import { type StateCursor, nextState, stateAt } from "./version_state.ts";
+import { expectVersions, listVersions } from "./versions.ts";
 import { S3Error } from "../s3/errors.ts";
 import type { ListedObject } from "../s3/listing_xml.ts";
 import { headObject } from "../s3/read.ts";
@@ -25,7 +27,7 @@ import type { PrefixRef } from "../store/address.ts";
 
 /** `names`: the first reading, of the names alone. Null: from the start. */
 export type LookupCursor =
-  | { readonly kind: "names" | "lookup"; readonly list: ListCursor | ManifestCursor | null }
+  | { readonly kind: "names" | "lookup"; readonly list: ListCursor | ManifestCursor | StateCursor | null }
   | { readonly kind: "extras"; readonly list: ListCursor | null };
 
 /** One name. `unlisted`: it is not known whether the destination has it. Null: that side does not have it. */
@@ -36,6 +38,8 @@ export type Found =
       readonly destination: ListedObject | "unlisted" | null;
       /** Named by a manifest: nothing else is known of it. Absent: listed. */
       readonly named?: NamedKey;
+      /** The version that is meant, where it need not be the current one. Absent: the current one. */
+      readonly versionId?: string;
       /** What it becomes, as was found before. Absent: the rules say. */
       readonly to?: string;
     }
@@ -71,6 +75,7 @@ interface LookupOptions {
   readonly at: LookupCursor;
   readonly isImage: IsImage | null;
   readonly manifest: ManifestReader | null;
+  readonly asOfMs: number | null;
 }
 
 type Read<At> = Omit<FoundPage<LookupCursor>, "cursor"> & { readonly next: At | null };
@@ -83,22 +88,25 @@ export class Lookup {
   readonly #stores: { readonly source: S3; readonly destination: S3 };
   readonly #isImage: IsImage | null;
   readonly #manifest: ManifestReader | null;
+  readonly #asOfMs: number | null;
   #at: LookupCursor;
 
   /**
    * @param isImage null: names are not changed, and the source itself is asked
    * @param manifest what names the keys; null: the source's listing
+   * @param asOfMs the source as it was then; null: as it is
    */
   constructor(
     spec: Sides,
     stores: { readonly source: S3; readonly destination: S3 },
-    { at, isImage, manifest }: LookupOptions,
+    { at, isImage, manifest, asOfMs }: LookupOptions,
   ) {
     this.#spec = spec;
     this.#stores = stores;
     this.#at = at;
     this.#isImage = isImage;
     this.#manifest = manifest;
+    this.#asOfMs = asOfMs;
   }
 
   /** @throws {S3Error} of either side, after which a new walk continues from the cursor */
@@ -110,16 +118,35 @@ export class Lookup {
   }
 
   async #keys({ kind, list }: Exclude<LookupCursor, { kind: "extras" }>): Promise<FoundPage<LookupCursor>> {
-    const { next, ...read } =
-      this.#manifest === null
-        ? await this.#listed(list as ListCursor | null)
-        : await this.#named(this.#manifest, list as ManifestCursor | null);
+    const { next, ...read } = await this.#read(list);
     if (kind === "names") {
       const again = { kind: "lookup", list: this.#manifest?.start() ?? null } as const;
       return { ...read, isFirstReading: true, cursor: next === null ? again : { kind, list: next } };
     }
     if (next !== null) return { ...read, cursor: { kind, list: next } };
     return { ...read, cursor: this.#spec.delete ? { kind: "extras", list: null } : null };
+  }
+
+  async #read(
+    list: ListCursor | ManifestCursor | StateCursor | null,
+  ): Promise<Read<ListCursor | ManifestCursor | StateCursor>> {
+    if (this.#manifest !== null) return await this.#named(this.#manifest, list as ManifestCursor | null);
+    if (this.#asOfMs === null) return await this.#listed(list as ListCursor | null);
+    return await this.#asItWas(this.#asOfMs, list as StateCursor | null);
+  }
+
+  async #asItWas(atMs: number, at: StateCursor | null): Promise<Read<StateCursor>> {
+    const { bucket, prefix } = this.#spec.source;
+    const { source: s3 } = this.#stores;
+    if (at === null) await expectVersions(s3, bucket, "some", "source");
+    const { versions, unreadable, next } = await listVersions(s3, { bucket, prefix }, at?.list ?? null);
+    const { objects, decidedKey } = stateAt(versions, atMs, at?.decidedKey ?? null);
+    const pairs = objects.map((source): Found => {
+      const { versionId } = source;
+      return { name: nameOf(source.key, prefix), source, destination: "unlisted", versionId };
+    });
+    const shown = unreadable.map((key) => ({ side: "source" as const, shown: key }));
+    return { pairs, known: [], unreadable: shown, next: nextState(next, decidedKey) };
   }
 
   async #listed(list: ListCursor | null): Promise<Read<ListCursor>> {

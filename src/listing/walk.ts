@@ -110,6 +110,7 @@ interface WalkOptions {
   readonly elsewhere?: ListElsewhere | null;
   readonly isImage?: IsImage | null;
   readonly manifest?: ManifestReader | null;
+  readonly asOfMs?: number | null;
 }
 
 export class Walk {
@@ -121,24 +122,27 @@ export class Walk {
   readonly #own = new Permits(EVENT_REQUESTS);
   readonly #isImage: IsImage | null;
   readonly #manifest: ManifestReader | null;
+  readonly #asOfMs: number | null;
   #state: MergeState | Lookup;
 
   /**
    * @param elsewhere null: all is listed in this event
    * @param isImage null: no name is changed
    * @param manifest null: the source's listing names the keys
+   * @param asOfMs null: the source as it is, not as it was then
    */
   constructor(
     spec: Sides,
     { source, destination }: { readonly source: S3; readonly destination: S3 },
     cursor: Cursor,
-    { limits = LIMITS, elsewhere = null, isImage = null, manifest = null }: WalkOptions = {},
+    { limits = LIMITS, elsewhere = null, isImage = null, manifest = null, asOfMs = null }: WalkOptions = {},
   ) {
     this.#spec = spec;
     this.#elsewhere = elsewhere;
     this.#limits = limits;
     this.#isImage = isImage;
     this.#manifest = manifest;
+    this.#asOfMs = asOfMs;
     this.#stores = { source, destination };
     const pairing = pairingOf(
       expectedOrder(source.store, spec.source.bucket),
@@ -146,7 +150,8 @@ export class Walk {
     );
     if (cursor.kind !== "start" && cursor.kind !== "merge") this.#state = this.#lookup(cursor);
     else if (isImage !== null) this.#state = this.#lookup({ kind: "names", list: null });
-    else if (pairing === "merge" && manifest === null) this.#state = this.#startMerge(cursor);
+    else if (pairing === "merge" && manifest === null && asOfMs === null)
+      this.#state = this.#startMerge(cursor);
     else this.#state = this.#lookup({ kind: "lookup", list: null });
   }
 
@@ -161,7 +166,8 @@ export class Walk {
   }
 
   #lookup(at: LookupCursor): Lookup {
-    return new Lookup(this.#spec, this.#stores, { at, isImage: this.#isImage, manifest: this.#manifest });
+    const named = { isImage: this.#isImage, manifest: this.#manifest, asOfMs: this.#asOfMs };
+    return new Lookup(this.#spec, this.#stores, { at, ...named });
   }
 
   #startMerge(cursor: Extract<Cursor, { kind: "start" | "merge" }>): MergeState {

@@ -1,6 +1,6 @@
 // The XML of DeleteObjects: Delete and DeleteResult. Pure.
 
-import { FORBIDDEN } from "./listing_xml.ts";
+import { FORBIDDEN } from "./unreadable.ts";
 import { told } from "./told.ts";
 import { knownCode } from "./value.ts";
 import { elementsOf, escapeText, parseRoot, textOf } from "./xml.ts";

@@ -11,6 +11,7 @@
 // the rest. It reads the whole document if anything in it is not plain.
 
 import { knownEtag, timeOf, wholeNumber } from "./value.ts";
+import { findUnreadableName } from "./unreadable.ts";
 import { type Element, decodeForm, elementsOf, encodingOf, parseRoot, textOf, truthOf } from "./xml.ts";
 
 /** An object as a listing describes it. */
@@ -82,22 +83,10 @@ export function parseListing(text: string): ParsedListing {
   const objects: ListedObject[] = [];
   const undecoded: string[] = [];
   for (const element of cut?.contents ?? elementsOf(result, "Contents")) {
-    const name = textOf(element, "Key");
-    const key = name === null ? null : decode(name);
-    const sizeBytes = wholeNumber(textOf(element, "Size"));
-    if (key === null && name !== null) {
-      undecoded.push(name);
-      continue;
-    }
-    if (key === null || key === "" || sizeBytes === null) return { kind: "no_listing" };
-    objects.push({
-      key,
-      sizeBytes,
-      etag: knownEtag(textOf(element, "ETag")),
-      lastModifiedMs: timeOf(textOf(element, "LastModified")),
-      storageClass: nonEmpty(textOf(element, "StorageClass")),
-      isRestored: isRestored(element["RestoreStatus"]),
-    });
+    const object = listedObjectOf(element, decode);
+    if (object === null) return { kind: "no_listing" };
+    if (typeof object === "string") undecoded.push(object);
+    else objects.push(object);
   }
   const commonPrefixes: string[] = [];
   for (const element of elementsOf(result, "CommonPrefixes")) {
@@ -124,6 +113,26 @@ export function parseListing(text: string): ParsedListing {
     isV1: "Marker" in result && !("KeyCount" in result),
   };
   return { kind: "page", page };
+}
+
+/** A text: its key, which cannot be decoded. Null: it is no object. */
+export function listedObjectOf(
+  element: Element,
+  decode: (name: string) => string | null,
+): ListedObject | string | null {
+  const name = textOf(element, "Key");
+  const key = name === null ? null : decode(name);
+  const sizeBytes = wholeNumber(textOf(element, "Size"));
+  if (key === null && name !== null) return name;
+  if (key === null || key === "" || sizeBytes === null) return null;
+  return {
+    key,
+    sizeBytes,
+    etag: knownEtag(textOf(element, "ETag")),
+    lastModifiedMs: timeOf(textOf(element, "LastModified")),
+    storageClass: nonEmpty(textOf(element, "StorageClass")),
+    isRestored: isRestored(element["RestoreStatus"]),
+  };
 }
 
 /** What is there once, or not at all. */
@@ -225,26 +234,4 @@ function isRestored(status: unknown): boolean {
   if (typeof status !== "object" || status === null) return false;
   const element = status as Element;
   return textOf(element, "IsRestoreInProgress")?.trim() === "false" && "RestoreExpiryDate" in element;
-}
-
-/** What no XML 1.0 document can carry, and a raw carriage return. */
-// oxlint-disable-next-line no-control-regex -- the control characters are what it is about
-export const FORBIDDEN = /[\0-\x08\x0b-\x1f\ufffe\uffff]/;
-
-/** The first key or prefix, as in the document, that the parser would not return as the store meant it. */
-function findUnreadableName(text: string): string | null {
-  if (!FORBIDDEN.test(text) && !text.includes("&#")) return null;
-  for (const [, name = ""] of text.matchAll(/<(?:[\w.-]+:)?(?:Key|Prefix|NextMarker)>([^<]*)</g)) {
-    const references = Array.from(name.matchAll(/&#(?:x([0-9a-f]+)|(\d+));/gi), ([, hex, decimal = ""]) =>
-      hex === undefined ? Number.parseInt(decimal, 10) : Number.parseInt(hex, 16),
-    );
-    // A carriage return written as a reference is read as one.
-    if (FORBIDDEN.test(name) || references.some((code) => code !== 13 && !isXmlCharacter(code))) return name;
-  }
-  return null;
-}
-
-function isXmlCharacter(code: number): boolean {
-  if (code < 0x20) return code === 9 || code === 10 || code === 13;
-  return code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) && code !== 0xfffe && code !== 0xffff;
 }

@@ -13,12 +13,16 @@ const LISTS = new Set(["Part", "Tag", "Upload", "Contents", "CommonPrefixes"]);
 
 const IN_DELETE_RESULT = new Set<unknown>(["DeleteResult.Error", "DeleteResult.Deleted"]);
 
-const parser = new XMLParser({
+const READING = {
   ignoreAttributes: true,
   removeNSPrefix: true,
   parseTagValue: false, // "007" is an upload ID or a key, not a number
   trimValues: false, // a key may begin or end with a space
   htmlEntities: true, // numeric references such as &#34; and &#x27;
+};
+
+const parser = new XMLParser({
+  ...READING,
   isArray: (name, path) => LISTS.has(name) || IN_DELETE_RESULT.has(path), // an Error alone is a refusal
 });
 
@@ -40,6 +44,36 @@ export function parseRoot(text: string, root: string): Element | null {
   const element = document[root];
   if (typeof element === "object" && element !== null) return element as Element;
   return element === "" ? {} : null; // <Root/> parses to an empty string
+}
+
+const orderedParser = new XMLParser({ ...READING, preserveOrder: true });
+
+type Ordered = Readonly<Record<string, unknown>>;
+
+/**
+ * The children of the root in the order of the document, each with the texts of its own children; null as in
+ * parseRoot(). A child that is there twice has no text.
+ */
+export function orderedChildren(text: string, root: string): { name: string; element: Element }[] | null {
+  if (parseRoot(text, root) === null) return null;
+  const document = orderedParser.parse(text.trimStart()) as Ordered[];
+  const children = document.flatMap((node) => (root in node ? (node[root] as Ordered[]) : []));
+  return children.flatMap((node) =>
+    Object.entries(node).flatMap(([name, content]) =>
+      Array.isArray(content) ? [{ name, element: leavesOf(content as Ordered[]) }] : [],
+    ),
+  );
+}
+
+function leavesOf(nodes: readonly Ordered[]): Element {
+  const element: Record<string, unknown> = {};
+  for (const [name, content] of nodes.flatMap((node) => Object.entries(node))) {
+    if (!Array.isArray(content)) continue;
+    const texts = (content as Ordered[]).map((node) => node["#text"]);
+    const isText = texts.every((part) => typeof part === "string") && !(name in element);
+    element[name] = isText ? texts.join("") : {};
+  }
+  return element;
 }
 
 /** The text of a child element, or null if there is none. An empty element is the empty string. */

@@ -244,10 +244,15 @@ function brokenBy(row: Readonly<Record<string, unknown>>): Pick<FinishedBatch, "
 function objectsOf(row: Readonly<Record<string, unknown>>): ObjectWork[] {
   const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
   if (Number(row["doubtful"]) === 0) return objects;
-  return objects.map((work) => (isAsking(work) ? work : { ...work, first: "find" }));
+  return objects.map((work) => (isAsking(work) || looksItself(work) ? work : { ...work, first: "find" }));
 }
 
 /** Does it write nothing, whatever comes of it? */
 function isAsking({ first }: ObjectWork): boolean {
   return first === "tell" || first === "compare" || first === "read";
+}
+
+/** Does it look by itself what is there, before it writes? */
+function looksItself({ first }: ObjectWork): boolean {
+  return first === "replay";
 }

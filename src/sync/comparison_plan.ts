@@ -64,12 +64,13 @@ export function planComparison(pairs: readonly Pair[], context: PlanContext): Pl
 }
 
 function judge(
-  { name, source, destination, named }: Exclude<Pair, { source: null }>,
+  { name, source, destination, named, versionId }: Exclude<Pair, { source: null }>,
   { spec, filter, source: from, destination: to, rename }: PlanContext,
 ): Entry | ObjectWork {
   const { key, sizeBytes, etag, storageClass } = source;
   const work: ObjectWork = {
     ...(named === undefined ? { key, storageClass } : unseen(named)),
+    ...(versionId === undefined ? {} : { versionId }),
     to: "",
     sizeBytes,
     etag,
@@ -119,5 +120,6 @@ export function findingOf(
 ): Finding {
   const side = destination && { sizeBytes: destination.sizeBytes, etag: destination.etag };
   const renamed = work.isRenamed === true && work.to !== undefined ? { to: work.to } : {};
-  return { action: "compared", key, ...renamed, verdict, sizeBytes, etag, destination: side };
+  const version = work.versionId === undefined ? {} : { versionId: work.versionId };
+  return { action: "compared", key, ...version, ...renamed, verdict, sizeBytes, etag, destination: side };
 }

@@ -14,9 +14,10 @@ import { type PrefixRef, bucketIdentity, formatPrefix } from "../store/address.t
 import { type NamesSpec, NameFields, checkNamed, namesOf } from "./names.ts";
 import { type RunBase, resolveRun, RunFields } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
+import { type VersionsSpec, AsOfField, versionsOf } from "./version_spec.ts";
 
 /** A comparison as it was requested, with every default filled in; what its object keeps. */
-export interface ComparisonSpec extends RunBase, NamesSpec {
+export interface ComparisonSpec extends RunBase, NamesSpec, Pick<VersionsSpec, "asOf"> {
   readonly kind: "comparison";
   /** Reads the bytes of what nothing else decides. */
   readonly deep: boolean;
@@ -31,6 +32,11 @@ export function isComparison(spec: RunSpec): spec is ComparisonSpec {
 /** Does it take its keys from a comparison's report? */
 export function isRepair(spec: RunSpec): boolean {
   return spec.kind !== "comparison" && spec.repairs !== undefined;
+}
+
+/** Does it bring over histories, not the current objects? */
+export function isOfHistories(spec: RunSpec): boolean {
+  return spec.kind !== "comparison" && spec.versions === "all";
 }
 
 export function kindOf(spec: RunSpec): "sync" | "comparison" {
@@ -53,7 +59,12 @@ export function optionsOfRun(spec: RunSpec): ObjectOptions {
   return spec.kind === "comparison" ? resolveOptions({}) : optionsOf(spec);
 }
 
-export const ComparisonRequestSchema = z.strictObject({ ...RunFields, ...NameFields, deep: Flag.optional() });
+export const ComparisonRequestSchema = z.strictObject({
+  ...RunFields,
+  ...NameFields,
+  ...AsOfField,
+  deep: Flag.optional(),
+});
 
 export type ComparisonRequest = z.infer<typeof ComparisonRequestSchema>;
 
@@ -86,5 +97,6 @@ export function resolveComparison(
   }
   const names = namesOf(request, request, env);
   checkNamed(names, sourceStore);
-  return { kind: "comparison", ...run, ...names, deep };
+  const versions = versionsOf(request, request, { source: sourceStore, destination: destinationStore });
+  return { kind: "comparison", ...run, ...names, ...versions, deep };
 }

@@ -109,12 +109,13 @@ export function planPage(
 }
 
 function decide(
-  { name, source, destination, named, to: known }: Exclude<Found, { source: null }>,
+  { name, source, destination, named, versionId, to: known }: Exclude<Found, { source: null }>,
   { spec, filter, source: from, destination: to, wholeBytes, rename }: PlanContext,
 ): Decision {
   const { key, sizeBytes, etag, storageClass } = source;
   const work: ObjectWork = {
     ...(named === undefined ? { key, storageClass } : unseen(named)),
+    ...(versionId === undefined ? {} : { versionId }),
     to: "",
     sizeBytes,
     etag,
@@ -174,7 +175,8 @@ export function asideOf({ outside, notCurrent, bad }: NonNullable<FoundPage<unkn
   ];
 }
 
-function nothingAt(key: string): ObjectWork {
+/** Work of which nothing is known but a name. */
+export function nothingAt(key: string): ObjectWork {
   return { key, to: "", sizeBytes: 0, etag: null, failedAttempts: 0, first: "copy" };
 }
 

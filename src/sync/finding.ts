@@ -27,6 +27,8 @@ export interface Finding {
   readonly key: string;
   /** At the destination, where rules have changed its name; absent: they have not. */
   readonly to?: string;
+  /** Of the source, where it need not be the current one; absent: the current one. */
+  readonly versionId?: string;
   readonly verdict: Verdict;
   /** Of the side that the key is of. */
   readonly sizeBytes: number;
@@ -93,11 +95,21 @@ export function endOf({ outcomes }: Found): "equal" | "different" | "inconclusiv
   return has("unknown") || has("unreadable") || !has("equal") ? "inconclusive" : "equal";
 }
 
-export function findingLine({ key, to, verdict, sizeBytes, etag, destination, modifiedMs }: Finding) {
+export function findingLine({
+  key,
+  to,
+  versionId,
+  verdict,
+  sizeBytes,
+  etag,
+  destination,
+  modifiedMs,
+}: Finding) {
   const shown = named(key);
   return {
     key: shown,
     ...(to === undefined ? {} : { to: named(to) }),
+    ...(versionId === undefined ? {} : { versionId }),
     outcome: verdict.outcome,
     ...(verdict.outcome === "equal" ? { proof: verdict.proof } : {}),
     ...("reason" in verdict ? { reason: verdict.reason } : {}),

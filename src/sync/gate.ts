@@ -17,6 +17,7 @@ import {
   type BatchPace,
   type BatchReport,
   type BatchTask,
+  type ObjectOutcome,
   type ObjectWork,
   bytesOf,
   READ_BYTES,
@@ -69,7 +70,7 @@ export class BatchGate {
     }
     const streams = { before: running, left: running - 1 };
     return outcomes.flatMap((outcome) =>
-      outcome.kind === "failed" ? (this.#governor.failed(outcome.failure, streams, now) ?? []) : [],
+      failuresOf(outcome).flatMap((failure) => this.#governor.failed(failure, streams, now) ?? []),
     );
   }
 
@@ -223,6 +224,11 @@ export function ownOf({ id, spec }: Limited): OwnLimits {
   return { kind: "sync", key: id, limits: limitsOf(spec) };
 }
 
+function failuresOf(outcome: ObjectOutcome): Failure[] {
+  if (outcome.kind === "replayed") return outcome.ends.kind === "failed" ? [outcome.ends.failure] : [];
+  return outcome.kind === "failed" ? [outcome.failure] : [];
+}
+
 function longestOf(objects: readonly ObjectWork[]): number {
   return Math.max(0, ...objects.map(bytesOf));
 }
@@ -267,6 +273,13 @@ export function requestsOf(
       const each = Math.max(1, Math.ceil((untilBytes - fromBytes) / READ_BYTES));
       sum.source += each;
       sum.destination += each;
+      continue;
+    }
+    if (work.stretch !== undefined) {
+      const copies = work.stretch.versions.filter(({ isDeleteMarker }) => isDeleteMarker !== true).length;
+      // What is there is listed, and its end looked at, before anything is written.
+      sum.source += copies * (1 + rechecks + tags);
+      sum.destination += work.stretch.versions.length + 3;
       continue;
     }
     const keeps = inside && mayKeepAttributes(work, options, source, destination);

@@ -12,7 +12,7 @@ import type { StoreShares } from "../throttle/shares.ts";
 import type { BatchClaim, BatchGrant, BatchReport, BatchTask } from "../work/batch_task.ts";
 import { isFinal } from "../work/claim.ts";
 import { settleComparison } from "./comparison_outcome.ts";
-import { type ComparisonSpec, isComparison, optionsOfRun } from "./comparison_spec.ts";
+import { type ComparisonSpec, isComparison, isOfHistories, optionsOfRun } from "./comparison_spec.ts";
 import { batchesOf } from "./batches.ts";
 import type { BatchGate } from "./gate.ts";
 import { isHandingOut, nextStep, REPORT_PART_BYTES } from "./job.ts";
@@ -22,6 +22,7 @@ import { isSyncEnded } from "./phase.ts";
 import { MAX_FAILURES, type SyncRecord } from "./record.ts";
 import { addTo } from "./report.ts";
 import type { KnownSides } from "./sides.ts";
+import { settleReplays } from "./version_steps.ts";
 import { type Spent, NOTHING_SPENT, addSpent, attemptOf } from "../work/spent.ts";
 import { lanesToWake } from "./wake.ts";
 
@@ -71,12 +72,14 @@ export class BatchHandout {
   claim(claim: BatchClaim, now: number): { grant: BatchGrant; isDue: boolean } {
     const { grant, turned } = this.#record.transaction(() => {
       this.#record.lanes.expect(claim.lane, now);
+      const { waiting } = this.#record.large.counts();
       this.#settle(claim, now);
       const granted = this.#grant(claim, now);
       if (claim.running.length === 0 && isFinal(granted)) this.#record.lanes.forget(claim.lane);
       const next = nextStep(this.#record.load().job, this.#record.counts(), now).do;
       const grew = this.#seeLanes(now);
-      return { grant: granted, turned: grew || (claim.finished.length > 0 && next !== "rest") };
+      const isLarge = this.#record.large.counts().waiting > waiting;
+      return { grant: granted, turned: grew || isLarge || (claim.finished.length > 0 && next !== "rest") };
     });
     // Without a share, nothing can be granted at a capped store; the alarm asks for one.
     const unshared = this.#shares.isNeeded && !this.#shares.holdsAny(now);
@@ -92,6 +95,11 @@ export class BatchHandout {
     this.#record.spent.add(sent.reduce(addSpent, NOTHING_SPENT));
     const times = { now, random: Math.random() };
     if (isComparison(spec)) return this.#settleComparison(claim, spec, times);
+    if (isOfHistories(spec)) {
+      for (const { failure, isOld } of settleReplays(this.#record, claim, times))
+        this.#runFailed(isOld ? null : failure);
+      return this.#expectFewFailures();
+    }
     const settled = this.#record.batches.takeReports(claim, times).map(({ objects, outcomes, isOld }) => ({
       ...settle(objects, outcomes, { dryRun: spec.dryRun, ...times }),
       isOld,
@@ -107,11 +115,14 @@ export class BatchHandout {
       this.#record.large.add(large);
       this.#runFailed(isOld ? null : runFailure);
     }
-    if (this.#record.failures() > MAX_FAILURES) {
-      const message = `More than ${MAX_FAILURES} keys have failed; the report says why each did`;
-      const failure = meshFailure("too_many_failures", message, "sync");
-      this.#record.applyEvent({ type: "runFailed", failure }, "too_many_failures");
-    }
+    this.#expectFewFailures();
+  }
+
+  #expectFewFailures(): void {
+    if (this.#record.failures() <= MAX_FAILURES) return;
+    const message = `More than ${MAX_FAILURES} keys have failed; the report says why each did`;
+    const failure = meshFailure("too_many_failures", message, "sync");
+    this.#record.applyEvent({ type: "runFailed", failure }, "too_many_failures");
   }
 
   #settleComparison(

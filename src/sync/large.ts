@@ -26,6 +26,7 @@ import type { Entry } from "./report.ts";
 import { asSync } from "./comparison_spec.ts";
 import type { RunBase } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
+import { largeEnded } from "./version_steps.ts";
 import type { CopyStatus } from "../view/answers.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import type { Spent } from "../work/spent.ts";
@@ -200,10 +201,11 @@ export class LargeCopies {
     });
   }
 
-  #end({ seq }: LargeRow, entry: Entry): boolean {
+  #end({ seq, work }: LargeRow, entry: Entry): boolean {
     const ended = this.#record.transaction(() => {
       if (!this.#record.large.take(seq)) return false;
       this.#record.enter([entry]);
+      largeEnded(this.#record, work, entry);
       return true;
     });
     this.#known().delete(seq);

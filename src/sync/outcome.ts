@@ -108,8 +108,9 @@ export function settleFailure(
 }
 
 /** The keys of an entry: the destination's is told where rules have made it. */
-function keysOf({ key, to, isRenamed }: ObjectWork): { key: string; to?: string } {
-  return isRenamed === true && to !== "" ? { key, to } : { key };
+function keysOf({ key, to, isRenamed, versionId }: ObjectWork): Pick<Entry, "key" | "to" | "versionId"> {
+  const version = versionId === undefined ? {} : { versionId };
+  return isRenamed === true && to !== "" ? { key, to, ...version } : { key, ...version };
 }
 
 export function copied(

@@ -2,13 +2,20 @@
 // two alarms. Pure; job.ts holds the rules.
 
 import { ENDED_PHASES } from "../http/vocabulary.ts";
+import type { VersionCursor } from "../listing/versions.ts";
 import type { Cursor } from "../listing/walk.ts";
 import type { ReportCursor } from "./repair_walk.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { Retry } from "../s3/retry.ts";
 
 /** How far the keys are decided: of both listings, or of a comparison's report. */
-export type RunCursor = Cursor | ReportCursor;
+export type RunCursor = Cursor | ReportCursor | HistoryCursor;
+
+/** How far the versions of the source are listed. */
+export interface HistoryCursor {
+  readonly kind: "histories";
+  readonly list: VersionCursor | null;
+}
 
 export type SyncEnding =
   | { readonly phase: "completed" }

@@ -26,7 +26,7 @@ export function quoteOf(
 ): z.infer<typeof Quote> | null {
   const { source, destination } = sides;
   if (wouldSend === undefined || source === null || destination === null) return null;
-  const { load } = wouldSend;
+  const { load, markers = 0 } = wouldSend;
   // Where the store does not compare the ETag itself, each key is asked for before it is deleted.
   const looks = destination.profile.conditionalDelete ? 0 : wouldDelete.objects;
   const deletes = Math.ceil(wouldDelete.objects / KEYS_PER_DELETE);
@@ -37,7 +37,7 @@ export function quoteOf(
       { source, destination },
       { tags: spec.tags === "preserve" || spec.tags === "require", asked: 0 },
     ),
-    { source: NOTHING_SENT, destination: { ...NOTHING_SENT, head: looks, delete: deletes } },
+    { source: NOTHING_SENT, destination: { ...NOTHING_SENT, head: looks, delete: deletes + markers } },
   ].reduce(addSpent);
   return describeQuote(
     {

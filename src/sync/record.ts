@@ -8,7 +8,6 @@
 // changes them (images.ts).
 
 import { type DeleteRule, DELETE_RULES } from "../http/vocabulary.ts";
-import { FIRST_CURSOR } from "../listing/walk.ts";
 import { log } from "../log.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { describeKnown } from "../store/facts.ts";
@@ -21,7 +20,6 @@ import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
 import { ReportTree } from "./merkle.ts";
 import { adaptOlderTables } from "./older_tables.ts";
-import { FIRST_LINE } from "./repair_walk.ts";
 import { ReadingTable } from "./reading_table.ts";
 import {
   type Counters,
@@ -30,11 +28,14 @@ import {
   countEntries,
   isFilteredOut,
   linesOf,
+  minus,
   NO_COUNTERS,
 } from "./report.ts";
 import { MAX_KEPT_BYTES, ReportBuffer } from "./report_buffer.ts";
-import { type RunSpec, isComparison, isRepair } from "./comparison_spec.ts";
+import { type RunSpec, isComparison, isOfHistories } from "./comparison_spec.ts";
+import { firstCursorOf } from "./first_cursor.ts";
 import { sentence } from "../s3/told.ts";
+import { VersionTable } from "./version_table.ts";
 import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { LaneTable } from "../work/lane_table.ts";
@@ -88,6 +89,7 @@ export class SyncRecord {
   readonly report: ReportBuffer;
   readonly tree: ReportTree;
   readonly images: Images;
+  readonly histories: VersionTable;
   readonly timeline: Timeline;
   readonly spent: SpentTable;
 
@@ -101,6 +103,7 @@ export class SyncRecord {
     this.report = new ReportBuffer(this.#sql);
     this.tree = new ReportTree(this.#sql);
     this.images = new Images(this.#sql);
+    this.histories = new VersionTable(this.#sql);
     this.spent = new SpentTable(this.#sql);
     this.timeline = new Timeline(this.#sql, () => ({ syncId: this.load().id }));
     adaptOlderTables(this.#sql);
@@ -111,11 +114,12 @@ export class SyncRecord {
     this.transaction(() => {
       this.#createTables();
       if (spec.rename !== undefined) this.images.createTable();
+      if (isOfHistories(spec)) this.histories.createTables();
       const { rowsWritten } = this.#sql.exec(
         "INSERT OR IGNORE INTO sync (one, id, spec, job, counters, round, created_at_ms) VALUES (1, ?, ?, ?, ?, 1, ?)",
         id,
         JSON.stringify(spec),
-        JSON.stringify(newSyncJob(isRepair(spec) ? FIRST_LINE : FIRST_CURSOR, spec.kind)),
+        JSON.stringify(newSyncJob(firstCursorOf(spec), spec.kind)),
         JSON.stringify(NO_COUNTERS),
         createdAtMs,
       );
@@ -485,14 +489,4 @@ function windowObjects({ concurrency }: RunSpec): number {
 
 function deletionOf(row: Readonly<Record<string, unknown>>): PlannedDeletion {
   return { seq: Number(row["seq"]), extras: JSON.parse(String(row["keys"])) as Extra[] };
-}
-
-function minus(
-  sum: { objects: number; bytes: number },
-  keys: readonly { sizeBytes: number }[],
-): { objects: number; bytes: number } {
-  return {
-    objects: sum.objects - keys.length,
-    bytes: sum.bytes - keys.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0),
-  };
 }

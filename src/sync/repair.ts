@@ -107,6 +107,7 @@ export class Repairs {
 interface Line {
   readonly key: string;
   readonly to?: string;
+  readonly versionId?: string;
   readonly outcome: string;
   readonly size: number;
   readonly etag: string | null;
@@ -116,9 +117,10 @@ interface Line {
 
 /** Null: it is equal, or cannot be repaired. */
 function reportedOf(text: string): ReportedKey | null {
-  const { key, to, outcome, size, etag, modifiedAt, masked } = JSON.parse(text) as Line;
+  const { key, to, versionId, outcome, size, etag, modifiedAt, masked } = JSON.parse(text) as Line;
   if (outcome === "equal" || outcome === "unreadable" || masked === true) return null;
   const modifiedMs = modifiedAt === undefined ? null : Date.parse(modifiedAt);
   const renamed = to === undefined ? {} : { to };
-  return { key, ...renamed, isExtra: outcome === "extra", sizeBytes: size, etag, modifiedMs };
+  const version = versionId === undefined ? {} : { versionId };
+  return { key, ...renamed, ...version, isExtra: outcome === "extra", sizeBytes: size, etag, modifiedMs };
 }

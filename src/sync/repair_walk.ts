@@ -29,6 +29,8 @@ export interface ReportedKey {
   readonly key: string;
   /** Of a comparison whose rules change names: what it has become by them. */
   readonly to?: string;
+  /** Which of the source was compared; absent: the current one. */
+  readonly versionId?: string;
   readonly isExtra: boolean;
   readonly sizeBytes: number;
   readonly etag: string | null;
@@ -77,6 +79,7 @@ export class RepairWalk {
             source: object,
             destination: null,
             ...(reported.to === undefined ? {} : { to: reported.to }),
+            ...(reported.versionId === undefined ? {} : { versionId: reported.versionId }),
           };
     });
     if (page.next !== null) this.#at = page.next;

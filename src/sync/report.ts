@@ -26,6 +26,10 @@ interface Key {
   readonly key: string;
   /** At the destination, where rules have changed its name; absent: they have not. */
   readonly to?: string;
+  /** Of the source, where it need not be the current one; absent: the current one. */
+  readonly versionId?: string;
+  /** The version is the marker of a deletion. */
+  readonly isDeleteMarker?: true;
   readonly sizeBytes: number;
 }
 
@@ -90,8 +94,9 @@ export interface Counters {
   readonly wouldDelete: Sum;
   readonly deleteFailed: Sum;
   readonly skippedBy: Readonly<Record<string, number>>;
-  /** Of a dry run: what would be copied, for the quote. `wholeBytes`: the largest that goes whole. */
-  readonly wouldSend?: { readonly load: Load; readonly wholeBytes: number };
+  /** Of a dry run: what would be copied, for the quote. `wholeBytes`: the largest that goes whole. `markers`:
+   * delete markers. */
+  readonly wouldSend?: { readonly load: Load; readonly wholeBytes: number; readonly markers?: number };
   /** Of a comparison, which lists the keys of both sides. */
   readonly found?: Found;
 }
@@ -126,6 +131,13 @@ export function addTo(sum: Sum, objects: number, bytes: number): Sum {
   return { objects: sum.objects + objects, bytes: sum.bytes + bytes };
 }
 
+export function minus(sum: Sum, keys: readonly { readonly sizeBytes: number }[]): Sum {
+  return {
+    objects: sum.objects - keys.length,
+    bytes: sum.bytes - keys.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0),
+  };
+}
+
 export function countEntries(counters: Counters, entries: readonly Entry[]): Counters {
   const changed: Record<string, { objects: number; bytes: number }> = {};
   const skippedBy = { ...counters.skippedBy };
@@ -143,19 +155,17 @@ export function countEntries(counters: Counters, entries: readonly Entry[]): Cou
   }
   const found =
     findings.length === 0 ? {} : { found: countFindings(counters.found ?? NOTHING_FOUND, findings) };
-  const would = counters.wouldSend;
-  const wouldSend = would && {
-    ...would,
-    load: entries.reduce((load, entry) => loadOf(load, entry, would), would.load),
-  };
+  const wouldSend = counters.wouldSend && entries.reduce(sendingToo, counters.wouldSend);
   return { ...counters, ...changed, skippedBy, ...found, ...(wouldSend === undefined ? {} : { wouldSend }) };
 }
 
 /** With what a dry run would copy. */
-function loadOf(load: Load, entry: Entry, { wholeBytes }: { readonly wholeBytes: number }): Load {
-  if (entry.action !== "would_copy") return load;
+function sendingToo(would: NonNullable<Counters["wouldSend"]>, entry: Entry): typeof would {
+  if (entry.action !== "would_copy") return would;
+  if (entry.isDeleteMarker === true) return { ...would, markers: (would.markers ?? 0) + 1 };
   const { sizeBytes, etag } = entry;
-  return addObject(load, { sizeBytes, partCount: partCountOf(etag ?? "") }, wholeBytes);
+  const object = { sizeBytes, partCount: partCountOf(etag ?? "") };
+  return { ...would, load: addObject(would.load, object, would.wholeBytes) };
 }
 
 /** Keys that were listed and have no entry yet. */
@@ -177,10 +187,15 @@ function lineOf(entry: Entry): Record<string, unknown> {
   if (entry.action === "compared") return findingLine(entry);
   const { action, sizeBytes: size } = entry;
   const key = named(entry.key);
-  const to = entry.to === undefined ? {} : { to: named(entry.to) };
+  const to = {
+    ...(entry.to === undefined ? {} : { to: named(entry.to) }),
+    ...(entry.versionId === undefined ? {} : { versionId: entry.versionId }),
+    ...(entry.isDeleteMarker === true ? { deleteMarker: true } : {}),
+  };
   switch (entry.action) {
     case "copied": {
       const { proof, etag, attempts, warnings } = entry;
+      if (entry.isDeleteMarker === true) return { key, ...to, action, size, attempts };
       return {
         key,
         ...to,

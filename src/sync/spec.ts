@@ -16,6 +16,7 @@ import { type MaxDeletes, DEFAULT_MAX_DELETES, MaxDeletesSchema } from "./delete
 import { type NamesSpec, NameFields, checkNamed, namesOf } from "./names.ts";
 import { REPORT_PREFIX } from "./report.ts";
 import { type RunBase, checkPrefix, resolveRun, RunFields } from "./run_spec.ts";
+import { type VersionsSpec, VersionFields, versionsOf } from "./version_spec.ts";
 
 /** Of a repair: the comparison, and how many keys either side had. */
 interface RepairSpec {
@@ -25,7 +26,7 @@ interface RepairSpec {
 }
 
 /** A sync as it was requested, with every default filled in; what its object keeps. */
-export interface SyncSpec extends RunBase, ObjectOptions, NamesSpec {
+export interface SyncSpec extends RunBase, ObjectOptions, NamesSpec, VersionsSpec {
   readonly kind?: undefined;
   readonly delete: boolean;
   readonly allowEmptySource: boolean;
@@ -53,6 +54,7 @@ export const SyncRequestSchema = z.strictObject({
   deleteDespiteFailures: Flag.optional(),
   dryRun: Flag.optional(),
   ...NameFields,
+  ...VersionFields,
   ...ObjectOptionFields,
   partSize: z.literal("source").optional(),
   report: PrefixRefSchema.optional(),
@@ -76,6 +78,8 @@ export const RepairRequestSchema = SyncRequestSchema.omit({
   manifest: true,
   manifestFormat: true,
   manifestActions: true,
+  versions: true,
+  asOf: true,
   reportFiltered: true,
 });
 
@@ -119,6 +123,7 @@ export function resolveSync(
     reportFiltered: request.reportFiltered ?? false,
     partSize: request.partSize ?? null,
     ...names,
+    ...versionsOf(request, request, { source: sourceStore, destination: destinationStore }),
   };
 }
 

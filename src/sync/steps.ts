@@ -19,23 +19,32 @@ import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { Store } from "../store/stores.ts";
 import { batchesOf, goesWhole, wholeBytesAt } from "./batches.ts";
-import { asideOf, planPage, whyNothing } from "./decide.ts";
+import { asideOf, nothingAt, planPage, whyNothing } from "./decide.ts";
 import { enterCompared, conclude } from "./comparison_steps.ts";
-import { asSync, isComparison, isRepair, reportPlaceOf, type RunSpec } from "./comparison_spec.ts";
-import { type DeleteRules, judgeDeletes, keepAtMost } from "./deletes.ts";
+import {
+  asSync,
+  isComparison,
+  isOfHistories,
+  isRepair,
+  reportPlaceOf,
+  type RunSpec,
+} from "./comparison_spec.ts";
+import { judgeDeletes, keepAtMost } from "./deletes.ts";
+import { bytesOf, rulesOf } from "./delete_rules.ts";
 import { takeNames } from "./first_reading.ts";
 import type { SyncStep } from "./job.ts";
 import { manifestOf } from "./names.ts";
-import type { Requeue, RunCursor } from "./phase.ts";
+import type { HistoryCursor, Requeue, RunCursor } from "./phase.ts";
 import { type ReadReported, RepairWalk } from "./repair_walk.ts";
 import { failed, skipped } from "./outcome.ts";
 import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
-import { type Counters, type Entry, type Extra, addTo } from "./report.ts";
+import { type Entry, type Extra, addTo } from "./report.ts";
 import { keepPart, readReport } from "./report_parts.ts";
 import { filterOf } from "./run_spec.ts";
 import { quoted } from "./quote.ts";
-import type { SyncSpec } from "./spec.ts";
+import { asOfMs } from "./version_spec.ts";
+import { abandoned, abandonHistories, listHistories } from "./version_steps.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { type PageAnswer, type PageTask, UNTOLD_PAGE } from "../work/page_task.ts";
@@ -156,6 +165,7 @@ export class SyncSteps {
   // 1. The next keys of both sides: decided, counted and in the window, in one transaction with the cursor.
   async #list(cursor: RunCursor): Promise<void> {
     const { spec, startedAtMs } = this.#record.load();
+    if (cursor.kind === "histories") return await this.#listHistories(cursor);
     const walk = this.#walk ?? this.#startAt(spec, cursor);
     // The walk has moved on and the record has not. If the page is not recorded, going on with this walk
     // would lose its keys.
@@ -216,7 +226,18 @@ export class SyncSteps {
     if (page.cursor !== null) this.#walk = walk;
   }
 
-  #startAt(spec: RunSpec, cursor: RunCursor): Walk | RepairWalk {
+  async #listHistories(cursor: HistoryCursor): Promise<void> {
+    const { spec, startedAtMs } = this.#record.load();
+    const s3 = { source: this.#connect("source"), destination: this.#connect("destination") };
+    const stores = { source: s3.source.store, destination: s3.destination.store };
+    const filter = (this.#filter ??= filterOf(spec, startedAtMs ?? Date.now()));
+    const context = { spec: asSync(spec), filter, ...stores, wholeBytes: this.#wholeBytes() };
+    await listHistories(this.#record, s3, context, cursor, (keys) =>
+      this.#unreadable(keys.map((shown) => ({ side: "source", shown }))),
+    );
+  }
+
+  #startAt(spec: RunSpec, cursor: Exclude<RunCursor, HistoryCursor>): Walk | RepairWalk {
     if (cursor.kind !== "report") return this.#startWalk(spec, cursor);
     const { repairs } = asSync(spec);
     return new RepairWalk(spec, this.#reportOf(repairs?.comparison ?? ""), cursor);
@@ -236,9 +257,10 @@ export class SyncSteps {
     };
     const isImage = spec.rename === undefined ? null : (key: string) => this.#record.images.has(key);
     const manifest = this.#manifestOf(spec);
-    // A comparison tells what only the destination has, but not of keys that no list names.
-    const sides = isComparison(spec) ? { ...spec, delete: manifest === null } : spec;
-    return new Walk(sides, stores, cursor, { elsewhere, isImage, manifest });
+    // A comparison tells what only the destination has, but no list names it, and no past state.
+    const atMs = asOfMs(spec);
+    const sides = isComparison(spec) ? { ...spec, delete: manifest === null && atMs === null } : spec;
+    return new Walk(sides, stores, cursor, { elsewhere, isImage, manifest, asOfMs: atMs });
   }
 
   #manifestOf(spec: RunSpec): ManifestReader | null {
@@ -262,15 +284,7 @@ export class SyncSteps {
       const message = `The ${side} has a key that is no UTF-8, listed as ${JSON.stringify(shown)}: no request can name it`;
       if (side === "destination") this.#record.warn(`${message}, and it is left as it is`);
       else if (!this.#record.hasFailed(shown, "unreadable_key")) {
-        const work: ObjectWork = {
-          key: shown,
-          to: "",
-          sizeBytes: 0,
-          etag: null,
-          failedAttempts: 0,
-          first: "copy",
-        };
-        entries.push(failed(work, meshFailure("unreadable_key", message, "ListObjectsV2"), 1));
+        entries.push(failed(nothingAt(shown), meshFailure("unreadable_key", message, "ListObjectsV2"), 1));
       }
     }
     return entries;
@@ -411,7 +425,7 @@ export class SyncSteps {
   // 6. Before the end: what was never started gets its line and is counted.
   #abandon(): void {
     this.#record.transaction(() => {
-      const { job } = this.#record.load();
+      const { job, spec } = this.#record.load();
       const reason = job.phase === "stopping" && job.ending.phase === "failed" ? "failed" : "cancelled";
       const small = this.#record.batches.takePending();
       const large = this.#record.large.waiting(-1);
@@ -420,7 +434,10 @@ export class SyncSteps {
         ({ reading }) => reading === undefined || this.#record.readings.take(reading.seq),
       );
       const works = [...unread, ...large.map(({ work }) => work)];
-      this.#record.enter(works.map((work) => skipped(work, reason)));
+      this.#record.enter(
+        works.flatMap((work) => (work.stretch ? abandoned(work, reason) : [skipped(work, reason)])),
+      );
+      if (isOfHistories(spec)) abandonHistories(this.#record, reason);
       this.#record.dropDeletions();
       this.#record.applyEvent({ type: "stopped" });
     });
@@ -474,20 +491,4 @@ export class SyncSteps {
     const s3 = connect(store, `bucket-brigade sync/${id}`, this.#turnsAt(store), onRefusal);
     return { ...s3, sent: this.#sent[side ?? "destination"] };
   }
-}
-
-/** A repair lists only some keys: how many there are of either side, the comparison has counted. */
-function rulesOf(spec: SyncSpec, counters: Counters): [rules: DeleteRules, counters: Counters] {
-  const { repairs } = spec;
-  if (repairs === undefined) return [spec, counters];
-  const allowEmptySource = spec.allowEmptySource || repairs.sourceKeys > 0;
-  const destination = { ...counters.destination, objects: repairs.destinationKeys };
-  return [
-    { ...spec, allowEmptySource },
-    { ...counters, destination },
-  ];
-}
-
-function bytesOf(keys: readonly { sizeBytes: number }[]): number {
-  return keys.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
 }

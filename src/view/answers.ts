@@ -283,6 +283,8 @@ export type SyncStatus = z.infer<typeof SyncStatus>;
 export const ReportLine = z.strictObject({
   key: z.string(),
   to: z.string().optional(),
+  versionId: z.string().optional().describe("of the source, where it need not be the current one"),
+  deleteMarker: z.literal(true).optional().describe("the version is the marker of a deletion"),
   action: z.enum(KEY_ACTIONS),
   reason: z
     .enum([...FAILURE_CODES, ...SKIP_REASONS, ...COPY_REASONS, DELETE_REASON])

@@ -69,6 +69,7 @@ export const SteeredComparison = ComparisonStatus.extend({ changed: SteeredSync.
 export const ComparisonLine = z.strictObject({
   key: z.string(),
   to: z.string().optional(),
+  versionId: z.string().optional().describe("of the source, where it need not be the current one"),
   outcome: z.enum(OUTCOMES),
   proof: z.enum(COMPARISON_PROOFS).optional().describe("of an equal key"),
   reason: z

@@ -173,7 +173,11 @@ class Archive {
       status === 200 && sizeOf(shown) === work.sizeBytes && bareEtag(etag) === bareEtag(work.etag ?? "");
     const isPlain = isListed && !isEncryptedWithKey(shown);
     const sent = isPlain
-      ? await attributesToSend({ source, from, destination, to }, { ...this.#task, etag }, shown)
+      ? await attributesToSend(
+          { source, from, destination, to },
+          { ...this.#task, etag, needsMark: false },
+          shown,
+        )
       : null;
     const travels =
       sent !== null &&

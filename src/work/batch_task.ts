@@ -4,6 +4,7 @@
 import type { CompareMode } from "../http/vocabulary.ts";
 import type { EqualityProof, Proof } from "../http/vocabulary.ts";
 import type { PairVerdict } from "../object/compare.ts";
+import type { Stretch } from "../object/history.ts";
 import type { ObjectOptions } from "../object/options.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { StoreFacts } from "../store/facts.ts";
@@ -34,9 +35,13 @@ export interface ObjectWork {
    * `copy`: copy at once. `look`: first ask the destination whether it already has the object. `tell`: only
    * ask. `find`: an attempt of this run may have copied it and its answer was lost, so ask first. `compare`:
    * ask both sides, for a comparison. `read`: read both sides, for a comparison; `reading` says what.
+   * `replay`: bring a stretch of its history over, in order; `stretch` says which.
    */
-  readonly first: "copy" | "look" | "tell" | "find" | "compare" | "read";
+  readonly first: "copy" | "look" | "tell" | "find" | "compare" | "read" | "replay";
   readonly reading?: Reading;
+  readonly stretch?: Stretch;
+  /** It is a version whose place in a history matters: it must not be written twice. Absent: it does not. */
+  readonly isInHistory?: true;
 }
 
 /** A stretch of an object that is read at both sides, each time the object with that ETag. */
@@ -125,11 +130,33 @@ type Outcome =
       readonly source: SeenSide | null;
       readonly destination: SeenSide | null;
     }
+  /** Of `replay`: what has come of its first versions, and why it ended there. */
+  | { readonly kind: "replayed"; readonly done: readonly Replayed[]; readonly ends: ReplayEnd }
   /** A stretch of both sides is the same up to here. */
   | { readonly kind: "read"; readonly fromBytes: number }
   | { readonly kind: "failed"; readonly failure: Failure }
   /** Not started: the batch ended first. */
   | { readonly kind: "left" };
+
+/** What has come of one version. */
+export type Replayed =
+  | Pick<Extract<Outcome, { kind: "copied" }>, "kind" | "etag" | "proof" | "warnings">
+  /** Its delete marker is written. */
+  | { readonly kind: "marked" }
+  /** It was there before. */
+  | { readonly kind: "same" }
+  /** Of a dry run: it is not there. */
+  | { readonly kind: "absent" };
+
+export type ReplayEnd =
+  | { readonly kind: "all" }
+  /** The batch ended first. */
+  | { readonly kind: "left" }
+  /** The next one becomes a copy of its own. */
+  | { readonly kind: "large" }
+  /** The destination has everything up to this version of the source, which is not of this stretch. */
+  | { readonly kind: "ahead"; readonly versionId: string }
+  | { readonly kind: "failed"; readonly failure: Failure };
 
 /** What has come of a batch. */
 export interface BatchOutcome {

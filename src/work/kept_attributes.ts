@@ -20,7 +20,7 @@ type Asked = Pick<
 
 /** Can one CopyObject be all, as far as request, listing and the stores' profiles say? */
 export function mayKeepAttributes(
-  { etag, storageClass, isRenamed }: ObjectWork,
+  { etag, storageClass, isRenamed, isInHistory }: ObjectWork,
   { metadata, attributes, storageClass: wanted, tags, ifLossy }: Omit<Asked, "compare">,
   source: Store,
   destination: Store,
@@ -42,8 +42,8 @@ export function mayKeepAttributes(
   const hasClass =
     storageClass !== undefined &&
     (isStandard(storageClass) || storageClasses === null || storageClasses.includes(storageClass));
-  // Only a mark shows later that a key which its source does not tell is a copy.
-  const needsMark = isRenamed === true;
+  // Only a mark shows later that a key which its source does not tell is a copy, and which version it is.
+  const needsMark = isRenamed === true || isInHistory === true;
   return !needsMark && knowsService && looksAtNone && changesNone && keepsTags && isWhole && hasClass;
 }
 

@@ -80,7 +80,9 @@ export class ObjectCopy {
     this.#maxBytes = Math.min(maxPartBytes, this.#destination.store.profile.maxPutBytes);
     this.#batch = batch;
     // What an encryption in doubt has left behind is looked at with the time that it takes.
-    this.#patience = this.#destination.store.encryption === undefined ? patience : new Patience(false);
+    // And of a version that was given up and comes all the same, the next try would make another one.
+    const mayTryAgain = this.#destination.store.encryption === undefined && work.isInHistory !== true;
+    this.#patience = mayTryAgain ? patience : new Patience(false);
     const { copyObject: copies } = this.#destination.store.profile;
     this.#via = copies && canCopyInside(this.#source.store, this.#destination.store) ? "server" : "stream";
     const stores = [this.#source.store, this.#destination.store] as const;
@@ -163,7 +165,7 @@ export class ObjectCopy {
     });
     const landed = bareEtag(stored.etag).toLowerCase();
     const doubt = md5 !== undefined && md5 !== landed && !stored.encryptedWithKey && isMd5Etag(landed);
-    if (doubt && this.#ownMd5 === null) {
+    if (doubt && this.#ownMd5 === null && this.#work.isInHistory !== true) {
       this.#ownMd5 = md5;
       return "again";
     }
@@ -347,7 +349,8 @@ export class ObjectCopy {
 
   async #attributes(source: Headers, etag: string): Promise<Record<string, string>> {
     const sides = { source: this.#source, from: this.#from, destination: this.#destination, to: this.#to };
-    const work = { syncId: this.#syncId, options: this.#options, etag };
+    const needsMark = this.#work.isInHistory === true;
+    const work = { syncId: this.#syncId, options: this.#options, etag, needsMark };
     const { headers, warnings } = await attributesToSend(sides, work, source);
     this.#warnings.push(...warnings);
     if (this.#options.ifLossy === "fail" && this.#warnings.length > 0)

@@ -17,6 +17,12 @@ interface Sides {
   readonly to: ObjectAddress;
 }
 
+interface Marked extends Pick<BatchTask, "syncId" | "options"> {
+  readonly etag: string;
+  /** Without the mark the copy would be of no use. */
+  readonly needsMark: boolean;
+}
+
 /**
  * @param work.etag of the source
  * @param shown the headers of its GET or HEAD
@@ -25,7 +31,7 @@ interface Sides {
  */
 export async function attributesToSend(
   sides: Sides,
-  { syncId, options, etag }: Pick<BatchTask, "syncId" | "options"> & { readonly etag: string },
+  { syncId, options, etag, needsMark }: Marked,
   shown: Headers,
 ): Promise<{ readonly headers: Readonly<Record<string, string>>; readonly warnings: readonly string[] }> {
   const { profile, encryption } = sides.destination.store;
@@ -40,9 +46,9 @@ export async function attributesToSend(
     profile,
     encryption,
   };
-  const mark = options.markCopy ? copyMark(syncId, etag, sides.to) : null;
+  const mark = options.markCopy ? copyMark(syncId, etag, sides.to, sides.from.versionId) : null;
   let attributes = attributeHeaders({ ...request, copyId: mark });
-  if (attributes.metadataBytes > profile.maxMetadataBytes && mark !== null) {
+  if (attributes.metadataBytes > profile.maxMetadataBytes && mark !== null && !needsMark) {
     attributes = attributeHeaders({ ...request, copyId: null });
     warnings.push("The metadata is full: the destination object carries no mark of the source's ETag");
   }

@@ -19,6 +19,7 @@ import * as list from "./operations_list.ts";
 import * as multipart from "./operations_multipart.ts";
 import * as object from "./operations_object.ts";
 import * as read from "./operations_read.ts";
+import * as versions from "./operations_versions.ts";
 import type { Feature } from "./options.ts";
 import type { RateLimit } from "./pacing.ts";
 import { resolveAddress, resolveOperation, type Operation } from "./routing.ts";
@@ -34,12 +35,13 @@ const handlers: Readonly<Record<Operation, Handler>> = {
   HeadBucket: list.headBucket,
   DeleteBucket: list.deleteBucket,
   GetBucketLocation: list.getBucketLocation,
-  GetBucketVersioning: list.getBucketVersioning,
-  PutBucketVersioning: list.putBucketVersioning,
+  GetBucketVersioning: versions.getBucketVersioning,
+  PutBucketVersioning: versions.putBucketVersioning,
+  GetObjectLockConfiguration: versions.getObjectLockConfiguration,
   GetBucketAcl: object.getAcl,
   ListObjects: list.listObjects,
   ListObjectsV2: list.listObjectsV2,
-  ListObjectVersions: list.listObjectVersions,
+  ListObjectVersions: versions.listObjectVersions,
   ListMultipartUploads: list.listMultipartUploads,
   DeleteObjects: object.deleteObjects,
   HeadObject: read.headObject,

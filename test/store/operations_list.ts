@@ -1,5 +1,5 @@
 /**
- * Buckets and listings: buckets themselves, objects (V2 and V1), versions, multipart uploads.
+ * Buckets and listings: buckets themselves, objects (V2 and V1), multipart uploads.
  *
  * One pager serves all of them: keys in UTF-8 byte order, a prefix, a delimiter that folds keys into common
  * prefixes, a position after which to go on, a limit that counts keys and prefixes alike. Continuing after a
@@ -33,7 +33,8 @@ export async function createBucket(core: Core, exchange: Exchange): Promise<void
   const text = await exchange.receiveText();
   const region = text === "" ? undefined : childText(parseXml(text), "LocationConstraint");
   if (core.buckets.find(exchange.bucket) !== undefined) throw new StoreError("BucketAlreadyOwnedByYou");
-  const options = region === undefined || region === "" ? {} : { region };
+  const objectLock = exchange.header("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true";
+  const options = { objectLock, ...(region === undefined || region === "" ? {} : { region }) };
   core.buckets.add(new Bucket(exchange.bucket, core.options.region, core.now(), options));
   await exchange.answer(200, { Location: `/${exchange.bucket}` });
 }
@@ -54,21 +55,6 @@ export async function getBucketLocation(core: Core, exchange: Exchange): Promise
   const { region } = core.bucketOf(exchange);
   // us-east-1 is spelled as an empty element, for historical reasons.
   await exchange.answerXml(document("LocationConstraint", region === "us-east-1" ? "" : region));
-}
-
-export async function getBucketVersioning(core: Core, exchange: Exchange): Promise<void> {
-  const { versioning } = core.bucketOf(exchange);
-  await exchange.answerXml(
-    document("VersioningConfiguration", versioning === "off" ? "" : element("Status", versioning)),
-  );
-}
-
-export async function putBucketVersioning(core: Core, exchange: Exchange): Promise<void> {
-  const bucket = core.bucketOf(exchange);
-  const status = childText(parseXml(await exchange.receiveText()), "Status");
-  if (status !== "Enabled" && status !== "Suspended") throw new StoreError("MalformedXML");
-  bucket.versioning = status;
-  await exchange.answer(200);
 }
 
 export interface PageRequest {
@@ -126,7 +112,7 @@ function lowerBound(sorted: readonly string[], key: string): number {
 }
 
 /** How names are spelled in a listing: as they are, or form-encoded on request. */
-function spelling(core: Core, exchange: Exchange): { spell: (name: string) => string; note: string } {
+export function spelling(core: Core, exchange: Exchange): { spell: (name: string) => string; note: string } {
   const requested = exchange.query.get("encoding-type");
   if (requested === undefined || core.options.encodingType === "ignored")
     return { spell: (name) => name, note: "" };
@@ -164,7 +150,7 @@ function contents(
     .join("");
 }
 
-function objectElements(core: Core, object: StoredObject, spell: (name: string) => string): string {
+export function objectElements(core: Core, object: StoredObject, spell: (name: string) => string): string {
   return (
     element("Key", spell(object.key)) +
     element("LastModified", isoTime(object.lastModified)) +
@@ -176,7 +162,7 @@ function objectElements(core: Core, object: StoredObject, spell: (name: string) 
   );
 }
 
-function prefixElements(prefixes: readonly string[], spell: (name: string) => string): string {
+export function prefixElements(prefixes: readonly string[], spell: (name: string) => string): string {
   return prefixes.map((prefix) => wrap("CommonPrefixes", element("Prefix", spell(prefix)))).join("");
 }
 
@@ -284,39 +270,6 @@ export async function listObjects(core: Core, exchange: Exchange): Promise<void>
     contents(core, exchange, page.keys, spell) +
     prefixElements(page.commonPrefixes, spell);
   await exchange.answerXml(document("ListBucketResult", result));
-}
-
-/** Pages by key only: all versions of a key come on one page. */
-export async function listObjectVersions(core: Core, exchange: Exchange): Promise<void> {
-  const bucket = core.bucketOf(exchange);
-  const { spell, note } = spelling(core, exchange);
-  const prefix = exchange.query.get("prefix") ?? "";
-  const delimiter = exchange.query.get("delimiter") ?? "";
-  const after = exchange.query.get("key-marker") ?? "";
-  const max = Math.min(1000, countParameter(exchange, "max-keys", 1000));
-  const page = pageOf(bucket.keys(), { prefix, delimiter, after, max });
-  const entries = page.keys.flatMap((key) =>
-    bucket
-      .versions(key)
-      .toReversed()
-      .map((version, index) => {
-        const common = element("VersionId", version.versionId) + element("IsLatest", index === 0);
-        if (version.kind === "object") return wrap("Version", objectElements(core, version, spell) + common);
-        const time = element("LastModified", isoTime(version.lastModified));
-        return wrap("DeleteMarker", element("Key", spell(key)) + common + time);
-      }),
-  );
-  const result =
-    element("Name", bucket.name) +
-    element("Prefix", spell(prefix)) +
-    element("KeyMarker", spell(after)) +
-    element("NextKeyMarker", page.truncated ? spell(page.last) : undefined) +
-    element("MaxKeys", max) +
-    note +
-    element("IsTruncated", page.truncated) +
-    entries.join("") +
-    prefixElements(page.commonPrefixes, spell);
-  await exchange.answerXml(document("ListVersionsResult", result));
 }
 
 export async function listMultipartUploads(core: Core, exchange: Exchange): Promise<void> {

@@ -21,11 +21,13 @@ import { bareEtag, isoTime, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
 import type { Exchange, Headers } from "./exchange.ts";
 import { checksumElements, copySource, storeObject, tooLarge, writtenHeaders } from "./operations_object.ts";
+import { checkLock } from "./locks.ts";
 import type { Bucket, StoredObject, Upload, UploadedPart } from "./state.ts";
 import { childText, childrenOf, document, element, parseXml, wrap, xmlProlog, errorDocument } from "./xml.ts";
 
 export async function createMultipartUpload(core: Core, exchange: Exchange): Promise<void> {
   const bucket = core.bucketOf(exchange);
+  checkLock(core, exchange, bucket, "none");
   const attributes = attributesFromRequest(
     exchange.headerNames(),
     (name) => exchange.header(name),

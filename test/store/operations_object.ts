@@ -21,6 +21,7 @@ import { checksumAlgorithm, startChecksum, type Checksum, type ChecksumAlgorithm
 import { bareEtag, isoTime, type Core } from "./core.ts";
 import { StoreError } from "./errors.ts";
 import type { Exchange, Headers } from "./exchange.ts";
+import { checkLock, checkUnlocked } from "./locks.ts";
 import { findObject, parseRange, readCondition } from "./operations_read.ts";
 import { GiB } from "./options.ts";
 import { decodeText } from "./sigv4.ts";
@@ -31,6 +32,7 @@ export async function putObject(core: Core, exchange: Exchange): Promise<void> {
   const bucket = core.bucketOf(exchange);
   const { key } = exchange;
   core.checkDigest(exchange, "Object");
+  checkLock(core, exchange, bucket, "digest");
   const attributes = attributesFromRequest(
     exchange.headerNames(),
     (name) => exchange.header(name),
@@ -72,6 +74,8 @@ export interface NewObject {
   readonly parts?: readonly PartLayout[];
   readonly checksum?: Checksum | undefined;
   readonly archiveTier?: ArchiveTier | undefined;
+  /** Default: now. */
+  readonly lastModified?: number | undefined;
 }
 
 /** Makes `parts` the current version of `key`; the body passes into the bucket's keeping. */
@@ -83,7 +87,7 @@ export function storeObject(core: Core, bucket: Bucket, key: string, parts: NewO
     body: parts.body,
     size: bodySize(parts.body),
     etag: parts.etag,
-    lastModified: core.now(),
+    lastModified: parts.lastModified ?? core.now(),
     attributes: parts.attributes,
     parts: parts.parts ?? [],
     checksum: parts.checksum,
@@ -185,6 +189,7 @@ export async function copyObject(core: Core, exchange: Exchange): Promise<void> 
       "Header 'x-amz-tagging-directive' with value 'REPLACE' not implemented",
     );
   }
+  checkLock(core, exchange, bucket, "none");
   const ownClass = exchange.header("x-amz-storage-class") !== undefined;
   const ownEncryption = requested.encryption.kind !== "none";
   const isSelf = bucket.current(exchange.key) === source;
@@ -272,6 +277,10 @@ function removeObject(
   versionId: string | undefined,
 ): { readonly versionId: string | undefined; readonly marker: boolean } {
   if (versionId !== undefined) {
+    checkUnlocked(
+      core,
+      bucket.versions(key).find((version) => version.versionId === versionId),
+    );
     const removed = bucket.remove(key, versionId);
     return { versionId, marker: removed?.kind === "delete-marker" };
   }

@@ -18,6 +18,7 @@ const operations = [
   "GetBucketLocation",
   "GetBucketVersioning",
   "PutBucketVersioning",
+  "GetObjectLockConfiguration",
   "GetBucketAcl",
   "ListObjects",
   "ListObjectsV2",
@@ -111,13 +112,13 @@ export function checkKey(key: string): void {
 const absent = new Set(
   (
     "accelerate analytics cors encryption intelligent-tiering inventory legal-hold lifecycle logging metrics " +
-    "notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment " +
+    "notification ownershipControls policy policyStatus publicAccessBlock replication requestPayment " +
     "retention select torrent website renameObject append session abac metadataTable metadataConfiguration"
   ).split(" "),
 );
 
 const implemented = new Set(
-  "acl attributes delete location restore tagging uploads versioning versions uploadId partNumber list-type".split(
+  "acl attributes delete location object-lock restore tagging uploads versioning versions uploadId partNumber list-type".split(
     " ",
   ),
 );
@@ -132,6 +133,7 @@ const bucketRoutes: readonly Route[] = [
   { method: "GET", flag: "location", operation: "GetBucketLocation" },
   { method: "GET", flag: "versioning", operation: "GetBucketVersioning" },
   { method: "PUT", flag: "versioning", operation: "PutBucketVersioning" },
+  { method: "GET", flag: "object-lock", operation: "GetObjectLockConfiguration" },
   { method: "GET", flag: "versions", operation: "ListObjectVersions" },
   { method: "GET", flag: "uploads", operation: "ListMultipartUploads" },
   { method: "GET", flag: "acl", operation: "GetBucketAcl" },

@@ -54,7 +54,7 @@ interface DeleteMarker {
   readonly lastModified: number;
 }
 
-type Version = StoredObject | DeleteMarker;
+export type Version = StoredObject | DeleteMarker;
 
 /** What has become of a key. */
 export type BucketChange =
@@ -83,6 +83,8 @@ export interface Upload {
 export interface BucketOptions {
   readonly region?: string;
   readonly versioning?: boolean;
+  /** Implies versioning. */
+  readonly objectLock?: boolean;
   /** 403 for every call without `x-amz-request-payer: requester`. */
   readonly requesterPays?: boolean;
 }
@@ -107,6 +109,7 @@ export class Bucket {
   readonly region: string;
   readonly created: number;
   readonly requesterPays: boolean;
+  readonly objectLock: boolean;
   versioning: "off" | "Enabled" | "Suspended";
   readonly uploads = new Map<string, Upload>();
   /** Results of finished uploads by id, so that Complete can be repeated. */
@@ -123,7 +126,8 @@ export class Bucket {
     this.region = options.region ?? region;
     this.created = created;
     this.requesterPays = options.requesterPays ?? false;
-    this.versioning = options.versioning === true ? "Enabled" : "off";
+    this.objectLock = options.objectLock ?? false;
+    this.versioning = options.versioning === true || this.objectLock ? "Enabled" : "off";
   }
 
   /** All keys that have any version, in S3's order. */

@@ -62,6 +62,8 @@ export interface PutAttributes {
   /** Of an object of INTELLIGENT_TIERING. */
   readonly archiveTier?: ArchiveTier;
   readonly encryption?: Encryption;
+  /** Whole seconds, in ms since the epoch; default: now. */
+  readonly lastModified?: number;
   /** Without quotes; default: MD5 as S3 would have it. */
   readonly etag?: string;
   /** Make it a multipart object: one size for every part but the last, or all sizes. */
@@ -289,6 +291,7 @@ export class TestStore {
       attributes,
       parts,
       archiveTier: given.archiveTier,
+      lastModified: given.lastModified,
     });
   }
 
@@ -319,9 +322,8 @@ export class TestStore {
     return this.#core.buckets.get(bucket).current(key);
   }
 
-  /** All bytes of the current object. @throws Error when there is none. */
-  bytes(bucket: string, key: string): Buffer {
-    const object = this.get(bucket, key);
+  /** All bytes of the current object, or of that version. @throws Error when there is none. */
+  bytes(bucket: string, key: string, object = this.get(bucket, key)): Buffer {
     if (object === undefined) throw new Error(`there is no object ${JSON.stringify(key)} in ${bucket}`);
     return Buffer.concat([...readBody(joinBodies([object.body]))]);
   }
@@ -333,6 +335,17 @@ export class TestStore {
       .keys()
       .map((key) => found.current(key))
       .filter((object) => object !== undefined);
+  }
+
+  /** The bucket itself, with all versions and delete markers. */
+  bucket(name: string): Bucket {
+    return this.#core.buckets.get(name);
+  }
+
+  /** Marks a key of a versioned bucket as deleted. */
+  mark(bucketName: string, key: string, lastModified = this.#core.now()): void {
+    const bucket = this.#core.buckets.get(bucketName);
+    bucket.add({ kind: "delete-marker", key, versionId: bucket.nextVersionId(), lastModified });
   }
 
   delete(bucket: string, key: string): void {
