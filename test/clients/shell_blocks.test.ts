@@ -26,6 +26,15 @@ const PAGES = [
 const NOT_RUN: Readonly<Record<string, readonly string[]>> = {
   "README.md": ["npm install"],
   "src/docs/compare.md": ["openssl genpkey"],
+  "src/docs/events.md": [
+    "aws s3api",
+    "aws sns",
+    "mc admin",
+    "aws --endpoint-url",
+    "npx wrangler",
+    "gcloud pubsub",
+    "b2 bucket",
+  ],
   "src/docs/operate.md": ["curl -H", "npm run"],
   "src/docs/stores.md": ["npx wrangler"],
   "src/docs/web.md": ["npx wrangler"],
