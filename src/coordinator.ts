@@ -19,18 +19,20 @@
 import { DurableObject } from "cloudflare:workers";
 import { Dispatch, ownOf, TAIL_MS } from "./copy/dispatch.ts";
 import { nextStep } from "./copy/job.ts";
-import { type Job, isEnded, objectOf } from "./copy/phase.ts";
+import { type Job, isAtBudget, isEnded, objectOf } from "./copy/phase.ts";
 import { unitCount } from "./copy/plan.ts";
 import { type Copy, CopyRecord, newsOf } from "./copy/record.ts";
 import { copyStatus, partsPage } from "./copy/status.ts";
 import type { PartCounts } from "./copy/step.ts";
 import { Steps } from "./copy/steps.ts";
+import { accountOf } from "./copy/terms.ts";
 import { type Env, PARTS_PER_LANE } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
-import { readCount, readWait } from "./http/request.ts";
+import { readCount, readOptionalBody, readWait } from "./http/request.ts";
 import { registryOf } from "./mesh.ts";
 import { PartWatch } from "./parts/changes.ts";
 import { rateHistory } from "./parts/history.ts";
+import { budgetOf } from "./store/budget.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { type Store, pricesAt, readStores } from "./store/stores.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
@@ -44,6 +46,7 @@ import { copyLine, copyResult } from "./view/progress.ts";
 import { describeSpent } from "./view/spent.ts";
 import { Reports } from "./view/reports.ts";
 import { wakeAt, wakeIfLost } from "./work/alarm.ts";
+import { SpentCount } from "./work/spent.ts";
 import type { PartClaim, PartGrant } from "./work/part_task.ts";
 
 /** How often the coordinator checks its lanes while they work. */
@@ -70,6 +73,7 @@ export class Coordinator extends DurableObject<Env> {
     quietUntilMs: Date.now() + BOOK_AHEAD_MS,
     own: () => ownOf(this.#record.load()),
   });
+  readonly #account = accountOf(this.#record, (copy) => this.#storesOf(copy));
   readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
   readonly #dispatch = new Dispatch(
     this.#record,
@@ -78,12 +82,11 @@ export class Coordinator extends DurableObject<Env> {
     Date.now(),
     () => this.#scale.transfers,
   );
-  readonly #steps = new Steps(
-    this.#record,
-    this.env,
-    (store) => this.#shares.turnsAt(store),
-    (failure) => this.#dispatch.refused(failure, Date.now()),
-  );
+  readonly #steps = new Steps(this.#record, this.env, {
+    turnsAt: (store) => this.#shares.turnsAt(store),
+    onRefusal: (failure) => this.#dispatch.refused(failure, Date.now()),
+    sent: new SpentCount(this.#account.charge),
+  });
   readonly #waiting = new Waiting();
   readonly #reports = new Reports(this.ctx.storage);
   // Parsed once: another configuration is another deployment, which starts with empty memory.
@@ -130,6 +133,8 @@ export class Coordinator extends DurableObject<Env> {
       if (action === "rates") return jsonResponse({ samples: rateHistory(this.ctx.storage.sql) });
       if (action === "pause" || action === "resume" || action === "cancel") {
         const was = this.#record.load().job;
+        const body = await readOptionalBody(request);
+        const isRaised = action === "resume" && this.#raise(body);
         const { job } = this.#record.applyEvent({ type: action }, action);
         if (action === "cancel" && job.phase !== was.phase) this.#steps.cancel();
         const owes = action === "resume" && this.#record.debts.count() > 0;
@@ -138,7 +143,7 @@ export class Coordinator extends DurableObject<Env> {
         this.#audience.changed();
         return jsonResponse({
           ...this.#status(),
-          changed: owes || JSON.stringify(job) !== JSON.stringify(was),
+          changed: owes || isRaised || JSON.stringify(job) !== JSON.stringify(was),
         });
       }
       await this.#waitForEnd(readWait(url.searchParams));
@@ -149,6 +154,16 @@ export class Coordinator extends DurableObject<Env> {
     }
   }
 
+  /** @returns whether the budget is another now @throws {Problem} 400, 409 */
+  #raise(body: unknown): boolean {
+    const { job } = this.#record.load();
+    if (isEnded(job)) return false;
+    const budget = this.#account.raised(body, isAtBudget(job));
+    const isOther = JSON.stringify(budget) !== JSON.stringify(budgetOf(this.#record.load().spec));
+    if (isOther) this.#record.changeBudget(budget);
+    return isOther;
+  }
+
   #status(): CopyStatus {
     const now = Date.now();
     const copy = this.#record.load();
@@ -157,6 +172,7 @@ export class Coordinator extends DurableObject<Env> {
       totals: this.#record.parts.totals(),
       attempts: this.#record.parts.attempts(),
       spent: describeSpent(this.#record.spent.all(), pricesAt(this.#storesOf(copy))),
+      budget: this.#account.describe(),
       bytesPerSecond: copy.job.phase === "uploading" ? this.#record.parts.bytesPerSecond(now) : null,
       restored: this.#record.restored.find(),
       warnings: this.#record.warnings(),

@@ -70,7 +70,7 @@ class Batch {
         outcomes.push(
           archived.outcomes.get(place) ?? (await this.#single(work, archived.missing.has(place))),
         );
-      return { outcomes, spent: this.#run.sent.take() };
+      return { outcomes, ...this.#run.spending() };
     } finally {
       this.#run.watchdog.stop();
     }

@@ -34,6 +34,7 @@ import { parseContentRange } from "./s3/url.ts";
 import { etagOf, wholeNumber } from "./s3/value.ts";
 import { type ObjectRef, isSameObject } from "./store/address.ts";
 import { findKnownStore } from "./store/facts.ts";
+import { pricesAt } from "./store/stores.ts";
 import { ByteBucket, HandedBackError } from "./throttle/byte_bucket.ts";
 import { turnsOf } from "./throttle/sender.ts";
 import { callWithCancel, runWithCancel } from "./work/cancel.ts";
@@ -47,6 +48,7 @@ import {
 } from "./work/digest_stream.ts";
 import { ANSWER_LIMIT_MS } from "./work/limits.ts";
 import type { PartDigests, PartOutcome, PartResult, PartTask } from "./work/part_task.ts";
+import { Purse } from "./work/purse.ts";
 import { SpentCount } from "./work/spent.ts";
 
 export class PartCopier extends WorkerEntrypoint<Env> {
@@ -82,7 +84,10 @@ export async function callCopier(
 }
 
 async function copyPart(env: Env, task: PartTask, cancelled: AbortSignal): Promise<PartResult> {
-  const sent = new SpentCount();
+  const { purse, known } = task;
+  const storeAt = (side: "source" | "destination") => findKnownStore(env, task[side], known);
+  const prices = () => pricesAt({ source: storeAt("source"), destination: storeAt("destination") });
+  const sent = new SpentCount(purse === undefined ? null : new Purse(purse, prices()).charge);
   return { ...(await copyCounted(env, task, sent, cancelled)), spent: sent.take() };
 }
 

@@ -20,8 +20,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "./env.ts";
 import { jsonResponse, Problem } from "./http/problem.ts";
-import { readWait } from "./http/request.ts";
+import { readOptionalBody, readWait } from "./http/request.ts";
 import { registryOf } from "./mesh.ts";
+import { budgetOf } from "./store/budget.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { BatchGate, ownOf } from "./sync/gate.ts";
 import { type RunSpec, isComparison, isOfHistories, kindOf } from "./sync/comparison_spec.ts";
@@ -38,6 +39,7 @@ import type { ReportedPage, ReportPlace } from "./sync/repair_walk.ts";
 import { runNews, runReading, runStatus } from "./sync/shown.ts";
 import { type StatusInput, FAILURES_SHOWN } from "./sync/status.ts";
 import { SyncSteps } from "./sync/steps.ts";
+import { accountOf, stopAtBudget } from "./sync/terms.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
 import { Governor } from "./throttle/governor.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
@@ -70,6 +72,7 @@ export class Sync extends DurableObject<Env> {
   });
   readonly #gate = new BatchGate(new Governor("requests", Date.now()), this.#shares);
   readonly #sides = new KnownSides(this.env);
+  readonly #account = accountOf(this.#record, this.#sides);
   readonly #steps = new SyncSteps(
     this.#record,
     this.env,
@@ -79,9 +82,16 @@ export class Sync extends DurableObject<Env> {
       this.#handout.note(this.#gate.refused(failure, this.#record.batches.totals().leased, Date.now())),
     async (task) => await this.#lane(task.syncId, `listing/${task.event}`).listPage(task),
     (comparison) => async (at) => await this.ctx.exports.Sync.getByName(comparison).repairPage(at),
+    this.#account,
   );
   readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec));
-  readonly #large = new LargeCopies(this.#record, this.ctx.exports, this.env, () => this.#scale.transfers);
+  readonly #large = new LargeCopies(
+    this.#record,
+    this.ctx.exports,
+    this.env,
+    () => this.#scale.transfers,
+    this.#account,
+  );
   readonly #handout = new BatchHandout({
     record: this.#record,
     shares: this.#shares,
@@ -89,6 +99,7 @@ export class Sync extends DurableObject<Env> {
     sides: this.#sides,
     scale: this.#scale,
     large: this.#large,
+    account: this.#account,
     wake: async (id, lane) => await this.#lane(id, lane).wake({ syncId: id, lane }),
   });
   readonly #repairs = new Repairs(this.ctx.storage.sql, this.#record);
@@ -166,9 +177,7 @@ export class Sync extends DurableObject<Env> {
         case "pause":
         case "resume":
         case "cancel":
-          if (action === "resume") this.#record.batches.markOld();
-          changed = this.#record.applyEvent({ type: action }, action);
-          if (changed && action === "cancel") this.#steps.cancel();
+          changed = await this.#steer(action, request);
           break;
         case "retry":
           changed = this.#retry();
@@ -186,6 +195,29 @@ export class Sync extends DurableObject<Env> {
     }
   }
 
+  async #steer(action: "pause" | "resume" | "cancel", request: Request): Promise<boolean> {
+    const body = await readOptionalBody(request);
+    let isRaised = false;
+    if (action === "resume") {
+      isRaised = this.#raise(body);
+      this.#record.batches.markOld();
+      [this.#pollAtMs, this.#pollMs] = [0, POLL_MS.first];
+    }
+    const changed = this.#record.applyEvent({ type: action }, action);
+    if (changed && action === "cancel") this.#steps.cancel();
+    return changed || isRaised;
+  }
+
+  /** @returns whether the budget is another now @throws {Problem} 400, 409 */
+  #raise(body: unknown): boolean {
+    const { job, spec } = this.#record.load();
+    if (isSyncEnded(job)) return false;
+    const budget = this.#account.raised(body, job.phase === "paused" && job.by === "budget");
+    const isOther = JSON.stringify(budget) !== JSON.stringify(budgetOf(spec));
+    if (isOther) this.#record.changeBudget(budget);
+    return isOther;
+  }
+
   #shown(): StatusInput {
     const batches = this.#record.batches.totals();
     const large = this.#record.large.counts();
@@ -199,6 +231,7 @@ export class Sync extends DurableObject<Env> {
       window: { batches: batches.leased, largeRunning: large.running, largeWaiting: large.waiting },
       failures: this.#record.someFailures(FAILURES_SHOWN),
       spent: describeSpent(spent, pricesAt(sides)),
+      budget: this.#account.describe(),
       quote: isComparison(row.spec) ? null : quoteOf(row.spec, row.counters, spent, sides),
       warnings: this.#record.warnings(),
       deletesRefused: this.#record.deletesRefused(),
@@ -288,6 +321,9 @@ export class Sync extends DurableObject<Env> {
       await this.#handout.tendShares();
       await this.#handout.tendLanes();
       if (await this.#tendLarge()) await this.#handout.tendLanes();
+      this.#handout.settleLost();
+      const hasAffordable = () => this.#handout.hasAffordable || this.#large.hasAffordable;
+      stopAtBudget(this.#record, this.#account, hasAffordable);
       // Nothing is awaited between this check and setting the alarm: no claim arrives unnoticed.
       const row = this.#record.load();
       if (isAtRest(row.job) || row.job.phase === "paused") this.#waiting.wake();

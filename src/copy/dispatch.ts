@@ -8,10 +8,11 @@
 
 import { dropHeader } from "./dropped_header.ts";
 import { nextStep } from "./job.ts";
-import { type Prepared, type Upload, isEnded, objectOf, workOf } from "./phase.ts";
+import { type Prepared, type Upload, isAtBudget, isEnded, objectOf, workOf } from "./phase.ts";
 import { longestPart, partRange, unitCount } from "./plan.ts";
 import { type Copy, type CopyRecord, newsOf } from "./record.ts";
 import { takeArchived } from "./restore_steps.ts";
+import { accountOf, leaseWithin, partCost } from "./terms.ts";
 import { PARTS_PER_LANE } from "../env.ts";
 import type { Leased } from "../parts/rows.ts";
 import { base64OfHex } from "../s3/digest.ts";
@@ -25,6 +26,7 @@ import { Governor, lanePauseMs } from "../throttle/governor.ts";
 import { HealthBook } from "../throttle/health.ts";
 import type { Pace } from "../throttle/sender.ts";
 import type { StoreShares } from "../throttle/shares.ts";
+import type { Account } from "../work/account.ts";
 import { isFinal } from "../work/claim.ts";
 import { partLimitMs } from "../work/limits.ts";
 import type { CopyStatus } from "../view/answers.ts";
@@ -70,6 +72,7 @@ export class Dispatch {
    */
   readonly #storesOf: (copy: Copy) => { source: Store | null; destination: Store | null };
   readonly #transfersOf: (copy: Copy) => number;
+  readonly #account: Account;
   readonly governor: Governor;
 
   /** @param transfersOf how many its lanes can run now */
@@ -84,6 +87,7 @@ export class Dispatch {
     this.#record = record;
     this.#shares = shares;
     this.#storesOf = storesOf;
+    this.#account = accountOf(record, storesOf);
     this.governor = new Governor("streams", now);
   }
 
@@ -102,12 +106,11 @@ export class Dispatch {
       const health = new HealthBook(this.#record.healths());
       this.#noteFailures(claim, before, now);
       const { phase } = workOf(this.#record.load().job);
-      this.#record.spent.add(
-        claim.finished.map((report) => this.#spentOn(report)).reduce(addSpent, NOTHING_SPENT),
-      );
+      this.#settle(claim.finished);
       const failure = parts.takeReports(claim, { now, random, health, isCompleting: phase !== "uploading" });
       if (claim.finished.length > 0) this.#record.saveHealths(health.healths);
       if (failure !== null) this.#partFailed(failure);
+      this.#account.settleLost((name) => parts.isUnderWay(name));
       const copy = this.#record.load();
       this.freeWhole(copy, now);
       const grant = this.#grant(copy, claim, health, chances);
@@ -118,6 +121,7 @@ export class Dispatch {
       // A part was sent twice and one attempt has won: the other must be cancelled.
       const isBeaten = claim.finished.length > 0 && parts.flights.beaten().length > 0;
       const due = (next !== "tendLanes" && next !== "rest") || news !== copy.reported || isBeaten;
+      if (grant.kind === "rest" && isAtBudget(this.#record.load().job)) return { grant, alarmInMs: 0 };
       if (due && (claim.finished.length > 0 || counts.lost > 0)) return { grant, alarmInMs: 0 };
       // The last part is handed out: it may be slow.
       const atTail =
@@ -151,6 +155,22 @@ export class Dispatch {
     if (begun !== null) this.#record.timeline.add(now, begun.event, begun.detail);
   }
 
+  #settle(finished: readonly PartReport[]): void {
+    const isLimited = finished.map((report) => this.#account.settle(flightOf(report), report.result.spent));
+    const others = finished.filter((_, index) => isLimited[index] === false);
+    this.#record.spent.add(others.map((report) => this.#spentOn(report)).reduce(addSpent, NOTHING_SPENT));
+    if (finished.some(isShort)) this.#account.wasShort();
+  }
+
+  /** The budget has too little left for any part that waits. While some run, less may be spent on them. */
+  #short({ now, random }: Chances): PartGrant {
+    const failure = this.#account.failure();
+    if (failure.retryAfterMs !== null)
+      return { kind: "work", tasks: [], retryInMs: 2 * failure.retryAfterMs };
+    this.#record.stepFailed(failure, now, random());
+    return { kind: "rest" };
+  }
+
   /** Of an attempt whose call broke, the most that it can have been. */
   #spentOn({ partNumber, result }: PartReport): Spent {
     if (result.spent !== undefined) return result.spent;
@@ -163,7 +183,7 @@ export class Dispatch {
     const streams = { before: inFlight, left: inFlight - finished.length };
     for (const { partNumber, attempt, result } of finished) {
       if (result.ok && result.readTwice === true) this.#record.warn(READ_TWICE);
-      if (result.ok || result.failure.code === "cancelled") continue;
+      if (result.ok || ["cancelled", "budget_reached"].includes(result.failure.code)) continue;
       const { failure } = result;
       this.#record.tally.add(failure);
       this.#tellGovernor(failure, streams, now);
@@ -219,7 +239,11 @@ export class Dispatch {
     const room = this.#room(copy, longestPart(object.plan), health, now);
     const leasable = Math.min(wanted, room.streams, parts.waiting(partCount).count);
     const paces = this.#book(copy, leasable, now);
-    const leased = parts.lease(lane, paces.length, { partCount, lengthOf, now, fits });
+    const costOf = partCost(object, this.#storesOf(copy).source);
+    const leases = { partCount, lengthOf, now, fits, costOf };
+    const { leased, purses } = leaseWithin(this.#account, parts, { lane, wanted: paces.length, leases });
+    const isOver = this.#account.isLimited && fitsAny && leased.length === 0 && paces.length > 0;
+    if (isOver && parts.waiting(partCount).earliestMs <= now) return this.#short(chances);
     if (fitsAny && parts.waiting(partCount).count === 0 && leased.length < Math.min(wanted, room.streams))
       leased.push(
         ...this.#race(copy, lane, {
@@ -231,7 +255,10 @@ export class Dispatch {
       );
     const starting = Math.min(room.streams, leased.length + parts.waiting(partCount).count);
     const makeTask = this.#taskMaker(copy, object, upload, { lane, starting, now });
-    const tasks = leased.map((part, index) => makeTask(part, paces[index] ?? UNPACED));
+    const tasks = leased.map((part, index) => ({
+      ...makeTask(part, paces[index] ?? UNPACED),
+      purse: purses[index],
+    }));
     const waiting = parts.waiting(partCount);
     if (waiting.count === 0 && tasks.length === 0) return { kind: "rest" };
     if (tasks.length === wanted || waiting.count === 0) return { kind: "work", tasks, retryInMs: null };
@@ -257,6 +284,7 @@ export class Dispatch {
     if (
       health.pace().kind !== "full" ||
       this.#shares.bytes.isNeeded ||
+      this.#account.isLimited ||
       this.governor.busySides(now).length > 0
     )
       return [];
@@ -426,6 +454,10 @@ export class Dispatch {
     if (job.phase === "uploading" && job.upload.kind === "whole")
       this.#record.parts.settleLost([], false, now);
   }
+}
+
+function isShort({ result }: PartReport): boolean {
+  return !result.ok && result.failure.code === "budget_reached";
 }
 
 /** What names a stream to the limits. */

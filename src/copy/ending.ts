@@ -114,6 +114,7 @@ export function wishOf(ending: Ending): "finish" | "cancel" {
 export function stepFailed(job: Job, event: { failure: Failure; now: number; random: number }): Job {
   const { failure, now, random } = event;
   if (isEnded(job) || job.phase === "paused" || job.phase === "blocked") return job;
+  if (failure.code === "budget_reached") return atBudget(job, failure, now);
   const failedAttempts = job.retry.failedAttempts + 1;
   const notBeforeMs = now + backoffMs(failure, failedAttempts, random);
   const again = { ...job, retry: { failedAttempts, notBeforeMs } };
@@ -135,6 +136,12 @@ export function stepFailed(job: Job, event: { failure: Failure; now: number; ran
   if (verdict !== "fatal" && verdict !== "blocked" && failedAttempts < attemptsFor(job, failure))
     return again;
   return giveUp(job, failure);
+}
+
+/** Nothing was sent. While something is under way that may spend less than it could, that is waited for. */
+function atBudget(job: Working | Aborting, { retryAfterMs }: Failure, now: number): Job {
+  if (retryAfterMs !== null) return { ...job, retry: { ...job.retry, notBeforeMs: now + retryAfterMs } };
+  return job.phase === "aborting" ? job : { phase: "paused", resume: job, by: "budget" };
 }
 
 /** What crashes again and again waits for a person; an abort that does is owed. */

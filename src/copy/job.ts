@@ -203,7 +203,9 @@ export function apply(job: Job, event: Event): Job {
     case "aborted":
       return job.phase === "aborting" ? endAs(job) : job;
     case "stepFailed":
-      return job.phase === "restoring" ? restoreStepFailed(job, event) : stepFailed(job, event);
+      return job.phase === "restoring" && event.failure.code !== "budget_reached"
+        ? restoreStepFailed(job, event)
+        : stepFailed(job, event);
     case "crashed":
       return crashed(job, event.failure);
     case "advanced":

@@ -154,12 +154,18 @@ type Result = { readonly kind: "copied"; readonly etag: string; readonly proof: 
 export type Job =
   | Working
   | Aborting
-  | { readonly phase: "paused"; readonly resume: Working }
+  /** `by`: it has stopped at its budget; absent: somebody has paused it. */
+  | { readonly phase: "paused"; readonly resume: Working; readonly by?: "budget" }
   | { readonly phase: "blocked"; readonly resume: Working; readonly failure: Failure }
   | Ended;
 
 export function isEnded(job: Job): job is Ended {
   return job.phase === "completed" || job.phase === "failed" || job.phase === "cancelled";
+}
+
+/** Has it stopped because of its budget? */
+export function isAtBudget(job: Job): boolean {
+  return job.phase === "paused" && job.by === "budget";
 }
 
 /** What a paused, blocked or restoring copy goes on with; the job itself otherwise. */

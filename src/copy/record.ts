@@ -17,6 +17,7 @@ import { PartTable } from "../parts/table.ts";
 import { log } from "../log.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { isPlatformLimit } from "../s3/retry.ts";
+import type { Budget } from "../store/budget.ts";
 import { describeKnown } from "../store/facts.ts";
 import { sentence } from "../s3/told.ts";
 import { type Healths, ALL_HEALTHY } from "../throttle/health.ts";
@@ -129,7 +130,8 @@ export class CopyRecord {
       const now = Date.now();
       // An answer that came too late to matter is no event of this copy.
       if (job === copy.job) return copy;
-      if (event.type === "stepFailed") this.tally.add(event.failure);
+      const isAtBudget = event.type === "stepFailed" && event.failure.code === "budget_reached";
+      if (event.type === "stepFailed" && !isAtBudget) this.tally.add(event.failure);
       if (label !== null) this.timeline.add(now, label, detail);
       if (job.phase !== copy.job.phase) this.timeline.add(now, `phase_${job.phase}`);
       // A copy that starts over makes a new plan and a new upload.
@@ -147,6 +149,17 @@ export class CopyRecord {
       this.#sql.exec("UPDATE copy SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
       return { ...copy, job, endedAtMs };
     });
+  }
+
+  /** A step could not be taken, or is not to be, because of the budget. */
+  stepFailed(failure: Failure, now: number, random: number): void {
+    const { code, message, retryAfterMs } = failure;
+    const label = code !== "budget_reached" ? "step_failed" : retryAfterMs === null ? code : null;
+    this.applyEvent({ type: "stepFailed", failure, now, random }, label, message);
+  }
+
+  changeBudget(budget: Budget): void {
+    this.#sql.exec("UPDATE copy SET spec = ?", JSON.stringify({ ...this.load().spec, ...budget }));
   }
 
   /** An alarm has ended in an error that nobody foresaw. The next one goes on, but not for ever. */

@@ -24,13 +24,15 @@ import {
   isSameObject,
   ObjectRefSchema,
 } from "../store/address.ts";
+import { type Budget, BudgetFields } from "../store/budget.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import { type JobLimits, LimitFields, limitsOf, mostAtOnce } from "../store/limits.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
 import { type Store, styleOf } from "../store/stores.ts";
+import { pricedBudgetOf } from "../work/account.ts";
 
 /** A copy as it was requested, with every default filled in; what the coordinator keeps. */
-export interface CopySpec extends ObjectOptions, JobLimits {
+export interface CopySpec extends ObjectOptions, JobLimits, Budget {
   readonly source: ObjectRef;
   readonly destination: ObjectRef;
   /** Null: chosen when the size is known. `source`: the parts that the source was uploaded in. */
@@ -83,6 +85,7 @@ export const CopyRequestSchema = z.strictObject({
   via: z.enum(["auto", "stream"]).optional(),
   ifArchived: IfArchivedSchema.optional(),
   ...LimitFields,
+  ...BudgetFields,
   location: LocationSchema.optional(),
 });
 
@@ -151,6 +154,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     ...(request.ifArchived === undefined ? {} : { ifArchived: request.ifArchived }),
     location: request.location ?? null,
     ...limitsOf(request),
+    ...pricedBudgetOf(request, { source: sourceStore, destination: destinationStore }),
   };
 }
 

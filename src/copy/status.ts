@@ -1,7 +1,7 @@
 // The status of a copy as the API shows it: what is in storage, for people and programs. Pure.
 
 import type { OwedDebt } from "./debts.ts";
-import { type Job, objectOf, workOf } from "./phase.ts";
+import { type Job, isAtBudget, objectOf, workOf } from "./phase.ts";
 import { type Plan, partRange, unitCount } from "./plan.ts";
 import type { Restored } from "./restored_table.ts";
 import type { CopySpec } from "./spec.ts";
@@ -27,6 +27,7 @@ export interface StatusInput {
   readonly spent: CopyStatus["spent"];
   /** Null: nothing was restored for it. */
   readonly restored: Restored | null;
+  readonly budget: CopyStatus["budget"] | null;
   readonly warnings: string[];
   readonly debts: readonly OwedDebt[];
   readonly timeline: CopyStatus["timeline"];
@@ -56,6 +57,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     id,
     phase: job.phase,
     ...(job.phase === "paused" || job.phase === "blocked" ? { resumesIn: job.resume.phase } : {}),
+    ...(isAtBudget(job) ? { reason: "budget_reached" } : {}),
     ...(work.phase === "queued" && work.behind !== null ? { queuedBehind: work.behind } : {}),
     source: writeObject(source),
     destination: writeObject(destination),
@@ -75,6 +77,7 @@ export function copyStatus(input: StatusInput): CopyStatus {
     ...(job.phase === "uploading" ? { pace: input.pace } : {}),
     attempts: input.attempts,
     spent: input.spent,
+    ...(input.budget ? { budget: input.budget } : {}),
     via: objectOf(job)?.via ?? null,
     ...resultOf(job),
     ...(input.restored === null ? {} : { restored: describeRestored(input.restored, job) }),

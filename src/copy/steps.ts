@@ -28,30 +28,32 @@ import { isSameObject } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import { notEncrypted } from "../work/confirm.ts";
-import { SpentCount } from "../work/spent.ts";
+import type { SpentCount } from "../work/spent.ts";
 
 /** How long a cancelled copy waits for the answer to its CreateMultipartUpload. */
 const CREATED_MS = 4000;
 
 type StoreStep = Exclude<Step, { do: "rest" | "checkQueue" | "tendLanes" | "settleParts" }>;
 
+interface Ways {
+  /** What requests to a store wait for, where it has a cap. */
+  readonly turnsAt: TurnsAt;
+  /** Receives every refusal of a store, including those that a step tolerates. */
+  readonly onRefusal: (failure: Failure) => void;
+  /** Counts each request, and may refuse it. */
+  readonly sent: SpentCount;
+}
+
 export class Steps {
   readonly #record: CopyRecord;
   readonly #env: Env;
-  readonly #turnsAt: TurnsAt;
-  readonly #onRefusal: (failure: Failure) => void;
-  readonly #sent = new SpentCount();
+  readonly #ways: Ways;
   #running: { readonly step: StoreStep["do"]; readonly stop: AbortController } | null = null;
 
-  /**
-   * @param turnsAt what requests to a store wait for, where it has a cap
-   * @param onRefusal receives every refusal of a store, including those that a step tolerates
-   */
-  constructor(record: CopyRecord, env: Env, turnsAt: TurnsAt, onRefusal: (failure: Failure) => void) {
+  constructor(record: CopyRecord, env: Env, ways: Ways) {
     this.#record = record;
     this.#env = env;
-    this.#turnsAt = turnsAt;
-    this.#onRefusal = onRefusal;
+    this.#ways = ways;
   }
 
   /**
@@ -104,7 +106,7 @@ export class Steps {
       this.#failed(failure);
     } finally {
       this.#running = null;
-      this.#record.spent.add(this.#sent.take());
+      this.#record.spent.add(this.#ways.sent.take());
     }
   }
 
@@ -127,7 +129,7 @@ export class Steps {
         debts.stillOwed(owed, failureOf(error, "destination"), Date.now(), Math.random());
       }
     }
-    this.#record.spent.add(this.#sent.take());
+    this.#record.spent.add(this.#ways.sent.take());
   }
 
   /**
@@ -454,7 +456,7 @@ export class Steps {
   }
 
   #failed(failure: Failure): void {
-    this.#record.applyEvent({ type: "stepFailed", failure, ...chance() }, "step_failed", failure.message);
+    this.#record.stepFailed(failure, Date.now(), Math.random());
   }
 
   #source(): S3 {
@@ -470,10 +472,10 @@ export class Steps {
     const store = findKnownStore(this.#env, spec[side], spec.known);
     const userAgent = `bucket-brigade copy/${id} coordinator`;
     const stop = this.#running?.stop.signal;
-    const s3 = connect(store, userAgent, this.#turnsAt(store), (error) => {
-      if (stop?.aborted !== true) this.#onRefusal(error.toFailure(side));
+    const s3 = connect(store, userAgent, this.#ways.turnsAt(store), (error) => {
+      if (stop?.aborted !== true) this.#ways.onRefusal(error.toFailure(side));
     });
-    const counted = { ...s3, sent: this.#sent[side] };
+    const counted = { ...s3, sent: this.#ways.sent[side] };
     return stop === undefined ? counted : stoppable(counted, stop);
   }
 }

@@ -1,7 +1,7 @@
 // The rows of operations.ts for comparisons.
 
 import { COMPARISON_PHASES } from "../http/vocabulary.ts";
-import { type Operation, EVENTS, json, linkTo, START_PROBLEMS, text, WATCHED } from "./operation.ts";
+import { type Operation, EVENTS, json, linkTo, raising, START_PROBLEMS, text, WATCHED } from "./operation.ts";
 import { CURSOR, LAST_EVENT_ID, LIMIT, LINK, PROGRESS, SEARCH, WAIT, phases } from "./parameters.ts";
 
 const NO_COMPARISON = { 404: ["comparison_not_found"] } as const;
@@ -100,7 +100,7 @@ export const COMPARISON_OPERATIONS: Readonly<Record<string, Operation>> = {
     },
   },
   "POST /comparisons/:id/pause": verb("Asks for nothing more"),
-  "POST /comparisons/:id/resume": verb("Continues where it stopped"),
+  "POST /comparisons/:id/resume": raising(verb("Continues where it stopped")),
   "POST /comparisons/:id/cancel": verb("Ends it"),
   "POST /comparisons/:id/link": linkTo("Comparisons", NO_COMPARISON),
 };

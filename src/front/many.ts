@@ -51,7 +51,7 @@ export function steerMany(kind: WorkKind, verb: Verb): (call: Call) => Promise<R
     const left = [...rows];
     const steerSome = async () => {
       for (let row = left.shift(); row !== undefined; row = left.shift())
-        outcomes.push(await steerOne(call, kind, verb, row));
+        outcomes.push(await steerOne(call, kind, verb, row, chosen.length > 0));
     };
     await Promise.all(Array.from({ length: AT_ONCE }, steerSome));
     // In the order of the list.
@@ -73,12 +73,16 @@ async function steerOne(
   kind: WorkKind,
   verb: Verb,
   { id, touched }: { readonly id: string; readonly touched: Parameters<typeof permit>[2] },
+  isNamed: boolean,
 ): Promise<Outcome> {
   try {
     permit(call.get("caller"), ["steer"], touched);
     const url = `https://${kind}/${PLURALS[kind]}/${id}/${verb}`;
     const response = await objectsOf(meshOf(call), kind).getByName(id).fetch(url, { method: "POST" });
     const body: { changed?: boolean; code?: string; detail?: string } = await response.json();
+    // What has stopped at its budget is left alone, unless the call names that phase.
+    const isHeld = body.code === "budget_reached" && !isNamed;
+    if (isHeld) return { id, outcome: "unchanged" };
     if (response.ok) return { id, outcome: body.changed === true ? "changed" : "unchanged" };
     // It has an id, and its object does not exist yet.
     const { code, message } = noWork(kind, id);

@@ -10,6 +10,7 @@ import { SecretRequestSchema } from "./secret_request.ts";
 import type { Parameter } from "./parameters.ts";
 import { ReplicationRequestSchema } from "../replication/spec.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
+import { ResumeRequestSchema } from "../store/budget.ts";
 import { ComparisonRequestSchema } from "../sync/comparison_spec.ts";
 import { RepairRequestSchema, SyncRequestSchema } from "../sync/spec.ts";
 import type * as answers from "../view/answers.ts";
@@ -67,6 +68,7 @@ export const REQUESTS = {
   ProbeRequest: ProbeRequestSchema,
   LinkRequest: LinkRequestSchema,
   SecretRequest: SecretRequestSchema,
+  ResumeRequest: ResumeRequestSchema,
 } as const;
 
 export const json = (description: string, ...schemas: AnswerName[]): Answer => ({
@@ -88,6 +90,13 @@ export const START_PROBLEMS = {
   429: ["too_many_running"],
   503: ["store_misconfigured", "misconfigured"],
 } as const;
+
+/** A call that goes on with a higher budget, if it names one. */
+export const raising = (operation: Operation): Operation => ({
+  ...operation,
+  body: "ResumeRequest",
+  problems: { ...operation.problems, 400: ["invalid_request", "invalid_json"], 409: ["budget_reached"] },
+});
 
 /** Of what a link opens. */
 export const WATCHED = { 403: ["link_invalid"], 410: ["link_expired"], 503: ["too_many_viewers"] } as const;

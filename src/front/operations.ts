@@ -8,6 +8,7 @@ import {
   EVENTS,
   json,
   linkTo,
+  raising,
   START_PROBLEMS,
   text,
   WATCHED,
@@ -253,7 +254,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: { ...NO_COPY, ...WATCHED },
   },
   "POST /copies/:id/pause": copyVerb("Hands out no more parts; the upload is kept"),
-  "POST /copies/:id/resume": copyVerb("Continues the copy; once it has ended, retries its clean-up at once"),
+  "POST /copies/:id/resume": raising(
+    copyVerb("Continues the copy; once it has ended, retries its clean-up at once"),
+  ),
   "POST /copies/:id/cancel": copyVerb("Ends it and aborts the upload"),
   "POST /copies/:id/link": linkTo("Copies", NO_COPY),
   "POST /copies/:id/retry": {
@@ -352,7 +355,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: { ...NO_SYNC, ...WATCHED },
   },
   "POST /syncs/:id/pause": syncVerb("Hands out nothing more"),
-  "POST /syncs/:id/resume": syncVerb("Continues where it stopped"),
+  "POST /syncs/:id/resume": raising(syncVerb("Continues where it stopped")),
   "POST /syncs/:id/cancel": syncVerb("Ends it; every listed key gets its line in the report"),
   "POST /syncs/:id/link": linkTo("Syncs", NO_SYNC),
   "POST /syncs/:id/retry": {

@@ -57,6 +57,7 @@ export const PROBLEM_STATUS = {
   work_paused: 409,
   work_running: 409,
   clean_up_owed: 409,
+  budget_reached: 409,
   method_not_allowed: 405,
   link_invalid: 403,
   link_expired: 410,
@@ -146,6 +147,7 @@ const SHARED_FAILURES = [
   "bucket_not_allowed",
   "store_misconfigured",
   "misconfigured",
+  "budget_reached",
   "internal_error",
 ] as const satisfies readonly ProblemCode[];
 

@@ -266,6 +266,13 @@ export class PartTable {
       .map(partRowOf);
   }
 
+  /** @param name part and attempt, as `3/1` */
+  isUnderWay(name: string): boolean {
+    const [partNumber, attempt] = name.split("/").map(Number);
+    const part = this.#cache.get(partNumber ?? 0);
+    return part?.state === "leased" && part.attempt === attempt;
+  }
+
   /** Every part that was handed out and is not done, in no order. */
   open(): PartRow[] {
     return this.#cache.all();
@@ -295,11 +302,12 @@ export class PartTable {
     if (isRaced && this.flights.has(partNumber)) return null;
     // Once parts have arrived, a store that takes no more of them is failing, whatever else it answers.
     const failure = this.totals().done > 0 ? unspecific(result.failure) : result.failure;
-    if (failure.code === "cancelled" || failure.code === "platform_limit") {
+    const { code } = failure;
+    if (code === "cancelled" || code === "budget_reached" || code === "platform_limit") {
       // The event ended, not the part, so this is no attempt of it. It is final only if no event has got
       // anywhere for long.
       this.#cache.update(partNumber, "state = 'pending'");
-      if (failure.code === "cancelled") return null;
+      if (code !== "platform_limit") return null;
       const stuck = health.isHopeless(failure.side, now);
       health.failed(failure, now, random());
       return stuck ? failure : null;

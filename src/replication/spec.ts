@@ -43,7 +43,8 @@ const DEFAULT_REPAIR = "0 3 * * *";
 
 const { minSize: _min, maxSize: _max, minAgeSeconds: _new, maxAgeSeconds: _old, ...Names } = RunFields;
 
-const { storageClasses: _classes, ...Fields } = Names;
+// What goes on without an end has no budget.
+const { storageClasses: _classes, maxUsd: _usd, maxBytes: _bytes, maxRequests: _requests, ...Fields } = Names;
 
 const { markCopy: _mark, ...Options } = ObjectOptionFields;
 

@@ -37,8 +37,8 @@ export interface S3 {
   readonly turn?: (() => Promise<void>) | undefined;
   /** Called for every refusal and every missing answer, including those that the caller tolerates. */
   readonly refused?: ((error: S3Error) => void) | undefined;
-  /** Counts what is sent; undefined: nobody asks. */
-  readonly sent?: SentCount | undefined;
+  /** Counts what is sent, and may refuse it; undefined: nobody asks. */
+  readonly sent?: Pick<SentCount, "request" | "bytes"> | undefined;
   /** Ends every call without object bytes; undefined: their time limit alone does. */
   readonly stop?: AbortSignal | undefined;
 }
@@ -86,7 +86,7 @@ export function heard({ refused }: S3, error: S3Error): S3Error {
 /** A call without object bytes that takes longer than this will not be answered. */
 export const CALL_LIMIT_MS = 60_000;
 
-/** The largest answer without object bytes. A list of 1,000 parts or uploads has a few hundred kilobytes. */
+/** The largest answer without object bytes. A list of 1,000 parts or uploads has some hundred kilobytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 const clockOffsetsMs = new Map<string, number>();
@@ -95,7 +95,6 @@ const clockOffsetsMs = new Map<string, number>();
 const MAX_CLOCK_OFFSET_MS = 24 * 60 * 60_000;
 
 const regions = new Map<string, string>();
-
 const hosts = new Map<string, BucketHost>();
 
 /**
@@ -161,9 +160,7 @@ async function sendOnce(
   const { signal, limitMs = CALL_LIMIT_MS } = request;
   if (signal !== undefined) {
     const response = await sendSigned(s3, operation, address, request, { signal, signing });
-    if (response.ok && operation === "GetObject")
-      s3.sent?.bytes(wholeNumber(response.headers.get("content-length")) ?? 0);
-    return response;
+    return response.ok && operation === "GetObject" ? await counted(s3, response) : response;
   }
   // Not AbortSignal.timeout(): its timer would outlive the answer and keep a Durable Object in memory.
   const overdue = new AbortController();
@@ -180,6 +177,17 @@ async function sendOnce(
   } finally {
     clearTimeout(timer);
     s3.stop?.removeEventListener("abort", onStop);
+  }
+}
+
+/** An answer that must not be read is not. */
+async function counted({ sent }: S3, response: Response): Promise<Response> {
+  try {
+    sent?.bytes(wholeNumber(response.headers.get("content-length")) ?? 0);
+    return response;
+  } catch (error) {
+    await response.body?.cancel();
+    throw error;
   }
 }
 

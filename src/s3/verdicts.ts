@@ -86,6 +86,7 @@ const OWN_VERDICTS: Readonly<Record<OwnCode, Verdict>> = {
   bucket_not_allowed: "blocked",
   store_misconfigured: "blocked",
   misconfigured: "blocked",
+  budget_reached: "retry", // the work stops before it is looked at as a failure
   internal_error: "fatal",
 };
 

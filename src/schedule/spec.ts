@@ -8,6 +8,7 @@ import { Flag, parseWith } from "../http/fields.ts";
 import { checkCron, checkTimeZone } from "./cron.ts";
 import type { Work } from "./kinds.ts";
 import { checkTemplate, fillTemplate } from "./template.ts";
+import { BudgetFields, budgetOf } from "../store/budget.ts";
 import { WindowsSchema } from "../store/limits.ts";
 import { formatPrefix, writeObject } from "../store/address.ts";
 import {
@@ -58,6 +59,7 @@ const ScheduleFields = z.strictObject({
   sync: SyncRequestSchema.optional(),
   comparison: ComparisonRequestSchema.optional(),
   limits: WindowsSchema.optional(),
+  ...BudgetFields,
   overlap: z.enum(["skip", "queue"]).default("skip"),
   enabled: Flag.default(true),
 });
@@ -67,12 +69,24 @@ export const ScheduleChangesSchema = ScheduleFields.partial();
 
 export const ScheduleSchema = ScheduleFields.transform(
   (
-    { cron, timezone, copy: oneCopy, sync: oneSync, comparison: oneComparison, limits, overlap, enabled },
+    {
+      cron,
+      timezone,
+      copy: oneCopy,
+      sync: oneSync,
+      comparison: oneComparison,
+      limits,
+      overlap,
+      enabled,
+      ...budget
+    },
     context,
   ): Schedule => {
     const common = { cron: cron.trim(), timeZone: timezone, overlap, enabled };
-    // They are kept with the work. Their hours are those of the schedule, unless they say otherwise.
-    const own = limits === undefined ? {} : { limits: limits.map((window) => ({ timezone, ...window })) };
+    // They are kept with the work, and the budget is that of each run. The hours of limits are those of the
+    // schedule, unless they say otherwise.
+    const windows = limits === undefined ? {} : { limits: limits.map((window) => ({ timezone, ...window })) };
+    const own = { ...windows, ...budgetOf(budget) };
     const copy = oneCopy && { ...oneCopy, ...own };
     const sync = oneSync && { ...oneSync, ...own };
     const comparison = oneComparison && { ...oneComparison, ...own };

@@ -41,7 +41,7 @@ const LIST_PRICES: Readonly<Partial<Record<Provider, Prices>>> = {
   r2: { ...tiers(0.0045, 0.00036), storedPerGbMonth: 0.015 },
   gcs: { ...tiers(0.005, 0.0004), egressPerGb: 0.12, storedPerGbMonth: 0.02 },
   b2: { ...tiers(0, 0.0004), list: 0.004, egressPerGb: 0.01, storedPerGbMonth: 0.006 },
-  wasabi: { ...FREE, storedPerGbMonth: 0.0068 },
+  wasabi: { ...FREE, storedPerGbMonth: 0.0078 },
 };
 
 /**

@@ -14,17 +14,39 @@ export type Sent = { readonly [Kind in RequestKind | "bytes"]: number };
 
 export const NOTHING_SENT: Sent = { put: 0, list: 0, get: 0, head: 0, delete: 0, bytes: 0 };
 
+/**
+ * Learns of each request before it is sent, and of the bytes of an answer before they are read.
+ *
+ * @param isOwed it must be sent whatever it costs
+ * @returns whether it is counted elsewhere by that
+ * @throws what keeps it from being sent
+ */
+export type Charge = (cost: Sent, isOwed: boolean) => boolean;
+
 /** What one or several users of a store have sent to it. */
 export class SentCount {
   #sent = { ...NOTHING_SENT };
+  readonly #charge: Charge | null;
+
+  constructor(charge: Charge | null = null) {
+    this.#charge = charge;
+  }
 
   request(operation: string, method: string): void {
-    this.#sent[kindOf(operation, method)] += 1;
+    this.#count({ ...NOTHING_SENT, [kindOf(operation, method)]: 1 }, false);
   }
 
   /** A body that is given up half-way counts whole: what was on its way is paid for. */
   bytes(sizeBytes: number): void {
-    this.#sent.bytes += sizeBytes;
+    this.#count({ ...NOTHING_SENT, bytes: sizeBytes }, false);
+  }
+
+  /** The same count, for what must be sent once something may have been written. */
+  owed(): Pick<SentCount, "request" | "bytes"> {
+    return {
+      request: (operation, method) => this.#count({ ...NOTHING_SENT, [kindOf(operation, method)]: 1 }, true),
+      bytes: (sizeBytes) => this.#count({ ...NOTHING_SENT, bytes: sizeBytes }, true),
+    };
   }
 
   /** What another event has counted. */
@@ -37,6 +59,10 @@ export class SentCount {
     const sent = this.#sent;
     this.#sent = { ...NOTHING_SENT };
     return sent;
+  }
+
+  #count(cost: Sent, isOwed: boolean): void {
+    if (this.#charge?.(cost, isOwed) !== true) this.add(cost);
   }
 }
 

@@ -11,7 +11,7 @@
 
 import { meshFailure } from "../s3/failure.ts";
 import { backoffMs, MAX_ATTEMPTS } from "../s3/retry.ts";
-import type { BatchClaim, ObjectOutcome, ObjectWork } from "../work/batch_task.ts";
+import { type BatchClaim, type ObjectOutcome, type ObjectWork, isAsking } from "../work/batch_task.ts";
 
 interface LeasedBatch {
   readonly batch: number;
@@ -127,7 +127,7 @@ export class BatchTable {
   }
 
   /**
-   * @param fits may these objects be handed out now? The first that may not ends it
+   * @param mayTake how many of these objects, from the first on, may be handed out now; 0 ends it
    * @param shares null: batches stay as they are. Otherwise these are the last ones: a batch that is more
    *   than so manyth a part of what waits is cut, or most transfers would have nothing to do at the end
    */
@@ -135,7 +135,7 @@ export class BatchTable {
     lane: number,
     wanted: number,
     now: number,
-    fits: (objects: readonly ObjectWork[]) => boolean = () => true,
+    mayTake: (objects: readonly ObjectWork[]) => number = () => Infinity,
     shares: number | null = null,
   ): LeasedBatch[] {
     if (wanted <= 0) return [];
@@ -150,8 +150,9 @@ export class BatchTable {
       .toArray()
       .flatMap((row) => {
         const batch = Number(row["batch"]);
-        const objects = objectsOf(row).slice(0, most);
-        isOpen &&= fits(objects);
+        const wantedNow = objectsOf(row).slice(0, most);
+        const objects = wantedNow.slice(0, isOpen ? mayTake(wantedNow) : 0);
+        isOpen = objects.length > 0;
         if (!isOpen) return [];
         if (objects.length < Number(row["count"])) this.#cut(batch, objects.length);
         const attempt = Number(row["attempt"]) + 1;
@@ -168,6 +169,20 @@ export class BatchTable {
       ],
     );
     return Math.max(LEAST_OBJECTS, Math.ceil(waiting / Math.max(1, shares)));
+  }
+
+  /** The objects that are handed out next. */
+  first(): ObjectWork[] {
+    const [row] = this.#sql
+      .exec("SELECT doubtful, objects FROM batches WHERE lane IS NULL ORDER BY not_before_ms, batch LIMIT 1")
+      .toArray();
+    return row === undefined ? [] : objectsOf(row);
+  }
+
+  /** The attempts under way, as `batch/attempt`. */
+  leasedNames(): ReadonlySet<string> {
+    const rows = this.#sql.exec("SELECT batch, attempt FROM batches WHERE lane IS NOT NULL").toArray();
+    return new Set(rows.map((row) => `${Number(row["batch"])}/${Number(row["attempt"])}`));
   }
 
   /** Of a batch that is not settled. */
@@ -245,11 +260,6 @@ function objectsOf(row: Readonly<Record<string, unknown>>): ObjectWork[] {
   const objects = JSON.parse(String(row["objects"])) as ObjectWork[];
   if (Number(row["doubtful"]) === 0) return objects;
   return objects.map((work) => (isAsking(work) || looksItself(work) ? work : { ...work, first: "find" }));
-}
-
-/** Does it write nothing, whatever comes of it? */
-function isAsking({ first }: ObjectWork): boolean {
-  return first === "tell" || first === "compare" || first === "read";
 }
 
 /** Does it look by itself what is there, before it writes? */

@@ -46,6 +46,7 @@ export function comparisonStatus(input: StatusInput, spec: ComparisonSpec): Comp
     skippedBy: counters.skippedBy,
     rate: { keysPerSecond: elapsedMs === 0 ? null : Math.round((done * 10_000) / elapsedMs) / 10 },
     spent: input.spent,
+    ...(input.budget ? { budget: input.budget } : {}),
     inFlight: { batches: input.window.batches },
     ...(isHandingOut(job) ? { pace: input.pace } : {}),
     unreadable: input.failures.map(describeKey),

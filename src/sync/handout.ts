@@ -9,20 +9,29 @@ import { type Failure, meshFailure } from "../s3/failure.ts";
 import type { Throttling } from "../throttle/governor.ts";
 import type { LaneScale } from "../throttle/lanes.ts";
 import type { StoreShares } from "../throttle/shares.ts";
-import type { BatchClaim, BatchGrant, BatchReport, BatchTask } from "../work/batch_task.ts";
+import type { Account } from "../work/account.ts";
+import type {
+  BatchAttempt,
+  BatchClaim,
+  BatchGrant,
+  BatchReport,
+  BatchTask,
+  ObjectWork,
+} from "../work/batch_task.ts";
 import { isFinal } from "../work/claim.ts";
 import { settleComparison } from "./comparison_outcome.ts";
 import { type ComparisonSpec, isComparison, isOfHistories, optionsOfRun } from "./comparison_spec.ts";
 import { batchesOf } from "./batches.ts";
 import type { BatchGate } from "./gate.ts";
 import { isHandingOut, nextStep, REPORT_PART_BYTES } from "./job.ts";
-import type { LargeCopies } from "./large.ts";
+import { type LargeCopies, isLargeShare } from "./large.ts";
 import { settle } from "./outcome.ts";
 import { isSyncEnded } from "./phase.ts";
 import { MAX_FAILURES, type SyncRecord } from "./record.ts";
 import { addTo } from "./report.ts";
 import type { KnownSides } from "./sides.ts";
 import { settleReplays } from "./version_steps.ts";
+import { costOf } from "../work/object_cost.ts";
 import { type Spent, NOTHING_SPENT, addSpent, attemptOf } from "../work/spent.ts";
 import { lanesToWake } from "./wake.ts";
 
@@ -39,6 +48,7 @@ interface Parts {
   readonly sides: KnownSides;
   readonly scale: LaneScale;
   readonly large: LargeCopies;
+  readonly account: Account;
   /** Wakes a lane for this run. */
   readonly wake: (id: string, lane: number) => Promise<void>;
 }
@@ -50,11 +60,13 @@ export class BatchHandout {
   readonly #sides: KnownSides;
   readonly #scale: LaneScale;
   readonly #large: LargeCopies;
+  readonly #account: Account;
   readonly #wake: Parts["wake"];
   // Lanes that work and could take more. In memory only: they ask by themselves after a while.
   readonly #hungry = new Set<number>();
 
-  constructor({ record, shares, gate, sides, scale, large, wake }: Parts) {
+  constructor({ record, shares, gate, sides, scale, large, account, wake }: Parts) {
+    this.#account = account;
     this.#record = record;
     this.#shares = shares;
     this.#gate = gate;
@@ -74,10 +86,11 @@ export class BatchHandout {
       this.#record.lanes.expect(claim.lane, now);
       const { waiting } = this.#record.large.counts();
       this.#settle(claim, now);
+      this.settleLost();
       const granted = this.#grant(claim, now);
       if (claim.running.length === 0 && isFinal(granted)) this.#record.lanes.forget(claim.lane);
       const next = nextStep(this.#record.load().job, this.#record.counts(), now).do;
-      const grew = this.#seeLanes(now);
+      const grew = this.#seeLanes(now) || this.#isShort;
       const isLarge = this.#record.large.counts().waiting > waiting;
       return { grant: granted, turned: grew || isLarge || (claim.finished.length > 0 && next !== "rest") };
     });
@@ -91,8 +104,11 @@ export class BatchHandout {
     const { leased } = this.#record.batches.totals();
     this.#gate.told(claim, this.#record.lanes.live(), now);
     for (const report of claim.finished) this.note(this.#gate.reported(report, leased, now));
-    const sent = claim.finished.map((report) => report.spent ?? this.#spentAtMost(report));
+    const sent = claim.finished
+      .filter((report) => !this.#account.settle(nameOf(report), report.spent))
+      .map((report) => report.spent ?? this.#spentAtMost(report));
     this.#record.spent.add(sent.reduce(addSpent, NOTHING_SPENT));
+    if (claim.finished.some(({ isShort }) => isShort === true)) this.#account.wasShort();
     const times = { now, random: Math.random() };
     if (isComparison(spec)) return this.#settleComparison(claim, spec, times);
     if (isOfHistories(spec)) {
@@ -155,6 +171,31 @@ export class BatchHandout {
     return objects.map(({ sizeBytes }) => attemptOf(sizeBytes)).reduce(addSpent, NOTHING_SPENT);
   }
 
+  /** Batches that no lane has any more: what was reserved for them counts as spent. */
+  settleLost(): void {
+    if (!this.#account.isLimited) return;
+    const alive = this.#record.batches.leasedNames();
+    this.#account.settleLost((name) => alive.has(name) || isLargeShare(name));
+  }
+
+  /** Does the budget have too little left for any object that waits, with nothing under way? */
+  get #isShort(): boolean {
+    if (!this.#account.isLimited || this.#account.hasReserved) return false;
+    return this.#record.batches.totals().pending > 0 && !this.hasAffordable;
+  }
+
+  /** Has the budget enough for the first object that waits? */
+  get hasAffordable(): boolean {
+    return this.#affordable(this.#record.batches.first().slice(0, 1)) > 0;
+  }
+
+  #affordable(objects: readonly ObjectWork[]): number {
+    if (!this.#account.isLimited) return objects.length;
+    const { spec } = this.#record.load();
+    const [sides, options] = [this.#sides.of(spec), { ...optionsOfRun(spec), compare: spec.compare }];
+    return this.#account.affordable(objects.map((work) => costOf(work, options, sides)));
+  }
+
   note(begun: readonly Throttling[]): void {
     for (const { event, detail } of begun) this.#record.timeline.add(Date.now(), event, detail);
   }
@@ -181,21 +222,28 @@ export class BatchHandout {
     const tasks: BatchTask[] = [];
     while (tasks.length < Math.min(wanted, width - running) && this.#gate.isOpen(sides, now)) {
       const fits = this.#gate.fits(running + tasks.length, sides, { row, now });
-      const [batch] = batches.lease(lane, 1, now, fits, shares);
+      const mayTake = (objects: readonly ObjectWork[]) => {
+        const few = objects.slice(0, this.#affordable(objects));
+        return fits(few) ? few.length : 0;
+      };
+      const [batch] = batches.lease(lane, 1, now, mayTake, shares);
       if (batch === undefined) break;
+      const asked = { ...optionsOfRun(spec), compare };
+      const cost = batch.objects.map((work) => costOf(work, asked, sides)).reduce(addSpent, NOTHING_SPENT);
       tasks.push({
         syncId: id,
         lane,
         ...batch,
-        pace: this.#gate.paceOf({ ...batch, options: { ...optionsOfRun(spec), compare } }, sides, {
+        pace: this.#gate.paceOf({ ...batch, options: asked }, sides, {
           width,
           now,
           random: Math.random(),
         }),
         source: { store: source.store, bucket: source.bucket },
         destination: { store: destination.store, bucket: destination.bucket },
-        options: { ...optionsOfRun(spec), compare },
+        options: asked,
         known,
+        purse: this.#account.reserve(nameOf(batch), cost),
         ...this.#gate.rateOf({ lane, batch }, sides, { row, starting: starting - tasks.length, now }),
       });
     }
@@ -204,7 +252,9 @@ export class BatchHandout {
     if (tasks.length === 0 && pending === 0) return { kind: "rest" };
     if (tasks.length === wanted || pending === 0) return { kind: "work", tasks, retryInMs: null };
     const lanes = Math.max(0, this.#record.lanes.live().length - Math.ceil(leased / PARTS_PER_LANE));
-    const waits = { most, running: leased, lanes, readyMs: earliestMs };
+    // What others have reserved may come back.
+    const backMs = this.#account.isLimited ? now + CROWDED_MS : 0;
+    const waits = { most, running: leased, lanes, readyMs: Math.max(earliestMs, backMs) };
     return {
       kind: "work",
       tasks,
@@ -250,4 +300,9 @@ export class BatchHandout {
       timeline.add(Date.now(), "lane_asleep", `lane ${lane}: ${String(result.reason)}`);
     }
   }
+}
+
+/** Of its reservation. */
+function nameOf({ batch, attempt }: BatchAttempt): string {
+  return `${batch}/${attempt}`;
 }

@@ -228,6 +228,12 @@ function crashed(job: SyncJob, failure: Failure): SyncJob {
 function stepFailed(job: SyncJob, event: Extract<SyncEvent, { type: "stepFailed" }>): SyncJob {
   if (!isWorking(job) && job.phase !== "reporting") return job;
   const { step, failure, now, random } = event;
+  if (failure.code === "budget_reached") {
+    // While something is under way that may spend less than it could, that is waited for.
+    const { retryAfterMs: waitMs } = failure;
+    if (waitMs === null && isWorking(job)) return { phase: "paused", resume: job, by: "budget" };
+    return { ...job, retry: { ...job.retry, notBeforeMs: now + (waitMs ?? 0) } };
+  }
   const failedAttempts = job.retry.failedAttempts + 1;
   const verdict = keyVerdictOf(failure);
   if (verdict === "blocked" && isWorking(job)) return block(job, failure);

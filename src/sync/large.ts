@@ -8,14 +8,17 @@
 // sync that dies after the request finds the same copy again. The sync polls how a copy ended and is not
 // notified, so no lost message can matter.
 
-import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
+import { DEFAULT_PART_BYTES, planCopy } from "../copy/plan.ts";
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
-import { type Env, PARTS_PER_LANE } from "../env.ts";
+import { type Env, PARTS_PER_LANE, planLimits } from "../env.ts";
 import { Problem } from "../http/problem.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
-import { placeOfWork } from "../store/stores.ts";
+import { partCountOf } from "../s3/digest.ts";
+import type { Amounts, Budget } from "../store/budget.ts";
+import { findKnownStore } from "../store/facts.ts";
+import { type Store, placeOfWork } from "../store/stores.ts";
 import { keepsParts } from "./batches.ts";
 import { limitsOf } from "../store/limits.ts";
 import { isHandingOut } from "./job.ts";
@@ -29,7 +32,9 @@ import type { SyncSpec } from "./spec.ts";
 import { largeEnded } from "./version_steps.ts";
 import type { CopyStatus } from "../view/answers.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
-import type { Spent } from "../work/spent.ts";
+import type { Account } from "../work/account.ts";
+import { addObject, NO_LOAD, sentFor } from "../work/load.ts";
+import { type Spent, addSpent, NOTHING_SPENT, timesSpent } from "../work/spent.ts";
 
 /**
  * One large copy has at most this fraction of the transfers: while one lists and completes its parts, others
@@ -57,11 +62,15 @@ export class LargeCopies {
   // Transfers that each running copy still needs, by its row. In memory only: one that was not polled yet
   // needs all that it may have.
   #needs: Map<number, number> | null = null;
+  readonly #account: Account;
+  // How often a copy has got more of the budget than was expected. In memory only: it is learned again.
+  readonly #revived = new Map<number, number>();
   // Copies that have been told. In memory only: telling them twice does no harm.
   readonly #cancelled = new Set<string>();
 
   /** @param transfers of the whole sync that run at once now */
-  constructor(record: SyncRecord, mesh: Mesh, env: Env, transfers: () => number) {
+  constructor(record: SyncRecord, mesh: Mesh, env: Env, transfers: () => number, account: Account) {
+    this.#account = account;
     this.#transfers = transfers;
     this.#record = record;
     this.#mesh = mesh;
@@ -112,15 +121,17 @@ export class LargeCopies {
     for (;;) {
       const { id, spec, job } = this.#record.load();
       const [row] = isHandingOut(job) ? this.#record.large.waiting(1) : [];
-      if (row === undefined || !this.#fits(transfersOf(spec, row.work))) return;
+      if (row === undefined || !this.#fits(transfersOf(spec, row.work)) || !this.#isAffordable(row)) return;
       const resolved = resolve(id, asSync(spec), row.work, { env: this.#env, share: this.#share() });
       if ("entry" in resolved) {
         this.#end(row, resolved.entry);
         continue;
       }
+      const purse = this.#reserve(row);
+      const copy = { ...resolved.copy, ...(purse === undefined ? {} : budgetWith(purse)) };
       const name = `sync ${id} ${row.seq}`; // with spaces, which no client's Idempotency-Key has
       const once = { key: name, digest: name };
-      const admission = await registryOf(this.#mesh).admit({ kind: "copy", spec: resolved.copy }, once, id);
+      const admission = await registryOf(this.#mesh).admit({ kind: "copy", spec: copy }, once, id);
       if (admission.kind !== "new" && admission.kind !== "known")
         throw new Error(`The registry knows another "${name}"`);
       const copyId = admission.kind === "new" ? admission.work.id : admission.id;
@@ -129,13 +140,13 @@ export class LargeCopies {
       if (admission.kind === "new") {
         const { createdAtMs } = admission.work;
         // If this fails, the registry does it in a few seconds.
-        const coordinator = this.#mesh.Coordinator.getByName(copyId, placeOfWork(resolved.copy, this.#env));
-        await coordinator.create(copyId, resolved.copy, createdAtMs);
+        const coordinator = this.#mesh.Coordinator.getByName(copyId, placeOfWork(copy, this.#env));
+        await coordinator.create(copyId, copy, createdAtMs);
       }
     }
   }
 
-  /** Polls the running ones. @returns whether one has ended */
+  /** Polls the running ones. @returns whether one has ended, or goes on with more of the budget */
   async poll(): Promise<boolean> {
     let ended = false;
     for (const row of this.#record.large.running()) {
@@ -149,7 +160,8 @@ export class LargeCopies {
         const { code = "" } = status.failure ?? {};
         if (this.#cancelled.has(copyId)) {
           // It cannot find out whether its object exists. The sync does not wait for the person who will.
-          ended = this.#end(row, failed(work, failureOf(status), work.failedAttempts + 1)) || ended;
+          const entry = failed(work, failureOf(status), work.failedAttempts + 1);
+          ended = this.#end(row, entry, status) || ended;
         } else if (code === "source_archived" || code.endsWith("_access_denied")) {
           // The copy would wait for a person, and one key of many is not worth that.
           await this.#call(copyId, "POST", "/cancel");
@@ -157,17 +169,59 @@ export class LargeCopies {
             code === "source_archived"
               ? skipped(work, "archived")
               : failed(work, failureOf(status), work.failedAttempts + 1);
-          ended = this.#end(row, entry) || ended;
+          ended = this.#end(row, entry, status) || ended;
         } else {
           this.#blocked(row, status);
         }
         continue;
       }
       const entry = entryOf(work, status);
-      if (entry !== null) this.#record.spent.add(spentBy(status));
-      if (entry !== null) ended = this.#end(row, entry) || ended;
+      if (entry !== null) ended = this.#end(row, entry, status) || ended;
+      else if (status.reason === "budget_reached") ended = (await this.#revive(row, status)) || ended;
     }
     return ended;
+  }
+
+  /** Has the budget enough for one of those that wait? */
+  get hasAffordable(): boolean {
+    return this.#record.large.waiting(1).some((row) => this.#isAffordable(row));
+  }
+
+  #isAffordable(row: LargeRow): boolean {
+    if (!this.#account.isLimited || this.#account.reservedFor(reservationOf(row)) !== undefined) return true;
+    return this.#account.affordable([this.#costOf(row)]) > 0;
+  }
+
+  #reserve(row: LargeRow): Amounts | undefined {
+    const name = reservationOf(row);
+    return this.#account.reservedFor(name) ?? this.#account.reserve(name, this.#costOf(row));
+  }
+
+  #costOf({ work }: LargeRow): Spent {
+    const { spec } = this.#record.load();
+    const side = (ref: RunBase["source"]) => findKnownStore(this.#env, ref, spec.known);
+    const sides = { source: side(spec.source), destination: side(spec.destination) };
+    return largeCost(work, asSync(spec), sides, planLimits(this.#env));
+  }
+
+  /** It has stopped at its share of the budget, of which it gets more each time, as far as there is more. */
+  async #revive(row: LargeRow, status: CopyStatus): Promise<boolean> {
+    const { seq, copyId } = row;
+    if (copyId === null || !isHandingOut(this.#record.load().job)) return false;
+    const name = reservationOf(row);
+    const times = (this.#revived.get(seq) ?? 1) * 2;
+    const spent = spentBy(status);
+    const purse = this.#record.transaction(() => {
+      this.#account.idle(name, spent);
+      return this.#account.revive(name, addSpent(spent, timesSpent(this.#costOf(row), times)));
+    });
+    if (purse === null) return false;
+    this.#revived.set(seq, times);
+    const raise = Object.entries(budgetWith(purse)).filter(([, most]) => most > 0);
+    const response = await this.#call(copyId, "POST", "/resume", Object.fromEntries(raise));
+    await response.body?.cancel();
+    if (response.ok) this.#record.large.markPaused(seq, false);
+    return response.ok;
   }
 
   /** Pauses the running ones with their sync, and resumes them with it. */
@@ -201,9 +255,13 @@ export class LargeCopies {
     });
   }
 
-  #end({ seq, work }: LargeRow, entry: Entry): boolean {
+  /** @param status of its copy; absent: it has none */
+  #end(row: LargeRow, entry: Entry, status?: CopyStatus): boolean {
+    const { seq, work } = row;
     const ended = this.#record.transaction(() => {
       if (!this.#record.large.take(seq)) return false;
+      const spent = status === undefined ? NOTHING_SPENT : spentBy(status);
+      if (!this.#account.settle(reservationOf(row), spent)) this.#record.spent.add(spent);
       this.#record.enter([entry]);
       largeEnded(this.#record, work, entry);
       return true;
@@ -212,9 +270,10 @@ export class LargeCopies {
     return ended;
   }
 
-  async #call(copyId: string, method: string, action: string): Promise<Response> {
+  async #call(copyId: string, method: string, action: string, body?: object): Promise<Response> {
     const url = `https://coordinator/copies/${copyId}${action}`;
-    return await this.#mesh.Coordinator.getByName(copyId).fetch(url, { method });
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    return await this.#mesh.Coordinator.getByName(copyId).fetch(url, { method, ...sent });
   }
 }
 
@@ -255,6 +314,41 @@ function resolve(
     if (!(error instanceof Problem)) throw error;
     return { entry: failed(work, meshFailure(error.code, error.message, "plan"), 1) };
   }
+}
+
+function reservationOf({ seq }: LargeRow): string {
+  return `copy/${seq}`;
+}
+
+/** Of a reservation. */
+export function isLargeShare(name: string): boolean {
+  return name.includes("copy/");
+}
+
+/** What a copy of its own sends. */
+function largeCost(
+  work: ObjectWork,
+  spec: SyncSpec,
+  sides: { readonly source: Store; readonly destination: Store },
+  limits: ReturnType<typeof planLimits>,
+): Spent {
+  const { minPartBytes, maxParts } = sides.destination.profile;
+  const planned = planCopy(work.sizeBytes, null, { ...limits, minPartBytes, maxParts });
+  const partBytes =
+    planned.ok && planned.plan.kind === "parts" ? planned.plan.partSizeBytes : limits.maxPartBytes;
+  const partCount = keepsParts(work, spec) ? partCountOf(work.etag ?? "") : null;
+  const load = addObject(NO_LOAD, { sizeBytes: work.sizeBytes, partCount }, partBytes);
+  const tags = spec.tags === "preserve" || spec.tags === "require";
+  return sentFor(load, sides, { tags, asked: load.whole });
+}
+
+/** The budget of a copy that may spend so much. */
+function budgetWith({ usd, bytes, requests }: Amounts): Budget {
+  return {
+    ...(usd === Infinity ? {} : { maxUsd: usd }),
+    ...(bytes === Infinity ? {} : { maxBytes: bytes }),
+    ...(requests === Infinity ? {} : { maxRequests: requests }),
+  };
 }
 
 /** Its requests are part of the sync's. */

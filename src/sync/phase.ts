@@ -60,7 +60,8 @@ export type Requeue = "copies" | "all";
 
 export type SyncJob =
   | SyncWorking
-  | { readonly phase: "paused"; readonly resume: SyncWorking }
+  /** `by`: it has stopped at its budget; absent: somebody has paused it. */
+  | { readonly phase: "paused"; readonly resume: SyncWorking; readonly by?: "budget" }
   | { readonly phase: "blocked"; readonly resume: SyncWorking; readonly failure: Failure }
   | { readonly phase: "stopping"; readonly ending: SyncEnding; readonly retry?: Retry }
   | { readonly phase: "reporting"; readonly ending: SyncEnding; readonly retry: Retry }

@@ -69,13 +69,11 @@ export interface FailedKey {
 type FailedWork = { readonly copy: ObjectWork } | { readonly delete: Extra } | { readonly unreadable: true };
 
 const UNREADABLE_KEPT = 20;
-
 /** With more failures than this, the cause is not the single keys. */
 export const MAX_FAILURES = 10_000;
 
 /** Large objects that wait beside the small ones; each is a row. */
 const MAX_LARGE_WAITING = 200;
-
 /** A row may have 2 MB. */
 const MAX_EXTRA_CHARACTERS = 500_000;
 
@@ -171,6 +169,10 @@ export class SyncRecord {
       this.#sql.exec("UPDATE sync SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
       return true;
     });
+  }
+
+  changeBudget(budget: Pick<RunSpec, "maxUsd" | "maxBytes" | "maxRequests">): void {
+    this.#sql.exec("UPDATE sync SET spec = ?", JSON.stringify({ ...this.load().spec, ...budget }));
   }
 
   /** An alarm has ended in an error that nobody foresaw. The next one goes on, but not for ever. */

@@ -14,12 +14,14 @@ import { compileGlob, MAX_GLOB_CHARACTERS } from "../listing/glob.ts";
 import type { Glob } from "../listing/glob_match.ts";
 import { prefixFault } from "../listing/prefix.ts";
 import { type PrefixRef, checkBucket, PrefixRefSchema } from "../store/address.ts";
+import { type Budget, BudgetFields } from "../store/budget.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import { type JobLimits, LimitFields, limitsOf, mostAtOnce } from "../store/limits.ts";
 import { type Location, LocationSchema } from "../store/location.ts";
 import type { Store } from "../store/stores.ts";
+import { pricedBudgetOf } from "../work/account.ts";
 
-export interface RunBase extends JobLimits {
+export interface RunBase extends JobLimits, Budget {
   readonly source: PrefixRef;
   readonly destination: PrefixRef;
   readonly compare: CompareMode;
@@ -85,6 +87,7 @@ export const RunFields = {
   lanes: Count(LANES_LIMIT).optional(),
   concurrency: Count(LANES_LIMIT * PARTS_PER_LANE).optional(),
   ...LimitFields,
+  ...BudgetFields,
   location: LocationSchema.optional(),
 };
 
@@ -122,6 +125,7 @@ export function resolveRun(
     ...widthOf(request, mostAtOnce(sourceStore, destinationStore), env),
     location: request.location ?? null,
     ...limitsOf(request),
+    ...pricedBudgetOf(request, { source: sourceStore, destination: destinationStore }),
   };
   return { run, source: sourceStore, destination: destinationStore };
 }

@@ -19,6 +19,7 @@ export interface StatusInput extends SyncRow {
   readonly window: { readonly batches: number; readonly largeRunning: number; readonly largeWaiting: number };
   readonly failures: readonly FailedKey[];
   readonly spent: SyncStatus["spent"];
+  readonly budget: SyncStatus["budget"] | null;
   /** Of a dry run. */
   readonly quote: NonNullable<SyncStatus["quote"]> | null;
   readonly warnings: string[];
@@ -69,6 +70,7 @@ export function syncStatus(input: StatusInput): SyncStatus {
     },
     rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },
     spent: input.spent,
+    ...(input.budget ? { budget: input.budget } : {}),
     ...(input.quote === null ? {} : { quote: input.quote }),
     inFlight: input.window,
     ...(isHandingOut(job) ? { pace: input.pace } : {}),
@@ -99,14 +101,18 @@ export function syncStatus(input: StatusInput): SyncStatus {
 export function phasesOf<Phase extends string>(
   job: SyncJob,
   phases: readonly Phase[],
-): { phase: Phase; resumesIn?: Phase } {
+): { phase: Phase; resumesIn?: Phase; reason?: "budget_reached" } {
   const wordOf = (text: string): Phase => {
     const phase = phases.find((known) => known === text);
     if (phase === undefined) throw new Error(`"${text}" is no phase of this run`);
     return phase;
   };
   const isHeld = job.phase === "paused" || job.phase === "blocked";
-  return { phase: wordOf(job.phase), ...(isHeld ? { resumesIn: wordOf(job.resume.phase) } : {}) };
+  return {
+    phase: wordOf(job.phase),
+    ...(isHeld ? { resumesIn: wordOf(job.resume.phase) } : {}),
+    ...(job.phase === "paused" && job.by === "budget" ? { reason: "budget_reached" } : {}),
+  };
 }
 
 export function describeKey({ key, failure, attempts }: FailedKey): SyncStatus["failures"][number] {

@@ -47,8 +47,10 @@ import { asOfMs } from "./version_spec.ts";
 import { abandoned, abandonHistories, listHistories } from "./version_steps.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
-import { type PageAnswer, type PageTask, UNTOLD_PAGE } from "../work/page_task.ts";
+import type { PageAnswer, PageTask } from "../work/page_task.ts";
+import type { Account } from "../work/account.ts";
 import { SpentCount } from "../work/spent.ts";
+import { pageWithin, stepFailed } from "./terms.ts";
 
 /** How long a cancelled sync waits for the answer to deletions that are under way. */
 const TOLD_MS = 3000;
@@ -82,7 +84,8 @@ export class SyncSteps {
   // Their patterns are compiled once.
   #filter: Filter | null = null;
   #rename: Rename | null = null;
-  readonly #sent = new SpentCount();
+  readonly #sent: SpentCount;
+  readonly #account: Account;
   #stop = new AbortController();
   #isDeleting = false;
   // Which side an error comes from, where a step asks both.
@@ -95,6 +98,7 @@ export class SyncSteps {
    *   tolerates
    * @param pageAt has another event list a page
    * @param reportOf where the keys of a repair are
+   * @param account what may be sent
    */
   constructor(
     record: SyncRecord,
@@ -104,7 +108,10 @@ export class SyncSteps {
     onRefusal: (failure: Failure) => void,
     pageAt: PageAt,
     reportOf: ReportOf,
+    account: Account,
   ) {
+    this.#account = account;
+    this.#sent = new SpentCount(account.charge);
     this.#reportOf = reportOf;
     this.#pageAt = pageAt;
     this.#transfers = transfers;
@@ -152,11 +159,7 @@ export class SyncSteps {
       }
       const told = error instanceof Error ? this.#sides.get(error) : undefined;
       const failure = failureOf(error, told ?? (step.do === "list" ? "source" : "destination"));
-      this.#record.applyEvent(
-        { type: "stepFailed", step: step.do, failure, now: Date.now(), random: Math.random() },
-        "step_failed",
-        failure.message,
-      );
+      stepFailed(this.#record, step.do, failure);
     } finally {
       this.#record.spent.add(this.#sent.take());
     }
@@ -250,8 +253,8 @@ export class SyncSteps {
       const { store } = spec[side];
       const task = { syncId: id, event, store, range, cursor: at, known: spec.known ?? [] };
       await stores[side].turn?.();
-      // Whatever ends another event, this one asks as well.
-      const { page, sent } = await this.#pageAt(task).catch(() => UNTOLD_PAGE);
+      const ask = async (purse: PageTask["purse"]) => await this.#pageAt({ ...task, purse });
+      const { page, sent } = await pageWithin(this.#account, side, ask);
       this.#sent[side].add(sent);
       return page;
     };

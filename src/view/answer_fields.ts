@@ -26,3 +26,53 @@ export const ObjectRef = z
     }),
   ])
   .describe("`store:bucket/key`; an object for a version, and for a key at the destination that ends with /");
+
+const Amounts = z.strictObject({
+  usd: z.number().nullable().describe("null: a price is not known"),
+  bytes: Bytes,
+  requests: Whole,
+});
+
+export const BudgetLimits = {
+  maxUsd: z.number().optional(),
+  maxBytes: Bytes.optional(),
+  maxRequests: Whole.optional(),
+};
+
+export const Budget = z
+  .strictObject({
+    ...BudgetLimits,
+    spent: Amounts,
+    reserved: Amounts.describe("for what is under way, which can spend no more than that"),
+  })
+  .optional()
+  .describe("where the request has one");
+
+export const PauseReason = z
+  .literal("budget_reached")
+  .optional()
+  .describe("paused: it has stopped at its budget");
+
+export const SentTo = z.strictObject({
+  requests: z.strictObject({ put: Whole, list: Whole, get: Whole, head: Whole, delete: Whole }),
+  bytes: Bytes.describe("of objects, which the store was asked for"),
+  usd: z.number().nullable().describe("by the prices of the store; null: none is known"),
+});
+
+export const Spent = z
+  .strictObject({
+    source: SentTo,
+    destination: SentTo,
+    usd: z.number().nullable().describe("of both, where both have prices"),
+  })
+  .describe("counted where each request is sent");
+
+export const MeshUse = z
+  .strictObject({
+    objectRequests: Whole,
+    objectSeconds: Whole,
+    rowsWritten: Whole,
+    cpuMs: Whole,
+    usd: z.number(),
+  })
+  .describe("what the mesh itself would use, as a simulation finds it");

@@ -20,7 +20,20 @@ import {
   SYNC_PHASES,
 } from "../http/vocabulary.ts";
 import { LOCATIONS } from "../store/location.ts";
-import { Bytes, Id, MaybeTime, ObjectRef, Time, Whole } from "./answer_fields.ts";
+import {
+  Budget,
+  BudgetLimits,
+  Bytes,
+  Id,
+  MaybeTime,
+  MeshUse,
+  ObjectRef,
+  PauseReason,
+  SentTo,
+  Spent,
+  Time,
+  Whole,
+} from "./answer_fields.ts";
 import { IfArchivedAnswer, RestoredAnswer } from "./restore_answers.ts";
 
 const StartedBy = z.string().nullable().describe("the name of a token, or an address");
@@ -65,20 +78,6 @@ const Pace = z.strictObject({
   heldBy: z.array(z.string()).describe("the limit that this comes from, such as `source.maxBytesPerSecond`"),
 });
 
-const SentTo = z.strictObject({
-  requests: z.strictObject({ put: Whole, list: Whole, get: Whole, head: Whole, delete: Whole }),
-  bytes: Bytes.describe("of objects, which the store was asked for"),
-  usd: z.number().nullable().describe("by the prices of the store; null: none is known"),
-});
-
-const Spent = z
-  .strictObject({
-    source: SentTo,
-    destination: SentTo,
-    usd: z.number().nullable().describe("of both, where both have prices"),
-  })
-  .describe("counted where each request is sent");
-
 export const Quote = z
   .strictObject({
     source: SentTo,
@@ -86,15 +85,7 @@ export const Quote = z
     usd: z.number().nullable().describe("that both stores would ask for it"),
     storedBytes: Bytes.describe("at the destination, more or again"),
     storedUsdPerMonth: z.number().nullable(),
-    mesh: z
-      .strictObject({
-        objectRequests: Whole,
-        objectSeconds: Whole,
-        rowsWritten: Whole,
-        cpuMs: Whole,
-        usd: z.number(),
-      })
-      .describe("what the mesh itself would use, as a simulation finds it"),
+    mesh: MeshUse,
     tolerance: z.number().describe("by which fraction the requests may be off, without failures"),
   })
   .describe("what the work would ask of both stores");
@@ -132,6 +123,7 @@ const CopyOptions = z
     ifArchived: IfArchivedAnswer.optional(),
     maxBytesPerSecond: Bytes.optional(),
     limits: Windows.optional(),
+    ...BudgetLimits,
     location: z.enum(LOCATIONS).nullable().describe("null: that of the destination store"),
   })
   .describe("the request with its defaults; every value but null can be sent again");
@@ -140,6 +132,7 @@ export const CopyStatus = z.strictObject({
   id: Id,
   phase: CopyPhase,
   resumesIn: CopyPhase.optional().describe("paused, blocked: the phase it will continue with"),
+  reason: PauseReason,
   queuedBehind: Id.optional(),
   source: ObjectRef,
   destination: ObjectRef,
@@ -159,6 +152,7 @@ export const CopyStatus = z.strictObject({
   pace: Pace.optional(),
   attempts: Whole,
   spent: Spent,
+  budget: Budget,
   via: z.enum(["stream", "server"]).nullable(),
   proof: z.enum(PROOFS).optional(),
   etag: z.string().optional(),
@@ -218,6 +212,7 @@ export const SyncStatus = z.strictObject({
   id: Id,
   phase: SyncPhase,
   resumesIn: SyncPhase.optional(),
+  reason: PauseReason,
   source: z.string(),
   destination: z.string(),
   location: z.enum(LOCATIONS).nullable(),
@@ -239,6 +234,7 @@ export const SyncStatus = z.strictObject({
   }),
   rate: z.strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() }),
   spent: Spent,
+  budget: Budget,
   quote: Quote.optional().describe("of a dry run: what the sync would send"),
   inFlight: z.strictObject({ batches: Whole, largeRunning: Whole, largeWaiting: Whole }),
   pace: Pace.extend({

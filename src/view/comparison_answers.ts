@@ -14,8 +14,20 @@ import {
 import { Bytes, Id, MaybeTime, Time, Whole } from "./answer_fields.ts";
 import { SteeredSync, SyncStatus } from "./answers.ts";
 
-const { location, pace, failures, failure, skippedBy, startedBy, timeline, warnings, report } =
-  SyncStatus.shape;
+const {
+  reason,
+  spent,
+  budget,
+  location,
+  pace,
+  failures,
+  failure,
+  skippedBy,
+  startedBy,
+  timeline,
+  warnings,
+  report,
+} = SyncStatus.shape;
 
 const ComparisonPhase = z.enum(COMPARISON_PHASES);
 
@@ -34,6 +46,7 @@ export const ComparisonStatus = z.strictObject({
   id: Id,
   phase: ComparisonPhase,
   resumesIn: ComparisonPhase.optional(),
+  reason,
   source: z.string(),
   destination: z.string(),
   location,
@@ -44,7 +57,8 @@ export const ComparisonStatus = z.strictObject({
   reasons: z.partialRecord(z.enum([...DIFFERENCES, ...DOUBTS]), Whole),
   skippedBy,
   rate: z.strictObject({ keysPerSecond: z.number().nullable() }),
-  spent: SyncStatus.shape.spent,
+  spent,
+  budget,
   inFlight: z.strictObject({ batches: Whole }),
   pace,
   unreadable: failures.describe("the first of them; the report has all"),

@@ -3,7 +3,6 @@
 import type { Env } from "../env.ts";
 import { type S3, connect } from "../s3/request.ts";
 import { stoppable } from "../s3/stop.ts";
-import type { BucketRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { BatchRun } from "./batch_run.ts";
 import type { BatchTask } from "./batch_task.ts";
@@ -17,13 +16,20 @@ export interface BatchSides {
 
 /** @throws {Problem} if a store is not configured */
 export function connectSides(env: Env, task: BatchTask, run: BatchRun): BatchSides {
-  const { sent } = run;
+  const stores = {
+    source: findKnownStore(env, task.source, task.known),
+    destination: findKnownStore(env, task.destination, task.known),
+  };
+  const sent = run.countFor(stores);
   const userAgent = `bucket-brigade sync/${task.syncId} lane/${task.lane}`;
-  const storeOf = (ref: BucketRef) => findKnownStore(env, ref, task.known);
-  const source = { ...connect(storeOf(task.source), userAgent, run.source.turn), sent: sent.source };
+  const source = { ...connect(stores.source, userAgent, run.source.turn), sent: sent.source };
   const committed = {
-    ...connect(storeOf(task.destination), userAgent, run.destination.turn),
+    ...connect(stores.destination, userAgent, run.destination.turn),
     sent: sent.destination,
   };
-  return { source: stoppable(source, run.stop), destination: stoppable(committed, run.stop), committed };
+  return {
+    source: stoppable(source, run.stop),
+    destination: stoppable(committed, run.stop),
+    committed: { ...committed, sent: sent.destination.owed() },
+  };
 }

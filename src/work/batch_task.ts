@@ -7,6 +7,7 @@ import type { PairVerdict } from "../object/compare.ts";
 import type { Stretch } from "../object/history.ts";
 import type { ObjectOptions } from "../object/options.ts";
 import type { Failure } from "../s3/failure.ts";
+import type { Amounts } from "../store/budget.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import type { StreamRate } from "../throttle/byte_bucket.ts";
 import type { Allowance } from "../throttle/sender.ts";
@@ -57,6 +58,11 @@ export interface Reading {
 /** A comparison reads so much of each side at a time, and may end after each. */
 export const READ_BYTES = 64 * 2 ** 20;
 
+/** Does it write nothing, whatever comes of it? */
+export function isAsking({ first }: ObjectWork): boolean {
+  return first === "tell" || first === "compare" || first === "read";
+}
+
 /** The bytes that pass for an object: none where both sides are only asked, both' where they are read. */
 export function bytesOf({ first, sizeBytes, reading }: ObjectWork): number {
   if (first === "compare") return 0;
@@ -85,6 +91,8 @@ export interface BatchTask {
   readonly objects: readonly ObjectWork[];
   /** Null: as fast as it can. */
   readonly pace: BatchPace | null;
+  /** What it may spend; absent: as much as it likes. */
+  readonly purse?: Amounts | undefined;
   /** How fast the bytes of its objects may pass, one object after the other; absent: as fast as they can. */
   readonly rate?: StreamRate;
   /** Set by the lane: no object is started whose time limit would pass this; undefined: any may be. */
@@ -167,6 +175,8 @@ export interface BatchOutcome {
   readonly outcomes: readonly ObjectOutcome[] | null;
   /** Absent: the call broke, and nobody knows. */
   readonly spent?: Spent;
+  /** It met the end of what it may spend. */
+  readonly isShort?: true;
 }
 
 export interface BatchReport extends BatchOutcome {

@@ -4,6 +4,7 @@
 import type { Digest } from "../object/proof.ts";
 import type { Failure } from "../s3/failure.ts";
 import type { ObjectRef } from "../store/address.ts";
+import type { Amounts } from "../store/budget.ts";
 import type { StoreFacts } from "../store/facts.ts";
 import type { StreamRate } from "../throttle/byte_bucket.ts";
 import type { Pace } from "../throttle/sender.ts";
@@ -43,6 +44,8 @@ export interface PartTask {
   readonly known?: readonly StoreFacts[];
   /** When its requests may go out, at stores whose requests per second are capped; null: at once. */
   readonly pace: { readonly source: Pace | null; readonly destination: Pace | null };
+  /** What it may spend; absent: as much as it likes. */
+  readonly purse?: Amounts | undefined;
   /** How fast its bytes may pass; absent: as fast as they can. */
   readonly rate?: StreamRate;
   /**

@@ -1,8 +1,10 @@
-// What a copy or sync has sent to both stores, as its object keeps it.
+// What a copy or run has sent to both stores, as its object keeps it, and what is reserved for what is under
+// way.
 //
-// Invariant: a row is written for each report and each step, not for each request.
+// Invariant: a row is written for each report and each step, not for each request. Only work with a budget
+// has reservations, and a row for each request of its own.
 
-import { type Sent, NOTHING_SENT, SentCount, addSent, requestsOf } from "../store/sent.ts";
+import { type Charge, type Sent, NOTHING_SENT, SentCount, addSent, requestsOf } from "../store/sent.ts";
 
 export interface Spent {
   readonly source: Sent;
@@ -18,10 +20,17 @@ export function addSpent(one: Spent, other: Spent): Spent {
   };
 }
 
+export type ChargeAt = (side: keyof Spent, ...charge: Parameters<Charge>) => boolean;
+
 /** A counter for each side. */
 export class SpentCount {
-  readonly source = new SentCount();
-  readonly destination = new SentCount();
+  readonly source: SentCount;
+  readonly destination: SentCount;
+
+  constructor(charge: ChargeAt | null = null) {
+    this.source = new SentCount(charge && ((...cost) => charge("source", ...cost)));
+    this.destination = new SentCount(charge && ((...cost) => charge("destination", ...cost)));
+  }
 
   take(): Spent {
     return { source: this.source.take(), destination: this.destination.take() };
@@ -36,7 +45,8 @@ export class SpentTable {
   }
 
   add(spent: Spent): void {
-    if (requestsOf(spent.source) + requestsOf(spent.destination) === 0) return;
+    const { source, destination } = spent;
+    if (requestsOf(source) + requestsOf(destination) + source.bytes + destination.bytes === 0) return;
     // The table is created when it is first needed: work of an older deployment has no such table.
     this.#sql.exec("CREATE TABLE IF NOT EXISTS spent (one INTEGER PRIMARY KEY, spent TEXT NOT NULL)");
     const sum = JSON.stringify(addSpent(this.all(), spent));
@@ -44,12 +54,46 @@ export class SpentTable {
   }
 
   all(): Spent {
-    const made = this.#sql
-      .exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'spent'")
-      .toArray();
-    const [row] = made.length === 0 ? [] : this.#sql.exec("SELECT spent FROM spent").toArray();
+    const [row] = this.#has("spent") ? this.#sql.exec("SELECT spent FROM spent").toArray() : [];
     return row === undefined ? NOTHING_SPENT : (JSON.parse(String(row["spent"])) as Spent);
   }
+
+  /** @param name of what is under way; a second reservation replaces the first */
+  reserve(name: string, spent: Spent): void {
+    this.#sql.exec("CREATE TABLE IF NOT EXISTS reserved (name TEXT PRIMARY KEY, spent TEXT NOT NULL)");
+    this.#sql.exec("INSERT OR REPLACE INTO reserved VALUES (?, ?)", name, JSON.stringify(spent));
+  }
+
+  /** By name. */
+  reserved(): ReadonlyMap<string, Spent> {
+    const rows = this.#has("reserved") ? this.#sql.exec("SELECT * FROM reserved").toArray() : [];
+    return new Map(rows.map((row) => [String(row["name"]), JSON.parse(String(row["spent"])) as Spent]));
+  }
+
+  /** @returns what was reserved; null: nothing is, or not any more */
+  release(name: string): Spent | null {
+    if (!this.#has("reserved")) return null;
+    const [row] = this.#sql.exec("DELETE FROM reserved WHERE name = ? RETURNING spent", name).toArray();
+    return row === undefined ? null : (JSON.parse(String(row["spent"])) as Spent);
+  }
+
+  #has(table: "spent" | "reserved"): boolean {
+    const made = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", table);
+    return made.toArray().length > 0;
+  }
+}
+
+/** So many times as much. */
+export function timesSpent({ source, destination }: Spent, times: number): Spent {
+  const scaled = ({ put, list, get, head, delete: deletes, bytes }: Sent): Sent => ({
+    put: put * times,
+    list: list * times,
+    get: get * times,
+    head: head * times,
+    delete: deletes * times,
+    bytes: bytes * times,
+  });
+  return { source: scaled(source), destination: scaled(destination) };
 }
 
 /** What one attempt to bring this many bytes over sends: a GET and a PUT. */

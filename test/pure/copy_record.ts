@@ -47,6 +47,7 @@ export const STATUS_INPUT: StatusInput = {
     usd: null,
   },
   restored: null,
+  budget: null,
   warnings: ["a warning"],
   debts: [],
   timeline: [],

@@ -13,7 +13,9 @@ import { UNTOLD_PAGE } from "../../../src/work/page_task.ts";
 import { settle } from "../../../src/sync/outcome.ts";
 import { SyncRecord } from "../../../src/sync/record.ts";
 import { parseSyncRequest, resolveSync } from "../../../src/sync/spec.ts";
+import { KnownSides } from "../../../src/sync/sides.ts";
 import { SyncSteps } from "../../../src/sync/steps.ts";
+import { accountOf } from "../../../src/sync/terms.ts";
 import type { ObjectOutcome, ObjectWork } from "../../../src/work/batch_task.ts";
 import { seeded } from "../samples.ts";
 import { memorySql, storageOver } from "../sqlite.ts";
@@ -204,6 +206,7 @@ export class AnsweredSync {
       () => undefined,
       async () => UNTOLD_PAGE,
       () => async () => null,
+      accountOf(record, new KnownSides(this.#env)),
     );
     const copier = this.#copierOf(this.#env);
     for (let count = 0; ; count++) {

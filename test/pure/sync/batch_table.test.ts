@@ -37,7 +37,7 @@ const keysOf = (objects: readonly ObjectWork[]) => objects.map(({ key, first }) 
 /** 32 objects. */
 const names = (letter: string) => Array.from({ length: 32 }, (_, n) => work(`${letter}${n}`));
 
-const always = () => true;
+const always = () => Infinity;
 
 describe("batches", () => {
   test("are leased in order, each once, and counted by objects", () => {

@@ -1,0 +1,67 @@
+// What a run may spend, and what is done when nothing more fits into that.
+
+import type { Failure, StoreSide } from "../s3/failure.ts";
+import { type Amounts, budgetOf } from "../store/budget.ts";
+import { NOTHING_SENT } from "../store/sent.ts";
+import { pricesAt } from "../store/stores.ts";
+import { Account } from "../work/account.ts";
+import { type PageAnswer, UNTOLD_PAGE } from "../work/page_task.ts";
+import { NOTHING_SPENT } from "../work/spent.ts";
+import { reportPlaceOf } from "./comparison_spec.ts";
+import { type SyncStep, isHandingOut } from "./job.ts";
+import { isWorking } from "./phase.ts";
+import type { SyncRecord } from "./record.ts";
+import type { KnownSides } from "./sides.ts";
+
+/** The last parts of a report that has a place of its own. */
+const REPORT_PUTS = 2;
+
+export function accountOf(record: SyncRecord, sides: KnownSides): Account {
+  return new Account(record.spent, () => {
+    const { spec, job } = record.load();
+    const puts = reportPlaceOf(spec) === null ? 0 : REPORT_PUTS;
+    return {
+      budget: budgetOf(spec),
+      prices: pricesAt(sides.of(spec)),
+      keptBack: { ...NOTHING_SPENT, destination: { ...NOTHING_SENT, put: puts } },
+      isEnding: !isWorking(job.phase === "paused" || job.phase === "blocked" ? job.resume : job),
+    };
+  });
+}
+
+/** Records that a step could not be taken, or is not to be, because of the budget. */
+export function stepFailed(record: SyncRecord, step: SyncStep["do"], failure: Failure): void {
+  const { code, message, retryAfterMs } = failure;
+  const label = code !== "budget_reached" ? "step_failed" : retryAfterMs === null ? code : null;
+  const event = { type: "stepFailed", step, failure, now: Date.now(), random: Math.random() } as const;
+  record.applyEvent(event, label, message);
+}
+
+/**
+ * Pauses a run that wants to hand something out, has nothing under way, and can afford nothing of what waits.
+ *
+ * @param hasAffordable whether the budget has enough for any of it
+ */
+export function stopAtBudget(record: SyncRecord, account: Account, hasAffordable: () => boolean): void {
+  if (!account.isLimited || account.hasReserved || !isHandingOut(record.load().job)) return;
+  if (record.counts().underWay === 0 || hasAffordable()) return;
+  stepFailed(record, "rest", account.failure());
+}
+
+/**
+ * Has another event list a page. Whatever ends that, the answer has none.
+ *
+ * @returns `sent`: what is not counted yet
+ */
+export async function pageWithin(
+  account: Account,
+  side: StoreSide,
+  ask: (purse: Amounts | undefined) => Promise<PageAnswer>,
+): Promise<PageAnswer> {
+  const at = (sent: PageAnswer["sent"]) => ({ ...NOTHING_SPENT, [side]: sent });
+  const answer = await account.spend(`page/${crypto.randomUUID()}`, at(UNTOLD_PAGE.sent), async (purse) => {
+    const told = await ask(purse).catch(() => UNTOLD_PAGE);
+    return { ...told, spent: at(told.sent) };
+  });
+  return account.isLimited ? { ...answer, sent: NOTHING_SENT } : answer;
+}
