@@ -25,6 +25,7 @@ import { saysNo } from "../s3/retry.ts";
 import { isEncryptedWithKey } from "../s3/encryption.ts";
 import { getObjectTagging } from "../s3/s3.ts";
 import { etagOf, sizeOf } from "../s3/value.ts";
+import { timeOfTag } from "../s3/web.ts";
 import type { Profile } from "../store/profiles.ts";
 import { canCopyInside } from "../store/stores.ts";
 
@@ -331,10 +332,11 @@ function refused(code: FailureCode, message: string, operation: string): Prepara
 }
 
 /** A plan in one line for the timeline. */
-export function describePlan({ plan, via, proof }: Prepared): string {
+export function describePlan({ plan, via, proof, sourceEtag }: Prepared): string {
   const upTo = plan.kind === "parts" && plan.runs !== undefined ? "up to " : "";
   const parts =
     plan.kind === "whole" ? "whole" : `${plan.partCount} parts of ${upTo}${plan.partSizeBytes} bytes`;
   const watched = proof.digests.length === 0 ? "" : `, watched by ${proof.digests.join(" and ")}`;
-  return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied server-side" : "streamed"}${watched}`;
+  const pinned = timeOfTag(sourceEtag) === null ? "" : ", pinned by Last-Modified";
+  return `${plan.sizeBytes} bytes, ${parts}, ${via === "server" ? "copied server-side" : "streamed"}${watched}${pinned}`;
 }

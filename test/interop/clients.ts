@@ -21,7 +21,12 @@ interface Outcome {
 
 const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
 
-const ownEnvironment = () => ({ PATH: process.env["PATH"], HOME: process.env["HOME"], LANG: "C.UTF-8" });
+/** Of a client. */
+export const ownEnvironment = () => ({
+  PATH: process.env["PATH"],
+  HOME: process.env["HOME"],
+  LANG: "C.UTF-8",
+});
 
 /** Runs a client until it ends, with whatever result. @throws if it cannot be started */
 function run(
@@ -202,8 +207,8 @@ function parsed(text: string): Record<string, unknown> {
 
 // --- rclone ------------------------------------------------------------------------------------------------
 
-/** Runs rclone. Every store of `stores` is a remote, named in capitals. */
-async function attemptRclone(stores: readonly StoreAccess[], args: readonly string[]): Promise<Outcome> {
+/** Every store of `stores` is a remote, named in capitals. */
+export function rcloneSettings(stores: readonly StoreAccess[]): Readonly<Record<string, string>> {
   const settings: Record<string, string> = { RCLONE_CONFIG: "/dev/null", RCLONE_RETRIES: "1" };
   for (const store of stores) {
     const option = (name: string, value: string) =>
@@ -216,7 +221,11 @@ async function attemptRclone(stores: readonly StoreAccess[], args: readonly stri
     option("SECRET_ACCESS_KEY", store.secretAccessKey);
     option("NO_CHECK_BUCKET", "true");
   }
-  return await run("rclone", args, settings);
+  return settings;
+}
+
+async function attemptRclone(stores: readonly StoreAccess[], args: readonly string[]): Promise<Outcome> {
+  return await run("rclone", args, rcloneSettings(stores));
 }
 
 export async function rclone(stores: readonly StoreAccess[], args: readonly string[]): Promise<string> {

@@ -6,8 +6,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect } from "vitest";
 import type { SyncStatus } from "../../src/view/answers.ts";
-import { type Head, listed, rclone, rcloneCheck, remote } from "./clients.ts";
-import { place } from "./stores.ts";
+import { type Head, awsPut, listed, rclone, rcloneCheck, remote } from "./clients.ts";
+import { type StoreAccess, place } from "./stores.ts";
 import { feature } from "./table.ts";
 import { MIB, openMesh, openWorkshop, pairs, stores } from "./world.ts";
 
@@ -28,6 +28,18 @@ function write(directory: string, name: string, bytes: Uint8Array): void {
   writeFileSync(path, bytes);
 }
 
+/** Few objects with names that rules and lists have to spell, and what the rule below makes of them. */
+const NAMED = "sync/named/";
+const RULE = { match: "^(\\d{4})-(\\d\\d)/(.*)$", to: "$1/$2/${3:lower}" };
+const RENAMED: Readonly<Record<string, string>> = {
+  "2024-05/A b+c.TXT": "2024/05/a b+c.txt",
+  "2024-06/é%2F,.txt": "2024/06/é%2f,.txt",
+  README: "README",
+};
+
+/** Written by others. Names and lists are as S3 has them everywhere: what two such stores do, all do. */
+const isOfOthers = ({ name }: StoreAccess) => name === "ceph" || name === "swift";
+
 const expected = { copied: 0, skipped: 0, deleted: 0 };
 
 function writeTrees(): void {
@@ -46,11 +58,14 @@ function writeTrees(): void {
   write(NEW, "empty", Buffer.alloc(0));
   write(NEW, "large", randomBytes(9 * MIB));
   expected.copied += 2;
+  for (const name of Object.keys(RENAMED)) write(workshop.path("named"), name, Buffer.from(name));
 }
 
 beforeAll(async () => {
   writeTrees();
   for (const store of stores) await rclone([store], ["copy", NEW, remote(store, SOURCE)]);
+  for (const store of stores.filter(isOfOthers))
+    await rclone([store], ["copy", workshop.path("named"), remote(store, NAMED)]);
 }, 400_000);
 
 /** As rclone spells what it finds. */
@@ -124,5 +139,31 @@ describe.each(pairs)("$title", (pair) => {
       deletes: { extra: 0, deleted: 0 },
     });
     return "as `rclone sync`";
+  });
+
+  if (!isOfOthers(source) || !isOfOthers(destination)) return;
+  const named = { ...from, prefix: place(source, NAMED).key };
+  const into = (folder: string) => ({ ...to, prefix: place(destination, folder).key });
+  const names = async (folder: string) => [...(await listed(destination, folder)).keys()].toSorted();
+
+  feature("sync with rename", title, "each key gets the name that the rule makes of it", async () => {
+    const renamed = `sync/${source.name}-renamed/`;
+    const asked = { source: named, destination: into(renamed), rename: [RULE] };
+    expect(await mesh.sync(asked)).toMatchObject({ phase: "completed", objects: { copied: 3 } });
+    expect(await names(renamed)).toEqual(Object.values(RENAMED).toSorted());
+    expect(await mesh.sync(asked)).toMatchObject({ objects: { copied: 0, skipped: 3 } });
+  });
+
+  feature("sync of a manifest", title, "the keys of the list are copied, and no other", async () => {
+    const chosen = Object.keys(RENAMED).slice(0, 2);
+    const keys = [...chosen, "gone"].map((name) => encodeURIComponent(`${named.prefix}${name}`));
+    const list = workshop.file("list.csv", keys.map((key) => `${named.bucket},${key}\n`).join(""));
+    await awsPut(source, list, "sync/list.csv");
+    const copied = `sync/${source.name}-listed/`;
+    const asked = { source: named, destination: into(copied), manifest: place(source, "sync/list.csv") };
+    const status = await mesh.sync(asked);
+    expect(status).toMatchObject({ phase: "finished_with_errors", objects: { copied: 2, failed: 1 } });
+    expect(await names(copied)).toEqual(chosen.toSorted());
+    return "yes, and what is not there is named";
   });
 });

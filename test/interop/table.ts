@@ -41,9 +41,12 @@ const FEATURES = [
   "cancel leaves no upload",
   "store killed in mid-copy",
   "sync with delete",
+  "sync with rename",
+  "sync of a manifest",
   "comparison",
   "schedule",
   "copy inside the store",
+  "from a web server",
 ] as const;
 type Feature = (typeof FEATURES)[number];
 
