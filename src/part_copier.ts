@@ -19,6 +19,7 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Env } from "./env.ts";
+import { hasLock } from "./object/lock.ts";
 import type { Digest } from "./object/proof.ts";
 import { removeExactly } from "./s3/conditions.ts";
 import { demandsDigest } from "./s3/demands.ts";
@@ -151,11 +152,12 @@ async function copyBy(sides: Sides, stop: AbortSignal): Promise<PartOutcome> {
  * are read twice: nothing may hold them until the first reading has shown it.
  */
 async function copyThrough(sides: Sides, stop: AbortSignal): Promise<PartOutcome> {
-  if (!demandsDigest(sides.destination, sides.task.destination)) {
+  const { length, target } = sides.task;
+  const isLocked = target.kind === "whole" && hasLock(target.headers);
+  if (!isLocked && !demandsDigest(sides.destination, sides.task.destination)) {
     const result = await pass(sides, null, stop);
     if (result.ok || result.failure.code !== "digest_demanded") return result;
   }
-  const { length, target } = sides.task;
   // The digest of no bytes is sent anyway, and the source's MD5 may be among the headers.
   const isKnown = length === 0 || (target.kind === "whole" && "content-md5" in target.headers);
   if (isKnown) return await pass(sides, null, stop);

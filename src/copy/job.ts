@@ -19,6 +19,7 @@
 // - What cannot be undone now, because the store is down or refuses, is owed: the copy ends, and the debt is
 //   paid later (debts.ts).
 
+import { withoutHeader } from "../object/lock.ts";
 import {
   afterFailure,
   attemptsFor,
@@ -127,7 +128,7 @@ export function apply(job: Job, event: Event): Job {
       return end(job, event.skip ? { phase: "skipped" } : { phase: "failed", failure: event.failure });
     case "headerDropped": {
       if (job.phase !== "creating" && job.phase !== "uploading") return job;
-      const { [event.header]: _dropped, ...headers } = job.object.headers;
+      const headers = withoutHeader(job.object.headers, event.header);
       return { ...job, object: { ...job.object, headers } };
     }
     case "sentAgain":

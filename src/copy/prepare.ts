@@ -28,6 +28,7 @@ import { etagOf, sizeOf } from "../s3/value.ts";
 import { timeOfTag } from "../s3/web.ts";
 import type { Profile } from "../store/profiles.ts";
 import { canCopyInside } from "../store/stores.ts";
+import { lockToSend } from "../work/object_lock.ts";
 
 type Preparation =
   | { readonly kind: "ready"; readonly object: Prepared; readonly warnings: readonly string[] }
@@ -257,8 +258,9 @@ async function describe(
   const warnings: string[] = [];
   const tags = await readTags(source, spec);
   if (typeof tags === "string") warnings.push(tags);
+  const lock = await lockToSend(destination, spec.destination.bucket, headers).catch(failedAt("destination"));
   const request = {
-    source: headers,
+    source: lock.source,
     tags: typeof tags === "string" ? ("none" as const) : tags,
     metadata: spec.metadata,
     changes: spec.attributes,
@@ -295,7 +297,7 @@ async function describe(
     plan,
     via,
     copyId: attributes.headers[COPY_ID_HEADER] ?? null,
-    headers: attributes.headers,
+    headers: { ...attributes.headers, ...lock.headers },
     proof,
     timesRedone: 0,
     timesRefused: 0,

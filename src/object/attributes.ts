@@ -3,6 +3,7 @@
 //
 // Invariant: an attribute that the destination cannot keep is reported as a loss, never dropped silently.
 
+import { hasLock, refusedLock } from "./lock.ts";
 import type { AttributeChanges, TagChoice } from "./options.ts";
 import { base64OfHex, bytesToHex } from "../s3/digest.ts";
 import type { Profile } from "../store/profiles.ts";
@@ -104,17 +105,13 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
  */
 export function unshownAttributes(sent: Readonly<Record<string, string>>, shown: Headers): string[] {
   return Object.keys(sent)
-    .filter((name) => (name.startsWith(META) || isCarried(name)) && !shown.has(name))
+    .filter((name) => (isPlainAttribute(name) || hasLock({ [name]: "" })) && !shown.has(name))
     .map((name) => `The destination accepted "${name}" but does not return it`);
 }
 
 /** Is it one that travels with an object's bytes in any form: no class, tag, redirect or encryption? */
 export function isPlainAttribute(name: string): boolean {
-  return name.startsWith(META) || isCarried(name);
-}
-
-function isCarried(name: string): boolean {
-  return CARRIED.some((carried) => carried === name);
+  return name.startsWith(META) || CARRIED.some((carried) => carried === name);
 }
 
 /**
@@ -134,6 +131,7 @@ export function droppable(
     [TAGGING, ["InvalidTag", "BadRequest", "AccessDenied"], "The destination does not accept tags"],
     [WEBSITE_REDIRECT, ["InvalidRedirectLocation"], "The destination does not accept a website redirect"],
   ];
+  const lock = refusedLock(headers, { code, message });
   const present = optional.filter(([name]) => headers[name] !== undefined);
   const words = message.toLowerCase();
   const named =
@@ -142,8 +140,9 @@ export function droppable(
   // A store without a feature answers 501, or 400 without a reason. Leave out the likeliest header.
   const unclear =
     status === 501 || code === "NotImplemented" || code === "InvalidArgument" || code === "InvalidRequest";
+  if (named === undefined && lock !== null && code !== "AccessDenied") return lock;
   const chosen = named ?? (unclear ? present[0] : undefined) ?? tagsDenied(present, code);
-  if (chosen === undefined) return null;
+  if (chosen === undefined) return lock;
   const [name, , loss] = chosen;
   return { name, loss: `${loss} "${headers[name]}" (${code})` };
 }

@@ -31,7 +31,9 @@ export function learnDemand(
   if (!(error instanceof S3Error) || !namesDigest(error)) return error;
   const { operation, status, requestId, message } = error;
   const hasDigest = sent["content-md5"] !== undefined;
-  if (!hasDigest) demanding.add(`${store.endpoint}/${bucket}`);
+  const isLocked = Object.keys(sent).some((name) => name.startsWith("x-amz-object-lock-"));
+  // A lock demands a digest of its own object, the bucket's default retention one of every object.
+  if (!hasDigest && !isLocked) demanding.add(`${store.endpoint}/${bucket}`);
   const why = hasDigest
     ? "the bucket demands a digest of every write, as one with Object Lock does, and Content-MD5 is none to it"
     : "the bucket demands a digest of every write, as one with Object Lock does";

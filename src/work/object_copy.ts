@@ -8,6 +8,7 @@
 // Invariant: `copied` means that the store acknowledged exactly the bytes of one version of the source.
 
 import { droppable } from "../object/attributes.ts";
+import { hasLock, withoutHeader } from "../object/lock.ts";
 import { type ProofPlan, canProve, concludeProof, planProof } from "../object/proof.ts";
 import { removeExactly } from "../s3/conditions.ts";
 import { demandsDigest } from "../s3/demands.ts";
@@ -151,7 +152,8 @@ export class ObjectCopy {
         digests,
         bucket: this.#batch.bucket,
       });
-    if (contentMd5 === null && sizeBytes > 0 && demandsDigest(this.#destination, this.#to)) {
+    const isDemanded = demandsDigest(this.#destination, this.#to) || hasLock(headers);
+    if (contentMd5 === null && sizeBytes > 0 && isDemanded) {
       this.#ownMd5 = (await readForDigests(digest(["md5"]))).md5 ?? null;
       this.#warnings.push(READ_TWICE);
       return "again";
@@ -355,7 +357,7 @@ export class ObjectCopy {
     this.#warnings.push(...warnings);
     if (this.#options.ifLossy === "fail" && this.#warnings.length > 0)
       throw meshError("attribute_lost", this.#warnings.join("; "), "plan");
-    return Object.fromEntries(Object.entries(headers).filter(([name]) => !this.#dropped.has(name)));
+    return [...this.#dropped].reduce(withoutHeader, headers);
   }
 
   async #put(body: ReadableStream | Uint8Array, headers: Record<string, string>, signal: AbortSignal) {

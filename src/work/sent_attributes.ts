@@ -8,6 +8,7 @@ import { copyMark } from "../object/mark.ts";
 import { meshError } from "../s3/errors.ts";
 import type { ObjectAddress, S3 } from "../s3/request.ts";
 import type { BatchTask } from "./batch_task.ts";
+import { lockToSend } from "./object_lock.ts";
 import { type Tags, tagsOfSource } from "./source_tags.ts";
 
 interface Sides {
@@ -37,8 +38,9 @@ export async function attributesToSend(
   const { profile, encryption } = sides.destination.store;
   const { found: tags, warning } = await tagsOf(sides, options, shown);
   const warnings = warning === null ? [] : [warning];
+  const lock = await lockToSend(sides.destination, sides.to.bucket, shown);
   const request = {
-    source: shown,
+    source: lock.source,
     tags,
     metadata: options.metadata,
     changes: options.attributes,
@@ -56,7 +58,10 @@ export async function attributesToSend(
     const message = `The metadata has ${attributes.metadataBytes} bytes; the destination allows ${profile.maxMetadataBytes}`;
     throw meshError("metadata_too_large", message, "plan");
   }
-  return { headers: attributes.headers, warnings: [...warnings, ...attributes.losses] };
+  return {
+    headers: { ...attributes.headers, ...lock.headers },
+    warnings: [...warnings, ...attributes.losses],
+  };
 }
 
 async function tagsOf(

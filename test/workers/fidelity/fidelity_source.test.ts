@@ -302,3 +302,49 @@ test.for(["MethodNotAllowed", "NotImplemented", "AccessDenied"])(
     }
   },
 );
+
+const LOCK = {
+  "x-amz-object-lock-mode": "COMPLIANCE",
+  "x-amz-object-lock-retain-until-date": "2099-01-01T00:00:00Z",
+  "x-amz-object-lock-legal-hold": "ON",
+};
+
+const isLocked = ({ headers }: RequestRecord) => headers["x-amz-object-lock-mode"] !== undefined;
+
+test("a lock is kept where both sides have locks, by a copy of any size and by a sync; one that is over is none", async () => {
+  east.createBucket("locked", { objectLock: true });
+  west.createBucket("locked", { objectLock: true });
+  const over = { ...LOCK, "x-amz-object-lock-retain-until-date": "2020-01-01T00:00:00Z" };
+  east.put("locked", "p/small", "small", { headers: LOCK });
+  // Its ETag is no MD5: the digest that a lock demands is found out by a first reading.
+  east.put("locked", "p/parts", "in parts", { headers: LOCK, parts: [8] });
+  east.put("locked", "p/over", "over", { headers: { ...over, "x-amz-object-lock-legal-hold": "OFF" } });
+  east.put("locked", "p/plain", "plain");
+  east.putGenerated("locked", "large", { size: 2 * PART + 1, headers: LOCK });
+  for (const key of ["p/small", "p/parts", "large"]) {
+    const copy = { source: `east:locked/${key}`, destination: `west:locked/copy/${key}`, partSize: PART };
+    const status = await mesh.copy(copy);
+    expect([key, status.phase, status.failure]).toEqual([key, "completed", undefined]);
+    expect(west.get("locked", `copy/${key}`)?.attributes.headers).toEqual(LOCK);
+  }
+  const sync = await mesh.sync({ source: "east:locked/p/", destination: "west:locked/sync/" });
+  expect(sync, JSON.stringify(sync)).toMatchObject({ phase: "completed", objects: { copied: 4 } });
+  const held = ["small", "parts", "over", "plain"].map((key) => west.get("locked", `sync/${key}`));
+  expect(held.map((object) => object?.attributes.headers)).toEqual([LOCK, LOCK, {}, {}]);
+  const lines = await mesh.report(sync.id);
+  expect(lines.flatMap(({ warnings = [] }) => warnings).filter((text) => text.includes("lock"))).toEqual([]);
+  expect(west.requests({ operation: "GetObjectLockConfiguration" }).length).toBeLessThanOrEqual(2);
+});
+
+test("a lock that the destination refuses is a loss: a warning, or the end", async () => {
+  east.put("source", "held", "held", { headers: LOCK });
+  west.createBucket("refusing", { objectLock: true });
+  west.fault({ operation: "PutObject", where: isLocked }, { kind: "answer", code: "AccessDenied" });
+  const copy = { source: "east:source/held", destination: "west:refusing/held" };
+  const failed = await mesh.copy({ ...copy, ifLossy: "fail" });
+  expect(failed.phase).not.toBe("completed");
+  await mesh.cancel(failed.id);
+  const warned = await mesh.copy(copy);
+  expect(warned).toMatchObject({ phase: "completed", warnings: [expect.stringContaining("object lock")] });
+  expect(west.get("refusing", "held")?.attributes.headers).toEqual({});
+});
