@@ -5,12 +5,12 @@
 // (https://developers.cloudflare.com/workers/platform/limits/, 2026-11). An alarm is a new top-level event,
 // so each lane adds five parts in flight and keeps one connection spare. A copy's parallelism is lanes × 5.
 //
-// Protocol. The owner (the coordinator of a copy, a sync, or the probe) wakes a lane. The lane's alarm claims
-// work from the owner, and the same call reports finished work. The work is parts, which PartCopier copies
-// one each; batches of objects that fit one PUT, which ObjectCopier copies one by one; or measurements, which
-// ProbeWorker makes. The alarm ends when the owner says `rest` or `stop`. The platform ends it after fifteen
-// minutes, and what runs then is lost. So a lane claims nothing whose time limit would pass minute fourteen,
-// and nothing at all after ten minutes; the next alarm goes on.
+// Protocol. The owner (the coordinator of a copy, a sync, a replicator, or the probe) wakes a lane. Its alarm
+// claims work from the owner, and the same call reports finished work. The work is parts, which PartCopier
+// copies one each; batches of objects that fit one PUT, which ObjectCopier copies one by one; or
+// measurements, which ProbeWorker makes. The alarm ends when the owner says `rest` or `stop`. The platform
+// ends it after fifteen minutes, and what runs then is lost. So a lane claims nothing whose time limit would
+// pass minute fourteen, and nothing at all after ten minutes; the next alarm goes on.
 //
 // Invariant: at most PARTS_PER_LANE parts or batches run at once, and so as many transfers. A lane keeps
 // nothing that matters: if it dies, its owner notices its silence and hands its work to another.
@@ -22,7 +22,7 @@ import { callCopier } from "./part_copier.ts";
 import { runProbeTask } from "./probe.ts";
 import { wakeAt } from "./work/alarm.ts";
 import { callObjectCopier } from "./work/batch_call.ts";
-import type { BatchAttempt, BatchReport, BatchTask } from "./work/batch_task.ts";
+import type { BatchAttempt, BatchClaim, BatchGrant, BatchReport, BatchTask } from "./work/batch_task.ts";
 import { type Claim, type Grant, isFinal } from "./work/claim.ts";
 import { EVENT_MS } from "./work/limits.ts";
 import { type PageAnswer, type PageTask, runPageTask } from "./work/page_task.ts";
@@ -30,7 +30,10 @@ import type { PartAttempt, PartReport, PartTask } from "./work/part_task.ts";
 import { type WrittenBy, WRITTEN_BY, checkFormat } from "./work/state.ts";
 
 type Assignment = { readonly lane: number; readonly writtenBy?: WrittenBy } & (
-  { readonly copyId: string } | { readonly syncId: string } | { readonly probeId: string }
+  | { readonly copyId: string }
+  | { readonly syncId: string }
+  | { readonly replication: string }
+  | { readonly probeId: string }
 );
 
 /** Whom a lane works for: how its tasks are named, how they are claimed, and what runs them. */
@@ -109,8 +112,10 @@ export class Lane extends DurableObject<Env> {
         "copyId" in assignment
           ? await this.#pump(lane, this.#copy(assignment.copyId), stop)
           : "syncId" in assignment
-            ? await this.#pump(lane, this.#sync(assignment.syncId), stop)
-            : await this.#pump(lane, this.#probe(assignment.probeId), stop);
+            ? await this.#pump(lane, this.#batches(this.ctx.exports.Sync.getByName(assignment.syncId)), stop)
+            : "replication" in assignment
+              ? await this.#pump(lane, this.#replicator(assignment.replication), stop)
+              : await this.#pump(lane, this.#probe(assignment.probeId), stop);
       if (this.#wokenWhileRunning) await wakeAt(this.ctx.storage, Date.now());
       else if (nextAlarmMs !== null) await wakeAt(this.ctx.storage, nextAlarmMs);
       else await this.ctx.storage.deleteAll();
@@ -183,12 +188,19 @@ export class Lane extends DurableObject<Env> {
     };
   }
 
-  #sync(syncId: string): Owner<BatchTask, BatchReport, BatchAttempt> {
-    const { ObjectCopier, Sync } = this.ctx.exports;
+  #replicator(name: string): Owner<BatchTask, BatchReport, BatchAttempt> {
+    return this.#batches(this.ctx.exports.Replicator.getByName(name));
+  }
+
+  /** @param of the sync or the replication */
+  #batches(of: {
+    claim(claim: BatchClaim): Promise<BatchGrant>;
+  }): Owner<BatchTask, BatchReport, BatchAttempt> {
+    const { ObjectCopier } = this.ctx.exports;
     return {
       nameOf: ({ batch, attempt }) => nameOf(batch, attempt),
       runningOf: ({ batch, attempt }) => ({ batch, attempt }),
-      claim: async (claim) => await Sync.getByName(syncId).claim(claim),
+      claim: async (claim) => await of.claim(claim),
       run: async (task, signal, endsAtMs) => {
         const { batch, attempt } = task;
         const startedAtMs = Date.now();

@@ -28,6 +28,7 @@ import { runWithCancel } from "./work/cancel.ts";
 import { HistoryReplay } from "./work/history_replay.ts";
 import { lookAt } from "./work/named_object.ts";
 import { ObjectComparison } from "./work/object_comparison.ts";
+import { removeCopy } from "./work/object_removal.ts";
 import { ObjectCopy } from "./work/object_copy.ts";
 
 export class ObjectCopier extends WorkerEntrypoint<Env> {
@@ -102,6 +103,7 @@ class Batch {
       const { first } = work;
       if (first === "compare" || first === "read")
         return run.took(await new ObjectComparison(batch, work).run());
+      if (first === "remove") return run.took(await removeCopy(batch.sides, this.#task, work));
       const seen = work.isUnseen === true ? await lookAt(batch.sides.source, this.#task, work) : null;
       if (seen !== null) told = { seen };
       const known = seen === null ? work : seenAs(work, seen, this.#maxPartBytes);

@@ -42,7 +42,7 @@ import { minuteOf } from "./schedule/cron.ts";
 import { type RunView, type ScheduleView, MAX_SCHEDULES, Schedules } from "./schedule/schedules.ts";
 import { createWork } from "./schedule/create.ts";
 import { type Started, type Work, type WorkKind, PLURALS } from "./schedule/kinds.ts";
-import { type ReplicationSpec, placesOf } from "./replication/spec.ts";
+import { type ReplicationSpec, placesOf, reversed, reverseName } from "./replication/spec.ts";
 import type { Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
 import { type Amounts, type ShareRequest, capsAt, ShareTable } from "./throttle/share_table.ts";
@@ -360,6 +360,16 @@ export class Registry extends DurableObject<Env> {
   async deliverReplication(name: string): Promise<void> {
     const found = this.#replications.find(name);
     if (found !== null) await deliverReplication(this.ctx.exports, found);
+  }
+
+  /** Makes the replication that copies the other way. A second time changes nothing. */
+  async reverseReplication(name: string): Promise<void> {
+    const found = this.#replications.find(name);
+    if (found === null) return;
+    const back = reverseName(name);
+    const put = await this.putReplication(back, reversed(back, found.spec));
+    if ("replication" in put) await deliverReplication(this.ctx.exports, put.replication);
+    else log("error", "not_reversed", { replication: name, detail: put.kind });
   }
 
   async takeReplicationPhase(name: string, id: string, phase: string): Promise<void> {

@@ -1,35 +1,98 @@
 // Replicator: a Durable Object, one per replication. It takes in events, which name keys that must be looked
-// at, and keeps the destination up with its source.
+// at, has lanes look at them, repairs by schedule what events have lost, and cuts over when a comparison has
+// proved that nothing is missing. It is the status endpoint of its replication. No byte of an object passes
+// through it.
+//
+// What it needs: the STORE_<NAME> secrets; the classes Lane, ObjectCopier, Coordinator, Sync and Registry.
+//
+// Why not many small syncs. A sync over a list of keys would do the copying, but it deletes nothing, makes
+// an object, a report and a row of a list each time, and takes a second for it. So the replicator hands its
+// keys to lanes itself, with the parts that a sync is made of (sync/batch_table.ts, sync/gate.ts), and starts
+// syncs and comparisons where all keys are meant: to backfill, catch up, repair, decide a cutover.
+//
+// Why a repair is a comparison. A sync would copy and delete beside the lanes, and two writers of one key may
+// leave the older object. A comparison writes nothing: what it finds goes into the queue, where a key is
+// worked on once at a time, and is judged by HEAD like the key of an event.
+//
+// Invariants:
+// - The next alarm is set before anything else is done. Hints are stored before take() answers.
+// - Every step may run twice. Steps run in the alarm only, one at a time.
+// - A key is deleted at the destination only where the source has answered that it is gone, and only what is
+//   positively a copy of this replication (work/object_removal.ts).
 
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "./env.ts";
+import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
+import { KeyHandout } from "./replication/handout.ts";
 import type { Hint, Taken } from "./replication/hint.ts";
+import { type Facts, type JobEvent, childOf, isHandingOut, nextStep } from "./replication/job.ts";
+import { LargeKeys } from "./replication/large.ts";
 import { type ReplicationRow, ReplicationRecord } from "./replication/record.ts";
-import type { ReplicationSpec } from "./replication/spec.ts";
+import { LATER, Runs } from "./replication/runs.ts";
 import { SecretTable } from "./replication/secrets.ts";
-import { replicationStatus } from "./replication/status.ts";
-import type { Replication } from "./view/replication_answers.ts";
-import { wakeAt, wakeIfLost } from "./work/alarm.ts";
+import type { ReplicationSpec } from "./replication/spec.ts";
+import { FAILURES_SHOWN, lagSeries, replicationStatus } from "./replication/status.ts";
+import { lastDueMs, nextDueMs } from "./schedule/cron.ts";
+import { locationFor, placedAt } from "./store/location.ts";
+import { BatchGate, ownOf } from "./sync/gate.ts";
+import { KnownSides } from "./sync/sides.ts";
+import { Governor } from "./throttle/governor.ts";
+import { LaneScale, laneBounds } from "./throttle/lanes.ts";
+import { FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
+import type { Replication, ReplicationLag } from "./view/replication_answers.ts";
+import { isLost, wakeAt, wakeIfLost } from "./work/alarm.ts";
+import type { BatchClaim, BatchGrant } from "./work/batch_task.ts";
 
+/** How often a replication looks after itself if nothing is to be done. */
 const WATCH_MS = 10_000;
+
+/** How often the runs and copies that it has started are asked how far they are. */
+const POLL_MS = 1_000;
+
+const ALARM_LIMIT_MS = 60_000;
 
 export class Replicator extends DurableObject<Env> {
   readonly #record = new ReplicationRecord(this.ctx.storage);
   readonly #secrets = new SecretTable(this.ctx.storage.sql);
+  readonly #sides = new KnownSides(this.env);
+  readonly #scale = new LaneScale(() => laneBounds(this.#record.load().spec.sync));
+  readonly #shares = new StoreShares(
+    async (requests) => await registryOf(this.ctx.exports).share(this.#record.load().id, requests),
+    {
+      columns: () => this.#scale.transfers,
+      quietUntilMs: this.#record.find() === null ? 0 : Date.now() + FORGOTTEN_MS,
+      own: () => ownOf({ id: this.#record.load().id, spec: this.#record.load().spec.sync }),
+    },
+  );
+  readonly #handout = new KeyHandout({
+    record: this.#record,
+    shares: this.#shares,
+    gate: new BatchGate(new Governor("requests", Date.now()), this.#shares),
+    sides: this.#sides,
+    scale: this.#scale,
+    wake: async (lane) => await this.#lane(lane).wake({ replication: this.#record.load().name, lane }),
+  });
+  readonly #large = new LargeKeys(this.#record, this.ctx.exports, this.env);
+  readonly #runs = new Runs(this.#record, this.ctx.exports, this.env);
+  // In memory only: a call has come while the alarm ran, which may have looked before.
+  #isCalled = false;
 
   /** Stores a new replication and starts it; a repeated call changes nothing. */
   async create(row: ReplicationRow): Promise<void> {
+    if (this.#record.find() !== null) return;
     await wakeAt(this.ctx.storage, Date.now());
-    if (this.#record.find() === null) this.#record.put(row);
+    this.#record.put(row);
   }
 
   /** What is taken and how, from now on. */
   async update(spec: ReplicationSpec): Promise<void> {
     const row = this.#record.find();
-    if (row === null) return;
+    if (row === null || JSON.stringify(row.spec) === JSON.stringify(spec)) return;
     await wakeAt(this.ctx.storage, Date.now());
     this.#record.put({ ...row, spec });
+    // Other patterns name other keys, of which no event has told.
+    this.#record.note({ repairWanted: true });
   }
 
   /**
@@ -38,12 +101,24 @@ export class Replicator extends DurableObject<Env> {
    * @returns null: there is no such replication
    */
   async take(hints: readonly Hint[]): Promise<Taken | null> {
-    const row = this.#record.find();
-    if (row === null) return null;
-    const taken = this.#record.take(hints, row.spec, Date.now());
-    if (taken.taken > 0) await wakeIfLost(this.ctx.storage);
+    if (this.#record.find() === null) return null;
+    const now = Date.now();
+    const taken = this.#record.take(hints, now);
+    if (taken.taken > 0 && isHandingOut(this.#record.job())) await this.#wakeBy(now);
     return taken;
   }
+
+  /** Takes a lane's reports and gives it keys, in one transaction. */
+  async claim(claim: BatchClaim): Promise<BatchGrant> {
+    if (this.#record.find() === null) return { kind: "stop" };
+    const now = Date.now();
+    const grant = this.#handout.claim(claim, now);
+    // All is done, or large objects wait: the alarm sees to it.
+    if (claim.finished.length > 0 && grant.kind !== "work") await this.#wakeBy(now);
+    return grant;
+  }
+
+  // --- Secrets of senders -----------------------------------------------------------------------
 
   /** Whether senders that show this secret may hand in events. */
   async hasSecret(sha256: string): Promise<boolean> {
@@ -60,35 +135,192 @@ export class Replicator extends DurableObject<Env> {
     return this.#secrets.put(sha256, formerUntilMs, Date.now());
   }
 
+  // --- The status endpoint ----------------------------------------------------------------------
+
   /** Null: there is no such replication. */
   async status(): Promise<Replication | null> {
     const row = this.#record.find();
     if (row === null) return null;
+    const now = Date.now();
+    const { repair } = row.spec;
     return replicationStatus({
       row,
-      phase: "backfilling",
+      job: this.#record.job(),
+      notes: this.#record.notes(),
       counts: this.#record.queue.counts(),
       totals: this.#record.totals(),
-      now: Date.now(),
+      lag: this.#record.lag.recent(now),
+      failures: this.#record.queue.failures(FAILURES_SHOWN),
+      nextRepairMs: repair === null ? null : nextDueMs(repair, now),
+      timeline: this.#record.timeline.entries(),
+      now,
     });
+  }
+
+  /** How it has lagged behind over the last day. Null: there is no such replication. */
+  async lag(): Promise<ReplicationLag | null> {
+    return this.#record.find() === null ? null : lagSeries(this.#record.lag.series(Date.now()));
+  }
+
+  /** @returns whether that has changed anything; null: there is no such replication */
+  async steer(action: "pause" | "resume" | "repair"): Promise<boolean | null> {
+    if (this.#record.find() === null) return null;
+    const now = Date.now();
+    if (action === "repair") return await this.#repair(now);
+    const child = childOf(this.#record.job());
+    const { held } = this.#record.queue.counts();
+    const changed = this.#record.transaction(() => {
+      if (action === "resume") {
+        this.#record.queue.releaseHeld(now);
+        this.#record.note({ deletes: { sinceMs: now, count: 0 } });
+        this.#record.batches.markOld();
+      }
+      return this.#record.apply({ type: action }) || (action === "resume" && held > 0);
+    });
+    if (changed && child !== null) await this.#runs.steer(child, action);
+    await this.#wakeBy(now);
+    return changed;
+  }
+
+  async #repair(now: number): Promise<boolean> {
+    const isNew = !this.#record.notes().repairWanted && this.#record.job().phase !== "cut_over";
+    if (isNew) this.#record.note({ repairWanted: true });
+    await this.#wakeBy(now);
+    return isNew;
+  }
+
+  /** @returns whether it has begun; null: there is no such replication */
+  async cutover(reverse: boolean): Promise<boolean | null> {
+    if (this.#record.find() === null) return null;
+    const now = Date.now();
+    const begun = this.#record.transaction(() => {
+      const isNew = this.#record.apply({ type: "cutover", reverse });
+      const running = { state: "running", atMs: now, comparisonId: null, reasons: {}, keys: [] } as const;
+      if (isNew) this.#record.note({ cutover: running });
+      return isNew;
+    });
+    await this.#wakeBy(now);
+    return begun;
   }
 
   /** Removes all of it; what it has copied stays. */
   async forget(): Promise<void> {
+    if (this.#record.find() !== null) {
+      const child = childOf(this.#record.job());
+      if (child !== null) await this.#runs.steer(child, "cancel");
+      await Promise.all(this.#record.lanes.live().map(async (lane) => await this.#lane(lane).stop()));
+    }
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
 
   /** Called by the registry from time to time: without an alarm, nothing would be looked at. */
   async keepAwake(): Promise<void> {
-    if (this.#record.find() !== null) await wakeIfLost(this.ctx.storage);
+    if (this.#record.find() !== null && (await wakeIfLost(this.ctx.storage)))
+      this.#record.timeline.add(Date.now(), "alarm_lost");
   }
 
+  // --- The alarm --------------------------------------------------------------------------------
+
   override async alarm(): Promise<void> {
-    // The next alarm first: mesh.ts says why.
+    // The next alarm first, and no rethrow below: mesh.ts says why.
     await wakeAt(this.ctx.storage, Date.now() + WATCH_MS);
     const row = this.#record.find();
     if (row === null) return this.ctx.storage.deleteAlarm();
-    await registryOf(this.ctx.exports).takeReplicationPhase(row.name, row.id, "backfilling");
+    this.#isCalled = false;
+    try {
+      const nextMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
+      await wakeAt(this.ctx.storage, this.#isCalled ? Date.now() : nextMs);
+    } catch (error) {
+      log("error", "replication_crashed", { replication: row.name, detail: String(error) });
+      await wakeAt(this.ctx.storage, Date.now() + POLL_MS);
+    }
+  }
+
+  /** Takes steps until there is nothing to do but wait. @returns until when */
+  async #advance(untilMs: number): Promise<number> {
+    for (;;) {
+      await this.#reportPhase();
+      await this.#handout.tendShares();
+      await this.#handout.tendLanes(Date.now());
+      const isCopying = await this.#large.tend();
+      const now = Date.now();
+      const step = nextStep(this.#record.job(), this.#facts(now));
+      if (now > untilMs) return now;
+      switch (step.do) {
+        case "start":
+          if ((await this.#runs.start(step.child)) === LATER) return now + WATCH_MS;
+          break;
+        case "poll":
+          if (!(await this.#runs.poll(step.child))) return now + POLL_MS;
+          break;
+        case "read":
+          await this.#runs.read(step.child, step.from);
+          break;
+        case "become":
+          this.#become(step.event, now);
+          break;
+        case "judge":
+          await this.#runs.judge(step.child, step.changes);
+          break;
+        case "reverse":
+          await this.#reverse();
+          break;
+        case "rest":
+          return this.#restUntil(isCopying, now);
+      }
+    }
+  }
+
+  #facts(now: number): Facts {
+    const { repairsMs, repairWanted } = this.#record.notes();
+    const { repair } = this.#record.load().spec;
+    const isDue = repair !== null && lastDueMs(repair, repairsMs, now) !== null;
+    return this.#record.facts(isDue || repairWanted);
+  }
+
+  #become(event: JobEvent, now: number): void {
+    this.#record.transaction(() => {
+      if (event.type === "task" && event.why === "repair")
+        this.#record.note({ repairWanted: false, repairsMs: now });
+      if (event.type === "judged")
+        this.#record.noteCutover({ state: "not_ready", atMs: now, reasons: { backlog: 1 } });
+      this.#record.apply(event);
+    });
+  }
+
+  async #reverse(): Promise<void> {
+    await registryOf(this.ctx.exports).reverseReplication(this.#record.load().name);
+    this.#record.apply({ type: "reversed" });
+  }
+
+  #restUntil(isCopying: boolean, now: number): number {
+    const handsOut = isHandingOut(this.#record.job());
+    const dueMs = handsOut ? this.#record.queue.nextMs() : null;
+    const wakes = [now + (isCopying ? POLL_MS : WATCH_MS)];
+    // What is due already waits for a lane, which asks by itself.
+    if (dueMs !== null && dueMs > now) wakes.push(dueMs);
+    return Math.min(...wakes);
+  }
+
+  /** Tells the registry about a new phase. */
+  async #reportPhase(): Promise<void> {
+    const { name, id } = this.#record.load();
+    const { phase } = this.#record.job();
+    if (this.#record.notes().reported === phase) return;
+    await registryOf(this.ctx.exports).takeReplicationPhase(name, id, phase);
+    this.#record.note({ reported: phase });
+  }
+
+  async #wakeBy(atMs: number): Promise<void> {
+    const alarmMs = await this.ctx.storage.getAlarm();
+    this.#isCalled = true;
+    if (isLost(alarmMs, Date.now()) || Number(alarmMs) > atMs) await wakeAt(this.ctx.storage, atMs);
+  }
+
+  #lane(lane: number) {
+    const { id, spec } = this.#record.load();
+    const place = locationFor(spec.sync, this.#sides.of(spec.sync).destination);
+    return this.ctx.exports.Lane.getByName(`${id}/${lane}`, placedAt(place));
   }
 }

@@ -34,7 +34,7 @@ import { LargeCopies } from "./sync/large.ts";
 import { type SyncRow, SyncRecord } from "./sync/record.ts";
 import { KnownSides } from "./sync/sides.ts";
 import { quoteOf } from "./sync/quote.ts";
-import { type RepairBasis, Repairs } from "./sync/repair.ts";
+import { type EqualPage, type RepairBasis, Repairs } from "./sync/repair.ts";
 import type { ReportedPage, ReportPlace } from "./sync/repair_walk.ts";
 import { runNews, runReading, runStatus } from "./sync/shown.ts";
 import { type StatusInput, FAILURES_SHOWN } from "./sync/status.ts";
@@ -148,6 +148,11 @@ export class Sync extends DurableObject<Env> {
   /** Called by the front once a repair has an id. */
   async keepRepair(...[repair]: Parameters<Repairs["keep"]>): Promise<void> {
     if (this.#record.find() !== null) this.#record.transaction(() => this.#repairs.keep(repair));
+  }
+
+  /** Called by the replication that has started this sync. */
+  async equalPage(at: ReportPlace): Promise<EqualPage | null> {
+    return await this.#repairs.equalPage(at);
   }
 
   /** Called by that repair. */

@@ -8,7 +8,7 @@ import type { ProblemCode } from "../http/codes.ts";
 import { LinkRequestSchema } from "./link.ts";
 import { SecretRequestSchema } from "./secret_request.ts";
 import type { Parameter } from "./parameters.ts";
-import { ReplicationRequestSchema } from "../replication/spec.ts";
+import { CutoverRequestSchema, ReplicationRequestSchema } from "../replication/spec.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
 import { ResumeRequestSchema } from "../store/budget.ts";
 import { ComparisonRequestSchema } from "../sync/comparison_spec.ts";
@@ -62,6 +62,7 @@ export const REQUESTS = {
   ComparisonRequest: ComparisonRequestSchema,
   RepairRequest: RepairRequestSchema,
   ReplicationRequest: ReplicationRequestSchema,
+  CutoverRequest: CutoverRequestSchema,
   ScheduleRequest: ScheduleSchema,
   ScheduleChanges: ScheduleChangesSchema,
   CheckRequest: CheckRequestSchema,

@@ -5,6 +5,15 @@ import { type Operation, json, START_PROBLEMS } from "./operation.ts";
 
 const NO_REPLICATION = { 404: ["replication_not_found"] } as const;
 
+const verb = (summary: string): Operation => ({
+  summary,
+  tag: "Replications",
+  right: "steer",
+  reach: "own",
+  answers: { 200: json("The status, and whether the call has changed it", "SteeredReplication") },
+  problems: NO_REPLICATION,
+});
+
 export const REPLICATION_OPERATIONS: Readonly<Record<string, Operation>> = {
   "PUT /replications/:name": {
     summary: "Makes a replication, which keeps a destination up with its source, or changes its options",
@@ -38,6 +47,31 @@ export const REPLICATION_OPERATIONS: Readonly<Record<string, Operation>> = {
     reach: "own",
     answers: { 200: json("The status", "Replication") },
     problems: NO_REPLICATION,
+  },
+  "GET /replications/:name/lag": {
+    summary: "How far the destination has lagged behind in the last day, in stretches of five minutes",
+    tag: "Replications",
+    right: "read",
+    reach: "own",
+    answers: { 200: json("The oldest first", "ReplicationLag") },
+    problems: NO_REPLICATION,
+  },
+  "POST /replications/:name/pause": verb("Hands out no more keys; events are taken in"),
+  "POST /replications/:name/resume": verb("Continues, also with deletions that were held"),
+  "POST /replications/:name/repair": verb("Compares both sides now, and looks at what differs"),
+  "POST /replications/:name/cutover": {
+    summary: "Lets all that waits end, compares both sides, and says whether they are equal",
+    example: "-d fence=true",
+    tag: "Replications",
+    right: "steer",
+    reach: "own",
+    body: "CutoverRequest",
+    answers: { 202: json("It has begun: `cutover` of the status says how it ends", "SteeredReplication") },
+    problems: {
+      ...NO_REPLICATION,
+      400: ["invalid_request", "invalid_json"],
+      409: ["not_following"],
+    },
   },
   "DELETE /replications/:name": {
     summary: "Ends a replication; both sides stay as they are",

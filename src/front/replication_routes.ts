@@ -2,10 +2,11 @@
 // check. They hold no state: the registry knows which there are, and each replicator answers for itself.
 
 import { Hono } from "hono";
-import { withDelete } from "../access/places.ts";
-import { type Right, sees } from "../access/rights.ts";
+import { placesOfSync, withDelete } from "../access/places.ts";
+import { type Right, type Touched, sees } from "../access/rights.ts";
 import { type App, type Call, allow, allowKnown, meshOf, registryAt } from "./call.ts";
 import { listResponse } from "./lists.ts";
+import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
 import {
@@ -16,7 +17,7 @@ import {
   MAX_REPLICATIONS,
   placesOfReplication,
 } from "../registry/replication_rows.ts";
-import { parseReplication, resolveReplication } from "../replication/spec.ts";
+import { CutoverRequestSchema, parseReplication, resolveReplication } from "../replication/spec.ts";
 import { RUN_LISTS } from "../sync/run_spec.ts";
 import { formatPrefix } from "../store/address.ts";
 
@@ -46,6 +47,39 @@ replicationRoutes.get("/replications/:name", async (call) => {
   return await answer(call, await theReplication(call, ["read"]));
 });
 
+replicationRoutes.get("/replications/:name/lag", async (call) => {
+  const { name } = await theReplication(call, ["read"]);
+  const lag = await meshOf(call).Replicator.getByName(name).lag();
+  if (lag === null) throw noReplication(name);
+  return jsonResponse(lag);
+});
+
+for (const action of ["pause", "resume", "repair"] as const)
+  replicationRoutes.post(`/replications/:name/${action}`, async (call) => {
+    const found = await theReplication(call, ["steer"]);
+    // Deletions that were held go on.
+    if (action === "resume")
+      allow(call, withDelete("steer", { delete: found.spec.deletes }), placesOfReplication(found));
+    const changed = await meshOf(call).Replicator.getByName(found.name).steer(action);
+    if (changed === null) throw noReplication(found.name);
+    return await answerSteered(call, found.name, changed, 200);
+  });
+
+replicationRoutes.post("/replications/:name/cutover", async (call) => {
+  const found = await theReplication(call, ["steer"]);
+  const { reverse = false } = parseWith(CutoverRequestSchema, await readBody(call.req.raw));
+  const { source, destination } = placesOfSync(found.spec.sync) as Exclude<Touched, "mesh">;
+  if (reverse) allow(call, ["start"], { source: destination, destination: source });
+  const begun = await meshOf(call).Replicator.getByName(found.name).cutover(reverse);
+  if (begun === null) throw noReplication(found.name);
+  const status = await meshOf(call).Replicator.getByName(found.name).status();
+  if (!begun && status?.phase !== "cutting_over" && status?.phase !== "cut_over") {
+    const message = `The replication "${found.name}" is ${status?.phase ?? found.phase}, or a repair is under way: it can be cut over while it is following`;
+    throw new Problem(409, "not_following", message);
+  }
+  return await answerSteered(call, found.name, begun, 202);
+});
+
 replicationRoutes.delete("/replications/:name", async (call) => {
   const { name } = await theReplication(call, ["steer"]);
   await registryAt(call).deleteReplication(name);
@@ -57,6 +91,12 @@ async function answer(call: Call, { name, ...row }: Replication, status = 200): 
   if (shown === null && row.phase !== "admitted") throw noReplication(name);
   // It has a name and will run.
   return jsonResponse(shown ?? listedAs({ name, ...row }), status);
+}
+
+async function answerSteered(call: Call, name: string, changed: boolean, status: number): Promise<Response> {
+  const shown = await meshOf(call).Replicator.getByName(name).status();
+  if (shown === null) throw noReplication(name);
+  return jsonResponse({ ...shown, changed }, status);
 }
 
 /** The replication, if its caller may do that to it. @throws {Problem} 404, 403 */

@@ -50,6 +50,7 @@ export const PROBLEM_STATUS = {
   too_many_schedules: 409,
   replication_exists: 409,
   two_way_refused: 409,
+  not_following: 409,
   too_many_replications: 409,
   no_receiver: 409,
   idempotency_key_in_use: 409,

@@ -82,6 +82,21 @@ export const REPLICATION_PHASES = [
   "blocked",
 ] as const;
 
+/** Why a cutover is not ready. `changed`: copied or deleted after its comparison began. */
+export const CUTOVER_REASONS = [
+  "missing",
+  "different",
+  "unknown",
+  "unreadable",
+  "changed",
+  "failed",
+  "held",
+  "backlog",
+  "comparison_failed",
+] as const;
+
+export type CutoverReason = (typeof CUTOVER_REASONS)[number];
+
 /** Names for several phases, for the lists: what has not ended, and what a person must look at. */
 export const PHASE_GROUPS: Readonly<Record<"active" | "attention", readonly string[]>> = {
   active: [...new Set([...COPY_PHASES, ...SYNC_PHASES, ...COMPARISON_PHASES])].filter(

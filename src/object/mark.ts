@@ -30,6 +30,21 @@ export function markedVersion(headers: Headers, place: Place): string | null {
   return version === undefined || digest === undefined ? null : decodedOf(version);
 }
 
+interface Mark {
+  /** Of the copy, sync or replication that has written it: it sorts by time. */
+  readonly id: string;
+  /** Without quotes. */
+  readonly sourceEtag: string;
+}
+
+/** The mark of an object. Null if it has none of its own. */
+export function markOf(headers: Headers, place: Place): Mark | null {
+  const text = headers.get(COPY_ID_HEADER) ?? "";
+  const at = text.indexOf("@");
+  const sourceEtag = markedSourceEtag(headers, place);
+  return sourceEtag === null || at < 0 ? null : { id: text.slice(0, at), sourceEtag };
+}
+
 /** The source's ETag, without quotes, in the mark of an object. Null if it has none of its own. */
 export function markedSourceEtag(headers: Headers, place: Place): string | null {
   const mark = headers.get(COPY_ID_HEADER) ?? "";

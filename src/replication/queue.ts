@@ -7,11 +7,19 @@
 //
 // A row that is `done` only keeps that rest, and is removed by the next sweep.
 
+import type { Failure } from "../s3/failure.ts";
+import type { ObjectWork } from "../work/batch_task.ts";
+
 /** Where a hint comes from: what only a repair has found is an event that was lost. */
 type Origin = "event" | "repair";
 
+/** What a key is looked at for. `remove`: its object was gone at the source, and its copy is to go too. */
+type Mode = "follow" | "remove";
+
 /** How long a key that changes all the time may be overtaken by others. */
 const PATIENCE_MS = 10_000;
+
+const REST_MS = 1_000;
 
 interface HintedKey {
   readonly key: string;
@@ -19,8 +27,28 @@ interface HintedKey {
   readonly atMs: number | null;
 }
 
+/** A key that is worked on. */
+export interface KeyRow {
+  readonly key: string;
+  readonly origin: Origin;
+  readonly mode: Mode;
+  readonly attempts: number;
+  /** Of one that needs a copy of its own. */
+  readonly work: ObjectWork | null;
+  readonly seq: number;
+  readonly copyId: string | null;
+}
+
+export interface FailedRow {
+  readonly key: string;
+  readonly failure: Failure;
+  readonly attempts: number;
+}
+
 export interface QueueCounts {
   readonly waiting: number;
+  /** Deletions that wait for a person: more than an hour may have. */
+  readonly held: number;
   /** With a lane, or with a copy of their own. */
   readonly working: number;
   readonly failed: number;
@@ -31,15 +59,17 @@ export interface QueueCounts {
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS keys (
     key TEXT PRIMARY KEY,            -- at the source
-    state TEXT NOT NULL,             -- waiting, working, copying, failed or done
+    state TEXT NOT NULL,             -- waiting, working, copying, held, failed or done
+    mode TEXT NOT NULL DEFAULT 'follow',
     origin TEXT NOT NULL,            -- event or repair
     hint_ms INTEGER,                 -- when it happened, by the last event
     taken_ms INTEGER NOT NULL,       -- since when it waits
     order_ms INTEGER NOT NULL,       -- its place in the queue, and when it may be worked on at the earliest
     attempts INTEGER NOT NULL,       -- that have failed
     again INTEGER NOT NULL,          -- 1: a hint has come while it was worked on
-    work TEXT,                       -- what is known of it, as JSON: see the record
+    work TEXT,                       -- ObjectWork, of one that is copying
     failure TEXT,                    -- Failure, of one that has failed
+    seq INTEGER,                     -- stands for that copy, under which it is requested once
     copy TEXT                        -- the id of the copy that writes it
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS keys_by_state ON keys (state, order_ms);
@@ -49,19 +79,20 @@ const TAKE = `
   INSERT INTO keys (key, state, origin, hint_ms, taken_ms, order_ms, attempts, again)
   VALUES (?1, 'waiting', ?2, ?3, ?4, ?4, 0, 0)
   ON CONFLICT (key) DO UPDATE SET
-    origin = CASE WHEN state NOT IN ('done', 'failed') AND (origin = 'event' OR ?2 = 'event') THEN 'event' ELSE ?2 END,
+    origin = CASE WHEN state NOT IN ('done', 'failed', 'held') AND (origin = 'event' OR ?2 = 'event') THEN 'event' ELSE ?2 END,
     hint_ms = ?3,
-    taken_ms = CASE WHEN state IN ('done', 'failed') THEN ?4 ELSE taken_ms END,
+    taken_ms = CASE WHEN state IN ('done', 'failed', 'held') THEN ?4 ELSE taken_ms END,
     order_ms = CASE
       WHEN state = 'done' THEN max(?4, order_ms)
-      WHEN state = 'failed' THEN ?4
+      WHEN state IN ('failed', 'held') THEN ?4
       WHEN state = 'waiting' AND attempts = 0 THEN max(order_ms, min(?4, taken_ms + ${PATIENCE_MS}))
       ELSE order_ms END,
     again = CASE WHEN state IN ('working', 'copying') THEN 1 ELSE 0 END,
-    attempts = CASE WHEN state IN ('done', 'failed') THEN 0 ELSE attempts END,
-    work = CASE WHEN state IN ('done', 'failed') THEN NULL ELSE work END,
+    attempts = CASE WHEN state IN ('done', 'failed', 'held') THEN 0 ELSE attempts END,
+    work = CASE WHEN state IN ('done', 'failed', 'held') THEN NULL ELSE work END,
+    mode = CASE WHEN state IN ('working', 'copying') THEN mode ELSE 'follow' END,
     failure = CASE WHEN state = 'failed' THEN NULL ELSE failure END,
-    state = CASE WHEN state IN ('done', 'failed') THEN 'waiting' ELSE state END
+    state = CASE WHEN state IN ('done', 'failed', 'held') THEN 'waiting' ELSE state END
 `;
 
 export class KeyQueue {
@@ -80,11 +111,132 @@ export class KeyQueue {
     for (const { key, atMs } of hints) this.#sql.exec(TAKE, key, origin, atMs, now);
   }
 
+  /** The keys whose turn it is, which are worked on from now on. */
+  begin(most: number, now: number): KeyRow[] {
+    const rows = this.#sql
+      .exec(
+        "SELECT * FROM keys WHERE state = 'waiting' AND order_ms <= ? ORDER BY order_ms LIMIT ?",
+        now,
+        most,
+      )
+      .toArray()
+      .map(rowOf);
+    for (const { key } of rows)
+      this.#sql.exec("UPDATE keys SET state = 'working', again = 0 WHERE key = ?", key);
+    return rows;
+  }
+
+  find(key: string): KeyRow | null {
+    const [row] = this.#sql.exec("SELECT * FROM keys WHERE key = ?", key).toArray();
+    return row === undefined ? null : rowOf(row);
+  }
+
+  /** It is as it should be; if a hint has come meanwhile, it is looked at again. */
+  end(key: string, now: number): void {
+    this.#sql.exec(
+      `UPDATE keys SET
+         state = CASE again WHEN 1 THEN 'waiting' ELSE 'done' END,
+         taken_ms = CASE again WHEN 1 THEN ?2 ELSE taken_ms END,
+         order_ms = ?2 + ${REST_MS}, again = 0, attempts = 0, mode = 'follow', work = NULL, copy = NULL
+       WHERE key = ?1`,
+      key,
+      now,
+    );
+  }
+
+  /** It is looked at again, not before then. */
+  again(key: string, mode: Mode, attempts: number, notBeforeMs: number): void {
+    this.#sql.exec(
+      `UPDATE keys SET state = 'waiting', mode = ?2, attempts = ?3, order_ms = max(order_ms, ?4), again = 0,
+         work = NULL, copy = NULL WHERE key = ?1`,
+      key,
+      mode,
+      attempts,
+      notBeforeMs,
+    );
+  }
+
+  /** It is given up, until a hint or a repair names it again. */
+  fail(key: string, failure: Failure, attempts: number, now: number): void {
+    const [row] = this.#sql.exec("SELECT again FROM keys WHERE key = ?", key).toArray();
+    if (Number(row?.["again"] ?? 0) === 1) return this.again(key, "follow", 0, now);
+    this.#sql.exec(
+      "UPDATE keys SET state = 'failed', failure = ?2, attempts = ?3, work = NULL, copy = NULL WHERE key = ?1",
+      key,
+      JSON.stringify(failure),
+      attempts,
+    );
+  }
+
+  hold(key: string): void {
+    this.#sql.exec("UPDATE keys SET state = 'held' WHERE key = ?", key);
+  }
+
+  /** A person has seen how much is to be deleted. */
+  releaseHeld(now: number): void {
+    this.#sql.exec(
+      "UPDATE keys SET state = 'waiting', order_ms = ?, mode = 'follow' WHERE state = 'held'",
+      now,
+    );
+  }
+
+  /** It needs a copy of its own. */
+  copyAlone(key: string, work: ObjectWork, seq: number): void {
+    this.#sql.exec(
+      "UPDATE keys SET state = 'copying', work = ?2, seq = ?3, copy = NULL WHERE key = ?1",
+      key,
+      JSON.stringify(work),
+      seq,
+    );
+  }
+
+  copyStarted(key: string, copyId: string): void {
+    this.#sql.exec("UPDATE keys SET copy = ? WHERE key = ?", copyId, key);
+  }
+
+  /** The keys with a copy of their own, begun or not. */
+  copying(most: number): KeyRow[] {
+    return this.#sql
+      .exec("SELECT * FROM keys WHERE state = 'copying' ORDER BY copy IS NULL, order_ms LIMIT ?", most)
+      .toArray()
+      .map(rowOf);
+  }
+
+  /** When the next key may be looked at; null: none waits. */
+  nextMs(): number | null {
+    const { at } = this.#sql.exec("SELECT min(order_ms) AS at FROM keys WHERE state = 'waiting'").one() as {
+      at: number | null;
+    };
+    return at === null ? null : Number(at);
+  }
+
+  /** Drops what waits: a sync will look at every key. */
+  dropWaiting(): void {
+    this.#sql.exec("DELETE FROM keys WHERE state IN ('waiting', 'failed')");
+  }
+
+  /** Removes what has rested. */
+  sweep(now: number): void {
+    this.#sql.exec("DELETE FROM keys WHERE state = 'done' AND order_ms <= ?", now);
+  }
+
+  failures(most: number): FailedRow[] {
+    return this.#sql
+      .exec("SELECT key, failure, attempts FROM keys WHERE state = 'failed' ORDER BY key LIMIT ?", most)
+      .toArray()
+      .map((row) => ({
+        key: String(row["key"]),
+        failure: JSON.parse(String(row["failure"])) as Failure,
+        attempts: Number(row["attempts"]),
+      }));
+  }
+
   counts(): QueueCounts {
     const row = this.#sql
       .exec(
         `SELECT count(CASE state WHEN 'waiting' THEN 1 END) AS waiting,
            count(CASE WHEN state IN ('working', 'copying') THEN 1 END) AS working,
+           count(CASE state WHEN 'held' THEN 1 END) AS held,
            count(CASE state WHEN 'failed' THEN 1 END) AS failed,
            min(CASE WHEN state IN ('waiting', 'working', 'copying') THEN taken_ms END) AS oldest
          FROM keys`,
@@ -93,8 +245,21 @@ export class KeyQueue {
     return {
       waiting: Number(row["waiting"]),
       working: Number(row["working"]),
+      held: Number(row["held"]),
       failed: Number(row["failed"]),
       oldestMs: row["oldest"] === null ? null : Number(row["oldest"]),
     };
   }
+}
+
+function rowOf(row: Readonly<Record<string, unknown>>): KeyRow {
+  return {
+    key: String(row["key"]),
+    origin: String(row["origin"]) as Origin,
+    mode: String(row["mode"]) as Mode,
+    attempts: Number(row["attempts"]),
+    work: row["work"] === null ? null : (JSON.parse(String(row["work"])) as ObjectWork),
+    seq: Number(row["seq"] ?? 0),
+    copyId: row["copy"] === null ? null : String(row["copy"]),
+  };
 }

@@ -123,6 +123,33 @@ export function shownSpec(spec: ReplicationSpec) {
   };
 }
 
+/** `fence`: the caller has stopped who writes to the source. */
+export const CutoverRequestSchema = z.strictObject({
+  fence: z
+    .union([z.literal(true), z.literal("true")], {
+      error: "must be true: stop who writes to the source, and say so. What is written later is not copied",
+    })
+    .transform(() => true as const),
+  reverse: Flag.optional(),
+});
+
+/** The other way, for a rollback: it deletes nothing, since what it would delete are the originals. */
+export function reversed(name: string, spec: ReplicationSpec): ReplicationSpec {
+  const { source, destination, known: _known, ...sync } = spec.sync;
+  return {
+    ...spec,
+    sync: { ...sync, source: destination, destination: source, replication: name },
+    deletes: false,
+  };
+}
+
+/** The name of that replication. The reverse of a reverse is the first one. */
+export function reverseName(name: string): string {
+  return name.endsWith(REVERSE) ? name.slice(0, -REVERSE.length) : `${name}${REVERSE}`;
+}
+
+const REVERSE = "-reverse";
+
 /** Where a replication reads and writes, by names that do not depend on the configuration. */
 export interface ReplicationPlaces {
   readonly source: string;

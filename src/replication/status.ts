@@ -1,33 +1,101 @@
 // The status of a replication as the API shows it. Pure.
 
 import { isoTime } from "../http/fields.ts";
-import type { Replication } from "../view/replication_answers.ts";
-import type { QueueCounts } from "./queue.ts";
-import type { ReplicationRow, Totals } from "./record.ts";
+import type { Replication, ReplicationLag } from "../view/replication_answers.ts";
+import { describeFailure, publicCode } from "../view/failure.ts";
+import { sentence } from "../s3/told.ts";
+import { type ReplicationJob, childOf } from "./job.ts";
+import type { Lag, Stretch } from "./lag.ts";
+import type { FailedRow, QueueCounts } from "./queue.ts";
+import type { Notes, ReplicationRow, Totals } from "./record.ts";
 import { shownSpec } from "./spec.ts";
+
+/** Failed keys that a status names. */
+export const FAILURES_SHOWN = 20;
 
 interface StatusInput {
   readonly row: ReplicationRow;
-  readonly phase: Replication["phase"];
+  readonly job: ReplicationJob;
+  readonly notes: Notes;
   readonly counts: QueueCounts;
   readonly totals: Totals;
+  readonly lag: Lag;
+  readonly failures: readonly FailedRow[];
+  /** Null: none by itself. */
+  readonly nextRepairMs: number | null;
+  readonly timeline: Replication["timeline"];
   readonly now: number;
 }
 
-export function replicationStatus({ row, phase, counts, totals, now }: StatusInput): Replication {
+export function replicationStatus(input: StatusInput): Replication {
+  const { row, job, notes, counts, totals, lag, now } = input;
   const { name, id, spec, createdAtMs } = row;
-  const { waiting, working, oldestMs } = counts;
+  const { waiting, working, held, oldestMs } = counts;
+  const { taken, ignored, failed: _ever, ...done } = totals;
+  const { lastRepair, cutover } = notes;
   return {
     name,
     id,
-    phase,
+    phase: job.phase,
     ...shownSpec(spec),
     createdAt: isoTime(createdAtMs),
     pending: {
       keys: waiting + working,
       working,
-      oldestSeconds: oldestMs === null ? null : Math.round((now - oldestMs) / 1000),
+      oldestSeconds: oldestMs === null ? null : Math.max(0, Math.round((now - oldestMs) / 1000)),
+      repairNeeded: notes.overflow,
     },
-    events: { taken: totals.taken, ignored: totals.ignored },
+    lag: secondsOf(lag),
+    events: { taken, ignored },
+    keys: { ...done, failed: counts.failed, held },
+    failures: input.failures.map(({ key, failure, attempts }) => ({
+      key,
+      code: publicCode(failure),
+      message: sentence(failure.message),
+      attempts,
+    })),
+    run: runOf(job),
+    nextRepairAt: isoTime(input.nextRepairMs),
+    lastRepair: lastRepair && {
+      comparisonId: lastRepair.comparisonId,
+      at: isoTime(lastRepair.atMs),
+      found: lastRepair.found,
+    },
+    cutover: cutover && {
+      state: cutover.state,
+      at: isoTime(cutover.atMs),
+      comparisonId: cutover.comparisonId,
+      reasons: { ...cutover.reasons },
+      keys: [...cutover.keys],
+    },
+    failure: job.phase === "blocked" ? describeFailure(job.failure) : null,
+    timeline: input.timeline,
   };
+}
+
+/** How far it has lagged behind in the last day. */
+export function lagSeries(series: readonly Stretch[]): ReplicationLag {
+  return {
+    series: series.map(({ fromMs, copied, deleted, failed, pending, ...lag }) => ({
+      at: isoTime(fromMs),
+      ...secondsOf(lag),
+      pending,
+      copied,
+      deleted,
+      failed,
+    })),
+  };
+}
+
+function secondsOf({ p50Ms, p99Ms }: Lag): Replication["lag"] {
+  return { p50Seconds: inSeconds(p50Ms), p99Seconds: inSeconds(p99Ms) };
+}
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms / 100) / 10;
+}
+
+function runOf(job: ReplicationJob): Replication["run"] {
+  const child = childOf(job);
+  return child === null || child.id === null ? null : { kind: child.kind, id: child.id };
 }

@@ -264,5 +264,5 @@ function objectsOf(row: Readonly<Record<string, unknown>>): ObjectWork[] {
 
 /** Does it look by itself what is there, before it writes? */
 function looksItself({ first }: ObjectWork): boolean {
-  return first === "replay";
+  return first === "replay" || first === "remove";
 }

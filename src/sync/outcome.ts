@@ -71,6 +71,7 @@ export function settle(
       case "left":
       case "compared":
       case "read":
+      case "removal":
         again.push(work);
         break;
       case "failed": {

@@ -22,6 +22,10 @@ export interface RepairBasis {
   readonly destination: PrefixRef;
   readonly compare: CompareMode;
   readonly rename?: readonly RenameRule[] | undefined;
+  readonly missing: number;
+  readonly different: number;
+  readonly unknown: number;
+  readonly unreadable: number;
   /** Keys that a repair copies, and those that it may delete. */
   readonly unequal: number;
   readonly extra: number;
@@ -35,6 +39,13 @@ interface Repair {
   readonly syncId: string;
   /** The request, as text. */
   readonly request: string;
+}
+
+/** Keys that a sync has found equal, each with the source's ETag. */
+export interface EqualPage {
+  readonly keys: readonly { readonly key: string; readonly etag: string }[];
+  /** Null: it was the last. */
+  readonly next: ReportPlace | null;
 }
 
 export class Repairs {
@@ -51,13 +62,17 @@ export class Repairs {
     if (row?.spec.kind !== "comparison") return null;
     const { source, destination, compare, rename } = row.spec;
     const { listed, skipped, found = NOTHING_FOUND } = row.counters;
-    const { missing, different, unknown, extra } = outcomesOf(found, "objects");
+    const { missing, different, unknown, unreadable, extra } = outcomesOf(found, "objects");
     return {
       phase: row.job.phase,
       source,
       destination,
       compare,
       rename,
+      missing,
+      different,
+      unknown,
+      unreadable,
       unequal: missing + different + unknown,
       extra,
       sourceKeys: listed.objects - extra - skipped.objects,
@@ -80,17 +95,29 @@ export class Repairs {
   }
 
   /** The next lines that are not equal, from that line on: those of one part at most. */
-  async page({ part, line }: ReportPlace): Promise<ReportedPage | null> {
+  async page(from: ReportPlace): Promise<ReportedPage | null> {
+    return await this.#lines(from, reportedOf);
+  }
+
+  /** Of a sync: the next keys that it has found equal, likewise. */
+  async equalPage(from: ReportPlace): Promise<EqualPage | null> {
+    return await this.#lines(from, equalOf);
+  }
+
+  async #lines<Key>(
+    { part, line }: ReportPlace,
+    keyOf: (text: string) => Key | null,
+  ): Promise<{ readonly keys: readonly Key[]; readonly next: ReportPlace | null } | null> {
     if (this.#record.find() === null) return null;
     const parts = this.#record.report.parts();
     const stored = parts[part];
     if (stored === undefined) return { keys: [], next: null };
     const lines = (await partText(this.#record, stored)).split("\n").slice(0, -1);
-    const keys: ReportedKey[] = [];
+    const keys: Key[] = [];
     let at = line;
     for (; at < lines.length && keys.length < PAGE_KEYS; at++) {
-      const reported = reportedOf(lines[at] ?? "");
-      if (reported !== null) keys.push(reported);
+      const key = keyOf(lines[at] ?? "");
+      if (key !== null) keys.push(key);
     }
     const isLast = at >= lines.length && part + 1 >= parts.length;
     const next = at < lines.length ? { part, line: at } : { part: part + 1, line: 0 };
@@ -123,4 +150,15 @@ function reportedOf(text: string): ReportedKey | null {
   const renamed = to === undefined ? {} : { to };
   const version = versionId === undefined ? {} : { versionId };
   return { key, ...renamed, ...version, isExtra: outcome === "extra", sizeBytes: size, etag, modifiedMs };
+}
+
+function equalOf(text: string): EqualPage["keys"][number] | null {
+  const { key, action, reason, etag } = JSON.parse(text) as {
+    readonly key: string;
+    readonly action?: string;
+    readonly reason?: string;
+    readonly etag?: string | null;
+  };
+  const isEqual = action === "skipped" && reason === "equal";
+  return isEqual && etag !== null && etag !== undefined ? { key, etag } : null;
 }

@@ -36,13 +36,23 @@ export interface ObjectWork {
    * `copy`: copy at once. `look`: first ask the destination whether it already has the object. `tell`: only
    * ask. `find`: an attempt of this run may have copied it and its answer was lost, so ask first. `compare`:
    * ask both sides, for a comparison. `read`: read both sides, for a comparison; `reading` says what.
-   * `replay`: bring a stretch of its history over, in order; `stretch` says which.
+   * `replay`: bring a stretch of its history over, in order; `stretch` says which. `remove`: delete its copy,
+   * if the source has no such object; `ours` says what is a copy.
    */
-  readonly first: "copy" | "look" | "tell" | "find" | "compare" | "read" | "replay";
+  readonly first: "copy" | "look" | "tell" | "find" | "compare" | "read" | "replay" | "remove";
+  readonly ours?: Ours;
   readonly reading?: Reading;
   readonly stretch?: Stretch;
   /** It is a version whose place in a history matters: it must not be written twice. Absent: it does not. */
   readonly isInHistory?: true;
+}
+
+/** By what a replication knows its copies. */
+interface Ours {
+  /** Of a mark: its id is this one, or a later one. */
+  readonly since: string;
+  /** As it was written, or found equal; null: that is not known. */
+  readonly etag: string | null;
 }
 
 /** A stretch of an object that is read at both sides, each time the object with that ETag. */
@@ -77,7 +87,10 @@ export interface SeenSide {
 
 /** A batch on its way to the object copier. */
 export interface BatchTask {
+  /** The id of the sync, or of the replication. */
   readonly syncId: string;
+  /** Its name, of a replication. */
+  readonly replication?: string;
   readonly lane: number;
   readonly batch: number;
   /** From 1; it identifies the report of an older attempt. */
@@ -113,6 +126,8 @@ export type BatchPace = { readonly untilMs: number } & (
 export interface Seen {
   readonly sizeBytes: number;
   readonly etag: string | null;
+  /** Null: the source does not say. */
+  readonly modifiedMs?: number | null;
 }
 
 /** `seen`: of an object that a manifest has named. */
@@ -142,6 +157,8 @@ type Outcome =
   | { readonly kind: "replayed"; readonly done: readonly Replayed[]; readonly ends: ReplayEnd }
   /** A stretch of both sides is the same up to here. */
   | { readonly kind: "read"; readonly fromBytes: number }
+  /** `foreign`: it is not known to be a copy, and stays. `back`: the source has it again. */
+  | { readonly kind: "removal"; readonly end: "removed" | "absent" | "foreign" | "back" }
   | { readonly kind: "failed"; readonly failure: Failure }
   /** Not started: the batch ended first. */
   | { readonly kind: "left" };
@@ -197,6 +214,7 @@ export function seenAs(
   seen: Seen,
   maxBytes = Infinity,
 ): ObjectWork {
-  const isLarge = seen.sizeBytes > maxBytes && work.first === "look";
-  return { ...work, ...seen, ...(isLarge ? { first: "tell" as const } : {}) };
+  const { sizeBytes, etag } = seen;
+  const isLarge = sizeBytes > maxBytes && work.first === "look";
+  return { ...work, sizeBytes, etag, ...(isLarge ? { first: "tell" as const } : {}) };
 }

@@ -6,7 +6,7 @@ import { failedAt, FailureError, meshError } from "../s3/errors.ts";
 import { answerFailure } from "../s3/failure.ts";
 import { headObject } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
-import { etagOf, sizeOf } from "../s3/value.ts";
+import { etagOf, sizeOf, timeOf } from "../s3/value.ts";
 import type { BatchTask, ObjectWork, Seen } from "./batch_task.ts";
 
 /** @throws {FailureError} also of one that is archived */
@@ -19,7 +19,8 @@ export async function lookAt(
   const archived = archiveOf(headers, source.store.provider);
   if (archived !== null) throw meshError("source_archived", archived, "HeadObject");
   const sizeBytes = sizeOf(headers);
-  if (sizeBytes !== null) return { sizeBytes, etag: etagOf(headers) };
+  const modifiedMs = timeOf(headers.get("last-modified"));
+  if (sizeBytes !== null) return { sizeBytes, etag: etagOf(headers), modifiedMs };
   const message = "The answer to HEAD has no Content-Length";
   throw new FailureError(answerFailure("source", "wrong_length", message, "HeadObject"));
 }

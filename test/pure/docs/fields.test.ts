@@ -12,10 +12,11 @@ import { ANSWER_CODES, FAILURE_CODES, PROBLEM_STATUS } from "../../../src/http/c
 import {
   COMPARISON_PHASES,
   COPY_PHASES,
+  CUTOVER_REASONS,
   REPLICATION_PHASES,
   SYNC_PHASES,
 } from "../../../src/http/vocabulary.ts";
-import { ReplicationRequestSchema } from "../../../src/replication/spec.ts";
+import { CutoverRequestSchema, ReplicationRequestSchema } from "../../../src/replication/spec.ts";
 import { ScheduleSchema } from "../../../src/schedule/spec.ts";
 import { FACTS, ProfileSchema } from "../../../src/store/profiles.ts";
 import { PricesSchema } from "../../../src/store/prices.ts";
@@ -76,6 +77,10 @@ const requests: [name: string, described: Described][] = [
   [
     "a replication",
     { page: replicate, table: replicate.table("fields", "field"), schema: ReplicationRequestSchema },
+  ],
+  [
+    "a cutover",
+    { page: replicate, table: replicate.table("cut-over", "field"), schema: CutoverRequestSchema },
   ],
   ["a schedule", { page: sync, table: sync.table("schedules", "field"), schema: ScheduleSchema }],
   ["a check", { page: stores, table: stores.table("check", "field"), schema: CheckRequestSchema }],
@@ -192,6 +197,12 @@ const inProse: [name: string, page: Page, slug: string, schema: z.ZodType][] = [
     "status-of-a-comparison",
     listAnswers.ComparisonList.shape.comparisons.element,
   ],
+  [
+    "a stretch of the lag",
+    replicate,
+    "status-of-a-replication",
+    replicationAnswers.ReplicationLag.shape.series.element,
+  ],
   ["a row of the syncs", sync, "status-of-a-sync", listAnswers.SyncList.shape.syncs.element],
   ["a caller", api, "overview", listAnswers.Me],
   ["due times", sync, "schedules", listAnswers.DueTimes],
@@ -223,6 +234,7 @@ test("no field, word or code is named that there is not", () => {
     ...SYNC_PHASES,
     ...COMPARISON_PHASES,
     ...REPLICATION_PHASES,
+    ...CUTOVER_REASONS,
     ...OTHER_WORDS,
   ]);
   // Words that only a name of ours has the form of: camelCase and snake_case.

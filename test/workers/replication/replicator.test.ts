@@ -1,0 +1,147 @@
+// A replication whose source is in use, between two real stores: a writer creates, overwrites and deletes
+// keys while events are lost, doubled and late, the whole runtime is killed, and a store is throttled. After
+// the writer has stopped and repairs have run, a reader of its own finds both sides equal.
+//
+// REPLICATION_SEEDS, _KEYS, _WRITES and _KILLS play it larger and often: see test/README.md.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { inject, test } from "vitest";
+import { MEMORY, Mesh } from "../../mesh/mesh.ts";
+import { Random } from "../../store/state.ts";
+import { type TestStore, startStore } from "../../store/store.ts";
+import type { Replication } from "../../../src/view/replication_answers.ts";
+import { MIB } from "../world.ts";
+
+const count = (name: string, fallback: number) => Number(process.env[`REPLICATION_${name}`] ?? fallback);
+
+const KEYS = count("KEYS", 60);
+const WRITES = count("WRITES", 240);
+const KILLS = count("KILLS", 2);
+const SEEDS = Array.from({ length: count("SEEDS", 1) }, (_, n) => count("SEED", 1) + n);
+const PATH = "/replications/r";
+
+/** What a store has under a prefix, read without the mesh. */
+const contentOf = (store: TestStore, bucket: string, prefix: string) =>
+  store
+    .objects(bucket)
+    .filter(({ key }) => key.startsWith(prefix))
+    .map(({ key }) => [key.slice(prefix.length), store.bytes(bucket, key).toString("base64").slice(0, 200)])
+    .toSorted();
+
+const until = async (mesh: () => Mesh, holds: (status: Replication) => boolean): Promise<Replication> => {
+  for (;;) {
+    const { body } = await mesh().call<Replication>("GET", PATH);
+    if (holds(body)) return body;
+    await pause(50);
+  }
+};
+
+test.for(SEEDS)(
+  "whatever events lose and whoever dies, both sides end equal, nothing foreign is deleted, and a cutover is ready only then: seed %i",
+  { timeout: 120_000 + WRITES * 100 },
+  async (seed, { expect, onTestFinished }) => {
+    const random = new Random(`replication ${seed}`);
+    const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    await using east = await startStore({ buckets: ["source"], minPartBytes: MIB });
+    await using west = await startStore({ buckets: ["destination"], minPartBytes: MIB });
+    let mesh: Mesh | null = null;
+    const theMesh = () => mesh ?? expect.unreachable();
+    const start = async () => {
+      mesh = await Mesh.start({
+        bundlePath: inject("bundlePath"),
+        stores: { east, west },
+        directory,
+        bindings: { MAX_PART_MIB: "5" }, // what is larger is a copy of its own
+      });
+    };
+    onTestFinished(async () => await mesh?.stop());
+    await start();
+
+    // Some is copied already, of which no mark tells; and some is foreign.
+    for (let n = 0; n < KEYS; n += 2) east.put("source", `in/${n}`, `first ${n}`);
+    for (let n = 0; n < KEYS; n += 4) west.put("destination", `out/${n}`, `first ${n}`);
+    west.put("destination", "out/foreign", "not ours");
+    west.put("destination", `out/${KEYS + 7}`, "not ours either");
+    east.putGenerated("source", "in/large", { size: 6 * MIB, seed: "large" });
+
+    const sender = east.sendEvents("source", {
+      url: () => new URL(`${PATH}/events`, theMesh().url).href,
+      headers: { authorization: "Bearer test-token-that-may-do-everything" },
+      lost: 0.05,
+      doubled: 0.1,
+      late: 0.1,
+      lateBy: 20,
+      seed: `events ${seed}`,
+    });
+    onTestFinished(() => sender.stop());
+    const body = {
+      source: "east:source/in/",
+      destination: "west:destination/out/",
+      deletes: true,
+      maxDeletes: 100_000,
+    };
+    expect((await theMesh().call("PUT", PATH, { body: { ...body, repair: "off" } })).status).toBe(201);
+
+    const kills = new Set(Array.from({ length: KILLS }, (_, n) => Math.floor(((n + 0.5) * WRITES) / KILLS)));
+    const slow = west.fault(
+      { operation: "PutObject" },
+      { kind: "answer", code: "SlowDown" },
+      { probability: 0.03 },
+    );
+    for (let n = 0; n < WRITES; n++) {
+      // What was there before is known to be a copy once the backfill has found it equal, and not sooner.
+      const isBackfilled = n >= WRITES / 3;
+      if (n === Math.ceil(WRITES / 3)) await until(theMesh, ({ phase }) => phase === "following");
+      const number = Math.floor(random.fraction() * KEYS);
+      const key = `in/${isBackfilled || number % 4 > 0 ? number : number + 1}`;
+      if (random.fraction() < 0.3) east.delete("source", key);
+      else east.put("source", key, `write ${n}`);
+      if (n % 20 === 0) await pause(20);
+      if (!kills.has(n)) continue;
+      theMesh().kill();
+      await theMesh().stop();
+      await start();
+    }
+    slow.remove();
+    await sender.flush();
+
+    // The writer has stopped. Until a cutover is ready, each says why it is not.
+    await until(theMesh, ({ phase, run }) => phase === "following" && run === null);
+    for (let tries = 0; ; tries++) {
+      const begun = await theMesh().call<Replication>("POST", `${PATH}/cutover`, { body: { fence: true } });
+      if (begun.status === 409) {
+        await pause(50);
+        continue;
+      }
+      expect(begun.status).toBe(202);
+      const { cutover } = await until(theMesh, (status) => status.cutover?.state !== "running");
+      const isEqual = missing(east, west).length === 0;
+      if (cutover?.state === "ready") {
+        expect(missing(east, west)).toEqual([]);
+        break;
+      }
+      expect(Object.keys(cutover?.reasons ?? {}).length).toBeGreaterThan(0);
+      expect([tries, isEqual, cutover]).toEqual([expect.toSatisfy((n: number) => n < 5), isEqual, cutover]);
+    }
+    const status = await until(theMesh, ({ phase }) => phase === "cut_over");
+    expect(status.keys).toMatchObject({ failed: 0, held: 0 });
+    expect(status.events.taken).toBeGreaterThan(0);
+    expect(status.keys.copied).toBeGreaterThan(0);
+    expect(status.keys.deleted).toBeGreaterThan(0);
+    expect(west.bytes("destination", "out/foreign").toString()).toBe("not ours");
+    expect(west.bytes("destination", `out/${KEYS + 7}`).toString()).toBe("not ours either");
+  },
+);
+
+/** What is not the same at both sides, but for what was never a copy. */
+function missing(east: TestStore, west: TestStore): unknown[] {
+  const foreign = new Set(["foreign", `${KEYS + 7}`]);
+  const own = contentOf(east, "source", "in/").map((pair) => pair.join(" "));
+  const held = contentOf(west, "destination", "out/")
+    .filter(([name = ""]) => !foreign.has(name))
+    .map((pair) => pair.join(" "));
+  return [...own.filter((one) => !held.includes(one)), ...held.filter((one) => !own.includes(one))];
+}
