@@ -117,6 +117,11 @@ export class CopyRecord {
     }
   }
 
+  /** What was asked for, made more exact. */
+  saveSpec(spec: CopySpec): void {
+    this.#sql.exec("UPDATE copy SET spec = ?", JSON.stringify(spec));
+  }
+
   /** Resolves when everything written so far is on disk. */
   async onDisk(): Promise<void> {
     await this.#storage.sync();

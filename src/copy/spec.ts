@@ -9,7 +9,7 @@ import { z } from "zod";
 import { checkPartSize } from "./plan.ts";
 import { checkRestorable } from "./restorable.ts";
 import { LANES_LIMIT, PARTS_PER_LANE, planLimits, widthOf } from "../env.ts";
-import { Count, parseWith, SizeOr } from "../http/fields.ts";
+import { Count, Instant, parseWith, SizeOr } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type IfArchived, IfArchivedSchema } from "../object/archive.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
@@ -52,6 +52,8 @@ export interface CopySpec extends ObjectOptions, JobLimits, Budget {
   readonly via: "auto" | "stream";
   /** Absent: the copy is blocked then. */
   readonly ifArchived?: IfArchived;
+  /** Of the source's versions the one of this time, as isoTime() writes it; absent: the one that is named. */
+  readonly asOf?: string;
   /** The id of the sync whose limits it is under and shares; absent: its own. */
   readonly limitsOf?: string;
   /** Where the copy and its lanes run; null: as the destination store says. */
@@ -83,6 +85,7 @@ export const CopyRequestSchema = z.strictObject({
   ifSourceChanges: z.enum(["fail", "restart"]).optional(),
   ...ObjectOptionFields,
   via: z.enum(["auto", "stream"]).optional(),
+  asOf: Instant.optional(),
   ifArchived: IfArchivedSchema.optional(),
   ...LimitFields,
   ...BudgetFields,
@@ -123,6 +126,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
   if (
     isSameObject([sourceStore, source], [destinationStore, destination]) &&
     source.versionId === undefined &&
+    request.asOf === undefined &&
     !changesAttributes(request)
   ) {
     throw new Problem(
@@ -133,6 +137,11 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     );
   }
   checkRestorable(request, sourceStore);
+  const { asOf } = request;
+  if (asOf !== undefined && source.versionId !== undefined) {
+    const message = '"asOf" finds the version of a time, and "source" names a "versionId": give one of them';
+    throw new Problem(400, "invalid_request", message);
+  }
   const { minPartBytes } = destinationStore.profile;
   const refusal =
     typeof partSize === "number" ? checkPartSize(partSize, { ...planLimits(env), minPartBytes }) : null;
@@ -151,6 +160,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     ifSourceChanges: request.ifSourceChanges ?? "fail",
     ...resolveOptions(request),
     via: request.via ?? "auto",
+    ...(asOf === undefined ? {} : { asOf }),
     ...(request.ifArchived === undefined ? {} : { ifArchived: request.ifArchived }),
     location: request.location ?? null,
     ...limitsOf(request),
@@ -168,9 +178,11 @@ function intoFolder({ into, ...destination }: DestinationRef, sourceKey: string)
 /** A request that asks for the same again. */
 export function requestOf(spec: CopySpec): CopyRequest {
   const { partSizeBytes, storageClass, location, known: _known, ...given } = spec;
-  const { firstLanes: _first, startedBy: _by, limitsOf: _of, ...rest } = given;
+  const { firstLanes: _first, startedBy: _by, limitsOf: _of, asOf, ...rest } = given;
   return {
     ...rest,
+    // The version of that time has been found.
+    ...(asOf === undefined || rest.source.versionId !== undefined ? {} : { asOf }),
     ...(partSizeBytes === null ? {} : { partSize: partSizeBytes }),
     ...(storageClass === null ? {} : { storageClass }),
     ...(location === null ? {} : { location }),

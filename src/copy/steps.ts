@@ -13,6 +13,7 @@ import { askRestore, lookRestored, takeArchived } from "./restore_steps.ts";
 import type { Step } from "./step.ts";
 import { endUpload, findStrays, lookForUpload, payDebt } from "./undo.ts";
 import { NO_PROOF, Verification } from "./verification.ts";
+import { pinnedSpec } from "./version_then.ts";
 import { type Env, planLimits } from "../env.ts";
 import { mismatchWithSource } from "../parts/digests.ts";
 import { bareEtag } from "../s3/digest.ts";
@@ -147,7 +148,7 @@ export class Steps {
 
   // 1. What is copied, how is it cut, how will it be proved? Nothing is created yet.
   async #prepare(via: "auto" | "stream", restarts: number): Promise<void> {
-    const { spec } = this.#record.load();
+    const spec = await pinnedSpec(this.#record, this.#source());
     const prepared = await prepare({
       spec,
       source: this.#source(),

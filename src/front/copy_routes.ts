@@ -24,6 +24,7 @@ import { readBody, readSwitch } from "../http/request.ts";
 import { COPY_PHASES } from "../http/vocabulary.ts";
 import type { RowsOf } from "../registry/work_rows.ts";
 import { formatObject } from "../store/address.ts";
+import { checkAsOf } from "../sync/version_spec.ts";
 
 export const copyRoutes = new Hono<App>();
 
@@ -49,6 +50,7 @@ copyRoutes.post("/copies/:id/retry", async (call) => {
 
 async function start(call: Call, request: CopyRequest): Promise<Response> {
   allow(call, ["start"], withRestore(placesOfCopy(request), request));
+  checkAsOf(request, Date.now());
   const spec = { ...resolveCopy(request, call.env), startedBy: call.get("caller").name };
   return await begin(
     call,

@@ -1,5 +1,6 @@
 // POST /quotes: what a copy would ask of both stores, before it is started. The front mounts it behind its
-// token check. It sends one HEAD, to the source, and starts nothing.
+// token check. It sends one HEAD, to the source, and starts nothing; for a
+// version of a time it lists the object's versions before.
 
 import { Hono } from "hono";
 import { placesOfCopy } from "../access/places.ts";
@@ -10,12 +11,14 @@ import { planLimits } from "../env.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
 import { partCountOf } from "../s3/digest.ts";
-import { S3Error } from "../s3/errors.ts";
+import { versionAt } from "../listing/versions.ts";
+import { FailureError, S3Error } from "../s3/errors.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { type SizedHead, headObject } from "../s3/read.ts";
 import { connect } from "../s3/request.ts";
 import { sizeOf } from "../s3/value.ts";
 import { type Store, findStore, pricesAt } from "../store/stores.ts";
+import { checkAsOf } from "../sync/version_spec.ts";
 import { NoTurnError, withTurns } from "../throttle/shares.ts";
 import { describeFailure } from "../view/failure.ts";
 import { describeQuote } from "../view/spent.ts";
@@ -26,6 +29,7 @@ export const quoteRoutes = new Hono<App>();
 quoteRoutes.post("/quotes", async (call) => {
   const request = parseCopyRequest(await readBody(call.req.raw));
   allow(call, ["start"], placesOfCopy(request));
+  checkAsOf(request, Date.now());
   const spec = resolveCopy(request, call.env);
   const source = findStore(call.env, spec.source.store);
   const destination = findStore(call.env, spec.destination.store);
@@ -43,6 +47,7 @@ quoteRoutes.post("/quotes", async (call) => {
     return jsonResponse(describeQuote(expected, pricesAt(sides)));
   } catch (error) {
     if (error instanceof S3Error) return notQuoted(error.toFailure("source"));
+    if (error instanceof FailureError) return notQuoted(error.failure);
     if (!(error instanceof NoTurnError)) throw error;
     throw new Problem(503, "store_busy", `${error.message}; ask again later`);
   }
@@ -53,8 +58,12 @@ async function headAt(call: Call, source: Store, spec: CopySpec): Promise<SizedH
   const job = `quote ${crypto.randomUUID()}`;
   return await withTurns(
     async (requests) => await registryAt(call).share(job, requests),
-    async (turnsAt) =>
-      await headObject(connect(source, "bucket-brigade quote", turnsAt(source)), spec.source),
+    async (turnsAt) => {
+      const s3 = connect(source, "bucket-brigade quote", turnsAt(source));
+      const { asOf } = spec;
+      if (asOf === undefined) return await headObject(s3, spec.source);
+      return await headObject(s3, { ...spec.source, versionId: await versionAt(s3, spec.source, asOf) });
+    },
   );
 }
 

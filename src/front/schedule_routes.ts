@@ -25,6 +25,7 @@ import { readBody, readIdempotency, readLimit } from "../http/request.ts";
 import { createWork } from "../schedule/create.ts";
 import { type ScheduleView, MAX_SCHEDULES } from "../schedule/schedules.ts";
 import { type Schedule, parseSchedule, resolveWork } from "../schedule/spec.ts";
+import { checkAsOf } from "../sync/version_spec.ts";
 
 /** How often a call looks again because somebody else changes the schedule at the same time. */
 const TRIES = 10;
@@ -181,6 +182,7 @@ function runnable(schedule: Schedule, call: Call): Schedule {
   const wish = work.kind === "comparison" ? {} : work.kind === "copy" ? work.copy : work.sync;
   allow(call, rights, withRestore(writtenBy(work), wish));
   const due = resolveWork(work, Date.now(), timeZone, call.env);
+  checkAsOf(due.spec, Date.now());
   const touched = due.kind === "copy" ? placesOfCopy(due.spec) : placesOfSync(due.spec);
   allow(call, rights, withRestore(touched, wish));
   return schedule;

@@ -143,3 +143,26 @@ export async function* versionsOfKey(
     cursor = next;
   } while (cursor !== null);
 }
+
+/**
+ * Which version of an object was the current one at a time.
+ *
+ * @param asOf as isoTime() writes it
+ * @throws {FailureError} `no_version_then`, or the bucket keeps no versions @throws {S3Error}
+ */
+export async function versionAt(
+  s3: S3,
+  address: { readonly bucket: string; readonly key: string },
+  asOf: string,
+): Promise<string> {
+  await expectVersions(s3, address.bucket, "some", "source");
+  const atMs = Date.parse(asOf);
+  for await (const version of versionsOfKey(s3, address, null)) {
+    if ((version.lastModifiedMs ?? Infinity) > atMs) continue;
+    if (!version.isDeleteMarker) return version.versionId;
+    const message = `At ${asOf} the object did not exist: it had been deleted`;
+    throw meshError("no_version_then", message, "ListObjectVersions");
+  }
+  const message = `At ${asOf} the object did not exist: no version of it is as old`;
+  throw meshError("no_version_then", message, "ListObjectVersions");
+}

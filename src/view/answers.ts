@@ -120,6 +120,7 @@ const CopyOptions = z
     ifLossy: z.enum(["warn", "fail"]),
     markCopy: z.boolean(),
     via: z.enum(["auto", "stream"]),
+    asOf: Time.optional().describe("its version is in `source` once it is found"),
     ifArchived: IfArchivedAnswer.optional(),
     maxBytesPerSecond: Bytes.optional(),
     limits: Windows.optional(),

@@ -253,6 +253,35 @@ test.each([
   expect(west.requests().filter(isWrite)).toEqual([]);
 });
 
+test("a single copy of a time copies the version of then, and its quote is of that one", async () => {
+  fillDays();
+  east.put("source", "logs/kept", "larger now", { lastModified: at(9) });
+  const copy = {
+    source: "east:source/logs/kept",
+    destination: "west:plain/then",
+    asOf: new Date(at(6)).toISOString(),
+  };
+  const [, middle] = east.bucket("source").versions("logs/kept");
+  const quote = await mesh.call("POST", "/quotes", { body: copy });
+  expect(quote.body).toMatchObject({ storedBytes: 3 });
+  const status = await mesh.copy(copy);
+  expect(status, JSON.stringify(status.failure)).toMatchObject({
+    phase: "completed",
+    size: 3,
+    source: { key: "logs/kept", versionId: middle?.versionId },
+    options: { asOf: copy.asOf },
+  });
+  expect(west.bytes("plain", "then").toString()).toBe("new");
+  const before = { ...copy, asOf: "2020-01-01T00:00:00Z" };
+  expect(await mesh.copy(before)).toMatchObject({ phase: "failed", failure: { code: "no_version_then" } });
+  const gone = { ...copy, source: "east:source/logs/back", asOf: new Date(at(3)).toISOString() };
+  expect((await mesh.copy(gone)).failure?.message).toContain("it had been deleted");
+  const future = await mesh.call("POST", "/copies", { body: { ...copy, asOf: "2999-01-01T00:00:00Z" } });
+  expect([future.status, future.body["detail"]]).toEqual([400, expect.stringContaining("still to come")]);
+  const both = { ...copy, source: { store: "east", bucket: "source", key: "logs/kept", versionId: "v" } };
+  expect((await mesh.call("POST", "/copies", { body: both })).status).toBe(400);
+});
+
 interface Death {
   readonly operation: "PutObject" | "DeleteObject";
   readonly stage: Stage;
