@@ -204,7 +204,7 @@ async function getUnread(
   const unread = new AbortController();
   const timer = setTimeout(() => unread.abort(timeoutError(CALL_LIMIT_MS)), CALL_LIMIT_MS);
   try {
-    const { signal } = unread;
+    const signal = s3.stop === undefined ? unread.signal : AbortSignal.any([unread.signal, s3.stop]);
     const { status, headers } = await getObject(s3, address, { range, ifMatch: null, signal });
     return { status, headers };
   } finally {

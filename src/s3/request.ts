@@ -287,9 +287,10 @@ async function sendPlain(
   signal: AbortSignal,
 ): Promise<Response> {
   const { endpoint, web } = s3.store;
-  const isAsked = method === "GET" && Object.keys(query).length === 0;
-  if (web === undefined || key === null || !isAsked) {
-    const detail = `a store of kind https serves files and has no ${operation}`;
+  const parameters = Object.keys(query);
+  if (web === undefined || key === null || method !== "GET" || parameters.length > 0) {
+    const what = parameters.length === 0 ? operation : `${operation} with ${parameters.join(" and ")}`;
+    const detail = `a store of kind https serves files and has no ${what}`;
     throw new S3Error(operation, { bucket, key }, { code: "NotImplemented", detail, status: 501 });
   }
   const address = { bucket, key };

@@ -44,6 +44,7 @@ export async function askServer(endpoint: string, web: Web, asked: Asked): Promi
   if (validator.ok) {
     const headers = headersOfObject(answer.headers, validator.etag);
     const isWhole = asked.headers["range"] === undefined && hasAll(answer);
+    if (isWhole) headers.delete("content-range");
     return new Response(answer.body, { status: isWhole ? 200 : answer.status, headers });
   }
   await answer.body?.cancel();

@@ -1,6 +1,7 @@
 // Stores of kind https: a web server as the source of copies, syncs and comparisons, and what becomes of them
 // when the server does not do as RFC 9110 says.
 import { randomBytes } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, expect, test } from "vitest";
 import type { Answer } from "../../mesh/mesh.ts";
 import { WebServer } from "../../store/web_server.ts";
@@ -150,6 +151,27 @@ test("bytes that the server compresses unasked stay as they come, and say so", a
   expect(await copy("a.txt")).toMatchObject({ phase: "completed", bytes: { total: 15 } });
   expect(west.bytes("target", "a.txt").toString()).toBe("not really gzip");
   expect(west.get("target", "a.txt")?.attributes.headers).toMatchObject({ "content-encoding": "gzip" });
+});
+
+test("what the server, or the way, compresses for whoever takes it is copied as it is", async () => {
+  const bytes = Buffer.from("The same line again.\n".repeat(100));
+  server.put("/pub/a.txt", bytes, { etag: '"v1"' });
+  // As nginx does with `gzip on`: ranges stay as they are. Cloudflare's network accepts gzip for a Worker.
+  server.change = (answer, { headers }) => {
+    if (answer.status !== 200 || headers["accept-encoding"]?.includes("gzip") !== true) return;
+    const { "accept-ranges": _ranges, ...rest } = answer.headers;
+    answer.headers = { ...rest, etag: 'W/"v1"', "content-encoding": "gzip" };
+    answer.body = gzipSync(bytes);
+  };
+  expect(await copy("a.txt")).toMatchObject({ phase: "completed", bytes: { total: bytes.length } });
+  expect(west.bytes("target", "a.txt")).toEqual(bytes);
+  expect(west.get("target", "a.txt")?.attributes.headers).not.toHaveProperty("content-encoding");
+  const keys = { source: "pub:./", destination: "west:target/sync/", keys: ["a.txt"] };
+  expect(await mesh.sync(keys)).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(west.bytes("target", "sync/a.txt")).toEqual(bytes);
+  expect(server.requests.some(({ headers }) => headers["accept-encoding"]?.includes("gzip") === true)).toBe(
+    true,
+  );
 });
 
 test("an answer that breaks off or announces too much is asked for again", async () => {
