@@ -95,7 +95,9 @@ export class WebServer {
     const answer = this.#read(request);
     this.change?.(answer, request);
     const { status, body, breaksAfter, until } = answer;
-    response.writeHead(status, { "content-length": String(body.length), ...answer.headers });
+    const isSized = answer.headers["transfer-encoding"] === undefined;
+    const length = isSized ? { "content-length": String(body.length) } : {};
+    response.writeHead(status, { ...length, ...answer.headers });
     const half = breaksAfter ?? (until === undefined ? body.length : body.length >> 1);
     response.write(body.subarray(0, half));
     if (breaksAfter !== undefined) {

@@ -141,6 +141,7 @@ test("what has no validator, or no length, is refused before anything is written
   };
   const [weak, fresh] = [await copy("weak"), await copy("fresh")];
   expect(weak.failure).toMatchObject({ code: "source_without_validator" });
+  expect((await copy("endless")).failure).toMatchObject({ code: "source_without_length" });
   expect(weak.failure?.message).toContain("a weak ETag and no Last-Modified");
   expect(fresh.failure?.message).toContain("a Last-Modified that is not past");
   expect(west.count("PutObject")).toBe(0);
