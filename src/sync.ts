@@ -237,7 +237,7 @@ export class Sync extends DurableObject<Env> {
       failures: this.#record.someFailures(FAILURES_SHOWN),
       spent: describeSpent(spent, pricesAt(sides)),
       budget: this.#account.describe(),
-      quote: isComparison(row.spec) ? null : quoteOf(row.spec, row.counters, spent, sides),
+      quote: quoteOf(row.spec, row.counters, spent, sides, now),
       warnings: this.#record.warnings(),
       deletesRefused: this.#record.deletesRefused(),
       parts: this.#record.report.parts(),

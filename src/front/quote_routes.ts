@@ -22,7 +22,15 @@ import { checkAsOf } from "../sync/version_spec.ts";
 import { NoTurnError, withTurns } from "../throttle/shares.ts";
 import { describeFailure } from "../view/failure.ts";
 import { describeQuote } from "../view/spent.ts";
-import { type Load, addObject, meshUseFor, NO_LOAD, sentFor, toleranceOf } from "../work/load.ts";
+import {
+  type Load,
+  addObject,
+  leastSecondsFor,
+  meshUseFor,
+  NO_LOAD,
+  sentFor,
+  toleranceOf,
+} from "../work/load.ts";
 
 export const quoteRoutes = new Hono<App>();
 
@@ -38,11 +46,13 @@ quoteRoutes.post("/quotes", async (call) => {
     if (!("bytes" in load)) return notQuoted(load);
     const sides = { source, destination };
     const tags = spec.tags === "preserve" || spec.tags === "require";
+    const spent = sentFor(load, sides, { tags, asked: load.whole });
     const expected = {
-      spent: sentFor(load, sides, { tags, asked: load.whole }),
+      spent,
       storedBytes: load.bytes,
       mesh: meshUseFor(load),
       tolerance: toleranceOf(sides),
+      leastSeconds: leastSecondsFor(spent, sides, spec, Date.now()),
     };
     return jsonResponse(describeQuote(expected, pricesAt(sides)));
   } catch (error) {

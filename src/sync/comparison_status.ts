@@ -47,6 +47,7 @@ export function comparisonStatus(input: StatusInput, spec: ComparisonSpec): Comp
     rate: { keysPerSecond: elapsedMs === 0 ? null : Math.round((done * 10_000) / elapsedMs) / 10 },
     spent: input.spent,
     ...(input.budget ? { budget: input.budget } : {}),
+    ...(input.quote === null ? {} : { quote: input.quote }),
     inFlight: { batches: input.window.batches },
     ...(isHandingOut(job) ? { pace: input.pace } : {}),
     unreadable: input.failures.map(describeKey),

@@ -11,6 +11,7 @@ import { asideOf, whyNothing } from "./decide.ts";
 import { endOf, NOTHING_FOUND } from "./finding.ts";
 import type { Renaming } from "./names.ts";
 import type { RunCursor } from "./phase.ts";
+import { quoted } from "./quote.ts";
 import type { SyncRecord } from "./record.ts";
 import { type Entry, addTo } from "./report.ts";
 
@@ -20,6 +21,8 @@ interface PageContext {
   readonly source: Store;
   readonly destination: Store;
   readonly rename: Renaming | undefined;
+  /** The largest object that goes whole. */
+  readonly wholeBytes: number;
 }
 
 /** Records a page with its cursor. @param add takes what the lanes have to ask about */
@@ -35,6 +38,7 @@ export function enterCompared(
     const plan = planComparison(page.pairs, context);
     const aside = page.aside === undefined ? [] : asideOf(page.aside).map(asFinding);
     const unreadable = [...unnamed(record, page.unreadable), ...aside];
+    record.enter([], (counters) => quoted(counters, context.wholeBytes));
     record.enter([...plan.entries, ...unreadable], (counters) => ({
       ...counters,
       listed: addTo(counters.listed, plan.names + unreadable.length, plan.bytes),

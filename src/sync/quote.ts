@@ -1,16 +1,17 @@
-// What a sync would send, as its dry run foretells it: the lists and questions that the dry run itself has
-// sent, which the sync sends again, and what each object that would be copied or deleted costs. Pure.
+// What a run would send. A dry run foretells its sync: the lists and questions that the dry run itself has
+// sent, which the sync sends again, and what each object that would be copied or deleted costs. A comparison
+// foretells its repair. Pure.
 
 import type { z } from "zod";
 import { KEYS_PER_DELETE } from "./deletes.ts";
 import type { Counters } from "./report.ts";
-import type { SyncSpec } from "./spec.ts";
+import { type RunSpec, isComparison, optionsOfRun } from "./comparison_spec.ts";
 import { type Store, pricesAt } from "../store/stores.ts";
 import { NOTHING_SENT } from "../store/sent.ts";
 import type { Quote } from "../view/answers.ts";
 import { describeQuote } from "../view/spent.ts";
-import { NO_LOAD, meshUseFor, sentFor, toleranceOf } from "../work/load.ts";
-import { type Spent, addSpent } from "../work/spent.ts";
+import { leastSecondsFor, NO_LOAD, meshUseFor, sentFor, toleranceOf } from "../work/load.ts";
+import { type Spent, addSpent, NOTHING_SPENT } from "../work/spent.ts";
 
 /** Counters that take in what would be sent. @param wholeBytes the largest object that goes whole */
 export function quoted(counters: Counters, wholeBytes: number): Counters {
@@ -19,24 +20,23 @@ export function quoted(counters: Counters, wholeBytes: number): Counters {
 
 /** @returns null: nothing is known yet, or a store is not configured any more */
 export function quoteOf(
-  spec: SyncSpec,
+  spec: RunSpec,
   { wouldSend, wouldDelete }: Counters,
   spent: Spent,
   sides: { readonly source: Store | null; readonly destination: Store | null },
+  now: number,
 ): z.infer<typeof Quote> | null {
   const { source, destination } = sides;
   if (wouldSend === undefined || source === null || destination === null) return null;
   const { load, markers = 0 } = wouldSend;
+  const { tags } = optionsOfRun(spec);
   // Where the store does not compare the ETag itself, each key is asked for before it is deleted.
   const looks = destination.profile.conditionalDelete ? 0 : wouldDelete.objects;
   const deletes = Math.ceil(wouldDelete.objects / KEYS_PER_DELETE);
   const expected = [
-    spent,
-    sentFor(
-      load,
-      { source, destination },
-      { tags: spec.tags === "preserve" || spec.tags === "require", asked: 0 },
-    ),
+    // A repair lists nothing.
+    isComparison(spec) ? NOTHING_SPENT : spent,
+    sentFor(load, { source, destination }, { tags: tags === "preserve" || tags === "require", asked: 0 }),
     { source: NOTHING_SENT, destination: { ...NOTHING_SENT, head: looks, delete: deletes + markers } },
   ].reduce(addSpent);
   return describeQuote(
@@ -45,6 +45,7 @@ export function quoteOf(
       storedBytes: load.bytes,
       mesh: meshUseFor(load),
       tolerance: toleranceOf({ source, destination }),
+      leastSeconds: leastSecondsFor(expected, { source, destination }, spec, now),
     },
     pricesAt(sides),
   );

@@ -8,6 +8,7 @@ import { toJson } from "../http/json.ts";
 import {
   type CopyReason,
   type EqualityProof,
+  type Outcome,
   type Proof,
   type SkipReason,
   DELETE_REASON,
@@ -94,8 +95,10 @@ export interface Counters {
   readonly wouldDelete: Sum;
   readonly deleteFailed: Sum;
   readonly skippedBy: Readonly<Record<string, number>>;
-  /** Of a dry run: what would be copied, for the quote. `wholeBytes`: the largest that goes whole. `markers`:
-   * delete markers. */
+  /**
+   * Of a dry run or a comparison: what would be copied, for the quote. `wholeBytes`: the largest that goes
+   * whole. `markers`: delete markers.
+   */
   readonly wouldSend?: { readonly load: Load; readonly wholeBytes: number; readonly markers?: number };
   /** Of a comparison, which lists the keys of both sides. */
   readonly found?: Found;
@@ -159,10 +162,15 @@ export function countEntries(counters: Counters, entries: readonly Entry[]): Cou
   return { ...counters, ...changed, skippedBy, ...found, ...(wouldSend === undefined ? {} : { wouldSend }) };
 }
 
-/** With what a dry run would copy. */
+/** What the repair of a comparison copies. */
+const REPAIRED: readonly Outcome[] = ["missing", "different", "unknown"];
+
+/** With what a dry run would copy, or the repair of a comparison. */
 function sendingToo(would: NonNullable<Counters["wouldSend"]>, entry: Entry): typeof would {
-  if (entry.action !== "would_copy") return would;
-  if (entry.isDeleteMarker === true) return { ...would, markers: (would.markers ?? 0) + 1 };
+  const wouldRepair = entry.action === "compared" && REPAIRED.includes(entry.verdict.outcome);
+  if (entry.action !== "would_copy" && !wouldRepair) return would;
+  if ("isDeleteMarker" in entry && entry.isDeleteMarker === true)
+    return { ...would, markers: (would.markers ?? 0) + 1 };
   const { sizeBytes, etag } = entry;
   const object = { sizeBytes, partCount: partCountOf(etag ?? "") };
   return { ...would, load: addObject(would.load, object, would.wholeBytes) };

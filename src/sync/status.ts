@@ -20,7 +20,7 @@ export interface StatusInput extends SyncRow {
   readonly failures: readonly FailedKey[];
   readonly spent: SyncStatus["spent"];
   readonly budget: SyncStatus["budget"] | null;
-  /** Of a dry run. */
+  /** Of a dry run or a comparison. */
   readonly quote: NonNullable<SyncStatus["quote"]> | null;
   readonly warnings: string[];
   /** The request wanted deletions, and this rule forbids them. */

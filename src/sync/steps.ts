@@ -190,7 +190,7 @@ export class SyncSteps {
     const claim = (image: string, key: string) => this.#record.images.claim(image, key);
     const rename = rules === null ? undefined : { rename: rules, claim };
     if (isComparison(spec)) {
-      const context = { spec, filter, source, destination, rename };
+      const context = { spec, filter, source, destination, rename, wholeBytes: this.#wholeBytes() };
       enterCompared(this.#record, page, context, (works) => this.#addBatches(works));
       if (page.cursor !== null) this.#walk = walk;
       return;

@@ -87,6 +87,7 @@ export const Quote = z
     storedUsdPerMonth: z.number().nullable(),
     mesh: MeshUse,
     tolerance: z.number().describe("by which fraction the requests may be off, without failures"),
+    leastSeconds: Whole.nullable().describe("that the limits leave to it now; null: none of them does"),
   })
   .describe("what the work would ask of both stores");
 

@@ -12,7 +12,7 @@ import {
   OUTCOMES,
 } from "../http/vocabulary.ts";
 import { Bytes, Id, MaybeTime, Time, Whole } from "./answer_fields.ts";
-import { SteeredSync, SyncStatus } from "./answers.ts";
+import { Quote, SteeredSync, SyncStatus } from "./answers.ts";
 
 const {
   reason,
@@ -59,6 +59,7 @@ export const ComparisonStatus = z.strictObject({
   rate: z.strictObject({ keysPerSecond: z.number().nullable() }),
   spent,
   budget,
+  quote: Quote.optional().describe("what its repair would send"),
   inFlight: z.strictObject({ batches: Whole }),
   pace,
   unreadable: failures.describe("the first of them; the report has all"),

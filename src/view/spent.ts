@@ -23,10 +23,11 @@ export function describeQuote(
     readonly storedBytes: number;
     readonly mesh: MeshUse;
     readonly tolerance: number;
+    readonly leastSeconds: number | null;
   },
   prices: { readonly source: Prices | null; readonly destination: Prices | null },
 ): z.infer<typeof Quote> {
-  const { spent, storedBytes, mesh, tolerance } = expected;
+  const { spent, storedBytes, mesh, tolerance, leastSeconds } = expected;
   const { destination } = prices;
   return {
     ...describeSpent(spent, prices),
@@ -34,6 +35,7 @@ export function describeQuote(
     storedUsdPerMonth: destination === null ? null : rounded(dollarsPerMonth(storedBytes, destination)),
     mesh: { ...mesh, usd: rounded(meshDollars(mesh)) },
     tolerance,
+    leastSeconds,
   };
 }
 

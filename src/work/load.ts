@@ -3,9 +3,10 @@
 // A quote has no retries in it. What it cannot know beforehand (tags that are asked for, a source's parts) is
 // counted as it usually is, and widens the tolerance.
 
+import { type JobLimits, ceilingAt } from "../store/limits.ts";
 import type { MeshUse } from "../store/prices.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
-import { NOTHING_SENT } from "../store/sent.ts";
+import { NOTHING_SENT, requestsOf } from "../store/sent.ts";
 import type { Spent } from "./spent.ts";
 
 /** Objects that go whole, each by one GET and one PUT, and large ones, each by an upload of its own. */
@@ -89,6 +90,22 @@ export function sentFor(
       head: large + (inside ? whole : asked),
     },
   };
+}
+
+/**
+ * The time that the limits of both stores and of the work leave to it at the least, as they are now, in whole
+ * seconds. Null: there are none.
+ */
+export function leastSecondsFor(spent: Spent, sides: Sides, own: JobLimits, now: number): number | null {
+  const passing = spent.source.bytes + spent.destination.bytes;
+  const times = (["source", "destination"] as const).flatMap((side) => [
+    requestsOf(spent[side]) / ceilingAt(sides[side], "maxRequestsPerSecond", now),
+    passing / ceilingAt(sides[side], "maxBytesPerSecond", now),
+  ]);
+  const ceilings = [passing / ceilingAt(own, "maxBytesPerSecond", now), ...times];
+  const most = Math.max(...ceilings.filter((seconds) => !Number.isNaN(seconds)));
+  // A limit of 0 pauses: nobody knows for how long.
+  return most > 0 && most < Infinity ? Math.ceil(most) : null;
 }
 
 /** By how much the count may be off, as a fraction, without failures. */

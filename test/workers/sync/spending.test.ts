@@ -110,6 +110,40 @@ test.for([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
   },
 );
 
+test.for([1, 2, 3])(
+  "seed %i: what a comparison quotes is within its tolerance of what its repair is billed",
+  async (seed) => {
+    const dice = seededRandom(100 + seed);
+    const prefix = `repaired-${seed}/`;
+    for (let n = 0; n < 30; n++) {
+      const size = Math.floor(dice() * 20_000) + (n === 0 ? 2 * PART : 0);
+      east.put("source", `${prefix}${n}`, Buffer.alloc(size, n));
+      const isThere = dice();
+      if (isThere < 0.4) west.put("destination", `${prefix}${n}`, Buffer.alloc(size, isThere < 0.2 ? n : 99));
+    }
+    const sides = { source: `priced:source/${prefix}`, destination: `west:destination/${prefix}` };
+    const { id, quote } = await mesh.compare(sides);
+    if (quote === undefined) throw new Error("A comparison without a quote");
+    for (const store of [east, west]) store.journal.clear();
+    const repair = await mesh.call<{ id: string }>("POST", `/comparisons/${id}/repair`);
+    const { phase, spent } = await mesh.syncEnded(repair.body.id);
+    expect([phase, quote.source.bytes]).toEqual(["completed", spent.source.bytes]);
+    for (const [side, store] of [
+      ["source", east],
+      ["destination", west],
+    ] as const) {
+      const [quoted, bill] = [requestsIn(quote[side].requests), requestsIn(billOf(store))];
+      expect([side, Math.abs(quoted / bill - 1) <= quote.tolerance, quoted, bill]).toEqual([
+        side,
+        true,
+        quoted,
+        bill,
+      ]);
+    }
+    expect(quote.leastSeconds).toBe(1);
+  },
+);
+
 test("POST /quotes says what a copy is billed, whole and in parts, and starts nothing", async () => {
   for (const size of [1000, PART, 2 * PART + 1]) {
     east.put("source", "quoted", Buffer.alloc(size));
