@@ -3,6 +3,7 @@
 
 import { createElement } from "preact";
 import { call } from "./api.js";
+import { budgetWords, quoteWords, spentWords } from "./cost.js";
 import { formatTime, setTitle } from "./dom.js";
 import { inline, troubleOf } from "./trouble.js";
 import { Report } from "./report.js";
@@ -104,13 +105,16 @@ function Buttons({ answer, path, again }) {
 
 /** @param {{ answer: ComparisonStatus }} props */
 function Details({ answer }) {
-  const { deep, proofs, reasons, startedBy, createdAt, endedAt } = answer;
+  const { deep, proofs, reasons, startedBy, createdAt, endedAt, spent, budget, reason, quote } = answer;
   const proved = Object.entries(proofs).map(([proof, sum]) => `${sum.keys} by ${proof}`);
-  const why = Object.entries(reasons).map(([reason, count]) => `${count} ${reason.replaceAll("_", " ")}`);
+  const why = Object.entries(reasons).map(([word, count]) => `${count} ${word.replaceAll("_", " ")}`);
   const rows = /** @type {const} */ ([
     ["Deep", deep ? "yes: it reads what nothing else decides" : "no"],
     ["Equal", proved.join(", ")],
     ["Not equal", why.join(", ")],
+    ["Cost", spentWords(spent)],
+    ["Budget", budgetWords(budget, reason)],
+    ["A repair's quote", quoteWords(quote)],
     ["Started by", startedBy ?? ""],
     ["Requested", formatTime(createdAt)],
     ["Ended", formatTime(endedAt)],

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { RateChart } from "./chart.js";
+import { budgetWords, spentWords } from "./cost.js";
 import {
   actionButton,
   announce,
@@ -133,12 +134,25 @@ function copyPage(path, can) {
 
 /** The progress and the result of the copy. */
 function copyFacts() {
-  const names = ["Copied", "Rate", "Time left", "Parts", "Failed attempts", "Lanes", "Pace", "Proof", "ETag"];
+  const names = [
+    "Copied",
+    "Rate",
+    "Time left",
+    "Parts",
+    "Failed attempts",
+    "Lanes",
+    "Pace",
+    "Cost",
+    "Budget",
+    "Proof",
+    "ETag",
+  ];
   const { node, set } = terms(names);
   return {
     node,
     /** @param {import("./calls.ts").Untimed<CopyStatus>} status */
-    show({ phase, bytes, parts, rate, lanes, concurrency, pace, proof, skipped, etag }) {
+    show(status) {
+      const { phase, bytes, parts, rate, lanes, concurrency, pace, proof, skipped, etag } = status;
       const isEnded = ENDED.includes(phase);
       const size = bytes.total === null ? "unknown size" : formatBytes(bytes.total);
       set("Copied", `${formatBytes(bytes.done)} of ${size}`);
@@ -149,6 +163,8 @@ function copyFacts() {
       set("Parts", parts.total === null ? "" : ofParts);
       set("Failed attempts", String(parts.failedAttempts));
       set("Lanes", `${lanes}, up to ${concurrency} parts at once`);
+      set("Cost", spentWords(status.spent));
+      set("Budget", budgetWords(status.budget, status.reason));
       set("Proof", proof ?? (skipped === true ? "none: it was skipped" : ""));
       set("ETag", etag ?? "");
     },

@@ -27,7 +27,15 @@ const h = createElement;
 const PLACE = { required: true, list: "places", autoComplete: "off", spellCheck: false };
 
 /** @type {readonly FieldOf[]} */
+const BUDGET = [
+  { name: "maxUsd", label: "At most so many dollars", input: { placeholder: "5" }, isRare: true },
+  { name: "maxBytes", label: "At most so many bytes read", input: { placeholder: "500GB" }, isRare: true },
+  { name: "maxRequests", label: "At most so many requests", input: { inputMode: "numeric" }, isRare: true },
+];
+
+/** @type {readonly FieldOf[]} */
 const OF_BOTH = [
+  ...BUDGET,
   { name: "verify", label: "Proof", choices: ["auto", "strict", "off"] },
   { name: "lanes", label: "Lanes", input: { inputMode: "numeric" }, isRare: true },
   { name: "maxBytesPerSecond", label: "Most bytes per second", input: { placeholder: "50MB" }, isRare: true },
@@ -109,6 +117,7 @@ const FIELDS = {
       input: { placeholder: "store:bucket/list.csv" },
       isRare: true,
     },
+    ...BUDGET,
   ],
 };
 

@@ -2,6 +2,7 @@
 
 import { createElement, render } from "preact";
 import { call } from "./api.js";
+import { budgetWords, quoteWords, spentWords } from "./cost.js";
 import { actionButton, announce, confirmed, formatBytes, formatTime, h, keyedTable, terms } from "./dom.js";
 import { Report } from "./report.js";
 import { ENDED, endWords, followWork, paceWords, rightsOver, saveReport, workHead } from "./work.js";
@@ -105,11 +106,15 @@ function syncSums() {
     "Deleted",
     "Rate",
     "Pace",
+    "Cost",
+    "Budget",
+    "Quote",
   ]);
   return {
     node,
     /** @param {import("./calls.ts").Untimed<SyncStatus>} status */
-    show({ dryRun, objects, bytes, deletes, rate, skippedBy, pace }) {
+    show(status) {
+      const { dryRun, objects, bytes, deletes, rate, skippedBy, pace } = status;
       set("Listed", `${objects.listed} keys, ${formatBytes(bytes.listed)}`);
       set(
         "Copied",
@@ -137,6 +142,9 @@ function syncSums() {
       const perSecond = pace?.requestsPerSecond ?? null;
       const requests = perSecond === null ? "" : `, ${perSecond} requests/s`;
       set("Pace", `${paceWords(pace)}${requests}`);
+      set("Cost", spentWords(status.spent));
+      set("Budget", budgetWords(status.budget, status.reason));
+      set("Quote", quoteWords(status.quote));
     },
   };
 }

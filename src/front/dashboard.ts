@@ -14,6 +14,7 @@ import audit from "../dashboard/audit.js";
 import chart from "../dashboard/chart.js";
 import comparison from "../dashboard/comparison.js";
 import copy from "../dashboard/copy.js";
+import cost from "../dashboard/cost.js";
 import dom from "../dashboard/dom.js";
 import forms from "../dashboard/forms.js";
 import lists from "../dashboard/lists.js";
@@ -58,6 +59,7 @@ async function assemble(): Promise<Dashboard> {
   const told = trouble.replace("/* rows */", () => rows);
   const scripts = {
     dom,
+    cost,
     session,
     api,
     ui,

@@ -1,0 +1,48 @@
+// What work has cost, may cost and would cost, in words.
+
+import { formatBytes } from "./dom.js";
+
+/** @typedef {import("../view/answers.ts").CopyStatus} CopyStatus */
+/** @typedef {NonNullable<import("../view/answers.ts").SyncStatus["quote"]>} Quote */
+
+/** @param {CopyStatus["spent"]} spent */
+export function spentWords({ source, destination, usd }) {
+  const requests = [source, destination].flatMap((side) => Object.values(side.requests));
+  return amounts({ usd, requests: sum(requests), bytes: source.bytes + destination.bytes });
+}
+
+/** @param {CopyStatus["budget"]} budget @param {CopyStatus["reason"]} reason */
+export function budgetWords(budget, reason) {
+  if (budget === undefined) return "";
+  const { maxUsd, maxBytes, maxRequests, reserved } = budget;
+  const most = [
+    ...(maxUsd === undefined ? [] : [dollars(maxUsd)]),
+    ...(maxRequests === undefined ? [] : [`${maxRequests.toLocaleString("en")} requests`]),
+    ...(maxBytes === undefined ? [] : [`${formatBytes(maxBytes)} read`]),
+  ];
+  const held = reserved.requests + reserved.bytes === 0 ? "" : `; reserved: ${amounts(reserved)}`;
+  return `${most.join(", ")}${held}${reason === undefined ? "" : "; it is reached"}`;
+}
+
+/** @param {Quote | undefined} quote */
+export function quoteWords(quote) {
+  if (quote === undefined) return "";
+  const off = `, within ${Math.round(quote.tolerance * 100)} % without failures`;
+  return `${spentWords(quote)}${off}; stores ${formatBytes(quote.storedBytes)}`;
+}
+
+/** @param {{ usd: number | null, requests: number, bytes: number }} of */
+function amounts({ usd, requests, bytes }) {
+  const words = `${requests.toLocaleString("en")} requests, ${formatBytes(bytes)} read`;
+  return usd === null ? words : `${dollars(usd)}: ${words}`;
+}
+
+/** @param {number} usd */
+function dollars(usd) {
+  return usd > 0 && usd < 0.01 ? "below $0.01" : `$${usd.toFixed(2)}`;
+}
+
+/** @param {readonly number[]} counts */
+function sum(counts) {
+  return counts.reduce((all, count) => all + count, 0);
+}
