@@ -24,6 +24,8 @@ import { Field } from "./ui.js";
 
 const h = createElement;
 
+const AS_OF = { placeholder: "2026-11-01T00:00:00Z" };
+
 const PLACE = { required: true, list: "places", autoComplete: "off", spellCheck: false };
 
 /** @type {readonly FieldOf[]} */
@@ -51,6 +53,7 @@ const FIELDS = {
     { name: "partSize", label: "Part size", input: { placeholder: "64MiB, or source" } },
     { name: "concurrency", label: "Parts at once", input: { inputMode: "numeric" } },
     { name: "ifExists", label: "If the object is there", choices: ["overwrite", "skip", "fail"] },
+    { name: "asOf", label: "As it was at", input: AS_OF, isRare: true },
     { name: "ifBusy", label: "If another copy writes it", choices: ["fail", "queue"], isRare: true },
     { name: "ifSourceChanges", label: "If it changes meanwhile", choices: ["fail", "restart"], isRare: true },
     ...OF_BOTH,
@@ -69,6 +72,8 @@ const FIELDS = {
     { name: "delete", label: "Delete keys that only the other side has", isSwitch: true },
     { name: "maxDeletes", label: "At most so many deletions", input: { placeholder: "10%" } },
     { name: "dryRun", label: "Dry run: show what would be done", isSwitch: true },
+    { name: "versions", label: "Versions", choices: ["current", "all"], isRare: true },
+    { name: "asOf", label: "As they were at", input: AS_OF, isRare: true },
     { name: "minSize", label: "Least size", input: { placeholder: "1MiB" }, isRare: true },
     { name: "maxSize", label: "Largest size", isRare: true },
     { name: "minAgeSeconds", label: "Least age in seconds", input: { inputMode: "numeric" }, isRare: true },
@@ -102,6 +107,7 @@ const FIELDS = {
     { name: "include", label: "Include, a pattern each line", isList: true },
     { name: "exclude", label: "Exclude, a pattern each line", isList: true },
     { name: "compare", label: "Compare by", choices: ["auto", "size", "size+mtime", "etag", "checksum"] },
+    { name: "asOf", label: "The source as it was at", input: AS_OF, isRare: true },
     { name: "minSize", label: "Least size", isRare: true },
     { name: "maxSize", label: "Largest size", isRare: true },
     {

@@ -17,7 +17,7 @@ export interface VersionsSpec {
 
 export const AsOfField = { asOf: Instant.optional() };
 
-export const VersionFields = { versions: z.enum(["all"]).optional(), ...AsOfField };
+export const VersionFields = { versions: z.enum(["current", "all"]).optional(), ...AsOfField };
 
 type Others = Readonly<Record<string, unknown>>;
 
@@ -35,10 +35,12 @@ const FILTERS = ["minSize", "maxSize", "minAgeSeconds", "maxAgeSeconds", "storag
 
 /** @throws {Problem} for what cannot be asked for together, or what a side can never do */
 export function versionsOf(
-  { versions, asOf }: { readonly versions?: "all" | undefined; readonly asOf?: string | undefined },
+  request: { readonly versions?: "current" | "all" | undefined; readonly asOf?: string | undefined },
   others: Others,
   { source, destination }: { readonly source: Store; readonly destination: Store },
 ): VersionsSpec {
+  const { asOf } = request;
+  const versions = request.versions === "all" ? request.versions : undefined;
   if (versions === undefined && asOf === undefined) return {};
   if (versions !== undefined && asOf !== undefined)
     throw refused('"asOf" is one state, and "versions" the whole history: give one of them');
@@ -74,9 +76,12 @@ const ALL_CLASHES: readonly Clash[] = [
   [["compare"], "the mark of each version, and nothing else, shows which are there"],
 ];
 
+/** A request may name what holds without it. */
+const DEFAULTS: readonly unknown[] = [undefined, false, "auto"];
+
 function clashWith(others: Others, clashes: readonly Clash[]): { name: string; why: string } | null {
   for (const [names, why] of clashes) {
-    const name = names.find((asked) => others[asked] !== undefined && others[asked] !== false);
+    const name = names.find((asked) => !DEFAULTS.includes(others[asked]));
     if (name !== undefined) return { name: `"${name}"`, why };
   }
   if (clashes === ALL_CLASHES && others["markCopy"] === false)

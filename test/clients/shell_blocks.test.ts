@@ -37,6 +37,7 @@ const NOT_RUN: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/docs/operate.md": ["curl -H", "npm run"],
   "src/docs/stores.md": ["npx wrangler"],
+  "src/docs/versions.md": ["curl -H", "curl -H"],
   "src/docs/web.md": ["npx wrangler"],
 };
 const REPORT_KEY = generateKeyPairSync("ed25519");
@@ -175,6 +176,10 @@ test.each(RUN)("every command of %s does what the page says, in the order of the
   if (page === "src/docs/compare.md") expect(output).toContain('"phase":"different"');
   if (page === "src/docs/rename.md")
     expect(output).toContain('"key":"logs/2024-05/a.txt","to":"old/2024/05/a.txt"');
+  if (page === "src/docs/versions.md")
+    expect(output.replaceAll("\\", "")).toContain(
+      '"versions": "all" cannot be used here: the source store "east" (r2) keeps no versions',
+    );
   if (page === "src/docs/web.md")
     for (const { language, code: said } of blocksOf(page))
       if (language === "text") expect(output).toContain(said);

@@ -28,6 +28,8 @@ describe("a request", () => {
       asOf: "2026-11-01T00:00:00.000Z",
     });
     expect(resolve({})).not.toHaveProperty("asOf");
+    expect(resolve({ versions: "current", delete: true })).not.toHaveProperty("versions");
+    expect(resolve({ versions: "all", compare: "auto" }).versions).toBe("all");
     expect(resolve({ versions: "all", include: "*.txt", partSize: "source", delete: false }).versions).toBe(
       "all",
     );

@@ -253,6 +253,25 @@ test.each([
   expect(west.requests().filter(isWrite)).toEqual([]);
 });
 
+test("a manifest's third column is the version that is copied, compared and repaired", async () => {
+  fillDays();
+  const [old] = east.bucket("source").versions("logs/kept");
+  east.put("plain", "list.csv", `source,logs/kept,${old?.versionId}\nsource,logs/late\n`);
+  const request = {
+    source: "east:source/logs/",
+    destination: "west:plain/m/",
+    manifest: "east:plain/list.csv",
+  };
+  const id = await mesh.startComparison(request);
+  expect(await mesh.comparisonEnded(id)).toMatchObject({ phase: "different", keys: { missing: 2 } });
+  const { body } = await mesh.call<{ id: string }>("POST", `/comparisons/${id}/repair`);
+  expect(await mesh.syncEnded(body.id)).toMatchObject({ phase: "completed", objects: { copied: 2 } });
+  expect(west.bytes("plain", "m/kept").toString()).toBe("old");
+  expect(west.bytes("plain", "m/late").toString()).toBe("x");
+  expect(await mesh.sync(request)).toMatchObject({ skippedBy: { equal: 2 } });
+  expect((await mesh.compare(request)).phase).toBe("equal");
+});
+
 test("a single copy of a time copies the version of then, and its quote is of that one", async () => {
   fillDays();
   east.put("source", "logs/kept", "larger now", { lastModified: at(9) });
