@@ -20,6 +20,8 @@ import {
 } from "./dom.js";
 import { showWork } from "./lists.js";
 import { showOverview, watchCount } from "./overview.js";
+import { showReplication } from "./replication.js";
+import { showReplications } from "./replications.js";
 import { showSchedules } from "./schedules.js";
 import { askTabs, dropToken, isPerson, setToken, shareToken, token } from "./session.js";
 import { showStart } from "./start.js";
@@ -38,6 +40,7 @@ const TITLES = {
   copies: "Copies",
   syncs: "Syncs",
   comparisons: "Comparisons",
+  replications: "Replications",
   schedules: "Schedules",
   stores: "Stores",
   audit: "Audit",
@@ -79,12 +82,15 @@ async function route() {
  */
 async function show(section, id, query, signal) {
   // An address may come from anybody, and what it names makes the path of a call.
+  if (section === "replications" && id !== undefined && isName(id))
+    return await showReplication(main, signal, id);
   if (id !== undefined && !isId(id)) throw new Missing(`No copy and no sync has the id "${id}"`);
   if (section === "copies" && id !== undefined) await showCopy(main, signal, id);
   else if (section === "syncs" && id !== undefined) await showSync(main, signal, id);
   else if (section === "comparisons" && id !== undefined) await showComparison(main, signal, id);
   else if (section === "copies" || section === "syncs" || section === "comparisons")
     await showWork(main, signal, section, query);
+  else if (section === "replications") await showReplications(main, signal);
   else if (section === "schedules") await showSchedules(main, signal, query);
   else if (section === "stores") await showStores(main, signal, query);
   else if (section === "audit") await showAudit(main, signal);
@@ -116,6 +122,11 @@ async function failed(error, section) {
 /** @param {string} text */
 function isId(text) {
   return /^[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(text);
+}
+
+/** Of a replication. @param {string} text */
+function isName(text) {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text);
 }
 
 function showSignIn() {

@@ -5,10 +5,17 @@
 import type { z } from "zod";
 import type * as answers from "../view/answers.ts";
 import type * as comparisonAnswers from "../view/comparison_answers.ts";
+import type * as eventAnswers from "../view/event_answers.ts";
 import type * as listAnswers from "../view/list_answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
+import type * as replicationAnswers from "../view/replication_answers.ts";
 
-type Answers = typeof answers & typeof comparisonAnswers & typeof listAnswers & typeof meshAnswers;
+type Answers = typeof answers &
+  typeof comparisonAnswers &
+  typeof eventAnswers &
+  typeof listAnswers &
+  typeof meshAnswers &
+  typeof replicationAnswers;
 
 type Body<Name extends keyof Answers> = z.infer<Answers[Name]>;
 
@@ -23,6 +30,14 @@ export type SyncRow = Body<"SyncList">["syncs"][number];
 export type ComparisonStatus = Body<"ComparisonStatus">;
 
 export type ComparisonRow = Body<"ComparisonList">["comparisons"][number];
+
+export type Replication = Body<"Replication">;
+
+export type ReplicationRow = Body<"ReplicationList">["replications"][number];
+
+export type ReplicationLag = Body<"ReplicationLag">;
+
+export type EventSecret = Body<"EventSecret">;
 
 export type Schedule = Body<"Schedule">;
 
@@ -69,7 +84,11 @@ type Rows = [
   [`GET /schedules?${string}`, Body<"ScheduleList">],
   [`${"PUT" | "PATCH"} /schedules/${string}`, Schedule],
   [`POST /schedules/${string}/run`, CopyStatus | SyncStatus | Body<"Admitted"> | Body<"QueuedRun">],
-  [`DELETE /${"schedules" | "stores"}/${string}`, null],
+  ["GET /replications", Body<"ReplicationList">],
+  [`GET /replications/${string}/lag`, ReplicationLag],
+  [`POST /replications/${string}/secret`, EventSecret],
+  [`${"GET" | "PUT" | "POST"} /replications/${string}`, Replication],
+  [`DELETE /${"schedules" | "stores" | "replications"}/${string}`, null],
 ];
 
 type Find<Call extends string, Table> = Table extends [

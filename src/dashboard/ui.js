@@ -85,7 +85,8 @@ export function useRights() {
 /** @param {{ phase: string }} props */
 export function Phase({ phase }) {
   const bad = ["failed", "blocked", "finished_with_errors", "skipped", "refused"].includes(phase);
-  const kind = bad ? " bad" : phase === "completed" ? " good" : "";
+  const good = ["completed", "following", "cut_over"].includes(phase);
+  const kind = bad ? " bad" : good ? " good" : "";
   return createElement("span", { class: `phase${kind}` }, phase.replaceAll("_", " "));
 }
 

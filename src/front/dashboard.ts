@@ -18,9 +18,12 @@ import cost from "../dashboard/cost.js";
 import dom from "../dashboard/dom.js";
 import forms from "../dashboard/forms.js";
 import lists from "../dashboard/lists.js";
+import lagChart from "../dashboard/lag_chart.js";
 import map from "../dashboard/map.js";
 import overview from "../dashboard/overview.js";
 import page from "../dashboard/page.html";
+import replication from "../dashboard/replication.js";
+import replications from "../dashboard/replications.js";
 import report from "../dashboard/report.js";
 import rowStyle from "../dashboard/rows.css";
 import scheduleForm from "../dashboard/schedule_form.js";
@@ -74,7 +77,18 @@ async function assemble(): Promise<Dashboard> {
     comparison,
     stores,
   };
-  const pages = { lists, overview, forms, schedule_form: scheduleForm, schedules, start, app };
+  const pages = {
+    lists,
+    overview,
+    forms,
+    lag_chart: lagChart,
+    replication,
+    replications,
+    schedule_form: scheduleForm,
+    schedules,
+    start,
+    app,
+  };
   const order = Object.values({ ...scripts, ...pages });
   const script = [...libraries, ...order.map(inScope)].join("\n");
   // Functions as replacements, because replace() would interpret a "$&" in a string.
