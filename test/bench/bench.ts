@@ -11,6 +11,7 @@
 
 import { parseArgs } from "node:util";
 import { benchDigests } from "./digests.ts";
+import { benchEvents } from "./events.ts";
 import { benchLarge } from "./large.ts";
 import { benchCompare, benchListing } from "./listing.ts";
 import { benchManifest } from "./manifest.ts";
@@ -59,6 +60,7 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   manifest: async () => await benchManifest(quick ? [100_000, 1_000_000] : [1_000_000, 10_000_000], rounds),
   mixed: async () => await benchMixed(quick ? 100 : 500, rounds),
   soak: async () => await benchSoak(copies),
+  events: async () => await benchEvents(quick ? 2_000 : 10_000),
   listing: async () => await benchListing(quick ? 100_000 : 1_000_000, 100, rounds),
   compare: async () => await benchCompare(quick ? 100_000 : 1_000_000, 100, rounds),
 };

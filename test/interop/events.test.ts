@@ -1,5 +1,6 @@
-// A replication follows Ceph by Ceph's own bucket notifications: objects are created, overwritten, uploaded in
-// parts and deleted by rclone and the AWS CLI, and the destination becomes what rclone finds at the source.
+// A replication follows Ceph by Ceph's own bucket notifications: objects are created, overwritten, uploaded
+// in parts and deleted by rclone and the AWS CLI, and the destination becomes what rclone finds at the
+// source.
 
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
