@@ -76,6 +76,8 @@ const EMPTY = { name: "", deletes: false, repair: "0 3 * * *" };
 
 /** Of the fields of a sync, those that a replication does not take, or has under another name. */
 const WITHOUT = [
+  "keys",
+  "manifest",
   "delete",
   "maxDeletes",
   "dryRun",
