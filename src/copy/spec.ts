@@ -137,6 +137,7 @@ export function resolveCopy(request: CopyRequest, env: Readonly<Record<string, u
     );
   }
   checkRestorable(request, sourceStore);
+  checkVersioned(request, sourceStore);
   const { asOf } = request;
   if (asOf !== undefined && source.versionId !== undefined) {
     const message = '"asOf" finds the version of a time, and "source" names a "versionId": give one of them';
@@ -200,16 +201,21 @@ function changesAttributes({ metadata, attributes, tags, storageClass }: CopyReq
   );
 }
 
+/** A web server has one state of each file. @throws {Problem} 400 */
+function checkVersioned({ source, asOf }: CopyRequest, { name, web }: Store): void {
+  if (web === undefined) return;
+  const field = source.versionId !== undefined ? "source.versionId" : asOf !== undefined ? "asOf" : null;
+  if (field === null) return;
+  const message = `"${field}" cannot be chosen: store "${name}" is of kind https, which has no versions`;
+  throw new Problem(400, "invalid_request", message);
+}
+
 function checkObject(
   role: "source" | "destination",
   ref: ObjectRef,
   env: Readonly<Record<string, unknown>>,
 ): Store {
   const store = checkBucket(role, ref, env);
-  if (store.web !== undefined && ref.versionId !== undefined) {
-    const message = `"${role}.versionId" cannot be chosen: store "${ref.store}" is of kind https, which has no versions`;
-    throw new Problem(400, "invalid_request", message);
-  }
   try {
     if (store.web !== undefined) webUrl(store.endpoint, store.web.query, ref.key);
     else s3Url({ endpoint: store.endpoint, style: styleOf(store, ref.bucket), bucket: ref.bucket }, ref.key);

@@ -76,11 +76,13 @@ export function sentFor(
   const inside = canCopyInside(source, destination);
   const hasTags = tags && source.profile.tags;
   const tagsOfWhole = hasTags && !source.profile.tagCount ? whole : asked;
+  const reads = (inside ? 0 : whole + parts) + (hasTags ? large + tagsOfWhole : 0);
+  const looks = large + partHeads + (inside ? whole : asked);
   return {
     source: {
       ...NOTHING_SENT,
-      get: (inside ? 0 : whole + parts) + (hasTags ? large + tagsOfWhole : 0),
-      head: large + partHeads + (inside ? whole : asked),
+      // A web server is looked at by GET, and asked for a range before a large file is cut into parts.
+      ...(source.web === undefined ? { get: reads, head: looks } : { get: reads + looks + large }),
       bytes: inside ? 0 : bytes,
     },
     destination: {

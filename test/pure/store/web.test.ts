@@ -175,6 +175,10 @@ describe("a request with such a store", () => {
       '400 invalid_request: "source.versionId" cannot be chosen: store "pub" is of kind https, which has no versions',
     ],
     [
+      () => copy({ asOf: "2026-01-01T00:00:00Z" }),
+      '400 invalid_request: "asOf" cannot be chosen: store "pub" is of kind https, which has no versions',
+    ],
+    [
       () => copy({ source: "pub:./a/../b" }),
       '400 invalid_key: "source": Cannot address key "a/../b" at a store of kind https: a URL resolves its segment "." or ".."',
     ],

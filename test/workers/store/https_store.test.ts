@@ -188,6 +188,17 @@ test("an answer that breaks off or announces too much is asked for again", async
   expect(west.bytes("target", "a")).toEqual(bytes);
 });
 
+test("a quote counts what is then sent", async () => {
+  server.put("/pub/a", large());
+  server.put("/pub/one", "1");
+  for (const key of ["a", "one"]) {
+    const body = { source: `pub:./${key}`, destination: `west:target/q/${key}`, ...inParts };
+    const quote = await mesh.call<{ source: object }>("POST", "/quotes", { body });
+    const { spent } = await mesh.copy(body);
+    expect(quote.body.source).toMatchObject({ requests: spent?.source.requests });
+  }
+});
+
 test("a slow part does not hold up the others", async () => {
   const bytes = large();
   server.put("/pub/a", bytes);
