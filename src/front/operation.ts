@@ -7,6 +7,7 @@ import { ProbeRequestSchema } from "../diagnose/probe_answer.ts";
 import type { ProblemCode } from "../http/codes.ts";
 import { LinkRequestSchema } from "./link.ts";
 import { SecretRequestSchema } from "./secret_request.ts";
+import { QuoteRequestSchema } from "./quote.ts";
 import type { Parameter } from "./parameters.ts";
 import { CutoverRequestSchema, ReplicationRequestSchema } from "../replication/spec.ts";
 import { ScheduleChangesSchema, ScheduleSchema } from "../schedule/spec.ts";
@@ -70,6 +71,7 @@ export const REQUESTS = {
   LinkRequest: LinkRequestSchema,
   SecretRequest: SecretRequestSchema,
   ResumeRequest: ResumeRequestSchema,
+  QuoteRequest: QuoteRequestSchema,
 } as const;
 
 export const json = (description: string, ...schemas: AnswerName[]): Answer => ({

@@ -274,16 +274,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "POST /quotes": {
     summary:
-      "What a copy would ask of both stores, in requests, bytes and dollars; asks the source for its size",
+      "What a copy, a sync or a comparison would ask of both stores, in requests, bytes and dollars; starts nothing",
     example: "-d source=store:bucket/key -d destination=store:bucket/key",
     tag: "Copies",
     right: "start",
     reach: "own",
-    body: "CopyRequest",
+    body: "QuoteRequest",
     answers: { 200: json("The quote", "Quote") },
     problems: {
       ...START_PROBLEMS,
-      400: [...START_PROBLEMS[400], ...COPY_REFUSALS],
+      400: [...START_PROBLEMS[400], ...COPY_REFUSALS, ...SYNC_REFUSALS],
       422: ["not_quoted"],
       503: [...START_PROBLEMS[503], "store_busy"],
     },

@@ -1,12 +1,13 @@
-// POST /quotes: what a copy would ask of both stores, before it is started. The front mounts it behind its
-// token check. It sends one HEAD, to the source, and starts nothing; for a
-// version of a time it lists the object's versions before.
+// POST /quotes: what work would ask of both stores, before it is started. The front mounts it behind its
+// token check. It starts nothing. For a copy it sends one HEAD, to the source, and for a version of a time it
+// lists the object's versions before; for a sync or a comparison it lists both sides, as far as a few pages
+// go; for sizes that are given it asks nobody.
 
 import { Hono } from "hono";
-import { placesOfCopy } from "../access/places.ts";
+import { placesOfCopy, placesOfSync, withDelete } from "../access/places.ts";
 import { type App, type Call, allow, registryAt } from "./call.ts";
 import { planCopy } from "../copy/plan.ts";
-import { type CopySpec, parseCopyRequest, resolveCopy } from "../copy/spec.ts";
+import { type CopyRequest, type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { planLimits } from "../env.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
@@ -17,7 +18,12 @@ import { type Failure, meshFailure } from "../s3/failure.ts";
 import { type SizedHead, headObject } from "../s3/read.ts";
 import { connect } from "../s3/request.ts";
 import { sizeOf } from "../s3/value.ts";
+import { type QuoteRequest, parseQuoteRequest, quoteSizes } from "./quote.ts";
+import { checkBucket } from "../store/address.ts";
 import { type Store, findStore, pricesAt } from "../store/stores.ts";
+import { type RunSpec, resolveComparison } from "../sync/comparison_spec.ts";
+import { foretell } from "../sync/foretell.ts";
+import { resolveSync } from "../sync/spec.ts";
 import { checkAsOf } from "../sync/version_spec.ts";
 import { NoTurnError, withTurns } from "../throttle/shares.ts";
 import { describeFailure } from "../view/failure.ts";
@@ -35,26 +41,20 @@ import {
 export const quoteRoutes = new Hono<App>();
 
 quoteRoutes.post("/quotes", async (call) => {
-  const request = parseCopyRequest(await readBody(call.req.raw));
-  allow(call, ["start"], placesOfCopy(request));
-  checkAsOf(request, Date.now());
-  const spec = resolveCopy(request, call.env);
-  const source = findStore(call.env, spec.source.store);
-  const destination = findStore(call.env, spec.destination.store);
+  const request = parseQuoteRequest(await readBody(call.req.raw));
   try {
-    const load = loadOf(spec, await headAt(call, source, spec), destination, call);
-    if (!("bytes" in load)) return notQuoted(load);
-    const sides = { source, destination };
-    const tags = spec.tags === "preserve" || spec.tags === "require";
-    const spent = sentFor(load, sides, { tags, asked: load.whole });
-    const expected = {
-      spent,
-      storedBytes: load.bytes,
-      mesh: meshUseFor(load),
-      tolerance: toleranceOf(sides),
-      leastSeconds: leastSecondsFor(spent, sides, spec, Date.now()),
-    };
-    return jsonResponse(describeQuote(expected, pricesAt(sides)));
+    switch (request.kind) {
+      case "copy":
+        return await quoteCopy(call, request.copy);
+      case "sizes":
+        return quoteOfSizes(call, request.sizes);
+      case "sync":
+        allow(call, withDelete("start", request.sync), placesOfSync(request.sync));
+        return await quoteRun(call, resolveSync({ ...request.sync, dryRun: true }, call.env));
+      case "comparison":
+        allow(call, ["start"], placesOfSync(request.comparison));
+        return await quoteRun(call, resolveComparison(request.comparison, call.env));
+    }
   } catch (error) {
     if (error instanceof S3Error) return notQuoted(error.toFailure("source"));
     if (error instanceof FailureError) return notQuoted(error.failure);
@@ -62,6 +62,67 @@ quoteRoutes.post("/quotes", async (call) => {
     throw new Problem(503, "store_busy", `${error.message}; ask again later`);
   }
 });
+
+async function quoteCopy(call: Call, request: CopyRequest): Promise<Response> {
+  allow(call, ["start"], placesOfCopy(request));
+  checkAsOf(request, Date.now());
+  const spec = resolveCopy(request, call.env);
+  const source = findStore(call.env, spec.source.store);
+  const destination = findStore(call.env, spec.destination.store);
+  const load = loadOf(spec, await headAt(call, source, spec), destination, call);
+  if (!("bytes" in load)) return notQuoted(load);
+  const sides = { source, destination };
+  const tags = spec.tags === "preserve" || spec.tags === "require";
+  const spent = sentFor(load, sides, { tags, asked: load.whole });
+  const expected = {
+    spent,
+    storedBytes: load.bytes,
+    mesh: meshUseFor(load),
+    tolerance: toleranceOf(sides),
+    leastSeconds: leastSecondsFor(spent, sides, spec, Date.now()),
+  };
+  return jsonResponse(describeQuote(expected, pricesAt(sides)));
+}
+
+function quoteOfSizes(
+  call: Call,
+  sizes: Extract<QuoteRequest, { readonly kind: "sizes" }>["sizes"],
+): Response {
+  allow(call, ["start"], placesOfSync(sizes));
+  const sides = {
+    source: checkBucket("source", sizes.source, call.env),
+    destination: checkBucket("destination", sizes.destination, call.env),
+  };
+  const { maxPartBytes } = planLimits(call.env);
+  return jsonResponse(quoteSizes(sizes, sides, { maxPartBytes, now: Date.now() }));
+}
+
+/** @throws {Problem} 422 where a few pages of both listings do not show it */
+async function quoteRun(call: Call, spec: RunSpec): Promise<Response> {
+  const names = ["rename", "keys", "manifest", "versions", "asOf"].filter(
+    (name) => Reflect.get(spec, name) !== undefined,
+  );
+  if (names.length > 0) throw notListed(`"${names.join('", "')}" needs more than the listings`);
+  const source = findStore(call.env, spec.source.store);
+  const destination = findStore(call.env, spec.destination.store);
+  const job = `quote ${crypto.randomUUID()}`;
+  const quote = await withTurns(
+    async (requests) => await registryAt(call).share(job, requests),
+    async (turnsAt) => {
+      const at = (store: Store) => connect(store, "bucket-brigade quote", turnsAt(store));
+      const { maxPartBytes } = planLimits(call.env);
+      const sides = { source: at(source), destination: at(destination) };
+      return await foretell(spec, sides, { maxPartBytes, now: Date.now() });
+    },
+  );
+  if (quote === null) throw notListed("There are more keys than are listed for a quote");
+  return jsonResponse(quote);
+}
+
+function notListed(why: string): Problem {
+  const message = `${why}: POST /syncs with "dryRun", or POST /comparisons, lists all and has a quote in its status; or send "objects" and "bytes"`;
+  return new Problem(422, "not_quoted", message);
+}
 
 /** Beside copies and syncs, whose cap at the store it shares. */
 async function headAt(call: Call, source: Store, spec: CopySpec): Promise<SizedHead> {

@@ -24,6 +24,17 @@ export interface Load {
 
 export const NO_LOAD: Load = { whole: 0, large: 0, parts: 0, partPages: 0, partHeads: 0, bytes: 0 };
 
+export function addLoads(one: Load, other: Load): Load {
+  return {
+    whole: one.whole + other.whole,
+    large: one.large + other.large,
+    parts: one.parts + other.parts,
+    partPages: one.partPages + other.partPages,
+    partHeads: one.partHeads + other.partHeads,
+    bytes: one.bytes + other.bytes,
+  };
+}
+
 const MAX_PARTS = 10_000;
 
 /** Of all parts but the last, everywhere. */

@@ -9,21 +9,28 @@ import { MIB, PART, openWorld } from "../world.ts";
 
 const {
   mesh,
-  stores: { east, west },
-} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
-  // Under a limit of bytes nothing is sent a second time because it is slow, as on a busy machine it is.
-  storeFields: {
-    east: { maxBytesPerSecond: 1e10 },
-    west: { maxBytesPerSecond: 1e10, prices: { put: 0.0045, list: 0.0045, head: 0.00036 } },
+  stores: { east, west, few },
+} = await openWorld(
+  {
+    east: { buckets: ["source"] },
+    west: { buckets: ["destination"] },
+    few: { buckets: ["source"] },
   },
-  bindings: {
-    MAX_PART_MIB: "5",
-    STORE_PRICED: storeSecret(stores.east, {
-      maxBytesPerSecond: 1e10,
-      prices: { get: 0.0004, head: 0.0004, list: 0.005, egressPerGb: 0.09 },
-    }),
-  },
-}));
+  (stores) => ({
+    // Under a limit of bytes nothing is sent a second time because it is slow, as on a busy machine it is.
+    storeFields: {
+      east: { maxBytesPerSecond: 1e10 },
+      west: { maxBytesPerSecond: 1e10, prices: { put: 0.0045, list: 0.0045, head: 0.00036 } },
+    },
+    bindings: {
+      MAX_PART_MIB: "5",
+      STORE_PRICED: storeSecret(stores.east, {
+        maxBytesPerSecond: 1e10,
+        prices: { get: 0.0004, head: 0.0004, list: 0.005, egressPerGb: 0.09 },
+      }),
+    },
+  }),
+);
 
 type Requests = CopyStatus["spent"]["source"]["requests"];
 
@@ -93,6 +100,8 @@ test.for([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
     };
     const { quote } = await mesh.sync({ ...sync, dryRun: true });
     if (quote === undefined) throw new Error("A dry run without a quote");
+    const asked = await mesh.call("POST", "/quotes", { body: { sync } });
+    expect([asked.status, asked.body]).toEqual([200, quote]);
     for (const store of [east, west]) store.journal.clear();
     const { phase, spent } = await mesh.sync(sync);
     expect(phase).toBe("completed");
@@ -122,8 +131,10 @@ test.for([1, 2, 3])(
       if (isThere < 0.4) west.put("destination", `${prefix}${n}`, Buffer.alloc(size, isThere < 0.2 ? n : 99));
     }
     const sides = { source: `priced:source/${prefix}`, destination: `west:destination/${prefix}` };
-    const { id, quote } = await mesh.compare(sides);
+    const asked = await mesh.call<CopyStatus["spent"]>("POST", "/quotes", { body: { comparison: sides } });
+    const { id, quote, spent: compared } = await mesh.compare(sides);
     if (quote === undefined) throw new Error("A comparison without a quote");
+    expect([asked.status, asked.body]).toMatchObject([200, compared]);
     for (const store of [east, west]) store.journal.clear();
     const repair = await mesh.call<{ id: string }>("POST", `/comparisons/${id}/repair`);
     const { phase, spent } = await mesh.syncEnded(repair.body.id);
@@ -158,6 +169,37 @@ test("POST /quotes says what a copy is billed, whole and in parts, and starts no
     expect(quote.usd).toBe(spent.usd);
     for (const store of [east, west]) store.journal.clear();
   }
+});
+
+test("what the listings do not show is not quoted, and neither is what is asked for in two ways", async () => {
+  for (let n = 0; n < 23_000; n++) few.put("source", `many/${n}`, "");
+  const sides = { source: "few:source/many/", destination: "west:destination/many/" };
+  for (const [body, status, said] of [
+    [{ sync: sides }, 422, "more keys than are listed"],
+    [{ sync: { ...sides, keys: ["many/a"] } }, 422, '"keys" needs more than the listings'],
+    [{ sync: sides, comparison: sides }, 400, "not both"],
+    [{ ...sides, objects: 5 }, 400, 'both "objects" and "bytes"'],
+    [{ ...sides, objects: 1, bytes: "60TiB" }, 422, "Cannot copy"],
+  ] as const) {
+    const answer = await mesh.call("POST", "/quotes", { body });
+    expect([answer.status, String(answer.body["detail"])]).toEqual([status, expect.stringContaining(said)]);
+  }
+  const sizes = {
+    ...sides,
+    sizes: [
+      { objects: 1000, size: "1MiB" },
+      { objects: 2, size: "12MiB" },
+    ],
+  };
+  for (const store of [east, west]) store.journal.clear();
+  const { body } = await mesh.call("POST", "/quotes", { body: sizes });
+  // The tags of what goes in parts are asked for.
+  expect(body).toMatchObject({
+    source: { requests: { get: 1006 + 2, list: 2, head: 2 }, bytes: 1024 * MIB },
+    destination: { requests: { put: 1010, list: 3 } },
+    storedBytes: 1024 * MIB,
+  });
+  expect([...east.requests(), ...west.requests()]).toEqual([]);
 });
 
 test("what could not be copied is not quoted, and it is said why", async () => {
