@@ -35,6 +35,7 @@ import { type SyncRow, SyncRecord } from "./sync/record.ts";
 import { KnownSides } from "./sync/sides.ts";
 import { quoteOf } from "./sync/quote.ts";
 import { type EqualPage, type RepairBasis, Repairs } from "./sync/repair.ts";
+import { RateTable } from "./sync/rate_table.ts";
 import type { ReportedPage, ReportPlace } from "./sync/repair_walk.ts";
 import { runNews, runReading, runStatus } from "./sync/shown.ts";
 import { type StatusInput, FAILURES_SHOWN } from "./sync/status.ts";
@@ -103,6 +104,7 @@ export class Sync extends DurableObject<Env> {
     wake: async (id, lane) => await this.#lane(id, lane).wake({ syncId: id, lane }),
   });
   readonly #repairs = new Repairs(this.ctx.storage.sql, this.#record);
+  readonly #rates = new RateTable(this.ctx.storage.sql);
   readonly #waiting = new Waiting();
   readonly #reports = new Reports(this.ctx.storage);
   readonly #audience = new Audience(this.#stage());
@@ -177,6 +179,8 @@ export class Sync extends DurableObject<Env> {
           return new Response(this.#steps.readReport(), {
             headers: { "content-type": "application/x-ndjson", "cache-control": "no-store" },
           });
+        case "rates":
+          return jsonResponse({ samples: this.#rates.samples() });
         case "digest":
           return jsonResponse(await digestOf(this.#record.load(), this.#record.tree.load(), this.env));
         case "pause":
@@ -245,6 +249,7 @@ export class Sync extends DurableObject<Env> {
       timeline: this.#record.timeline.entries(),
       pace: this.#gate.pace(most, batches.leased, this.#sides.of(row.spec), { row, now }),
       location: this.#location(row),
+      recentRate: this.#rates.recent(now, row.counters.copied),
       repair: isComparison(row.spec) ? (this.#repairs.find()?.syncId ?? null) : null,
       now,
     };
@@ -293,6 +298,7 @@ export class Sync extends DurableObject<Env> {
     const now = Date.now();
     if (this.#record.find() === null) return { kind: "stop" };
     const { grant, isDue } = this.#handout.claim(claim, now);
+    this.#rates.note(now, () => this.#record.load().counters.copied);
     // A running alarm sees it without this.
     if (isDue && !this.#advancing) await wakeAt(this.ctx.storage, now);
     this.#audience.changed();
@@ -334,6 +340,7 @@ export class Sync extends DurableObject<Env> {
       if (isAtRest(row.job) || row.job.phase === "paused") this.#waiting.wake();
       this.#audience.changed();
       const now = Date.now();
+      this.#rates.note(now, () => row.counters.copied, isSyncEnded(row.job));
       const step = nextStep(row.job, this.#record.counts(), now);
       const tellMs = reported ? null : this.#reports.nextTryMs(now);
       if (step.do === "rest") return this.#restUntil(row, [step.untilMs, tellMs], now);

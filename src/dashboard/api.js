@@ -7,8 +7,6 @@ import { isPerson, token } from "./session.js";
 /** The mesh sends something every 5 s, if only a comment. */
 const SILENCE_MS = 20_000;
 const POLL_MS = 2_000;
-/** How often a list is refreshed while the page is visible. */
-const LIST_MS = 3_000;
 const RETRY_MS = 2_000;
 /** Consecutive streams that end before anything has come; then the page polls. */
 const MAX_BARREN = 2;
@@ -182,20 +180,6 @@ async function pause(waitMs, signal) {
       resolve(undefined);
     });
   });
-}
-
-/**
- * Repeats some work, and pauses while the page is not visible.
- *
- * @param {() => Promise<void>} work
- * @param {AbortSignal} signal
- */
-export async function repeat(work, signal) {
-  for (;;) {
-    if (signal.aborted) return;
-    if (document.visibilityState === "visible") await work();
-    await pause(LIST_MS, signal);
-  }
 }
 
 /** @typedef {import("./calls.ts").Grant} Grant */

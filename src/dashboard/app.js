@@ -182,6 +182,11 @@ byId("sign-out").addEventListener("click", () => {
   setText(main, "");
   void route();
 });
+// The address after the # is that of a page.
+document.querySelector(".skip")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 addEventListener("hashchange", () => {
   void route();
   main.focus();

@@ -71,6 +71,7 @@ type Rows = [
   [`GET /copies?${string}`, Body<"CopyList">],
   [`GET /copies/${string}/parts?${string}`, Body<"PartsPage">],
   [`GET /copies/${string}/rates`, Body<"Rates">],
+  [`GET /syncs/${string}/rates`, Body<"SyncRates">],
   [`POST /${"copies" | "syncs" | "comparisons"}/resume?${string}`, Body<"SteeredMany">],
   ["POST /copies", CopyStatus | Body<"Admitted">],
   [`${"GET" | "POST"} /copies/${string}`, CopyStatus],

@@ -68,15 +68,6 @@ export function formatTime(iso) {
 }
 
 /**
- * A time in a table: it wraps between words only.
- *
- * @param {string | null} iso
- */
-export function timeCell(iso) {
-  return iso === null ? "" : h("span", { class: "words" }, formatTime(iso));
-}
-
-/**
  * An object as answers have it.
  *
  * @param {string | { store: string, bucket: string, key: string, versionId?: string | undefined }} ref
@@ -274,7 +265,8 @@ export async function confirmed(question, yes) {
 }
 
 /**
- * A button that runs an action and shows its error.
+ * A button that runs an action and shows its error. While it runs the button does nothing more, but it is not
+ * disabled: that would take the focus away, and a dialog could not give it back.
  *
  * @param {string} label
  * @param {() => Promise<void>} act
@@ -283,14 +275,15 @@ export async function confirmed(question, yes) {
 export function actionButton(label, act, kind = "") {
   const button = h("button", { type: "button", ...(kind === "" ? {} : { class: kind }) }, label);
   button.addEventListener("click", async () => {
+    if (button.ariaDisabled === "true") return;
     clearError();
-    button.disabled = true;
+    button.ariaDisabled = "true";
     try {
       await act();
     } catch (error) {
       showError(error);
     } finally {
-      button.disabled = false;
+      button.ariaDisabled = null;
     }
   });
   return button;

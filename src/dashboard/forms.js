@@ -18,6 +18,7 @@ import { Field } from "./ui.js";
  *   input?: Record<string, unknown>,
  *   isSwitch?: boolean,
  *   isList?: boolean,
+ *   isRules?: boolean,
  *   isRare?: boolean,
  * }} FieldOf
  */
@@ -43,6 +44,36 @@ const OF_BOTH = [
   { name: "maxBytesPerSecond", label: "Most bytes per second", input: { placeholder: "50MB" }, isRare: true },
   { name: "storageClass", label: "Storage class", isRare: true },
   { name: "ifLossy", label: "If something of it would be lost", choices: ["warn", "fail"], isRare: true },
+];
+
+/** Which keys, and their names at the destination. @type {readonly FieldOf[]} */
+const NAMES = [
+  {
+    name: "keys",
+    label: "Only these keys, one each line",
+    input: { placeholder: "folder/file" },
+    isList: true,
+    isRare: true,
+  },
+  {
+    name: "manifest",
+    label: "Only the keys of this list",
+    input: { placeholder: "store:bucket/list.csv", list: "places", autoComplete: "off", spellCheck: false },
+    isRare: true,
+  },
+  {
+    name: "manifestFormat",
+    label: "Its format",
+    choices: ["by its ending", "csv", "keys", "ndjson", "inventory"],
+    isRare: true,
+  },
+  {
+    name: "rename",
+    label: "Rename, a rule each line: a pattern, spaces, what it becomes",
+    input: { placeholder: "^(\\d{4})-(\\d\\d)/(.*)$  $1/$2/${3:lower}", spellCheck: false },
+    isRules: true,
+    isRare: true,
+  },
 ];
 
 /** @type {Readonly<Record<WorkName, readonly FieldOf[]>>} */
@@ -80,24 +111,12 @@ const FIELDS = {
     { name: "maxAgeSeconds", label: "Largest age in seconds", input: { inputMode: "numeric" }, isRare: true },
     { name: "concurrency", label: "Transfers at once", input: { inputMode: "numeric" }, isRare: true },
     {
-      name: "keys",
-      label: "Only these keys, one each line",
-      input: { placeholder: "folder/file" },
-      isList: true,
-      isRare: true,
-    },
-    {
-      name: "manifest",
-      label: "Only the keys of this list",
-      input: { placeholder: "store:bucket/list.csv" },
-      isRare: true,
-    },
-    {
       name: "report",
       label: "Write the report to",
       input: { placeholder: "store:bucket/prefix" },
       isRare: true,
     },
+    ...NAMES,
     ...OF_BOTH,
   ],
   comparison: [
@@ -110,20 +129,8 @@ const FIELDS = {
     { name: "asOf", label: "The source as it was at", input: AS_OF, isRare: true },
     { name: "minSize", label: "Least size", isRare: true },
     { name: "maxSize", label: "Largest size", isRare: true },
-    {
-      name: "keys",
-      label: "Only these keys, one each line",
-      input: { placeholder: "folder/file" },
-      isList: true,
-      isRare: true,
-    },
-    {
-      name: "manifest",
-      label: "Only the keys of this list",
-      input: { placeholder: "store:bucket/list.csv" },
-      isRare: true,
-    },
     ...BUDGET,
+    ...NAMES,
   ],
 };
 
@@ -136,10 +143,11 @@ const FIELDS = {
  */
 export function valuesFrom(kind, request) {
   return Object.fromEntries(
-    FIELDS[kind].map(({ name, choices, isSwitch, isList }) => {
+    FIELDS[kind].map(({ name, choices, isSwitch, isList, isRules }) => {
       const value = request[name];
       if (isSwitch === true) return [name, value === true];
       if (value === undefined || value === null) return [name, choices?.[0] ?? ""];
+      if (isRules === true) return [name, Array.isArray(value) ? value.map(ruleText).join("\n") : ""];
       if (isList === true) return [name, (Array.isArray(value) ? value : [value]).join("\n")];
       return [name, typeof value === "object" ? placeText(value) : String(value)];
     }),
@@ -159,14 +167,39 @@ export function requestFrom(kind, values, before) {
   const was = valuesFrom(kind, before);
   /** @type {Record<string, unknown>} */
   const request = { ...before };
-  for (const { name, choices, isList } of FIELDS[kind]) {
+  for (const { name, choices, isList, isRules } of FIELDS[kind]) {
     const value = values[name] ?? "";
     if (value === was[name]) continue;
     const isDefault = value === "" || value === false || value === choices?.[0];
     if (isDefault) delete request[name];
+    else if (isRules === true) request[name] = linesOf(String(value)).map(ruleOf);
     else request[name] = isList === true ? linesOf(String(value)) : value;
   }
   return request;
+}
+
+/**
+ * A rule of `rename` in a line: the pattern, spaces, what it becomes. Where spaces belong to the pattern, or
+ * stand at an end of what it becomes, the line is the rule as JSON.
+ *
+ * @param {{ match?: string, to?: string }} rule
+ */
+function ruleText({ match = "", to = "" }) {
+  const isPlain = /^[^\s{]\S*$/.test(match) && to.trim() === to;
+  return isPlain ? `${match}  ${to}`.trimEnd() : JSON.stringify({ match, to });
+}
+
+/** @param {string} line @returns {unknown} */
+function ruleOf(line) {
+  if (line.startsWith("{")) {
+    try {
+      return JSON.parse(line);
+    } catch {
+      // Then it is a pattern that begins so.
+    }
+  }
+  const [, match = line, to = ""] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
+  return { match, to };
 }
 
 /** @param {string} text */
@@ -208,7 +241,7 @@ function placeText(place) {
 export function WorkFields({ kind, values, set, without = [] }) {
   const fields = FIELDS[kind].filter(({ name }) => !without.includes(name));
   /** @param {FieldOf} field */
-  const show = ({ name, label, choices, input, isList }) =>
+  const show = ({ name, label, choices, input, isList, isRules }) =>
     h(Field, {
       key: `${kind} ${name}`,
       name,
@@ -217,7 +250,7 @@ export function WorkFields({ kind, values, set, without = [] }) {
       set: (value) => set(name, value),
       ...(choices === undefined ? {} : { choices }),
       ...(input === undefined ? {} : { input }),
-      ...(isList === true ? { isLong: true } : {}),
+      ...(isList === true || isRules === true ? { isLong: true } : {}),
     });
   return h(
     "div",
@@ -262,6 +295,7 @@ function Places() {
 export function Form({ send, button, children, others }) {
   const [state, setState] = useState({ busy: false, error: "" });
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  const isBusy = useRef(false);
   useEffect(() => {
     const name = /"(?:\w+\.)*(\w+)"/.exec(state.error)?.[1] ?? "";
     for (const marked of form.current?.querySelectorAll("[aria-invalid]") ?? [])
@@ -275,6 +309,8 @@ export function Form({ send, button, children, others }) {
   /** @param {Event} event */
   const onSubmit = async (event) => {
     event.preventDefault();
+    if (isBusy.current) return;
+    isBusy.current = true;
     clearError();
     setState({ busy: true, error: "" });
     try {
@@ -284,6 +320,8 @@ export function Form({ send, button, children, others }) {
       // On the screen as well, wherever that is scrolled to when the field is gone to.
       showError(error);
       setState({ busy: false, error: error instanceof Error ? error.message : String(error) });
+    } finally {
+      isBusy.current = false;
     }
   };
   return h(
@@ -293,7 +331,7 @@ export function Form({ send, button, children, others }) {
     h(
       "div",
       { class: "actions" },
-      h("button", { class: "main", disabled: state.busy }, button),
+      h("button", { class: "main", "aria-disabled": state.busy }, button),
       others,
       state.error === "" ? null : h("p", { class: "form-error" }, state.error),
     ),

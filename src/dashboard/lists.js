@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "./api.js";
 import { formatBytes, formatObject, formatSeconds } from "./dom.js";
 import { Action, Ago, Bar, Name, Phase, mount, usePolled, valueOf } from "./ui.js";
+import { ENDED, RESTING } from "./work.js";
 
 /** @typedef {import("./calls.ts").CopyRow} CopyRow */
 /** @typedef {import("./calls.ts").SyncRow} SyncRow */
@@ -39,18 +40,8 @@ const PHASES = {
 /** What a filter may have in the address. */
 const FILTERS = ["phase", "q", "store", "schedule", "sync", "orphans"];
 
-/** @type {readonly string[]} */
-const ENDED = [
-  "completed",
-  "finished_with_errors",
-  "failed",
-  "cancelled",
-  "equal",
-  "different",
-  "inconclusive",
-];
-/** @type {readonly string[]} */
-const RESTING = ["paused", "blocked", "queued", "admitted"];
+/** Nothing moves there. @type {readonly string[]} */
+const STILL = [...RESTING, "admitted"];
 
 /**
  * @param {HTMLElement} main
@@ -291,11 +282,11 @@ function progressOf(row) {
 function rateWords(row) {
   if (row.phase === "finished_with_errors" && "dryRun" in row && row.objects !== null)
     return h("span", { class: "failing" }, `${row.objects.failed} failed`);
-  if (row.rate === null || RESTING.includes(row.phase)) return "";
+  if (row.rate === null || STILL.includes(row.phase)) return "";
   if ("keysPerSecond" in row.rate)
     return row.rate.keysPerSecond === null ? "" : `${row.rate.keysPerSecond} keys/s`;
   const { bytesPerSecond } = row.rate;
   if (bytesPerSecond === null || bytesPerSecond === 0) return "";
-  const left = "etaSeconds" in row.rate && !ENDED.includes(row.phase) ? row.rate.etaSeconds : null;
+  const left = ENDED.includes(row.phase) ? null : (row.rate.etaSeconds ?? null);
   return `${formatBytes(Math.round(bytesPerSecond))}/s${left === null ? "" : `, ${formatSeconds(left)} left`}`;
 }

@@ -2,8 +2,19 @@
 
 import { createElement, render } from "preact";
 import { call } from "./api.js";
+import { RateChart } from "./chart.js";
 import { budgetWords, quoteWords, spentWords } from "./cost.js";
-import { actionButton, announce, confirmed, formatBytes, formatTime, h, keyedTable, terms } from "./dom.js";
+import {
+  actionButton,
+  announce,
+  confirmed,
+  formatBytes,
+  formatSeconds,
+  formatTime,
+  h,
+  keyedTable,
+  terms,
+} from "./dom.js";
 import { Report } from "./report.js";
 import { ENDED, endWords, followWork, paceWords, rightsOver, saveReport, workHead } from "./work.js";
 
@@ -23,8 +34,10 @@ export async function showSync(main, signal, id) {
   const can = await rightsOver(status.source, status.destination);
   if (signal.aborted) return;
   const page = syncPage(path, signal, can);
+  signal.addEventListener("abort", page.close);
   main.replaceChildren(...page.nodes);
   page.status(status);
+  void page.past(signal);
   await followWork({ path, query: "", read, readMore: async () => {} }, page, signal);
 }
 
@@ -40,6 +53,8 @@ function syncPage(path, signal, can) {
   const details = syncDetails();
   const failed = failedPanel(path);
   const report = reportPanel(path, signal);
+  const chart = new RateChart();
+  const rateNow = rateSince();
   let isQuiet = false;
   return {
     nodes: [
@@ -67,12 +82,13 @@ function syncPage(path, signal, can) {
         ),
         report.node,
         failed.node,
+        chart.node,
         head.timelineNode,
       ),
     ],
     /** @param {import("./calls.ts").Untimed<SyncStatus>} status */
     status(status) {
-      const { phase, dryRun, objects } = status;
+      const { phase, dryRun, objects, bytes } = status;
       const isEnded = ENDED.includes(phase);
       const name = `${dryRun ? "Dry run: " : ""}${status.source} → ${status.destination}`;
       head.show(status, name, status, requestOf(status));
@@ -82,6 +98,8 @@ function syncPage(path, signal, can) {
       sums.show(status);
       details.show(status);
       failed.show(status);
+      if (!isEnded && !dryRun) chart.add(rateNow(bytes.copied));
+      chart.setEnded(isEnded || dryRun);
       if (isEnded && !isQuiet) {
         announce(`The sync ${endWords(phase)}`);
         if (dryRun) report.show(true);
@@ -92,6 +110,39 @@ function syncPage(path, signal, can) {
     parts: () => {},
     state: head.state,
     onAct: head.onAct,
+    past: /** @param {AbortSignal} ended */ async (ended) => chart.setPast(await readPast(path, ended)),
+    close: () => chart.close(),
+  };
+}
+
+/**
+ * The rate before the page was opened.
+ *
+ * @param {`/syncs/${string}`} path
+ * @param {AbortSignal} signal
+ */
+async function readPast(path, signal) {
+  const { samples } = await call("GET", `${path}/rates`, undefined, signal).catch(() => ({ samples: [] }));
+  return samples;
+}
+
+/** How often what was copied meanwhile makes a rate. */
+const RATE_MS = 1_000;
+
+/**
+ * The rate since it was asked for last, if that is long enough ago.
+ *
+ * @returns {(copiedBytes: number) => number | null}
+ */
+function rateSince() {
+  let before = { atMs: performance.now(), bytes: -1 };
+  return (bytes) => {
+    const atMs = performance.now();
+    const isFirst = before.bytes < 0;
+    if (!isFirst && atMs - before.atMs < RATE_MS) return null;
+    const rate = isFirst ? null : Math.max(0, (bytes - before.bytes) * 1000) / (atMs - before.atMs);
+    before = { atMs, bytes };
+    return rate;
   };
 }
 
@@ -105,6 +156,7 @@ function syncSums() {
     "Under way",
     "Deleted",
     "Rate",
+    "Time left",
     "Pace",
     "Cost",
     "Budget",
@@ -139,6 +191,7 @@ function syncSums() {
           ? ""
           : `${rate.objectsPerSecond} keys/s, ${formatBytes(rate.bytesPerSecond)}/s`,
       );
+      set("Time left", rate.etaSeconds === null ? "" : formatSeconds(rate.etaSeconds));
       const perSecond = pace?.requestsPerSecond ?? null;
       const requests = perSecond === null ? "" : `, ${perSecond} requests/s`;
       set("Pace", `${paceWords(pace)}${requests}`);

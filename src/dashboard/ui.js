@@ -142,21 +142,27 @@ export function Bar({ label, done, total }) {
  */
 export function Action({ act, children, kind = "", label }) {
   const [state, setState] = useState({ busy: false, error: "" });
+  const isBusy = useRef(false);
   const run = async () => {
+    if (isBusy.current) return;
+    isBusy.current = true;
     setState({ busy: true, error: "" });
     try {
       await act();
       setState({ busy: false, error: "" });
     } catch (error) {
       setState({ busy: false, error: error instanceof Error ? error.message : String(error) });
+    } finally {
+      isBusy.current = false;
     }
   };
+  // Not disabled, as in dom.js.
   const button = createElement(
     "button",
     {
       type: "button",
       class: kind,
-      disabled: state.busy,
+      "aria-disabled": state.busy,
       onClick: () => void run(),
       ...(label === undefined ? {} : { "aria-label": label }),
     },
@@ -209,4 +215,51 @@ export function Field({ label, name, value, set, choices, isLong = false, input 
 /** What was typed or chosen. @param {Event} event */
 export function valueOf(event) {
   return /** @type {HTMLInputElement | HTMLSelectElement} */ (event.currentTarget).value;
+}
+
+/**
+ * @template Row
+ * @typedef {{ title: string, cell: (row: Row) => Children }} Column
+ */
+
+/**
+ * A table, whose rows are cards on a phone, each cell with its title in front. A row that stays keeps its
+ * nodes, and so its focus.
+ *
+ * @template Row
+ * @param {{
+ *   label: string,
+ *   rows: readonly Row[],
+ *   columns: readonly Column<Row>[],
+ *   keyOf: (row: Row) => string,
+ * }} props
+ */
+export function cards({ label, rows, columns, keyOf }) {
+  const head = columns.map(({ title }) => createElement("th", { scope: "col", key: title }, title));
+  /** @param {Row} row */
+  const cellsOf = (row) =>
+    columns.map(({ title, cell }) => createElement("td", { "data-title": title, key: title }, cell(row)));
+  return createElement(
+    "div",
+    { class: "scroll", tabIndex: 0, role: "region", "aria-label": label },
+    createElement(
+      "table",
+      { class: "cards" },
+      createElement("thead", {}, createElement("tr", {}, head)),
+      createElement(
+        "tbody",
+        {},
+        rows.map((row) => createElement("tr", { key: keyOf(row) }, cellsOf(row))),
+      ),
+    ),
+  );
+}
+
+/**
+ * A time in a table: it wraps between words only.
+ *
+ * @param {{ at: string | null }} props
+ */
+export function TimeCell({ at }) {
+  return at === null ? null : createElement("span", { class: "words" }, formatTime(at));
 }

@@ -75,12 +75,12 @@ async function assemble(): Promise<Dashboard> {
     report,
     sync,
     comparison,
-    stores,
   };
   const pages = {
     lists,
     overview,
     forms,
+    stores,
     lag_chart: lagChart,
     replication,
     replications,

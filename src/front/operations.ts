@@ -223,14 +223,6 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: json("A page", "PartsPage") },
     problems: NO_COPY,
   },
-  "GET /copies/:id/rates": {
-    summary: "How fast a copy was, from its beginning on",
-    tag: "Copies",
-    right: "read",
-    reach: "own",
-    answers: { 200: json("At most 120 samples", "Rates") },
-    problems: NO_COPY,
-  },
   "GET /copies/:id/events": {
     summary: "Server-Sent Events of a copy, to its end",
     tag: "Copies",

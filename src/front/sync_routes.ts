@@ -42,7 +42,7 @@ syncRoutes.get("/syncs/:id", statusOf("sync"));
 
 syncRoutes.on(
   ["GET"],
-  ["/syncs/:id/report", "/syncs/:id/events", "/syncs/:id/progress"],
+  ["/syncs/:id/report", "/syncs/:id/rates", "/syncs/:id/events", "/syncs/:id/progress"],
   answeredBy("sync", "read"),
 );
 

@@ -13,6 +13,8 @@ interface Kind {
   readonly phases: readonly string[];
   readonly missing: readonly ProblemCode[];
   readonly errors: readonly ProblemCode[];
+  /** The schema of its past rates. */
+  readonly rates?: "Rates" | "SyncRates";
 }
 
 const KINDS: readonly Kind[] = [
@@ -24,6 +26,7 @@ const KINDS: readonly Kind[] = [
     phases: COPY_PHASES,
     missing: ["copy_not_found"],
     errors: [],
+    rates: "Rates",
   },
   {
     name: "sync",
@@ -33,6 +36,7 @@ const KINDS: readonly Kind[] = [
     phases: SYNC_PHASES,
     missing: ["sync_not_found"],
     errors: ["work_finished_with_errors"],
+    rates: "SyncRates",
   },
   {
     name: "comparison",
@@ -56,6 +60,9 @@ export const WORK_OPERATIONS: Readonly<Record<string, Operation>> = Object.fromE
   KINDS.flatMap((kind) => [
     [`GET /${kind.plural}/:id/result`, resultOperation(kind)] as const,
     [`DELETE /${kind.plural}/:id`, deleteOperation(kind)] as const,
+    ...(kind.rates === undefined
+      ? []
+      : [[`GET /${kind.plural}/:id/rates`, ratesOperation(kind, kind.rates)] as const]),
     ...(["pause", "resume", "cancel"] as const).map(
       (verb) => [`POST /${kind.plural}/${verb}`, manyOperation(kind, verb)] as const,
     ),
@@ -77,6 +84,17 @@ function resultOperation({ name, tag, status, missing, errors }: Kind): Operatio
       503: ["too_many_viewers"],
       504: ["work_goes_on"],
     },
+  };
+}
+
+function ratesOperation({ name, tag, missing }: Kind, rates: "Rates" | "SyncRates"): Operation {
+  return {
+    summary: `How fast a ${name} was, from its beginning on`,
+    tag,
+    right: "read",
+    reach: "own",
+    answers: { 200: json("At most 120 samples", rates) },
+    problems: { 404: missing },
   };
 }
 

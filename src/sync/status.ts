@@ -9,6 +9,7 @@ import { asSync } from "./comparison_spec.ts";
 import { describeMaxDeletes } from "./deletes.ts";
 import { isHandingOut } from "./job.ts";
 import type { SyncJob } from "./phase.ts";
+import { secondsLeft } from "./rate_table.ts";
 import type { FailedKey, SyncRow } from "./record.ts";
 import { type Sum, REPORT_PREFIX, underWay } from "./report.ts";
 import { type StoredPart, MAX_KEPT_BYTES } from "./report_buffer.ts";
@@ -32,6 +33,8 @@ export interface StatusInput extends SyncRow {
   readonly pace: NonNullable<SyncStatus["pace"]>;
   /** Null: the platform has chosen. */
   readonly location: Location | null;
+  /** What was copied in the last minute, by the second; null: nothing. */
+  readonly recentRate: { readonly objectsPerSecond: number; readonly bytesPerSecond: number } | null;
   /** Of a comparison: the sync that repairs it, if one does. */
   readonly repair: string | null;
   readonly now: number;
@@ -68,7 +71,11 @@ export function syncStatus(input: StatusInput): SyncStatus {
       ...(input.deletesRefused === null ? {} : { refusedBy: input.deletesRefused }),
       ...(spec.dryRun ? { wouldDelete: counters.wouldDelete.objects } : {}),
     },
-    rate: { objectsPerSecond: rate(counters.copied.objects), bytesPerSecond: rate(counters.copied.bytes) },
+    rate: {
+      objectsPerSecond: rate(counters.copied.objects),
+      bytesPerSecond: rate(counters.copied.bytes),
+      etaSeconds: etaOf(input),
+    },
     spent: input.spent,
     ...(input.budget ? { budget: input.budget } : {}),
     ...(input.quote === null ? {} : { quote: input.quote }),
@@ -95,6 +102,14 @@ export function syncStatus(input: StatusInput): SyncStatus {
     endedAt: isoTime(endedAtMs),
     timeline: input.timeline,
   };
+}
+
+/** Known once all is listed. */
+function etaOf({ job, counters, recentRate, spec }: StatusInput): number | null {
+  if (job.phase !== "copying" || spec.kind === "comparison" || spec.dryRun) return null;
+  const { listed, copied, skipped, failed } = counters;
+  const bytes = Math.max(0, listed.bytes - copied.bytes - skipped.bytes - failed.bytes);
+  return secondsLeft({ objects: Math.max(0, underWay(counters)), bytes }, recentRate);
 }
 
 /** A run has only phases of its kind. */

@@ -44,7 +44,11 @@ const SyncRow = z.strictObject({
   objects: z.strictObject({ listed: Whole, underWay: z.int(), failed: Whole }).nullable().describe(REPORTED),
   bytes: z.strictObject({ listed: Bytes, copied: Bytes }).nullable().describe(REPORTED),
   rate: z
-    .strictObject({ objectsPerSecond: z.number().nullable(), bytesPerSecond: z.number().nullable() })
+    .strictObject({
+      objectsPerSecond: z.number().nullable(),
+      bytesPerSecond: z.number().nullable(),
+      etaSeconds: Whole.nullable().optional().describe("absent: reported by version 0.1.0"),
+    })
     .nullable()
     .describe(REPORTED),
 });
@@ -148,6 +152,13 @@ export const Me = z.strictObject({
 });
 
 export const DueTimes = z.strictObject({ next: z.array(Time).describe("the next three") });
+
+/** Of a sync. */
+export const SyncRates = z.strictObject({
+  samples: z
+    .array(z.strictObject({ at: Time, objectsPerSecond: z.number(), bytesPerSecond: Whole }))
+    .describe("over the whole sync, at most 120, each since the one before"),
+});
 
 /** Of a copy that has moved something. */
 export const Rates = z.strictObject({

@@ -63,6 +63,7 @@ export function syncLine(
   if (failed > 0) fields.push(`${failed} failed`);
   if (deletes.deleted > 0) fields.push(`${deletes.deleted} deleted`);
   if (rate.objectsPerSecond !== null && !dryRun) fields.push(`${rate.objectsPerSecond} objects/s`);
+  if (rate.etaSeconds !== null) fields.push(`ETA ${formatSeconds(rate.etaSeconds)}`);
   fields.push(phase);
   return fit(fields, width);
 }

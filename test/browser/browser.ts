@@ -95,3 +95,27 @@ export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
 }
+
+const WATCH_FRAMES = `
+  globalThis.frames = { all: 0, long: [] };
+  let before = performance.now();
+  const look = (now) => {
+    frames.all += 1;
+    if (now - before > 50) frames.long.push(Math.round(now - before));
+    before = now;
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+`;
+
+/** From now on. A frame of more than 50 ms is seen as a stutter. */
+export async function watchFrames(page: Page): Promise<void> {
+  await page.evaluate(WATCH_FRAMES);
+}
+
+/** With FRAMES=1, prints how many frames were long: a figure, and not a judgement, on whatever machine. */
+export async function tellFrames(page: Page, what: string): Promise<void> {
+  const { all, long } = await page.evaluate<{ all: number; long: number[] }>("frames");
+  const told = `${what}: ${all} frames, ${long.length} over 50 ms (${long.join(", ")})\n`;
+  if (process.env["FRAMES"] !== undefined) process.stderr.write(told);
+}

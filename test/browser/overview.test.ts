@@ -3,7 +3,7 @@
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { openWorld } from "../workers/world.ts";
-import { Visitor, picture, violations } from "./browser.ts";
+import { Visitor, picture, tellFrames, violations, watchFrames } from "./browser.ts";
 
 const {
   mesh,
@@ -121,26 +121,6 @@ test("a schedule shows when its expression is due next, and its last runs as dot
   await mesh.call("DELETE", "/schedules/nightly");
 });
 
-/** Frames that took longer than this were seen as a stutter. */
-const watchFrames = `
-  globalThis.frames = { all: 0, long: [] };
-  let before = performance.now();
-  const look = (now) => {
-    frames.all += 1;
-    if (now - before > 50) frames.long.push(Math.round(now - before));
-    before = now;
-    requestAnimationFrame(look);
-  };
-  requestAnimationFrame(look);
-`;
-
-/** With FRAMES=1, prints how many frames were long: a figure, and not a judgement, on whatever machine. */
-async function tellFrames(page: Page, what: string): Promise<void> {
-  const { all, long } = await page.evaluate<{ all: number; long: number[] }>("frames");
-  const told = `${what}: ${all} frames, ${long.length} over 50 ms (${long.join(", ")})\n`;
-  if (process.env["FRAMES"] !== undefined) process.stderr.write(told);
-}
-
 test("of 100,000 lines of a report only those in sight are nodes, and any is found", async () => {
   const id = await mesh.startSync({
     source: "east:photos/pair/",
@@ -158,7 +138,7 @@ test("of 100,000 lines of a report only those in sight are nodes, and any is fou
   );
   const page = await visitor.signIn("#/syncs");
   await page.route("**/report", (route) => route.fulfill({ status: 200, body: `${lines.join("\n")}\n` }));
-  await page.evaluate(watchFrames);
+  await watchFrames(page);
   await page.evaluate(`location.hash = "#/syncs/${id}"`);
   await page.getByText("100000 keys would change.").waitFor();
   const plan = page.getByRole("region", { name: "What would be done" });
@@ -190,7 +170,7 @@ test("of 1,000 copies a line that has not changed is not drawn again", async () 
     const next = from + 100 < all.length ? copies.at(-1)?.id : null;
     await route.fulfill({ status: 200, json: { copies, next } });
   });
-  await page.evaluate(watchFrames);
+  await watchFrames(page);
   await goTo(page, "#/copies");
   for (let shown = 200; shown <= 1_000; shown += 100) {
     await page.getByRole("button", { name: "Show older" }).click();
@@ -223,4 +203,90 @@ test("the overview on a phone, dark: by axe's rules, and no wider than the phone
     if (name === "overview-phone") await picture(page, "list-phone");
   }
   await mesh.cancel(id);
+});
+
+/** What Tab may stop at, in the order of the page, each as a short text. */
+const STOPS = `
+  const words = (node) =>
+    [node.tagName, node.name || node.id || node.getAttribute("href") || "", node.ariaLabel ?? node.textContent.slice(0, 40)].join(" ");
+  const stops = () =>
+    [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")]
+      .filter((node) => !node.disabled && node.type !== "hidden" && node.checkVisibility());
+`;
+
+/** Goes through a page by Tab, from its first stop. @returns where it stopped, and where it had to */
+async function walk(page: Page): Promise<{ visited: string[]; wanted: string[] }> {
+  const wanted = await page.evaluate<string[]>(
+    `(() => { ${STOPS} stops()[0].focus(); return stops().map(words); })()`,
+  );
+  const visited = wanted.slice(0, 1);
+  for (let presses = 0; presses < wanted.length + 5 && visited.length < wanted.length; presses++) {
+    await page.keyboard.press("Tab");
+    // A box that scrolls and has nothing else in it is a stop as well, of the browser's own.
+    const at = await page.evaluate<string | null>(
+      `(() => { ${STOPS} return stops().includes(document.activeElement) ? words(document.activeElement) : null; })()`,
+    );
+    if (at !== null) visited.push(at);
+  }
+  return { visited, wanted };
+}
+
+test("by keyboard: Tab goes through every page in its order and out again, and what has the focus keeps it", async () => {
+  const id = await block("raw/2026-11-28/A001_C017.mov");
+  const page = await visitor.signIn("");
+  for (const [hash, last] of [
+    ["#/overview", page.getByRole("button", { name: "Resume it" })],
+    ["#/copies", page.getByRole("link", { name: /A001_C017/ })],
+    [`#/copies/${id}`, page.getByRole("button", { name: "Resume all" }).or(page.getByText("Cancel"))],
+    ["#/schedules", page.getByRole("button", { name: "Save schedule" })],
+    ["#/stores?check=east", page.getByRole("button", { name: "Run the check" })],
+    ["#/audit", page.getByRole("row").nth(1)],
+    ["#/new", page.getByRole("button", { name: "Start comparison" })],
+  ] as const) {
+    await goTo(page, hash);
+    await last.first().waitFor();
+    const { visited, wanted } = await walk(page);
+    expect([hash, visited]).toEqual([hash, wanted]);
+    // It is no trap: the next one leaves the last.
+    const end = await page.evaluate("document.activeElement.outerHTML");
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate("document.activeElement.outerHTML")).not.toBe(end);
+  }
+  // The first stop leads past the head, and to no other page.
+  await goTo(page, "#/stores");
+  const check = page.getByRole("button", { name: "Check: west" });
+  await check.waitFor();
+  await page.getByRole("link", { name: "Skip to content" }).focus();
+  await page.keyboard.press("Enter");
+  expect(await page.evaluate("[document.activeElement.id, location.hash]")).toEqual(["main", "#/stores"]);
+  // A refresh leaves the focus where it is.
+  await check.focus();
+  for (let refresh = 0; refresh < 2; refresh++) await page.waitForResponse(/\/stores$/);
+  expect(await page.evaluate("document.activeElement.ariaLabel")).toBe("Check: west");
+  // Enter opens, Escape closes, and the focus is back where it was.
+  await goTo(page, "#/copies");
+  await page.getByRole("link", { name: /A001_C017/ }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "A001_C017.mov" }).waitFor();
+  const cancel = page.getByRole("button", { name: "Cancel", exact: true });
+  await cancel.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Escape");
+  await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
+  expect(await page.evaluate("document.activeElement.textContent")).toBe("Cancel");
+  await mesh.cancel(id);
+});
+
+test("keys are named and renamed in the form of a sync, as the request has them", async () => {
+  east.put("photos", "pair/2024-05/A.TXT", "A");
+  const page = await visitor.signIn("#/new?source=east:photos/pair/&destination=west:backup/renamed/");
+  const form = page.locator("form").nth(1);
+  await form.getByText("More").click();
+  await form.getByLabel("Only these keys").fill("pair/2024-05/A.TXT");
+  await form.getByLabel("Rename, a rule each line").fill("^(\\d{4})-(\\d\\d)/(.*)$  $1/$2/${3:lower}");
+  await form.getByLabel("Dry run").uncheck();
+  await form.getByRole("button", { name: "Start sync" }).click();
+  await page.locator("main .phase", { hasText: "completed" }).waitFor();
+  expect(west.objects("backup").map(({ key }) => key)).toContain("renamed/2024/05/a.txt");
 });

@@ -18,7 +18,7 @@ export const SYNC_STATUS: SyncStatus = {
   bytes: { listed: 3 * 2 ** 30, copied: 1.2 * 2 ** 30, skipped: 0, failed: 0, wouldCopy: 0 },
   skippedBy: {},
   deletes: { destinationObjects: 0, extra: 0, deleted: 0, failed: 0, refused: false },
-  rate: { objectsPerSecond: 40.1, bytesPerSecond: 12 * 2 ** 20 },
+  rate: { objectsPerSecond: 40.1, bytesPerSecond: 12 * 2 ** 20, etaSeconds: null },
   spent: STATUS_INPUT.spent,
   inFlight: { batches: 5, largeRunning: 0, largeWaiting: 0 },
   failures: [],

@@ -207,6 +207,7 @@ const inProse: [name: string, page: Page, slug: string, schema: z.ZodType][] = [
   ["a caller", api, "overview", listAnswers.Me],
   ["due times", sync, "schedules", listAnswers.DueTimes],
   ["a sample of the rate", api, "status-of-a-copy", listAnswers.Rates.shape.samples.element],
+  ["a sample of the rate of a sync", sync, "status-of-a-sync", listAnswers.SyncRates.shape.samples.element],
   ["a schedule", sync, "schedules", answers.Schedule],
   ["a run that waits", sync, "schedules", answers.QueuedRun],
   ["the receivers of webhooks", stores, "what-get-stores-shows", notify.element],

@@ -106,7 +106,9 @@ test("work that 0.1.0 has begun goes on to its end, and what has ended is as it 
   for (const [path, answer] of Object.entries(answers)) {
     if (path.startsWith("/stores") || path.startsWith("/audit")) continue;
     const { body, text } = await mesh.call("GET", path);
-    expect([path, typeof answer === "string" ? text : body]).toEqual([path, expectedOf(answer)]);
+    // What has come since may be there as well.
+    if (typeof answer === "string") expect([path, text]).toEqual([path, answer]);
+    else expect([path, body]).toMatchObject([path, expectedOf(answer)]);
   }
   const { body } = await mesh.call("GET", "/audit?limit=200");
   expect(idsIn(body)).toEqual(idsIn(answers["/audit?limit=200"]));
