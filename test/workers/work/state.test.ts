@@ -119,9 +119,10 @@ test("work that 0.1.0 has begun goes on to its end, and what has ended is as it 
   expect([again.status, (await mesh.ended(again.body.id)).failure?.code]).toEqual([202, "source_not_found"]);
 });
 
-/** Without what the runtime keeps there itself, above all its alarms. */
+/** The objects' own, without what the runtime keeps: its alarms, and a database for each class. */
 function linesOf(dump: string): string[] {
-  return dump.split("\n").filter((line) => !/_cf_/.test(line));
+  const own = dump.split(/^(?=-- database )/m).filter((database) => !/^.*metadata\.sqlite$/m.test(database));
+  return own.flatMap((database) => database.split("\n")).filter((line) => !/_cf_/.test(line));
 }
 
 function idsIn(audit: unknown): string[] {
