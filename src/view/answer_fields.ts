@@ -27,6 +27,15 @@ export const ObjectRef = z
   ])
   .describe("`store:bucket/key`; an object for a version, and for a key at the destination that ends with /");
 
+/** Of a sync. */
+export const SyncRate = z.strictObject({
+  objectsPerSecond: z.number().nullable(),
+  bytesPerSecond: z.number().nullable(),
+  etaSeconds: Whole.nullable().describe(
+    "null: not all is listed yet, or nothing was copied in the last minute",
+  ),
+});
+
 const Amounts = z.strictObject({
   usd: z.number().nullable().describe("null: a price is not known"),
   bytes: Bytes,

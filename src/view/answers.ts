@@ -31,6 +31,7 @@ import {
   PauseReason,
   SentTo,
   Spent,
+  SyncRate,
   Time,
   Whole,
 } from "./answer_fields.ts";
@@ -234,13 +235,7 @@ export const SyncStatus = z.strictObject({
     refusedBy: z.enum(DELETE_RULES).optional(),
     wouldDelete: Whole.optional(),
   }),
-  rate: z.strictObject({
-    objectsPerSecond: z.number().nullable(),
-    bytesPerSecond: z.number().nullable(),
-    etaSeconds: Whole.nullable().describe(
-      "null: not all is listed yet, or nothing was copied in the last minute",
-    ),
-  }),
+  rate: SyncRate,
   spent: Spent,
   budget: Budget,
   quote: Quote.optional().describe("of a dry run: what the sync would send"),

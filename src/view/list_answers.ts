@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { FAILURE_CODES } from "../http/codes.ts";
 import { COMPARISON_PHASES, COPY_PHASES, RIGHTS, SYNC_PHASES } from "../http/vocabulary.ts";
-import { Bytes, Id, MaybeTime, ObjectRef, Time, Whole } from "./answer_fields.ts";
+import { Bytes, Id, MaybeTime, ObjectRef, SyncRate, Time, Whole } from "./answer_fields.ts";
 import { ComparisonStatus } from "./comparison_answers.ts";
 
 const Listed = {
@@ -43,14 +43,8 @@ const SyncRow = z.strictObject({
   dryRun: z.boolean(),
   objects: z.strictObject({ listed: Whole, underWay: z.int(), failed: Whole }).nullable().describe(REPORTED),
   bytes: z.strictObject({ listed: Bytes, copied: Bytes }).nullable().describe(REPORTED),
-  rate: z
-    .strictObject({
-      objectsPerSecond: z.number().nullable(),
-      bytesPerSecond: z.number().nullable(),
-      etaSeconds: Whole.nullable().optional().describe("absent: reported by version 0.1.0"),
-    })
-    .nullable()
-    .describe(REPORTED),
+  // Absent in what version 0.1.0 has reported.
+  rate: SyncRate.partial({ etaSeconds: true }).nullable().describe(REPORTED),
 });
 
 const ComparisonRow = z.strictObject({

@@ -110,6 +110,9 @@ test("work that 0.1.0 has begun goes on to its end, and what has ended is as it 
     if (typeof answer === "string") expect([path, text]).toEqual([path, answer]);
     else expect([path, body]).toMatchObject([path, expectedOf(answer)]);
   }
+  // Rows of lists, too, as that version has reported them.
+  for (const path of ["/copies", "/syncs", "/comparisons", "/schedules", "/overview"])
+    expect([path, (await mesh.call("GET", path)).status]).toEqual([path, 200]);
   const { body } = await mesh.call("GET", "/audit?limit=200");
   expect(idsIn(body)).toEqual(idsIn(answers["/audit?limit=200"]));
 
