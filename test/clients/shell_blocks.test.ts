@@ -180,7 +180,7 @@ test.each(RUN)("every command of %s does what the page says, in the order of the
     expect(output.replaceAll("\\", "")).toContain(
       '"versions": "all" cannot be used here: the source store "east" (r2) keeps no versions',
     );
-  if (page === "src/docs/web.md")
+  if (["src/docs/cost.md", "src/docs/web.md"].includes(page))
     for (const { language, code: said } of blocksOf(page))
       if (language === "text") expect(output).toContain(said);
   if (page === "src/docs/manifest.md") expect(output).toContain('"key":"logs/gone","action":"failed"');
