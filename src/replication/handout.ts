@@ -4,7 +4,7 @@
 //
 // What it needs: the record, and how to reach a lane.
 
-import { PARTS_PER_LANE } from "../env.ts";
+import { LANES_LIMIT, PARTS_PER_LANE } from "../env.ts";
 import { type Sides, BatchGate } from "../sync/gate.ts";
 import { KnownSides } from "../sync/sides.ts";
 import { optionsOf } from "../object/options.ts";
@@ -22,6 +22,9 @@ const ASK_AGAIN_MS = 250;
 
 /** Keys of a batch, which are looked at one after the other: few, so that none waits long behind others. */
 const MOST_KEYS = 16;
+
+/** As many lanes as a replication may have. */
+const MOST_WANTED = LANES_LIMIT * PARTS_PER_LANE;
 
 const HOUR_MS = 3600_000;
 
@@ -82,7 +85,10 @@ export class KeyHandout {
       }
     }
     if (sample.copied + sample.deleted + sample.failed > 0)
-      this.#record.lag.add({ ...sample, pending: this.#record.queue.counts().waiting }, now);
+      this.#record.lag.add(
+        { ...sample, pending: this.#record.queue.waitingUpTo(this.#record.load().spec.maxPending) },
+        now,
+      );
   }
 
   #grant({ lane, wanted, running: atLane }: BatchClaim, now: number): BatchGrant {
@@ -128,7 +134,7 @@ export class KeyHandout {
     { wanted, sides, most, running }: { wanted: number; sides: Sides; most: number; running: number },
     now: number,
   ): BatchGrant {
-    const { waiting } = this.#record.queue.counts();
+    const waiting = this.#record.queue.waitingUpTo(1);
     const { pending, earliestMs } = this.#record.batches.totals();
     if (tasks.length === 0 && pending + waiting === 0) return { kind: "rest" };
     if (tasks.length === wanted) return { kind: "work", tasks, retryInMs: null };
@@ -143,7 +149,7 @@ export class KeyHandout {
   #fill(batches: number, now: number): void {
     if (batches <= 0) return;
     const { queue } = this.#record;
-    const { waiting } = queue.counts();
+    const waiting = queue.waitingUpTo(this.#scale.transfers * MOST_KEYS);
     const each = Math.max(1, Math.min(MOST_KEYS, Math.ceil(waiting / Math.max(1, this.#scale.transfers))));
     const rows = queue.begin(each * batches, now);
     const works = rows.flatMap((row) => this.#workOf(row, now) ?? []);
@@ -170,9 +176,9 @@ export class KeyHandout {
   /** Asks for this replication's share of the stores' caps, and gives it back when nothing waits. */
   async tendShares(): Promise<void> {
     if (!this.#shares.isNeeded) return;
-    const { waiting, working } = this.#record.queue.counts();
+    const waiting = this.#record.queue.waitingUpTo(this.#scale.transfers);
     const { leased } = this.#record.batches.totals();
-    const rests = !isHandingOut(this.#record.job()) || waiting + working === 0;
+    const rests = !isHandingOut(this.#record.job()) || waiting === 0;
     if (rests && leased === 0) return await this.#shares.release();
     this.#shares.setDemand(Math.max(1, Math.min(this.#scale.transfers, waiting + leased)), leased);
     await this.#shares.refresh();
@@ -190,7 +196,7 @@ export class KeyHandout {
       if (!isHandingOut(record.job())) return [];
       const { leased, pending } = record.batches.totals();
       const dueMs = record.queue.nextMs();
-      const waiting = pending + (dueMs !== null && dueMs <= now ? record.queue.counts().waiting : 0);
+      const waiting = pending + (dueMs !== null && dueMs <= now ? record.queue.waitingUpTo(MOST_WANTED) : 0);
       const use = { running: leased, waiting, isThrottled: this.#gate.isThrottled(now) };
       this.#scale.see(use, now);
       const awake = new Set(record.lanes.live());

@@ -231,6 +231,14 @@ export class KeyQueue {
       }));
   }
 
+  /** Keys that wait, counted to `most`: a long queue need not be counted for each call. */
+  waitingUpTo(most: number): number {
+    const { n } = this.#sql
+      .exec("SELECT count(*) AS n FROM (SELECT 1 FROM keys WHERE state = 'waiting' LIMIT ?)", most)
+      .one();
+    return Number(n);
+  }
+
   counts(): QueueCounts {
     const row = this.#sql
       .exec(

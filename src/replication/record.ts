@@ -248,7 +248,7 @@ export class ReplicationRecord {
     this.transaction(() => {
       this.queue.take(ours, "event", now);
       this.count(taken);
-      if (this.queue.counts().waiting > spec.maxPending) this.#overflow(now, spec.maxPending);
+      if (this.queue.waitingUpTo(spec.maxPending + 1) > spec.maxPending) this.#overflow(now, spec.maxPending);
     });
     return taken;
   }
