@@ -46,7 +46,7 @@ import { type ReplicationSpec, placesOf, reversed, reverseName } from "./replica
 import type { Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
 import { type Amounts, type ShareRequest, capsAt, ShareTable } from "./throttle/share_table.ts";
-import type { JobNews } from "./view/news.ts";
+import type { JobNews, ReplicationNews } from "./view/news.ts";
 import { isLost, wakeAt } from "./work/alarm.ts";
 import { openState, stampState } from "./work/state.ts";
 
@@ -363,17 +363,28 @@ export class Registry extends DurableObject<Env> {
   }
 
   /** Makes the replication that copies the other way. A second time changes nothing. */
-  async reverseReplication(name: string): Promise<void> {
+  async reverseReplication(name: string): Promise<PutReplication["kind"] | "gone"> {
     const found = this.#replications.find(name);
-    if (found === null) return;
+    if (found === null) return "gone";
     const back = reverseName(name);
     const put = await this.putReplication(back, reversed(back, found.spec));
     if ("replication" in put) await deliverReplication(this.ctx.exports, put.replication);
-    else log("error", "not_reversed", { replication: name, detail: put.kind });
+    return put.kind;
   }
 
-  async takeReplicationPhase(name: string, id: string, phase: string): Promise<void> {
-    this.#replications.takePhase(name, id, phase);
+  /** Called by a replicator when its phase changes, and from time to time. */
+  async takeReplicationNews(
+    name: string,
+    id: string,
+    { phase, counters, webhook }: ReplicationNews,
+  ): Promise<void> {
+    const now = Date.now();
+    const isDue = this.ctx.storage.transactionSync(() => {
+      const isNews = this.#replications.takePhase(name, id, phase);
+      this.#metrics.take(id, counters);
+      return isNews && webhook !== null && this.#outbox.add(webhook, now);
+    });
+    if (isDue) await wakeAt(this.ctx.storage, now);
   }
 
   /** Removes a replication, here and in its own object. */

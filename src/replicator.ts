@@ -32,7 +32,7 @@ import { type ReplicationRow, ReplicationRecord } from "./replication/record.ts"
 import { LATER, Runs } from "./replication/runs.ts";
 import { SecretTable } from "./replication/secrets.ts";
 import type { ReplicationSpec } from "./replication/spec.ts";
-import { FAILURES_SHOWN, lagSeries, replicationStatus } from "./replication/status.ts";
+import { FAILURES_SHOWN, countersOf, lagSeries, replicationStatus } from "./replication/status.ts";
 import { lastDueMs, nextDueMs } from "./schedule/cron.ts";
 import { locationFor, placedAt } from "./store/location.ts";
 import { BatchGate, ownOf } from "./sync/gate.ts";
@@ -41,14 +41,18 @@ import { Governor } from "./throttle/governor.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
 import { FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
 import type { Replication, ReplicationLag } from "./view/replication_answers.ts";
+import { PUSH_MS, webhookFor } from "./view/news.ts";
 import { isLost, wakeAt, wakeIfLost } from "./work/alarm.ts";
 import type { BatchClaim, BatchGrant } from "./work/batch_task.ts";
 
 /** How often a replication looks after itself if nothing is to be done. */
 const WATCH_MS = 10_000;
 
-/** How often the runs and copies that it has started are asked how far they are. */
-const POLL_MS = 1_000;
+/** How often the runs and copies that it has started are asked how far they are: soon at first, then less. */
+const POLL_MS = { first: 200, growth: 1.5, most: 5_000 };
+
+/** After an alarm that has ended in an error. */
+const RETRY_MS = 1_000;
 
 const ALARM_LIMIT_MS = 60_000;
 
@@ -75,6 +79,9 @@ export class Replicator extends DurableObject<Env> {
   });
   readonly #large = new LargeKeys(this.#record, this.ctx.exports, this.env);
   readonly #runs = new Runs(this.#record, this.ctx.exports, this.env);
+  #pollMs = POLL_MS.first;
+  // In memory only: counters that are pushed twice are not counted twice.
+  #pushedMs = 0;
   // In memory only: a call has come while the alarm ran, which may have looked before.
   #isCalled = false;
 
@@ -139,9 +146,11 @@ export class Replicator extends DurableObject<Env> {
 
   /** Null: there is no such replication. */
   async status(): Promise<Replication | null> {
-    const row = this.#record.find();
-    if (row === null) return null;
-    const now = Date.now();
+    return this.#record.find() === null ? null : this.#shown(Date.now());
+  }
+
+  #shown(now: number): Replication {
+    const row = this.#record.load();
     const { repair } = row.spec;
     return replicationStatus({
       row,
@@ -233,7 +242,7 @@ export class Replicator extends DurableObject<Env> {
       await wakeAt(this.ctx.storage, this.#isCalled ? Date.now() : nextMs);
     } catch (error) {
       log("error", "replication_crashed", { replication: row.name, detail: String(error) });
-      await wakeAt(this.ctx.storage, Date.now() + POLL_MS);
+      await wakeAt(this.ctx.storage, Date.now() + RETRY_MS);
     }
   }
 
@@ -244,6 +253,7 @@ export class Replicator extends DurableObject<Env> {
       await this.#handout.tendShares();
       await this.#handout.tendLanes(Date.now());
       const isCopying = await this.#large.tend();
+      if (!isCopying && childOf(this.#record.job()) === null) this.#pollMs = POLL_MS.first;
       const now = Date.now();
       const step = nextStep(this.#record.job(), this.#facts(now));
       if (now > untilMs) return now;
@@ -252,7 +262,8 @@ export class Replicator extends DurableObject<Env> {
           if ((await this.#runs.start(step.child)) === LATER) return now + WATCH_MS;
           break;
         case "poll":
-          if (!(await this.#runs.poll(step.child))) return now + POLL_MS;
+          if (!(await this.#runs.poll(step.child))) return now + this.#nextPollMs();
+          this.#pollMs = POLL_MS.first;
           break;
         case "read":
           await this.#runs.read(step.child, step.from);
@@ -290,26 +301,44 @@ export class Replicator extends DurableObject<Env> {
   }
 
   async #reverse(): Promise<void> {
-    await registryOf(this.ctx.exports).reverseReplication(this.#record.load().name);
-    this.#record.apply({ type: "reversed" });
+    const put = await registryOf(this.ctx.exports).reverseReplication(this.#record.load().name);
+    this.#record.transaction(() => {
+      this.#record.timeline.add(Date.now(), "reverse", put);
+      this.#record.apply({ type: "reversed" });
+    });
+  }
+
+  #nextPollMs(): number {
+    const waitMs = this.#pollMs;
+    this.#pollMs = Math.min(POLL_MS.most, waitMs * POLL_MS.growth);
+    return waitMs;
   }
 
   #restUntil(isCopying: boolean, now: number): number {
     const handsOut = isHandingOut(this.#record.job());
     const dueMs = handsOut ? this.#record.queue.nextMs() : null;
-    const wakes = [now + (isCopying ? POLL_MS : WATCH_MS)];
+    const wakes = [now + (isCopying ? this.#nextPollMs() : WATCH_MS)];
     // What is due already waits for a lane, which asks by itself.
     if (dueMs !== null && dueMs > now) wakes.push(dueMs);
     return Math.min(...wakes);
   }
 
-  /** Tells the registry about a new phase. */
+  /** Tells the registry about a new phase, and from time to time how far it is. */
   async #reportPhase(): Promise<void> {
-    const { name, id } = this.#record.load();
     const { phase } = this.#record.job();
-    if (this.#record.notes().reported === phase) return;
-    await registryOf(this.ctx.exports).takeReplicationPhase(name, id, phase);
-    this.#record.note({ reported: phase });
+    const isNew = this.#record.notes().reported !== phase;
+    const now = Date.now();
+    if (!isNew && now - this.#pushedMs < PUSH_MS) return;
+    this.#pushedMs = now;
+    const status = this.#shown(now);
+    const news = { phase, counters: countersOf(status), webhook: webhookFor("replication", status) };
+    try {
+      await registryOf(this.ctx.exports).takeReplicationNews(status.name, status.id, news);
+      if (isNew) this.#record.note({ reported: phase });
+    } catch (error) {
+      // The work does not wait for the registry; the next step or alarm tells it again.
+      log("error", "report_failed", { replication: status.name, detail: String(error) });
+    }
   }
 
   async #wakeBy(atMs: number): Promise<void> {

@@ -266,4 +266,6 @@ export const WEBHOOK_TYPES: readonly string[] = [
   "comparison.inconclusive",
   "comparison.failed",
   "comparison.blocked",
+  "replication.blocked",
+  "replication.cut_over",
 ];

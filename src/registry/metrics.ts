@@ -7,7 +7,7 @@
 // Invariant: a counter never falls, even when a copy starts over, is pushed twice, or is retried after its
 // end. What is added is how far a number has risen since that copy's last push.
 
-import type { WorkCounters } from "../view/news.ts";
+import type { ReplicationCounters, WorkCounters } from "../view/news.ts";
 import { VERSION } from "../http/version.ts";
 
 interface Family {
@@ -22,7 +22,7 @@ const FAMILIES = {
   copies_ended_total: { type: "counter", help: "Copies ended, by outcome" },
   copied_bytes_total: {
     type: "counter",
-    help: "Bytes written to destinations, by copies and by syncs",
+    help: "Bytes written to destinations, by copies, syncs and replications",
   },
   parts_total: { type: "counter", help: "Parts written to destinations" },
   part_attempts_total: {
@@ -47,6 +47,20 @@ const FAMILIES = {
   },
   comparisons_ended_total: { type: "counter", help: "Comparisons ended, by outcome" },
   compared_keys_total: { type: "counter", help: "Keys of comparisons, by outcome" },
+  replications: { type: "gauge", help: "Replications, by phase" },
+  replication_keys_total: {
+    type: "counter",
+    help: "Keys of replications, by outcome; lost: only a repair has found them",
+  },
+  replication_pending_keys: {
+    type: "gauge",
+    help: "Keys that wait or are worked on, by replication, as last reported",
+  },
+  replication_oldest_seconds: {
+    type: "gauge",
+    help: "How long the oldest of them has waited, by replication",
+  },
+  replication_lag_seconds: { type: "gauge", help: "Lag of the last hour, by replication and quantile" },
   batches_in_flight: { type: "gauge", help: "Batches of small objects in flight, as last reported" },
   schedules: { type: "gauge", help: "Schedules, by whether they are enabled" },
   orphans: { type: "gauge", help: "Uploads and objects that ended copies may have left at destinations" },
@@ -113,7 +127,7 @@ export class Metrics {
     );
     const build: Sample = { name: "build_info", labels: { version: VERSION }, value: 1 };
     const samples = [build, ...this.#totals(), ...running];
-    samples.push(...this.#activity());
+    samples.push(...this.#activity(), ...this.#replications());
     for (const row of this.#sql.exec("SELECT enabled, count(*) AS n FROM schedules GROUP BY enabled")) {
       const enabled = row["enabled"] === 1 ? "true" : "false";
       samples.push({ name: "schedules", labels: { enabled }, value: Number(row["n"]) });
@@ -154,6 +168,32 @@ export class Metrics {
       });
   }
 
+  #replications(): Sample[] {
+    const phases = this.#sql.exec("SELECT phase, count(*) AS n FROM replications GROUP BY phase").toArray();
+    const rows = this.#sql.exec(
+      "SELECT name, counters FROM replications JOIN counted ON counted.id = replications.id ORDER BY name",
+    );
+    const lags = rows.toArray().flatMap((row): Sample[] => {
+      const replication = String(row["name"]);
+      const counters = JSON.parse(String(row["counters"])) as ReplicationCounters;
+      const { pending, oldestSeconds, p50Seconds, p99Seconds } = counters;
+      const lag = (quantile: string, value: number | null): Sample[] =>
+        value === null ? [] : [{ name: "replication_lag_seconds", labels: { replication, quantile }, value }];
+      return [
+        { name: "replication_pending_keys", labels: { replication }, value: pending },
+        { name: "replication_oldest_seconds", labels: { replication }, value: oldestSeconds },
+        ...lag("0.5", p50Seconds),
+        ...lag("0.99", p99Seconds),
+      ];
+    });
+    const counts = phases.map((row): Sample => ({
+      name: "replications",
+      labels: { phase: String(row["phase"]) },
+      value: Number(row["n"]),
+    }));
+    return [...counts, ...lags];
+  }
+
   #activity(): Sample[] {
     const sums = { partsInFlight: 0, batchesInFlight: 0, copyLanes: 0, syncLanes: 0, comparisonLanes: 0 };
     const rows = this.#sql.exec(
@@ -166,7 +206,7 @@ export class Metrics {
       if (counters.kind === "copy") {
         sums.partsInFlight += counters.partsInFlight;
         sums.copyLanes += counters.lanes;
-      } else {
+      } else if (counters.kind !== "replication") {
         sums.batchesInFlight += counters.batchesInFlight;
         if (counters.kind === "sync") sums.syncLanes += counters.lanes;
         else sums.comparisonLanes += counters.lanes;
@@ -184,6 +224,14 @@ export class Metrics {
 
 /** The counters that only rise. */
 function risingOf(counters: WorkCounters): Sample[] {
+  if (counters.kind === "replication") {
+    const keys = Object.entries(counters.outcomes).map(([outcome, value]): Sample => ({
+      name: "replication_keys_total",
+      labels: { outcome },
+      value,
+    }));
+    return [{ name: "copied_bytes_total", labels: { by: "replications" }, value: counters.bytes }, ...keys];
+  }
   if (counters.kind === "comparison") {
     return Object.entries(counters.outcomes).map(([outcome, value]) => ({
       name: "compared_keys_total",

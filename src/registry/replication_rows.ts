@@ -124,12 +124,20 @@ export class ReplicationRows {
     return writer?.name ?? null;
   }
 
-  takePhase(name: string, id: string, phase: string): void {
-    this.#sql.exec("UPDATE replications SET phase = ? WHERE name = ? AND id = ?", phase, name, id);
+  /** @returns whether it was in another phase */
+  takePhase(name: string, id: string, phase: string): boolean {
+    const changed = this.#sql.exec(
+      "UPDATE replications SET phase = ?1 WHERE name = ?2 AND id = ?3 AND phase <> ?1",
+      phase,
+      name,
+      id,
+    );
+    return changed.rowsWritten > 0;
   }
 
   forget(name: string, id: string): void {
     this.#sql.exec("DELETE FROM replications WHERE name = ? AND id = ?", name, id);
+    this.#sql.exec("DELETE FROM counted WHERE id = ?", id);
   }
 
   #rows(where: string, ...values: readonly string[]): Replication[] {

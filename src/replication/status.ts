@@ -2,6 +2,7 @@
 
 import { isoTime } from "../http/fields.ts";
 import type { Replication, ReplicationLag } from "../view/replication_answers.ts";
+import type { ReplicationCounters } from "../view/news.ts";
 import { describeFailure, publicCode } from "../view/failure.ts";
 import { sentence } from "../s3/told.ts";
 import { type ReplicationJob, childOf } from "./job.ts";
@@ -70,6 +71,19 @@ export function replicationStatus(input: StatusInput): Replication {
     },
     failure: job.phase === "blocked" ? describeFailure(job.failure) : null,
     timeline: input.timeline,
+  };
+}
+
+/** What the metrics have of it. */
+export function countersOf({ keys, pending, lag }: Replication): ReplicationCounters {
+  const { copiedBytes: bytes, held: _held, failed: _now, ...outcomes } = keys;
+  return {
+    kind: "replication",
+    bytes,
+    outcomes,
+    pending: pending.keys,
+    oldestSeconds: pending.oldestSeconds ?? 0,
+    ...lag,
   };
 }
 

@@ -4,6 +4,7 @@
 
 import { type Outcome, WEBHOOK_TYPES } from "../http/vocabulary.ts";
 import type { CopyStatus, SyncStatus } from "./answers.ts";
+import type { Replication } from "./replication_answers.ts";
 import type { ComparisonStatus } from "./comparison_answers.ts";
 
 /** The counters of a copy since it started. */
@@ -39,7 +40,27 @@ interface ComparisonCounters {
   readonly lanes: number;
 }
 
-export type WorkCounters = CopyCounters | SyncCounters | ComparisonCounters;
+/** The counters of a replication since it was made, and how far it lags behind now. */
+export interface ReplicationCounters {
+  readonly kind: "replication";
+  readonly bytes: number;
+  /** Keys by outcome. */
+  readonly outcomes: Readonly<Record<"copied" | "equal" | "deleted" | "kept" | "lost", number>>;
+  readonly pending: number;
+  readonly oldestSeconds: number;
+  /** Null: nothing was copied. */
+  readonly p50Seconds: number | null;
+  readonly p99Seconds: number | null;
+}
+
+export type WorkCounters = CopyCounters | SyncCounters | ComparisonCounters | ReplicationCounters;
+
+/** What a replicator reports. */
+export interface ReplicationNews {
+  readonly phase: string;
+  readonly counters: ReplicationCounters;
+  readonly webhook: Webhook | null;
+}
 
 /** How often counters are pushed if there is nothing else to report. */
 export const PUSH_MS = 30_000;
@@ -54,8 +75,8 @@ export interface Webhook {
 
 /** The event of the phase that a status shows, or null, as for most phases. */
 export function webhookFor(
-  kind: "copy" | "sync" | "comparison",
-  status: CopyStatus | SyncStatus | ComparisonStatus,
+  kind: "copy" | "sync" | "comparison" | "replication",
+  status: CopyStatus | SyncStatus | ComparisonStatus | Replication,
 ): Webhook | null {
   const type = `${kind}.${status.phase}`;
   if (!WEBHOOK_TYPES.includes(type)) return null;

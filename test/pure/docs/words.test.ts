@@ -11,6 +11,7 @@ import {
   COMPARISON_PHASES,
   COMPARISON_PROOFS,
   COPY_PHASES,
+  REPLICATION_PHASES,
   COPY_REASONS,
   DELETE_REASON,
   DIFFERENCES,
@@ -195,6 +196,9 @@ test("the types of webhooks", () => {
     ...SYNC_PHASES.flatMap((phase) => webhookFor("sync", { ...SYNC_STATUS, phase })?.type ?? []),
     ...COMPARISON_PHASES.flatMap(
       (phase) => webhookFor("comparison", { ...COMPARISON_STATUS, phase })?.type ?? [],
+    ),
+    ...REPLICATION_PHASES.flatMap(
+      (phase) => webhookFor("replication", { timeline: [], phase } as never)?.type ?? [],
     ),
   ];
   expect(namesOf(operate.table("webhooks", "type")).toSorted()).toEqual(types.toSorted());

@@ -30,9 +30,13 @@ const contentOf = (store: TestStore, bucket: string, prefix: string) =>
     .map(({ key }) => [key.slice(prefix.length), store.bytes(bucket, key).toString("base64").slice(0, 200)])
     .toSorted();
 
-const until = async (mesh: () => Mesh, holds: (status: Replication) => boolean): Promise<Replication> => {
+const until = async (
+  mesh: () => Mesh,
+  holds: (status: Replication) => boolean,
+  path = PATH,
+): Promise<Replication> => {
   for (;;) {
-    const { body } = await mesh().call<Replication>("GET", PATH);
+    const { body } = await mesh().call<Replication>("GET", path);
     if (holds(body)) return body;
     await pause(50);
   }
@@ -111,7 +115,9 @@ test.for(SEEDS)(
     // The writer has stopped. Until a cutover is ready, each says why it is not.
     await until(theMesh, ({ phase, run }) => phase === "following" && run === null);
     for (let tries = 0; ; tries++) {
-      const begun = await theMesh().call<Replication>("POST", `${PATH}/cutover`, { body: { fence: true } });
+      const begun = await theMesh().call<Replication>("POST", `${PATH}/cutover`, {
+        body: { fence: true, reverse: true },
+      });
       if (begun.status === 409) {
         await pause(50);
         continue;
@@ -133,6 +139,26 @@ test.for(SEEDS)(
     expect(status.keys.deleted).toBeGreaterThan(0);
     expect(west.bytes("destination", "out/foreign").toString()).toBe("not ours");
     expect(west.bytes("destination", `out/${KEYS + 7}`).toString()).toBe("not ours either");
+
+    // The way back: what is equal is not written again, and what is written there now comes to the source.
+    const back = "/replications/r-reverse";
+    const isBack = (key: string) => east.objects("source").some((object) => object.key === key);
+    await until(theMesh, ({ phase }) => phase === "following", back);
+    expect(isBack("in/foreign")).toBe(true);
+    const rewritten = east.requests({ operation: "PutObject" }).map(({ key }) => key);
+    expect(rewritten.filter((key) => key !== "in/foreign" && key !== `in/${KEYS + 7}`)).toEqual([]);
+    west.put("destination", "out/new", "since then");
+    await theMesh().call("POST", `${back}/events`, { body: { keys: ["out/new", "elsewhere"] } });
+    await until(theMesh, ({ keys }) => keys.copied > 0, back);
+    expect(east.bytes("source", "in/new").toString()).toBe("since then");
+    const twoWay = await theMesh().call("PUT", "/replications/again", {
+      body: { ...body, source: "west:destination/out/", destination: "east:source/in/" },
+    });
+    expect([twoWay.status, twoWay.body["code"]]).toEqual([409, "destination_in_use"]);
+    const sync = await theMesh().call("POST", "/syncs", {
+      body: { source: "west:destination/", destination: "east:source/in/deeper/" },
+    });
+    expect([sync.status, sync.body["code"]]).toEqual([409, "destination_in_use"]);
   },
 );
 
