@@ -242,6 +242,7 @@ export class Sync extends DurableObject<Env> {
       spent: describeSpent(spent, pricesAt(sides)),
       budget: this.#account.describe(),
       quote: quoteOf(row.spec, row.counters, spent, sides, now),
+      restoring: this.#record.restores.counts(),
       warnings: this.#record.warnings(),
       deletesRefused: this.#record.deletesRefused(),
       parts: this.#record.report.parts(),
@@ -433,5 +434,5 @@ function isAtRest(job: SyncJob): boolean {
 function restOf(job: SyncJob): ReturnType<Stage["state"]> {
   if (isSyncEnded(job)) return "ended";
   if (job.phase === "blocked") return "stuck";
-  return job.phase === "paused" ? "waiting" : "working";
+  return job.phase === "paused" || job.phase === "restoring" ? "waiting" : "working";
 }

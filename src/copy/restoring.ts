@@ -15,7 +15,7 @@ import { type Failure, meshFailure } from "../s3/failure.ts";
 import { FRESH, verdictOf } from "../s3/retry.ts";
 
 /** Once for the copy, and once more. */
-const MAX_ASKS = 2;
+export const MAX_ASKS = 2;
 
 const FIRST_LOOK_MS = 60_000;
 
@@ -102,13 +102,13 @@ function waiting(job: Restoring, now: number, failure = overdue()): Job {
     : { phase: "blocked", resume: { ...job, call: "asked", looks: 0, retry: FRESH }, failure };
 }
 
-function restoreFailed(): Failure {
+export function restoreFailed(): Failure {
   const message =
     "The source was restored and is archived again before all of it is copied: ask for more days, or restore it yourself";
   return meshFailure("restore_failed", message, "RestoreObject");
 }
 
-function overdue(): Failure {
+export function overdue(): Failure {
   const message =
     "The restore has not ended within 72 hours: ask the provider of the store; resuming looks again";
   return meshFailure("restore_overdue", message, "HeadObject");

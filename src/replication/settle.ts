@@ -85,6 +85,8 @@ function failedEnd(
       return { kind: "again", attempts: settled.work.failedAttempts, notBeforeMs: settled.notBeforeMs };
     case "run":
       return { kind: "blocked", failure };
+    // A replication restores nothing.
+    case "archived":
     case "entry":
       return { kind: "failed", failure, attempts: work.failedAttempts + 1 };
   }

@@ -16,7 +16,7 @@ import {
   describeMaxDeletes,
   MaxDeletesSchema,
 } from "../sync/deletes.ts";
-import { isReportKey } from "../sync/report.ts";
+import { isReportKey } from "../sync/report_keys.ts";
 import { filterOf, RunFields } from "../sync/run_spec.ts";
 import { type SyncSpec, destinationIdentity, resolveSync } from "../sync/spec.ts";
 import type { Hint } from "./hint.ts";

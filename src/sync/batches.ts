@@ -66,3 +66,8 @@ const ARCHIVED_OBJECTS = 256;
 
 /** A batch copies one object after the other: a few seconds of them. */
 const BATCH_BYTES = 8 * 2 ** 20;
+
+/** Objects that may wait in the window: enough to keep every lane busy while the next pages are listed. */
+export function windowObjects({ concurrency }: { readonly concurrency: number }): number {
+  return Math.max(2_000, concurrency * 64);
+}

@@ -15,7 +15,8 @@ import type { Finding, Verdict } from "./finding.ts";
 import { collisionOf, unseen } from "./decide.ts";
 import { type Renaming, targetOf } from "./names.ts";
 import { skipped } from "./outcome.ts";
-import { type Entry, isReportKey } from "./report.ts";
+import type { Entry } from "./report.ts";
+import { isReportKey } from "./report_keys.ts";
 
 interface PlanContext {
   readonly spec: ComparisonSpec;

@@ -13,7 +13,8 @@ import type { Renaming } from "./names.ts";
 import type { RunCursor } from "./phase.ts";
 import { quoted } from "./quote.ts";
 import type { SyncRecord } from "./record.ts";
-import { type Entry, addTo } from "./report.ts";
+import { type Entry } from "./report.ts";
+import { addTo } from "./sums.ts";
 
 interface PageContext {
   readonly spec: ComparisonSpec;

@@ -18,7 +18,10 @@ import { formatObject, formatPrefix } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 import { goesWhole } from "./batches.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
-import { type Counters, type Entry, type Extra, type Sum, isReportKey } from "./report.ts";
+import { archivedFailure } from "./restores.ts";
+import type { Counters, Entry, Extra } from "./report.ts";
+import { isReportKey } from "./report_keys.ts";
+import type { Sum } from "./sums.ts";
 import { type Renaming, targetOf } from "./names.ts";
 import type { RunBase } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
@@ -39,6 +42,8 @@ interface PlannedPage {
   readonly entries: readonly Entry[];
   readonly small: readonly ObjectWork[];
   readonly large: readonly ObjectWork[];
+  /** To be restored before they are copied. */
+  readonly archived: readonly ObjectWork[];
   readonly extras: readonly Extra[];
   readonly listed: Sum;
   readonly destination: Sum;
@@ -80,6 +85,7 @@ export function planPage(
   const entries: Entry[] = [];
   const small: ObjectWork[] = [];
   const large: ObjectWork[] = [];
+  const archived: ObjectWork[] = [];
   const extras: Extra[] = [];
   for (const pair of pairs) {
     if (pair.source === null) {
@@ -90,6 +96,8 @@ export function planPage(
     }
     const decision = decide(pair, context);
     if (decision.kind === "entry") entries.push(decision.entry);
+    else if (decision.work.isArchived === true && decision.work.first === "copy")
+      archived.push(decision.work);
     // Asking costs a request and no bytes, whatever the size.
     else if (decision.work.first === "tell" || goesWhole(decision.work, context.spec, context.wholeBytes))
       small.push(decision.work);
@@ -102,6 +110,7 @@ export function planPage(
     entries,
     small,
     large,
+    archived,
     extras,
     listed: sumOf(pairs.flatMap(({ source }) => source ?? [])),
     destination: sumOf([...atDestination, ...known]),
@@ -119,11 +128,14 @@ function decide(
     to: "",
     sizeBytes,
     etag,
+    ...(needsRestore(source, from.provider) ? { isArchived: true as const } : {}),
     failedAttempts: 0,
     first: "copy",
   };
-  const left = whyLeft(name, source, { filter, source: from });
+  const left = whyLeft(name, source, { filter, source: from, spec });
   if (left !== null) return entry(skipped(work, left));
+  if (work.isArchived === true && spec.ifArchived === "fail")
+    return entry(failed(work, archivedFailure(), 1));
   const timed = { name, modifiedMs: source.lastModifiedMs };
   const target =
     known !== undefined
@@ -184,10 +196,15 @@ export function nothingAt(key: string): ObjectWork {
 function whyLeft(
   name: string,
   source: ListedObject,
-  { filter, source: { provider } }: Pick<PlanContext, "filter" | "source">,
+  {
+    filter,
+    source: { provider },
+    spec: { ifArchived },
+  }: Pick<PlanContext, "filter" | "source"> & { readonly spec: Pick<SyncSpec, "ifArchived"> },
 ): SkipReason | null {
   if (isReportKey(source.key)) return "sync_report";
-  return filterObject(filter, name, source) ?? (needsRestore(source, provider) ? "archived" : null);
+  const isLeft = (ifArchived === undefined || ifArchived === "skip") && needsRestore(source, provider);
+  return filterObject(filter, name, source) ?? (isLeft ? "archived" : null);
 }
 
 /** What an object becomes. `key`: its own; null: it takes no part. */
@@ -199,7 +216,9 @@ interface Image {
 /** What the objects of a page become by the rules. One that can become nothing is left out. */
 export function imagesOf(
   pairs: readonly Found[],
-  context: Pick<PlanContext, "filter" | "source"> & { readonly spec: Pick<RunBase, "destination"> },
+  context: Pick<PlanContext, "filter" | "source"> & {
+    readonly spec: Pick<SyncSpec, "destination" | "ifArchived">;
+  },
   rename: Rename,
 ): Image[] {
   return pairs.flatMap(({ name, source }) => {

@@ -15,8 +15,9 @@ import { planComparison } from "./comparison_plan.ts";
 import { type RunSpec, isComparison, optionsOfRun } from "./comparison_spec.ts";
 import { planPage } from "./decide.ts";
 import { quoted, quoteOf } from "./quote.ts";
-import { type Counters, addTo, countEntries, NO_COUNTERS } from "./report.ts";
+import { type Counters, countEntries, NO_COUNTERS } from "./report.ts";
 import { filterOf } from "./run_spec.ts";
+import { addTo } from "./sums.ts";
 
 /** Pages of both sides, of 1,000 keys each: some seconds of listing. */
 const MOST_LISTS = 20;

@@ -28,7 +28,8 @@ import { type LargeCopies, isLargeShare } from "./large.ts";
 import { settle } from "./outcome.ts";
 import { isSyncEnded } from "./phase.ts";
 import { MAX_FAILURES, type SyncRecord } from "./record.ts";
-import { addTo } from "./report.ts";
+import { addTo } from "./sums.ts";
+import { takeArchived } from "./restore_steps.ts";
 import type { KnownSides } from "./sides.ts";
 import { settleReplays } from "./version_steps.ts";
 import { costOf } from "../work/object_cost.ts";
@@ -117,7 +118,7 @@ export class BatchHandout {
       return this.#expectFewFailures();
     }
     const settled = this.#record.batches.takeReports(claim, times).map(({ objects, outcomes, isOld }) => ({
-      ...settle(objects, outcomes, { dryRun: spec.dryRun, ...times }),
+      ...settle(objects, outcomes, { dryRun: spec.dryRun, ifArchived: spec.ifArchived, ...times }),
       isOld,
     }));
     if (settled.length === 0) return;
@@ -125,6 +126,10 @@ export class BatchHandout {
     this.#record.enter(
       settled.flatMap(({ entries }) => entries),
       (counters) => ({ ...counters, listed: addTo(counters.listed, 0, seenBytes) }),
+    );
+    takeArchived(
+      this.#record,
+      settled.flatMap(({ archived }) => archived),
     );
     for (const { again, large, runFailure, isOld } of settled) {
       this.#record.batches.add(again.objects, again.notBeforeMs);
@@ -267,7 +272,7 @@ export class BatchHandout {
     if (!this.#shares.isNeeded) return;
     const { job } = this.#record.load();
     const { leased, pending } = this.#record.batches.totals();
-    const rests = isSyncEnded(job) || job.phase === "paused" || job.phase === "blocked";
+    const rests = isSyncEnded(job) || ["paused", "blocked", "restoring"].includes(job.phase);
     if (rests && leased === 0) return await this.#shares.release();
     this.#shares.setDemand(
       rests ? 0 : Math.max(1, Math.min(this.#scale.transfers, pending + leased)),

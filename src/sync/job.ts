@@ -1,6 +1,7 @@
 // A sync as data: its phase, what exists in that phase, what to do next, and what an answer changes.
 //
 //   listing → copying → deleting → reporting → completed | finished_with_errors | failed | cancelled
+//   copying ↔ restoring, while nothing but restores at the source is under way
 //   `listing` lists both sides, decides and copies at once; `copying` waits for what is still under way;
 //   listing → comparing → reporting → equal | different | inconclusive | failed | cancelled, of a comparison
 //   `stopping` comes before `reporting` when a run ends early; paused and blocked keep everything and go on.
@@ -13,78 +14,11 @@
 // their end. After a listing that failed, the keys it returned are still copied, and nothing is deleted.
 // Deletions that make room for copies come first; then the run is `copying` again.
 
-import {
-  type Requeue,
-  type RunCursor,
-  type SyncEnding,
-  type SyncJob,
-  isSyncEnded,
-  isWorking,
-} from "./phase.ts";
+import type { SyncEvent } from "./event.ts";
+import { type RunCursor, type SyncEnding, type SyncJob, isSyncEnded, isWorking } from "./phase.ts";
+import type { SyncCounts, SyncStep } from "./step.ts";
 import type { Failure } from "../s3/failure.ts";
 import { afterCrash, backoffMs, FRESH, keyVerdictOf, MAX_ATTEMPTS, withoutCrashes } from "../s3/retry.ts";
-
-/** What a decision needs of the record. */
-export interface SyncCounts {
-  /** The window takes another page of decisions. */
-  readonly hasRoom: boolean;
-  /** Batches and large copies that are decided and not done. */
-  readonly underWay: number;
-  /** Those of them that a lane or a coordinator is working on now. */
-  readonly running: number;
-  readonly deletions: number;
-  readonly reportBytes: number;
-  readonly errors: number;
-}
-
-export type SyncStep =
-  | { readonly do: "list"; readonly cursor: RunCursor }
-  /** A part of the report is written to its store. */
-  | { readonly do: "report" }
-  | { readonly do: "requeue"; readonly which: Requeue }
-  /** Everything listed is done: may the extra keys be deleted? */
-  | { readonly do: "judgeDeletes" }
-  | { readonly do: "delete" }
-  /** Every key of a comparison has its finding. */
-  | { readonly do: "conclude" }
-  /** What runs is stopped and waited for. */
-  | { readonly do: "settle" }
-  /** What was never started is given up, each key with its line. */
-  | { readonly do: "abandon" }
-  | { readonly do: "end" }
-  /** The lanes and large copies are checked, then the sync waits. Null: until a call comes. */
-  | { readonly do: "rest"; readonly untilMs: number | null };
-
-export type SyncEvent =
-  /** A page of both sides is decided and in the window. Null: it was the last. */
-  | { readonly type: "listed"; readonly cursor: RunCursor | null }
-  | { readonly type: "requeued" }
-  | { readonly type: "concluded"; readonly end: "equal" | "different" | "inconclusive" }
-  | { readonly type: "deletesJudged"; readonly delete: "nothing" | "room" | "extras" }
-  /** Some keys are deleted. The next ones wait until then, if the store was in trouble. */
-  | { readonly type: "deletedSome"; readonly notBeforeMs: number }
-  /** The last deletion is done. */
-  | { readonly type: "deleted" }
-  | { readonly type: "stopped" }
-  | { readonly type: "reported" }
-  | { readonly type: "ended"; readonly errors: number }
-  | {
-      readonly type: "stepFailed";
-      readonly step: SyncStep["do"];
-      readonly failure: Failure;
-      readonly now: number;
-      readonly random: number;
-    }
-  | { readonly type: "stepDone" }
-  /** An alarm has ended in an error that nobody foresaw; or it has ended well. */
-  | { readonly type: "crashed"; readonly failure: Failure }
-  | { readonly type: "advanced" }
-  /** A failure that concerns every key, not one. */
-  | { readonly type: "runFailed"; readonly failure: Failure }
-  | { readonly type: "pause" }
-  | { readonly type: "resume" }
-  | { readonly type: "cancel" }
-  | { readonly type: "retry" };
 
 /** The report is written in parts of about this size. */
 export const REPORT_PART_BYTES = 4 * 2 ** 20;
@@ -108,15 +42,22 @@ export function nextStep(job: SyncJob, counts: SyncCounts, now: number): SyncSte
   if (job.retry.notBeforeMs > now) return { do: "rest", untilMs: job.retry.notBeforeMs };
   if (job.phase === "reporting") return { do: counts.reportBytes > 0 ? "report" : "end" };
   if (counts.reportBytes >= REPORT_PART_BYTES) return { do: "report" };
+  const { restoring, restoreDueMs: untilMs } = counts;
+  if (job.phase !== "deleting" && untilMs !== null && untilMs <= now) return { do: "restore" };
   switch (job.phase) {
     case "listing":
-      return counts.hasRoom ? { do: "list", cursor: job.cursor } : { do: "rest", untilMs: null };
+      return counts.hasRoom ? { do: "list", cursor: job.cursor } : { do: "rest", untilMs };
     case "comparing":
       return counts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "conclude" };
     case "copying":
       if (job.requeue !== null)
-        return counts.hasRoom ? { do: "requeue", which: job.requeue } : { do: "rest", untilMs: null };
-      return counts.underWay > 0 ? { do: "rest", untilMs: null } : { do: "judgeDeletes" };
+        return counts.hasRoom ? { do: "requeue", which: job.requeue } : { do: "rest", untilMs };
+      if (restoring > 0 && restoring === counts.underWay) return { do: "awaitRestores", only: true };
+      return counts.underWay > 0 ? { do: "rest", untilMs } : { do: "judgeDeletes" };
+    case "restoring":
+      return restoring > 0 && restoring === counts.underWay
+        ? { do: "rest", untilMs }
+        : { do: "awaitRestores", only: false };
     case "deleting":
       return { do: "delete" };
   }
@@ -151,6 +92,8 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
     case "concluded":
       if (job.phase !== "comparing") return job;
       return concluded(job.failure, { phase: event.end });
+    case "restoresWait":
+      return restoresWait(job, event.only);
     case "requeued":
       return job.phase === "copying" ? { ...job, requeue: null } : job;
     case "deletesJudged":
@@ -185,6 +128,15 @@ export function apply(job: SyncJob, event: SyncEvent): SyncJob {
     case "advanced":
       return withoutCrashes(job);
   }
+}
+
+/** @param only nothing else is under way */
+function restoresWait(job: SyncJob, only: boolean): SyncJob {
+  if (job.phase !== "copying" && job.phase !== "restoring") return job;
+  const { failure } = job;
+  return only
+    ? { phase: "restoring", failure, retry: FRESH }
+    : { phase: "copying", failure, requeue: null, retry: FRESH };
 }
 
 /** @param failure what ended the listing early */

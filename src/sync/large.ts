@@ -25,6 +25,7 @@ import { isHandingOut } from "./job.ts";
 import type { LargeRow } from "./large_table.ts";
 import { copied, failed, skipped } from "./outcome.ts";
 import type { SyncRecord } from "./record.ts";
+import { takeArchived } from "./restore_steps.ts";
 import type { Entry } from "./report.ts";
 import { asSync } from "./comparison_spec.ts";
 import type { RunBase } from "./run_spec.ts";
@@ -51,7 +52,7 @@ function transfersOf({ concurrency }: Pick<RunBase, "concurrency">, { sizeBytes 
 /** Transfers that a running copy still needs, of those that it may have. */
 function needOf({ phase, parts }: CopyStatus, most: number): number {
   if (phase === "uploading") return Math.min(most, (parts.total ?? most) - parts.done);
-  return ["checking", "completing", "verifying"].includes(phase) ? 0 : most;
+  return ["sizing", "restoring", "completing", "verifying"].includes(phase) ? 0 : most;
 }
 
 export class LargeCopies {
@@ -165,11 +166,7 @@ export class LargeCopies {
         } else if (code === "source_archived" || code.endsWith("_access_denied")) {
           // The copy would wait for a person, and one key of many is not worth that.
           await this.#call(copyId, "POST", "/cancel");
-          const entry =
-            code === "source_archived"
-              ? skipped(work, "archived")
-              : failed(work, failureOf(status), work.failedAttempts + 1);
-          ended = this.#end(row, entry, status) || ended;
+          ended = this.#endBlocked(row, status) || ended;
         } else {
           this.#blocked(row, status);
         }
@@ -270,6 +267,23 @@ export class LargeCopies {
     return ended;
   }
 
+  /** What becomes of an archived object, the request says. */
+  #endBlocked(row: LargeRow, status: CopyStatus): boolean {
+    const { work } = row;
+    const { ifArchived } = asSync(this.#record.load().spec);
+    const isArchived = status.failure?.code === "source_archived";
+    if (!isArchived || ifArchived === "fail")
+      return this.#end(row, failed(work, failureOf(status), work.failedAttempts + 1), status);
+    if (ifArchived === undefined || ifArchived === "skip")
+      return this.#end(row, skipped(work, "archived"), status);
+    this.#known().delete(row.seq);
+    return this.#record.transaction(() => {
+      if (!this.#record.large.take(row.seq)) return false;
+      takeArchived(this.#record, [work]);
+      return true;
+    });
+  }
+
   async #call(copyId: string, method: string, action: string, body?: object): Promise<Response> {
     const url = `https://coordinator/copies/${copyId}${action}`;
     const sent = body === undefined ? {} : { body: JSON.stringify(body) };
@@ -300,6 +314,8 @@ function resolve(
         ifBusy: "queue",
         ifSourceChanges: "restart",
         ...(keepsParts(work, spec) ? { partSize: "source" as const } : {}),
+        // Gone in the middle, it is asked for once more. What was not restored for the run is not counted.
+        ...(work.restored === undefined ? {} : { ifArchived: spec.ifArchived }),
       },
       env,
     );

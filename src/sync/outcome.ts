@@ -1,9 +1,16 @@
 // Turns the answers of the object copier, and the ends of large copies, into entries of the report, objects
 // to try again, objects that need a copy of their own, and failures that concern the whole run. Pure.
 //
-// Invariant: every object that goes in comes out exactly once: as an entry, in `again` or in `large`.
+// Invariant: every object that goes in comes out exactly once: an entry, in `again`, `large` or `archived`.
 
-import type { CopyReason, EqualityProof, Proof, SkipReason } from "../http/vocabulary.ts";
+import {
+  type CopyReason,
+  type EqualityProof,
+  type Proof,
+  type SkipReason,
+  FILTERED,
+} from "../http/vocabulary.ts";
+import type { IfArchived } from "../object/archive.ts";
 import type { Failure } from "../s3/failure.ts";
 import { backoffMs, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
 import type { Entry } from "./report.ts";
@@ -13,6 +20,8 @@ interface Settled {
   readonly entries: readonly Entry[];
   readonly again: { readonly objects: readonly ObjectWork[]; readonly notBeforeMs: number };
   readonly large: readonly ObjectWork[];
+  /** To be restored first. */
+  readonly archived: readonly ObjectWork[];
   /** Bytes of objects that a manifest has named, and that nobody had looked at before. */
   readonly seenBytes: number;
   /** Concerns every key: credentials, buckets, configuration. */
@@ -21,6 +30,8 @@ interface Settled {
 
 interface SettleOptions {
   readonly dryRun: boolean;
+  /** Absent: what is archived is skipped. */
+  readonly ifArchived?: IfArchived | undefined;
   readonly now: number;
   readonly random: number;
 }
@@ -48,6 +59,7 @@ export function settle(
   const entries: Entry[] = [];
   const again: ObjectWork[] = [];
   const large: ObjectWork[] = [];
+  const archived: ObjectWork[] = [];
   let notBeforeMs = 0;
   let runFailure: Failure | null = null;
   let seenBytes = 0;
@@ -77,28 +89,37 @@ export function settle(
       case "failed": {
         const settled = settleFailure(work, outcome.failure, options);
         if (settled.kind === "entry") entries.push(settled.entry);
+        else if (settled.kind === "archived") archived.push(settled.work);
         else again.push(settled.work);
         if (settled.kind === "again") notBeforeMs = Math.max(notBeforeMs, settled.notBeforeMs);
         if (settled.kind === "run") runFailure = outcome.failure;
       }
     }
   }
-  return { entries, again: { objects: again, notBeforeMs }, large, seenBytes, runFailure };
+  return { entries, again: { objects: again, notBeforeMs }, large, archived, seenBytes, runFailure };
 }
 
 type SettledFailure =
   | { readonly kind: "entry"; readonly entry: Entry }
   | { readonly kind: "again"; readonly work: ObjectWork; readonly notBeforeMs: number }
+  | { readonly kind: "archived"; readonly work: ObjectWork }
   /** The object stays as it is: the run cannot go on. */
   | { readonly kind: "run"; readonly work: ObjectWork };
 
 export function settleFailure(
   work: ObjectWork,
   failure: Failure,
-  { now, random }: SettleOptions,
+  { now, random, dryRun, ifArchived }: SettleOptions,
 ): SettledFailure {
-  if (failure.code === "source_archived") return { kind: "entry", entry: skipped(work, "archived") };
-  const verdict = keyVerdictOf(failure);
+  if (failure.code === "source_archived") {
+    if (ifArchived === undefined || ifArchived === "skip")
+      return { kind: "entry", entry: skipped(work, "archived") };
+    if (ifArchived !== "fail")
+      return dryRun
+        ? { kind: "entry", entry: wouldCopy({ ...work, isArchived: true }, "changed") }
+        : { kind: "archived", work };
+  }
+  const verdict = failure.code === "source_archived" ? "fatal" : keyVerdictOf(failure);
   if (verdict === "blocked" || isRunWide(failure)) return { kind: "run", work };
   const failedAttempts = work.failedAttempts + 1;
   if (verdict === "fatal" || failedAttempts >= MAX_ATTEMPTS) {
@@ -126,7 +147,8 @@ export function copied(
 ): Entry {
   const { etag, proof, sizeBytes, warnings, slowTries = 0 } = result;
   const attempts = work.failedAttempts + slowTries + 1;
-  return { action: "copied", ...keysOf(work), sizeBytes, etag, proof, attempts, warnings };
+  const restored = work.restored === undefined ? {} : { restored: work.restored };
+  return { action: "copied", ...keysOf(work), sizeBytes, etag, proof, attempts, warnings, ...restored };
 }
 
 /** A copy of this run whose answer was lost. Only what the comparison shows is known about it. */
@@ -142,11 +164,17 @@ export function skipped(work: ObjectWork, reason: SkipReason, proof: EqualityPro
 }
 
 export function wouldCopy(work: ObjectWork, reason: CopyReason): Entry {
-  const { sizeBytes, etag } = work;
-  return { action: "would_copy", ...keysOf(work), reason, sizeBytes, etag };
+  const { sizeBytes, etag, isArchived, storageClass } = work;
+  const archived = isArchived === true ? { archived: storageClass ?? "" } : {};
+  return { action: "would_copy", ...keysOf(work), reason, sizeBytes, etag, ...archived };
 }
 
 export function failed(work: ObjectWork, failure: Failure, attempts: number): Entry {
   const { sizeBytes } = work;
   return { action: "failed", ...keysOf(work), failure, sizeBytes, attempts, work };
+}
+
+/** What somebody keeps back by a filter is nobody's business where the report is read. */
+export function isFilteredOut(entry: Entry): boolean {
+  return entry.action === "skipped" && FILTERED.some((reason) => reason === entry.reason);
 }

@@ -48,6 +48,13 @@ type SyncWorking =
       readonly requeue: Requeue | null;
       readonly retry: Retry;
     }
+  /** Nothing is under way but restores at the source: it looks at them from time to time. */
+  | {
+      readonly phase: "restoring";
+      /** As in `copying`. */
+      readonly failure: Failure | null;
+      readonly retry: Retry;
+    }
   | {
       readonly phase: "deleting";
       /** `room`: only what was in the way of failed copies, which are then tried again. */
@@ -78,6 +85,7 @@ export function isWorking(job: SyncJob): job is SyncWorking {
     job.phase === "listing" ||
     job.phase === "comparing" ||
     job.phase === "copying" ||
+    job.phase === "restoring" ||
     job.phase === "deleting"
   );
 }

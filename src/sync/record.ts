@@ -11,31 +11,28 @@ import { type DeleteRule, DELETE_RULES } from "../http/vocabulary.ts";
 import { log } from "../log.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { describeKnown } from "../store/facts.ts";
+import { windowObjects } from "./batches.ts";
 import { BatchTable } from "./batch_table.ts";
 import { inTheWayOf, isInTheWay, KEYS_PER_DELETE } from "./deletes.ts";
 import type { Finding } from "./finding.ts";
 import { Images } from "./images.ts";
-import { type SyncEvent, type SyncCounts, apply, newSyncJob } from "./job.ts";
+import type { SyncEvent } from "./event.ts";
+import { apply, newSyncJob } from "./job.ts";
 import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
+import { isFilteredOut } from "./outcome.ts";
 import { ReportTree } from "./merkle.ts";
 import { adaptOlderTables } from "./older_tables.ts";
 import { ReadingTable } from "./reading_table.ts";
-import {
-  type Counters,
-  type Entry,
-  type Extra,
-  countEntries,
-  isFilteredOut,
-  linesOf,
-  minus,
-  NO_COUNTERS,
-} from "./report.ts";
+import { type Counters, type Entry, type Extra, countEntries, linesOf, NO_COUNTERS } from "./report.ts";
+import { takenFrom } from "./sums.ts";
 import { MAX_KEPT_BYTES, ReportBuffer } from "./report_buffer.ts";
+import { RestoreTable } from "./restore_table.ts";
 import { type RunSpec, isComparison, isOfHistories } from "./comparison_spec.ts";
 import { firstCursorOf } from "./first_cursor.ts";
 import { sentence } from "../s3/told.ts";
 import { VersionTable } from "./version_table.ts";
+import type { SyncCounts } from "./step.ts";
 import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { LaneTable } from "../work/lane_table.ts";
@@ -85,6 +82,7 @@ export class SyncRecord {
   readonly large: LargeTable;
   readonly readings: ReadingTable;
   readonly report: ReportBuffer;
+  readonly restores: RestoreTable;
   readonly tree: ReportTree;
   readonly images: Images;
   readonly histories: VersionTable;
@@ -99,6 +97,7 @@ export class SyncRecord {
     this.large = new LargeTable(this.#sql);
     this.readings = new ReadingTable(this.#sql);
     this.report = new ReportBuffer(this.#sql);
+    this.restores = new RestoreTable(this.#sql);
     this.tree = new ReportTree(this.#sql);
     this.images = new Images(this.#sql);
     this.histories = new VersionTable(this.#sql);
@@ -153,6 +152,10 @@ export class SyncRecord {
 
   transaction<T>(change: () => T): T {
     return this.#storage.transactionSync(change);
+  }
+
+  async onDisk(): Promise<void> {
+    await this.#storage.sync();
   }
 
   /** Applies an event and saves what it changes. @returns whether it changed anything */
@@ -227,10 +230,11 @@ export class SyncRecord {
     const { spec } = this.load();
     const batches = this.batches.totals();
     const large = this.large.counts();
-    const roomObjects = windowObjects(spec);
+    const restores = this.restores.counts();
     return {
-      hasRoom: batches.objects < roomObjects && large.waiting < MAX_LARGE_WAITING,
-      underWay: batches.pending + batches.leased + large.waiting + large.running,
+      hasRoom: batches.objects < windowObjects(spec) && large.waiting < MAX_LARGE_WAITING,
+      underWay: batches.pending + batches.leased + large.waiting + large.running + restores.restoring,
+      ...restores,
       running: batches.leased + large.running,
       deletions: Number(this.#sql.exec("SELECT count(*) AS n FROM deletions").one()["n"]),
       reportBytes: this.report.waitingBytes(),
@@ -303,8 +307,8 @@ export class SyncRecord {
       const { counters } = this.load();
       this.#saveCounters({
         ...counters,
-        failed: minus(counters.failed, objects),
-        deleteFailed: minus(counters.deleteFailed, extras),
+        failed: takenFrom(counters.failed, objects),
+        deleteFailed: takenFrom(counters.deleteFailed, extras),
       });
       return { objects, more: rows.length > limit };
     });
@@ -482,11 +486,6 @@ export class SyncRecord {
       );
     `);
   }
-}
-
-/** Objects that may wait in the window: enough to keep every lane busy while the next pages are listed. */
-function windowObjects({ concurrency }: RunSpec): number {
-  return Math.max(2_000, concurrency * 64);
 }
 
 function deletionOf(row: Readonly<Record<string, unknown>>): PlannedDeletion {

@@ -4,6 +4,7 @@
 // that was listed gets exactly one entry: listed = copied + skipped + failed + would copy + still under way.
 // Of keys that a filter leaves out there is a line only where the request asks for them.
 
+import { isoTime } from "../http/fields.ts";
 import { toJson } from "../http/json.ts";
 import {
   type CopyReason,
@@ -12,14 +13,14 @@ import {
   type Proof,
   type SkipReason,
   DELETE_REASON,
-  FILTERED,
 } from "../http/vocabulary.ts";
 import type { Failure } from "../s3/failure.ts";
 import { named, sentence } from "../s3/told.ts";
 import { publicCode } from "../view/failure.ts";
-import type { ObjectWork } from "../work/batch_task.ts";
+import type { ObjectWork, RestoredWork } from "../work/batch_task.ts";
 import { type Load, addObject } from "../work/load.ts";
 import { partCountOf } from "../s3/digest.ts";
+import { type Restores, type Sum, NO_RESTORES, NO_SUM, addRestore } from "./sums.ts";
 import { type Finding, type Found, countFindings, findingLine, NOTHING_FOUND, sumOfAll } from "./finding.ts";
 
 interface Key {
@@ -41,6 +42,7 @@ export type Entry =
       readonly proof: Proof;
       readonly attempts: number;
       readonly warnings: readonly string[];
+      readonly restored?: RestoredWork;
     })
   | (Key & {
       readonly action: "skipped";
@@ -56,7 +58,13 @@ export type Entry =
       /** What a retry needs. */
       readonly work: ObjectWork;
     })
-  | (Key & { readonly action: "would_copy"; readonly reason: CopyReason; readonly etag: string | null })
+  | (Key & {
+      readonly action: "would_copy";
+      readonly reason: CopyReason;
+      readonly etag: string | null;
+      /** The class of an object that would be restored first. */
+      readonly archived?: string;
+    })
   | (Key & { readonly action: "deleted" | "would_delete" })
   | (Key & {
       readonly action: "delete_failed";
@@ -74,11 +82,6 @@ export interface Extra extends Key {
   readonly modifiedMs?: number | null;
   /** Absent: never tried. */
   readonly failedAttempts?: number;
-}
-
-export interface Sum {
-  readonly objects: number;
-  readonly bytes: number;
 }
 
 export interface Counters {
@@ -100,23 +103,23 @@ export interface Counters {
    * whole. `markers`: delete markers.
    */
   readonly wouldSend?: { readonly load: Load; readonly wholeBytes: number; readonly markers?: number };
+  /** What was restored, or is to be; absent: nothing. */
+  readonly restores?: Restores;
   /** Of a comparison, which lists the keys of both sides. */
   readonly found?: Found;
 }
 
-const NONE: Sum = { objects: 0, bytes: 0 };
-
 export const NO_COUNTERS: Counters = {
-  listed: NONE,
-  copied: NONE,
-  skipped: NONE,
-  failed: NONE,
-  wouldCopy: NONE,
-  destination: NONE,
-  extra: NONE,
-  deleted: NONE,
-  wouldDelete: NONE,
-  deleteFailed: NONE,
+  listed: NO_SUM,
+  copied: NO_SUM,
+  skipped: NO_SUM,
+  failed: NO_SUM,
+  wouldCopy: NO_SUM,
+  destination: NO_SUM,
+  extra: NO_SUM,
+  deleted: NO_SUM,
+  wouldDelete: NO_SUM,
+  deleteFailed: NO_SUM,
   skippedBy: {},
 };
 
@@ -130,21 +133,11 @@ const SUM_OF = {
   delete_failed: "deleteFailed",
 } as const satisfies Record<Exclude<Entry["action"], "compared">, keyof Counters>;
 
-export function addTo(sum: Sum, objects: number, bytes: number): Sum {
-  return { objects: sum.objects + objects, bytes: sum.bytes + bytes };
-}
-
-export function minus(sum: Sum, keys: readonly { readonly sizeBytes: number }[]): Sum {
-  return {
-    objects: sum.objects - keys.length,
-    bytes: sum.bytes - keys.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0),
-  };
-}
-
 export function countEntries(counters: Counters, entries: readonly Entry[]): Counters {
   const changed: Record<string, { objects: number; bytes: number }> = {};
   const skippedBy = { ...counters.skippedBy };
   const findings: Finding[] = [];
+  let { restores } = counters;
   for (const entry of entries) {
     if (entry.action === "compared") {
       findings.push(entry);
@@ -154,12 +147,21 @@ export function countEntries(counters: Counters, entries: readonly Entry[]): Cou
     const sum = (changed[name] ??= { ...counters[name] });
     sum.objects += 1;
     sum.bytes += entry.sizeBytes;
+    if (entry.action === "would_copy" && entry.archived !== undefined)
+      restores = addRestore(restores ?? NO_RESTORES, entry.archived, entry.sizeBytes);
     if (entry.action === "skipped") skippedBy[entry.reason] = (skippedBy[entry.reason] ?? 0) + 1;
   }
   const found =
     findings.length === 0 ? {} : { found: countFindings(counters.found ?? NOTHING_FOUND, findings) };
   const wouldSend = counters.wouldSend && entries.reduce(sendingToo, counters.wouldSend);
-  return { ...counters, ...changed, skippedBy, ...found, ...(wouldSend === undefined ? {} : { wouldSend }) };
+  return {
+    ...counters,
+    ...changed,
+    skippedBy,
+    ...found,
+    ...(wouldSend === undefined ? {} : { wouldSend }),
+    ...(restores === undefined ? {} : { restores }),
+  };
 }
 
 /** What the repair of a comparison copies. */
@@ -186,11 +188,6 @@ export function linesOf(entries: readonly Entry[]): string {
   return entries.map((entry) => toJson(lineOf(entry)) + "\n").join("");
 }
 
-/** What somebody keeps back by a filter is nobody's business where the report is read. */
-export function isFilteredOut(entry: Entry): boolean {
-  return entry.action === "skipped" && FILTERED.some((reason) => reason === entry.reason);
-}
-
 function lineOf(entry: Entry): Record<string, unknown> {
   if (entry.action === "compared") return findingLine(entry);
   const { action, sizeBytes: size } = entry;
@@ -202,7 +199,7 @@ function lineOf(entry: Entry): Record<string, unknown> {
   };
   switch (entry.action) {
     case "copied": {
-      const { proof, etag, attempts, warnings } = entry;
+      const { proof, etag, attempts, warnings, restored } = entry;
       if (entry.isDeleteMarker === true) return { key, ...to, action, size, attempts };
       return {
         key,
@@ -214,14 +211,27 @@ function lineOf(entry: Entry): Record<string, unknown> {
         bytes: size,
         attempts,
         ...(warnings.length === 0 ? {} : { warnings: warnings.map((words) => sentence(words)) }),
+        ...(restored === undefined
+          ? {}
+          : { restored: { tier: restored.tier, until: isoTime(restored.untilMs) } }),
       };
     }
     case "skipped": {
       const { reason, proof, etag } = entry;
       return { key, ...to, action, reason, size, ...(proof === null ? {} : { proof }), etag };
     }
-    case "would_copy":
-      return { key, ...to, action, reason: entry.reason, size, etag: entry.etag };
+    case "would_copy": {
+      const { reason, etag, archived } = entry;
+      return {
+        key,
+        ...to,
+        action,
+        reason,
+        size,
+        etag,
+        ...(archived === undefined ? {} : { archived: named(archived) }),
+      };
+    }
     case "failed":
       return { key, ...to, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
     case "delete_failed":
@@ -235,16 +245,3 @@ function lineOf(entry: Entry): Record<string, unknown> {
 function reasonOf(failure: Failure): { reason: string; message: string } {
   return { reason: publicCode(failure), message: sentence(failure.message) };
 }
-
-/** Under the report's own prefix, which no sync lists, copies or deletes. */
-export function reportKey(prefix: string, syncId: string, part: number): string {
-  return `${prefix}${syncId}/report-${String(part).padStart(6, "0")}.ndjson`;
-}
-
-/** Is it a part of any sync's report? No sync copies or deletes such a key. */
-export function isReportKey(key: string): boolean {
-  return key.includes(REPORT_PREFIX) && /\/[0-9a-z]{26}\/report-\d{6,}\.ndjson$/.test(key);
-}
-
-/** Where reports go when the request names no other prefix; every sync leaves the keys under it alone. */
-export const REPORT_PREFIX = ".bucket-brigade/syncs/";

@@ -15,7 +15,7 @@ import { putObject } from "../s3/s3.ts";
 import { formatPrefix } from "../store/address.ts";
 import { isComparison, reportPlaceOf } from "./comparison_spec.ts";
 import type { SyncRecord } from "./record.ts";
-import { reportKey } from "./report.ts";
+import { reportKey } from "./report_keys.ts";
 import { checkedLines } from "./report_lines.ts";
 import type { FixedPart, StoredPart } from "./report_buffer.ts";
 

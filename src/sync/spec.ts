@@ -6,15 +6,18 @@
 // allowed.
 
 import { z } from "zod";
-import { Flag, parseWith } from "../http/fields.ts";
+import { checkRestorable } from "../copy/restorable.ts";
+import { Count, Flag, parseWith } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { overlapOf } from "../listing/prefix.ts";
+import { type IfArchived, IfArchivedSchema, restoreWish } from "../object/archive.ts";
 import { type ObjectOptions, ObjectOptionFields, resolveOptions } from "../object/options.ts";
 import { type PrefixRef, checkBucket, bucketIdentity, PrefixRefSchema } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 import { type MaxDeletes, DEFAULT_MAX_DELETES, MaxDeletesSchema } from "./deletes.ts";
 import { type NamesSpec, NameFields, checkNamed, namesOf } from "./names.ts";
-import { REPORT_PREFIX } from "./report.ts";
+import { REPORT_PREFIX } from "./report_keys.ts";
+import { DEFAULT_RESTORES } from "./restores.ts";
 import { type RunBase, checkPrefix, resolveRun, RunFields } from "./run_spec.ts";
 import { type VersionsSpec, VersionFields, versionsOf } from "./version_spec.ts";
 
@@ -42,9 +45,16 @@ export interface SyncSpec extends RunBase, ObjectOptions, NamesSpec, VersionsSpe
   readonly repairs?: RepairSpec;
   /** The name of the replication that has started it. */
   readonly replication?: string;
+  /** Absent: archived keys are skipped. */
+  readonly ifArchived?: IfArchived;
+  /** So many keys are restored at most. */
+  readonly maxRestores?: number;
   /** `source`: what was uploaded in parts keeps them, and its ETag. Absent in older runs, which choose. */
   readonly partSize?: "source" | null;
 }
+
+/** Each key that waits is a row. */
+const MAX_RESTORES = 100_000;
 
 export const SyncRequestSchema = z.strictObject({
   ...RunFields,
@@ -57,6 +67,8 @@ export const SyncRequestSchema = z.strictObject({
   ...VersionFields,
   ...ObjectOptionFields,
   partSize: z.literal("source").optional(),
+  ifArchived: IfArchivedSchema.optional(),
+  maxRestores: Count(MAX_RESTORES).optional(),
   report: PrefixRefSchema.optional(),
   reportFiltered: Flag.optional(),
 });
@@ -104,6 +116,7 @@ export function resolveSync(
   const { source, destination } = request;
   const { run, source: sourceStore, destination: destinationStore } = resolveRun(request, env);
   checkWritable("copy to", destination, destinationStore);
+  checkRestorable(request, sourceStore);
   const report = resolveReport(request, env);
   const isSameBucket =
     bucketIdentity(sourceStore, source.bucket) === bucketIdentity(destinationStore, destination.bucket);
@@ -124,6 +137,20 @@ export function resolveSync(
     partSize: request.partSize ?? null,
     ...names,
     ...versionsOf(request, request, { source: sourceStore, destination: destinationStore }),
+    ...restoresOf(request),
+  };
+}
+
+/** @throws {Problem} 400 */
+function restoresOf({ ifArchived, maxRestores }: SyncRequest): Pick<SyncSpec, "ifArchived" | "maxRestores"> {
+  if (restoreWish({ ifArchived }) === null) {
+    if (maxRestores !== undefined)
+      throw new Problem(400, "invalid_request", '"maxRestores" needs "ifArchived" with a retrieval tier');
+    return ifArchived === undefined ? {} : { ifArchived };
+  }
+  return {
+    ...(ifArchived === undefined ? {} : { ifArchived }),
+    maxRestores: maxRestores ?? DEFAULT_RESTORES,
   };
 }
 

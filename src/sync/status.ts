@@ -11,8 +11,11 @@ import { isHandingOut } from "./job.ts";
 import type { SyncJob } from "./phase.ts";
 import { secondsLeft } from "./rate_table.ts";
 import type { FailedKey, SyncRow } from "./record.ts";
-import { type Sum, REPORT_PREFIX, underWay } from "./report.ts";
+import { underWay } from "./report.ts";
+import { REPORT_PREFIX } from "./report_keys.ts";
+import type { Sum } from "./sums.ts";
 import { type StoredPart, MAX_KEPT_BYTES } from "./report_buffer.ts";
+import type { SyncSpec } from "./spec.ts";
 import type { SyncStatus } from "../view/answers.ts";
 import { describeFailure, publicCode } from "../view/failure.ts";
 
@@ -23,6 +26,8 @@ export interface StatusInput extends SyncRow {
   readonly budget: SyncStatus["budget"] | null;
   /** Of a dry run or a comparison. */
   readonly quote: NonNullable<SyncStatus["quote"]> | null;
+  /** Archived keys that wait, and when the next one is looked at. */
+  readonly restoring: { readonly restoring: number; readonly restoreDueMs: number | null };
   readonly warnings: string[];
   /** The request wanted deletions, and this rule forbids them. */
   readonly deletesRefused: DeleteRule | null;
@@ -79,6 +84,7 @@ export function syncStatus(input: StatusInput): SyncStatus {
     spent: input.spent,
     ...(input.budget ? { budget: input.budget } : {}),
     ...(input.quote === null ? {} : { quote: input.quote }),
+    ...describeRestores(input, spec),
     inFlight: input.window,
     ...(isHandingOut(job) ? { pace: input.pace } : {}),
     failures: input.failures.map(describeKey),
@@ -127,6 +133,19 @@ export function phasesOf<Phase extends string>(
     phase: wordOf(job.phase),
     ...(isHeld ? { resumesIn: wordOf(job.resume.phase) } : {}),
     ...(job.phase === "paused" && job.by === "budget" ? { reason: "budget_reached" } : {}),
+  };
+}
+
+/** Nothing in a sync that restores nothing, or has nothing to restore. */
+function describeRestores(
+  { counters: { restores }, restoring }: StatusInput,
+  { maxRestores, dryRun }: Pick<SyncSpec, "maxRestores" | "dryRun">,
+): Pick<SyncStatus, "restores"> {
+  if (restores === undefined || dryRun) return {};
+  const { asked, readable } = restores;
+  const { restoring: waiting, restoreDueMs: dueMs } = restoring;
+  return {
+    restores: { asked, readable, waiting, most: maxRestores ?? asked, nextLookAt: isoTime(dueMs) },
   };
 }
 

@@ -18,33 +18,29 @@ import { stoppable } from "../s3/stop.ts";
 import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { Store } from "../store/stores.ts";
+import { abandon } from "./abandon.ts";
 import { batchesOf, goesWhole, wholeBytesAt } from "./batches.ts";
 import { asideOf, nothingAt, planPage, whyNothing } from "./decide.ts";
 import { enterCompared, conclude } from "./comparison_steps.ts";
-import {
-  asSync,
-  isComparison,
-  isOfHistories,
-  isRepair,
-  reportPlaceOf,
-  type RunSpec,
-} from "./comparison_spec.ts";
+import { asSync, isComparison, isRepair, reportPlaceOf, type RunSpec } from "./comparison_spec.ts";
 import { judgeDeletes, keepAtMost } from "./deletes.ts";
 import { bytesOf, rulesOf } from "./delete_rules.ts";
 import { takeNames } from "./first_reading.ts";
-import type { SyncStep } from "./job.ts";
 import { manifestOf } from "./names.ts";
 import type { HistoryCursor, Requeue, RunCursor } from "./phase.ts";
 import { type ReadReported, RepairWalk } from "./repair_walk.ts";
-import { failed, skipped } from "./outcome.ts";
+import { failed } from "./outcome.ts";
 import { settleDeletes } from "./deletion.ts";
 import type { SyncRecord } from "./record.ts";
-import { type Entry, type Extra, addTo } from "./report.ts";
+import { type Entry, type Extra } from "./report.ts";
+import { addTo } from "./sums.ts";
 import { keepPart, readReport } from "./report_parts.ts";
+import { takeArchived, tendRestores } from "./restore_steps.ts";
 import { filterOf } from "./run_spec.ts";
+import type { SyncStep } from "./step.ts";
 import { quoted } from "./quote.ts";
 import { asOfMs } from "./version_spec.ts";
-import { abandoned, abandonHistories, listHistories } from "./version_steps.ts";
+import { listHistories } from "./version_steps.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import type { PageAnswer, PageTask } from "../work/page_task.ts";
@@ -141,6 +137,10 @@ export class SyncSteps {
           return await this.#storeReport();
         case "requeue":
           return this.#requeue(step.which);
+        case "restore":
+          return await tendRestores(this.#record, this.#connect("source"), (works) => this.#takeOn(works));
+        case "awaitRestores":
+          return void this.#record.applyEvent({ type: "restoresWait", only: step.only });
         case "judgeDeletes":
           return this.#judgeDeletes();
         case "delete":
@@ -148,7 +148,7 @@ export class SyncSteps {
         case "conclude":
           return conclude(this.#record);
         case "abandon":
-          return this.#abandon();
+          return abandon(this.#record);
         case "end":
           this.#record.applyEvent({ type: "ended", errors: this.#record.counts().errors });
       }
@@ -158,7 +158,10 @@ export class SyncSteps {
         return;
       }
       const told = error instanceof Error ? this.#sides.get(error) : undefined;
-      const failure = failureOf(error, told ?? (step.do === "list" ? "source" : "destination"));
+      const failure = failureOf(
+        error,
+        told ?? (step.do === "list" || step.do === "restore" ? "source" : "destination"),
+      );
       stepFailed(this.#record, step.do, failure);
     } finally {
       this.#record.spent.add(this.#sent.take());
@@ -220,6 +223,7 @@ export class SyncSteps {
       }));
       this.#addBatches(plan.small);
       this.#record.large.add(plan.large);
+      takeArchived(this.#record, plan.archived);
       if (spec.delete) {
         const most = keepAtMost(spec.maxDeletes);
         if (most !== null && this.#record.load().counters.extra.objects > most) this.#record.dropDeletions();
@@ -303,14 +307,19 @@ export class SyncSteps {
 
   // 3. Failed keys of earlier rounds, back into the window.
   #requeue(which: Requeue): void {
-    const spec = asSync(this.#record.load().spec);
-    const wholeBytes = this.#wholeBytes();
     this.#record.transaction(() => {
       const { objects, more } = this.#record.takeFailures(which, REQUEUE_KEYS);
-      this.#addBatches(objects.filter((work) => goesWhole(work, spec, wholeBytes)));
-      this.#record.large.add(objects.filter((work) => !goesWhole(work, spec, wholeBytes)));
+      takeArchived(this.#record, objects.filter(mustRestore));
+      this.#takeOn(objects.filter((work) => !mustRestore(work)));
       if (!more) this.#record.applyEvent({ type: "requeued" });
     });
+  }
+
+  #takeOn(objects: readonly ObjectWork[]): void {
+    const spec = asSync(this.#record.load().spec);
+    const wholeBytes = this.#wholeBytes();
+    this.#addBatches(objects.filter((work) => goesWhole(work, spec, wholeBytes)));
+    this.#record.large.add(objects.filter((work) => !goesWhole(work, spec, wholeBytes)));
   }
 
   // 4. Every listed key is done. May the extra ones be deleted?
@@ -425,27 +434,6 @@ export class SyncSteps {
     return { deleted: outcome.deleted, refused: [...outcome.refused, ...kept] };
   }
 
-  // 6. Before the end: what was never started gets its line and is counted.
-  #abandon(): void {
-    this.#record.transaction(() => {
-      const { job, spec } = this.#record.load();
-      const reason = job.phase === "stopping" && job.ending.phase === "failed" ? "failed" : "cancelled";
-      const small = this.#record.batches.takePending();
-      const large = this.#record.large.waiting(-1);
-      for (const { seq } of large) this.#record.large.take(seq);
-      const unread = small.filter(
-        ({ reading }) => reading === undefined || this.#record.readings.take(reading.seq),
-      );
-      const works = [...unread, ...large.map(({ work }) => work)];
-      this.#record.enter(
-        works.flatMap((work) => (work.stretch ? abandoned(work, reason) : [skipped(work, reason)])),
-      );
-      if (isOfHistories(spec)) abandonHistories(this.#record, reason);
-      this.#record.dropDeletions();
-      this.#record.applyEvent({ type: "stopped" });
-    });
-  }
-
   readReport(): ReadableStream {
     return readReport(this.#record, () => {
       const report = reportPlaceOf(this.#record.load().spec);
@@ -495,3 +483,6 @@ export class SyncSteps {
     return { ...s3, sent: this.#sent[side ?? "destination"] };
   }
 }
+
+/** A key that failed before its restore had ended. */
+const mustRestore = ({ isArchived }: ObjectWork): boolean => isArchived === true;

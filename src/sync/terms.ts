@@ -8,10 +8,11 @@ import { Account } from "../work/account.ts";
 import { type PageAnswer, UNTOLD_PAGE } from "../work/page_task.ts";
 import { NOTHING_SPENT } from "../work/spent.ts";
 import { reportPlaceOf } from "./comparison_spec.ts";
-import { type SyncStep, isHandingOut } from "./job.ts";
+import { isHandingOut } from "./job.ts";
 import { isWorking } from "./phase.ts";
 import type { SyncRecord } from "./record.ts";
 import type { KnownSides } from "./sides.ts";
+import type { SyncStep } from "./step.ts";
 
 /** The last parts of a report that has a place of its own. */
 const REPORT_PUTS = 2;

@@ -15,7 +15,8 @@ import type { ObjectWork, Replayed } from "../work/batch_task.ts";
 import { goesWhole } from "./batches.ts";
 import { targetOf } from "./names.ts";
 import { copied, failed, skipped, wouldCopy } from "./outcome.ts";
-import { type Entry, isReportKey } from "./report.ts";
+import type { Entry } from "./report.ts";
+import { isReportKey } from "./report_keys.ts";
 import type { SyncSpec } from "./spec.ts";
 
 export interface VersionContext {

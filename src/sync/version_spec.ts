@@ -73,6 +73,10 @@ const ALL_CLASHES: readonly Clash[] = [
   [["delete"], "the deletions are a part of the history, and are copied as delete markers"],
   [["rename"], "two keys that become one would mix their histories; rename the copy of one state, with asOf"],
   [FILTERS, "a history with holes is another history; include and exclude choose whole keys"],
+  [
+    ["ifArchived"],
+    "a history is copied in order, and would wait for each restore: restore its versions first",
+  ],
   [["compare"], "the mark of each version, and nothing else, shows which are there"],
 ];
 

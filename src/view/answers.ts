@@ -35,7 +35,7 @@ import {
   Time,
   Whole,
 } from "./answer_fields.ts";
-import { IfArchivedAnswer, RestoredAnswer } from "./restore_answers.ts";
+import { IfArchivedAnswer, RestoredAnswer, RestoredLine, RestoresAnswer } from "./restore_answers.ts";
 
 const StartedBy = z.string().nullable().describe("the name of a token, or an address");
 
@@ -159,10 +159,7 @@ export const CopyStatus = z.strictObject({
   via: z.enum(["stream", "server"]).nullable(),
   proof: z.enum(PROOFS).optional(),
   etag: z.string().optional(),
-  skipped: z
-    .literal(true)
-    .optional()
-    .describe("the destination already had an object with this key, or `skippedBy` says why"),
+  skipped: z.literal(true).optional().describe("the destination had this key, or `skippedBy` says why"),
   skippedBy: z.literal("archived").optional(),
   restored: RestoredAnswer.optional(),
   warnings: z.array(z.string()),
@@ -239,6 +236,7 @@ export const SyncStatus = z.strictObject({
   spent: Spent,
   budget: Budget,
   quote: Quote.optional().describe("of a dry run: what the sync would send"),
+  restores: RestoresAnswer.optional(),
   inFlight: z.strictObject({ batches: Whole, largeRunning: Whole, largeWaiting: Whole }),
   pace: Pace.extend({
     requestsPerSecond: Whole.nullable().describe(
@@ -296,6 +294,8 @@ export const ReportLine = z.strictObject({
   etag: z.string().nullable().optional(),
   attempts: Whole.optional(),
   warnings: z.array(z.string()).optional(),
+  restored: RestoredLine.optional(),
+  archived: z.string().optional().describe("would_copy: the class from which it would be restored first"),
 });
 
 const Run = z.strictObject({

@@ -24,3 +24,16 @@ export const RestoredAnswer = z
     nextLookAt: Time.optional(),
   })
   .describe("an archived source whose store restores it for the copy, or has");
+
+export const RestoresAnswer = z
+  .strictObject({
+    asked: Whole.describe("archived keys that were taken in to be restored"),
+    readable: Whole.describe("of these, those that could be read then"),
+    waiting: Whole,
+    most: Whole.describe("maxRestores"),
+    nextLookAt: MaybeTime,
+  })
+  .describe("of a sync that restores archived keys");
+
+/** Of a line of a report. */
+export const RestoredLine = z.strictObject({ tier: Tier, until: MaybeTime });

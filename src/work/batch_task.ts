@@ -1,7 +1,7 @@
 // What passes between a sync, its lanes and the object copier: batches of small objects. Plain data, as in
 // part_task.ts. A batch has a lease and an attempt number, as a part has.
 
-import type { CompareMode } from "../http/vocabulary.ts";
+import type { CompareMode, RetrievalTier } from "../http/vocabulary.ts";
 import type { EqualityProof, Proof } from "../http/vocabulary.ts";
 import type { PairVerdict } from "../object/compare.ts";
 import type { Stretch } from "../object/history.ts";
@@ -31,6 +31,10 @@ export interface ObjectWork {
   readonly etag: string | null;
   /** As the source was listed; null: it names none, which is its standard class. Absent: it is not known. */
   readonly storageClass?: string | null;
+  /** It must be restored before it is read, and is only compared. Absent: it can be, or nobody knows. */
+  readonly isArchived?: true;
+  /** Restored for this run; absent: it was not. */
+  readonly restored?: RestoredWork;
   readonly failedAttempts: number;
   /**
    * `copy`: copy at once. `look`: first ask the destination whether it already has the object. `tell`: only
@@ -53,6 +57,14 @@ interface Ours {
   readonly since: string;
   /** As it was written, or found equal; null: that is not known. */
   readonly etag: string | null;
+}
+
+export interface RestoredWork {
+  readonly tier: RetrievalTier;
+  /** How often the run has asked. */
+  readonly asks: number;
+  /** Until then it can be read; null: for good, or the store does not say. */
+  readonly untilMs: number | null;
 }
 
 /** A stretch of an object that is read at both sides, each time the object with that ETag. */
@@ -128,6 +140,9 @@ export interface Seen {
   readonly etag: string | null;
   /** Null: the source does not say. */
   readonly modifiedMs?: number | null;
+  /** Both absent: it can be read. */
+  readonly isArchived?: true;
+  readonly storageClass?: string;
 }
 
 /** `seen`: of an object that a manifest has named. */

@@ -34,6 +34,8 @@ import { READ_TWICE } from "./part_task.ts";
 import { Patience } from "./patience.ts";
 import { attributesToSend } from "./sent_attributes.ts";
 
+const ARCHIVED = "The source is archived: it must be restored before it can be copied";
+
 /** If a store refuses a source's ETag as Content-MD5 this often, the ETag is no MD5. */
 const MD5_TRIES = 2;
 
@@ -95,6 +97,7 @@ export class ObjectCopy {
       const sides = { source: this.#source, destination: this.#destination, from: this.#from, to: this.#to };
       const found = await heldAtDestination(sides, this.#work, this.#options.compare);
       if (found !== null) return found;
+      if (this.#work.isArchived === true) throw meshError("source_archived", ARCHIVED, "HeadObject");
       if (this.#work.first === "tell") return { kind: "differs" };
     }
     const beganMs = Date.now();

@@ -25,7 +25,7 @@ export class Coordinator extends abortable(C) {}
 export class Lane extends abortable(L) {}
 export class Registry extends abortable(R) {}
 export class Sync extends abortable(S) {}
-export { Probe, ProbeWorker } from "./${bundle}";
+export { Probe, ProbeWorker, Replicator } from "./${bundle}";
 export default {
   ...front,
   async fetch(request, env, ctx) {

@@ -54,9 +54,19 @@ const KNOWS_ONLY = [
 
 const PURE = [
   ...["job", "phase", "restoring", "ending", "plan", "spec"].map((name) => `src/copy/${name}.ts`),
-  ...["job", "batches", "decide", "names", "outcome", "deletes", "report", "spec"].map(
-    (name) => `src/sync/${name}.ts`,
-  ),
+  ...[
+    "job",
+    "event",
+    "batches",
+    "restores",
+    "sums",
+    "decide",
+    "names",
+    "outcome",
+    "deletes",
+    "report",
+    "spec",
+  ].map((name) => `src/sync/${name}.ts`),
   ...["cron", "clock", "template", "spec"].map((name) => `src/schedule/${name}.ts`),
   ...[
     "cursor",

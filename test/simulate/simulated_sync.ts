@@ -18,7 +18,7 @@ import { nextStep } from "../../src/sync/job.ts";
 import { isSyncEnded } from "../../src/sync/phase.ts";
 import { settle } from "../../src/sync/outcome.ts";
 import { SyncRecord } from "../../src/sync/record.ts";
-import { addTo } from "../../src/sync/report.ts";
+import { addTo } from "../../src/sync/sums.ts";
 import { asSync } from "../../src/sync/comparison_spec.ts";
 import { filterOf } from "../../src/sync/run_spec.ts";
 import { parseSyncRequest, resolveSync } from "../../src/sync/spec.ts";

@@ -3,16 +3,9 @@
 import { describe, expect, test } from "vitest";
 import { type Failure, meshFailure } from "../../../src/s3/failure.ts";
 import { MAX_ATTEMPTS } from "../../../src/s3/retry.ts";
-import {
-  type SyncEvent,
-  type SyncCounts,
-  type SyncStep,
-  apply,
-  isHandingOut,
-  newSyncJob,
-  nextStep,
-  REPORT_PART_BYTES,
-} from "../../../src/sync/job.ts";
+import type { SyncEvent } from "../../../src/sync/event.ts";
+import { apply, isHandingOut, newSyncJob, nextStep, REPORT_PART_BYTES } from "../../../src/sync/job.ts";
+import type { SyncCounts, SyncStep } from "../../../src/sync/step.ts";
 import { type SyncJob, isSyncEnded } from "../../../src/sync/phase.ts";
 import { type Cursor, FIRST_CURSOR } from "../../../src/listing/walk.ts";
 import { DENIED, EXPIRED, FRESH, OUTAGE, seeded } from "../samples.ts";
@@ -20,6 +13,8 @@ import { DENIED, EXPIRED, FRESH, OUTAGE, seeded } from "../samples.ts";
 const NOTHING: SyncCounts = {
   hasRoom: true,
   underWay: 0,
+  restoring: 0,
+  restoreDueMs: null,
   running: 0,
   deletions: 0,
   reportBytes: 0,
@@ -32,6 +27,7 @@ const CURSOR: Cursor = {
 };
 const LISTING = newSyncJob(FIRST_CURSOR);
 const COPYING: SyncJob = { phase: "copying", failure: null, requeue: null, retry: FRESH };
+const RESTORING: SyncJob = { phase: "restoring", failure: null, retry: FRESH };
 const DELETING: SyncJob = { phase: "deleting", what: "extras", retry: FRESH };
 const REPORTING: SyncJob = { phase: "reporting", ending: { phase: "completed" }, retry: FRESH };
 const PAUSED: SyncJob = { phase: "paused", resume: LISTING as never };
@@ -55,6 +51,32 @@ describe("what is done next", () => {
     ],
     ["a little of a report waits", LISTING, { reportBytes: 10 }, { do: "list", cursor: FIRST_CURSOR }],
     ["what is under way is waited for", COPYING, { underWay: 1 }, { do: "rest", untilMs: null }],
+    ["keys are asked for when it is time", LISTING, { restoring: 2, restoreDueMs: 0 }, { do: "restore" }],
+    [
+      "keys that wait for a restore hold no listing up",
+      LISTING,
+      { underWay: 2, restoring: 2, restoreDueMs: 1e9 },
+      { do: "list", cursor: FIRST_CURSOR },
+    ],
+    [
+      "nothing but restores is under way",
+      COPYING,
+      { underWay: 2, restoring: 2, restoreDueMs: 1e9 },
+      { do: "awaitRestores", only: true },
+    ],
+    [
+      "restores are waited for",
+      RESTORING,
+      { underWay: 2, restoring: 2, restoreDueMs: 1e9 },
+      { do: "rest", untilMs: 1e9 },
+    ],
+    [
+      "what can be read is copied",
+      RESTORING,
+      { underWay: 2, restoring: 1, restoreDueMs: 1e9 },
+      { do: "awaitRestores", only: false },
+    ],
+    ["the last restore is done", RESTORING, {}, { do: "awaitRestores", only: false }],
     ["all is done: may extra keys go?", COPYING, { deletions: 3 }, { do: "judgeDeletes" }],
     ["failed keys are taken up again", { ...COPYING, requeue: "all" }, {}, { do: "requeue", which: "all" }],
     [

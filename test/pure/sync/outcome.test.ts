@@ -9,15 +9,13 @@ import type { ObjectOutcome, ObjectWork } from "../../../src/work/batch_task.ts"
 import {
   type Counters,
   type Entry,
-  addTo,
   countEntries,
-  isReportKey,
   linesOf,
   NO_COUNTERS,
-  REPORT_PREFIX,
-  reportKey,
   underWay,
 } from "../../../src/sync/report.ts";
+import { isReportKey, REPORT_PREFIX, reportKey } from "../../../src/sync/report_keys.ts";
+import { addTo } from "../../../src/sync/sums.ts";
 import { findStore } from "../../../src/store/stores.ts";
 import type { SyncSpec } from "../../../src/sync/spec.ts";
 import { failed, settleFailure, settle, skipped, wouldCopy } from "../../../src/sync/outcome.ts";

@@ -3,7 +3,7 @@
 
 import { expect, test } from "vitest";
 import { abortObject, makeAbortable } from "../../mesh/abortable.ts";
-import { Clock } from "../../mesh/clock.ts";
+import { Clock, sentAtMs } from "../../mesh/clock.ts";
 import { generatedBytes } from "../../store/store.ts";
 import { PART, openWorld } from "../world.ts";
 
@@ -12,6 +12,7 @@ const DEEP_MS = 40 * HOUR_MS;
 const SIZE = 2 * PART + 1;
 const BUCKETS = { buckets: ["source", "destination"] };
 
+const clock = Clock.leaping();
 const {
   mesh,
   stores: { deep, east, stuck, plain, west },
@@ -23,8 +24,8 @@ const {
     plain: { ...BUCKETS, without: ["restore"] },
     west: BUCKETS,
   },
-  () => ({}),
-  Clock.leaping(),
+  () => ({ bindings: { MAX_PART_MIB: "5" } }),
+  clock,
   makeAbortable,
 );
 
@@ -202,4 +203,126 @@ test("skip leaves an archived object, and ifExists goes before a restore", async
   expect(status).toMatchObject({ phase: "completed", skipped: true });
   expect(status).not.toHaveProperty("skippedBy");
   expect(stuck.count("RestoreObject")).toBe(0);
+});
+
+// --- Syncs ----------------------------------------------------------------------------------------
+
+const LARGE = 6 * PART;
+
+function syncOf(store: Source, prefix: string, changes: Record<string, unknown> = {}) {
+  return {
+    source: `${store}:source/${prefix}`,
+    destination: `west:destination/${prefix}`,
+    ifArchived: BULK,
+    ...changes,
+  };
+}
+
+function putSmall(store: Source, key: string, storageClass?: string, archiveTier?: "ARCHIVE_ACCESS") {
+  stores[store].put("source", key, key, {
+    ...(storageClass === undefined ? {} : { storageClass }),
+    ...(archiveTier === undefined ? {} : { archiveTier }),
+  });
+}
+
+async function reportOf(id: string): Promise<Record<string, unknown>[]> {
+  const { text } = await mesh.call("GET", `/syncs/${id}/report`);
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+test("a sync copies what it can, has the rest restored, and then copies that: small, large and tiered ones", async () => {
+  putSmall("east", "mix/plain");
+  putSmall("east", "mix/equal", "GLACIER");
+  west.put("destination", "mix/equal", "mix/equal");
+  putSmall("east", "mix/small", "GLACIER");
+  putSmall("east", "mix/tiered", "INTELLIGENT_TIERING", "ARCHIVE_ACCESS");
+  east.putGenerated("source", "mix/large", { size: LARGE, seed: "large", storageClass: "DEEP_ARCHIVE" });
+  const status = await mesh.sync(syncOf("east", "mix/"));
+  expect(status).toMatchObject({
+    phase: "completed",
+    objects: { listed: 5, copied: 4, skipped: 1, failed: 0 },
+    skippedBy: { equal: 1 },
+    restores: { asked: 3, readable: 3, waiting: 0, most: 1000, nextLookAt: null },
+  });
+  expect(
+    east
+      .requests({ operation: "RestoreObject" })
+      .map(({ key }) => key?.slice(4))
+      .toSorted(),
+  ).toEqual(["large", "small", "tiered"]);
+  const lines = new Map((await reportOf(status.id)).map((line) => [line["key"], line]));
+  expect(lines.get("mix/small")).toMatchObject({
+    action: "copied",
+    restored: { tier: "Bulk", until: expect.stringMatching(/T00:00:00/) as string },
+  });
+  expect(lines.get("mix/tiered")).toMatchObject({ restored: { tier: "Bulk", until: null } });
+  expect(lines.get("mix/large")).toMatchObject({ action: "copied", restored: { tier: "Bulk" } });
+  expect(lines.get("mix/plain")).not.toHaveProperty("restored");
+  expect(west.bytes("destination", "mix/large").equals(generatedBytes("large", 0, LARGE))).toBe(true);
+  // What needs no restore waits for none.
+  const begunMs = Date.parse(status.createdAt);
+  const written = (key: string) => Math.min(...west.requests({ operation: "PutObject", key }).map(sentAtMs));
+  expect(written("mix/plain") - begunMs).toBeLessThan(HOUR_MS);
+  expect(written("mix/small") - begunMs).toBeGreaterThanOrEqual(2 * HOUR_MS);
+  expect(status.timeline.map(({ event }) => event)).toContain("phase_restoring");
+});
+
+test("maxRestores bounds it: the keys beyond are skipped and told, and a dry run shows what would be restored", async () => {
+  for (const key of ["a", "b", "c"]) putSmall("east", `many/${key}`, "GLACIER");
+  const dry = await mesh.sync(syncOf("east", "many/", { dryRun: true }));
+  expect(dry).toMatchObject({ phase: "completed", objects: { wouldCopy: 3 } });
+  expect(await reportOf(dry.id)).toMatchObject([
+    { action: "would_copy", archived: "GLACIER" },
+    { action: "would_copy", archived: "GLACIER" },
+    { action: "would_copy", archived: "GLACIER" },
+  ]);
+  expect(east.count("RestoreObject")).toBe(0);
+  const status = await mesh.sync(syncOf("east", "many/", { maxRestores: 2 }));
+  expect(status).toMatchObject({
+    phase: "completed",
+    objects: { copied: 2, skipped: 1 },
+    skippedBy: { restore_limit: 1 },
+    restores: { asked: 2, readable: 2, most: 2 },
+    warnings: [expect.stringContaining("maxRestores allows (2)")],
+  });
+  expect(east.count("RestoreObject")).toBe(2);
+});
+
+test("a store without RestoreObject fails the archived keys alone, and fail fails them without asking", async () => {
+  putSmall("plain", "none/a");
+  putSmall("plain", "none/b", "GLACIER");
+  const status = await mesh.sync(syncOf("plain", "none/"));
+  expect(status).toMatchObject({
+    phase: "finished_with_errors",
+    objects: { copied: 1, failed: 1 },
+    failures: [{ key: "none/b", code: "restore_unsupported" }],
+  });
+  expect(plain.count("RestoreObject")).toBe(1);
+  const failing = await mesh.sync(syncOf("plain", "none/", { ifArchived: "fail" }));
+  expect(failing).toMatchObject({ failures: [{ key: "none/b", code: "source_archived" }] });
+  expect(plain.count("RestoreObject")).toBe(1);
+});
+
+test("a sync that dies while it asks looks before it asks again; cancelled, each key that waits has its line", async () => {
+  putSmall("east", "dies/a", "GLACIER");
+  const gate = east.hold({ operation: "RestoreObject" }, "before-answer");
+  const id = await mesh.startSync(syncOf("east", "dies/"));
+  await east.waitFor(() => gate.waiting.length > 0);
+  await abortObject(mesh, "Sync", id);
+  gate.release();
+  await mesh.call("POST", `/syncs/${id}/resume`);
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(east.count("RestoreObject")).toBe(1);
+
+  putSmall("stuck", "ends/a", "GLACIER");
+  const look = stuck.hold({ operation: "HeadObject", key: "ends/a" }, "before-body", { after: 1 });
+  const other = await mesh.startSync(syncOf("stuck", "ends/"));
+  await stuck.waitFor(() => look.waiting.length > 0);
+  expect(await mesh.syncStatus(other)).toMatchObject({ phase: "restoring", restores: { waiting: 1 } });
+  await mesh.call("POST", `/syncs/${other}/cancel`);
+  expect(await mesh.syncEnded(other)).toMatchObject({ phase: "cancelled", skippedBy: { cancelled: 1 } });
+  look.release();
 });
