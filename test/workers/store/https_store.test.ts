@@ -1,6 +1,6 @@
 // Stores of kind https: a web server as the source of copies, syncs and comparisons, and what becomes of them
 // when the server does not do as RFC 9110 says.
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, expect, test } from "vitest";
 import type { Answer } from "../../mesh/mesh.ts";
@@ -19,6 +19,11 @@ const {
   bindings: {
     MAX_PART_MIB: "5",
     STORE_PUB: JSON.stringify({ kind: "https", endpoint: `${server.origin}/pub/` }),
+    STORE_CDN: JSON.stringify({
+      kind: "https",
+      endpoint: `${server.origin}/pub`,
+      profile: { md5Etag: true },
+    }),
     STORE_MEMBERS: JSON.stringify({
       kind: "https",
       endpoint: `${server.origin}/pub`,
@@ -36,6 +41,8 @@ afterEach(() => {
 afterAll(async () => {
   await Promise.all([server.stop(), mirror.stop()]);
 });
+
+const md5 = (text: string) => createHash("md5").update(text).digest("hex");
 
 const large = (): Buffer => randomBytes(2 * PART + 1);
 
@@ -186,6 +193,19 @@ test("an answer that breaks off or announces too much is asked for again", async
   };
   expect(await copy("a", inParts)).toMatchObject({ phase: "completed" });
   expect(west.bytes("target", "a")).toEqual(bytes);
+});
+
+test("ETags that are MD5s by the word of the secret prove the copy, and one that is none claims less", async () => {
+  server.put("/pub/md5", "bytes", { etag: `"${md5("bytes")}"` });
+  server.put("/pub/other", "bytes", { etag: `"${md5("other bytes")}"` });
+  for (const [key, proof] of [
+    ["md5", "etag"],
+    ["other", "part-md5"],
+  ])
+    expect(await mesh.copy({ source: `cdn:./${key}`, destination: `west:target/${key}` })).toMatchObject({
+      phase: "completed",
+      proof,
+    });
 });
 
 test("a quote counts what is then sent", async () => {
