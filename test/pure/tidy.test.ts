@@ -119,6 +119,7 @@ const ENTRYPOINTS = [
   "test/simulate/simulate.ts",
   "test/smoke/smoke.ts",
   "test/store/serve.ts",
+  "test/terminal/record.ts",
   "test/token/token.ts",
   "test/vitest.config.ts",
 ];
@@ -132,6 +133,7 @@ const OF_OTHERS = [
     "mesh/",
     "simulate/",
     "smoke/",
+    "terminal/",
     "test_store/",
     "tidy.test.ts",
     "token/",
