@@ -208,6 +208,10 @@ function CheckPanel({ store, again }) {
   useEffect(() => {
     /** @type {HTMLElement | null | undefined} */ (panel.current?.querySelector("select, input"))?.focus();
   }, []);
+  // Once it is there to be seen.
+  useEffect(() => {
+    if (state.report !== null) panel.current?.scrollIntoView({ block: "start" });
+  }, [state.report]);
   const send = async () => {
     setState({ isAsking: true, report: null });
     /** @type {Check | null} */
@@ -219,7 +223,6 @@ function CheckPanel({ store, again }) {
     } finally {
       setState({ isAsking: false, report });
     }
-    panel.current?.scrollIntoView({ block: "start" });
     await again();
   };
   const choices = buckets.length === 0 ? {} : { choices: buckets };

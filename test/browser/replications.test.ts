@@ -15,7 +15,7 @@ test("a replication is made, gets a secret for its sender, follows, is cut over 
   east.put("photos", "raw/one", "1");
   const page = await visitor.signIn("#/replications");
   await page.getByText("None yet.").waitFor();
-  await page.getByLabel("Name").fill("photos");
+  await page.getByLabel("Name", { exact: true }).fill("photos");
   await page.getByLabel("Source", { exact: true }).fill("east:photos/raw/");
   await page.getByLabel("Destination", { exact: true }).fill("west:backup/raw/");
   await page.getByRole("button", { name: "Make it" }).click();

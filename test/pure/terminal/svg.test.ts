@@ -35,7 +35,7 @@ test("what was printed is text and nothing else, and a long line is broken", () 
   expect(
     textsIn(svg)
       .slice(1)
-      .map(([, text]) => text?.length),
+      .map(([, text]) => String(text).length),
   ).toEqual([25, 124, 6]);
 });
 
