@@ -270,6 +270,17 @@ test("a redirect is followed within the service and to named hosts, and the secr
   expect(mirror.requests).toHaveLength(before);
 });
 
+test("a sync makes a copy of its own of a large file", async () => {
+  const bytes = randomBytes(6 * PART);
+  server.put("/pub/l/large", bytes, { etag: null });
+  const sides = { source: "pub:./l/", destination: "west:target/l/", keys: ["l/large"] };
+  const sync = await mesh.sync(sides);
+  expect(sync).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(west.count("CompleteMultipartUpload")).toBe(1);
+  expect(west.bytes("target", "l/large")).toEqual(bytes);
+  expect(await mesh.sync(sides)).toMatchObject({ objects: { copied: 0, skipped: 1 } });
+});
+
 test("a sync and a comparison of named keys; a second run copies nothing", async () => {
   server.put("/pub/s/one", "1");
   server.put("/pub/s/two", "22", { etag: null });
