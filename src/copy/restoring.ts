@@ -13,32 +13,10 @@ import type { Event, RestoreEvent } from "./event.ts";
 import type { Job, Restoring } from "./phase.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { FRESH, verdictOf } from "../s3/retry.ts";
+import { lookAfterMs, MAX_LOOKS } from "../work/looks.ts";
 
 /** Once for the copy, and once more. */
 export const MAX_ASKS = 2;
-
-const FIRST_LOOK_MS = 60_000;
-
-const LOOK_GROWTH = 1.5;
-
-const LAST_LOOK_MS = 60 * 60_000;
-
-/** The slowest restores take 48 hours. */
-const LONGEST_RESTORE_MS = 72 * 60 * 60_000;
-
-/** How long after look number `looks`, from 0, the next one is. */
-export function lookAfterMs(looks: number): number {
-  return Math.min(LAST_LOOK_MS, FIRST_LOOK_MS * LOOK_GROWTH ** looks);
-}
-
-/** So many looks take as long as the longest restore. */
-export const MAX_LOOKS = looksWithin(LONGEST_RESTORE_MS);
-
-function looksWithin(ms: number): number {
-  let looks = 0;
-  for (let sumMs = 0; sumMs < ms; looks++) sumMs += lookAfterMs(looks);
-  return looks;
-}
 
 export function isRestore(event: Event): event is RestoreEvent {
   return event.type === "sourceArchived" || event.type.startsWith("restore");

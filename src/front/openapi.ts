@@ -11,6 +11,7 @@ import * as comparisonAnswers from "../view/comparison_answers.ts";
 import * as eventAnswers from "../view/event_answers.ts";
 import * as listAnswers from "../view/list_answers.ts";
 import * as meshAnswers from "../view/mesh_answers.ts";
+import * as quoteAnswer from "../view/quote_answer.ts";
 import * as replicationAnswers from "../view/replication_answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "./operations.ts";
 import { type Answer, REQUESTS } from "./operation.ts";
@@ -46,6 +47,7 @@ export function openApi(routes: readonly string[]): Record<string, unknown> {
             ...eventAnswers,
             ...listAnswers,
             ...meshAnswers,
+            ...quoteAnswer,
             ...replicationAnswers,
           },
           "output",

@@ -19,6 +19,7 @@ import type * as comparisonAnswers from "../view/comparison_answers.ts";
 import type * as eventAnswers from "../view/event_answers.ts";
 import type * as listAnswers from "../view/list_answers.ts";
 import type * as meshAnswers from "../view/mesh_answers.ts";
+import type * as quoteAnswer from "../view/quote_answer.ts";
 import type * as replicationAnswers from "../view/replication_answers.ts";
 
 type AnswerName =
@@ -27,6 +28,7 @@ type AnswerName =
   | keyof typeof listAnswers
   | keyof typeof meshAnswers
   | keyof typeof eventAnswers
+  | keyof typeof quoteAnswer
   | keyof typeof replicationAnswers;
 
 export interface Answer {

@@ -11,6 +11,7 @@ import { type CopyRequest, type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { planLimits } from "../env.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
+import { archiveAt, restoreWish } from "../object/archive.ts";
 import { partCountOf } from "../s3/digest.ts";
 import { versionAt } from "../listing/versions.ts";
 import { FailureError, S3Error } from "../s3/errors.ts";
@@ -37,6 +38,8 @@ import {
   sentFor,
   toleranceOf,
 } from "../work/load.ts";
+import { sentForRestores, withRestores } from "../work/restore_cost.ts";
+import { addSpent } from "../work/spent.ts";
 
 export const quoteRoutes = new Hono<App>();
 
@@ -69,11 +72,19 @@ async function quoteCopy(call: Call, request: CopyRequest): Promise<Response> {
   const spec = resolveCopy(request, call.env);
   const source = findStore(call.env, spec.source.store);
   const destination = findStore(call.env, spec.destination.store);
-  const load = loadOf(spec, await headAt(call, source, spec), destination, call);
+  const head = await headAt(call, source, spec);
+  const load = loadOf(spec, head, destination, call);
   if (!("bytes" in load)) return notQuoted(load);
+  const wish = restoreWish(spec);
+  const archive = archiveAt(head.headers, source.provider);
+  if (archive.kind !== "readable" && wish === null)
+    return notQuoted(meshFailure("source_archived", ASK_RESTORE, "HeadObject"));
+  const byClass =
+    archive.kind === "archived" ? { [archive.storageClass]: { objects: 1, bytes: load.bytes } } : {};
   const sides = { source, destination };
   const tags = spec.tags === "preserve" || spec.tags === "require";
-  const spent = sentFor(load, sides, { tags, asked: load.whole });
+  const sent = sentFor(load, sides, { tags, asked: load.whole });
+  const spent = wish === null ? sent : addSpent(sent, sentForRestores(byClass, wish));
   const expected = {
     spent,
     storedBytes: load.bytes,
@@ -81,8 +92,10 @@ async function quoteCopy(call: Call, request: CopyRequest): Promise<Response> {
     tolerance: toleranceOf(sides),
     leastSeconds: leastSecondsFor(spent, sides, spec, Date.now()),
   };
-  return jsonResponse(describeQuote(expected, pricesAt(sides)));
+  return jsonResponse(withRestores(describeQuote(expected, pricesAt(sides)), byClass, wish, source));
 }
+
+const ASK_RESTORE = 'The source is archived: "ifArchived" with a retrieval tier restores it first';
 
 function quoteOfSizes(
   call: Call,

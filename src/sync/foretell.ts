@@ -4,7 +4,7 @@
 import { Walk, FIRST_CURSOR } from "../listing/walk.ts";
 import type { S3 } from "../s3/request.ts";
 import { pricesAt } from "../store/stores.ts";
-import type { Quote } from "../view/answers.ts";
+import type { Quote } from "../view/quote_answer.ts";
 import { describeQuote } from "../view/spent.ts";
 import { leastSecondsFor, meshUseFor, NO_LOAD } from "../work/load.ts";
 import { costOf } from "../work/object_cost.ts";

@@ -6,11 +6,13 @@ import type { z } from "zod";
 import { KEYS_PER_DELETE } from "./deletes.ts";
 import type { Counters } from "./report.ts";
 import { type RunSpec, isComparison, optionsOfRun } from "./comparison_spec.ts";
+import { restoreWish } from "../object/archive.ts";
 import { type Store, pricesAt } from "../store/stores.ts";
 import { NOTHING_SENT } from "../store/sent.ts";
-import type { Quote } from "../view/answers.ts";
+import type { Quote } from "../view/quote_answer.ts";
 import { describeQuote } from "../view/spent.ts";
 import { leastSecondsFor, NO_LOAD, meshUseFor, sentFor, toleranceOf } from "../work/load.ts";
+import { sentForRestores, withRestores } from "../work/restore_cost.ts";
 import { type Spent, addSpent, NOTHING_SPENT } from "../work/spent.ts";
 
 /** Counters that take in what would be sent. @param wholeBytes the largest object that goes whole */
@@ -21,7 +23,7 @@ export function quoted(counters: Counters, wholeBytes: number): Counters {
 /** @returns null: nothing is known yet, or a store is not configured any more */
 export function quoteOf(
   spec: RunSpec,
-  { wouldSend, wouldDelete }: Counters,
+  { wouldSend, wouldDelete, restores }: Counters,
   spent: Spent,
   sides: { readonly source: Store | null; readonly destination: Store | null },
   now: number,
@@ -29,6 +31,8 @@ export function quoteOf(
   const { source, destination } = sides;
   if (wouldSend === undefined || source === null || destination === null) return null;
   const { load, markers = 0 } = wouldSend;
+  const wish = isComparison(spec) ? null : restoreWish(spec);
+  const byClass = restores?.byClass ?? {};
   const { tags } = optionsOfRun(spec);
   // Where the store does not compare the ETag itself, each key is asked for before it is deleted.
   const looks = destination.profile.conditionalDelete ? 0 : wouldDelete.objects;
@@ -38,8 +42,9 @@ export function quoteOf(
     isComparison(spec) ? NOTHING_SPENT : spent,
     sentFor(load, { source, destination }, { tags: tags === "preserve" || tags === "require", asked: 0 }),
     { source: NOTHING_SENT, destination: { ...NOTHING_SENT, head: looks, delete: deletes + markers } },
+    wish === null ? NOTHING_SPENT : sentForRestores(byClass, wish),
   ].reduce(addSpent);
-  return describeQuote(
+  const quote = describeQuote(
     {
       spent: expected,
       storedBytes: load.bytes,
@@ -49,4 +54,5 @@ export function quoteOf(
     },
     pricesAt(sides),
   );
+  return withRestores(quote, byClass, wish, source);
 }

@@ -4,11 +4,12 @@
 // The rules are those of a copy (copy/restoring.ts), for each key by itself. They wait beside the batches and
 // hold nothing up. A key is restored for a run at most twice, and counts once against `maxRestores`.
 
-import { lookAfterMs, MAX_ASKS, MAX_LOOKS, overdue, restoreFailed } from "../copy/restoring.ts";
+import { MAX_ASKS, overdue, restoreFailed } from "../copy/restoring.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { backoffMs, keyVerdictOf, MAX_ATTEMPTS } from "../s3/retry.ts";
 import type { RetrievalTier } from "../http/vocabulary.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import { lookAfterMs, MAX_LOOKS } from "../work/looks.ts";
 import { failed, isRunWide, skipped } from "./outcome.ts";
 import { type Entry } from "./report.ts";
 import { type Restores, addRestore } from "./sums.ts";

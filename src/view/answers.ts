@@ -26,15 +26,14 @@ import {
   Bytes,
   Id,
   MaybeTime,
-  MeshUse,
   ObjectRef,
   PauseReason,
-  SentTo,
   Spent,
   SyncRate,
   Time,
   Whole,
 } from "./answer_fields.ts";
+import { Quote } from "./quote_answer.ts";
 import { IfArchivedAnswer, RestoredAnswer, RestoredLine, RestoresAnswer } from "./restore_answers.ts";
 
 const StartedBy = z.string().nullable().describe("the name of a token, or an address");
@@ -78,19 +77,6 @@ const Pace = z.strictObject({
   bytesPerSecond: Whole.nullable().describe("that the limits leave to it now; null: none of them does"),
   heldBy: z.array(z.string()).describe("the limit that this comes from, such as `source.maxBytesPerSecond`"),
 });
-
-export const Quote = z
-  .strictObject({
-    source: SentTo,
-    destination: SentTo,
-    usd: z.number().nullable().describe("that both stores would ask for it"),
-    storedBytes: Bytes.describe("at the destination, more or again"),
-    storedUsdPerMonth: z.number().nullable(),
-    mesh: MeshUse,
-    tolerance: z.number().describe("by which fraction the requests may be off, without failures"),
-    leastSeconds: Whole.nullable().describe("that the limits leave to it now; null: none of them does"),
-  })
-  .describe("what the work would ask of both stores");
 
 const Windows = z.array(z.looseObject({})).describe("by the hours of the week");
 

@@ -12,7 +12,8 @@ import {
   OUTCOMES,
 } from "../http/vocabulary.ts";
 import { Bytes, Id, MaybeTime, Time, Whole } from "./answer_fields.ts";
-import { Quote, SteeredSync, SyncStatus } from "./answers.ts";
+import { SteeredSync, SyncStatus } from "./answers.ts";
+import { Quote } from "./quote_answer.ts";
 
 const {
   reason,

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { RETRIEVAL_TIERS } from "../http/vocabulary.ts";
-import { MaybeTime, Time, Whole } from "./answer_fields.ts";
+import { Bytes, MaybeTime, Time, Whole } from "./answer_fields.ts";
 
 const Tier = z.enum(RETRIEVAL_TIERS);
 
@@ -37,3 +37,14 @@ export const RestoresAnswer = z
 
 /** Of a line of a report. */
 export const RestoredLine = z.strictObject({ tier: Tier, until: MaybeTime });
+
+export const RestoreQuote = z
+  .strictObject({
+    objects: Whole,
+    bytes: Bytes,
+    usd: z
+      .number()
+      .nullable()
+      .describe("for the retrieval and the restored copies, in `usd` of the quote too"),
+  })
+  .describe("of archived objects that would be restored first");

@@ -1,7 +1,8 @@
 // What work has sent to both stores, as its status shows it. Pure.
 
 import type { z } from "zod";
-import type { CopyStatus, Quote } from "./answers.ts";
+import type { CopyStatus } from "./answers.ts";
+import type { Quote } from "./quote_answer.ts";
 import { type MeshUse, type Prices, dollarsOf, dollarsPerMonth, meshDollars } from "../store/prices.ts";
 import type { Sent } from "../store/sent.ts";
 

@@ -6,6 +6,7 @@ import * as comparisonAnswers from "../../src/view/comparison_answers.ts";
 import * as eventAnswers from "../../src/view/event_answers.ts";
 import * as listAnswers from "../../src/view/list_answers.ts";
 import * as meshAnswers from "../../src/view/mesh_answers.ts";
+import * as quoteAnswer from "../../src/view/quote_answer.ts";
 import * as replicationAnswers from "../../src/view/replication_answers.ts";
 import { COMMON_PROBLEMS, OPERATIONS, POST_PROBLEMS, WRITE_PROBLEMS } from "../../src/front/operations.ts";
 import type { Answer } from "./mesh_client.ts";
@@ -41,6 +42,7 @@ export function checkAnswer(
 
 const SCHEMAS = {
   ...answers,
+  ...quoteAnswer,
   ...comparisonAnswers,
   ...eventAnswers,
   ...listAnswers,

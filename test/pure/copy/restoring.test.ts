@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Event } from "../../../src/copy/event.ts";
 import { apply, nextStep } from "../../../src/copy/job.ts";
 import { type Job, isEnded, workOf } from "../../../src/copy/phase.ts";
-import { MAX_LOOKS, lookAfterMs } from "../../../src/copy/restoring.ts";
+import { MAX_LOOKS, lookAfterMs } from "../../../src/work/looks.ts";
 import { OBJECT, OUTAGE, WORKING, failure } from "../samples.ts";
 
 const NOW = 1_000_000;

@@ -1,6 +1,6 @@
 // The archived keys of a sync: which are restored, and what becomes of each.
 import { describe, expect, test } from "vitest";
-import { lookAfterMs, MAX_LOOKS } from "../../../src/copy/restoring.ts";
+import { lookAfterMs, MAX_LOOKS } from "../../../src/work/looks.ts";
 import { type RestoreAnswer, settleRestore, takeIn } from "../../../src/sync/restores.ts";
 import type { RestoreRow } from "../../../src/sync/restore_table.ts";
 import { NO_RESTORES } from "../../../src/sync/sums.ts";

@@ -205,6 +205,24 @@ test("skip leaves an archived object, and ifExists goes before a restore", async
   expect(stuck.count("RestoreObject")).toBe(0);
 });
 
+const quote = async (wish: object) => {
+  const { ifArchived: _wish, concurrency: _width, ...places } = request("stuck", "quoted");
+  return await mesh.call("POST", "/quotes", { body: { ...places, ...wish } });
+};
+
+test("a quote has the restore, and without a tier says why the copy would not begin", async () => {
+  put("stuck", "quoted");
+  expect((await quote({ ifArchived: BULK })).body).toMatchObject({
+    source: { requests: { put: 1 }, bytes: SIZE },
+    restore: { objects: 1, bytes: SIZE, usd: null },
+  });
+  expect(await quote({})).toMatchObject({
+    status: 422,
+    body: { code: "not_quoted", failure: { code: "source_archived" } },
+  });
+  expect(stuck.count()).toBe(stuck.count("HeadObject"));
+});
+
 // --- Syncs ----------------------------------------------------------------------------------------
 
 const LARGE = 6 * PART;
@@ -273,7 +291,11 @@ test("a sync copies what it can, has the rest restored, and then copies that: sm
 test("maxRestores bounds it: the keys beyond are skipped and told, and a dry run shows what would be restored", async () => {
   for (const key of ["a", "b", "c"]) putSmall("east", `many/${key}`, "GLACIER");
   const dry = await mesh.sync(syncOf("east", "many/", { dryRun: true }));
-  expect(dry).toMatchObject({ phase: "completed", objects: { wouldCopy: 3 } });
+  expect(dry).toMatchObject({
+    phase: "completed",
+    objects: { wouldCopy: 3 },
+    quote: { source: { requests: { put: 3 } }, restore: { objects: 3, bytes: 18, usd: null } },
+  });
   expect(await reportOf(dry.id)).toMatchObject([
     { action: "would_copy", archived: "GLACIER" },
     { action: "would_copy", archived: "GLACIER" },
