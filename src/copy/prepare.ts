@@ -11,6 +11,7 @@ import type { CopySpec } from "./spec.ts";
 import type { FailureCode } from "../http/codes.ts";
 import { MIB } from "../http/fields.ts";
 import { attributeHeaders, COPY_ID_HEADER } from "../object/attributes.ts";
+import { hasLock } from "../object/lock.ts";
 import { copyMark } from "../object/mark.ts";
 import { fullObjectChecksums } from "../object/checksum.ts";
 import { archiveOf } from "../object/archive.ts";
@@ -28,7 +29,7 @@ import { etagOf, sizeOf } from "../s3/value.ts";
 import { timeOfTag } from "../s3/web.ts";
 import type { Profile } from "../store/profiles.ts";
 import { canCopyInside } from "../store/stores.ts";
-import { lockToSend } from "../work/object_lock.ts";
+import { type LockToSend, lockToSend, locksInside } from "../work/object_lock.ts";
 
 type Preparation =
   | { readonly kind: "ready"; readonly object: Prepared; readonly warnings: readonly string[] }
@@ -86,8 +87,10 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
     return refused("part_layout_unknown", message, "HeadObject");
   }
   const found: Found = { headers, etag, sizeBytes, layout };
-  const inside =
-    request.via === "auto" && spec.via === "auto" && canCopyInside(source.store, destination.store);
+  const lock = await lockToSend(destination, spec.destination.bucket, headers).catch(failedAt("destination"));
+  const keepsLock = !hasLock(lock.headers) || locksInside(destination.store);
+  const mayServe = request.via === "auto" && spec.via === "auto" && keepsLock;
+  const inside = mayServe && canCopyInside(source.store, destination.store);
   const served = inside ? await cut(request, "server", found) : null;
   const isAble = served !== null && served.ok && canServe(destination.store.profile, served.plan);
   // A strict copy that the service could not prove is streamed, where the mesh sees the bytes.
@@ -103,7 +106,7 @@ export async function prepare(request: PrepareRequest): Promise<Preparation> {
     );
   }
   const via = useServer ? "server" : "stream";
-  return await describe(request, { headers, etag, acceptEncoding, plan, proof, via });
+  return await describe(request, { etag, lock, acceptEncoding, plan, proof, via });
 }
 
 /**
@@ -245,20 +248,19 @@ async function partBytes(
 async function describe(
   { spec, source, destination, copyId, restarts }: PrepareRequest,
   found: {
-    headers: Headers;
     etag: string;
+    lock: LockToSend;
     acceptEncoding: string | null;
     plan: Plan;
     proof: ProofPlan;
     via: Via;
   },
 ): Promise<Preparation> {
-  const { headers, etag, acceptEncoding, plan, proof, via } = found;
+  const { etag, lock, acceptEncoding, plan, proof, via } = found;
   const { profile, encryption } = destination.store;
   const warnings: string[] = [];
   const tags = await readTags(source, spec);
   if (typeof tags === "string") warnings.push(tags);
-  const lock = await lockToSend(destination, spec.destination.bucket, headers).catch(failedAt("destination"));
   const request = {
     source: lock.source,
     tags: typeof tags === "string" ? ("none" as const) : tags,

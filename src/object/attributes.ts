@@ -3,7 +3,7 @@
 //
 // Invariant: an attribute that the destination cannot keep is reported as a loss, never dropped silently.
 
-import { hasLock, refusedLock } from "./lock.ts";
+import { refusedLock } from "./lock.ts";
 import type { AttributeChanges, TagChoice } from "./options.ts";
 import { base64OfHex, bytesToHex } from "../s3/digest.ts";
 import type { Profile } from "../store/profiles.ts";
@@ -105,7 +105,7 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
  */
 export function unshownAttributes(sent: Readonly<Record<string, string>>, shown: Headers): string[] {
   return Object.keys(sent)
-    .filter((name) => (isPlainAttribute(name) || hasLock({ [name]: "" })) && !shown.has(name))
+    .filter((name) => isPlainAttribute(name) && !shown.has(name))
     .map((name) => `The destination accepted "${name}" but does not return it`);
 }
 

@@ -48,6 +48,19 @@ export function withoutHeader(headers: HeaderTexts, name: string): HeaderTexts {
   );
 }
 
+/**
+ * The headers of a lock that an object was to have and does not show: some stores take them and set none, and
+ * some hide them from who may not read them.
+ */
+export function missingLock(sent: HeaderTexts, shown: Headers): string[] {
+  return [MODE, UNTIL, HOLD].filter((name) => {
+    const asked = sent[name];
+    const has = shown.get(name);
+    if (asked === undefined) return false;
+    return name === UNTIL ? Date.parse(has ?? "") !== Date.parse(asked) : has !== asked;
+  });
+}
+
 /** The lock, if a store has refused it. */
 export function refusedLock(
   headers: HeaderTexts,

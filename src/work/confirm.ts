@@ -5,6 +5,7 @@
 // that must not stay as it is, is deleted.
 
 import { COPY_ID_HEADER, STORAGE_CLASS, TAGGING } from "../object/attributes.ts";
+import { hasLock, missingLock } from "../object/lock.ts";
 import { removeExactly } from "../s3/conditions.ts";
 import { confirmsEncryption } from "../s3/encryption.ts";
 import { FailureError, meshError, S3Error } from "../s3/errors.ts";
@@ -17,13 +18,13 @@ import { etagOf, wholeNumber } from "../s3/value.ts";
 type Sent = Readonly<Record<string, string>>;
 
 /**
- * What of the storage class and the tags that were sent an object does not show, a sentence each.
+ * What of the storage class, the lock and the tags that were sent an object does not show, a sentence each.
  *
  * @param shown the headers of its HEAD
  * @throws {S3Error} of a store that may say it later
  */
 export async function unkept(s3: S3, address: ObjectAddress, sent: Sent, shown: Headers): Promise<string[]> {
-  return [...lostClass(sent, shown), ...(await lostTags(s3, address, sent, shown))];
+  return [...lostClass(sent, shown), ...lostLock(sent, shown), ...(await lostTags(s3, address, sent, shown))];
 }
 
 /** Bytes lie in the clear that were to be encrypted, or would. */
@@ -114,8 +115,9 @@ const known = new Map<string, readonly string[]>();
 async function unkeptOfKind(s3: S3, address: ObjectAddress, sent: Sent): Promise<readonly string[]> {
   const storageClass = sent[STORAGE_CLASS] ?? "";
   const hasTags = sent[TAGGING] !== undefined;
-  if (storageClass === "" && !hasTags) return [];
-  const kind = JSON.stringify([s3.store.endpoint, address.bucket, storageClass, hasTags]);
+  const isLocked = hasLock(sent);
+  if (storageClass === "" && !hasTags && !isLocked) return [];
+  const kind = JSON.stringify([s3.store.endpoint, address.bucket, storageClass, hasTags, isLocked]);
   const before = known.get(kind);
   if (before !== undefined) return before;
   const { headers } = await headObject(s3, address);
@@ -130,6 +132,13 @@ function lostClass(sent: Sent, shown: Headers): string[] {
   if (asked === undefined || has?.toUpperCase() === asked.toUpperCase()) return [];
   const instead = has === null ? "shows none" : `shows "${has}"`;
   return [`The destination accepted the storage class "${asked}" but ${instead}`];
+}
+
+function lostLock(sent: Sent, shown: Headers): string[] {
+  const missing = missingLock(sent, shown);
+  return missing.length === 0
+    ? []
+    : [`The destination accepted the object lock but does not show its ${missing.join(", ")}`];
 }
 
 async function lostTags(s3: S3, address: ObjectAddress, sent: Sent, shown: Headers): Promise<string[]> {

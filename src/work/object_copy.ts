@@ -32,6 +32,7 @@ import { keepingHeaders, leavesNothing, mayKeepAttributes, rememberOtherEtags } 
 import { transferLimitMs } from "./limits.ts";
 import { READ_TWICE } from "./part_task.ts";
 import { Patience } from "./patience.ts";
+import { locksInside } from "./object_lock.ts";
 import { attributesToSend } from "./sent_attributes.ts";
 
 const ARCHIVED = "The source is archived: it must be restored before it can be copied";
@@ -230,6 +231,7 @@ export class ObjectCopy {
     if (sizeBytes > this.#maxBytes) return { kind: "differs" };
     if (!this.#isStrictEnough(plan)) return this.#streamInstead();
     const headers = await this.#attributes(response.headers, etag);
+    if (hasLock(headers) && !locksInside(this.#destination.store)) return this.#streamInstead();
     const from = { address: this.#from, etag, encryption: this.#source.store.encryption };
     let stored: Stored;
     try {

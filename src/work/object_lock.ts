@@ -6,11 +6,12 @@
 import { hasLock, lockInForce, withoutLock } from "../object/lock.ts";
 import { S3Error } from "../s3/errors.ts";
 import { type S3, send } from "../s3/request.ts";
+import type { Store } from "../store/stores.ts";
 
 /** Do buckets take a lock, as far as they say? */
 const answers = new Map<string, boolean>();
 
-interface LockToSend {
+export interface LockToSend {
   /** The source's headers, without a lock that is kept or over. What is left in them is lost. */
   readonly source: Headers;
   readonly headers: Readonly<Record<string, string>>;
@@ -53,4 +54,9 @@ async function ask(s3: S3, bucket: string): Promise<boolean> {
     }
     return error.status === 403;
   }
+}
+
+/** Does CopyObject set a lock? AWS's does; Ceph's (16.2) takes the headers and sets none. */
+export function locksInside({ provider }: Store): boolean {
+  return provider === "aws";
 }

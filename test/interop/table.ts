@@ -43,6 +43,8 @@ const FEATURES = [
   "sync with delete",
   "sync with rename",
   "sync of a manifest",
+  "sync of versions",
+  "object lock",
   "comparison",
   "schedule",
   "copy inside the store",

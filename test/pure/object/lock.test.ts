@@ -1,7 +1,14 @@
 // The lock of an object: what of it is in force, and when it is left out.
 import { describe, expect, test } from "vitest";
-import { droppable, unshownAttributes } from "../../../src/object/attributes.ts";
-import { hasLock, lockInForce, refusedLock, withoutHeader, withoutLock } from "../../../src/object/lock.ts";
+import { droppable } from "../../../src/object/attributes.ts";
+import {
+  hasLock,
+  lockInForce,
+  missingLock,
+  refusedLock,
+  withoutHeader,
+  withoutLock,
+} from "../../../src/object/lock.ts";
 
 const MODE = "x-amz-object-lock-mode";
 const UNTIL = "x-amz-object-lock-retain-until-date";
@@ -54,7 +61,9 @@ describe("a lock that is refused", () => {
   });
 });
 
-test("a lock that the destination does not show is a loss", () => {
-  expect(unshownAttributes({ [HOLD]: "ON" }, new Headers())).toHaveLength(1);
-  expect(unshownAttributes({ [HOLD]: "ON" }, new Headers({ [HOLD]: "ON" }))).toEqual([]);
+test("a lock that the destination does not show, or shows otherwise, is missing", () => {
+  expect(missingLock(LOCK, new Headers())).toEqual([MODE, UNTIL, HOLD]);
+  expect(missingLock(LOCK, new Headers({ ...LOCK, [UNTIL]: "2026-11-01T00:00:01.000Z" }))).toEqual([]);
+  expect(missingLock(LOCK, new Headers({ ...LOCK, [MODE]: "GOVERNANCE" }))).toEqual([MODE]);
+  expect(missingLock({}, new Headers(LOCK))).toEqual([]);
 });

@@ -18,7 +18,11 @@ const {
     careless: { buckets: ["source"], conditionalReads: "ignored" },
     headless: { buckets: ["source"] },
     west: { buckets: ["destination"], equalParts: true },
-    lossless: { buckets: ["destination"], etags: "opaque" },
+    lossless: {
+      buckets: ["destination"],
+      etags: "opaque",
+      forgets: ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"],
+    },
   },
   () => ({ directory, storeFields: { lossless: { profile: { md5Etag: false, md5MultipartEtag: false } } } }),
 );
@@ -347,4 +351,18 @@ test("a lock that the destination refuses is a loss: a warning, or the end", asy
   const warned = await mesh.copy(copy);
   expect(warned).toMatchObject({ phase: "completed", warnings: [expect.stringContaining("object lock")] });
   expect(west.get("refusing", "held")?.attributes.headers).toEqual({});
+});
+
+test("a store that takes a lock and sets none is told, by a copy and by a sync, or fails them", async () => {
+  east.put("source", "forgotten/held", "held", { headers: LOCK });
+  lossless.createBucket("forgetting", { objectLock: true });
+  const loss = expect.stringContaining(
+    "accepted the object lock but does not show its x-amz-object-lock-mode",
+  );
+  const copy = { source: "east:source/forgotten/held", destination: "lossless:forgetting/copy" };
+  expect(await mesh.copy(copy)).toMatchObject({ phase: "completed", warnings: [loss] });
+  expect((await mesh.copy({ ...copy, ifLossy: "fail" })).failure?.code).toBe("attribute_lost");
+  const sync = { source: "east:source/forgotten/", destination: "lossless:forgetting/sync/" };
+  const { id } = await mesh.sync(sync);
+  expect(await mesh.report(id)).toMatchObject([{ action: "copied", warnings: [loss] }]);
 });
