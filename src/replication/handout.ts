@@ -23,6 +23,9 @@ const ASK_AGAIN_MS = 250;
 /** Keys of a batch, which are looked at one after the other: few, so that none waits long behind others. */
 const MOST_KEYS = 16;
 
+/** Fewer would cost more in calls than they gain. */
+const LEAST_KEYS = 4;
+
 /** As many lanes as a replication may have. */
 const MOST_WANTED = LANES_LIMIT * PARTS_PER_LANE;
 
@@ -150,7 +153,7 @@ export class KeyHandout {
     if (batches <= 0) return;
     const { queue } = this.#record;
     const waiting = queue.waitingUpTo(this.#scale.transfers * MOST_KEYS);
-    const each = Math.max(1, Math.min(MOST_KEYS, Math.ceil(waiting / Math.max(1, this.#scale.transfers))));
+    const each = Math.max(LEAST_KEYS, Math.min(MOST_KEYS, Math.ceil(waiting / this.#scale.transfers)));
     const rows = queue.begin(each * batches, now);
     const works = rows.flatMap((row) => this.#workOf(row, now) ?? []);
     for (let at = 0; at < works.length; at += each) this.#record.batches.add(works.slice(at, at + each), 0);

@@ -17,8 +17,8 @@ import { MIB } from "../world.ts";
 const count = (name: string, fallback: number) => Number(process.env[`REPLICATION_${name}`] ?? fallback);
 
 const KEYS = count("KEYS", 60);
-const WRITES = count("WRITES", 240);
-const KILLS = count("KILLS", 2);
+const WRITES = count("WRITES", 160);
+const KILLS = count("KILLS", 1);
 const SEEDS = Array.from({ length: count("SEEDS", 1) }, (_, n) => count("SEED", 1) + n);
 const PATH = "/replications/r";
 
