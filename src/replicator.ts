@@ -26,7 +26,7 @@ import { log } from "./log.ts";
 import { registryOf } from "./mesh.ts";
 import { KeyHandout } from "./replication/handout.ts";
 import type { Hint, Taken } from "./replication/hint.ts";
-import { type Facts, type JobEvent, childOf, isHandingOut, nextStep } from "./replication/job.ts";
+import { type Facts, type JobEvent, childOf, isAtRest, isHandingOut, nextStep } from "./replication/job.ts";
 import { LargeKeys } from "./replication/large.ts";
 import { type ReplicationRow, ReplicationRecord } from "./replication/record.ts";
 import { LATER, Runs } from "./replication/runs.ts";
@@ -45,8 +45,14 @@ import { PUSH_MS, webhookFor } from "./view/news.ts";
 import { isLost, wakeAt, wakeIfLost } from "./work/alarm.ts";
 import type { BatchClaim, BatchGrant } from "./work/batch_task.ts";
 
-/** How often a replication looks after itself if nothing is to be done. */
+/** How often a replication looks after its lanes while they work. */
 const WATCH_MS = 10_000;
+
+/** And otherwise: a repair may have become due. */
+const IDLE_MS = 60_000;
+
+/** And while only a call can change anything. */
+const REST_MS = 3600_000;
 
 /** How often the runs and copies that it has started are asked how far they are: soon at first, then less. */
 const POLL_MS = { first: 200, growth: 1.5, most: 5_000 };
@@ -317,7 +323,10 @@ export class Replicator extends DurableObject<Env> {
   #restUntil(isCopying: boolean, now: number): number {
     const handsOut = isHandingOut(this.#record.job());
     const dueMs = handsOut ? this.#record.queue.nextMs() : null;
-    const wakes = [now + (isCopying ? this.#nextPollMs() : WATCH_MS)];
+    const { pending, working } = this.#record.facts(false);
+    const isIdle = handsOut ? pending === 0 : working === 0;
+    const watchMs = !isIdle ? WATCH_MS : isAtRest(this.#record.job()) ? REST_MS : IDLE_MS;
+    const wakes = [now + (isCopying ? this.#nextPollMs() : watchMs)];
     // What is due already waits for a lane, which asks by itself.
     if (dueMs !== null && dueMs > now) wakes.push(dueMs);
     return Math.min(...wakes);

@@ -169,7 +169,7 @@ export class KeyHandout {
     }
     const work = { key, to, isUnseen: true, sizeBytes: 0, etag: null, failedAttempts: attempts } as const;
     if (mode === "follow") return { ...work, first: "look" };
-    if (!mayDelete(record, now)) {
+    if (!takeDeletion(record, now)) {
       record.queue.hold(key);
       return null;
     }
@@ -236,17 +236,13 @@ export function settleKey(record: ReplicationRecord, key: string, end: KeyEnd, n
     case "removed":
     case "absent":
       record.forgetKnown(key);
-      if (end.kind === "removed") {
-        const { deletes } = record.notes();
-        record.count({ deleted: 1, ...lost });
-        record.note({ deletes: { ...deletes, count: deletes.count + 1 } });
-      }
+      if (end.kind === "removed") record.count({ deleted: 1, ...lost });
       return queue.end(key, now);
     case "kept":
       record.count({ kept: 1 });
       return queue.end(key, now);
     case "gone":
-      if (record.load().spec.deletes) return queue.again(key, "remove", 0, now);
+      if (record.load().spec.deletes) return queue.again(key, "remove", end.attempts, now);
       return queue.end(key, now);
     case "large":
       queue.copyAlone(key, end.work, record.notes().nextSeq);
@@ -262,12 +258,11 @@ export function settleKey(record: ReplicationRecord, key: string, end: KeyEnd, n
   }
 }
 
-/** Is there room for one more deletion in this hour? What is handed out and not done counts as well. */
-function mayDelete(record: ReplicationRecord, now: number): boolean {
+/** Counts one more deletion in this hour, whatever becomes of it. @returns whether it may be */
+function takeDeletion(record: ReplicationRecord, now: number): boolean {
   const { deletes, destinationKeys } = record.notes();
-  if (now - deletes.sinceMs >= HOUR_MS) {
-    record.note({ deletes: { sinceMs: now, count: 0 } });
-    return mostDeletesAnHour(record.load().spec.maxDeletes, destinationKeys) > 0;
-  }
-  return deletes.count < mostDeletesAnHour(record.load().spec.maxDeletes, destinationKeys);
+  const { sinceMs, count } = now - deletes.sinceMs < HOUR_MS ? deletes : { sinceMs: now, count: 0 };
+  if (count >= mostDeletesAnHour(record.load().spec.maxDeletes, destinationKeys)) return false;
+  record.note({ deletes: { sinceMs, count: count + 1 } });
+  return true;
 }

@@ -106,6 +106,12 @@ function isWorking(job: ReplicationJob): job is Working {
   return job.phase === "backfilling" || job.phase === "following" || job.phase === "cutting_over";
 }
 
+/** Will it do nothing more by itself? */
+export function isAtRest(job: ReplicationJob): boolean {
+  if (job.phase === "cut_over") return job.reverse !== "wanted";
+  return job.phase === "paused" || job.phase === "blocked";
+}
+
 /** Are keys handed to lanes? */
 export function isHandingOut(job: ReplicationJob): boolean {
   if (job.phase === "cutting_over") return true;

@@ -248,12 +248,15 @@ export class ReplicationRecord {
     this.transaction(() => {
       this.queue.take(ours, "event", now);
       this.count(taken);
-      if (this.queue.waitingUpTo(spec.maxPending + 1) > spec.maxPending) this.#overflow(now, spec.maxPending);
+      this.limitBacklog(now);
     });
     return taken;
   }
 
-  #overflow(now: number, most: number): void {
+  /** With more keys than may wait, none does: a sync will look at all. */
+  limitBacklog(now: number): void {
+    const most = this.load().spec.maxPending;
+    if (this.queue.waitingUpTo(most + 1) <= most) return;
     this.queue.dropWaiting();
     if (!this.notes().overflow)
       this.timeline.add(now, "backlog_full", `more than ${most} keys wait: a sync catches up`);

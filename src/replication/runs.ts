@@ -109,6 +109,7 @@ export class Runs {
     }));
     const now = Date.now();
     this.#record.queue.take(hints, "repair", now);
+    this.#record.limitBacklog(now);
     const unequal = keys.filter(({ isExtra }) => !isExtra).map(({ key }) => key);
     this.#record.noteCutover({ keys: unequal });
     if (page === null || page.next === null) {

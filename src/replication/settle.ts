@@ -20,7 +20,7 @@ export type KeyEnd =
   /** Gone at the source; the destination's is not known to be a copy. */
   | { readonly kind: "kept" }
   /** The source has no such key: its copy is to go, if deletions are wanted. */
-  | { readonly kind: "gone" }
+  | { readonly kind: "gone"; readonly attempts: number }
   | { readonly kind: "large"; readonly work: ObjectWork }
   | { readonly kind: "again"; readonly attempts: number; readonly notBeforeMs: number }
   | { readonly kind: "failed"; readonly failure: Failure; readonly attempts: number }
@@ -49,7 +49,7 @@ export function endOf(
       return removalEnd(outcome.end, times.now);
     case "failed":
       return isGone(outcome.failure) && work.first !== "remove"
-        ? { kind: "gone" }
+        ? { kind: "gone", attempts }
         : failedEnd(work, outcome.failure, times);
     default:
       return { kind: "again", attempts, notBeforeMs: times.now };
