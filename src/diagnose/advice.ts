@@ -35,8 +35,9 @@ export function adviceFor(name: string, { operation, code, status, message }: Re
       return `The store does not know the access key: check "accessKeyId" of ${secret}, and that it belongs to this endpoint`;
     case "SignatureDoesNotMatch":
       return (
-        `The store computes another signature: check "secretAccessKey" of ${secret} (a character cut off or added); ` +
-        "if it is right, something on the way changes the request, or the endpoint is not the store itself"
+        `The store computes another signature: check "secretAccessKey" of ${secret} (a character cut off or added), ` +
+        'and "accessKeyId", which some stores answer so too if they do not know it; ' +
+        "if both are right, something on the way changes the request, or the endpoint is not the store itself"
       );
     case "RequestTimeTooSkewed":
       return "The store's clock differs from ours and its answer has no Date header: set the store's clock";

@@ -252,6 +252,10 @@ function s3Store(name: string, json: unknown, bad: Bad): StoreEntry {
   const problem = endpointFault(endpoint, { allowInsecure: rest.allowInsecure ?? false, path: "none" });
   if (problem !== null) return bad(`"endpoint" ${problem}`);
   const url = new URL(endpoint);
+  // A name can be put before a host's name, and not before an address.
+  const isAddress = /^\[|^[\d.]+$/.test(url.hostname);
+  if (isAddress && style === "virtual")
+    return bad(`"style" cannot be "virtual" at ${url.hostname}, an address: use "path", or a host's name`);
   const provider = rest.provider ?? (isLocalR2(url) ? "r2" : providerOf(url.hostname));
   const ownProfile = withoutUndefined(overrides ?? {});
   const { anonymous, accessKeyId = "", secretAccessKey = "", sessionToken, encryption } = rest;
@@ -275,7 +279,7 @@ function s3Store(name: string, json: unknown, bad: Bad): StoreEntry {
       profile,
       ownProfile,
       endpoint: isLocalR2(url) ? endpoint : url.origin,
-      style: style ?? profile.style,
+      style: style ?? (isAddress ? "path" : profile.style),
     },
   };
 }

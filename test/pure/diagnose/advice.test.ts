@@ -16,7 +16,7 @@ const refusal = (
 
 test.each([
   ["a key that the store does not know", refusal("InvalidAccessKeyId"), /"accessKeyId" of STORE_EAST/],
-  ["a wrong secret", refusal("SignatureDoesNotMatch"), /"secretAccessKey" of STORE_EAST/],
+  ["a wrong secret", refusal("SignatureDoesNotMatch"), /"secretAccessKey" of STORE_EAST.*and "accessKeyId"/],
   ["a clock", refusal("RequestTimeTooSkewed"), /set the store's clock/],
   ["an expired token", refusal("ExpiredToken"), /temporary credentials have expired.*STORE_EAST/],
   [

@@ -85,6 +85,20 @@ describe("readStores()", () => {
 
 const notText = (field: string) => `"${field}" must be text`;
 
+test.each(["http://127.0.0.1:9000", "http://[::1]:9000"])(
+  "at %s, an address, no bucket stands before the host: virtual style is refused, and is nobody's default",
+  (endpoint) => {
+    const secret = { endpoint, region: "r", accessKeyId: "a", secretAccessKey: "secret-secret" };
+    const read = (more: object) =>
+      readStores({ STORE_EAST: JSON.stringify({ ...secret, ...more }) }).get("east");
+    expect(read({ style: "virtual" })).toMatchObject({
+      ok: false,
+      error: expect.stringMatching(/"style" cannot be "virtual" at .*, an address: use "path"/),
+    });
+    expect(read({ provider: "alibaba" })).toMatchObject({ ok: true, store: { style: "path" } });
+  },
+);
+
 describe("readStores() says what is wrong", () => {
   const empty = "must have at least 1 character";
   const rows: [field: string, value: unknown, message: string][] = [
