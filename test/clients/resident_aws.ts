@@ -7,6 +7,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Socket } from "node:net";
 import { createInterface } from "node:readline";
 
 export interface AwsOutcome {
@@ -48,9 +49,18 @@ function runOnce({ args, env, cwd }: Required<AwsCommand>): Promise<AwsOutcome> 
 function startResident(): Promise<Resident | null> {
   const PYTHONPATH = join(import.meta.dirname, "resident");
   const child = spawn("aws", [], {
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], LANG: "C.UTF-8", PYTHONPATH },
+    env: {
+      PATH: process.env["PATH"],
+      HOME: process.env["HOME"],
+      LANG: "C.UTF-8",
+      PYTHONPATH,
+      PYTHONDONTWRITEBYTECODE: "1",
+    },
     stdio: ["pipe", "pipe", "ignore"],
   });
+  // Whoever runs the tests does not wait for it.
+  child.unref();
+  for (const pipe of [child.stdin, child.stdout]) if (pipe instanceof Socket) pipe.unref();
   return new Promise((resolve) => {
     const lines = createInterface({ input: child.stdout });
     const kept = new Resident(child);
