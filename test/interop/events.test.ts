@@ -1,13 +1,15 @@
-// A replication follows Ceph by Ceph's own bucket notifications: objects are created, overwritten, uploaded
-// in parts and deleted by rclone and the AWS CLI, and the destination becomes what rclone finds at the
-// source.
+// A replication follows a store by the store's own events, which clients of others cause; what they find at
+// the source is at the destination afterwards. Ceph sends its bucket notifications over HTTP: objects are
+// created, overwritten, uploaded in parts and deleted. Local R2 sends none, so a producer puts what R2 would
+// say into the Queue of which the mesh is the consumer.
 
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, inject, test } from "vitest";
 import type { Replication } from "../../src/view/replication_answers.ts";
 import { aws, awsPut, curl, rclone, rcloneCheck, remote } from "./clients.ts";
+import { QueuedMesh } from "./queued_mesh.ts";
 import { secretOf } from "./stores.ts";
 import { MIB, PART, openMesh, openWorkshop, stores } from "./world.ts";
 
@@ -92,4 +94,51 @@ describe.each(ceph)("$title", (source) => {
     expect(keys).toMatchObject({ copied: OBJECTS + 2, deleted: OBJECTS / 4, failed: 0, lost: 0 });
     expect(events.taken).toBeGreaterThanOrEqual(OBJECTS + 2 + OBJECTS / 4);
   }, 600_000);
+});
+
+const r2 = stores.filter(({ name }) => name === "r2");
+
+describe.each(r2)("$title", (source) => {
+  test("what a Queue tells of it is copied and deleted, by the consumer in the mesh's own script", async () => {
+    const queued = await QueuedMesh.start(inject("bundlePath"), {
+      STORE_R2: secretOf(source),
+      STORE_FOLLOWER: secretOf(destination),
+    });
+    afterAll(() => queued.stop());
+    const body = {
+      source: `r2:${source.bucket}/${source.prefix}queue/`,
+      destination: `follower:${destination.bucket}/${destination.prefix}queued/`,
+      deletes: true,
+      maxDeletes: 10,
+      allowEmptySource: true,
+      repair: "off",
+    };
+    const put = await queued.call("PUT", "/replications/queued", { body });
+    expect(put.status, put.text).toBe(201);
+    const now = async () => (await queued.call<Replication>("GET", "/replications/queued")).body;
+    await expect.poll(async () => (await now()).phase).toBe("following");
+
+    const tell = async (action: string, name: string) =>
+      await queued.send({
+        account: "3f4b7e3dcab231cbfdaa90a6a28bd548",
+        action,
+        bucket: source.bucket,
+        object: { key: `${source.prefix}queue/${name}` },
+        eventTime: new Date().toISOString(),
+      });
+    const names = ["a b+c", "é/%41", ...Array.from({ length: 20 }, (_, n) => String(n))];
+    for (const name of names) {
+      await curl(source, { method: "PUT", name: `queue/${name}`, body: `bytes of ${name}` });
+      await tell("PutObject", name);
+    }
+    await expect.poll(async () => (await now()).keys.copied).toBe(names.length);
+    for (const name of names) {
+      const { text } = await curl(destination, { method: "GET", name: `queued/${name}` });
+      expect(text).toBe(`bytes of ${name}`);
+    }
+    await curl(source, { method: "DELETE", name: "queue/0" });
+    await tell("DeleteObject", "0");
+    await expect.poll(async () => (await now()).keys.deleted).toBe(1);
+    expect((await curl(destination, { method: "GET", name: "queued/0" })).status).toBe(404);
+  });
 });
