@@ -125,21 +125,25 @@ export async function expectVersions(
  * The versions of one key, newest first. Memory holds a page of them.
  *
  * @param olderThan only those before this version; null: all
+ * @param firstPage how many are asked for at first, where few are expected
  */
 export async function* versionsOfKey(
   s3: S3,
   { bucket, key }: { readonly bucket: string; readonly key: string },
   olderThan: string | null,
+  firstPage = PAGE_VERSIONS,
 ): AsyncGenerator<ListedVersion, undefined> {
   let cursor: VersionCursor | null =
     olderThan === null ? null : { kind: "versions", after: { key, versionId: olderThan }, lastKey: key };
+  let maxKeys = Math.min(firstPage, PAGE_VERSIONS);
   do {
     // The key itself is the first of those that begin with it.
-    const { versions, next }: VersionsRead = await listVersions(s3, { bucket, prefix: key }, cursor);
+    const { versions, next }: VersionsRead = await listVersions(s3, { bucket, prefix: key }, cursor, maxKeys);
     for (const version of versions) {
       if (version.key !== key) return;
       yield version;
     }
+    maxKeys = PAGE_VERSIONS;
     cursor = next;
   } while (cursor !== null);
 }

@@ -11,6 +11,7 @@
 import { DEFAULT_PART_BYTES, planCopy } from "../copy/plan.ts";
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE, planLimits } from "../env.ts";
+import { MIB } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
 import { type Mesh, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
@@ -313,7 +314,7 @@ function resolve(
         concurrency,
         ifBusy: "queue",
         ifSourceChanges: "restart",
-        ...(keepsParts(work, spec) ? { partSize: "source" as const } : {}),
+        ...(keepsParts(work, spec) ? { partSize: "source" as const } : partsOfVersion(work, env)),
         // Gone in the middle, it is asked for once more. What was not restored for the run is not counted.
         ...(work.restored === undefined ? {} : { ifArchived: spec.ifArchived }),
       },
@@ -357,6 +358,19 @@ function largeCost(
   const tags = spec.tags === "preserve" || spec.tags === "require";
   return sentFor(load, sides, { tags, asked: load.whole });
 }
+
+/**
+ * A service may copy a large object in one request, and a request whose answer is lost is sent again, which
+ * would make another version of it. Complete is not: whether an upload became an object is found out first.
+ */
+function partsOfVersion({ isInHistory, etag, sizeBytes }: ObjectWork, env: Env): { partSize?: number } {
+  if (isInHistory !== true || partCountOf(etag ?? "") !== null) return {};
+  const halfBytes = Math.ceil(sizeBytes / 2 / MIB) * MIB;
+  return { partSize: Math.min(planLimits(env).maxPartBytes, Math.max(LEAST_PART_BYTES, halfBytes)) };
+}
+
+/** Of parts that every store takes. */
+const LEAST_PART_BYTES = 5 * MIB;
 
 /** The budget of a copy that may spend so much. */
 function budgetWith({ usd, bytes, requests }: Amounts): Budget {

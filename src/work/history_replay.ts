@@ -141,7 +141,8 @@ export class HistoryReplay {
    * everything up to is there, if it is none of them
    */
   async #find(): Promise<number | string> {
-    const listed = versionsOfKey(this.#destination, this.#to, null);
+    // One more than may be there, so that it shows.
+    const listed = versionsOfKey(this.#destination, this.#to, null, this.#stretch.versions.length + 1);
     const shown: ListedVersion[] = [];
     const end = await this.#endOf(listed, shown).catch(failedAt("destination"));
     const aligned = align(this.#stretch, end);

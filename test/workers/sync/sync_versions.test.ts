@@ -177,6 +177,24 @@ test("a version that cannot be brought over ends its key there: nothing is writt
   expect(historyOf(west, "history", "old/a")).toEqual(["1"]);
 });
 
+test("cancelled in the middle, every version has its line, and the next run goes on", async () => {
+  write("logs/a", "1", "2", "3");
+  write("logs/long", ...LONG);
+  const held = west.hold({ operation: "PutObject", key: "old/a" }, "before-work", { after: 1 });
+  const id = await mesh.startSync(ALL);
+  await west.waitFor(() => held.waiting.length > 0);
+  await mesh.call("POST", `/syncs/${id}/cancel`);
+  const status = await mesh.syncEnded(id);
+  held.release();
+  expect(status).toMatchObject({ phase: "cancelled", objects: { listed: 3 + LONG.length, underWay: 0 } });
+  const lines = await mesh.report(id);
+  expect(new Set(lines.map(({ key, versionId }) => `${key} ${versionId}`)).size).toBe(3 + LONG.length);
+  await west.waitFor(() => west.openRequests().length === 0);
+  expect(await mesh.sync(ALL)).toMatchObject({ phase: "completed", objects: { failed: 0 } });
+  expect(historyOf(west, "history", "old/a")).toEqual(["1", "2", "3"]);
+  expect(historyOf(west, "history", "old/long")).toEqual(LONG);
+});
+
 test("a dry run writes nothing, says what is missing, and foretells the requests", async () => {
   write("logs/a", "1", "2");
   await mesh.sync(ALL);
