@@ -151,7 +151,9 @@ export class Registry extends DurableObject<Env> {
       // News whose answer was lost comes again. It must not count as a second end or be announced twice.
       const isNews = row?.phase !== phase;
       if (isNews && endedAtMs !== null) this.#metrics.add(`${rows.table}_ended_total`, { phase }, 1);
-      const tells = isNews && webhook !== null && this.#outbox.add(webhook, now);
+      // A copy of a sync has a share of its budget, and waits for no person.
+      const isShare = typeof row?.sync === "string" && webhook?.type === "copy.budget_reached";
+      const tells = isNews && webhook !== null && !isShare && this.#outbox.add(webhook, now);
       const schedule = endedAtMs === null ? null : (row?.schedule ?? null);
       const started = schedule === null ? null : this.#schedules.startQueued(schedule, now);
       return tells || started !== null;

@@ -335,7 +335,7 @@ export class Sync extends DurableObject<Env> {
       if (await this.#tendLarge()) await this.#handout.tendLanes();
       this.#handout.settleLost();
       const hasAffordable = () => this.#handout.hasAffordable || this.#large.hasAffordable;
-      stopAtBudget(this.#record, this.#account, hasAffordable);
+      if (stopAtBudget(this.#record, this.#account, hasAffordable)) continue;
       // Nothing is awaited between this check and setting the alarm: no claim arrives unnoticed.
       const row = this.#record.load();
       if (isAtRest(row.job) || row.job.phase === "paused") this.#waiting.wake();

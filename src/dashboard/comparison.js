@@ -3,7 +3,7 @@
 
 import { createElement } from "preact";
 import { call } from "./api.js";
-import { budgetWords, quoteWords, spentWords } from "./cost.js";
+import { budgetWords, quoteWords, spentWords, twiceTheBudget } from "./cost.js";
 import { formatTime, setTitle } from "./dom.js";
 import { inline, troubleOf } from "./trouble.js";
 import { Report } from "./report.js";
@@ -81,12 +81,13 @@ function Comparison({ path }) {
 /** @param {{ answer: ComparisonStatus, path: `/comparisons/${string}`, again: () => Promise<void> }} props */
 function Buttons({ answer, path, again }) {
   const can = useRights();
-  const { phase, source, destination } = answer;
+  const { phase, source, destination, budget, reason } = answer;
+  const raised = twiceTheBudget(budget, reason);
   const maySteer = can("steer", source, destination);
-  /** @param {string} verb @param {string} label @param {string} [kind] */
-  const post = (verb, label, kind = "") => {
+  /** @param {string} verb @param {string} label @param {string} [kind] @param {object} [body] */
+  const post = (verb, label, kind = "", body = undefined) => {
     const act = async () => {
-      await call("POST", `${path}/${verb}`);
+      await call("POST", `${path}/${verb}`, body);
       await again();
     };
     return h(Action, { act, kind }, label);
@@ -97,7 +98,8 @@ function Buttons({ answer, path, again }) {
     "div",
     { class: "actions" },
     maySteer && !isEnded && !rests && post("pause", "Pause"),
-    maySteer && rests && post("resume", "Resume", "main"),
+    maySteer && rests && raised === null && post("resume", "Resume", "main"),
+    maySteer && raised !== null && post("resume", "Resume with twice the budget", "main", raised),
     maySteer && !isEnded && post("cancel", "Cancel", "danger"),
     h(Action, { act: async () => await saveReport(path) }, "Save the report"),
   );

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { RateChart } from "./chart.js";
-import { budgetWords, spentWords } from "./cost.js";
+import { budgetWords, spentWords, twiceTheBudget } from "./cost.js";
 import {
   actionButton,
   announce,
@@ -244,9 +244,19 @@ function buttonsFor(status, path, acted, can) {
     await call("POST", `${path}/${verb}`);
     acted();
   };
+  const raised = twiceTheBudget(status.budget, status.reason);
   if (!ENDED.includes(phase) && !["paused", "blocked", "aborting"].includes(phase))
     add("Pause", post("pause"));
-  if (phase === "paused" || phase === "blocked") add("Resume", post("resume"), "main");
+  if (raised !== null)
+    add(
+      "Resume with twice the budget",
+      async () => {
+        await call("POST", `${path}/resume`, raised);
+        acted();
+      },
+      "main",
+    );
+  else if (phase === "paused" || phase === "blocked") add("Resume", post("resume"), "main");
   const blockedBy = blockerOf(status);
   if (blockedBy !== null)
     add(`Resume all that ${blockedBy} has blocked`, async () => {

@@ -24,6 +24,18 @@ export function budgetWords(budget, reason) {
   return `${most.join(", ")}${held}${reason === undefined ? "" : "; it is reached"}`;
 }
 
+/**
+ * What is sent to go on with twice the budget; null: it is not that which the work waits for.
+ *
+ * @param {CopyStatus["budget"]} budget @param {CopyStatus["reason"]} reason
+ */
+export function twiceTheBudget(budget, reason) {
+  if (budget === undefined || reason === undefined) return null;
+  const { maxUsd, maxBytes, maxRequests } = budget;
+  const limits = Object.entries({ maxUsd, maxBytes, maxRequests });
+  return Object.fromEntries(limits.flatMap(([name, most]) => (most === undefined ? [] : [[name, 2 * most]])));
+}
+
 /** @param {Quote | undefined} quote */
 export function quoteWords(quote) {
   if (quote === undefined) return "";

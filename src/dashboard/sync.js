@@ -3,7 +3,7 @@
 import { createElement, render } from "preact";
 import { call } from "./api.js";
 import { RateChart } from "./chart.js";
-import { budgetWords, quoteWords, spentWords } from "./cost.js";
+import { budgetWords, quoteWords, spentWords, twiceTheBudget } from "./cost.js";
 import {
   actionButton,
   announce,
@@ -299,9 +299,19 @@ function buttonsFor(status, path, acted, can) {
     await call("POST", `${path}/${verb}`);
     acted();
   };
+  const raised = twiceTheBudget(status.budget, status.reason);
   if (!ENDED.includes(phase) && !["paused", "blocked", "stopping", "reporting"].includes(phase))
     add("Pause", post("pause"));
-  if (phase === "paused" || phase === "blocked") add("Resume", post("resume"), "main");
+  if (raised !== null)
+    add(
+      "Resume with twice the budget",
+      async () => {
+        await call("POST", `${path}/resume`, raised);
+        acted();
+      },
+      "main",
+    );
+  else if (phase === "paused" || phase === "blocked") add("Resume", post("resume"), "main");
   if (phase === "finished_with_errors") add("Retry the failed keys", post("retry"), "main");
   if (!ENDED.includes(phase) && phase !== "stopping") {
     const question = "Cancel this sync? What it has copied stays; what is under way is stopped.";

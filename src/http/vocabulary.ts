@@ -254,20 +254,23 @@ export type PartWord = readonly [
 /** Of a webhook to one receiver. */
 export const NOTIFICATION_STATES = ["waiting", "delivered", "given_up"] as const;
 
-/** Kind of work and phase, of which the receivers of webhooks are told. */
+/** Kind of work and its phase, or why it pauses by itself, of which the receivers of webhooks are told. */
 export const WEBHOOK_TYPES: readonly string[] = [
   "copy.completed",
   "copy.failed",
   "copy.blocked",
+  "copy.budget_reached",
   "sync.completed",
   "sync.finished_with_errors",
   "sync.failed",
   "sync.blocked",
+  "sync.budget_reached",
   "comparison.equal",
   "comparison.different",
   "comparison.inconclusive",
   "comparison.failed",
   "comparison.blocked",
+  "comparison.budget_reached",
   "replication.blocked",
   "replication.cut_over",
 ];

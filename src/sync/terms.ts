@@ -42,11 +42,13 @@ export function stepFailed(record: SyncRecord, step: SyncStep["do"], failure: Fa
  * Pauses a run that wants to hand something out, has nothing under way, and can afford nothing of what waits.
  *
  * @param hasAffordable whether the budget has enough for any of it
+ * @returns whether it is paused now
  */
-export function stopAtBudget(record: SyncRecord, account: Account, hasAffordable: () => boolean): void {
-  if (!account.isLimited || account.hasReserved || !isHandingOut(record.load().job)) return;
-  if (record.counts().underWay === 0 || hasAffordable()) return;
+export function stopAtBudget(record: SyncRecord, account: Account, hasAffordable: () => boolean): boolean {
+  if (!account.isLimited || account.hasReserved || !isHandingOut(record.load().job)) return false;
+  if (record.counts().underWay === 0 || hasAffordable()) return false;
   stepFailed(record, "rest", account.failure());
+  return true;
 }
 
 /**

@@ -78,7 +78,8 @@ export function webhookFor(
   kind: "copy" | "sync" | "comparison" | "replication",
   status: CopyStatus | SyncStatus | ComparisonStatus | Replication,
 ): Webhook | null {
-  const type = `${kind}.${status.phase}`;
+  const { reason = status.phase } = "reason" in status ? status : {};
+  const type = `${kind}.${reason}`;
   if (!WEBHOOK_TYPES.includes(type)) return null;
   const { timeline: _, ...data } = status;
   return { type, at: new Date().toISOString(), data };

@@ -191,7 +191,13 @@ describe("the table of secrets and variables", () => {
 });
 
 test("the types of webhooks", () => {
+  const reason = "budget_reached" as const;
   const types = [
+    ...[
+      webhookFor("copy", { ...COPY_STATUS, phase: "paused", reason }),
+      webhookFor("sync", { ...SYNC_STATUS, phase: "paused", reason }),
+      webhookFor("comparison", { ...COMPARISON_STATUS, phase: "paused", reason }),
+    ].map((webhook) => webhook?.type ?? ""),
     ...COPY_PHASES.flatMap((phase) => webhookFor("copy", { ...COPY_STATUS, phase })?.type ?? []),
     ...SYNC_PHASES.flatMap((phase) => webhookFor("sync", { ...SYNC_STATUS, phase })?.type ?? []),
     ...COMPARISON_PHASES.flatMap(

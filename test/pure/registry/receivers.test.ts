@@ -27,7 +27,7 @@ test.each<[events: string[], types: string[]]>([
   [["*.failed"], ["copy.failed", "sync.failed", "comparison.failed"]],
   [
     ["copy.*", "sync.blocked"],
-    ["copy.completed", "copy.failed", "copy.blocked", "sync.blocked"],
+    ["copy.completed", "copy.failed", "copy.blocked", "copy.budget_reached", "sync.blocked"],
   ],
   [["*.*"], [...WEBHOOK_TYPES]],
 ])("events %j are %j", (events, types) => {

@@ -10,6 +10,8 @@ import { ENDED_PHASES } from "../../../src/http/vocabulary.ts";
 import type { CopyStatus } from "../../../src/view/answers.ts";
 import { MIB, PART, openWorld } from "../world.ts";
 
+const SECRET = "whsec_dGhpcyBpcyBhIHNlY3JldCBvZiAzMiBieXRlcyEhIQ==";
+
 // Under a limit of bytes nothing is sent a second time because it is slow, as on a busy machine it is.
 const FAST = { maxBytesPerSecond: 1e10 };
 
@@ -21,7 +23,7 @@ const {
     east: { ...FAST, prices: { get: 0.4, head: 0.4, list: 5, egressPerGb: 90 } },
     west: { ...FAST, prices: { put: 4.5, list: 4.5, head: 0.36 } },
   },
-  bindings: { MAX_PART_MIB: "5" },
+  bindings: { MAX_PART_MIB: "5", NOTIFY_URL: "http://127.0.0.1:9/nobody", NOTIFY_SECRET: SECRET },
 }));
 
 const ENDED: readonly string[] = [...ENDED_PHASES, "blocked"];
@@ -46,6 +48,15 @@ async function atBudget(path: string, by: Mesh = mesh): Promise<Work> {
     const { body } = await by.call<Work>("GET", `${path}?wait=50`);
     if (body.reason === "budget_reached" || ENDED.includes(body.phase)) return body;
   }
+}
+
+/** The webhooks about it, the newest first. */
+async function toldOf(id: string): Promise<string[]> {
+  const { body } = await mesh.call<{ notifications: { type: string; workId: string }[] }>(
+    "GET",
+    "/notifications?limit=500",
+  );
+  return body.notifications.filter(({ workId }) => workId === id).map(({ type }) => type);
 }
 
 async function resume(path: string, body: Record<string, unknown>) {
@@ -73,6 +84,7 @@ test("a copy by parts stops before its budget of bytes, says so, and goes on wit
     reserved: { bytes: 0, requests: 0 },
   });
   expect(requestsIn(paused)).toBe(billOf(east, west).requests);
+  expect(await toldOf(id)).toEqual(["copy.budget_reached"]);
   const path = `/copies/${id}`;
   expect(await resume(path, {})).toMatchObject({ status: 409, body: { code: "budget_reached" } });
   const low = await resume(path, { maxBytes: "3MiB" });
@@ -139,16 +151,20 @@ test("a large object that costs more than was expected gets more of the budget, 
   west.fault(
     { operation: "UploadPart", partNumber: 2 },
     { kind: "answer", code: "InternalError" },
-    { times: 2 },
+    { times: 1 },
   );
   const sides = { source: "east:source/dear/", destination: "west:destination/dear/" };
-  const id = await mesh.startSync({ ...sides, maxBytes: "15MiB" });
+  const id = await mesh.startSync({ ...sides, maxBytes: "12MiB" });
   const paused = await atBudget(`/syncs/${id}`);
   expect(paused.phase).toBe("paused");
-  expect(billOf(east).bytes).toBeLessThanOrEqual(15 * MIB);
+  expect(billOf(east).bytes).toBeLessThanOrEqual(12 * MIB);
   expect(await resume(`/syncs/${id}`, { maxBytes: "60MiB" })).toMatchObject({ status: 200 });
   expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 1 } });
   expect(billOf(east).bytes).toBeLessThanOrEqual(60 * MIB);
+  // Its share of the budget is the sync's own business.
+  const [child] = (await mesh.call<{ copies: Work[] }>("GET", `/copies?sync=${id}`)).body.copies;
+  expect(await toldOf(id)).toEqual(["sync.completed", "sync.budget_reached"]);
+  expect(await toldOf(child?.id ?? "")).toEqual(["copy.completed"]);
 });
 
 test("a comparison stops before its budget, and a schedule's work has the schedule's", async () => {
@@ -184,8 +200,9 @@ test("killed in the middle, a sync has counted what it may have spent, and stops
   const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   await using from = await startStore({ buckets: ["source"] });
-  await using to = await startStore({ buckets: ["destination"] });
+  await using to = await startStore({ buckets: ["destination"], minPartBytes: PART });
   for (let n = 0; n < 200; n++) from.put("source", `k/${n}`, `object ${n}`);
+  from.put("source", "parts", Buffer.alloc(12 * PART));
   const start = async () => {
     const started = await Mesh.start({
       bundlePath: inject("bundlePath"),
@@ -197,23 +214,39 @@ test("killed in the middle, a sync has counted what it may have spent, and stops
     return started;
   };
   const gate = to.hold({ operation: "PutObject" }, "before-work", { after: 40 });
+  const parts = to.hold({ operation: "UploadPart" }, "before-work", { after: 2 });
   const killed = await start();
+  const copy = await killed.startCopy({
+    source: "from:source/parts",
+    destination: "to:destination/parts",
+    partSize: PART,
+    maxBytes: 9 * PART,
+  });
   const id = await killed.startSync({
     source: "from:source/k/",
     destination: "to:destination/k/",
     lanes: 4,
     maxRequests: 250,
   });
-  await to.waitFor(() => gate.waiting.length >= 5);
+  await to.waitFor(() => gate.waiting.length >= 5 && parts.waiting.length >= 3);
   killed.kill();
   await killed.stop();
   gate.release();
+  parts.release();
   for (const each of [from, to]) await each.waitFor(() => each.openRequests().length === 0);
   const again = await start();
   const paused = await atBudget(`/syncs/${id}`, again);
   expect(paused.phase).toBe("paused");
-  const bill = billOf(from, to).requests;
+  const held = await atBudget(`/copies/${copy}`, again);
+  expect(held.budget).toMatchObject({ reserved: { bytes: 0 } });
+  const isOfCopy = ({ userAgent }: { readonly userAgent: string }) => userAgent.includes(`copy/${copy}`);
+  const ofCopy = [from, to].flatMap((store) => store.requests()).filter(isOfCopy);
+  const read = ofCopy.filter(({ operation }) => operation === "GetObject");
+  expect(read.reduce((sum, { bytesSent }) => sum + bytesSent, 0)).toBeLessThanOrEqual(9 * PART);
+  expect(requestsIn(held)).toBeGreaterThanOrEqual(ofCopy.length);
+  const bill = billOf(from, to).requests - ofCopy.length;
   expect(bill).toBeLessThanOrEqual(250);
   expect(requestsIn(paused)).toBeGreaterThanOrEqual(bill);
   expect(requestsIn(paused)).toBeLessThanOrEqual(250);
+  expect((await again.cancel(copy)).phase).toBe("cancelled");
 });
