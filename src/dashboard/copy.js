@@ -144,6 +144,7 @@ function copyFacts() {
     "Pace",
     "Cost",
     "Budget",
+    "Restored",
     "Proof",
     "ETag",
   ];
@@ -165,10 +166,20 @@ function copyFacts() {
       set("Lanes", `${lanes}, up to ${concurrency} parts at once`);
       set("Cost", spentWords(status.spent));
       set("Budget", budgetWords(status.budget, status.reason));
+      set("Restored", restoredWords(status));
       set("Proof", proof ?? (skipped === true ? "none: it was skipped" : ""));
       set("ETag", etag ?? "");
     },
   };
+}
+
+/** @param {import("./calls.ts").Untimed<CopyStatus>} status */
+function restoredWords({ restored, skippedBy }) {
+  if (restored === undefined) return skippedBy === undefined ? "" : "no: it is archived";
+  const { storageClass, tier, readableAt, until, nextLookAt } = restored;
+  const from = `from ${storageClass}, ${tier}`;
+  if (readableAt !== null) return until === null ? from : `${from}, until ${formatTime(until)}`;
+  return nextLookAt === undefined ? `${from}: not yet` : `${from}: next look at ${formatTime(nextLookAt)}`;
 }
 
 /** The request, and its times. */

@@ -27,6 +27,9 @@ const h = createElement;
 
 const AS_OF = { placeholder: "2026-11-01T00:00:00Z" };
 
+/** Of a restore, from the cheapest. */
+const TIERS = ["Bulk", "Standard", "Expedited"];
+
 const PLACE = { required: true, list: "places", autoComplete: "off", spellCheck: false };
 
 /** @type {readonly FieldOf[]} */
@@ -84,6 +87,12 @@ const FIELDS = {
     { name: "partSize", label: "Part size", input: { placeholder: "64MiB, or source" } },
     { name: "concurrency", label: "Parts at once", input: { inputMode: "numeric" } },
     { name: "ifExists", label: "If the object is there", choices: ["overwrite", "skip", "fail"] },
+    {
+      name: "ifArchived",
+      label: "If it lies in an archive",
+      choices: ["wait for a person", "fail", "skip", ...TIERS],
+      isRare: true,
+    },
     { name: "asOf", label: "As it was at", input: AS_OF, isRare: true },
     { name: "ifBusy", label: "If another copy writes it", choices: ["fail", "queue"], isRare: true },
     { name: "ifSourceChanges", label: "If it changes meanwhile", choices: ["fail", "restart"], isRare: true },
@@ -103,6 +112,8 @@ const FIELDS = {
     { name: "delete", label: "Delete keys that only the other side has", isSwitch: true },
     { name: "maxDeletes", label: "At most so many deletions", input: { placeholder: "10%" } },
     { name: "dryRun", label: "Dry run: show what would be done", isSwitch: true },
+    { name: "ifArchived", label: "Keys in an archive", choices: ["skip", "fail", ...TIERS], isRare: true },
+    { name: "maxRestores", label: "At most so many restores", input: { inputMode: "numeric" }, isRare: true },
     { name: "versions", label: "Versions", choices: ["current", "all"], isRare: true },
     { name: "asOf", label: "As they were at", input: AS_OF, isRare: true },
     { name: "minSize", label: "Least size", input: { placeholder: "1MiB" }, isRare: true },
@@ -224,8 +235,9 @@ export function hiddenWords(kind, request) {
     .join(", ");
 }
 
-/** @param {object} place */
+/** A place as text; of a restore, its tier. @param {object} place */
 function placeText(place) {
+  if ("restore" in place) return String(place.restore);
   const { store = "", bucket = "", key, prefix = "" } = /** @type {Record<string, string>} */ (place);
   return formatObject({ store, bucket, key: key ?? prefix });
 }

@@ -146,6 +146,14 @@ function rateSince() {
   };
 }
 
+/** @param {import("./calls.ts").Untimed<SyncStatus>["restores"]} restores */
+function restoresWords(restores) {
+  if (restores === undefined) return "";
+  const { asked, readable, waiting, nextLookAt } = restores;
+  const waits = waiting === 0 || nextLookAt === null ? "" : `, next look at ${formatTime(nextLookAt)}`;
+  return `${readable} of ${asked} archived keys, ${waiting} waiting${waits}`;
+}
+
 /** The totals of the keys; for a dry run, what they would be. */
 function syncSums() {
   const { node, set } = terms([
@@ -160,6 +168,7 @@ function syncSums() {
     "Pace",
     "Cost",
     "Budget",
+    "Restored",
     "Quote",
   ]);
   return {
@@ -175,6 +184,7 @@ function syncSums() {
           : `${objects.copied} keys, ${formatBytes(bytes.copied)}`,
       );
       set("Skipped", `${objects.skipped}${reasons(skippedBy)}`);
+      set("Restored", restoresWords(status.restores));
       set("Failed", String(objects.failed + deletes.failed));
       set("Under way", String(objects.underWay));
       set(

@@ -1,7 +1,7 @@
 // `POST /comparisons/{id}/repair`: the sync of the keys that a comparison has found not equal. It begins
 // once: the same call again finds the sync that it began.
 
-import { placesOfSync, withDelete } from "../access/places.ts";
+import { placesOfSync, withDelete, withRestore } from "../access/places.ts";
 import { type Call, accepted, allow, allowKnown, findWork, meshOf } from "./call.ts";
 import { noWork, registryAt, replayed, tooManyRunning } from "./call.ts";
 import { parseWith } from "../http/fields.ts";
@@ -21,7 +21,8 @@ export async function repair(call: Call): Promise<Response> {
   const basis = (await comparison.repairBasis()) as RepairBasis | null;
   if (basis === null) throw noWork("comparison", id);
   const { source, destination, compare, rename, sourceKeys, destinationKeys } = basis;
-  allow(call, withDelete("start", request), placesOfSync({ source, destination, report: request.report }));
+  const places = placesOfSync({ source, destination, report: request.report });
+  allow(call, withDelete("start", request), withRestore(places, request));
   const text = JSON.stringify(request);
   if (basis.repair !== null) {
     if (basis.repair.request !== text) throw otherRepair(id, basis.repair.syncId);

@@ -2,7 +2,7 @@
 // They hold no state: the registry admits a sync, and the sync itself answers for its state.
 
 import { Hono } from "hono";
-import { placesOfSync, withDelete } from "../access/places.ts";
+import { placesOfSync, withDelete, withRestore } from "../access/places.ts";
 import { begin } from "./begin.ts";
 import { type App, answeredBy, readPage, registryAt, statusOf, allow } from "./call.ts";
 import { listResponse } from "./lists.ts";
@@ -20,7 +20,7 @@ export const syncRoutes = new Hono<App>();
 
 syncRoutes.post("/syncs", async (call) => {
   const request = parseSyncRequest(await readBody(call.req.raw, [...RUN_LISTS, ...NAME_LISTS]));
-  allow(call, withDelete("start", request), placesOfSync(request));
+  allow(call, withDelete("start", request), withRestore(placesOfSync(request), request));
   checkAsOf(request, Date.now());
   const spec = { ...resolveSync(request, call.env), startedBy: call.get("caller").name };
   return await begin(call, { kind: "sync", spec }, request, (id) => {

@@ -1,6 +1,12 @@
 // Who may do what, and where: rights, routes and places, each held against each.
 import { describe, expect, test } from "vitest";
-import { placesOfCopy, placesOfStore, placesOfSync, withDelete } from "../../../src/access/places.ts";
+import {
+  placesOfCopy,
+  placesOfStore,
+  placesOfSync,
+  withDelete,
+  withRestore,
+} from "../../../src/access/places.ts";
 import {
   type Caller,
   type Right,
@@ -210,3 +216,17 @@ test.each(["", ":b", "east:", "east:/k", "east/k", "https://east", "*", "e ast"]
     expect(parseScope(text)).toBeNull();
   },
 );
+
+test("a restore is a write at the source, and nothing else of ifArchived is", () => {
+  const touched = placesOfCopy({
+    source: { store: "east", bucket: "b", key: "k" },
+    destination: { store: "west", bucket: "b", key: "k" },
+  });
+  const [from] = touched === "mesh" ? [] : touched.source;
+  const writes = (ifArchived: unknown) => {
+    const after = withRestore(touched, { ifArchived });
+    return after === "mesh" ? [] : after.destination;
+  };
+  expect(writes({ restore: "Bulk", days: 3 })).toContainEqual(from);
+  for (const wish of [undefined, "fail", "skip"]) expect(writes(wish)).not.toContainEqual(from);
+});

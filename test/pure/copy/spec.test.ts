@@ -271,6 +271,14 @@ describe("resolveCopy()", () => {
       [403, "store_read_only", 'Cannot copy to store "archive": it is set readOnly'],
     ],
     [
+      { source: "archive:source/a", ifArchived: "Bulk" },
+      [
+        403,
+        "store_read_only",
+        'Cannot restore objects at store "archive": it is set readOnly. "ifArchived" may be "fail" or "skip" there',
+      ],
+    ],
+    [
       { destination: { store: "west", bucket: "target", key: "b", versionId: "v" } },
       [400, "invalid_request", '"destination.versionId" cannot be chosen: the store assigns it'],
     ],

@@ -1,6 +1,7 @@
 // Sources that lie in an archive: their store is asked once, waited for without a request that is not needed,
 // and read then.
 
+import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { abortObject, makeAbortable } from "../../mesh/abortable.ts";
 import { Clock, sentAtMs } from "../../mesh/clock.ts";
@@ -12,6 +13,8 @@ const DEEP_MS = 40 * HOUR_MS;
 const SIZE = 2 * PART + 1;
 const BUCKETS = { buckets: ["source", "destination"] };
 
+const CI_TOKEN = "token-of-ci-0123456789abcdef0123456789";
+const CI_DIGEST = createHash("sha256").update(CI_TOKEN).digest("hex");
 const clock = Clock.leaping();
 const {
   mesh,
@@ -24,7 +27,20 @@ const {
     plain: { ...BUCKETS, without: ["restore"] },
     west: BUCKETS,
   },
-  () => ({ bindings: { MAX_PART_MIB: "5" } }),
+  () => ({
+    bindings: {
+      MAX_PART_MIB: "5",
+      API_TOKENS: JSON.stringify([
+        {
+          name: "ci",
+          sha256: CI_DIGEST,
+          may: ["start", "schedules"],
+          source: ["east"],
+          destination: ["west"],
+        },
+      ]),
+    },
+  }),
   clock,
   makeAbortable,
 );
@@ -222,6 +238,20 @@ test("a quote has the restore, and without a tier says why the copy would not be
   });
   expect(stuck.count()).toBe(stuck.count("HeadObject"));
 });
+
+test.each([
+  ["a copy", "POST", "/copies", request("east", "mine")],
+  ["a sync", "POST", "/syncs", syncOf("east", "mine/")],
+  ["a schedule", "PUT", "/schedules/mine", { cron: "0 3 * * *", sync: syncOf("east", "mine/") }],
+])(
+  "%s that restores needs the source among the places that it may write",
+  async (_what, method, path, body) => {
+    const headers = { authorization: `Bearer ${CI_TOKEN}` };
+    const answer = await mesh.call(method, path, { body, headers });
+    expect(answer).toMatchObject({ status: 403, body: { code: "out_of_scope" } });
+    expect(east.count()).toBe(0);
+  },
+);
 
 // --- Syncs ----------------------------------------------------------------------------------------
 
