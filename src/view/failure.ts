@@ -34,6 +34,10 @@ export function publicCode(failure: Failure): FailureCode {
     case "ExpiredToken":
     case "InvalidToken":
       return `${side}_credentials_refused`;
+    case "InvalidStorageClass": // where a loss is allowed, the copy goes on without it
+    case "InvalidTag":
+    case "InvalidRedirectLocation":
+      if (side === "destination") return "attribute_lost";
   }
   if (side === "destination" && isFull(failure)) return "destination_full";
   if (isUnreachable(failure)) return `${side}_unreachable`;

@@ -35,6 +35,10 @@ describe("publicCode()", () => {
   test("an object that is in the way is shown by one name, whoever found it", () => {
     expect(publicCode(failure("PreconditionFailed", 412))).toBe("destination_exists");
     expect(publicCode(failure("destination_exists", 412))).toBe("destination_exists");
+    for (const code of ["InvalidStorageClass", "InvalidTag", "InvalidRedirectLocation"]) {
+      expect(publicCode(failure(code, 400))).toBe("attribute_lost");
+      expect(publicCode(failure(code, 400, { side: "source" }))).toBe("source_error");
+    }
   });
 
   test("our own codes are shown as they are", () => {

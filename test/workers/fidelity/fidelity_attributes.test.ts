@@ -219,7 +219,8 @@ test.for(SIZES)(
     east.putGenerated("source", key, { size, computeEtag: true, storageClass: "STANDARD_IA" });
     plain.delete("destination", key);
     const status = await mesh.copy({ ...request(key, "plain"), ifLossy: "fail" });
-    expect(status).toMatchObject({ phase: "failed", failure: { storeCode: "InvalidStorageClass" } });
+    const failure = { code: "attribute_lost", storeCode: "InvalidStorageClass" };
+    expect(status).toMatchObject({ phase: "failed", failure });
     expect(plain.get("destination", key)).toBeUndefined();
     expect(plain.count("UploadPart")).toBe(0);
   },
