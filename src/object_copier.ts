@@ -11,6 +11,7 @@
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Env, planLimits } from "./env.ts";
+import type { Stretch } from "./object/history.ts";
 import { failureOfOne } from "./s3/errors.ts";
 import { answerFailure } from "./s3/failure.ts";
 import { type Archived, copyInArchives } from "./work/archive.ts";
@@ -90,10 +91,7 @@ class Batch {
   /** @param isMissing an archive was to bring it and has not */
   async #single(work: ObjectWork, isMissing: boolean): Promise<ObjectOutcome> {
     const run = this.#run;
-    if (work.stretch !== undefined) {
-      const batch = { sides: this.#connect(), task: this.#task, run };
-      return await new HistoryReplay(batch, work, work.stretch, this.#maxPartBytes).run();
-    }
+    if (work.stretch !== undefined) return await this.#replay(work, work.stretch);
     const mostBytes = work.isUnseen === true ? this.#maxPartBytes : work.sizeBytes;
     if (!run.mayStart({ ...work, sizeBytes: mostBytes }, Date.now()))
       return isMissing && !run.stop.aborted ? NOT_UNPACKED : { kind: "left" };
@@ -111,6 +109,16 @@ class Batch {
       return { ...run.took(outcome), ...told };
     } catch (error) {
       return { ...run.took({ kind: "failed", failure: failureOfOne(error, "destination") }), ...told };
+    }
+  }
+
+  async #replay(work: ObjectWork, stretch: Stretch): Promise<ObjectOutcome> {
+    const run = this.#run;
+    try {
+      const batch = { sides: this.#connect(), task: this.#task, run };
+      return await new HistoryReplay(batch, work, stretch, this.#maxPartBytes).run();
+    } catch (error) {
+      return run.took({ kind: "failed", failure: failureOfOne(error, "destination") });
     }
   }
 

@@ -1,10 +1,11 @@
 // What an object of a batch costs at both stores, if nothing unforeseen happens. Pure. What turns out to cost
 // more is left, and more is reserved for it the next time (account.ts).
 
+import type { Stretch } from "../object/history.ts";
 import { NOTHING_SENT } from "../store/sent.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
 import { type BatchTask, type ObjectWork, bytesOf, READ_BYTES } from "./batch_task.ts";
-import type { Spent } from "./spent.ts";
+import { type Spent, addSpent, NOTHING_SPENT } from "./spent.ts";
 
 type Asking = Pick<BatchTask["options"], "tags" | "storageClass" | "compare">;
 
@@ -14,7 +15,11 @@ export function costOf(
   { tags, storageClass, compare }: Asking,
   { source, destination }: { readonly source: Store | null; readonly destination: Store | null },
 ): Spent {
-  const { first, reading, isUnseen } = work;
+  const { first, reading, isUnseen, stretch } = work;
+  if (stretch !== undefined)
+    return stretchVersions(work, stretch)
+      .map((version) => costOf(version, { tags, storageClass, compare }, { source, destination }))
+      .reduce(addSpent, looksOf(stretch));
   const named = isUnseen === true ? 1 : 0;
   if (first === "compare" || first === "read") {
     const { fromBytes = 0, untilBytes = 0 } = reading ?? {};
@@ -52,4 +57,23 @@ export function costOf(
       get: tags === "require" ? copies : 0,
     },
   };
+}
+
+/** The object versions that a stretch of a history may bring over. */
+function stretchVersions(
+  { key, to, failedAttempts }: ObjectWork,
+  { versions, ...stretch }: Stretch,
+): ObjectWork[] {
+  if (stretch.known !== undefined || stretch.isDryRun === true) return [];
+  return versions
+    .filter(({ isDeleteMarker, isLarge }) => isDeleteMarker !== true && isLarge !== true)
+    .map(({ sizeBytes, etag }) => ({ key, to, sizeBytes, etag, failedAttempts, first: "copy" }));
+}
+
+/** What is there is listed, and its end looked at, once; and each delete marker is a request. */
+function looksOf({ versions, known, isDryRun }: Stretch): Spent {
+  if (known !== undefined) return NOTHING_SPENT;
+  const markers = versions.filter(({ isDeleteMarker }) => isDeleteMarker === true).length;
+  const destination = { ...NOTHING_SENT, list: 2, head: 1, get: 1, delete: isDryRun === true ? 0 : markers };
+  return { source: NOTHING_SENT, destination };
 }

@@ -195,6 +195,16 @@ test("cancelled in the middle, every version has its line, and the next run goes
   expect(historyOf(west, "history", "old/long")).toEqual(LONG);
 });
 
+test("a budget ends a history between two versions, and a higher one goes on there", async () => {
+  write("logs/a", "1", "2", null, "3", "4", "5");
+  const id = await mesh.startSync({ ...ALL, maxRequests: 14 });
+  const paused = await mesh.untilSync(id, ({ phase }) => phase === "paused");
+  expect(paused.spent.source.requests.get).toBeLessThan(5);
+  await mesh.call("POST", `/syncs/${id}/resume`, { body: { maxRequests: 1000 } });
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 6 } });
+  expect(historyOf(west, "history", "old/a")).toEqual(["1", "2", null, "3", "4", "5"]);
+});
+
 test("a dry run writes nothing, says what is missing, and foretells the requests", async () => {
   write("logs/a", "1", "2");
   await mesh.sync(ALL);
