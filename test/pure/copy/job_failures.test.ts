@@ -44,6 +44,24 @@ const OUTAGES = [
   failure("http_504", 504),
 ];
 
+describe("the end of the budget", () => {
+  const reached = meshFailure("budget_reached", "none is left", "budget");
+
+  test.each(Object.entries(WORKING))("pauses what is %s, which is no attempt of it", (_name, job) => {
+    const paused = apply(job, stepFailed(reached));
+    expect(paused).toEqual({ phase: "paused", resume: job, by: "budget" });
+    expect(apply(paused, { type: "pause" })).toEqual(paused);
+  });
+
+  test("is waited for while something is under way that may spend less than it could", () => {
+    const waiting = apply(WORKING.uploading, stepFailed({ ...reached, retryAfterMs: 1000 }));
+    expect(waiting).toEqual({
+      ...WORKING.uploading,
+      retry: { ...WORKING.uploading.retry, notBeforeMs: NOW + 1000 },
+    });
+  });
+});
+
 describe("apply(stepFailed)", () => {
   test.each(BEGUN)("in %s tries again after a pause, and ends after the last attempt", (phase) => {
     let job: Job = WORKING[phase];

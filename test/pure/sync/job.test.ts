@@ -258,6 +258,26 @@ test.each([
   expect(apply({ ...REPORTING, ending }, { type: "ended", errors }).phase).toBe(phase);
 });
 
+describe("the end of the budget", () => {
+  const reached = meshFailure("budget_reached", "none is left", "budget");
+
+  test.each([LISTING, COPYING, DELETING])("pauses $phase at once, which goes on where it was", (job) => {
+    const paused = apply(job, failed("list", reached));
+    expect(paused).toEqual({ phase: "paused", resume: job, by: "budget" });
+    expect(apply(paused, { type: "resume" })).toEqual(job);
+  });
+
+  test("is no attempt, and is waited for while something is under way that may spend less", () => {
+    const waiting = apply(LISTING, failed("list", { ...reached, retryAfterMs: 1000 }));
+    expect(waiting).toEqual({ ...LISTING, retry: { ...FRESH, notBeforeMs: expect.any(Number) } });
+    expect(waiting).not.toEqual(LISTING);
+  });
+
+  test("holds up no report", () => {
+    expect(apply(REPORTING, failed("report", reached))).toMatchObject({ phase: "reporting" });
+  });
+});
+
 describe("an error that nobody foresaw", () => {
   const BROKEN = meshFailure("internal_error", "The sync cannot go on: no such table", "sync");
   const crash: SyncEvent = { type: "crashed", failure: BROKEN };
