@@ -240,12 +240,31 @@ export async function listParts(s3: S3, address: ObjectAddress, uploadId: string
   }
 }
 
+/** What no XML can have: Swift answers 500 to each list that would have to name it. */
+// oxlint-disable-next-line no-control-regex
+const UNSPEAKABLE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
+
 /**
  * The unfinished uploads of one key.
  *
  * @throws {S3Error} also if a page repeats
  */
 export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<ListedUpload[]> {
+  // Some stores list uploads only for an exact key as prefix, so this is the one prefix that works
+  // everywhere.
+  try {
+    return await uploadsUnder(s3, address, address.key);
+  } catch (error) {
+    const cut = UNSPEAKABLE.exec(address.key)?.index ?? 0;
+    if (!(error instanceof S3Error) || error.status === null || cut === 0) throw error;
+    const found = await uploadsUnder(s3, address, address.key.slice(0, cut));
+    // None may mean that this store lists nothing under a part of a key.
+    if (found.length === 0) throw error;
+    return found;
+  }
+}
+
+async function uploadsUnder(s3: S3, address: ObjectAddress, prefix: string): Promise<ListedUpload[]> {
   const operation = "ListMultipartUploads";
   const bucket = { bucket: address.bucket, key: null };
   const uploads: ListedUpload[] = [];
@@ -253,9 +272,7 @@ export async function listUploadsOfKey(s3: S3, address: ObjectAddress): Promise<
   const seen = new Set<string>();
   for (let pages = 1; pages <= MAX_UPLOAD_PAGES; pages++) {
     if (pages > 3) await pause(s3, UPLOAD_PAGE_WAIT_MS);
-    // Some stores list uploads only for an exact key as prefix, so this is the one prefix that works
-    // everywhere.
-    const query = { uploads: "", prefix: address.key, "encoding-type": "url", ...markers };
+    const query = { uploads: "", prefix, "encoding-type": "url", ...markers };
     const response = await send(s3, operation, bucket, { method: "GET", query });
     const text = await readText(operation, bucket, response);
     const page = parseListUploads(text) ?? badAnswer(operation, bucket, text);

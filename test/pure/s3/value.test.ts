@@ -118,6 +118,29 @@ test("an answer without an end is not kept, whatever it answers", async () => {
   expect(sentBytes).toBeLessThan(20 * 2 ** 20);
 });
 
+const listedAs = (key: string) =>
+  `<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated><Upload><Key>${key}</Key><UploadId>u</UploadId><Initiated>2026-11-29T12:00:00.000Z</Initiated></Upload></ListMultipartUploadsResult>`;
+
+test.each([
+  ["is found under what stands before it", "a/b%01c", ["u"]],
+  ["is not said to have none when another key is all that is there", "a/b", "InternalError"],
+])("the upload of a key that the store cannot list, for a character of it, %s", async (_what, key, found) => {
+  const asked: (string | null)[] = [];
+  vi.stubGlobal("fetch", async (url: URL | string) => {
+    const prefix = new URL(url).searchParams.get("prefix");
+    asked.push(prefix);
+    return prefix === "a/b"
+      ? new Response(listedAs(key))
+      : new Response("<Error><Code>InternalError</Code></Error>", { status: 500 });
+  });
+  const outcome = await listUploadsOfKey(S3_OF_TEST, { bucket: "bucket", key: "a/b\u0001c" }).then(
+    (uploads) => uploads.map(({ uploadId }) => uploadId),
+    (error: unknown) => (error instanceof S3Error ? error.code : String(error)),
+  );
+  expect(outcome).toEqual(found);
+  expect(asked).toEqual(["a/b\u0001c", "a/b"]);
+});
+
 test("a list of uploads that goes round ends, however long the round is", async () => {
   let asked = 0;
   vi.stubGlobal("fetch", async () => {
