@@ -99,13 +99,16 @@ function readJson(actions: readonly KeyAction[] | null): ReadLine {
     if (typeof value === "string") return value === "" ? bad("its key is empty") : readKey(value);
     if (typeof value !== "object" || value === null || !("key" in value))
       return bad('it is neither a text nor an object with "key" as JSON');
-    const { key, action, outcome, bucket, versionId } = value as Readonly<Record<string, unknown>>;
+    const { key, action, outcome, bucket, versionId, deleteMarker } = value as Readonly<
+      Record<string, unknown>
+    >;
     if (typeof key !== "string" || key === "") return bad('"key" is no text, or empty');
     const counts =
       actions === null
         ? !OF_DESTINATION.includes(String(action ?? outcome))
         : actions.some((wanted) => wanted === action);
     if (!counts) return { kind: "nothing" };
+    if (deleteMarker === true) return { kind: "not_current", key };
     return { kind: "key", bucket: textOrNull(bucket), key, versionId: textOrNull(versionId) };
   };
 }

@@ -29,6 +29,11 @@ test.each([
   ["ndjson", '{"key":"a","action":"copied","size":1}', key("a")],
   ["ndjson", '{"key":"old/a","action":"deleted"}', { kind: "nothing" }],
   ["ndjson", '{"key":"a","outcome":"missing"}', key("a")],
+  [
+    "ndjson",
+    '{"key":"a","versionId":"v","deleteMarker":true,"action":"copied"}',
+    { kind: "not_current", key: "a" },
+  ],
   ["ndjson", '{"key":"old/a","outcome":"extra"}', { kind: "nothing" }],
   ["ndjson", '{"name":"a"}', bad(/neither a text nor an object with "key"/)],
   ["ndjson", '{"key":7}', bad(/"key" is no text/)],
