@@ -155,6 +155,8 @@ test("of 100,000 lines of a report only those in sight are nodes, and any is fou
 });
 
 test("of 1,000 copies a line that has not changed is not drawn again", async () => {
+  east.put("photos", "reel.mov", "R");
+  await mesh.copy({ source: "east:photos/reel.mov", destination: "west:backup/reel.mov" });
   const { body } = await mesh.call("GET", "/copies?limit=1");
   const [row] = body["copies"] as Record<string, unknown>[];
   const all = Array.from({ length: 1_000 }, (_, n) => ({
@@ -239,6 +241,7 @@ test("by keyboard: Tab goes through every page in its order and out again, and w
     ["#/copies", page.getByRole("link", { name: /A001_C017/ })],
     [`#/copies/${id}`, page.getByRole("button", { name: "Resume all" }).or(page.getByText("Cancel"))],
     ["#/schedules", page.getByRole("button", { name: "Save schedule" })],
+    ["#/replications", page.getByRole("button", { name: "Make it" })],
     ["#/stores?check=east", page.getByRole("button", { name: "Run the check" })],
     ["#/audit", page.getByRole("row").nth(1)],
     ["#/new", page.getByRole("button", { name: "Start comparison" })],
