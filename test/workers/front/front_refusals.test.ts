@@ -259,7 +259,7 @@ const refusals: readonly Refusal[] = [
       503,
       "store_misconfigured",
       expect.stringMatching(
-        /^Cannot use STORE_TYPO: unknown field "secretAccesKey"; known are endpoint, region, /,
+        /^Cannot use STORE_TYPO: unknown field "secretAccesKey"; known are kind, endpoint, region, /,
       ) as string,
     ],
   },
@@ -334,7 +334,7 @@ test.for<[string, string, string]>([
   [
     "GET",
     "/syncs?phase=failed&phase=lost",
-    '"phase" must be one of admitted, listing, copying, deleting, stopping, reporting, completed, finished_with_errors, failed, cancelled, paused, blocked, active, attention, not "lost"',
+    '"phase" must be one of admitted, listing, copying, restoring, deleting, stopping, reporting, completed, finished_with_errors, failed, cancelled, paused, blocked, active, attention, not "lost"',
   ],
 ])("%s %s is refused: what is ignored would look obeyed", async ([method, path, detail]) => {
   const body = method === "POST" ? { body: good } : {};
