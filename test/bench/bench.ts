@@ -18,6 +18,7 @@ import { benchManifest } from "./manifest.ts";
 import { benchMemory } from "./memory.ts";
 import { benchOverhead } from "./overhead.ts";
 import { benchMixed } from "./mixed.ts";
+import { benchReplication } from "./replication.ts";
 import { benchSizes } from "./sizes.ts";
 import { benchSmall } from "./small.ts";
 import { benchSoak } from "./soak.ts";
@@ -59,6 +60,7 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   sizes: async () => await benchSizes(quick, rounds),
   manifest: async () => await benchManifest(quick ? [100_000, 1_000_000] : [1_000_000, 10_000_000], rounds),
   mixed: async () => await benchMixed(quick ? 100 : 500, rounds),
+  replication: async () => await benchReplication([50, 200, 500], quick ? 10 : 30),
   soak: async () => await benchSoak(copies),
   events: async () => await benchEvents(quick ? 2_000 : 10_000),
   listing: async () => await benchListing(quick ? 100_000 : 1_000_000, 100, rounds),

@@ -162,6 +162,58 @@ test.for(SEEDS)(
   },
 );
 
+test("a backlog above its limit is caught up by a sync, deletions above theirs wait for a person, and nothing moves while it is paused", async ({
+  expect,
+  onTestFinished,
+}) => {
+  await using east = await startStore({ buckets: ["source"], minPartBytes: MIB });
+  await using west = await startStore({ buckets: ["destination"], minPartBytes: MIB });
+  const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west } });
+  onTestFinished(async () => await mesh.stop());
+  const theMesh = () => mesh;
+  const say = async (keys: readonly string[]) =>
+    (await mesh.call("POST", `${PATH}/events`, { body: { keys } })).body;
+  const body = { source: "east:source/", destination: "west:destination/", deletes: true, maxDeletes: 2 };
+  await mesh.call("PUT", PATH, { body: { ...body, repair: "off", maxPending: 10 } });
+  await until(theMesh, ({ phase }) => phase === "following");
+
+  const names = Array.from({ length: 30 }, (_, n) => `k/${n}`);
+  for (const key of names) east.put("source", key, key);
+  expect((await mesh.call("POST", `${PATH}/pause`)).body["changed"]).toBe(true);
+  expect(await say(names)).toMatchObject({ taken: 30 });
+  expect((await until(theMesh, () => true)).pending).toMatchObject({ keys: 0, repairNeeded: true });
+  expect(west.objects("destination")).toEqual([]);
+  await mesh.call("POST", `${PATH}/resume`);
+  const caughtUp = await until(theMesh, ({ pending, run }) => !pending.repairNeeded && run === null);
+  expect(caughtUp.timeline.map(({ event }) => event)).toContain("backlog_full");
+  expect(west.objects("destination").map(({ key }) => key)).toEqual(names.toSorted());
+
+  // What the source has lost, without an event: a repair finds it, and the hour's limit holds.
+  await until(
+    theMesh,
+    ({ phase, run, pending }) => phase === "following" && run === null && pending.keys === 0,
+  );
+  for (const key of names.slice(0, 5)) east.delete("source", key);
+  await mesh.call("POST", `${PATH}/repair`);
+  const held = await until(theMesh, ({ keys }) => keys.deleted === 2 && keys.held === 3);
+  expect(held.keys).toMatchObject({ lost: 2 });
+  expect(west.objects("destination").length).toBe(28);
+  await until(theMesh, ({ run }) => run === null);
+  expect((await mesh.call("POST", `${PATH}/cutover`, { body: { fence: true } })).status).toBe(202);
+  const judged = await until(theMesh, ({ cutover }) => cutover?.state === "not_ready");
+  expect(judged.cutover?.reasons).toEqual({ held: 3 });
+  for (let left = 3; left > 0; left -= 2) {
+    await mesh.call("POST", `${PATH}/resume`);
+    await until(theMesh, ({ keys, pending }) => keys.held === Math.max(0, left - 2) && pending.keys === 0);
+  }
+  expect(west.objects("destination").map(({ key }) => key)).toEqual(names.slice(5).toSorted());
+
+  expect((await mesh.call("POST", `${PATH}/cutover`, { body: {} })).status).toBe(400);
+  expect((await mesh.call("DELETE", PATH)).status).toBe(204);
+  expect((await mesh.call("GET", PATH)).body["code"]).toBe("replication_not_found");
+  expect((await mesh.call("POST", `${PATH}/pause`)).body["code"]).toBe("replication_not_found");
+});
+
 /** What is not the same at both sides, but for what was never a copy. */
 function missing(east: TestStore, west: TestStore): unknown[] {
   const foreign = new Set(["foreign", `${KEYS + 7}`]);
