@@ -57,6 +57,9 @@ const REST_MS = 3600_000;
 /** How often the runs and copies that it has started are asked how far they are: soon at first, then less. */
 const POLL_MS = { first: 200, growth: 1.5, most: 5_000 };
 
+/** What can wait a moment does: an alarm for each of many calls would keep them all waiting. */
+const SOON_MS = 100;
+
 /** After an alarm that has ended in an error. */
 const RETRY_MS = 1_000;
 
@@ -88,8 +91,8 @@ export class Replicator extends DurableObject<Env> {
   #pollMs = POLL_MS.first;
   // In memory only: counters that are pushed twice are not counted twice.
   #pushedMs = 0;
-  // In memory only: a call has come while the alarm ran, which may have looked before.
-  #isCalled = false;
+  // In memory only: when calls that came while the alarm ran want the next one.
+  #calledMs = Infinity;
 
   /** Stores a new replication and starts it; a repeated call changes nothing. */
   async create(row: ReplicationRow): Promise<void> {
@@ -117,7 +120,9 @@ export class Replicator extends DurableObject<Env> {
     if (this.#record.find() === null) return null;
     const now = Date.now();
     const taken = this.#record.take(hints, now);
-    if (taken.taken > 0 && isHandingOut(this.#record.job())) await this.#wakeBy(now);
+    // Lanes that are awake ask by themselves.
+    if (taken.taken > 0 && isHandingOut(this.#record.job()))
+      await this.#wakeBy(this.#record.lanes.live().length === 0 ? now : now + SOON_MS);
     return taken;
   }
 
@@ -127,7 +132,7 @@ export class Replicator extends DurableObject<Env> {
     const now = Date.now();
     const grant = this.#handout.claim(claim, now);
     // All is done, or large objects wait: the alarm sees to it.
-    if (claim.finished.length > 0 && grant.kind !== "work") await this.#wakeBy(now);
+    if (claim.finished.length > 0 && grant.kind !== "work") await this.#wakeBy(now + SOON_MS);
     return grant;
   }
 
@@ -242,10 +247,10 @@ export class Replicator extends DurableObject<Env> {
     await wakeAt(this.ctx.storage, Date.now() + WATCH_MS);
     const row = this.#record.find();
     if (row === null) return this.ctx.storage.deleteAlarm();
-    this.#isCalled = false;
+    this.#calledMs = Infinity;
     try {
       const nextMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
-      await wakeAt(this.ctx.storage, this.#isCalled ? Date.now() : nextMs);
+      await wakeAt(this.ctx.storage, Math.min(nextMs, this.#calledMs));
     } catch (error) {
       log("error", "replication_crashed", { replication: row.name, detail: String(error) });
       await wakeAt(this.ctx.storage, Date.now() + RETRY_MS);
@@ -352,7 +357,7 @@ export class Replicator extends DurableObject<Env> {
 
   async #wakeBy(atMs: number): Promise<void> {
     const alarmMs = await this.ctx.storage.getAlarm();
-    this.#isCalled = true;
+    this.#calledMs = Math.min(this.#calledMs, atMs);
     if (isLost(alarmMs, Date.now()) || Number(alarmMs) > atMs) await wakeAt(this.ctx.storage, atMs);
   }
 

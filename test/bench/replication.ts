@@ -3,6 +3,7 @@
 // source's Last-Modified, which has whole seconds, to when the destination's answer is recorded. So it is up
 // to a second too long. The destination is a process of its own; the source is here, beside the writer.
 
+import { loadavg } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { storeSecret } from "../mesh/mesh.ts";
 import { TOKEN } from "../mesh/mesh_client.ts";
@@ -29,6 +30,8 @@ interface Lagged {
 /** @param rates writes a second @param seconds how long each of them goes on */
 export async function benchReplication(rates: readonly number[], seconds: number): Promise<string> {
   const rows: Lagged[] = [];
+  // On a machine with other work, the lag is that of whatever is left of it.
+  const load = (loadavg()[0] ?? 0).toFixed(1);
   for (const perSecond of rates) rows.push(await lagAt(perSecond, seconds));
   for (const { perSecond, p99Seconds } of rows)
     result({ name: `replication: ${perSecond} writes/s`, value: p99Seconds, unit: "s of lag, p99" });
@@ -42,7 +45,8 @@ export async function benchReplication(rates: readonly number[], seconds: number
       `${drainSeconds.toFixed(1)} s`,
     ]),
   );
-  return `Writes of 1 KiB for ${seconds} s, each of another key, all with an event:\n\n${table}`;
+  const what = `Writes of 1 KiB for ${seconds} s, each of another key, all with an event`;
+  return `${what}. The load of the machine was ${load} before:\n\n${table}`;
 }
 
 async function lagAt(perSecond: number, seconds: number): Promise<Lagged> {
