@@ -57,10 +57,17 @@ export function withDelete(
   right: Right,
   {
     delete: deletes,
+    versions,
     dryRun,
-  }: { readonly delete?: boolean | undefined; readonly dryRun?: boolean | undefined },
+  }: {
+    readonly delete?: boolean | undefined;
+    readonly versions?: string | undefined;
+    readonly dryRun?: boolean | undefined;
+  },
 ): Right[] {
-  return deletes === true && dryRun !== true ? [right, "delete"] : [right];
+  // A history has delete markers, which hide what was written before.
+  const hides = deletes === true || versions === "all";
+  return hides && dryRun !== true ? [right, "delete"] : [right];
 }
 
 function placeOfObject({ store, bucket, key }: ObjectPlace): Place {

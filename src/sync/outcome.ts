@@ -45,6 +45,7 @@ const RUN_WIDE: ReadonlySet<string> = new Set([
   "InvalidBucketName",
   "unknown_store",
   "encryption_not_applied",
+  "not_versioned",
 ]);
 
 export function isRunWide({ code }: Failure): boolean {

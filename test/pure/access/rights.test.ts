@@ -158,6 +158,9 @@ test("what deletes needs the right to delete, of a grant for that place; a dry r
   expect(withDelete("start", {})).toEqual(["start"]);
   expect(withDelete("start", { delete: true })).toEqual(["start", "delete"]);
   expect(withDelete("start", { delete: true, dryRun: true })).toEqual(["start"]);
+  expect(withDelete("start", { versions: "all" })).toEqual(["start", "delete"]);
+  expect(withDelete("start", { versions: "all", dryRun: true })).toEqual(["start"]);
+  expect(withDelete("start", { versions: "current" })).toEqual(["start"]);
   const touched = copy("east:a/k", "west:b/k");
   const both: Right[] = ["start", "delete"];
   expect(ruleOn(caller({ may: ["start"] }), both, touched)).toEqual({

@@ -329,6 +329,24 @@ test("a single copy of a time copies the version of then, and its quote is of th
   expect((await mesh.call("POST", "/copies", { body: both })).status).toBe(400);
 });
 
+test("versioning that is suspended in the middle ends the run: nothing that is there is replaced", async () => {
+  west.createBucket("suspended", { versioning: true });
+  write("logs/a", "1", "2");
+  const request = { ...ALL, destination: "west:suspended/" };
+  const held = west.hold({ operation: "ListObjectVersions" }, "before-work");
+  const id = await mesh.startSync(request);
+  await west.waitFor(() => held.waiting.length > 0);
+  west.bucket("suspended").versioning = "Suspended";
+  held.release();
+  const status = await mesh.syncEnded(id);
+  expect(status).toMatchObject({
+    phase: "failed",
+    failure: { code: "not_versioned" },
+    objects: { copied: 0 },
+  });
+  expect(west.requests().filter(isWrite)).toEqual([]);
+});
+
 interface Death {
   readonly operation: "PutObject" | "DeleteObject";
   readonly stage: Stage;
