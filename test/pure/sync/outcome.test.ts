@@ -78,6 +78,7 @@ const work = (changes: Partial<ObjectWork> = {}): ObjectWork => ({
 const plan = (pairs: readonly Found[], spec: Partial<SyncSpec> = {}, filter: Partial<Filter> = {}) =>
   planPage(pairs, [], { ...CONTEXT, spec: { ...SPEC, ...spec }, filter: { ...NO_FILTER, ...filter } });
 const AT = { dryRun: false, now: 1000, random: 0.5 };
+const RESTORE = { ifArchived: { restore: "Bulk", days: 3 } } as const;
 
 describe("what a page of names is decided to be", () => {
   test.each<[string, Found, Partial<SyncSpec>, string]>([
@@ -116,6 +117,31 @@ describe("what a page of names is decided to be", () => {
       {},
       "small copy",
     ],
+    ["archived, to fail: failed", found("k", { storageClass: "GLACIER" }), { ifArchived: "fail" }, "failed"],
+    [
+      "archived, to restore: restored first",
+      found("k", { storageClass: "GLACIER" }),
+      RESTORE,
+      "archived copy",
+    ],
+    [
+      "archived, to restore, of the same ETag: skipped",
+      found("k", { storageClass: "GLACIER" }, listed("q/k")),
+      RESTORE,
+      "skipped equal",
+    ],
+    [
+      "archived, to restore, and perhaps there already: looked at, and not restored for that",
+      found("k", { storageClass: "GLACIER" }, listed("q/k", { etag: '"x"' })),
+      RESTORE,
+      "small look",
+    ],
+    [
+      "archived, to restore, in a dry run: told",
+      found("k", { storageClass: "GLACIER" }),
+      { ...RESTORE, dryRun: true },
+      "would_copy absent",
+    ],
     ["a directory marker: copied", found("dir/", { sizeBytes: 0 }), {}, "small copy"],
     ["a directory marker with bytes: copied", found("dir/", { sizeBytes: 5 }), {}, "small copy"],
     ["too long a key at the destination: failed while planning", found("k".repeat(1023)), {}, "failed"],
@@ -127,12 +153,15 @@ describe("what a page of names is decided to be", () => {
       "small tell",
     ],
   ])("%s", (_what, pair, spec, expected) => {
-    const { entries, small, large } = plan([pair], spec);
-    expect(entries.length + small.length + large.length).toBe(1);
+    const { entries, small, large, archived } = plan([pair], spec);
+    expect(entries.length + small.length + large.length + archived.length).toBe(1);
     const [entry] = entries;
     const said =
       entry === undefined ? "" : "reason" in entry ? `${entry.action} ${entry.reason}` : entry.action;
-    expect(small[0] ? `small ${small[0].first}` : large[0] ? `large ${large[0].first}` : said).toBe(expected);
+    const works = Object.entries({ small, large, archived }).flatMap(([kind, [first]]) =>
+      first === undefined ? [] : [`${kind} ${first.first}`],
+    );
+    expect(works[0] ?? said).toBe(expected);
   });
 
   test("reports of syncs take no part on either side", () => {
