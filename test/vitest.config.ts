@@ -18,7 +18,7 @@ const patience = (limitMs: number) => ({
 export default defineConfig({
   test: {
     // Most of a copy is waiting: for a backoff, or for a store that is held.
-    maxWorkers: 4,
+    maxWorkers: 5,
     // Files that run in one process share its modules, which are loaded once. No file changes what another
     // one sees.
     isolate: false,
