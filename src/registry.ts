@@ -35,7 +35,13 @@ import { LinkSalt } from "./registry/link_salt.ts";
 import { Metrics } from "./registry/metrics.ts";
 import { Outbox } from "./registry/outbox.ts";
 import { readReceivers } from "./registry/receivers.ts";
-import { type PutReplication, type Replication, ReplicationRows } from "./registry/replication_rows.ts";
+import {
+  type PutReplication,
+  type Replication,
+  ReplicationRows,
+  listedAs,
+} from "./registry/replication_rows.ts";
+import { type StorePair, PaceTable } from "./registry/pace_table.ts";
 import { type OverviewRows, overviewRows } from "./registry/overview.ts";
 import type { ListFilter, WorkPlaces } from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
@@ -47,6 +53,7 @@ import type { Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
 import { type Amounts, type ShareRequest, capsAt, ShareTable } from "./throttle/share_table.ts";
 import type { JobNews, ReplicationNews } from "./view/news.ts";
+import { type Pace, UNKNOWN_PACE } from "./view/pace.ts";
 import { isLost, wakeAt } from "./work/alarm.ts";
 import { openState, stampState } from "./work/state.ts";
 
@@ -57,6 +64,7 @@ export class Registry extends DurableObject<Env> {
   readonly #sql = openState(this.ctx.storage.sql);
   readonly #metrics = new Metrics(this.#sql);
   readonly #outbox = new Outbox(this.#sql, () => readReceivers(this.env));
+  readonly #paces = new PaceTable(this.#sql);
   readonly #shares = new ShareTable(this.#sql);
   readonly #checks = new CheckTable(this.#sql);
   readonly #replications = new ReplicationRows(this.#sql);
@@ -77,6 +85,7 @@ export class Registry extends DurableObject<Env> {
     super(ctx, env);
     stampState(this.#sql);
     this.#work.createTables();
+    this.#paces.createTables();
     this.#replications.createTables();
     this.#schedules.createTables();
     this.#metrics.createTables();
@@ -139,17 +148,21 @@ export class Registry extends DurableObject<Env> {
   /**
    * Called by the object of some work when its phase changes, and from time to time while it works. At its
    * end, the run of the same schedule that waited for it starts.
+   *
+   * @returns how fast work between the same stores has been
    */
-  async takeNews(kind: WorkKind, id: string, news: JobNews): Promise<void> {
+  async takeNews(kind: WorkKind, id: string, news: JobNews): Promise<Pace> {
     const { phase, endedAtMs, counters, webhook } = news;
     const now = Date.now();
     const rows = this.#work.of(kind);
+    const pair = rows.stores(id);
     const due = this.ctx.storage.transactionSync(() => {
       const row = rows.find(id);
       rows.takeNews(id, news);
       this.#metrics.take(id, counters);
       // News whose answer was lost comes again. It must not count as a second end or be announced twice.
       const isNews = row?.phase !== phase;
+      if (isNews && endedAtMs !== null && pair !== null) this.#paces.note(pair, news.glance.rate, now);
       if (isNews && endedAtMs !== null) this.#metrics.add(`${rows.table}_ended_total`, { phase }, 1);
       // A copy of a sync has a share of its budget, and waits for no person.
       const isShare = typeof row?.sync === "string" && webhook?.type === "copy.budget_reached";
@@ -161,6 +174,12 @@ export class Registry extends DurableObject<Env> {
     // The reporter does not wait for a start or a webhook receiver: the alarm does both.
     if (due) await wakeAt(this.ctx.storage, now);
     if (kind === "copy" && endedAtMs !== null) await this.#callNext(id);
+    return pair === null ? UNKNOWN_PACE : this.#paces.between(pair, now);
+  }
+
+  /** How fast work between two stores has been. */
+  async paceBetween(pair: StorePair): Promise<Pace> {
+    return this.#paces.between(pair, Date.now());
   }
 
   /** Tells the next copy of the same object at once, so that it need not wait for its own next check. */
@@ -399,11 +418,14 @@ export class Registry extends DurableObject<Env> {
   }
 
   /** What an overview is made of (registry/overview.ts); of schedules, also what the caller does not see. */
-  async overview(caller: Caller): Promise<OverviewRows & { schedules: ScheduleView[] }> {
+  async overview(
+    caller: Caller,
+  ): Promise<OverviewRows & { schedules: ScheduleView[]; replications: ReturnType<typeof listedAs>[] }> {
     const now = Date.now();
     const tables = { work: this.#work, outbox: this.#outbox, checks: this.#checks };
     const { schedules } = this.#schedules.list(null, MAX_SCHEDULES, now);
-    return { ...overviewRows(tables, caller, now), schedules };
+    const replications = this.#replications.blocked(caller).map(listedAs);
+    return { ...overviewRows(tables, caller, now), schedules, replications };
   }
 
   /** What an id was given to; null: nothing that the registry still knows. */

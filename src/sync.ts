@@ -46,6 +46,7 @@ import { Governor } from "./throttle/governor.ts";
 import type { Amounts, ShareRequest } from "./throttle/share_table.ts";
 import { ASK_EVERY_MS, FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
 import { type Stage, Audience, isWatch, Waiting, watch } from "./view/audience.ts";
+import { type Pace, UNKNOWN_PACE } from "./view/pace.ts";
 import { PUSH_MS } from "./view/news.ts";
 import { describeSpent } from "./view/spent.ts";
 import { pricesAt } from "./store/stores.ts";
@@ -241,7 +242,10 @@ export class Sync extends DurableObject<Env> {
       failures: this.#record.someFailures(FAILURES_SHOWN),
       spent: describeSpent(spent, pricesAt(sides)),
       budget: this.#account.describe(),
-      quote: quoteOf(row.spec, row.counters, spent, sides, now),
+      quote: quoteOf(row.spec, row.counters, spent, sides, {
+        pace: this.ctx.storage.kv.get<Pace>("pace") ?? UNKNOWN_PACE,
+        now,
+      }),
       restoring: this.#record.restores.counts(),
       warnings: this.#record.warnings(),
       deletesRefused: this.#record.deletesRefused(),
@@ -403,7 +407,7 @@ export class Sync extends DurableObject<Env> {
     try {
       const { kind, ...told } = runNews(this.#shown(), this.#record.lanes.live().length);
       const news = { phase: job.phase, endedAtMs, orphans: 0, ...told };
-      await registryOf(this.ctx.exports).takeNews(kind, id, news);
+      this.ctx.storage.kv.put("pace", await registryOf(this.ctx.exports).takeNews(kind, id, news));
     } catch (error) {
       // The sync does not wait for the registry; the next step or alarm tells it again.
       this.#reports.failed({ syncId: id }, error, Date.now());

@@ -3,6 +3,7 @@
 // test`: `browser` (the dashboard in a browser), `clients` (the test store judged by the AWS CLI, the metrics
 // by Prometheus' promtool) and `interop` (the mesh between stores that others have written).
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
  * How long a test may take on a machine that has other work. What it waits for is a state that stays, so it
@@ -15,6 +16,20 @@ const patience = (limitMs: number) => ({
   expect: { poll: { timeout: limitMs - 5_000 } },
 });
 
+/** They wait for most of their time, so they begin first: at the end, they would wait alone. */
+const LONG =
+  /(?:sync_listing|sync_control|sync_death|budget|probe|outages|request_caps|store_facts|governor)\.test\.ts$/;
+
+class LongOnesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files); // oxlint-disable-line unicorn/no-array-sort -- it is no array's
+    const { long = [], other = [] } = Object.groupBy(sorted, ({ moduleId }) =>
+      LONG.test(moduleId) ? "long" : "other",
+    );
+    return [...long, ...other];
+  }
+}
+
 export default defineConfig({
   test: {
     // Most of a copy is waiting: for a backoff, or for a store that is held.
@@ -22,6 +37,7 @@ export default defineConfig({
     // Files that run in one process share its modules, which are loaded once. No file changes what another
     // one sees.
     isolate: false,
+    sequence: { sequencer: LongOnesFirst },
     projects: [
       // Some try thousands of cases, and the machine may be busy.
       { test: { name: "pure", include: ["test/pure/**/*.test.ts"], ...patience(60_000) } },

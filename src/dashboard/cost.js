@@ -1,6 +1,6 @@
 // What work has cost, may cost and would cost, in words.
 
-import { formatBytes } from "./dom.js";
+import { formatBytes, formatSeconds } from "./dom.js";
 
 /** @typedef {import("../view/answers.ts").CopyStatus} CopyStatus */
 /** @typedef {NonNullable<import("../view/answers.ts").SyncStatus["quote"]>} Quote */
@@ -40,7 +40,8 @@ export function twiceTheBudget(budget, reason) {
 export function quoteWords(quote) {
   if (quote === undefined) return "";
   const off = `, within ${Math.round(quote.tolerance * 100)} % without failures`;
-  return `${spentWords(quote)}${off}; stores ${formatBytes(quote.storedBytes)}`;
+  const time = quote.seconds === null ? "" : `; ${formatSeconds(quote.seconds)} at the pace so far`;
+  return `${spentWords(quote)}${off}${time}; stores ${formatBytes(quote.storedBytes)}`;
 }
 
 /** @param {{ usd: number | null, requests: number, bytes: number }} of */

@@ -68,7 +68,7 @@ function Page() {
 
 /** @param {{ needs: Needs }} props */
 function NeedsYou({ needs }) {
-  const { work, stores, schedules, webhooks, orphans, count, more } = needs;
+  const { work, stores, schedules, replications, webhooks, orphans, count, more } = needs;
   /** @type {import("preact").ComponentChildren[]} */
   const lines = [
     ...work.map((reason) =>
@@ -78,6 +78,15 @@ function NeedsYou({ needs }) {
     ...schedules
       .filter(({ outcome }) => outcome !== "started")
       .map((run) => h(RunLine, { run, key: `schedule ${run.name}` })),
+    ...replications.map(({ name }) =>
+      h(
+        "li",
+        { key: `replication ${name}` },
+        h(Phase, { phase: "blocked" }),
+        " ",
+        h("a", { href: `#/replications/${encodeURIComponent(name)}` }, `replication ${name}`),
+      ),
+    ),
   ];
   if (webhooks !== null && webhooks.waiting + webhooks.givenUp > 0) {
     const words = `${webhooks.waiting} webhooks wait for their receiver, ${webhooks.givenUp} were given up. `;

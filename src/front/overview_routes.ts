@@ -32,9 +32,18 @@ type Work = Needs["work"][number];
 
 overviewRoutes.get("/overview", async (call) => {
   const caller = call.get("caller");
-  const rows = (await registryAt(call).overview(caller)) as OverviewRows & { schedules: ScheduleView[] };
+  const rows = (await registryAt(call).overview(caller)) as OverviewRows & {
+    schedules: ScheduleView[];
+    replications: Needs["replications"];
+  };
   const schedules = rows.schedules.filter((one) => sees(caller, placesOfSchedule(one)));
-  return jsonResponse(overviewOf(rows, schedules, storesOf(rows, caller, call.env)));
+  const stores = storesOf(rows, caller, call.env);
+  const replications = rows.replications.map(({ name, source, destination }) => ({
+    name,
+    source,
+    destination,
+  }));
+  return jsonResponse(overviewOf(rows, { schedules, stores, replications }));
 });
 
 overviewRoutes.get("/me", (call) => {
@@ -60,7 +69,14 @@ overviewRoutes.get("/cron", (call) => {
   return jsonResponse({ next });
 });
 
-function overviewOf(rows: OverviewRows, schedules: readonly ScheduleView[], stores: Needs["stores"]) {
+function overviewOf(
+  rows: OverviewRows,
+  {
+    schedules,
+    stores,
+    replications,
+  }: Pick<Needs, "stores" | "replications"> & { readonly schedules: readonly ScheduleView[] },
+) {
   const { bad, running, waiting, webhooks, orphans } = rows;
   const sick = schedules.flatMap(troubleOf);
   // A run that has failed is work that has failed: it counts once.
@@ -71,11 +87,12 @@ function overviewOf(rows: OverviewRows, schedules: readonly ScheduleView[], stor
     at: isoTime(Date.now()),
     version: VERSION,
     needsYou: {
-      count: bad.rows.length + stores.length + notStarted + failing,
+      count: bad.rows.length + stores.length + replications.length + notStarted + failing,
       more: bad.more || work.length > MOST_REASONS,
       work: work.slice(0, MOST_REASONS),
       stores,
       schedules: sick.slice(0, MOST_REASONS),
+      replications,
       webhooks,
       orphans,
     },

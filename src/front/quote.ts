@@ -11,6 +11,7 @@ import { type Store, pricesAt } from "../store/stores.ts";
 import { NOTHING_SENT } from "../store/sent.ts";
 import { ComparisonRequestSchema } from "../sync/comparison_spec.ts";
 import { SyncRequestSchema } from "../sync/spec.ts";
+import type { Pace } from "../view/pace.ts";
 import { describeQuote } from "../view/spent.ts";
 import {
   type Load,
@@ -76,7 +77,7 @@ const KEYS_PER_PAGE = 1_000;
 export function quoteSizes(
   { objects = 0, bytes = 0, sizes }: z.infer<typeof SizesSchema>,
   sides: { readonly source: Store; readonly destination: Store },
-  { maxPartBytes, now }: { readonly maxPartBytes: number; readonly now: number },
+  { maxPartBytes, pace, now }: { readonly maxPartBytes: number; readonly pace: Pace; readonly now: number },
 ): ReturnType<typeof describeQuote> {
   const groups = sizes ?? [{ objects, size: Math.ceil(bytes / Math.max(1, objects)) }];
   const summed = groups
@@ -91,10 +92,12 @@ export function quoteSizes(
   const spent = addSpent(lists, sentFor(load, sides, { tags: true, asked: 0 }));
   const expected = {
     spent,
+    objects: keys,
     storedBytes: load.bytes,
     mesh: meshUseFor(load),
     tolerance: toleranceOf(sides),
     leastSeconds: leastSecondsFor(spent, sides, {}, now),
+    pace,
   };
   return describeQuote(expected, pricesAt(sides));
 }

@@ -27,6 +27,7 @@ import { foretell } from "../sync/foretell.ts";
 import { resolveSync } from "../sync/spec.ts";
 import { checkAsOf } from "../sync/version_spec.ts";
 import { NoTurnError, withTurns } from "../throttle/shares.ts";
+import type { Pace } from "../view/pace.ts";
 import { describeFailure } from "../view/failure.ts";
 import { describeQuote } from "../view/spent.ts";
 import {
@@ -50,7 +51,7 @@ quoteRoutes.post("/quotes", async (call) => {
       case "copy":
         return await quoteCopy(call, request.copy);
       case "sizes":
-        return quoteOfSizes(call, request.sizes);
+        return await quoteOfSizes(call, request.sizes);
       case "sync":
         allow(call, withDelete("start", request.sync), placesOfSync(request.sync));
         return await quoteRun(call, resolveSync({ ...request.sync, dryRun: true }, call.env));
@@ -87,27 +88,30 @@ async function quoteCopy(call: Call, request: CopyRequest): Promise<Response> {
   const spent = wish === null ? sent : addSpent(sent, sentForRestores(byClass, wish));
   const expected = {
     spent,
+    objects: 1,
     storedBytes: load.bytes,
     mesh: meshUseFor(load),
     tolerance: toleranceOf(sides),
     leastSeconds: leastSecondsFor(spent, sides, spec, Date.now()),
+    pace: await paceAt(call, spec),
   };
   return jsonResponse(withRestores(describeQuote(expected, pricesAt(sides)), byClass, wish, source));
 }
 
 const ASK_RESTORE = 'The source is archived: "ifArchived" with a retrieval tier restores it first';
 
-function quoteOfSizes(
+async function quoteOfSizes(
   call: Call,
   sizes: Extract<QuoteRequest, { readonly kind: "sizes" }>["sizes"],
-): Response {
+): Promise<Response> {
   allow(call, ["start"], placesOfSync(sizes));
   const sides = {
     source: checkBucket("source", sizes.source, call.env),
     destination: checkBucket("destination", sizes.destination, call.env),
   };
   const { maxPartBytes } = planLimits(call.env);
-  return jsonResponse(quoteSizes(sizes, sides, { maxPartBytes, now: Date.now() }));
+  const pace = await paceAt(call, sizes);
+  return jsonResponse(quoteSizes(sizes, sides, { maxPartBytes, pace, now: Date.now() }));
 }
 
 /** @throws {Problem} 422 where a few pages of both listings do not show it */
@@ -118,6 +122,7 @@ async function quoteRun(call: Call, spec: RunSpec): Promise<Response> {
   if (names.length > 0) throw notListed(`"${names.join('", "')}" needs more than the listings`);
   const source = findStore(call.env, spec.source.store);
   const destination = findStore(call.env, spec.destination.store);
+  const pace = await paceAt(call, spec);
   const job = `quote ${crypto.randomUUID()}`;
   const quote = await withTurns(
     async (requests) => await registryAt(call).share(job, requests),
@@ -125,11 +130,19 @@ async function quoteRun(call: Call, spec: RunSpec): Promise<Response> {
       const at = (store: Store) => connect(store, "bucket-brigade quote", turnsAt(store));
       const { maxPartBytes } = planLimits(call.env);
       const sides = { source: at(source), destination: at(destination) };
-      return await foretell(spec, sides, { maxPartBytes, now: Date.now() });
+      return await foretell(spec, sides, { maxPartBytes, pace, now: Date.now() });
     },
   );
   if (quote === null) throw notListed("There are more keys than are listed for a quote");
   return jsonResponse(quote);
+}
+
+/** How fast work between these two stores has been. */
+async function paceAt(
+  call: Call,
+  { source, destination }: { readonly [Side in "source" | "destination"]: { readonly store: string } },
+): Promise<Pace> {
+  return await registryAt(call).paceBetween({ source: source.store, destination: destination.store });
 }
 
 function notListed(why: string): Problem {

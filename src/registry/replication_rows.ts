@@ -9,7 +9,7 @@
 // The only state that it holds is the phase last reported. The replicator is the authority.
 
 import { placesOfSync } from "../access/places.ts";
-import type { Touched } from "../access/rights.ts";
+import { type Caller, type Touched, sees } from "../access/rights.ts";
 import { makeId } from "../http/id.ts";
 import { type ReplicationPlaces, type ReplicationSpec, shownSpec } from "../replication/spec.ts";
 import { isoTime } from "../http/fields.ts";
@@ -64,6 +64,13 @@ export class ReplicationRows {
 
   all(): Replication[] {
     return this.#rows("ORDER BY name");
+  }
+
+  /** Those that wait for a person, of which the caller sees both sides. */
+  blocked(caller: Caller): Replication[] {
+    return this.#rows("WHERE phase = 'blocked' ORDER BY name").filter((one) =>
+      sees(caller, placesOfReplication(one)),
+    );
   }
 
   /** What has a name and may not have its object yet. */

@@ -17,6 +17,7 @@ import { makeId } from "../http/id.ts";
 import type { Admitted, CopySpec } from "../copy/spec.ts";
 import type { ComparisonSpec } from "../sync/comparison_spec.ts";
 import type { SyncSpec } from "../sync/spec.ts";
+import type { StorePair } from "./pace_table.ts";
 import type { Glance, JobNews } from "../view/news.ts";
 
 /** `target`: the column with the destination, under one name whatever its store is called. */
@@ -267,6 +268,14 @@ export class WorkRows<Spec extends { readonly startedBy?: string }> {
   places(id: string): WorkPlaces | null {
     const [row] = this.#sql.exec(`SELECT spec FROM ${this.table} WHERE id = ?`, id).toArray();
     return row === undefined ? null : this.placesOf(JSON.parse(String(row["spec"])));
+  }
+
+  /** The stores between which it runs, or null if there is none of that id. */
+  stores(id: string): StorePair | null {
+    const [row] = this.#sql.exec(`SELECT spec FROM ${this.table} WHERE id = ?`, id).toArray();
+    if (row === undefined) return null;
+    const { source, destination } = JSON.parse(String(row["spec"])) as CopySpec | SyncSpec | ComparisonSpec;
+    return { source: source.store, destination: destination.store };
   }
 
   placesOf(spec: unknown): WorkPlaces {

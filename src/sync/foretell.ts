@@ -4,6 +4,7 @@
 import { Walk, FIRST_CURSOR } from "../listing/walk.ts";
 import type { S3 } from "../s3/request.ts";
 import { pricesAt } from "../store/stores.ts";
+import type { Pace } from "../view/pace.ts";
 import type { Quote } from "../view/quote_answer.ts";
 import { describeQuote } from "../view/spent.ts";
 import { leastSecondsFor, meshUseFor, NO_LOAD } from "../work/load.ts";
@@ -30,6 +31,12 @@ interface Sides {
   readonly destination: S3;
 }
 
+interface Circumstances {
+  readonly maxPartBytes: number;
+  readonly pace: Pace;
+  readonly now: number;
+}
+
 interface Foretold {
   readonly counters: Counters;
   /** The questions that the listings leave open, and all that may come of them. */
@@ -41,7 +48,7 @@ interface Foretold {
 export async function foretell(
   spec: RunSpec,
   connected: Sides,
-  { maxPartBytes, now }: { readonly maxPartBytes: number; readonly now: number },
+  { maxPartBytes, pace, now }: Circumstances,
 ): Promise<z.infer<typeof Quote> | null> {
   const sent = new SpentCount();
   const s3 = {
@@ -64,17 +71,19 @@ export async function foretell(
   const { counters, open, openKeys } = foretold;
   const spent = addSpent(listed, open);
   if (!isComparison(spec)) {
-    const quote = quoteOf(spec, counters, spent, sides, now);
+    const quote = quoteOf(spec, counters, spent, sides, { pace, now });
     return quote && (openKeys === 0 ? quote : { ...quote, tolerance: UNSURE });
   }
   // Not that of its repair: what the comparison itself asks.
   return describeQuote(
     {
       spent,
+      objects: 0,
       storedBytes: 0,
       mesh: meshUseFor({ ...NO_LOAD, whole: openKeys }),
       tolerance: spec.deep ? UNSURE : 0.05,
       leastSeconds: leastSecondsFor(spent, sides, spec, now),
+      pace,
     },
     pricesAt(sides),
   );

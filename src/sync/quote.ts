@@ -9,6 +9,7 @@ import { type RunSpec, isComparison, optionsOfRun } from "./comparison_spec.ts";
 import { restoreWish } from "../object/archive.ts";
 import { type Store, pricesAt } from "../store/stores.ts";
 import { NOTHING_SENT } from "../store/sent.ts";
+import type { Pace } from "../view/pace.ts";
 import type { Quote } from "../view/quote_answer.ts";
 import { describeQuote } from "../view/spent.ts";
 import { leastSecondsFor, NO_LOAD, meshUseFor, sentFor, toleranceOf } from "../work/load.ts";
@@ -26,7 +27,7 @@ export function quoteOf(
   { wouldSend, wouldDelete, restores }: Counters,
   spent: Spent,
   sides: { readonly source: Store | null; readonly destination: Store | null },
-  now: number,
+  { pace, now }: { readonly pace: Pace; readonly now: number },
 ): z.infer<typeof Quote> | null {
   const { source, destination } = sides;
   if (wouldSend === undefined || source === null || destination === null) return null;
@@ -47,10 +48,12 @@ export function quoteOf(
   const quote = describeQuote(
     {
       spent: expected,
+      objects: load.whole + load.large,
       storedBytes: load.bytes,
       mesh: meshUseFor(load),
       tolerance: toleranceOf({ source, destination }),
       leastSeconds: leastSecondsFor(expected, { source, destination }, spec, now),
+      pace,
     },
     pricesAt(sides),
   );

@@ -111,6 +111,9 @@ export const Overview = z.strictObject({
         }),
       )
       .describe("those whose last run did not start or did not end well"),
+    replications: z
+      .array(z.strictObject({ name: z.string(), source: z.string(), destination: z.string() }))
+      .describe("those that are blocked"),
     webhooks: z
       .strictObject({ waiting: Whole.describe("after a failed attempt"), givenUp: Whole })
       .nullable()

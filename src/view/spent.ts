@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { CopyStatus } from "./answers.ts";
+import { type Pace, secondsAt } from "./pace.ts";
 import type { Quote } from "./quote_answer.ts";
 import { type MeshUse, type Prices, dollarsOf, dollarsPerMonth, meshDollars } from "../store/prices.ts";
 import type { Sent } from "../store/sent.ts";
@@ -21,22 +22,26 @@ export function describeSpent(
 export function describeQuote(
   expected: {
     readonly spent: { readonly source: Sent; readonly destination: Sent };
+    readonly objects: number;
     readonly storedBytes: number;
     readonly mesh: MeshUse;
     readonly tolerance: number;
     readonly leastSeconds: number | null;
+    readonly pace: Pace;
   },
   prices: { readonly source: Prices | null; readonly destination: Prices | null },
 ): z.infer<typeof Quote> {
-  const { spent, storedBytes, mesh, tolerance, leastSeconds } = expected;
+  const { spent, objects, storedBytes, mesh, tolerance, leastSeconds, pace } = expected;
   const { destination } = prices;
   return {
     ...describeSpent(spent, prices),
+    objects,
     storedBytes,
     storedUsdPerMonth: destination === null ? null : rounded(dollarsPerMonth(storedBytes, destination)),
     mesh: { ...mesh, usd: rounded(meshDollars(mesh)) },
     tolerance,
     leastSeconds,
+    seconds: secondsAt(pace, { objects, bytes: storedBytes }, leastSeconds),
   };
 }
 

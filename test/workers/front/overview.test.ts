@@ -31,7 +31,13 @@ const overview = async (token?: string) =>
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     })
   ).body as {
-    needsYou: { count: number; work: Work[]; stores: { name: string }[]; schedules: { name: string }[] };
+    needsYou: {
+      count: number;
+      work: Work[];
+      stores: { name: string }[];
+      schedules: { name: string }[];
+      replications: { name: string; source: string; destination: string }[];
+    };
     running: { count: number; work: { id: string; kind: string; bytes: unknown }[] };
     nextRuns: { name: string }[];
   };
@@ -112,4 +118,12 @@ test("the next runs, the next times of an expression, and who is asking", async 
     (await mesh.call("GET", "/me", { headers: { authorization: `Bearer ${token}` } })).body;
   expect(await me(EAST_TOKEN)).toEqual({ name: "films", grants: [{ may: ["read", "start"], ...places }] });
   expect((await me(READ_TOKEN))["grants"]).toEqual([{ may: ["read"], source: null, destination: null }]);
+});
+
+test("a replication that waits for a person is told to who may see it", async () => {
+  const body = { source: "east:nowhere/", destination: "west:backup/kept/" };
+  expect((await mesh.call("PUT", "/replications/stuck", { body })).status).toBe(201);
+  const blocked = async () => (await overview()).needsYou.replications;
+  await expect.poll(blocked).toEqual([{ name: "stuck", ...body }]);
+  expect((await overview(EAST_TOKEN)).needsYou.replications).toEqual([]);
 });

@@ -85,7 +85,7 @@ test("a copy by parts stops before its budget of bytes, says so, and goes on wit
     reserved: { bytes: 0, requests: 0 },
   });
   expect(requestsIn(paused)).toBe(billOf("", east, west).requests);
-  expect(await toldOf(id)).toEqual(["copy.budget_reached"]);
+  await expect.poll(() => toldOf(id)).toEqual(["copy.budget_reached"]);
   const path = `/copies/${id}`;
   expect(await resume(path, {})).toMatchObject({ status: 409, body: { code: "budget_reached" } });
   const low = await resume(path, { maxBytes: "3MiB" });
@@ -164,8 +164,8 @@ test("a large object that costs more than was expected gets more of the budget, 
   expect(billOf("", east).bytes).toBeLessThanOrEqual(60 * MIB);
   // Its share of the budget is the sync's own business.
   const [child] = (await mesh.call<{ copies: Work[] }>("GET", `/copies?sync=${id}`)).body.copies;
-  expect(await toldOf(id)).toEqual(["sync.completed", "sync.budget_reached"]);
-  expect(await toldOf(child?.id ?? "")).toEqual(["copy.completed"]);
+  await expect.poll(() => toldOf(id)).toEqual(["sync.completed", "sync.budget_reached"]);
+  await expect.poll(() => toldOf(child?.id ?? "")).toEqual(["copy.completed"]);
 });
 
 test("a comparison stops before its budget, and a schedule's work has the schedule's", async () => {

@@ -152,6 +152,13 @@ test.for([1, 2, 3])(
       ]);
     }
     expect(quote.leastSeconds).toBe(1);
+    // The repair is work between these two stores; what begins later is told its pace.
+    const { body: later } = await mesh.call<typeof quote>("POST", "/quotes", {
+      body: { ...sides, objects: 1_000_000, bytes: 1_000_000_000 },
+    });
+    expect([later.objects, (later.seconds ?? 0) >= 1]).toEqual([1_000_000, true]);
+    const again = await mesh.compare({ ...sides, source: `${sides.source}1` });
+    expect(again.quote?.seconds).toBeGreaterThanOrEqual(1);
   },
 );
 
