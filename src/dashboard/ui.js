@@ -50,15 +50,20 @@ export function usePolled(read, key, everyMs = LIST_MS) {
   useEffect(() => {
     const leave = new AbortController();
     const ask = async () => {
-      const answer = await read(leave.signal);
-      if (!leave.signal.aborted) setState({ key, answer });
+      try {
+        const answer = await read(leave.signal);
+        if (!leave.signal.aborted) setState({ key, answer });
+      } catch (error) {
+        // Who has left the page is not told that its last call was given up.
+        if (!leave.signal.aborted) throw error;
+      }
     };
     again.current = ask;
     const poll = async () => {
       try {
         if (document.visibilityState === "visible") await ask();
       } catch (error) {
-        if (!leave.signal.aborted) report(error);
+        report(error);
       }
     };
     void poll();
