@@ -36,7 +36,7 @@ test("a replication is made, gets a secret for its sender, follows, is cut over 
   await page.getByRole("region", { name: "The last day" }).getByRole("img").first().waitFor();
   expect(await violations(page)).toEqual([]);
   // The form that has made it was left, with its list.
-  expect(await page.getByRole("alert").textContent()).toBe("");
+  expect(await page.locator("#alert").textContent()).toBe("");
   await picture(page, "replication");
 
   await page.getByRole("button", { name: "Pause" }).click();
