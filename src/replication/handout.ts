@@ -161,7 +161,7 @@ export class KeyHandout {
 
   /** Null: there is nothing to do now. */
   #workOf({ key, mode, attempts }: KeyRow, now: number): ObjectWork | null {
-    const { record } = { record: this.#record };
+    const record = this.#record;
     const to = record.targetOf(key);
     if (to === null) {
       record.queue.end(key, now);
@@ -189,7 +189,7 @@ export class KeyHandout {
 
   /** Wakes lanes that are wanted and asleep, and frees the batches of lanes that have died. */
   async tendLanes(now: number): Promise<void> {
-    const { record } = { record: this.#record };
+    const record = this.#record;
     const wake = record.transaction(() => {
       for (const lane of record.lanes.takeSilent(now)) {
         record.batches.releaseLane(lane);
@@ -202,15 +202,8 @@ export class KeyHandout {
       const waiting = pending + (dueMs !== null && dueMs <= now ? record.queue.waitingUpTo(MOST_WANTED) : 0);
       const use = { running: leased, waiting, isThrottled: this.#gate.isThrottled(now) };
       this.#scale.see(use, now);
-      const awake = new Set(record.lanes.live());
-      const wanted = Math.min(this.#scale.lanes - awake.size, Math.ceil(waiting / PARTS_PER_LANE));
-      const chosen: number[] = [];
-      for (let lane = 1; chosen.length < wanted; lane++) {
-        if (awake.has(lane)) continue;
-        record.lanes.expect(lane, now);
-        chosen.push(lane);
-      }
-      return chosen;
+      const wanted = Math.ceil(waiting / PARTS_PER_LANE);
+      return record.lanes.chooseAsleep(wanted, this.#scale.lanes, now);
     });
     const woken = await Promise.allSettled(wake.map(async (lane) => await this.#wake(lane)));
     for (const [index, { status }] of woken.entries()) {

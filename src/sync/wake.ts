@@ -25,14 +25,7 @@ export function lanesToWake(
     const { pending } = batches.totals();
     if (!isHandingOut(record.load().job) || pending === 0) return [];
     const awake = new Set(lanes.live());
-    const wanted = Math.min(most - awake.size, Math.ceil(pending / PARTS_PER_LANE));
-    const chosen = [...hungry].filter((lane) => awake.has(lane));
-    for (let lane = 1, woken = 0; woken < wanted; lane++) {
-      if (awake.has(lane)) continue;
-      lanes.expect(lane, now);
-      chosen.push(lane);
-      woken += 1;
-    }
-    return chosen;
+    const asleep = lanes.chooseAsleep(Math.ceil(pending / PARTS_PER_LANE), most, now);
+    return [...[...hungry].filter((lane) => awake.has(lane)), ...asleep];
   });
 }

@@ -38,6 +38,24 @@ export class LaneTable {
     this.#sql.exec("DELETE FROM lanes WHERE lane = ?", lane);
   }
 
+  /**
+   * The first lanes that are asleep, which are expected from now on.
+   *
+   * @param wanted how many there is work for
+   * @param most lanes that may be awake, with those that are
+   */
+  chooseAsleep(wanted: number, most: number, now: number): number[] {
+    const awake = new Set(this.live());
+    const count = Math.min(most - awake.size, wanted);
+    const chosen: number[] = [];
+    for (let lane = 1; chosen.length < count; lane++) {
+      if (awake.has(lane)) continue;
+      this.expect(lane, now);
+      chosen.push(lane);
+    }
+    return chosen;
+  }
+
   /** Lanes that are expected to call. */
   live(): number[] {
     return this.#lanes("SELECT lane FROM lanes ORDER BY lane");
