@@ -128,9 +128,9 @@ export class Gate {
     this.#changed = changed;
   }
 
-  /** Requests standing at the gate, in order of arrival. */
+  /** Requests standing at the gate, in order of arrival; not those whose client has gone. */
   get waiting(): readonly RequestRecord[] {
-    return this.#waiting.map((entry) => entry.request);
+    return this.#waiting.map(({ request }) => request).filter(({ outcome }) => outcome === "open");
   }
 
   /** Lets the first `count` requests go and keeps the gate shut; without a count, opens it for good. */

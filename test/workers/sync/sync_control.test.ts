@@ -2,6 +2,7 @@
 
 import { beforeEach, expect, test } from "vitest";
 import { type Status, storeSecret } from "../../mesh/mesh.ts";
+import { mostAtOnce, type RequestRecord } from "../../store/journal.ts";
 import { MIB, openWorld } from "../world.ts";
 
 const {
@@ -34,6 +35,7 @@ const copiedKeys = () =>
     .objects("destination")
     .map(({ key }) => key)
     .filter((key) => key.startsWith("p/"));
+const perLane = (puts: readonly RequestRecord[]) => [...Map.groupBy(puts, ({ lane }) => lane).values()];
 const putsOfObjects = () =>
   west.requests({ operation: "PutObject" }).filter(({ key }) => key?.startsWith("p/") === true);
 
@@ -41,13 +43,18 @@ test("never more than five transfers run in one lane, and as many as concurrency
   fill(400);
   const gate = west.hold({ operation: "PutObject" }, "before-body");
   const id = await mesh.startSync(request({ lanes: 4 }));
-  await west.waitFor(() => gate.waiting.length === 20);
-  const perLane = [...Map.groupBy(gate.waiting, ({ lane }) => lane).values()].map((puts) => puts.length);
-  expect(perLane).toEqual([5, 5, 5, 5]);
+  // A PUT that waits for long is given up, and sent again: only who still waits counts.
+  await west.waitFor(
+    () =>
+      perLane(gate.waiting)
+        .map(({ length }) => length)
+        .join() === "5,5,5,5",
+  );
   gate.release();
   const status = await mesh.syncEnded(id);
   expect(status).toMatchObject({ phase: "completed", objects: { copied: 400 } });
-  expect(west.peaks().requests).toBeLessThanOrEqual(20 + 3);
+  const answered = putsOfObjects().filter(({ outcome }) => outcome === "answered");
+  expect(perLane(answered).map((puts) => mostAtOnce(puts))).toEqual([5, 5, 5, 5]);
 });
 
 test("a store's maxConcurrency bounds a sync", async () => {
@@ -96,7 +103,8 @@ test("a paused sync hands out nothing more, and resumed goes on where it was: ea
     phase: "completed",
     objects: { copied: 300, underWay: 0 },
   });
-  expect(putsOfObjects()).toHaveLength(300);
+  // One that waited for long may have been given up, and sent again.
+  expect(putsOfObjects().filter(({ outcome }) => outcome === "answered")).toHaveLength(300);
 });
 
 test("a cancelled sync stops what runs, and every key that was listed has its line", async () => {
@@ -264,7 +272,7 @@ test("a sync is cancelled while a store does not answer its listing", async () =
   await mesh.call("POST", `/syncs/${id}/cancel`);
   // The store still has not answered.
   expect(await mesh.syncEnded(id)).toMatchObject({ phase: "cancelled", objects: { copied: 0 } });
-  expect(gate.waiting).toHaveLength(1);
+  expect(west.requests({ operation: "ListObjectsV2", outcome: "answered" })).toEqual([]);
   gate.release();
 });
 
