@@ -32,7 +32,8 @@ import { type WrittenBy, WRITTEN_BY, checkFormat } from "./work/state.ts";
 type Assignment = { readonly lane: number; readonly writtenBy?: WrittenBy } & (
   | { readonly copyId: string }
   | { readonly syncId: string }
-  | { readonly replication: string }
+  /** `id`: another replication may have that name by then. An older deployment has written none. */
+  | { readonly replication: string; readonly id?: string }
   | { readonly probeId: string }
 );
 
@@ -114,7 +115,7 @@ export class Lane extends DurableObject<Env> {
           : "syncId" in assignment
             ? await this.#pump(lane, this.#batches(this.ctx.exports.Sync.getByName(assignment.syncId)), stop)
             : "replication" in assignment
-              ? await this.#pump(lane, this.#replicator(assignment.replication), stop)
+              ? await this.#pump(lane, this.#replicator(assignment), stop)
               : await this.#pump(lane, this.#probe(assignment.probeId), stop);
       if (this.#wokenWhileRunning) await wakeAt(this.ctx.storage, Date.now());
       else if (nextAlarmMs !== null) await wakeAt(this.ctx.storage, nextAlarmMs);
@@ -188,8 +189,9 @@ export class Lane extends DurableObject<Env> {
     };
   }
 
-  #replicator(name: string): Owner<BatchTask, BatchReport, BatchAttempt> {
-    return this.#batches(this.ctx.exports.Replicator.getByName(name));
+  #replicator(of: { replication: string; id?: string }): Owner<BatchTask, BatchReport, BatchAttempt> {
+    const replicator = this.ctx.exports.Replicator.getByName(of.replication);
+    return this.#batches({ claim: async (claim) => await replicator.claim(claim, of.id) });
   }
 
   /** @param of the sync or the replication */

@@ -28,7 +28,7 @@ import {
   AuditTable,
 } from "./registry/audit.ts";
 import { CheckTable } from "./registry/check_table.ts";
-import { type Idempotency, KeyTable } from "./registry/key_table.ts";
+import { type Idempotency, keyOf, KeyTable } from "./registry/key_table.ts";
 import { deliverReplication } from "./registry/deliver_replication.ts";
 import { keepAwake } from "./registry/keep_awake.ts";
 import { LinkSalt } from "./registry/link_salt.ts";
@@ -47,7 +47,8 @@ import type { ListFilter, WorkPlaces } from "./registry/work_rows.ts";
 import { minuteOf } from "./schedule/cron.ts";
 import { type RunView, type ScheduleView, MAX_SCHEDULES, Schedules } from "./schedule/schedules.ts";
 import { createWork } from "./schedule/create.ts";
-import { type Started, type Work, type WorkKind, PLURALS } from "./schedule/kinds.ts";
+import type { Started, Work, WorkKind } from "./schedule/kinds.ts";
+import type { RequestedRun, RunningWork } from "./replication/started.ts";
 import { type ReplicationSpec, placesOf, reversed, reverseName } from "./replication/spec.ts";
 import type { Schedule, ScheduleRequest } from "./schedule/spec.ts";
 import type { KeptCheck } from "./store/facts.ts";
@@ -104,11 +105,7 @@ export class Registry extends DurableObject<Env> {
    */
   async admit(work: Work, idempotency: Idempotency | null, sync: string | null = null): Promise<Admission> {
     const now = Date.now();
-    // A space, which no client's key contains, keeps the keys of the other kinds apart from those of copies.
-    const key =
-      idempotency === null || work.kind === "copy"
-        ? idempotency
-        : { ...idempotency, key: `${PLURALS[work.kind]} ${idempotency.key}` };
+    const key = keyOf(work.kind, idempotency);
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync((): Admission => {
       const before = this.#keys.find(key, now);
@@ -408,13 +405,22 @@ export class Registry extends DurableObject<Env> {
     if (isDue) await wakeAt(this.ctx.storage, now);
   }
 
-  /** Removes a replication, here and in its own object. */
+  /** Has a replication end what it has started; then its replicator calls forgetReplication(). */
   async deleteReplication(name: string): Promise<void> {
-    const found = this.#replications.find(name);
-    if (found === null) return;
-    // The object's storage goes first: the row is the only way to find it.
-    await this.ctx.exports.Replicator.getByName(name).forget();
-    this.#replications.forget(name, found.id);
+    await this.#deliverLater(Date.now());
+    const found = this.ctx.storage.transactionSync(() => this.#replications.startDeleting(name));
+    if (found !== null) await deliverReplication(this.ctx.exports, found);
+  }
+
+  async forgetReplication(name: string, id: string): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#replications.forget(name, id));
+  }
+
+  /** What a replication has started and still runs. @param run under way, as it was requested */
+  async startedBy(id: string, run: RequestedRun | null): Promise<RunningWork[]> {
+    if (run === null) return this.#work.startedBy(id, null);
+    const known = this.#keys.find(keyOf(run.kind, { key: run.name, digest: run.name }), Date.now());
+    return this.#work.startedBy(id, { ...run, id: known?.kind === "known" ? known.id : run.id });
   }
 
   /** What an overview is made of (registry/overview.ts); of schedules, also what the caller does not see. */
@@ -468,7 +474,7 @@ export class Registry extends DurableObject<Env> {
 
   async #createAdmitted(now: number): Promise<void> {
     const uncreated = this.#work.uncreated();
-    const replications = this.#replications.uncreated();
+    const replications = this.#replications.undelivered();
     if (uncreated.length + replications.length === 0) return;
     await this.#deliverLater(now);
     for (const work of uncreated) await createWork(this.ctx.exports, work, this.env);

@@ -29,6 +29,7 @@ import type { Hint, Taken } from "./replication/hint.ts";
 import { type Facts, type JobEvent, childOf, isAtRest, isHandingOut, nextStep } from "./replication/job.ts";
 import { LargeKeys } from "./replication/large.ts";
 import { type ReplicationRow, ReplicationRecord } from "./replication/record.ts";
+import { Removal } from "./replication/removal.ts";
 import { LATER, Runs } from "./replication/runs.ts";
 import { SecretTable } from "./replication/secrets.ts";
 import type { ReplicationSpec } from "./replication/spec.ts";
@@ -84,10 +85,16 @@ export class Replicator extends DurableObject<Env> {
     gate: new BatchGate(new Governor("requests", Date.now()), this.#shares),
     sides: this.#sides,
     scale: this.#scale,
-    wake: async (lane) => await this.#lane(lane).wake({ replication: this.#record.load().name, lane }),
+    wake: async (lane) => await this.#wakeLane(lane),
   });
   readonly #large = new LargeKeys(this.#record, this.ctx.exports, this.env);
   readonly #runs = new Runs(this.#record, this.ctx.exports, this.env);
+  readonly #removal = new Removal(this.#record, this.ctx.exports, (lane) => ({
+    stop: async () => await this.#lane(lane).stop(),
+    wake: async () => await this.#wakeLane(lane),
+  }));
+  // In memory only: who waits for the end of a removal.
+  #removed = Promise.withResolvers<void>();
   #pollMs = POLL_MS.first;
   // In memory only: counters that are pushed twice are not counted twice.
   #pushedMs = 0;
@@ -96,8 +103,11 @@ export class Replicator extends DurableObject<Env> {
 
   /** Stores a new replication and starts it; a repeated call changes nothing. */
   async create(row: ReplicationRow): Promise<void> {
-    if (this.#record.find() !== null) return;
+    const found = this.#record.find();
+    if (found?.id === row.id) return;
     await wakeAt(this.ctx.storage, Date.now());
+    // Its row is gone already, and the alarm removes the rest. The registry calls again.
+    if (found !== null) throw new Error(`The former replication "${row.name}" is still here`);
     this.#record.put(row);
   }
 
@@ -117,7 +127,7 @@ export class Replicator extends DurableObject<Env> {
    * @returns null: there is no such replication
    */
   async take(hints: readonly Hint[]): Promise<Taken | null> {
-    if (this.#record.find() === null) return null;
+    if (!this.#isThere()) return null;
     const now = Date.now();
     const taken = this.#record.take(hints, now);
     // Lanes that are awake ask by themselves.
@@ -126,9 +136,14 @@ export class Replicator extends DurableObject<Env> {
     return taken;
   }
 
-  /** Takes a lane's reports and gives it keys, in one transaction. */
-  async claim(claim: BatchClaim): Promise<BatchGrant> {
-    if (this.#record.find() === null) return { kind: "stop" };
+  /**
+   * Takes a lane's reports and gives it keys, in one transaction.
+   *
+   * @param id of the replication that has woken the lane: its batches are not those of another
+   */
+  async claim(claim: BatchClaim, id?: string): Promise<BatchGrant> {
+    const row = this.#record.find();
+    if (row === null || (id !== undefined && id !== row.id)) return { kind: "stop" };
     const now = Date.now();
     const grant = this.#handout.claim(claim, now);
     // All is done, or large objects wait: the alarm sees to it.
@@ -136,11 +151,16 @@ export class Replicator extends DurableObject<Env> {
     return grant;
   }
 
+  /** And not about to go. */
+  #isThere(): boolean {
+    return this.#record.find() !== null && this.#record.job().phase !== "deleting";
+  }
+
   // --- Secrets of senders -----------------------------------------------------------------------
 
   /** Whether senders that show this secret may hand in events. */
   async hasSecret(sha256: string): Promise<boolean> {
-    return this.#record.find() !== null && this.#secrets.has(sha256, Date.now());
+    return this.#isThere() && this.#secrets.has(sha256, Date.now());
   }
 
   /**
@@ -149,7 +169,7 @@ export class Replicator extends DurableObject<Env> {
    * @returns whether there is one before it that is still good; null: there is no such replication
    */
   async putSecret(sha256: string, formerUntilMs: number): Promise<boolean | null> {
-    if (this.#record.find() === null) return null;
+    if (!this.#isThere()) return null;
     return this.#secrets.put(sha256, formerUntilMs, Date.now());
   }
 
@@ -203,7 +223,8 @@ export class Replicator extends DurableObject<Env> {
   }
 
   async #repair(now: number): Promise<boolean> {
-    const isNew = !this.#record.notes().repairWanted && this.#record.job().phase !== "cut_over";
+    const isOver = ["cut_over", "deleting"].includes(this.#record.job().phase);
+    const isNew = !isOver && !this.#record.notes().repairWanted;
     if (isNew) this.#record.note({ repairWanted: true });
     await this.#wakeBy(now);
     return isNew;
@@ -223,15 +244,35 @@ export class Replicator extends DurableObject<Env> {
     return begun;
   }
 
-  /** Removes all of it; what it has copied stays. */
-  async forget(): Promise<void> {
-    if (this.#record.find() !== null) {
-      const child = childOf(this.#record.job());
-      if (child !== null) await this.#runs.steer(child, "cancel");
-      await Promise.all(this.#record.lanes.live().map(async (lane) => await this.#lane(lane).stop()));
-    }
-    await this.ctx.storage.deleteAlarm();
+  // --- Its end ----------------------------------------------------------------------------------
+
+  /** Ends what it has started, and then removes all of it; what it has copied stays. */
+  async remove(name: string, id: string): Promise<void> {
+    if (this.#record.find()?.id !== id) return await this.#forgetRow(name, id);
+    await wakeAt(this.ctx.storage, Date.now());
+    if (this.#record.apply({ type: "delete" })) this.#pollMs = POLL_MS.first;
+  }
+
+  /** Waits for the end of a removal. @returns whether it has come */
+  async isRemoved(id: string, withinMs: number): Promise<boolean> {
+    if (this.#record.find()?.id === id) await Promise.race([this.#removed.promise, scheduler.wait(withinMs)]);
+    return this.#record.find()?.id !== id;
+  }
+
+  async #remove(): Promise<boolean> {
+    if (!(await this.#removal.advance())) return false;
+    const { name, id } = this.#record.load();
+    // The row goes first: as long as there is something here, the alarm comes back.
+    await this.#forgetRow(name, id);
     await this.ctx.storage.deleteAll();
+    await this.ctx.storage.deleteAlarm();
+    this.#removed.resolve();
+    this.#removed = Promise.withResolvers();
+    return true;
+  }
+
+  async #forgetRow(name: string, id: string): Promise<void> {
+    await registryOf(this.ctx.exports).forgetReplication(name, id);
   }
 
   /** Called by the registry from time to time: without an alarm, nothing would be looked at. */
@@ -250,23 +291,24 @@ export class Replicator extends DurableObject<Env> {
     this.#calledMs = Infinity;
     try {
       const nextMs = await this.#advance(Date.now() + ALARM_LIMIT_MS);
-      await wakeAt(this.ctx.storage, Math.min(nextMs, this.#calledMs));
+      if (nextMs !== null) await wakeAt(this.ctx.storage, Math.min(nextMs, this.#calledMs));
     } catch (error) {
       log("error", "replication_crashed", { replication: row.name, detail: String(error) });
       await wakeAt(this.ctx.storage, Date.now() + RETRY_MS);
     }
   }
 
-  /** Takes steps until there is nothing to do but wait. @returns until when */
-  async #advance(untilMs: number): Promise<number> {
+  /** Takes steps until there is nothing to do but wait. @returns until when; null: it is removed */
+  async #advance(untilMs: number): Promise<number | null> {
     for (;;) {
       await this.#reportPhase();
       await this.#handout.tendShares();
       await this.#handout.tendLanes(Date.now());
       const isCopying = await this.#large.tend();
-      if (!isCopying && childOf(this.#record.job()) === null) this.#pollMs = POLL_MS.first;
       const now = Date.now();
-      const step = nextStep(this.#record.job(), this.#facts(now));
+      const job = this.#record.job();
+      const step = nextStep(job, this.#facts(now));
+      if (!isCopying && childOf(job) === null && step.do !== "remove") this.#pollMs = POLL_MS.first;
       if (now > untilMs) return now;
       switch (step.do) {
         case "start":
@@ -288,6 +330,8 @@ export class Replicator extends DurableObject<Env> {
         case "reverse":
           await this.#reverse();
           break;
+        case "remove":
+          return (await this.#remove()) ? null : now + this.#nextPollMs();
         case "rest":
           return this.#restUntil(isCopying, now);
       }
@@ -359,6 +403,11 @@ export class Replicator extends DurableObject<Env> {
     const alarmMs = await this.ctx.storage.getAlarm();
     this.#calledMs = Math.min(this.#calledMs, atMs);
     if (isLost(alarmMs, Date.now()) || Number(alarmMs) > atMs) await wakeAt(this.ctx.storage, atMs);
+  }
+
+  async #wakeLane(lane: number): Promise<void> {
+    const { name, id } = this.#record.load();
+    await this.#lane(lane).wake({ replication: name, id, lane });
   }
 
   #lane(lane: number) {

@@ -88,8 +88,8 @@ function Buttons({ answer, path, again }) {
   const remove = async () => {
     const question = `Delete the replication ${name}? Both sides stay as they are, and nothing follows any more.`;
     if (!(await confirmed(question, "Delete it"))) return;
-    await call("DELETE", path);
-    announce(`${name} was deleted`);
+    const left = await call("DELETE", path);
+    announce(left === null ? `${name} was deleted` : `${name} is deleted once what it has started has ended`);
     location.hash = "#/replications";
   };
   const rests = phase === "paused" || phase === "blocked";
@@ -101,7 +101,7 @@ function Buttons({ answer, path, again }) {
       h(Action, { act: async () => await post("pause") }, "Pause"),
     rests && mayResume && h(Action, { act: resume, kind: "main" }, "Resume"),
     phase === "following" && h(Action, { act: cutOver }, "Cut over"),
-    h(Action, { act: remove, kind: "danger" }, "Delete"),
+    phase !== "deleting" && h(Action, { act: remove, kind: "danger" }, "Delete"),
   );
 }
 

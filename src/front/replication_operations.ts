@@ -29,7 +29,13 @@ export const REPLICATION_OPERATIONS: Readonly<Record<string, Operation>> = {
     problems: {
       400: [...START_PROBLEMS[400], "invalid_key", "overlapping_prefixes"],
       403: START_PROBLEMS[403],
-      409: ["destination_in_use", "replication_exists", "two_way_refused", "too_many_replications"],
+      409: [
+        "destination_in_use",
+        "replication_exists",
+        "replication_deleting",
+        "two_way_refused",
+        "too_many_replications",
+      ],
       503: START_PROBLEMS[503],
     },
   },
@@ -74,11 +80,14 @@ export const REPLICATION_OPERATIONS: Readonly<Record<string, Operation>> = {
     },
   },
   "DELETE /replications/:name": {
-    summary: "Ends a replication; both sides stay as they are",
+    summary: "Ends a replication and what it has started; both sides stay as they are",
     tag: "Replications",
     right: "steer",
     reach: "own",
-    answers: { 204: null },
+    answers: {
+      202: json("It is `deleting`: what it has started ends, then it is gone", "Replication"),
+      204: null,
+    },
     problems: NO_REPLICATION,
   },
   ...EVENT_OPERATIONS,

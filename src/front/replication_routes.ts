@@ -21,6 +21,9 @@ import { CutoverRequestSchema, parseReplication, resolveReplication } from "../r
 import { RUN_LISTS } from "../sync/run_spec.ts";
 import { formatPrefix } from "../store/address.ts";
 
+/** What it has started has mostly ended by then: a cancelled upload is one request. */
+const REMOVAL_WAIT_MS = 5_000;
+
 export const replicationRoutes = new Hono<App>();
 
 replicationRoutes.put("/replications/:name", async (call) => {
@@ -81,9 +84,12 @@ replicationRoutes.post("/replications/:name/cutover", async (call) => {
 });
 
 replicationRoutes.delete("/replications/:name", async (call) => {
-  const { name } = await theReplication(call, ["steer"]);
+  const { id, name, ...row } = await theReplication(call, ["steer"]);
   await registryAt(call).deleteReplication(name);
-  return new Response(null, { status: 204 });
+  if (await meshOf(call).Replicator.getByName(name).isRemoved(id, REMOVAL_WAIT_MS))
+    return new Response(null, { status: 204 });
+  const shown = await meshOf(call).Replicator.getByName(name).status();
+  return jsonResponse(shown ?? listedAs({ id, name, ...row, phase: "deleting" }), 202);
 });
 
 async function answer(call: Call, { name, ...row }: Replication, status = 200): Promise<Response> {
@@ -134,6 +140,10 @@ function refused(name: string, destination: string, obstacle: ReplicationObstacl
     case "other_places": {
       const message = `The replication "${name}" has another source or destination: delete it first, or choose another name`;
       return new Problem(409, "replication_exists", message);
+    }
+    case "deleting": {
+      const message = `The replication "${name}" is being deleted, and what it has started has not ended: try again once GET /replications/${name} answers 404`;
+      return new Problem(409, "replication_deleting", message);
     }
     case "full": {
       const message = `There are ${MAX_REPLICATIONS} replications, and no more are kept: delete one that is not needed`;

@@ -49,6 +49,7 @@ export const PROBLEM_STATUS = {
   store_capped: 409,
   too_many_schedules: 409,
   replication_exists: 409,
+  replication_deleting: 409,
   two_way_refused: 409,
   not_following: 409,
   too_many_replications: 409,

@@ -81,6 +81,7 @@ export const REPLICATION_PHASES = [
   "cut_over",
   "paused",
   "blocked",
+  "deleting",
 ] as const;
 
 /** Why a cutover is not ready. `changed`: copied or deleted after its comparison began. */

@@ -9,6 +9,7 @@ import type { Touched } from "../access/rights.ts";
 import type { Mesh } from "../mesh.ts";
 import type { Obstacle } from "./admission.ts";
 import type { CheckTable } from "./check_table.ts";
+import type { RequestedRun, RunningWork } from "../replication/started.ts";
 import type { ReplicationRows } from "./replication_rows.ts";
 import { type ListedWork, type ListFilter, type Starter, type WorkPlaces, WorkRows } from "./work_rows.ts";
 import {
@@ -64,13 +65,17 @@ export interface PlacesPage {
 /** `owes`: it may have left something at its destination. */
 export type Forgotten = "forgotten" | "unknown" | "running" | "part_of_sync" | "owes";
 
+const MOST_STARTED = 100;
+
 export class AllWork {
+  readonly #sql: SqlStorage;
   readonly #env: Env;
   readonly #checks: CheckTable;
   readonly #replications: ReplicationRows;
   readonly #rows: { readonly [Kind in WorkKind]: WorkRows<SpecOf[Kind]> };
 
   constructor(sql: SqlStorage, env: Env, checks: CheckTable, replications: ReplicationRows) {
+    this.#sql = sql;
     this.#replications = replications;
     this.#env = env;
     this.#checks = checks;
@@ -160,6 +165,16 @@ export class AllWork {
       if (id !== null) return `${kind} ${id} is still going`;
     }
     return null;
+  }
+
+  /** What a replication has started and has not ended: of its copies some at a time, and its run. */
+  startedBy(replication: string, run: RequestedRun | null): RunningWork[] {
+    const query = "SELECT id FROM copies WHERE sync = ? AND ended_at_ms IS NULL LIMIT ?";
+    const copies = this.#sql.exec(query, replication, MOST_STARTED).toArray();
+    const running: RunningWork[] = copies.map(({ id }) => ({ kind: "copy", id: String(id) }));
+    if (run === null || run.id === null || this.#rows[run.kind].find(run.id)?.hasEnded !== false)
+      return running;
+    return [...running, { kind: run.kind, id: run.id }];
   }
 
   /** For a schedule. @returns why it must wait, in words, or what was started */

@@ -1,10 +1,18 @@
 // What each Idempotency-Key began, in the registry's SQLite. It is looked up and remembered in the
 // transaction that begins the work, so one key begins it once.
 
+import { type WorkKind, PLURALS } from "../schedule/kinds.ts";
+
 /** The key, and a digest of the request: one key with two requests is a mistake of the client. */
 export interface Idempotency {
   readonly key: string;
   readonly digest: string;
+}
+
+/** A space, which no client's key contains, keeps the keys of the other kinds apart from those of copies. */
+export function keyOf(kind: WorkKind, idempotency: Idempotency | null): Idempotency | null {
+  if (idempotency === null || kind === "copy") return idempotency;
+  return { ...idempotency, key: `${PLURALS[kind]} ${idempotency.key}` };
 }
 
 /** What a call was answered, to be answered again. */

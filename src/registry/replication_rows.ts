@@ -22,7 +22,7 @@ export interface Replication {
   readonly name: string;
   readonly id: string;
   readonly spec: ReplicationSpec;
-  /** `admitted` until its replicator has reported. */
+  /** `admitted` until its replicator has reported; `deleting` from the request on. */
   readonly phase: string;
   readonly createdAtMs: number;
 }
@@ -32,6 +32,8 @@ export type ReplicationObstacle =
   | { readonly kind: "taken"; readonly by: string }
   | { readonly kind: "two_way"; readonly by: string }
   | { readonly kind: "other_places" }
+  /** What the one of that name has started has not ended. */
+  | { readonly kind: "deleting" }
   | { readonly kind: "full" };
 
 export type PutReplication =
@@ -73,14 +75,21 @@ export class ReplicationRows {
     );
   }
 
-  /** What has a name and may not have its object yet. */
-  uncreated(): Replication[] {
-    return this.#rows("WHERE phase = 'admitted'");
+  /** What may not have its object yet, or an object that may not know that it is to go. */
+  undelivered(): Replication[] {
+    return this.#rows("WHERE phase IN ('admitted', 'deleting')");
+  }
+
+  /** @returns the replication that is to go; null: there is none */
+  startDeleting(name: string): Replication | null {
+    this.#sql.exec("UPDATE replications SET phase = 'deleting' WHERE name = ?", name);
+    return this.find(name);
   }
 
   /** Makes it, or takes the place of the one that copies between the same places. */
   put(name: string, spec: ReplicationSpec, places: ReplicationPlaces, now: number): PutReplication {
     const found = this.find(name);
+    if (found?.phase === "deleting") return { kind: "deleting" };
     if (found !== null && !isSamePlaces(found.spec, spec)) return { kind: "other_places" };
     const obstacle = this.#inTheWayOf(name, spec, places);
     if (obstacle !== null) return obstacle;
@@ -134,7 +143,7 @@ export class ReplicationRows {
   /** @returns whether it was in another phase */
   takePhase(name: string, id: string, phase: string): boolean {
     const changed = this.#sql.exec(
-      "UPDATE replications SET phase = ?1 WHERE name = ?2 AND id = ?3 AND phase <> ?1",
+      "UPDATE replications SET phase = ?1 WHERE name = ?2 AND id = ?3 AND phase NOT IN (?1, 'deleting')",
       phase,
       name,
       id,

@@ -2,6 +2,7 @@
 //
 //   backfilling → following → cutting_over → cut_over
 //   paused and blocked keep what they came from and go on with it; a cutover that is not ready follows again.
+//   From any of them: deleting, which has no way back.
 //
 // Pure: nextStep() decides and apply() changes. Any step may run twice and any answer may come late: an event
 // that no longer fits the phase changes nothing. The keys are not in here: see queue.ts.
@@ -50,7 +51,9 @@ export type ReplicationJob =
   | Working
   | { readonly phase: "cut_over"; readonly reverse: "none" | "wanted" | "begun" }
   | { readonly phase: "paused"; readonly resume: Working }
-  | { readonly phase: "blocked"; readonly resume: Working; readonly failure: Failure };
+  | { readonly phase: "blocked"; readonly resume: Working; readonly failure: Failure }
+  /** `child`: the run that was under way, which may or may not have begun. */
+  | { readonly phase: "deleting"; readonly child: Child | null };
 
 /** What a decision needs of the record. */
 export interface Facts {
@@ -75,6 +78,8 @@ type Step =
   | { readonly do: "become"; readonly event: JobEvent }
   | { readonly do: "judge"; readonly child: Child; readonly changes: number }
   | { readonly do: "reverse" }
+  /** What runs is ended, and then all of it goes. */
+  | { readonly do: "remove" }
   | { readonly do: "rest" };
 
 export type JobEvent =
@@ -96,7 +101,8 @@ export type JobEvent =
   | { readonly type: "cutover"; readonly reverse: boolean }
   | { readonly type: "failed"; readonly failure: Failure }
   | { readonly type: "pause" }
-  | { readonly type: "resume" };
+  | { readonly type: "resume" }
+  | { readonly type: "delete" };
 
 export function newJob(): ReplicationJob {
   return { phase: "backfilling", child: { kind: "sync", seq: 0, id: null }, read: null };
@@ -122,6 +128,7 @@ export function isHandingOut(job: ReplicationJob): boolean {
 export function childOf(job: ReplicationJob): Child | null {
   switch (job.phase) {
     case "backfilling":
+    case "deleting":
       return job.child;
     case "following":
       return job.task?.child ?? null;
@@ -145,6 +152,8 @@ export function nextStep(job: ReplicationJob, facts: Facts): Step {
       return cutoverStep(job.stage, facts);
     case "cut_over":
       return job.reverse === "wanted" ? { do: "reverse" } : { do: "rest" };
+    case "deleting":
+      return { do: "remove" };
     case "paused":
     case "blocked":
       return { do: "rest" };
@@ -195,6 +204,8 @@ export function apply(job: ReplicationJob, event: JobEvent): ReplicationJob {
       return job.phase === "following" && job.task === null
         ? { phase: "cutting_over", reverse: event.reverse, stage: { at: "draining" } }
         : job;
+    case "delete":
+      return job.phase === "deleting" ? job : { phase: "deleting", child: childOf(job) };
     case "reversed":
       return job.phase === "cut_over" ? { phase: "cut_over", reverse: "begun" } : job;
     default:
@@ -204,7 +215,7 @@ export function apply(job: ReplicationJob, event: JobEvent): ReplicationJob {
 
 type WorkingEvent = Exclude<
   JobEvent,
-  { readonly type: "pause" | "resume" | "failed" | "cutover" | "reversed" }
+  { readonly type: "pause" | "resume" | "failed" | "cutover" | "reversed" | "delete" }
 >;
 
 function applyToWorking(job: Working, event: WorkingEvent): ReplicationJob {

@@ -35,6 +35,8 @@ export class LargeKeys {
 
   /** Polls those that run and starts those that wait. @returns whether any is left */
   async tend(): Promise<boolean> {
+    // They are cancelled, and what comes of them does not matter.
+    if (this.#record.job().phase === "deleting") return false;
     for (const row of this.#record.queue.copying(AT_ONCE)) {
       if (row.copyId !== null) await this.#poll(row, row.copyId);
       else if (isHandingOut(this.#record.job())) await this.#start(row);

@@ -243,7 +243,9 @@ export class ReplicationRecord {
   take(hints: readonly Hint[], now: number): Taken {
     const { spec } = this.load();
     const target = this.#parsed?.target ?? targetOfHint(spec);
-    const ours = this.job().phase === "cut_over" ? [] : hints.filter((hint) => target(hint) !== null);
+    const ours = ["cut_over", "deleting"].includes(this.job().phase)
+      ? []
+      : hints.filter((hint) => target(hint) !== null);
     const taken = { taken: ours.length, ignored: hints.length - ours.length };
     this.transaction(() => {
       this.queue.take(ours, "event", now);

@@ -19,6 +19,7 @@ import type { SyncStatus } from "../view/answers.ts";
 import type { Child, Place } from "./job.ts";
 import type { ReplicationRecord } from "./record.ts";
 import { reasonsOf } from "./settle.ts";
+import { runNameOf } from "./started.ts";
 
 /** Nothing is started now, because other work is in the way: later. */
 export const LATER = "later";
@@ -37,7 +38,7 @@ export class Runs {
   /** @returns LATER if it cannot begin now */
   async start({ kind, seq }: Child): Promise<typeof LATER | null> {
     const { id } = this.#record.load();
-    const name = `replication ${id} ${seq}`; // with spaces, which no client's Idempotency-Key has
+    const name = runNameOf(id, seq);
     const work: Work =
       kind === "sync"
         ? { kind, spec: this.#record.load().spec.sync }
@@ -135,8 +136,8 @@ export class Runs {
     });
   }
 
-  /** Pauses, resumes or cancels the run that is under way. */
-  async steer({ kind, id }: Child, action: "pause" | "resume" | "cancel"): Promise<void> {
+  /** Pauses or resumes the run that is under way. */
+  async steer({ kind, id }: Child, action: "pause" | "resume"): Promise<void> {
     if (id !== null) await this.#ask(kind, id, "POST", `/${action}`);
   }
 

@@ -4,6 +4,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { parseCopyRequest, resolveCopy } from "../../src/copy/spec.ts";
 import { parseSchedule } from "../../src/schedule/spec.ts";
 import { MAX_SCHEDULES } from "../../src/schedule/schedules.ts";
+import { parseReplication, resolveReplication } from "../../src/replication/spec.ts";
 import { parseSyncRequest, resolveSync } from "../../src/sync/spec.ts";
 import type { AuditedCall } from "../../src/registry/audit.ts";
 import type { JobNews, WorkCounters } from "../../src/view/news.ts";
@@ -57,6 +58,7 @@ const OF_SYNC = { kind: "sync", ...NO_KEYS, batchesInFlight: 0, lanes: 1 } as co
 
 let sql: SqlStorage;
 let asked: Set<string>;
+let removed: unknown[][];
 let registry: InstanceType<typeof Registry>;
 
 beforeEach(() => {
@@ -77,7 +79,14 @@ beforeEach(() => {
     recheckQueue: async () => undefined,
   };
   const objects = { getByName: () => object };
-  const ctx = { storage, exports: { Coordinator: objects, Sync: objects } };
+  removed = [];
+  const replicator = {
+    create: async () => undefined,
+    update: async () => undefined,
+    remove: async (...of: unknown[]) => void removed.push(of),
+  };
+  const Replicator = { getByName: () => replicator };
+  const ctx = { storage, exports: { Coordinator: objects, Sync: objects, Replicator } };
   registry = Reflect.construct(Registry, [ctx, ENV]);
 });
 
@@ -211,4 +220,65 @@ test("there are so many schedules and no more, they are listed in pages, and all
   expect(started.every((one) => Object.keys(one).join() === "kind,id")).toBe(true);
   await registry.deleteSchedule("s000");
   expect(await registry.putSchedule("one-more", paused)).toBe("created");
+});
+
+test("what a replication has started is known by its id and the name of its run, until it has ended", async () => {
+  const copy = await registry.admit(QUEUED, null, "r1");
+  await registry.admit({ ...QUEUED, spec: { ...QUEUED.spec } }, null, "r2");
+  const run = { kind: "sync", name: "replication r1 0" } as const;
+  const once = { key: run.name, digest: run.name };
+  const sync = await registry.admit({ kind: "sync", spec: SYNC }, once);
+  if (copy.kind !== "new" || sync.kind !== "new") throw new Error("Nothing was admitted");
+  const running = [
+    { kind: "copy", id: copy.work.id },
+    { kind: "sync", id: sync.work.id },
+  ];
+  // A replicator that has died after the request knows no id.
+  expect(await registry.startedBy("r1", { ...run, id: null })).toEqual(running);
+  expect(await registry.startedBy("r1", { ...run, id: sync.work.id })).toEqual(running);
+  expect(await registry.startedBy("r1", { ...run, name: "replication r1 1", id: null })).toEqual([
+    running[0],
+  ]);
+  await registry.takeNews("sync", sync.work.id, news(OF_SYNC, { phase: "cancelled" }));
+  expect(await registry.startedBy("r1", { ...run, id: null })).toEqual([running[0]]);
+  await registry.takeNews("copy", copy.work.id, news(OF_COPY, { phase: "cancelled" }));
+  expect(await registry.startedBy("r1", { ...run, id: null })).toEqual([]);
+});
+
+test("a replication that is to go keeps its name and its place until its replicator says that it is gone", async () => {
+  const request = parseReplication({ source: "east:source/", destination: "east:target/r/" });
+  const spec = resolveReplication("r", request, ENV);
+  const put = await registry.putReplication("r", spec);
+  if (!("replication" in put)) throw new Error(put.kind);
+  const { id } = put.replication;
+  await registry.deleteReplication("r");
+  await registry.deleteReplication("other");
+  expect(removed).toEqual([["r", id]]);
+  // News of before comes late.
+  const nothing = { copied: 0, equal: 0, deleted: 0, kept: 0, lost: 0 };
+  const counters = {
+    kind: "replication",
+    bytes: 0,
+    outcomes: nothing,
+    pending: 0,
+    oldestSeconds: 0,
+    p50Seconds: null,
+    p99Seconds: null,
+  } as const;
+  await registry.takeReplicationNews("r", id, { phase: "following", counters, webhook: null });
+  expect((await registry.findReplication("r"))?.phase).toBe("deleting");
+  expect(await registry.putReplication("r", spec)).toEqual({ kind: "deleting" });
+  expect(await registry.putReplication("s", spec)).toEqual({ kind: "taken", by: "r" });
+  // The registry dies before the replicator has learnt of it: the alarm tells it.
+  await registry.alarm();
+  expect(removed).toEqual([
+    ["r", id],
+    ["r", id],
+  ]);
+  await registry.forgetReplication("r", id);
+  await registry.alarm();
+  expect([removed.length, await registry.findReplication("r")]).toEqual([2, null]);
+  expect(await registry.putReplication("r", spec)).toMatchObject({ kind: "created" });
+  await registry.forgetReplication("r", id);
+  expect(await registry.findReplication("r")).not.toBe(null);
 });

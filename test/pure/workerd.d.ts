@@ -35,7 +35,7 @@ interface Replicating {
   create(row: unknown): Promise<void>;
   update(spec: unknown): Promise<void>;
   take(hints: unknown): Promise<{ readonly taken: number; readonly ignored: number } | null>;
-  forget(): Promise<void>;
+  remove(name: string, id: string): Promise<void>;
   keepAwake(): Promise<void>;
 }
 

@@ -131,3 +131,28 @@ test("paused and blocked go on where they were, and hand out nothing", () => {
     expect(after(stopped, { type: "resume" })).toEqual(repair);
   }
 });
+
+test("from any phase it can be deleted: nothing is handed out, its run is still known, and there is no way back", () => {
+  const backfilling = after(newJob(), { type: "started", seq: 0, id: "a" });
+  const paused = after(backfilling, { type: "pause" });
+  const blocked = after(backfilling, { type: "failed", failure: FAILURE });
+  const cutOver: ReplicationJob = { phase: "cut_over", reverse: "wanted" };
+  for (const job of [newJob(), backfilling, paused, blocked, FOLLOWING, cutOver]) {
+    const deleting = after(job, { type: "delete" });
+    expect(deleting).toEqual({ phase: "deleting", child: childOf(job) });
+    expect([isHandingOut(deleting), nextStep(deleting, { ...IDLE, overflow: true }).do]).toEqual([
+      false,
+      "remove",
+    ]);
+    const later: readonly JobEvent[] = [
+      { type: "delete" },
+      { type: "resume" },
+      { type: "pause" },
+      { type: "failed", failure: FAILURE },
+      { type: "started", seq: 0, id: "b" },
+      ended(0),
+      { type: "cutover", reverse: false },
+    ];
+    expect(after(deleting, ...later)).toBe(deleting);
+  }
+});

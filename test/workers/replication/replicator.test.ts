@@ -215,6 +215,82 @@ test("a backlog above its limit is caught up by a sync, deletions above theirs w
   expect((await mesh.call("POST", `${PATH}/pause`)).body["code"]).toBe("replication_not_found");
 });
 
+test("one that is deleted has ended what it has started before it is gone, also when it is killed meanwhile; then its name is free", async ({
+  expect,
+  onTestFinished,
+}) => {
+  const directory = mkdtempSync(join(MEMORY, "bucket-brigade-state-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  await using east = await startStore({ buckets: ["source"], minPartBytes: MIB });
+  await using west = await startStore({ buckets: ["destination"], minPartBytes: MIB });
+  const start = async () =>
+    await Mesh.start({
+      bundlePath: inject("bundlePath"),
+      stores: { east, west },
+      directory,
+      bindings: { MAX_PART_MIB: "5" },
+    });
+  let mesh = await start();
+  onTestFinished(async () => await mesh.stop());
+  const theMesh = () => mesh;
+  const body = { source: "east:source/", destination: "west:destination/", deletes: true, repair: "off" };
+  const put = async () => await mesh.call<Replication>("PUT", PATH, { body });
+  const gone = async () => {
+    while ((await mesh.call("GET", PATH)).status !== 404) await pause(50);
+  };
+  const copiesOf = async (id: string) => {
+    const { body: list } = await mesh.call<{ copies: { phase: string }[] }>("GET", `/copies?sync=${id}`);
+    return list.copies.map(({ phase }) => phase);
+  };
+
+  // It follows, and a part of a large copy stands at the store.
+  const { id: first } = (await put()).body;
+  await until(theMesh, ({ phase }) => phase === "following");
+  west.put("destination", "foreign", "not ours");
+  east.putGenerated("source", "large", { size: 6 * MIB, seed: "large" });
+  const parts = west.hold({ operation: "UploadPart" }, "before-work");
+  const aborts = west.hold({ operation: "AbortMultipartUpload" }, "before-work");
+  expect((await mesh.call("POST", `${PATH}/events`, { body: { keys: ["large"] } })).status).toBe(202);
+  await west.waitFor(() => parts.waiting.length > 0);
+  const deleting = mesh.call("DELETE", PATH);
+  await west.waitFor(() => aborts.waiting.length > 0);
+  expect(await mesh.call("GET", PATH)).toMatchObject({ status: 200, body: { phase: "deleting" } });
+  expect(await put()).toMatchObject({ status: 409, body: { code: "replication_deleting" } });
+  const late = await mesh.call("POST", `${PATH}/events`, { body: { keys: ["late"] } });
+  expect(late).toMatchObject({ status: 404, body: { code: "replication_not_found" } });
+  parts.release();
+  aborts.release();
+  expect([202, 204]).toContain((await deleting).status);
+  await gone();
+  expect([west.uploads(), await copiesOf(first)]).toEqual([[], ["cancelled"]]);
+  expect(west.objects("destination").map(({ key }) => key)).toEqual(["foreign"]);
+
+  // It backfills, and the whole runtime is killed while an upload is taken back.
+  const again = [
+    west.hold({ operation: "UploadPart" }, "before-work"),
+    west.hold({ operation: "AbortMultipartUpload" }, "before-work"),
+  ] as const;
+  const { id: second } = (await put()).body;
+  expect(second).not.toBe(first);
+  await west.waitFor(() => again[0].waiting.length > 0);
+  const { run } = await until(theMesh, (status) => status.run !== null);
+  const answer = mesh.call("DELETE", PATH).catch(() => null);
+  await west.waitFor(() => again[1].waiting.length > 0);
+  mesh.kill();
+  await answer;
+  await mesh.stop();
+  for (const gate of again) gate.release();
+  mesh = await start();
+  await gone();
+  expect(west.uploads()).toEqual([]);
+  expect((await mesh.call("GET", `/syncs/${run?.id}`)).body["phase"]).toBe("cancelled");
+  expect(await copiesOf(String(run?.id))).toEqual(["cancelled"]);
+
+  expect((await put()).status).toBe(201);
+  await until(theMesh, ({ phase }) => phase === "following");
+  expect(west.objects("destination").map(({ key }) => key)).toEqual(["foreign", "large"]);
+});
+
 /** What is not the same at both sides, but for what was never a copy, and which the way back may have. */
 function missing(east: TestStore, west: TestStore): unknown[] {
   const foreign = new Set(["foreign", `${KEYS + 7}`]);
