@@ -1,11 +1,12 @@
 // The lists of copies, syncs and comparisons: a line for each, found by search and filters that are kept in
-// the address, and refreshed while the page is visible. Older lines are fetched on demand and stay.
+// the address, and refreshed while the page is visible. Older lines are fetched on demand.
 
 import { Component, createElement } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "./api.js";
 import { formatBytes, formatObject, formatSeconds } from "./dom.js";
-import { Action, Ago, Bar, Name, Phase, mount, usePolled, valueOf } from "./ui.js";
+import { withPage } from "./paging.js";
+import { Action, Ago, Bar, Name, Phase, mount, useGroups, usePolled, valueOf } from "./ui.js";
 import { ENDED, RESTING } from "./work.js";
 
 /** @typedef {import("./calls.ts").CopyRow} CopyRow */
@@ -13,6 +14,7 @@ import { ENDED, RESTING } from "./work.js";
 /** @typedef {import("./calls.ts").ComparisonRow} ComparisonRow */
 /** @typedef {"copies" | "syncs" | "comparisons"} Kind */
 /** @typedef {CopyRow | SyncRow | ComparisonRow} Row */
+/** @typedef {import("./paging.js").Known<Row>} Known */
 /** @typedef {Readonly<Record<string, string>>} Filter as the query of the list has it */
 
 const h = createElement;
@@ -93,7 +95,8 @@ function phaseWords(phase) {
 }
 
 /**
- * The newest rows, as they are now, and the older ones that were asked for.
+ * The newest rows and the older ones that were asked for, as they are now: of the older ones a page is read
+ * again with each newest, in turn.
  *
  * @param {Kind} kind
  * @param {Filter} filter
@@ -101,32 +104,35 @@ function phaseWords(phase) {
  */
 function useRows(kind, filter) {
   const key = `${kind} ${JSON.stringify(filter)}`;
-  const [kept, setKept] = useState({
-    key,
-    rows: /** @type {Row[]} */ ([]),
-    next: /** @type {string | null} */ (null),
-  });
-  const known = useRef(/** @type {Map<string, { text: string, row: Row }>} */ (new Map()));
-  const { answer } = usePolled((signal) => readPage(kind, filter, null, signal), key);
-  const before = kept.key === key ? kept : { rows: [], next: null };
-  const next = before.rows.length === 0 ? (answer?.next ?? null) : before.next;
-  const older = async () => {
-    const page = await readPage(kind, filter, next);
-    setKept({ key, rows: [...before.rows, ...page.rows], next: page.next });
+  const [list, setList] = useState({ key, known: /** @type {Known | null} */ (null) });
+  const known = list.key === key ? list.known : null;
+  const latest = useRef(known);
+  latest.current = known;
+  const turn = useRef(/** @type {string | null} */ (null));
+  /** @param {string | null} cursor @param {AbortSignal} [signal] */
+  const take = async (cursor, signal) => {
+    const page = await readPage(kind, filter, cursor, signal);
+    setList((was) => {
+      const isOther = was.key !== key;
+      // It was asked for by a list that is no longer shown.
+      if (signal?.aborted === true || (isOther && cursor !== null)) return was;
+      const now = withPage(isOther ? null : was.known, cursor, page);
+      return isOther || now !== was.known ? { key, known: now } : was;
+    });
+    return page.next;
   };
-  if (answer === null) return { rows: null, next: null, older };
-  const ids = new Set(answer.rows.map(({ id }) => id));
-  const last = answer.rows.at(-1)?.id ?? "";
-  const rest = before.rows.filter(({ id }) => !ids.has(id) && id < last);
-  // A row that is the same stays the same object, which is not drawn again.
-  const rows = [...answer.rows, ...rest].map((row) => {
-    const text = JSON.stringify(row);
-    const same = known.current.get(row.id);
-    if (same?.text === text) return same.row;
-    known.current.set(row.id, { text, row });
-    return row;
-  });
-  return { rows, next, older };
+  usePolled(async (signal) => {
+    const newest = await take(null, signal);
+    const cursor = turn.current ?? newest;
+    const end = latest.current?.next ?? null;
+    // Only what was asked for is read again.
+    const isAsked = latest.current?.isLong === true && cursor !== null && (end === null || cursor > end);
+    turn.current = isAsked ? await take(cursor, signal) : null;
+  }, key);
+  const older = async () => {
+    if (known !== null && known.next !== null) await take(known.next);
+  };
+  return { rows: known?.rows ?? null, next: known?.next ?? null, older };
 }
 
 /**
@@ -207,23 +213,34 @@ function Filters({ kind, filter, set }) {
   );
 }
 
+/** @param {Row} row */
+const idOf = ({ id }) => id;
+
 /** @param {{ kind: Kind, rows: readonly Row[] }} props */
 export function Rows({ kind, rows }) {
   const titles = ["Phase", "Source", "Destination", "Size", "Progress", "Rate or reason", "By", "When"];
   const head = titles.map((title) => h("th", { scope: "col", role: "columnheader" }, title));
+  const groups = useGroups(rows, idOf);
   return h(
     "div",
     { class: "scroll", tabIndex: 0, role: "region", "aria-label": TITLES[kind] },
     h(
       "table",
-      { class: "rows", role: "table" },
+      // The roles are said, since by its style it is no table: rows are laid out without the others.
+      { class: "rows", role: "table", "aria-rowcount": rows.length + 1 },
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...head)),
-      h(
-        "tbody",
-        { role: "rowgroup" },
-        rows.map((row) => h(Line, { key: row.id, kind, row })),
-      ),
+      groups.map((group) => h(Lines, { key: group.number, kind, rows: group.rows })),
     ),
+  );
+}
+
+/** @param {{ kind: Kind, rows: readonly Row[] }} props */
+function Lines({ kind, rows }) {
+  return h(
+    "tbody",
+    // How high it is while it is out of sight.
+    { role: "rowgroup", style: { containIntrinsicBlockSize: `auto calc(${rows.length} * var(--row))` } },
+    rows.map((row) => h(Line, { key: row.id, kind, row })),
   );
 }
 

@@ -2,9 +2,10 @@
 // does.
 
 import { createElement, render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { may, myGrants } from "./api.js";
 import { formatTime } from "./dom.js";
+import { withMore } from "./paging.js";
 
 /** @typedef {import("preact").ComponentChildren} Children */
 /** @typedef {import("./calls.ts").Grant} Grant */
@@ -77,6 +78,26 @@ export function usePolled(read, key, everyMs = LIST_MS) {
 }
 
 /**
+ * A long list as it comes on the screen: its rows in groups, some more in each frame until all are there.
+ *
+ * @template Row
+ * @param {readonly Row[]} rows
+ * @param {(row: Row) => string} keyOf
+ */
+export function useGroups(rows, keyOf) {
+  const shown = useRef(/** @type {ReadonlyMap<string, number>} */ (new Map()));
+  const [, goOn] = useState(0);
+  const groups = withMore(rows, keyOf, shown.current);
+  useLayoutEffect(() => {
+    shown.current = new Map(groups.flatMap((group) => group.rows.map((row) => [keyOf(row), group.number])));
+    if (shown.current.size === rows.length) return;
+    const frame = requestAnimationFrame(() => goOn((frames) => frames + 1));
+    return () => cancelAnimationFrame(frame);
+  });
+  return groups;
+}
+
+/**
  * What the caller may do; nothing until that is known.
  *
  * @returns {(right: Grant["may"][number], source?: string | null, destination?: string | null) => boolean}
@@ -95,25 +116,39 @@ export function Phase({ phase }) {
   return createElement("span", { class: `phase${kind}` }, phase.replaceAll("_", " "));
 }
 
+/** What looks again how long ago its time is. @type {Set<() => void>} */
+const clocks = new Set();
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let ticking;
+
+/** One timer for all: a list has thousands. @param {() => void} look */
+function everyTick(look) {
+  if (clocks.size === 0) ticking = setInterval(() => clocks.forEach((clock) => clock()), TICK_MS);
+  clocks.add(look);
+  return () => {
+    clocks.delete(look);
+    if (clocks.size === 0) clearInterval(ticking);
+  };
+}
+
 /**
  * How long ago, or in how long; the time itself as its title.
  *
  * @param {{ at: string | null }} props
  */
 export function Ago({ at }) {
-  const [, look] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => look((times) => times + 1), TICK_MS);
-    return () => clearInterval(timer);
-  }, []);
+  // Rendered again only when the words have changed.
+  const [, look] = useState(() => agoWords(at));
+  useEffect(() => everyTick(() => look(agoWords(at))), [at]);
   if (at === null) return null;
   return createElement("time", { dateTime: at, title: `${formatTime(at)} (${at})` }, agoWords(at));
 }
 
 const RELATIVE = new Intl.RelativeTimeFormat("en", { style: "narrow", numeric: "auto" });
 
-/** @param {string} at */
+/** @param {string | null} at */
 function agoWords(at) {
+  if (at === null) return "";
   const seconds = (Date.parse(at) - Date.now()) / 1000;
   const size = Math.abs(seconds);
   if (size < 60) return seconds > 0 ? "in a minute" : "just now";

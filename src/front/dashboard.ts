@@ -22,6 +22,7 @@ import lagChart from "../dashboard/lag_chart.js";
 import map from "../dashboard/map.js";
 import overview from "../dashboard/overview.js";
 import page from "../dashboard/page.html";
+import paging from "../dashboard/paging.js";
 import replication from "../dashboard/replication.js";
 import replications from "../dashboard/replications.js";
 import report from "../dashboard/report.js";
@@ -65,6 +66,7 @@ async function assemble(): Promise<Dashboard> {
     cost,
     session,
     api,
+    paging,
     ui,
     map,
     chart,

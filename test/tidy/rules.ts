@@ -212,8 +212,8 @@ export function srcIsFlat(tree: Tree, most: number): string[] {
 }
 
 /**
- * `test/pure/<room>/<file>.test.ts` tests `src/<room>/<file>.ts`, and `<file>_<aspect>.test.ts` one side of
- * it. `test/workers/<room>/` tests what is behind `src/<room>/`.
+ * `test/pure/<room>/<file>.test.ts` tests `src/<room>/<file>.ts` (of the page: `.js`), and
+ * `<file>_<aspect>.test.ts` one side of it. `test/workers/<room>/` tests what is behind `src/<room>/`.
  *
  * @param elsewhere tests of what is not in `src/`: paths, or how they begin
  */
@@ -232,7 +232,8 @@ export function testsMirrorSources(tree: Tree, elsewhere: readonly string[]): st
 
 function subjectsOf(name: string): string[] {
   const words = name.split("_");
-  return words.map((_, index) => `src/${words.slice(0, index + 1).join("_")}.ts`);
+  const names = words.map((_, index) => words.slice(0, index + 1).join("_"));
+  return names.flatMap((one) => [`src/${one}.ts`, `src/${one}.js`]);
 }
 
 /** The runtime loses alarms that are set in a certain way, which one file alone knows to avoid. */

@@ -1,0 +1,136 @@
+// What a list on the page knows after each page that it has read, and how its rows come on the screen.
+
+import { expect, test } from "vitest";
+
+interface Row {
+  readonly id: string;
+  readonly phase: string;
+}
+interface Known {
+  readonly rows: readonly Row[];
+  readonly next: string | null;
+  readonly isLong: boolean;
+}
+type Page = Omit<Known, "isLong">;
+interface Group {
+  readonly number: number;
+  readonly rows: readonly string[];
+}
+
+// The page's modules are JavaScript, which this project's compiler does not read.
+const path = "../../../src/dashboard/paging.js";
+const { withPage, withMore } = (await import(path)) as {
+  withPage: (known: Known | null, cursor: string | null, page: Page) => Known | null;
+  withMore: (
+    rows: readonly string[],
+    keyOf: (row: string) => string,
+    shown: ReadonlyMap<string, number>,
+  ) => readonly Group[];
+};
+
+const row = (id: string, phase = "completed"): Row => ({ id, phase });
+const rows = (ids: string) => [...ids].map((id) => row(id));
+const ids = (known: Known | null) => known?.rows.map(({ id }) => id).join("");
+/** Ids are letters, of which the last is the newest. */
+const page = (letters: string, next: string | null): Page => ({ rows: rows(letters), next });
+const read = (...pages: readonly (readonly [cursor: string | null, Page])[]) =>
+  pages.reduce<Known | null>((known, [cursor, one]) => withPage(known, cursor, one), null);
+
+test("an older page follows the newest, and the same answer twice changes nothing", () => {
+  const known = read([null, page("zyx", "x")], ["x", page("wvu", "u")]);
+  expect([ids(known), known?.next]).toEqual(["zyxwvu", "u"]);
+  expect(withPage(known, "x", page("wvu", "u"))).toBe(known);
+  expect(withPage(known, null, page("zyx", "x"))).toBe(known);
+});
+
+test("what the newest page has no room for any more stays, once older rows were asked for", () => {
+  const known = read([null, page("xwv", "v")], ["v", page("uts", "s")], [null, page("zyx", "x")]);
+  expect([ids(known), known?.next]).toEqual(["zyxwvuts", "s"]);
+  expect(ids(read([null, page("xwv", "v")], [null, page("zyx", "x")]))).toBe("zyx");
+});
+
+test("where more has begun than a page holds, nothing is shown as if it followed", () => {
+  const known = read([null, page("fed", "d")], ["d", page("cba", null)], [null, page("zyx", "x")]);
+  expect([ids(known), known?.next]).toEqual(["zyx", "x"]);
+  // Nor is a late answer from before put below the gap.
+  expect(withPage(known, "d", page("cba", null))).toBe(known);
+});
+
+test("a page decides which rows are between its cursor and its next, and leaves the others as they are", () => {
+  const known = read([null, page("zyx", "x")], ["x", page("wvu", "u")]);
+  const changed = withPage(known, "x", { rows: [row("w"), row("u", "failed")], next: "u" });
+  expect(changed?.rows.map(({ id, phase }) => `${id} ${phase}`)).toEqual([
+    "z completed",
+    "y completed",
+    "x completed",
+    "w completed",
+    "u failed",
+  ]);
+  expect(changed?.rows[3]).toBe(known?.rows[3]);
+  expect(ids(withPage(known, null, page("zx", null)))).toBe("zx");
+  // A search that finds nothing in what it has looked at goes on from there.
+  expect(ids(withPage(known, "x", page("", "v")))).toBe("zyxu");
+});
+
+test("an older page of nothing yet is not taken for the newest", () => {
+  expect(withPage(null, "x", page("wvu", "u"))).toBe(null);
+});
+
+const same = (key: string) => key;
+const numbers = (groups: readonly Group[]) =>
+  new Map(groups.flatMap(({ number, rows: keys }) => keys.map((key) => [key, number] as const)));
+const keysOf = (groups: readonly Group[]) => groups.flatMap((group) => group.rows);
+
+/** Frame by frame, until all are shown. */
+function frames(keys: readonly string[], shown: ReadonlyMap<string, number> = new Map()) {
+  const all: (readonly Group[])[] = [];
+  for (let last = shown; last.size < keys.length || all.length === 0; last = numbers(all.at(-1) ?? []))
+    all.push(withMore(keys, same, last));
+  return all;
+}
+
+const many = (count: number, name = "row") =>
+  Array.from({ length: count }, (_, n) => `${name}-${String(count - n).padStart(4, "0")}`);
+
+test("of 1,000 rows ten come in a frame, in their order, and all of them in the end", () => {
+  const keys = many(1_000);
+  const all = frames(keys);
+  expect(all.map((groups) => keysOf(groups).length)).toEqual(
+    Array.from({ length: 100 }, (_, n) => 10 * (n + 1)),
+  );
+  const last = all.at(-1) ?? [];
+  expect(keysOf(last)).toEqual(keys);
+  expect(Math.max(...last.map((group) => group.rows.length))).toBe(30);
+  expect(last.length).toBe(34);
+});
+
+test("a row that is shown stays in its group, whatever comes above, below and between", () => {
+  let keys = many(100, "m");
+  let shown = numbers(frames(keys).at(-1) ?? []);
+  for (let round = 0; round < 20; round++) {
+    keys = [
+      ...many(7, `z${String(99 - round)}`),
+      ...keys.slice(0, 50),
+      `between-${round}`,
+      ...keys.slice(50),
+      ...many(3, `a${round}`),
+    ];
+    for (const groups of frames(keys, shown)) {
+      const now = numbers(groups);
+      expect([...shown].filter(([key, number]) => now.get(key) !== number)).toEqual([]);
+      expect(new Set(groups.map(({ number }) => number)).size).toBe(groups.length);
+      expect(keysOf(groups)).toEqual(keys.filter((key) => now.has(key)));
+      shown = now;
+    }
+  }
+  expect(shown.size).toBe(100 + 20 * 11);
+});
+
+test("rows in another order are all there, and no group is there twice", () => {
+  const keys = many(90);
+  const shown = numbers(frames(keys).at(-1) ?? []);
+  const turned = keys.toReversed().toSorted((one, other) => one.slice(-1).localeCompare(other.slice(-1)));
+  const groups = withMore(turned, same, shown);
+  expect(keysOf(groups)).toEqual(turned);
+  expect(new Set(groups.map(({ number }) => number)).size).toBe(groups.length);
+});
