@@ -394,13 +394,16 @@ export class Registry extends DurableObject<Env> {
   async takeReplicationNews(
     name: string,
     id: string,
-    { phase, counters, webhook }: ReplicationNews,
+    { phase, counters, webhook, alerts }: ReplicationNews,
   ): Promise<void> {
     const now = Date.now();
     const isDue = this.ctx.storage.transactionSync(() => {
       const isNews = this.#replications.takePhase(name, id, phase);
       this.#metrics.take(id, counters);
-      return isNews && webhook !== null && this.#outbox.add(webhook, now);
+      const { notify = null } = this.#replications.find(name)?.spec ?? {};
+      const news = this.#replications.takeAlerts(name, id, alerts);
+      if (isNews && webhook !== null) news.push(webhook);
+      return news.map((one) => this.#outbox.add(one, now, notify)).includes(true);
     });
     if (isDue) await wakeAt(this.ctx.storage, now);
   }

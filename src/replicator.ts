@@ -42,7 +42,7 @@ import { Governor } from "./throttle/governor.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
 import { FORGOTTEN_MS, StoreShares } from "./throttle/shares.ts";
 import type { Replication, ReplicationLag } from "./view/replication_answers.ts";
-import { PUSH_MS, webhookFor } from "./view/news.ts";
+import { PUSH_MS, webhookFor, webhookOf } from "./view/news.ts";
 import { isLost, wakeAt, wakeIfLost } from "./work/alarm.ts";
 import type { BatchClaim, BatchGrant } from "./work/batch_task.ts";
 
@@ -130,6 +130,7 @@ export class Replicator extends DurableObject<Env> {
     if (!this.#isThere()) return null;
     const now = Date.now();
     const taken = this.#record.take(hints, now);
+    if (this.#record.notes().alerts.length > 0) await this.#wakeBy(now);
     // Lanes that are awake ask by themselves.
     if (taken.taken > 0 && isHandingOut(this.#record.job()))
       await this.#wakeBy(this.#record.lanes.live().length === 0 ? now : now + SOON_MS);
@@ -384,15 +385,23 @@ export class Replicator extends DurableObject<Env> {
   /** Tells the registry about a new phase, and from time to time how far it is. */
   async #reportPhase(): Promise<void> {
     const { phase } = this.#record.job();
-    const isNew = this.#record.notes().reported !== phase;
+    const { reported, alerts } = this.#record.notes();
+    const isNew = reported !== phase;
     const now = Date.now();
-    if (!isNew && now - this.#pushedMs < PUSH_MS) return;
+    if (!isNew && alerts.length === 0 && now - this.#pushedMs < PUSH_MS) return;
     this.#pushedMs = now;
     const status = this.#shown(now);
-    const news = { phase, counters: countersOf(status), webhook: webhookFor("replication", status) };
+    const news = {
+      phase,
+      counters: countersOf(status),
+      webhook: webhookFor("replication", status),
+      alerts: alerts.map((alert) => ({ seq: alert.seq, webhook: webhookOf(alert, status) })),
+    };
     try {
       await registryOf(this.ctx.exports).takeReplicationNews(status.name, status.id, news);
-      if (isNew) this.#record.note({ reported: phase });
+      const told = alerts.at(-1)?.seq ?? 0;
+      const left = this.#record.notes().alerts.filter(({ seq }) => seq > told);
+      if (isNew || alerts.length > 0) this.#record.note({ reported: phase, alerts: left });
     } catch (error) {
       // The work does not wait for the registry; the next step or alarm tells it again.
       log("error", "report_failed", { replication: status.name, detail: String(error) });

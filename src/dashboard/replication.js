@@ -117,7 +117,7 @@ function Terms({ title, rows }) {
 
 /** @param {{ answer: Replication }} props */
 function Now({ answer }) {
-  const { pending, lag, run, nextRepairAt, lastRepair } = answer;
+  const { pending, lag, run, nextRepairAt, lastRepair, notify } = answer;
   const { keys, working, oldestSeconds, repairNeeded } = pending;
   const found = lastRepair === null ? "" : `${lastRepair.found} keys that events had lost, `;
   const repaired =
@@ -136,6 +136,7 @@ function Now({ answer }) {
       ["Under way", run === null ? "" : h("a", { href: `#/${list}/${run.id}` }, `${run.kind} ${run.id}`)],
       ["Last repair", repaired],
       ["Next repair", formatTime(nextRepairAt)],
+      ["Webhooks", notify === null ? "" : notify.length === 0 ? "to nobody" : `to ${notify.join(", ")}`],
     ],
   });
 }

@@ -72,7 +72,7 @@ function Line({ one }) {
   );
 }
 
-const EMPTY = { name: "", deletes: false, repair: "0 3 * * *" };
+const EMPTY = { name: "", deletes: false, repair: "0 3 * * *", notify: "" };
 
 /** Of the fields of a sync, those that a replication does not take, or has under another name. */
 const WITHOUT = [
@@ -95,9 +95,11 @@ function NewReplication({ again }) {
     /** @type {Readonly<Record<string, string | boolean>>} */ (valuesFrom("sync", {})),
   );
   const send = async () => {
-    const { name, deletes, repair } = own;
+    const { name, deletes, repair, notify } = own;
+    const names = notify.split(/[\s,]+/).filter(Boolean);
+    const told = names.length === 0 ? {} : { notify: names };
     const { delete: _delete, dryRun: _dryRun, ...rest } = requestFrom("sync", values, {});
-    await call("PUT", `/replications/${encodeURIComponent(name)}`, { ...rest, deletes, repair });
+    await call("PUT", `/replications/${encodeURIComponent(name)}`, { ...rest, deletes, repair, ...told });
     announce(`${name} was made`);
     location.hash = `#/replications/${name}`;
     await again();
@@ -127,6 +129,7 @@ function NewReplication({ again }) {
       }),
       field("deletes", "Delete at the destination what is gone at the source"),
       field("repair", "Repair, cron, or off", { required: true }),
+      field("notify", "Tell these receivers of webhooks, by name; empty: all"),
       h(
         "p",
         { class: "quiet" },

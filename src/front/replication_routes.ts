@@ -9,6 +9,7 @@ import { listResponse } from "./lists.ts";
 import { parseWith } from "../http/fields.ts";
 import { jsonResponse, Problem } from "../http/problem.ts";
 import { readBody } from "../http/request.ts";
+import { checkNotify } from "../registry/receivers.ts";
 import {
   type PutReplication,
   type Replication,
@@ -17,8 +18,12 @@ import {
   MAX_REPLICATIONS,
   placesOfReplication,
 } from "../registry/replication_rows.ts";
-import { CutoverRequestSchema, parseReplication, resolveReplication } from "../replication/spec.ts";
-import { RUN_LISTS } from "../sync/run_spec.ts";
+import {
+  CutoverRequestSchema,
+  parseReplication,
+  REPLICATION_LISTS,
+  resolveReplication,
+} from "../replication/spec.ts";
 import { formatPrefix } from "../store/address.ts";
 
 /** What it has started has mostly ended by then: a cancelled upload is one request. */
@@ -28,11 +33,12 @@ export const replicationRoutes = new Hono<App>();
 
 replicationRoutes.put("/replications/:name", async (call) => {
   const name = replicationName(call);
-  const request = parseReplication(await readBody(call.req.raw, [...RUN_LISTS]));
+  const request = parseReplication(await readBody(call.req.raw, [...REPLICATION_LISTS]));
   const rights = withDelete("start", { delete: request.deletes });
   const resolved = resolveReplication(name, request, call.env);
   const spec = { ...resolved, sync: { ...resolved.sync, startedBy: call.get("caller").name } };
   allow(call, rights, placesOfReplication({ spec }));
+  checkNotify(spec.notify ?? [], "replication", call.env);
   const registry = registryAt(call);
   const put = (await registry.putReplication(name, spec)) as PutReplication;
   if (!("replication" in put)) throw refused(name, formatPrefix(spec.sync.destination), put);

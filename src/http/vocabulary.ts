@@ -273,5 +273,8 @@ export const WEBHOOK_TYPES: readonly string[] = [
   "comparison.blocked",
   "comparison.budget_reached",
   "replication.blocked",
+  "replication.backlog_full",
+  "replication.deletions_held",
+  "replication.not_ready",
   "replication.cut_over",
 ];

@@ -119,9 +119,16 @@ export class Outbox {
     }
   }
 
-  /** Call it in the transaction that records the event. @returns whether anybody is to be told */
-  add({ type, at, data }: Webhook, now: number): boolean {
-    const receivers = this.#receivers().filter(({ events }) => events.includes(type));
+  /**
+   * Call it in the transaction that records the event.
+   *
+   * @param only of the receivers that want it; null: all of them
+   * @returns whether anybody is to be told
+   */
+  add({ type, at, data }: Webhook, now: number, only: readonly string[] | null = null): boolean {
+    const receivers = this.#receivers().filter(
+      ({ name, events }) => events.includes(type) && (only === null || only.includes(name)),
+    );
     const notice = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
     const body = toJson({ type, timestamp: at, data });
     const work = typeof data["id"] === "string" ? data["id"] : null;

@@ -5,6 +5,7 @@
 // quotes what it cannot read, so its words are not passed on either.
 
 import { isIpAddress, isLoopback } from "../store/endpoint.ts";
+import { Problem } from "../http/problem.ts";
 import { WEBHOOK_TYPES } from "../http/vocabulary.ts";
 
 export type Receiver = {
@@ -64,6 +65,31 @@ export function describeReceivers(receivers: readonly Receiver[]): Record<string
       ? { name, state: rest.state, host: new URL(rest.url).host, secrets: rest.keys.length, events }
       : { name, state: rest.state, error: rest.error },
   );
+}
+
+/**
+ * Whether those that some work names can be told of it.
+ *
+ * @param kind as types of webhooks begin
+ * @throws {Problem} 400
+ */
+export function checkNotify(
+  names: readonly string[],
+  kind: string,
+  env: Readonly<Record<string, unknown>>,
+): void {
+  const receivers = readReceivers(env);
+  for (const wanted of names) {
+    const found = receivers.find(({ name }) => name === wanted);
+    if (found?.events.some((type) => type.startsWith(`${kind}.`))) continue;
+    const all = receivers.map(({ name }) => name).join(", ");
+    const known = all === "" ? "none is configured: set NOTIFY_URL or NOTIFY" : `configured are: ${all}`;
+    const reason =
+      found === undefined
+        ? `there is no receiver ${JSON.stringify(wanted)}; ${known}`
+        : `the receiver "${wanted}" wants no event of this kind: add "${kind}.*" to its "events" in NOTIFY`;
+    throw new Problem(400, "invalid_request", `"notify": ${reason}`);
+  }
 }
 
 function readList(text: unknown, before: readonly Receiver[]): Receiver[] {

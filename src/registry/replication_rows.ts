@@ -14,6 +14,7 @@ import { makeId } from "../http/id.ts";
 import { type ReplicationPlaces, type ReplicationSpec, shownSpec } from "../replication/spec.ts";
 import { isoTime } from "../http/fields.ts";
 import { overlap } from "../store/address.ts";
+import type { ReplicationNews, Webhook } from "../view/news.ts";
 
 /** A page of a list shows them all. */
 export const MAX_REPLICATIONS = 100;
@@ -58,6 +59,10 @@ export class ReplicationRows {
         created_at_ms INTEGER NOT NULL
       );
     `);
+    const columns = this.#sql.exec("SELECT name FROM pragma_table_info('replications')").toArray();
+    // The number of the last alert that receivers were told of.
+    if (!columns.some(({ name }) => name === "told"))
+      this.#sql.exec("ALTER TABLE replications ADD COLUMN told INTEGER NOT NULL DEFAULT 0");
   }
 
   find(name: string): Replication | null {
@@ -99,7 +104,9 @@ export class ReplicationRows {
     const phase = found?.phase ?? "admitted";
     const createdAtMs = found?.createdAtMs ?? now;
     this.#sql.exec(
-      "INSERT OR REPLACE INTO replications VALUES (?, ?, ?, ?, ?, ?, ?)",
+      `INSERT INTO replications (name, id, spec, source, destination, phase, created_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET
+         spec = excluded.spec, source = excluded.source, destination = excluded.destination`,
       name,
       id,
       JSON.stringify(spec),
@@ -149,6 +156,17 @@ export class ReplicationRows {
       id,
     );
     return changed.rowsWritten > 0;
+  }
+
+  /** @returns what nobody was told of yet: what is reported twice must not be announced twice */
+  takeAlerts(name: string, id: string, alerts: ReplicationNews["alerts"]): Webhook[] {
+    const where = "WHERE name = ? AND id = ?";
+    const [row] = this.#sql.exec(`SELECT told FROM replications ${where}`, name, id).toArray();
+    const told = row === undefined ? Infinity : Number(row["told"]);
+    const news = alerts.filter(({ seq }) => seq > told);
+    const last = news.at(-1);
+    if (last !== undefined) this.#sql.exec(`UPDATE replications SET told = ? ${where}`, last.seq, name, id);
+    return news.map(({ webhook }) => webhook);
   }
 
   forget(name: string, id: string): void {

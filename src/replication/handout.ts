@@ -14,7 +14,7 @@ import type { BatchClaim, BatchGrant, BatchTask, ObjectWork } from "../work/batc
 import { isFinal } from "../work/claim.ts";
 import { isHandingOut } from "./job.ts";
 import type { KeyRow } from "./queue.ts";
-import type { ReplicationRecord } from "./record.ts";
+import type { Notes, ReplicationRecord } from "./record.ts";
 import { type KeyEnd, endOf, mostDeletesAnHour } from "./settle.ts";
 
 /** A lane that could take more asks again so soon. */
@@ -170,7 +170,7 @@ export class KeyHandout {
     const work = { key, to, isUnseen: true, sizeBytes: 0, etag: null, failedAttempts: attempts } as const;
     if (mode === "follow") return { ...work, first: "look" };
     if (!takeDeletion(record, now)) {
-      record.queue.hold(key);
+      holdDeletion(record, key, now);
       return null;
     }
     return { ...work, first: "remove", ours: { since: record.load().id, etag: record.knownEtag(key) } };
@@ -251,11 +251,27 @@ export function settleKey(record: ReplicationRecord, key: string, end: KeyEnd, n
   }
 }
 
+/** More are to be deleted than an hour may have: a person is told, once in that hour, and decides. */
+function holdDeletion(record: ReplicationRecord, key: string, now: number): void {
+  const hour = hourOf(record.notes().deletes, now);
+  // A repair takes held keys in again, and they are held again.
+  if (hour.isTold !== true) {
+    record.note({ deletes: { ...hour, isTold: true } });
+    record.timeline.add(now, "deletions_held", "more than maxDeletes in an hour: resume lets them go");
+    record.alert("deletions_held", now);
+  }
+  record.queue.hold(key);
+}
+
 /** Counts one more deletion in this hour, whatever becomes of it. @returns whether it may be */
 function takeDeletion(record: ReplicationRecord, now: number): boolean {
   const { deletes, destinationKeys } = record.notes();
-  const { sinceMs, count } = now - deletes.sinceMs < HOUR_MS ? deletes : { sinceMs: now, count: 0 };
-  if (count >= mostDeletesAnHour(record.load().spec.maxDeletes, destinationKeys)) return false;
-  record.note({ deletes: { sinceMs, count: count + 1 } });
+  const hour = hourOf(deletes, now);
+  if (hour.count >= mostDeletesAnHour(record.load().spec.maxDeletes, destinationKeys)) return false;
+  record.note({ deletes: { ...hour, count: hour.count + 1 } });
   return true;
+}
+
+function hourOf(deletes: Notes["deletes"], now: number): Notes["deletes"] {
+  return now - deletes.sinceMs < HOUR_MS ? deletes : { sinceMs: now, count: 0 };
 }

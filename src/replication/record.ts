@@ -4,6 +4,7 @@
 
 import type { CutoverReason } from "../http/vocabulary.ts";
 import { BatchTable } from "../sync/batch_table.ts";
+import type { Alert } from "../view/news.ts";
 import { Timeline } from "../view/timeline.ts";
 import { LaneTable } from "../work/lane_table.ts";
 import { openState, stampState } from "../work/state.ts";
@@ -74,11 +75,19 @@ export interface Notes {
   readonly cutover: CutoverResult | null;
   /** The phase that the registry knows. */
   readonly reported: string | null;
-  /** Deletions in the hour that began then. */
-  readonly deletes: { readonly sinceMs: number; readonly count: number };
+  /** Those that the registry may not know. */
+  readonly alerts: readonly Alert[];
+  readonly nextAlert: number;
+  /** Deletions in the hour that began then; `isTold`: a person was told that more are held. */
+  readonly deletes: { readonly sinceMs: number; readonly count: number; readonly isTold?: boolean };
 }
 
 const MAX_NOTED_KEYS = 100;
+
+/** While the registry cannot be reached, the oldest are forgotten. */
+const MAX_ALERTS = 10;
+
+const NO_ALERTS = { alerts: [], nextAlert: 1 } as const;
 
 export class ReplicationRecord {
   readonly #storage: DurableObjectStorage;
@@ -140,6 +149,7 @@ export class ReplicationRecord {
         lastRepair: null,
         cutover: null,
         reported: null,
+        ...NO_ALERTS,
         deletes: { sinceMs: 0, count: 0 },
       };
       this.#sql.exec(
@@ -194,7 +204,8 @@ export class ReplicationRecord {
   }
 
   notes(): Notes {
-    return this.#column("notes") as Notes;
+    // One that was made before there were alerts has none.
+    return { ...NO_ALERTS, ...(this.#column("notes") as Notes) };
   }
 
   totals(): Totals {
@@ -203,6 +214,13 @@ export class ReplicationRecord {
 
   note(change: Partial<Notes>): void {
     this.#sql.exec("UPDATE replication SET notes = ?", JSON.stringify({ ...this.notes(), ...change }));
+  }
+
+  /** The receivers of webhooks are to be told. */
+  alert(type: Alert["type"], now: number): void {
+    const { alerts, nextAlert: seq } = this.notes();
+    const kept = [...alerts, { seq, type, atMs: now }].slice(-MAX_ALERTS);
+    this.note({ alerts: kept, nextAlert: seq + 1 });
   }
 
   count(rise: Partial<Totals>): void {
@@ -260,9 +278,10 @@ export class ReplicationRecord {
     const most = this.load().spec.maxPending;
     if (this.queue.waitingUpTo(most + 1) <= most) return;
     this.queue.dropWaiting();
-    if (!this.notes().overflow)
-      this.timeline.add(now, "backlog_full", `more than ${most} keys wait: a sync catches up`);
+    if (this.notes().overflow) return;
+    this.timeline.add(now, "backlog_full", `more than ${most} keys wait: a sync catches up`);
     this.note({ overflow: true });
+    this.alert("backlog_full", now);
   }
 
   // --- What is known of copies ------------------------------------------------------------------
@@ -283,10 +302,12 @@ export class ReplicationRecord {
 
   // --- The cutover ------------------------------------------------------------------------------
 
+  /** Of the one that runs: what a later repair finds is none of its result. */
   noteCutover(change: Partial<CutoverResult>): void {
     const before = this.notes().cutover;
-    if (before === null) return;
+    if (before?.state !== "running") return;
     const keys = [...new Set([...before.keys, ...(change.keys ?? [])])].slice(0, MAX_NOTED_KEYS);
     this.note({ cutover: { ...before, ...change, keys } });
+    if (change.state === "not_ready") this.alert("not_ready", change.atMs ?? Date.now());
   }
 }

@@ -76,7 +76,11 @@ export class Runs {
         this.#record.note({ destinationKeys: status.objects.listed });
       }
       if (failure !== null)
-        this.#record.noteCutover({ state: "not_ready", reasons: { comparison_failed: 1 } });
+        this.#record.noteCutover({
+          state: "not_ready",
+          atMs: Date.now(),
+          reasons: { comparison_failed: 1 },
+        });
       this.#record.apply({ type: "ended", seq, failure, nextSeq }, failure?.message ?? null);
     });
     return true;

@@ -9,7 +9,7 @@ import { filterName } from "../listing/filter.ts";
 import { destinationKey, nameOf } from "../listing/prefix.ts";
 import { ObjectOptionFields } from "../object/options.ts";
 import { checkCron, checkTimeZone } from "../schedule/cron.ts";
-import { bucketIdentity, checkBucket, formatPrefix } from "../store/address.ts";
+import { type PrefixRef, bucketIdentity, checkBucket, formatPrefix } from "../store/address.ts";
 import {
   type MaxDeletes,
   DEFAULT_MAX_DELETES,
@@ -17,7 +17,7 @@ import {
   MaxDeletesSchema,
 } from "../sync/deletes.ts";
 import { isReportKey } from "../sync/report_keys.ts";
-import { filterOf, RunFields } from "../sync/run_spec.ts";
+import { filterOf, RunFields, RUN_LISTS } from "../sync/run_spec.ts";
 import { type SyncSpec, destinationIdentity, resolveSync } from "../sync/spec.ts";
 import type { Hint } from "./hint.ts";
 
@@ -33,11 +33,19 @@ export interface ReplicationSpec {
   readonly repair: { readonly cron: string; readonly timeZone: string } | null;
   /** Keys that may wait; with more, a sync catches up. */
   readonly maxPending: number;
+  /** The receivers of webhooks that are told of it; absent: all. */
+  readonly notify?: readonly string[];
 }
 
 const DEFAULT_MAX_PENDING = 100_000;
 
 const MAX_PENDING_LIMIT = 1_000_000;
+
+/** More receivers cannot be configured. */
+const MAX_NOTIFIED = 11;
+
+/** The fields that a form may give several times. */
+export const REPLICATION_LISTS = [...RUN_LISTS, "notify"];
 
 const DEFAULT_REPAIR = "0 3 * * *";
 
@@ -73,6 +81,7 @@ export const ReplicationRequestSchema = z.strictObject({
   repair: Cron.optional(),
   timezone: TimeZone.optional(),
   maxPending: Span({ min: 1, max: MAX_PENDING_LIMIT }).optional(),
+  notify: z.array(z.string().max(32)).max(MAX_NOTIFIED).optional(),
 });
 
 type ReplicationRequest = z.infer<typeof ReplicationRequestSchema>;
@@ -88,9 +97,19 @@ export function resolveReplication(
   request: ReplicationRequest,
   env: Readonly<Record<string, unknown>>,
 ): ReplicationSpec {
-  const { deletes = false, maxDeletes, allowEmptySource, repair, timezone, maxPending, ...rest } = request;
+  const {
+    deletes = false,
+    maxDeletes,
+    allowEmptySource,
+    repair,
+    timezone,
+    maxPending,
+    notify,
+    ...rest
+  } = request;
   if (!deletes && maxDeletes !== undefined)
     throw new Problem(400, "invalid_request", '"maxDeletes" says how much "deletes" may delete: set both');
+  checkListable(request.source, env);
   const cron = repair ?? DEFAULT_REPAIR;
   // Whether the places overlap depends on what is deleted.
   const sync = resolveSync({ ...rest, delete: deletes }, env);
@@ -101,12 +120,23 @@ export function resolveReplication(
     allowEmptySource: allowEmptySource ?? false,
     repair: cron === "off" ? null : { cron, timeZone: timezone ?? "UTC" },
     maxPending: maxPending ?? DEFAULT_MAX_PENDING,
+    ...(notify === undefined ? {} : { notify: [...new Set(notify)] }),
   };
+}
+
+/** @throws {Problem} 400 */
+function checkListable(source: PrefixRef, env: Readonly<Record<string, unknown>>): void {
+  const { name, web } = checkBucket("source", source, env);
+  if (web === undefined) return;
+  const message =
+    `"source": store "${name}" is of kind https: a web server has no listing, by which a replication begins and repairs, ` +
+    'and sends no events. Copy its files by a sync with "keys" or a "manifest", again and again by a schedule';
+  throw new Problem(400, "invalid_request", message);
 }
 
 /** What a client has asked for, as it reads it. */
 export function shownSpec(spec: ReplicationSpec) {
-  const { sync, deletes, maxDeletes, allowEmptySource, repair, maxPending } = spec;
+  const { sync, deletes, maxDeletes, allowEmptySource, repair, maxPending, notify = null } = spec;
   return {
     source: formatPrefix(sync.source),
     destination: formatPrefix(sync.destination),
@@ -119,6 +149,7 @@ export function shownSpec(spec: ReplicationSpec) {
     repair: repair?.cron ?? "off",
     timezone: repair?.timeZone ?? "UTC",
     maxPending,
+    notify: notify && [...notify],
     startedBy: sync.startedBy ?? null,
   };
 }

@@ -60,6 +60,15 @@ export interface ReplicationNews {
   readonly phase: string;
   readonly counters: ReplicationCounters;
   readonly webhook: Webhook | null;
+  readonly alerts: readonly { readonly seq: number; readonly webhook: Webhook }[];
+}
+
+/** What has happened to a replication that a person should know of, although its phase stays. */
+export interface Alert {
+  /** Rises with each. */
+  readonly seq: number;
+  readonly type: "backlog_full" | "deletions_held" | "not_ready";
+  readonly atMs: number;
 }
 
 /** How often counters are pushed if there is nothing else to report. */
@@ -81,8 +90,17 @@ export function webhookFor(
   const { reason = status.phase } = "reason" in status ? status : {};
   const type = `${kind}.${reason}`;
   if (!WEBHOOK_TYPES.includes(type)) return null;
+  return { type, at: new Date().toISOString(), data: dataOf(status) };
+}
+
+/** The event of an alert. Its data is the status at the time of the report. */
+export function webhookOf({ type, atMs }: Alert, status: Replication): Webhook {
+  return { type: `replication.${type}`, at: new Date(atMs).toISOString(), data: dataOf(status) };
+}
+
+function dataOf(status: CopyStatus | SyncStatus | ComparisonStatus | Replication): Webhook["data"] {
   const { timeline: _, ...data } = status;
-  return { type, at: new Date().toISOString(), data };
+  return data;
 }
 
 /** What a list shows of work beside its phase: as its status had it when it last reported. */

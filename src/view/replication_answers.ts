@@ -22,6 +22,7 @@ const Listed = {
   repair: z.string().describe('cron, or "off"'),
   timezone: z.string(),
   maxPending: Whole,
+  notify: z.array(z.string()).nullable().describe("receivers of webhooks; null: all"),
   startedBy: z.string().nullable(),
   createdAt: Time,
 };

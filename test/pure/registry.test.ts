@@ -31,6 +31,15 @@ const STORE = {
   secretAccessKey: "secret",
   maxConcurrency: 10,
 };
+const SECRET = "whsec_dGhpcyBpcyBhIHNlY3JldCBvZiAzMiBieXRlcyEhIQ==";
+const RECEIVERS = JSON.stringify(
+  ["ops", "sales"].map((name) => ({
+    name,
+    url: "https://hooks.example.com/",
+    secrets: [SECRET],
+    events: ["replication.*"],
+  })),
+);
 const ENV = { STORE_EAST: JSON.stringify(STORE) };
 const COPY = resolveCopy(parseCopyRequest({ source: "east:source/a", destination: "east:target/a" }), ENV);
 const SYNC = resolveSync(parseSyncRequest({ source: "east:source/", destination: "east:target/s/" }), ENV);
@@ -55,6 +64,15 @@ const OF_COPY = {
 } as const;
 const NO_KEYS = { bytes: 0, listed: 0, copied: 0, skipped: 0, failed: 0, deleted: 0 };
 const OF_SYNC = { kind: "sync", ...NO_KEYS, batchesInFlight: 0, lanes: 1 } as const;
+const OF_REPLICATION = {
+  kind: "replication",
+  bytes: 0,
+  outcomes: { copied: 0, equal: 0, deleted: 0, kept: 0, lost: 0 },
+  pending: 0,
+  oldestSeconds: 0,
+  p50Seconds: null,
+  p99Seconds: null,
+} as const;
 
 let sql: SqlStorage;
 let asked: Set<string>;
@@ -87,7 +105,7 @@ beforeEach(() => {
   };
   const Replicator = { getByName: () => replicator };
   const ctx = { storage, exports: { Coordinator: objects, Sync: objects, Replicator } };
-  registry = Reflect.construct(Registry, [ctx, ENV]);
+  registry = Reflect.construct(Registry, [ctx, { ...ENV, NOTIFY: RECEIVERS }]);
 });
 
 const schedule = (cron: string) =>
@@ -255,17 +273,12 @@ test("a replication that is to go keeps its name and its place until its replica
   await registry.deleteReplication("other");
   expect(removed).toEqual([["r", id]]);
   // News of before comes late.
-  const nothing = { copied: 0, equal: 0, deleted: 0, kept: 0, lost: 0 };
-  const counters = {
-    kind: "replication",
-    bytes: 0,
-    outcomes: nothing,
-    pending: 0,
-    oldestSeconds: 0,
-    p50Seconds: null,
-    p99Seconds: null,
-  } as const;
-  await registry.takeReplicationNews("r", id, { phase: "following", counters, webhook: null });
+  await registry.takeReplicationNews("r", id, {
+    phase: "following",
+    counters: OF_REPLICATION,
+    webhook: null,
+    alerts: [],
+  });
   expect((await registry.findReplication("r"))?.phase).toBe("deleting");
   expect(await registry.putReplication("r", spec)).toEqual({ kind: "deleting" });
   expect(await registry.putReplication("s", spec)).toEqual({ kind: "taken", by: "r" });
@@ -281,4 +294,47 @@ test("a replication that is to go keeps its name and its place until its replica
   expect(await registry.putReplication("r", spec)).toMatchObject({ kind: "created" });
   await registry.forgetReplication("r", id);
   expect(await registry.findReplication("r")).not.toBe(null);
+});
+
+const told = async () => {
+  const { notifications } = await registry.listNotifications({ state: null, receiver: null }, null, 50);
+  return notifications.map(({ receiver, type }) => `${receiver} ${type}`).toSorted();
+};
+
+test("what a replication reports is told once, to the receivers that it names", async () => {
+  const request = { source: "east:source/", destination: "east:target/r/" };
+  const put = async (more: Record<string, unknown>) => {
+    const spec = resolveReplication("r", parseReplication({ ...request, ...more }), ENV);
+    const made = await registry.putReplication("r", spec);
+    if (!("replication" in made)) throw new Error(made.kind);
+    return made.replication.id;
+  };
+  const id = await put({ notify: ["sales"] });
+  const event = (type: string) => ({ type, at: "2026-06-01T00:00:00.000Z", data: { id } });
+  const alert = (seq: number, type: string) => ({ seq, webhook: event(`replication.${type}`) });
+  const report = async (phase: string, ...alerts: ReturnType<typeof alert>[]) => {
+    const webhook = phase === "blocked" ? event("replication.blocked") : null;
+    await registry.takeReplicationNews("r", id, { phase, counters: OF_REPLICATION, webhook, alerts });
+  };
+  await report("following", alert(1, "backlog_full"));
+  // The answer was lost.
+  await report("following", alert(1, "backlog_full"), alert(2, "deletions_held"));
+  await report("blocked", alert(2, "deletions_held"));
+  await report("blocked");
+  const first = [
+    "sales replication.backlog_full",
+    "sales replication.blocked",
+    "sales replication.deletions_held",
+  ];
+  expect(await told()).toEqual(first);
+  // Another spec does not make what was told new.
+  await put({ notify: [] });
+  await report("following", alert(2, "deletions_held"), alert(3, "not_ready"));
+  expect(await told()).toEqual(first);
+  await put({});
+  await report("following", alert(4, "not_ready"));
+  expect((await told()).filter((one) => !first.includes(one))).toEqual([
+    "ops replication.not_ready",
+    "sales replication.not_ready",
+  ]);
 });

@@ -23,10 +23,11 @@ import {
   RIGHTS,
   SKIP_REASONS,
   SYNC_PHASES,
+  WEBHOOK_TYPES,
 } from "../../../src/http/vocabulary.ts";
 import { type Verdict, S3_VERDICTS } from "../../../src/s3/verdicts.ts";
 import { providerOf, PROVIDERS } from "../../../src/store/profiles.ts";
-import { webhookFor } from "../../../src/view/news.ts";
+import { webhookFor, webhookOf } from "../../../src/view/news.ts";
 import { Page, ROOT, codesIn, namesOf } from "./page.ts";
 
 const api = new Page("src/docs/api.md");
@@ -206,7 +207,11 @@ test("the types of webhooks", () => {
     ...REPLICATION_PHASES.flatMap(
       (phase) => webhookFor("replication", { timeline: [], phase } as never)?.type ?? [],
     ),
+    ...(["backlog_full", "deletions_held", "not_ready"] as const).map(
+      (type) => webhookOf({ seq: 1, type, atMs: 0 }, { timeline: [] } as never).type,
+    ),
   ];
+  expect(WEBHOOK_TYPES.toSorted()).toEqual(types.toSorted());
   expect(namesOf(operate.table("webhooks", "type")).toSorted()).toEqual(types.toSorted());
 });
 

@@ -1,6 +1,6 @@
 // Who is told of what: the secrets of the configuration, and what is said of those that are wrong.
 import { expect, test } from "vitest";
-import { describeReceivers, readReceivers } from "../../../src/registry/receivers.ts";
+import { checkNotify, describeReceivers, readReceivers } from "../../../src/registry/receivers.ts";
 import { WEBHOOK_TYPES } from "../../../src/http/vocabulary.ts";
 
 const SECRET = "whsec_dGhpcyBpcyBhIHNlY3JldCBvZiAzMiBieXRlcyEhIQ==";
@@ -104,4 +104,29 @@ test("a name is given once, and there are ten receivers at most", () => {
   expect(listed(...many)).toMatchObject([
     { name: "NOTIFY", error: "NOTIFY has 11 receivers; 10 are allowed" },
   ]);
+});
+
+test.each<[names: string[], refused: RegExp | null]>([
+  [[], null],
+  [["default", "ops"], null],
+  [["ops", "nobody"], /there is no receiver "nobody"; configured are: default, ops, copies/],
+  [["copies"], /"copies" wants no event of this kind: add "replication\.\*" to its "events" in NOTIFY/],
+])("work that names %j as its receivers is refused: %s", (names, refused) => {
+  const env = {
+    NOTIFY_URL: URL_WITH_TOKEN,
+    NOTIFY_SECRET: SECRET,
+    NOTIFY: JSON.stringify([
+      { ...ops, events: ["*.blocked"] },
+      { ...ops, name: "copies", events: ["copy.*"] },
+    ]),
+  };
+  const check = () => checkNotify(names, "replication", env);
+  if (refused === null) expect(check).not.toThrow();
+  else expect(check).toThrow(refused);
+});
+
+test("without a receiver in the configuration, none can be named", () => {
+  expect(() => checkNotify(["ops"], "replication", {})).toThrow(
+    '"notify": there is no receiver "ops"; none is configured: set NOTIFY_URL or NOTIFY',
+  );
 });

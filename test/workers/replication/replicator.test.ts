@@ -21,6 +21,7 @@ const WRITES = count("WRITES", 160);
 const KILLS = count("KILLS", 1);
 const SEEDS = Array.from({ length: count("SEEDS", 1) }, (_, n) => count("SEED", 1) + n);
 const PATH = "/replications/r";
+const SECRET = "whsec_dGhpcyBpcyBhIHNlY3JldCBvZiAzMiBieXRlcyEhIQ==";
 
 /** What a store has under a prefix, read without the mesh. */
 const contentOf = (store: TestStore, bucket: string, prefix: string) =>
@@ -169,13 +170,33 @@ test("a backlog above its limit is caught up by a sync, deletions above theirs w
 }) => {
   await using east = await startStore({ buckets: ["source"], minPartBytes: MIB });
   await using west = await startStore({ buckets: ["destination"], minPartBytes: MIB });
-  const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west } });
+  // Nobody listens there: what was to be told, and whom, stays in the list.
+  const receivers = ["ops", "sales"].map((name) => ({ name, url: "http://127.0.0.1:9/", secrets: [SECRET] }));
+  const mesh = await Mesh.start({
+    bundlePath: inject("bundlePath"),
+    stores: { east, west },
+    bindings: { NOTIFY: JSON.stringify(receivers) },
+  });
   onTestFinished(async () => await mesh.stop());
   const theMesh = () => mesh;
+  const told = async () => {
+    const { body: list } = await mesh.call<{ notifications: Record<string, string>[] }>(
+      "GET",
+      "/notifications",
+    );
+    const own = list.notifications.filter(({ type }) => type?.startsWith("replication."));
+    return own.map(({ receiver, type }) => `${receiver} ${type}`).toSorted();
+  };
   const say = async (keys: readonly string[]) =>
     (await mesh.call("POST", `${PATH}/events`, { body: { keys } })).body;
   const body = { source: "east:source/", destination: "west:destination/", deletes: true, maxDeletes: 2 };
-  await mesh.call("PUT", PATH, { body: { ...body, repair: "off", maxPending: 10 } });
+  const unknown = await mesh.call("PUT", PATH, { body: { ...body, notify: ["ops", "nobody"] } });
+  expect([unknown.status, unknown.body["detail"]]).toEqual([
+    400,
+    '"notify": there is no receiver "nobody"; configured are: ops, sales',
+  ]);
+  const made = { ...body, repair: "off", maxPending: 10, notify: ["ops"] };
+  expect((await mesh.call("PUT", PATH, { body: made })).body["notify"]).toEqual(["ops"]);
   await until(theMesh, ({ phase }) => phase === "following");
 
   const names = Array.from({ length: 30 }, (_, n) => `k/${n}`);
@@ -203,6 +224,9 @@ test("a backlog above its limit is caught up by a sync, deletions above theirs w
   expect((await mesh.call("POST", `${PATH}/cutover`, { body: { fence: true } })).status).toBe(202);
   const judged = await until(theMesh, ({ cutover }) => cutover?.state === "not_ready");
   expect(judged.cutover?.reasons).toEqual({ held: 3 });
+  const events = ["backlog_full", "deletions_held", "not_ready"].map((type) => `ops replication.${type}`);
+  while ((await told()).length < 3) await pause(50);
+  expect(await told()).toEqual(events);
   for (let left = 3; left > 0; left -= 2) {
     await mesh.call("POST", `${PATH}/resume`);
     await until(theMesh, ({ keys, pending }) => keys.held === Math.max(0, left - 2) && pending.keys === 0);
