@@ -5,11 +5,15 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect } from "vitest";
+import type { z } from "zod";
 import type { SyncStatus } from "../../src/view/answers.ts";
+import type { Quote as QuoteAnswer } from "../../src/view/quote_answer.ts";
 import { type Head, awsPut, listed, rclone, rcloneCheck, remote } from "./clients.ts";
 import { type StoreAccess, place } from "./stores.ts";
 import { feature } from "./table.ts";
 import { MIB, openMesh, openWorkshop, pairs, stores } from "./world.ts";
+
+type Quote = z.infer<typeof QuoteAnswer>;
 
 const mesh = await openMesh();
 const workshop = openWorkshop();
@@ -67,6 +71,14 @@ beforeAll(async () => {
   for (const store of stores.filter(isOfOthers))
     await rclone([store], ["copy", workshop.path("named"), remote(store, NAMED)]);
 }, 400_000);
+
+/** Of both stores together. */
+const askedFor = ({ source, destination }: Pick<Quote, "source" | "destination">) =>
+  [source, destination]
+    .flatMap((side) => Object.values(side.requests))
+    .reduce((sum, count) => sum + count, 0);
+/** A run keeps two requests for its report, and a batch begins only with what its whole share may cost. */
+const RESERVE = 100;
 
 /** As rclone spells what it finds. */
 const SIGNS: Readonly<Record<string, string>> = { equal: "=", different: "*", missing: "+", extra: "-" };
@@ -140,6 +152,33 @@ describe.each(pairs)("$title", (pair) => {
     });
     return "as `rclone sync`";
   });
+
+  feature(
+    "quote and budget",
+    title,
+    "as many requests as were quoted, and no more than allowed",
+    async () => {
+      const into = { ...to, prefix: place(destination, `sync/${source.name}-quoted/`).key };
+      const sync = { source: request.source, destination: into };
+      const { body: quote } = await mesh.call<Quote>("POST", "/quotes", { body: { sync } });
+      mesh.edge.forget();
+      const allowed = Math.floor(askedFor(quote) / 2);
+      const id = await mesh.startSync({ ...sync, maxRequests: allowed });
+      const paused = await mesh.untilSync(id, ({ phase }) => phase === "paused" || phase === "completed");
+      expect(paused).toMatchObject({ phase: "paused", reason: "budget_reached" });
+      expect(mesh.edge.records.length).toBeLessThanOrEqual(allowed);
+      // The rest of what was quoted, with the tolerance of the quote.
+      const most = Math.ceil(askedFor(quote) * (1 + quote.tolerance));
+      await mesh.call("POST", `/syncs/${id}/resume`, { body: { maxRequests: most + RESERVE } });
+      const { phase, spent } = await mesh.syncEnded(id);
+      expect(phase).toBe("completed");
+      const sent = mesh.edge.records.length;
+      expect(askedFor(spent)).toBe(sent);
+      expect(Math.abs(askedFor(quote) / sent - 1)).toBeLessThanOrEqual(quote.tolerance);
+      expect(quote.source.bytes).toBe(spent.source.bytes);
+      return askedFor(quote) === sent ? "exact" : `${askedFor(quote)} requests quoted, ${sent} sent`;
+    },
+  );
 
   if (!isOfOthers(source) || !isOfOthers(destination)) return;
   const named = { ...from, prefix: place(source, NAMED).key };

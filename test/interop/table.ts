@@ -46,6 +46,7 @@ const FEATURES = [
   "sync of versions",
   "object lock",
   "comparison",
+  "quote and budget",
   "schedule",
   "copy inside the store",
   "from a web server",
