@@ -3,7 +3,8 @@
 import { createElement } from "preact";
 import { useState } from "preact/hooks";
 import { call } from "./api.js";
-import { TimeCell, cards, mount, usePolled, valueOf } from "./ui.js";
+import { Line, memo, useTable } from "./table.js";
+import { TimeCell, mount, usePolled, valueOf } from "./ui.js";
 
 /** @typedef {import("./calls.ts").AuditRow} AuditRow */
 
@@ -39,24 +40,39 @@ function Audit() {
         onChange: (event) => setWho(valueOf(event)),
       }),
     ),
-    cards({ label: "Audit", rows: calls, keyOf: ({ id }) => id, columns: COLUMNS }),
+    h(Calls, { calls }),
     answer === null && h("p", { class: "quiet" }, "Loading…"),
     answer !== null && calls.length === 0 && h("p", { class: "quiet" }, "Nothing yet."),
   );
 }
 
-/** @type {readonly import("./ui.js").Column<AuditRow>[]} */
-const COLUMNS = [
-  { title: "When", cell: ({ at }) => h(TimeCell, { at }) },
-  { title: "Who", cell: (row) => row.who ?? "not recognised" },
-  { title: "Call", cell: ({ method, route }) => `${method} ${route ?? ""}` },
-  {
-    title: "What",
-    cell: ({ target, places }) => [target, places].filter((one) => one !== null).join(", "),
+/** @param {{ calls: readonly AuditRow[] }} props */
+function Calls({ calls }) {
+  return useTable({
+    label: "Audit",
+    kind: "audit",
+    titles: ["When", "Who", "Call", "What", "From", "Answer"],
+    rows: calls,
+    keyOf: ({ id }) => id,
+    line: (row) => h(CallLine, { key: row.id, row }),
+  });
+}
+
+const CallLine = memo(
+  /** @param {{ row: AuditRow }} props */
+  ({ row }) => {
+    const { at, who, method, route, target, places, address } = row;
+    const cells = [
+      { title: "When", children: h(TimeCell, { at }) },
+      { title: "Who", children: who ?? "not recognised" },
+      { title: "Call", children: `${method} ${route ?? ""}` },
+      { title: "What", children: [target, places].filter((one) => one !== null).join(", ") },
+      { title: "From", children: address ?? "" },
+      { title: "Answer", children: h(Outcome, row) },
+    ];
+    return h(Line, { cells });
   },
-  { title: "From", cell: ({ address }) => address ?? "" },
-  { title: "Answer", cell: (row) => h(Outcome, row) },
-];
+);
 
 /** @param {AuditRow} row */
 function Outcome({ status, code, times }) {

@@ -1,12 +1,13 @@
 // The lists of copies, syncs and comparisons: a line for each, found by search and filters that are kept in
 // the address, and refreshed while the page is visible. Older lines are fetched on demand.
 
-import { Component, createElement } from "preact";
+import { createElement } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "./api.js";
 import { formatBytes, formatObject, formatSeconds } from "./dom.js";
 import { withPage } from "./paging.js";
-import { Action, Ago, Bar, Name, Phase, mount, useGroups, usePolled, valueOf } from "./ui.js";
+import { Line, memo, useTable } from "./table.js";
+import { Action, Ago, Bar, Name, Phase, mount, usePolled, valueOf } from "./ui.js";
 import { ENDED, RESTING } from "./work.js";
 
 /** @typedef {import("./calls.ts").CopyRow} CopyRow */
@@ -216,65 +217,43 @@ function Filters({ kind, filter, set }) {
 /** @param {Row} row */
 const idOf = ({ id }) => id;
 
+const COLUMNS = ["Phase", "Source", "Destination", "Size", "Progress", "Rate or reason", "By", "When"];
+
 /** @param {{ kind: Kind, rows: readonly Row[] }} props */
 export function Rows({ kind, rows }) {
-  const titles = ["Phase", "Source", "Destination", "Size", "Progress", "Rate or reason", "By", "When"];
-  const head = titles.map((title) => h("th", { scope: "col", role: "columnheader" }, title));
-  const groups = useGroups(rows, idOf);
-  return h(
-    "div",
-    { class: "scroll", tabIndex: 0, role: "region", "aria-label": TITLES[kind] },
-    h(
-      "table",
-      // The roles are said, since by its style it is no table: rows are laid out without the others.
-      { class: "rows", role: "table", "aria-rowcount": rows.length + 1 },
-      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...head)),
-      groups.map((group) => h(Lines, { key: group.number, kind, rows: group.rows })),
-    ),
-  );
+  return useTable({
+    label: TITLES[kind],
+    kind: "rows",
+    titles: COLUMNS,
+    rows,
+    keyOf: idOf,
+    line: (row) => h(WorkLine, { key: row.id, kind, row }),
+  });
 }
 
-/** @param {{ kind: Kind, rows: readonly Row[] }} props */
-function Lines({ kind, rows }) {
-  return h(
-    "tbody",
-    // How high it is while it is out of sight.
-    { role: "rowgroup", style: { containIntrinsicBlockSize: `auto calc(${rows.length} * var(--row))` } },
-    rows.map((row) => h(Line, { key: row.id, kind, row })),
-  );
-}
-
-/** @extends {Component<{ kind: Kind, row: Row }>} */
-class Line extends Component {
-  /** @override @param {{ row: Row }} next */
-  shouldComponentUpdate(next) {
-    return next.row !== this.props.row;
-  }
-
-  /** @override @param {{ kind: Kind, row: Row }} props */
-  render({ kind, row }) {
+const WorkLine = memo(
+  /** @param {{ kind: Kind, row: Row }} props */
+  ({ kind, row }) => {
     const { id, phase, source, destination, failure, schedule, startedBy, createdAt, endedAt } = row;
-    /** @param {string} name @param {import("preact").ComponentChildren} children */
-    const cell = (name, children) => h("td", { class: name, role: "cell" }, children);
     const by = `${schedule ?? startedBy ?? "manual"}${"dryRun" in row && row.dryRun ? ", dry run" : ""}`;
     const reason =
       failure === null || !["failed", "blocked"].includes(phase)
         ? rateWords(row)
         : h("span", { class: "failing", title: failure.message }, failure.code.replaceAll("_", " "));
-    return h(
-      "tr",
-      { role: "row" },
-      cell("is", h(Phase, { phase })),
-      cell("from", h(Name, { name: formatObject(source), href: `#/${kind}/${id}` })),
-      cell("to", h(Name, { name: formatObject(destination) })),
-      cell("size", sizeWords(row)),
-      cell("bar", progressOf(row)),
-      cell("why", reason),
-      cell("by", by),
-      cell("when", h(Ago, { at: endedAt ?? createdAt })),
-    );
-  }
-}
+    const from = h(Name, { name: formatObject(source), href: `#/${kind}/${id}` });
+    const cells = [
+      { title: "Phase", kind: "is", children: h(Phase, { phase }) },
+      { title: "Source", kind: "from", children: from },
+      { title: "Destination", kind: "to", children: h(Name, { name: formatObject(destination) }) },
+      { title: "Size", kind: "size", children: sizeWords(row) },
+      { title: "Progress", kind: "bar", children: progressOf(row) },
+      { title: "Rate or reason", kind: "why", children: reason },
+      { title: "By", kind: "by", children: by },
+      { title: "When", kind: "when", children: h(Ago, { at: endedAt ?? createdAt }) },
+    ];
+    return h(Line, { cells });
+  },
+);
 
 /** @param {Row} row */
 function sizeWords(row) {

@@ -33,10 +33,7 @@ export function withPage(known, cursor, page) {
   const above = cursor === null ? [] : known.rows.filter(({ id }) => id >= cursor);
   const below = isLong && isJoined(known, cursor, page) ? rowsAfter(known, page.next) : [];
   const before = new Map(known.rows.map((row) => [row.id, row]));
-  const read = page.rows.map((row) => {
-    const same = before.get(row.id);
-    return same !== undefined && JSON.stringify(same) === JSON.stringify(row) ? same : row;
-  });
+  const read = page.rows.map((row) => kept(before.get(row.id), row));
   const rows = [...above, ...read, ...below];
   const next = below.length === 0 ? page.next : known.next;
   const isSame = rows.length === known.rows.length && rows.every((row, index) => row === known.rows[index]);
@@ -63,6 +60,40 @@ function isJoined({ rows }, cursor, { next }) {
  */
 function rowsAfter({ rows }, next) {
   return next === null ? [] : rows.filter(({ id }) => id < next);
+}
+
+/**
+ * What came now, made of what was there as far as both are equal. Rows are found again by their id or name.
+ *
+ * @template Value a value of JSON
+ * @param {unknown} before
+ * @param {Value} now
+ * @returns {Value}
+ */
+export function kept(before, now) {
+  if (before === now || typeof now !== "object" || now === null) return now;
+  if (typeof before !== "object" || before === null || Array.isArray(before) !== Array.isArray(now))
+    return now;
+  const old = entriesOf(before);
+  const known = new Map(old);
+  const parts = entriesOf(now).map(
+    ([name, part]) => /** @type {const} */ ([name, kept(known.get(name), part)]),
+  );
+  const isSame =
+    parts.length === old.length &&
+    parts.every(([name, part], index) => old[index]?.[0] === name && old[index][1] === part);
+  if (isSame) return /** @type {Value} */ (before);
+  const made = Array.isArray(now) ? parts.map(([, part]) => part) : Object.fromEntries(parts);
+  return /** @type {Value} */ (made);
+}
+
+/**
+ * @param {object} value
+ * @returns {[name: string, part: unknown][]} of an array, by what its items are called
+ */
+function entriesOf(value) {
+  if (!Array.isArray(value)) return Object.entries(value);
+  return value.map((item, index) => [String(item?.id ?? item?.name ?? index), item]);
 }
 
 /** How many rows are made in one frame: on a slow machine still a part of the 50 ms that are seen. */

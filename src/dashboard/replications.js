@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { call } from "./api.js";
 import { announce } from "./dom.js";
 import { Form, WorkFields, requestFrom, valuesFrom } from "./forms.js";
+import { Line, memo, useTable } from "./table.js";
 import { Ago, Field, Name, Phase, mount, usePolled, useRights } from "./ui.js";
 
 /** @typedef {import("./calls.ts").ReplicationRow} ReplicationRow */
@@ -39,38 +40,29 @@ function Replications() {
 
 /** @param {{ all: readonly ReplicationRow[] }} props */
 function List({ all }) {
-  const titles = ["Name", "State", "Source", "Destination", "Made"];
-  return h(
-    "div",
-    { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Replications" },
-    h(
-      "table",
-      { class: "cards" },
-      h("thead", {}, h("tr", {}, ...titles.map((title) => h("th", { scope: "col" }, title)))),
-      h(
-        "tbody",
-        {},
-        all.map((one) => h(Line, { key: one.id, one })),
-      ),
-    ),
-  );
+  return useTable({
+    label: "Replications",
+    kind: "replications",
+    titles: ["Name", "State", "Source", "Destination", "Made"],
+    rows: all,
+    keyOf: ({ id }) => id,
+    line: (one) => h(ReplicationLine, { key: one.id, one }),
+  });
 }
 
-/** @param {{ one: ReplicationRow }} props */
-function Line({ one }) {
-  const { name, phase, source, destination, createdAt } = one;
-  /** @param {string} title @param {import("preact").ComponentChildren} children */
-  const cell = (title, children) => h("td", { "data-title": title }, children);
-  return h(
-    "tr",
-    {},
-    cell("Name", h("a", { href: `#/replications/${name}` }, name)),
-    cell("State", h(Phase, { phase })),
-    cell("Source", h(Name, { name: source })),
-    cell("Destination", h(Name, { name: destination })),
-    cell("Made", h(Ago, { at: createdAt })),
-  );
-}
+const ReplicationLine = memo(
+  /** @param {{ one: ReplicationRow }} props */
+  ({ one: { name, phase, source, destination, createdAt } }) => {
+    const cells = [
+      { title: "Name", children: h("a", { href: `#/replications/${name}` }, name) },
+      { title: "State", children: h(Phase, { phase }) },
+      { title: "Source", children: h(Name, { name: source }) },
+      { title: "Destination", children: h(Name, { name: destination }) },
+      { title: "Made", children: h(Ago, { at: createdAt }) },
+    ];
+    return h(Line, { cells });
+  },
+);
 
 const EMPTY = { name: "", deletes: false, repair: "0 3 * * *", notify: "" };
 

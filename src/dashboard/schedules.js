@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { call } from "./api.js";
 import { announce, confirmed, formatObject, formatTime } from "./dom.js";
 import { ScheduleForm, kindOf, workOf } from "./schedule_form.js";
+import { Line, memo, useTable } from "./table.js";
 import { Action, Ago, Phase, mount, usePolled, useRights } from "./ui.js";
 
 /** @typedef {import("./calls.ts").Schedule} Schedule */
@@ -74,50 +75,40 @@ function Schedules({ first }) {
  * }} props
  */
 function List({ shown, can, again, edit }) {
-  const titles = ["Name", "Due", "Starts", "Next", "Last runs", "Actions"];
-  return h(
-    "div",
-    { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Schedules" },
-    h(
-      "table",
-      { class: "cards" },
-      h("thead", {}, h("tr", {}, ...titles.map((title) => h("th", { scope: "col" }, title)))),
-      h(
-        "tbody",
-        {},
-        shown.map((schedule) => h(Line, { key: schedule.name, schedule, can, again, edit })),
-      ),
-    ),
-  );
+  return useTable({
+    label: "Schedules",
+    kind: "schedules",
+    titles: ["Name", "Due", "Starts", "Next", "Last runs", "Actions"],
+    rows: shown,
+    keyOf: ({ name }) => name,
+    line: (schedule) => h(ScheduleLine, { key: schedule.name, schedule, can, again, edit }),
+  });
 }
 
-/**
- * @param {{
- *   schedule: Schedule,
- *   can: Can,
- *   again: () => Promise<void>,
- *   edit: (edited: { schedule: Schedule, asNew: boolean }) => void,
- * }} props
- */
-function Line({ schedule, can, again, edit }) {
-  const { name, cron, timezone, enabled, nextRunAt, runs } = schedule;
-  /** @param {string} title @param {import("preact").ComponentChildren} children */
-  const cell = (title, children) => h("td", { "data-title": title }, children);
-  const options = optionWords(schedule);
-  return h(
-    "tr",
-    {},
-    cell("Name", name),
-    cell("Due", `${cron} ${timezone}${enabled ? "" : " (disabled)"}`),
-    cell(
-      "Starts",
-      h("div", {}, startsWhat(schedule), options === "" ? null : h("div", { class: "quiet" }, options)),
-    ),
-    cell("Next", h(Ago, { at: nextRunAt })),
-    cell("Last runs", h(Runs, { runs })),
-    cell("Actions", h(Actions, { schedule, can, again, edit })),
-  );
-}
+const ScheduleLine = memo(
+  /**
+   * @param {{
+   *   schedule: Schedule,
+   *   can: Can,
+   *   again: () => Promise<void>,
+   *   edit: (edited: { schedule: Schedule, asNew: boolean }) => void,
+   * }} props
+   */
+  ({ schedule, can, again, edit }) => {
+    const { name, cron, timezone, enabled, nextRunAt, runs } = schedule;
+    const options = optionWords(schedule);
+    const more = options === "" ? null : h("div", { class: "quiet" }, options);
+    const cells = [
+      { title: "Name", children: name },
+      { title: "Due", children: `${cron} ${timezone}${enabled ? "" : " (disabled)"}` },
+      { title: "Starts", children: h("div", {}, startsWhat(schedule), more) },
+      { title: "Next", children: h(Ago, { at: nextRunAt }) },
+      { title: "Last runs", children: h(Runs, { runs }) },
+      { title: "Actions", children: h(Actions, { schedule, can, again, edit }) },
+    ];
+    return h(Line, { cells });
+  },
+);
 
 /** The last run in words, and those before as dots. @param {{ runs: readonly Run[] }} props */
 function Runs({ runs }) {

@@ -2,10 +2,10 @@
 // does.
 
 import { createElement, render } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { may, myGrants } from "./api.js";
 import { formatTime } from "./dom.js";
-import { withMore } from "./paging.js";
+import { kept } from "./paging.js";
 
 /** @typedef {import("preact").ComponentChildren} Children */
 /** @typedef {import("./calls.ts").Grant} Grant */
@@ -37,7 +37,8 @@ function report(error) {
 }
 
 /**
- * What a call answers, asked for again while the page is visible.
+ * What a call answers, asked for again while the page is visible. What has not changed stays the same object,
+ * and an answer that is the same renders nothing.
  *
  * @template Answer
  * @param {(signal: AbortSignal) => Promise<Answer>} read
@@ -53,7 +54,11 @@ export function usePolled(read, key, everyMs = LIST_MS) {
     const ask = async () => {
       try {
         const answer = await read(leave.signal);
-        if (!leave.signal.aborted) setState({ key, answer });
+        if (leave.signal.aborted) return;
+        setState((was) => {
+          const now = was?.key === key ? kept(was.answer, answer) : answer;
+          return was?.key === key && now === was.answer ? was : { key, answer: now };
+        });
       } catch (error) {
         // Who has left the page is not told that its last call was given up.
         if (!leave.signal.aborted) throw error;
@@ -74,27 +79,10 @@ export function usePolled(read, key, everyMs = LIST_MS) {
       leave.abort();
     };
   }, [key]);
-  return { answer: state?.key === key ? state.answer : null, again: async () => await again.current() };
-}
-
-/**
- * A long list as it comes on the screen: its rows in groups, some more in each frame until all are there.
- *
- * @template Row
- * @param {readonly Row[]} rows
- * @param {(row: Row) => string} keyOf
- */
-export function useGroups(rows, keyOf) {
-  const shown = useRef(/** @type {ReadonlyMap<string, number>} */ (new Map()));
-  const [, goOn] = useState(0);
-  const groups = withMore(rows, keyOf, shown.current);
-  useLayoutEffect(() => {
-    shown.current = new Map(groups.flatMap((group) => group.rows.map((row) => [keyOf(row), group.number])));
-    if (shown.current.size === rows.length) return;
-    const frame = requestAnimationFrame(() => goOn((frames) => frames + 1));
-    return () => cancelAnimationFrame(frame);
-  });
-  return groups;
+  return {
+    answer: state?.key === key ? state.answer : null,
+    again: useCallback(async () => await again.current(), []),
+  };
 }
 
 /**
@@ -105,7 +93,10 @@ export function useGroups(rows, keyOf) {
 export function useRights() {
   const [grants, setGrants] = useState(/** @type {readonly Grant[]} */ ([]));
   useEffect(() => void myGrants().then(setGrants, report), []);
-  return (right, source = null, destination = null) => may(grants, right, source, destination);
+  return useCallback(
+    (right, source = null, destination = null) => may(grants, right, source, destination),
+    [grants],
+  );
 }
 
 /** @param {{ phase: string }} props */

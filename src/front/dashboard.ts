@@ -34,6 +34,7 @@ import start from "../dashboard/start.js";
 import stores from "../dashboard/stores.js";
 import style from "../dashboard/style.css";
 import sync from "../dashboard/sync.js";
+import table from "../dashboard/table.js";
 import trouble from "../dashboard/trouble.js";
 import ui from "../dashboard/ui.js";
 import work from "../dashboard/work.js";
@@ -68,6 +69,7 @@ async function assemble(): Promise<Dashboard> {
     api,
     paging,
     ui,
+    table,
     map,
     chart,
     trouble: told,

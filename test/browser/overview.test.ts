@@ -247,6 +247,43 @@ test("older lines that come twice, newer ones and changed ones leave the focus a
   expect(await violations(page)).toEqual([]);
 });
 
+test("500 schedules come a few in each frame, all of them, and are found by name", async () => {
+  const page = await visitor.signIn("#/stores");
+  await mesh.call("PUT", "/schedules/nightly", {
+    body: { cron: "0 3 * * *", sync: { source: "east:photos/", destination: "west:backup/nightly/" } },
+  });
+  const { body } = await mesh.call("GET", "/schedules");
+  const [one] = body["schedules"] as Record<string, unknown>[];
+  const runs = Array.from({ length: 10 }, (_, n) => ({
+    dueAt: `2026-11-${10 + n}T03:00:00.000Z`,
+    outcome: "skipped",
+    detail: "the run before is still going",
+    phase: null,
+    copyId: null,
+    syncId: null,
+    comparisonId: null,
+  }));
+  const schedules = Array.from({ length: 500 }, (_, n) => ({ ...one, name: `nightly-${1000 + n}`, runs }));
+  await page.route("**/schedules?**", (route) =>
+    route.fulfill({ status: 200, json: { schedules, next: null } }),
+  );
+  await page.evaluate(WATCH_ROWS);
+  await watchFrames(page);
+  await goTo(page, "#/schedules");
+  const lines = page.locator("tbody tr");
+  await expect.poll(() => lines.count()).toBe(500);
+  expect(await page.evaluate("Math.max(...came)")).toBeLessThanOrEqual(20);
+  for (let poll = 0; poll < 2; poll++) await page.waitForResponse(/schedules\?/);
+  await tellFrames(page, "500 schedules");
+  await page.getByLabel("Search", { exact: true }).fill("nightly-1499");
+  await expect.poll(() => lines.count()).toBe(1);
+  await page.getByLabel("Search", { exact: true }).fill("");
+  await expect.poll(() => lines.count()).toBe(500);
+  const names = await lines.locator("td:first-child").allTextContents();
+  expect(names).toEqual(schedules.map(({ name }) => name));
+  await mesh.call("DELETE", "/schedules/nightly");
+});
+
 test("the overview on a phone, dark: by axe's rules, and no wider than the phone", async () => {
   const id = await block("raw/2026-11-28/A001_C016_with_a_long_name_for_a_phone.mov");
   for (const [name, options] of [

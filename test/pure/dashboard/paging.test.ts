@@ -19,7 +19,8 @@ interface Group {
 
 // The page's modules are JavaScript, which this project's compiler does not read.
 const path = "../../../src/dashboard/paging.js";
-const { withPage, withMore } = (await import(path)) as {
+const { kept, withPage, withMore } = (await import(path)) as {
+  kept: (before: unknown, now: unknown) => unknown;
   withPage: (known: Known | null, cursor: string | null, page: Page) => Known | null;
   withMore: (
     rows: readonly string[],
@@ -133,4 +134,52 @@ test("rows in another order are all there, and no group is there twice", () => {
   const groups = withMore(turned, same, shown);
   expect(keysOf(groups)).toEqual(turned);
   expect(new Set(groups.map(({ number }) => number)).size).toBe(groups.length);
+});
+
+test.each([
+  { id: 1, tags: ["a", null, { b: [] }] },
+  [
+    { name: "one", runs: [] },
+    { name: "two", runs: [{ at: 3 }] },
+  ],
+  { none: undefined },
+  null,
+  "text",
+])("of an answer that is the same, %j, the object stays", (answer) => {
+  expect(kept(answer, structuredClone(answer))).toBe(answer);
+});
+
+test("of a list with a new row above, the others stay the same objects", () => {
+  const before = { rows: [{ id: "b", phase: "queued" }, { id: "a" }], next: null };
+  const now = { rows: [{ id: "c" }, { id: "b", phase: "failed" }, { id: "a" }], next: null };
+  const made = kept(before, now) as typeof now;
+  expect(made).toEqual(now);
+  expect(made.rows[2]).toBe(before.rows[1]);
+});
+
+test.each([
+  ["a row less", [{ id: "a" }, { id: "b" }], [{ id: "a" }]],
+  ["another order", [{ id: "a" }, { id: "b" }], [{ id: "b" }, { id: "a" }]],
+  ["a field less", { a: 1, b: 2 }, { a: 1 }],
+  ["a field more", { a: 1 }, { a: 1, b: undefined }],
+  ["a list that was an object", { 0: "a" }, ["a"]],
+  ["an object that was none", null, { a: 1 }],
+  [
+    "a name that is there twice",
+    [{ name: "a", of: 1 }],
+    [
+      { name: "a", of: 1 },
+      { name: "a", of: 2 },
+    ],
+  ],
+  [
+    "names that were there twice",
+    [
+      { name: "a", of: 1 },
+      { name: "a", of: 2 },
+    ],
+    [{ name: "a", of: 2 }],
+  ],
+])("what has changed is what came: %s", (_what, before, now) => {
+  expect(kept(before, now)).toStrictEqual(now);
 });
