@@ -189,6 +189,7 @@ export class Replicator extends DurableObject<Env> {
       job: this.#record.job(),
       notes: this.#record.notes(),
       counts: this.#record.queue.counts(),
+      oldestMs: this.#record.queue.oldestMs(),
       totals: this.#record.totals(),
       lag: this.#record.lag.recent(now),
       failures: this.#record.queue.failures(FAILURES_SHOWN),

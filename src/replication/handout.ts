@@ -88,10 +88,7 @@ export class KeyHandout {
       }
     }
     if (sample.copied + sample.deleted + sample.failed > 0)
-      this.#record.lag.add(
-        { ...sample, pending: this.#record.queue.waitingUpTo(this.#record.load().spec.maxPending) },
-        now,
-      );
+      this.#record.lag.add({ ...sample, pending: this.#record.queue.counts().waiting }, now);
   }
 
   #grant({ lane, wanted, running: atLane }: BatchClaim, now: number): BatchGrant {
@@ -137,7 +134,7 @@ export class KeyHandout {
     { wanted, sides, most, running }: { wanted: number; sides: Sides; most: number; running: number },
     now: number,
   ): BatchGrant {
-    const waiting = this.#record.queue.waitingUpTo(1);
+    const { waiting } = this.#record.queue.counts();
     const { pending, earliestMs } = this.#record.batches.totals();
     if (tasks.length === 0 && pending + waiting === 0) return { kind: "rest" };
     if (tasks.length === wanted) return { kind: "work", tasks, retryInMs: null };
@@ -152,7 +149,7 @@ export class KeyHandout {
   #fill(batches: number, now: number): void {
     if (batches <= 0) return;
     const { queue } = this.#record;
-    const waiting = queue.waitingUpTo(this.#scale.transfers * MOST_KEYS);
+    const waiting = Math.min(queue.counts().waiting, this.#scale.transfers * MOST_KEYS);
     const each = Math.max(LEAST_KEYS, Math.min(MOST_KEYS, Math.ceil(waiting / this.#scale.transfers)));
     const rows = queue.begin(each * batches, now);
     const works = rows.flatMap((row) => this.#workOf(row, now) ?? []);
@@ -179,7 +176,7 @@ export class KeyHandout {
   /** Asks for this replication's share of the stores' caps, and gives it back when nothing waits. */
   async tendShares(): Promise<void> {
     if (!this.#shares.isNeeded) return;
-    const waiting = this.#record.queue.waitingUpTo(this.#scale.transfers);
+    const { waiting } = this.#record.queue.counts();
     const { leased } = this.#record.batches.totals();
     const rests = !isHandingOut(this.#record.job()) || waiting === 0;
     if (rests && leased === 0) return await this.#shares.release();
@@ -199,7 +196,8 @@ export class KeyHandout {
       if (!isHandingOut(record.job())) return [];
       const { leased, pending } = record.batches.totals();
       const dueMs = record.queue.nextMs();
-      const waiting = pending + (dueMs !== null && dueMs <= now ? record.queue.waitingUpTo(MOST_WANTED) : 0);
+      const waiting =
+        pending + (dueMs !== null && dueMs <= now ? Math.min(record.queue.counts().waiting, MOST_WANTED) : 0);
       const use = { running: leased, waiting, isThrottled: this.#gate.isThrottled(now) };
       this.#scale.see(use, now);
       const wanted = Math.ceil(waiting / PARTS_PER_LANE);

@@ -52,9 +52,11 @@ export interface QueueCounts {
   /** With a lane, or with a copy of their own. */
   readonly working: number;
   readonly failed: number;
-  /** Since when the key waits that has waited longest; null: none waits. */
-  readonly oldestMs: number | null;
 }
+
+type Counted = "waiting" | "working" | "copying" | "held" | "failed";
+
+const NO_KEYS: Readonly<Record<Counted, number>> = { waiting: 0, working: 0, copying: 0, held: 0, failed: 0 };
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS keys (
@@ -97,22 +99,27 @@ const TAKE = `
 
 export class KeyQueue {
   readonly #sql: SqlStorage;
+  // Keys by state. In memory only: counted once, then kept with each change, because the queue may be long
+  // and each event asks. Null: it is to be counted.
+  #counts: Record<Counted, number> | null = null;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
   }
 
   createTables(): void {
+    this.#counts = null;
     this.#sql.exec(SCHEMA);
   }
 
   /** Takes hints in; the caller makes it one transaction. */
   take(hints: readonly HintedKey[], origin: Origin, now: number): void {
-    for (const { key, atMs } of hints) this.#sql.exec(TAKE, key, origin, atMs, now);
+    for (const { key, atMs } of hints) this.#change(TAKE, key, origin, atMs, now);
   }
 
   /** The keys whose turn it is, which are worked on from now on. */
   begin(most: number, now: number): KeyRow[] {
+    const counts = this.#counted();
     const rows = this.#sql
       .exec(
         "SELECT * FROM keys WHERE state = 'waiting' AND order_ms <= ? ORDER BY order_ms LIMIT ?",
@@ -123,6 +130,8 @@ export class KeyQueue {
       .map(rowOf);
     for (const { key } of rows)
       this.#sql.exec("UPDATE keys SET state = 'working', again = 0 WHERE key = ?", key);
+    counts.waiting -= rows.length;
+    counts.working += rows.length;
     return rows;
   }
 
@@ -133,7 +142,7 @@ export class KeyQueue {
 
   /** It is as it should be; if a hint has come meanwhile, it is looked at again. */
   end(key: string, now: number): void {
-    this.#sql.exec(
+    this.#change(
       `UPDATE keys SET
          state = CASE again WHEN 1 THEN 'waiting' ELSE 'done' END,
          taken_ms = CASE again WHEN 1 THEN ?2 ELSE taken_ms END,
@@ -146,7 +155,7 @@ export class KeyQueue {
 
   /** It is looked at again, not before then. */
   again(key: string, mode: Mode, attempts: number, notBeforeMs: number): void {
-    this.#sql.exec(
+    this.#change(
       `UPDATE keys SET state = 'waiting', mode = ?2, attempts = ?3, order_ms = max(order_ms, ?4), again = 0,
          work = NULL, copy = NULL WHERE key = ?1`,
       key,
@@ -160,7 +169,7 @@ export class KeyQueue {
   fail(key: string, failure: Failure, attempts: number, now: number): void {
     const [row] = this.#sql.exec("SELECT again FROM keys WHERE key = ?", key).toArray();
     if (Number(row?.["again"] ?? 0) === 1) return this.again(key, "follow", 0, now);
-    this.#sql.exec(
+    this.#change(
       "UPDATE keys SET state = 'failed', failure = ?2, attempts = ?3, work = NULL, copy = NULL WHERE key = ?1",
       key,
       JSON.stringify(failure),
@@ -169,20 +178,23 @@ export class KeyQueue {
   }
 
   hold(key: string): void {
-    this.#sql.exec("UPDATE keys SET state = 'held' WHERE key = ?", key);
+    this.#change("UPDATE keys SET state = 'held' WHERE key = ?", key);
   }
 
   /** A person has seen how much is to be deleted. */
   releaseHeld(now: number): void {
+    const counts = this.#counted();
     this.#sql.exec(
       "UPDATE keys SET state = 'waiting', order_ms = ?, mode = 'follow' WHERE state = 'held'",
       now,
     );
+    counts.waiting += counts.held;
+    counts.held = 0;
   }
 
   /** It needs a copy of its own. */
   copyAlone(key: string, work: ObjectWork, seq: number): void {
-    this.#sql.exec(
+    this.#change(
       "UPDATE keys SET state = 'copying', work = ?2, seq = ?3, copy = NULL WHERE key = ?1",
       key,
       JSON.stringify(work),
@@ -213,6 +225,7 @@ export class KeyQueue {
   /** Drops what waits: a sync will look at every key. */
   dropWaiting(): void {
     this.#sql.exec("DELETE FROM keys WHERE state IN ('waiting', 'failed')");
+    Object.assign(this.#counted(), { waiting: 0, failed: 0 });
   }
 
   /** Removes what has rested. */
@@ -231,32 +244,49 @@ export class KeyQueue {
       }));
   }
 
-  /** Keys that wait, counted to `most`: a long queue need not be counted for each call. */
-  waitingUpTo(most: number): number {
-    const { n } = this.#sql
-      .exec("SELECT count(*) AS n FROM (SELECT 1 FROM keys WHERE state = 'waiting' LIMIT ?)", most)
+  /** Since when the key waits that has waited longest; null: none waits. It reads all that wait. */
+  oldestMs(): number | null {
+    const { oldest } = this.#sql
+      .exec("SELECT min(taken_ms) AS oldest FROM keys WHERE state IN ('waiting', 'working', 'copying')")
       .one();
-    return Number(n);
+    return oldest === null ? null : Number(oldest);
   }
 
   counts(): QueueCounts {
-    const row = this.#sql
-      .exec(
-        `SELECT count(CASE state WHEN 'waiting' THEN 1 END) AS waiting,
-           count(CASE WHEN state IN ('working', 'copying') THEN 1 END) AS working,
-           count(CASE state WHEN 'held' THEN 1 END) AS held,
-           count(CASE state WHEN 'failed' THEN 1 END) AS failed,
-           min(CASE WHEN state IN ('waiting', 'working', 'copying') THEN taken_ms END) AS oldest
-         FROM keys`,
-      )
-      .one();
-    return {
-      waiting: Number(row["waiting"]),
-      working: Number(row["working"]),
-      held: Number(row["held"]),
-      failed: Number(row["failed"]),
-      oldestMs: row["oldest"] === null ? null : Number(row["oldest"]),
-    };
+    const { waiting, working, copying, held, failed } = this.#counted();
+    return { waiting, working: working + copying, held, failed };
+  }
+
+  /** What was counted is not to be relied on: a transaction was rolled back. */
+  countAgain(): void {
+    this.#counts = null;
+  }
+
+  #counted(): Record<Counted, number> {
+    if (this.#counts !== null) return this.#counts;
+    const counts = { ...NO_KEYS };
+    const query = "SELECT state, count(*) AS n FROM keys WHERE state <> 'done' GROUP BY state";
+    for (const { state, n } of this.#sql.exec(query)) counts[String(state) as Counted] = Number(n);
+    this.#counts = counts;
+    return counts;
+  }
+
+  /** Changes one key, and counts it where it is then. */
+  #change(query: string, key: string, ...values: readonly (string | number | null)[]): void {
+    const counts = this.#counted();
+    const before = this.#stateOf(key);
+    this.#sql.exec(query, key, ...values);
+    const after = this.#stateOf(key);
+    if (before === after) return;
+    if (before !== null) counts[before] -= 1;
+    if (after !== null) counts[after] += 1;
+  }
+
+  /** Null: there is none, or it only rests. */
+  #stateOf(key: string): Counted | null {
+    const query = "SELECT state FROM keys WHERE key = ? AND state <> 'done'";
+    const [row] = this.#sql.exec(query, key).toArray();
+    return row === undefined ? null : (String(row["state"]) as Counted);
   }
 }
 

@@ -115,7 +115,12 @@ export class ReplicationRecord {
   }
 
   transaction<T>(change: () => T): T {
-    return this.#storage.transactionSync(change);
+    try {
+      return this.#storage.transactionSync(change);
+    } catch (error) {
+      this.queue.countAgain();
+      throw error;
+    }
   }
 
   /** Stores a new replication, or another spec of this one. */
@@ -276,7 +281,7 @@ export class ReplicationRecord {
   /** With more keys than may wait, none does: a sync will look at all. */
   limitBacklog(now: number): void {
     const most = this.load().spec.maxPending;
-    if (this.queue.waitingUpTo(most + 1) <= most) return;
+    if (this.queue.counts().waiting <= most) return;
     this.queue.dropWaiting();
     if (this.notes().overflow) return;
     this.timeline.add(now, "backlog_full", `more than ${most} keys wait: a sync catches up`);

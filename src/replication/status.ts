@@ -19,6 +19,8 @@ interface StatusInput {
   readonly job: ReplicationJob;
   readonly notes: Notes;
   readonly counts: QueueCounts;
+  /** Since when the oldest key waits; null: none waits. */
+  readonly oldestMs: number | null;
   readonly totals: Totals;
   readonly lag: Lag;
   readonly failures: readonly FailedRow[];
@@ -29,9 +31,9 @@ interface StatusInput {
 }
 
 export function replicationStatus(input: StatusInput): Replication {
-  const { row, job, notes, counts, totals, lag, now } = input;
+  const { row, job, notes, counts, oldestMs, totals, lag, now } = input;
   const { name, id, spec, createdAtMs } = row;
-  const { waiting, working, held, oldestMs } = counts;
+  const { waiting, working, held } = counts;
   const { taken, ignored, failed: _ever, ...done } = totals;
   const { lastRepair, cutover } = notes;
   return {

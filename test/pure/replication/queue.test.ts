@@ -3,12 +3,15 @@
 import { beforeEach, expect, test } from "vitest";
 import { KeyQueue } from "../../../src/replication/queue.ts";
 import { meshFailure } from "../../../src/s3/failure.ts";
+import { Random } from "../../store/state.ts";
 import { memorySql } from "../sqlite.ts";
 
+let sql: SqlStorage;
 let queue: KeyQueue;
 
 beforeEach(() => {
-  queue = new KeyQueue(memorySql());
+  sql = memorySql();
+  queue = new KeyQueue(sql);
   queue.createTables();
 });
 
@@ -18,7 +21,7 @@ const keys = (rows: readonly { readonly key: string }[]) => rows.map(({ key }) =
 test("a key that many events name waits once, in the order of its last event", () => {
   queue.take([hint("a"), hint("b")], "event", 1_000);
   queue.take([hint("c"), hint("a")], "event", 2_000);
-  expect(queue.counts()).toMatchObject({ waiting: 3, working: 0, oldestMs: 1_000 });
+  expect([queue.counts(), queue.oldestMs()]).toEqual([{ waiting: 3, working: 0, held: 0, failed: 0 }, 1_000]);
   expect(keys(queue.begin(10, 2_000))).toEqual(["b", "a", "c"]);
 });
 
@@ -37,7 +40,7 @@ test("a key is worked on once at a time: a hint that comes meanwhile makes it wa
   expect(queue.begin(10, 1_019)).toEqual([]);
   expect(keys(queue.begin(10, 1_020))).toEqual(["a"]);
   queue.end("a", 1_030);
-  expect(queue.counts()).toMatchObject({ waiting: 0, working: 0, oldestMs: null });
+  expect([queue.counts(), queue.oldestMs()]).toEqual([{ waiting: 0, working: 0, held: 0, failed: 0 }, null]);
   queue.sweep(2_030);
   expect(queue.find("a")).toBeNull();
 });
@@ -95,4 +98,46 @@ test("a full backlog is dropped, but not what is worked on", () => {
   queue.take([hint("b"), hint("c")], "event", 1);
   queue.dropWaiting();
   expect(queue.counts()).toMatchObject({ waiting: 0, working: 1 });
+});
+
+test("whatever happens to keys, what is kept of their number is what the table has", () => {
+  const random = new Random("queue");
+  const one = <T>(of: readonly T[]): T =>
+    of[Math.floor(random.fraction() * of.length)] ?? expect.unreachable();
+  const names = Array.from({ length: 12 }, (_, n) => `k/${n}`);
+  const work = {
+    key: "k",
+    to: "k",
+    isUnseen: true,
+    sizeBytes: 1,
+    etag: null,
+    failedAttempts: 0,
+    first: "copy",
+  } as const;
+  const failure = meshFailure("internal_error", "It broke", "copy");
+  const changes: readonly ((key: string, now: number) => unknown)[] = [
+    (key, now) => queue.take([hint(key), hint(one(names))], one(["event", "repair"] as const), now),
+    (_, now) => queue.begin(3, now),
+    (key, now) => queue.end(key, now),
+    (key, now) => queue.again(key, one(["follow", "remove"] as const), 1, now + 500),
+    (key, now) => queue.fail(key, failure, 1, now),
+    (key) => queue.hold(key),
+    (key) => queue.copyAlone(key, work, 1),
+    (_, now) => queue.sweep(now),
+    (_, now) => random.fraction() < 0.2 && queue.releaseHeld(now),
+    () => random.fraction() < 0.1 && queue.dropWaiting(),
+  ];
+  const seen = { waiting: 0, working: 0, held: 0, failed: 0 };
+  for (let now = 0; now < 400_000; now += 200) {
+    one(changes)(one([...names, "never named"]), now);
+    const counts = queue.counts();
+    expect(counts).toEqual(new KeyQueue(sql).counts());
+    for (const state of ["waiting", "working", "held", "failed"] as const)
+      seen[state] = Math.max(seen[state], counts[state]);
+  }
+  expect(Object.values(seen).every((most) => most > 1)).toBe(true);
+  // What a transaction has changed and taken back.
+  sql.exec("UPDATE keys SET state = 'waiting'");
+  queue.countAgain();
+  expect(queue.counts()).toEqual(new KeyQueue(sql).counts());
 });
