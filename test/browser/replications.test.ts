@@ -8,7 +8,12 @@ import { Visitor, picture, violations } from "./browser.ts";
 const {
   mesh,
   stores: { east, west },
-} = await openWorld({ east: { buckets: ["photos"] }, west: { buckets: ["backup"] } });
+} = await openWorld({ east: { buckets: ["photos"] }, west: { buckets: ["backup"] } }, () => ({
+  bindings: {
+    NOTIFY_URL: "http://127.0.0.1:9/",
+    NOTIFY_SECRET: "whsec_dGhpcyBpcyBhIHNlY3JldCBvZiAzMiBieXRlcyEhIQ==",
+  },
+}));
 const visitor = await Visitor.arrive(mesh);
 
 test("a replication is made, gets a secret for its sender, follows, is cut over and deleted", async () => {
@@ -18,8 +23,10 @@ test("a replication is made, gets a secret for its sender, follows, is cut over 
   await page.getByLabel("Name", { exact: true }).fill("photos");
   await page.getByLabel("Source", { exact: true }).fill("east:photos/raw/");
   await page.getByLabel("Destination", { exact: true }).fill("west:backup/raw/");
+  await page.getByLabel("Tell these receivers of webhooks").fill("default");
   await page.getByRole("button", { name: "Make it" }).click();
   await page.getByRole("heading", { name: "photos", exact: true }).waitFor();
+  await page.getByText("to default", { exact: true }).waitFor();
   await page.getByText("following", { exact: true }).waitFor();
   expect(west.bytes("backup", "raw/one").toString()).toBe("1");
 

@@ -267,15 +267,19 @@ test("one that is deleted has ended what it has started before it is gone, also 
     return list.copies.map(({ phase }) => phase);
   };
 
-  // It follows, and a part of a large copy stands at the store.
+  // It follows, and a part of a large copy stands at the store, and a small object that a lane copies.
   const { id: first } = (await put()).body;
   await until(theMesh, ({ phase }) => phase === "following");
   west.put("destination", "foreign", "not ours");
   east.putGenerated("source", "large", { size: 6 * MIB, seed: "large" });
   const parts = west.hold({ operation: "UploadPart" }, "before-work");
   const aborts = west.hold({ operation: "AbortMultipartUpload" }, "before-work");
-  expect((await mesh.call("POST", `${PATH}/events`, { body: { keys: ["large"] } })).status).toBe(202);
+  const puts = west.hold({ operation: "PutObject" }, "before-work");
+  east.put("source", "small", "is not waited for");
+  await mesh.call("POST", `${PATH}/events`, { body: { keys: ["large"] } });
   await west.waitFor(() => parts.waiting.length > 0);
+  await mesh.call("POST", `${PATH}/events`, { body: { keys: ["small"] } });
+  await west.waitFor(() => puts.waiting.length > 0);
   const deleting = mesh.call("DELETE", PATH);
   await west.waitFor(() => aborts.waiting.length > 0);
   expect(await mesh.call("GET", PATH)).toMatchObject({ status: 200, body: { phase: "deleting" } });
@@ -288,6 +292,8 @@ test("one that is deleted has ended what it has started before it is gone, also 
   await gone();
   expect([west.uploads(), await copiesOf(first)]).toEqual([[], ["cancelled"]]);
   expect(west.objects("destination").map(({ key }) => key)).toEqual(["foreign"]);
+  expect(west.requests({ operation: "PutObject" }).map(({ outcome }) => outcome)).toEqual(["aborted"]);
+  puts.release();
 
   // It backfills, and the whole runtime is killed while an upload is taken back.
   const again = [
@@ -312,7 +318,7 @@ test("one that is deleted has ended what it has started before it is gone, also 
 
   expect((await put()).status).toBe(201);
   await until(theMesh, ({ phase }) => phase === "following");
-  expect(west.objects("destination").map(({ key }) => key)).toEqual(["foreign", "large"]);
+  expect(west.objects("destination").map(({ key }) => key)).toEqual(["foreign", "large", "small"]);
 });
 
 /** What is not the same at both sides, but for what was never a copy, and which the way back may have. */
