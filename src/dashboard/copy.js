@@ -2,9 +2,8 @@
 
 import { call } from "./api.js";
 import { RateChart } from "./chart.js";
-import { budgetWords, spentWords, twiceTheBudget } from "./cost.js";
+import { budgetWords, spentWords } from "./cost.js";
 import {
-  actionButton,
   announce,
   confirmed,
   formatBytes,
@@ -15,7 +14,17 @@ import {
   terms,
 } from "./dom.js";
 import { PartMap } from "./map.js";
-import { ENDED, RESTING, endWords, followWork, paceWords, resumeAll, rightsOver, workHead } from "./work.js";
+import {
+  ENDED,
+  RESTING,
+  endWords,
+  followWork,
+  paceWords,
+  resumeAll,
+  rightsOver,
+  steeringButtons,
+  workHead,
+} from "./work.js";
 
 /** @typedef {import("./calls.ts").CopyStatus} CopyStatus */
 /** @typedef {import("../http/vocabulary.ts").PartsMessage} PartsMessage */
@@ -69,7 +78,7 @@ async function readParts(path, page, signal) {
  * @param {Can} can
  */
 function copyPage(path, can) {
-  const head = workHead(path);
+  const head = workHead(path, can);
   const bar = h("progress", { "aria-label": "Bytes copied" });
   const facts = copyFacts();
   const details = copyDetails();
@@ -95,7 +104,7 @@ function copyPage(path, can) {
       const { phase, bytes, parts, rate } = status;
       const places = { source: formatObject(status.source), destination: formatObject(status.destination) };
       head.show(status, places.source, places, requestOf(status));
-      head.buttons(buttonsFor(status, path, head.acted, can));
+      head.buttons(buttonsFor(status, path, head));
       const isEnded = ENDED.includes(phase);
       if (bytes.total === null && !isEnded && !RESTING.includes(phase)) bar.removeAttribute("value");
       else {
@@ -238,59 +247,28 @@ function blockerOf({ phase, failure, source, destination }) {
  *
  * @param {import("./calls.ts").Untimed<CopyStatus>} status
  * @param {`/copies/${string}`} path
- * @param {() => void} acted
- * @param {Can} can
+ * @param {ReturnType<typeof workHead>} head
  */
-function buttonsFor(status, path, acted, can) {
-  const { phase, source, destination, orphans } = status;
-  /** @type {{ name: string, make: () => HTMLElement }[]} */
-  const buttons = [];
-  /** @param {string} name @param {() => Promise<void>} work @param {string} [kind] */
-  const add = (name, work, kind) => {
-    if (can(name === "Start again" ? "start" : "steer"))
-      buttons.push({ name, make: () => actionButton(name, work, kind) });
-  };
-  /** @param {string} verb */
-  const post = (verb) => async () => {
-    await call("POST", `${path}/${verb}`);
-    acted();
-  };
-  const raised = twiceTheBudget(status.budget, status.reason);
-  if (!ENDED.includes(phase) && !["paused", "blocked", "aborting"].includes(phase))
-    add("Pause", post("pause"));
-  if (raised !== null)
-    add(
-      "Resume with twice the budget",
-      async () => {
-        await call("POST", `${path}/resume`, raised);
-        acted();
-      },
-      "main",
-    );
-  else if (phase === "paused" || phase === "blocked") add("Resume", post("resume"), "main");
+function buttonsFor(status, path, { post, acted }) {
+  const { phase, source, destination, orphans, bytes, options } = status;
+  const rights = /** @type {const} */ (["steer"]);
+  /** @type {import("./work.js").Button[]} */
+  const own = [];
   const blockedBy = blockerOf(status);
-  if (blockedBy !== null)
-    add(`Resume all that ${blockedBy} has blocked`, async () => {
+  if (blockedBy !== null) {
+    const act = async () => {
       await resumeAll("copies", blockedBy);
       acted();
-    });
-  if (orphans !== undefined && ENDED.includes(phase)) add("Try to clean up now", post("resume"));
-  if (!ENDED.includes(phase) && phase !== "aborting") {
-    add(
-      "Cancel",
-      async () => {
-        const question = `Cancel this copy? Its upload is aborted, and ${formatBytes(status.bytes.done)} already sent are lost.`;
-        if (await confirmed(question, "Cancel the copy")) await post("cancel")();
-      },
-      "danger",
-    );
+    };
+    own.push({ name: `Resume all that ${blockedBy} has blocked`, rights, act });
   }
+  if (orphans !== undefined && ENDED.includes(phase))
+    own.push({ name: "Try to clean up now", rights, act: async () => await post("resume") });
   if (ENDED.includes(phase)) {
-    add("Start again", async () => {
+    const act = async () => {
+      const place = formatObject(destination);
       const overwrites =
-        status.options.ifExists === "overwrite"
-          ? `${formatObject(destination)} is overwritten.`
-          : `If ${formatObject(destination)} exists, it stays.`;
+        options.ifExists === "overwrite" ? `${place} is overwritten.` : `If ${place} exists, it stays.`;
       const question = `Copy ${formatObject(source)} again, with the same options? ${overwrites}`;
       if (!(await confirmed(question, "Copy it again"))) return;
       // A completed one is no retry, but a copy like it.
@@ -299,7 +277,10 @@ function buttonsFor(status, path, acted, can) {
           ? await call("POST", "/copies", requestOf(status))
           : await call("POST", `${path}/retry`);
       location.hash = `#/copies/${copy.id}`;
-    });
+    };
+    own.push({ name: "Start again", rights: ["start"], act });
   }
-  return buttons;
+  const lost = `Its upload is aborted, and ${formatBytes(bytes.done)} already sent are lost.`;
+  const cancelling = { question: `Cancel this copy? ${lost}`, yes: "Cancel the copy" };
+  return steeringButtons(status, post, cancelling, own);
 }

@@ -3,7 +3,7 @@
 import { createElement, render } from "preact";
 import { call } from "./api.js";
 import { RateChart } from "./chart.js";
-import { budgetWords, quoteWords, spentWords, twiceTheBudget } from "./cost.js";
+import { budgetWords, quoteWords, spentWords } from "./cost.js";
 import {
   actionButton,
   announce,
@@ -16,7 +16,16 @@ import {
   terms,
 } from "./dom.js";
 import { Report } from "./report.js";
-import { ENDED, endWords, followWork, paceWords, rightsOver, saveReport, workHead } from "./work.js";
+import {
+  ENDED,
+  endWords,
+  followWork,
+  paceWords,
+  rightsOver,
+  saveReport,
+  steeringButtons,
+  workHead,
+} from "./work.js";
 
 /** @typedef {import("./calls.ts").SyncStatus} SyncStatus */
 
@@ -47,7 +56,7 @@ export async function showSync(main, signal, id) {
  * @param {Can} can
  */
 function syncPage(path, signal, can) {
-  const head = workHead(path);
+  const head = workHead(path, can);
   const bar = h("progress", { "aria-label": "Keys decided" });
   const sums = syncSums();
   const details = syncDetails();
@@ -92,7 +101,7 @@ function syncPage(path, signal, can) {
       const isEnded = ENDED.includes(phase);
       const name = `${dryRun ? "Dry run: " : ""}${status.source} → ${status.destination}`;
       head.show(status, name, status, requestOf(status));
-      head.buttons(buttonsFor(status, path, head.acted, can));
+      head.buttons(buttonsFor(status, head.post));
       bar.max = Math.max(1, objects.listed);
       bar.value = objects.listed === 0 && isEnded ? 1 : objects.listed - objects.underWay;
       sums.show(status);
@@ -290,65 +299,31 @@ function reasons(skippedBy) {
  * The actions possible in a sync's phase.
  *
  * @param {import("./calls.ts").Untimed<SyncStatus>} status
- * @param {`/syncs/${string}`} path
- * @param {() => void} acted
- * @param {Can} can
+ * @param {ReturnType<typeof workHead>["post"]} post
  */
-function buttonsFor(status, path, acted, can) {
-  const { phase, dryRun } = status;
-  /** @type {{ name: string, make: () => HTMLElement }[]} */
-  const buttons = [];
-  /** @param {string} name @param {() => Promise<void>} work @param {string} [kind] */
-  const add = (name, work, kind) => {
-    const deletes = status.options.delete && ["Run it", "Retry the failed keys"].includes(name);
-    if (can(name === "Run it" ? "start" : "steer") && (!deletes || can("delete")))
-      buttons.push({ name, make: () => actionButton(name, work, kind) });
-  };
-  /** @param {string} verb */
-  const post = (verb) => async () => {
-    await call("POST", `${path}/${verb}`);
-    acted();
-  };
-  const raised = twiceTheBudget(status.budget, status.reason);
-  if (!ENDED.includes(phase) && !["paused", "blocked", "stopping", "reporting"].includes(phase))
-    add("Pause", post("pause"));
-  if (raised !== null)
-    add(
-      "Resume with twice the budget",
-      async () => {
-        await call("POST", `${path}/resume`, raised);
-        acted();
-      },
-      "main",
-    );
-  else if (phase === "paused" || phase === "blocked") add("Resume", post("resume"), "main");
-  if (phase === "finished_with_errors") add("Retry the failed keys", post("retry"), "main");
-  if (!ENDED.includes(phase) && phase !== "stopping") {
-    const question = "Cancel this sync? What it has copied stays; what is under way is stopped.";
-    add(
-      "Cancel",
-      async () => {
-        if (await confirmed(question, "Cancel the sync")) await post("cancel")();
-      },
-      "danger",
-    );
+function buttonsFor(status, post) {
+  const { phase, dryRun, options } = status;
+  /** @type {import("./work.js").Button[]} */
+  const own = [];
+  const deletes = options.delete ? /** @type {const} */ (["delete"]) : [];
+  if (phase === "finished_with_errors") {
+    const act = async () => await post("retry");
+    own.push({ name: "Retry the failed keys", kind: "main", rights: ["steer", ...deletes], act });
   }
   if (dryRun && phase === "completed") {
-    add(
-      "Run it",
-      async () => {
-        const { wouldCopy } = status.objects;
-        const { wouldDelete: deleted = 0, refused } = status.deletes;
-        const loss = deleted > 0 && !refused ? ` and delete ${deleted}` : "";
-        const question = `Copy ${wouldCopy} keys to ${status.destination}${loss}? Existing objects with the same keys are overwritten.`;
-        if (!(await confirmed(question, "Run it"))) return;
-        const sync = await call("POST", "/syncs", { ...requestOf(status), dryRun: false });
-        location.hash = `#/syncs/${sync.id}`;
-      },
-      "main",
-    );
+    const act = async () => {
+      const { wouldCopy } = status.objects;
+      const { wouldDelete: deleted = 0, refused } = status.deletes;
+      const loss = deleted > 0 && !refused ? ` and delete ${deleted}` : "";
+      const question = `Copy ${wouldCopy} keys to ${status.destination}${loss}? Existing objects with the same keys are overwritten.`;
+      if (!(await confirmed(question, "Run it"))) return;
+      const sync = await call("POST", "/syncs", { ...requestOf(status), dryRun: false });
+      location.hash = `#/syncs/${sync.id}`;
+    };
+    own.push({ name: "Run it", kind: "main", rights: ["start", ...deletes], act });
   }
-  return buttons;
+  const question = "Cancel this sync? What it has copied stays; what is under way is stopped.";
+  return steeringButtons(status, post, { question, yes: "Cancel the sync" }, own);
 }
 
 /**

@@ -2,7 +2,8 @@
 // failed or waits and what to do then, and what has happened.
 
 import { call, follow, may, myGrants, send } from "./api.js";
-import { actionButton, announce, byId, h, setPhase, setText, setTitle, terms } from "./dom.js";
+import { twiceTheBudget } from "./cost.js";
+import { actionButton, announce, byId, confirmed, h, setPhase, setText, setTitle, terms } from "./dom.js";
 import { inline, troubleOf } from "./trouble.js";
 
 /** @typedef {import("./calls.ts").CopyStatus} CopyStatus */
@@ -109,11 +110,56 @@ export function endWords(phase) {
 }
 
 /**
+ * @typedef {import("./calls.ts").Grant["may"][number]} Right
+ * @typedef {{
+ *   name: string,
+ *   act: () => Promise<void>,
+ *   kind?: "main" | "danger",
+ *   rights: readonly Right[],
+ * }} Button offered to who has all the rights
+ */
+
+/** Where nothing can be paused; of a report that is written, the rest can be cancelled. */
+const ENDING = ["aborting", "stopping"];
+
+/**
+ * What pauses, resumes and cancels work, as its phase allows it.
+ *
+ * @param {Pick<import("./calls.ts").Untimed<CopyStatus | SyncStatus>, "phase" | "budget" | "reason">} status
+ * @param {(verb: string, body?: object) => Promise<void>} post
+ * @param {{ question: string, yes: string }} cancelling what is asked before
+ * @param {readonly Button[]} own what only this kind of work has
+ * @returns {Button[]}
+ */
+export function steeringButtons({ phase, budget, reason }, post, { question, yes }, own) {
+  const isEnding = ENDED.includes(phase) || ENDING.includes(phase);
+  const rests = phase === "paused" || phase === "blocked";
+  const raised = twiceTheBudget(budget, reason);
+  const body = raised ?? undefined;
+  const resume = raised === null ? "Resume" : "Resume with twice the budget";
+  const cancel = async () => {
+    if (await confirmed(question, yes)) await post("cancel");
+  };
+  /** @type {Button[]} */
+  const first = [];
+  /** @type {Button[]} */
+  const last = [];
+  const rights = /** @type {const} */ (["steer"]);
+  if (!isEnding && !rests && phase !== "reporting")
+    first.push({ name: "Pause", rights, act: async () => await post("pause") });
+  if (rests || raised !== null)
+    first.push({ name: resume, kind: "main", rights, act: async () => await post("resume", body) });
+  if (!isEnding) last.push({ name: "Cancel", kind: "danger", rights, act: cancel });
+  return [...first, ...own, ...last];
+}
+
+/**
  * The head and the timeline of a page, the same for copies and syncs.
  *
- * @param {string} path
+ * @param {`/${"copies" | "syncs"}/${string}`} path
+ * @param {(right: Right) => boolean} can
  */
-export function workHead(path) {
+export function workHead(path, can) {
   const title = h("h1");
   const phase = h("span");
   const state = h("span", { class: "quiet" });
@@ -121,6 +167,8 @@ export function workHead(path) {
   const identity = identityPanel(path);
   const troubles = troublesPanel();
   const timeline = timelinePanel();
+  /** @type {readonly Button[]} */
+  let offered = [];
   let shownButtons = "";
   let followed = "";
   let isResting = false;
@@ -128,12 +176,18 @@ export function workHead(path) {
   const showState = () => setText(state, isResting && followed === STATES.live ? "" : followed);
   /** @type {(() => void) | null} */
   let act = null;
+  /** An action has changed the work, so what is shown is stale. */
+  const acted = () => act?.();
   return {
     nodes: [title, h("p", {}, phase, " ", state), identity.node, actions, ...troubles.nodes],
     timelineNode: timeline.node,
     timeline: timeline.add,
-    /** An action has changed the work, so what is shown is stale. */
-    acted: () => act?.(),
+    acted,
+    /** @param {string} verb @param {object} [body] */
+    async post(verb, body) {
+      await call("POST", `${path}/${verb}`, body);
+      acted();
+    },
     onAct: /** @param {() => void} then */ (then) => {
       act = then;
     },
@@ -158,13 +212,17 @@ export function workHead(path) {
       identity.show(request);
       troubles.show(status, places);
     },
-    /** @param {{ name: string, make: () => HTMLElement }[]} buttons */
+    /** @param {readonly Button[]} buttons */
     buttons(buttons) {
-      const names = buttons.map(({ name }) => name).join();
+      offered = buttons.filter(({ rights }) => rights.every(can));
+      const names = offered.map(({ name }) => name).join();
       if (names === shownButtons) return;
       shownButtons = names;
       const hadFocus = actions.contains(document.activeElement);
-      actions.replaceChildren(...buttons.map(({ make }) => make()));
+      // The button stays while the status goes on: what it does and asks is of the status by then.
+      const actOf = /** @param {string} name */ (name) => offered.find((one) => one.name === name)?.act();
+      const nodes = offered.map(({ name, kind }) => actionButton(name, async () => await actOf(name), kind));
+      actions.replaceChildren(...nodes);
       if (hadFocus) (actions.querySelector("button") ?? byId("main")).focus();
     },
   };
@@ -178,8 +236,7 @@ export function workHead(path) {
  */
 export async function rightsOver(source, destination) {
   const grants = await myGrants();
-  return /** @param {import("./calls.ts").Grant["may"][number]} right */ (right) =>
-    may(grants, right, source, destination);
+  return /** @param {Right} right */ (right) => may(grants, right, source, destination);
 }
 
 /**

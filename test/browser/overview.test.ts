@@ -78,6 +78,23 @@ test("a search and its filters are in the address, where a reload and the way ba
   await expect.poll(() => page.getByRole("row").count()).toBe(2);
 });
 
+test("an id that nothing has is said to be unknown, with the way back", async () => {
+  const page = await visitor.signIn("#/copies/01k00000000000000000000000");
+  await page.getByRole("alert").getByText('There is no copy "01k00000000000000000000000"').waitFor();
+  visitor.forgive(/status of 404/);
+  await page.getByRole("heading", { name: "Not found" }).waitFor();
+  // What is no id is not asked for: it would be a path.
+  const asked: string[] = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await page.goto(new URL("/#/copies/..\\\\stores", mesh.url).href);
+  await page.getByRole("alert").getByText("No copy and no sync has the id").waitFor();
+  expect(asked.filter((url) => url.includes("/stores"))).toEqual([]);
+  await page.getByRole("heading", { name: "Not found" }).waitFor();
+  expect(await violations(page)).toEqual([]);
+  await page.getByRole("link", { name: "All copies" }).click();
+  await page.getByRole("heading", { name: "Copies" }).waitFor();
+});
+
 test("a second tab is signed in by the first, and both are signed out by one", async () => {
   const page = await visitor.signIn("");
   const second = await page.context().newPage();
