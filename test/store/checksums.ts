@@ -58,7 +58,9 @@ export function startChecksum(algorithm: ChecksumAlgorithm): RunningChecksum {
       let value = -1;
       return {
         update: (chunk) => {
-          for (const byte of chunk) value = (crc32cTable[(value ^ byte) & 255] ?? 0) ^ (value >>> 8);
+          // By index: a Buffer's iterator costs several times as much.
+          for (let at = 0; at < chunk.length; at++)
+            value = (crc32cTable[(value ^ (chunk[at] ?? 0)) & 255] ?? 0) ^ (value >>> 8);
         },
         digest: () => uint32(~value >>> 0),
       };
@@ -68,8 +70,8 @@ export function startChecksum(algorithm: ChecksumAlgorithm): RunningChecksum {
       let low = -1;
       return {
         update: (chunk) => {
-          for (const byte of chunk) {
-            const index = (low ^ byte) & 255;
+          for (let at = 0; at < chunk.length; at++) {
+            const index = (low ^ (chunk[at] ?? 0)) & 255;
             low = ((low >>> 8) | (high << 24)) ^ (crc64Low[index] ?? 0);
             high = (high >>> 8) ^ (crc64High[index] ?? 0);
           }

@@ -22,7 +22,11 @@ const {
     shared: { buckets: ["destination"] },
     free: { buckets: ["destination"] },
   },
-  () => ({ storeFields: { capped: { maxRequestsPerSecond: PER_SECOND }, shared: SHARED } }),
+  () => ({
+    storeFields: { capped: { maxRequestsPerSecond: PER_SECOND }, shared: SHARED },
+    // What is larger than a part is a copy of its own.
+    bindings: { MAX_PART_MIB: "5" },
+  }),
   Clock.stepping(),
 );
 
@@ -173,7 +177,7 @@ test("two copies and a sync to one store stay below its caps together, each requ
 });
 
 test("a sync and the copy of its large object keep the sync's own limit at stores that have none", async () => {
-  east.putGenerated("source", "own/large", { size: 70 * MIB });
+  east.putGenerated("source", "own/large", { size: 7 * MIB });
   for (let index = 0; index < 30; index++) east.putGenerated("source", `own/small/${index}`, { size: 1000 });
   const status = await mesh.sync({
     source: "east:source/own/",

@@ -29,9 +29,15 @@ test.each([
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   await using east = await startStore({ buckets: ["source"] });
   await using west = await startStore({ buckets: ["destination"] });
-  east.putGenerated("source", "p/large", { size: 70 * MIB, seed: "large" });
+  east.putGenerated("source", "p/large", { size: 7 * MIB, seed: "large" });
   const start = async () => {
-    const mesh = await Mesh.start({ bundlePath: inject("bundlePath"), stores: { east, west }, directory });
+    const mesh = await Mesh.start({
+      bundlePath: inject("bundlePath"),
+      stores: { east, west },
+      directory,
+      // What is larger than a part is a copy of its own.
+      bindings: { MAX_PART_MIB: "5" },
+    });
     onTestFinished(async () => await mesh.stop());
     return mesh;
   };

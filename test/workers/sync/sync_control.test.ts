@@ -8,9 +8,13 @@ import { MIB, openWorld } from "../world.ts";
 const {
   mesh,
   stores: { east, west },
-} = await openWorld({ east: { buckets: ["source"] }, west: { buckets: ["destination"] } }, (stores) => ({
-  bindings: { STORE_NARROW: storeSecret(stores.west, { maxConcurrency: 3 }) },
-}));
+} = await openWorld(
+  { east: { buckets: ["source"], maxPageKeys: 400 }, west: { buckets: ["destination"] } },
+  (stores) => ({
+    // What is larger than a part is a copy of its own.
+    bindings: { MAX_PART_MIB: "5", STORE_NARROW: storeSecret(stores.west, { maxConcurrency: 3 }) },
+  }),
+);
 
 beforeEach(() => {
   for (const [store, bucket] of [
@@ -68,13 +72,13 @@ test("a store's maxConcurrency bounds a sync", async () => {
 });
 
 test("each object costs one GET and one PUT, and a page of keys one listing of each side", async () => {
-  fill(1500);
+  fill(600);
   const { id } = await mesh.sync(request());
   // On a busy machine one may be slow, and is asked for again: every try is told.
   const tries = (await mesh.report(id)).reduce((sum, { attempts }) => sum + Number(attempts), 0);
-  expect(tries).toBeLessThan(1550);
+  expect(tries).toBeLessThan(650);
   expect(east.count("GetObject")).toBe(tries);
-  expect(new Set(putsOfObjects().map(({ key }) => key)).size).toBe(1500);
+  expect(new Set(putsOfObjects().map(({ key }) => key)).size).toBe(600);
   expect(east.count() - east.count("GetObject")).toBe(east.count("ListObjectsV2"));
   // Where the first page is slow, as it is on a busy machine, the source is asked once for its folders.
   const pages = east.requests({ operation: "ListObjectsV2" }).filter(({ query }) => !query.has("delimiter"));
@@ -129,8 +133,8 @@ test("a cancelled sync stops what runs, and every key that was listed has its li
 
 test("an object that fits no PUT becomes a copy of its own, one that does goes whole, and the sync tells how each ended", async () => {
   fill(20);
-  east.putGenerated("source", "p/whole", { size: 40 * MIB, seed: "large", computeEtag: true });
-  east.putGenerated("source", "p/larger", { size: 70 * MIB, seed: "larger" });
+  east.putGenerated("source", "p/whole", { size: 5 * MIB, seed: "large", computeEtag: true });
+  east.putGenerated("source", "p/larger", { size: 7 * MIB, seed: "larger" });
   const status = await mesh.sync({ ...request(), location: "sam" });
   expect(status, JSON.stringify(status)).toMatchObject({
     phase: "completed",
@@ -142,7 +146,7 @@ test("an object that fits no PUT becomes a copy of its own, one that does goes w
   expect(east.requests({ key: "p/whole" }).map(({ operation }) => operation)).toEqual(["GetObject"]);
   expect(west.get("destination", "p/larger")?.parts).toHaveLength(2);
   const lines = await mesh.report(status.id);
-  expect(lines.find(({ key }) => key === "p/larger")).toMatchObject({ action: "copied", size: 70 * MIB });
+  expect(lines.find(({ key }) => key === "p/larger")).toMatchObject({ action: "copied", size: 7 * MIB });
   const { body } = await mesh.call<{ copies: { id: string; phase: string }[] }>(
     "GET",
     `/copies?sync=${status.id}`,
@@ -164,8 +168,8 @@ test("an object that fits no PUT becomes a copy of its own, one that does goes w
 
 test("what was uploaded in parts keeps them where the request says so, and is known by its ETag afterwards", async () => {
   fill(3);
-  const parts = [6, 5, 1].map((mib) => mib * MIB);
-  const uploaded = { size: 12 * MIB, seed: "parts", parts, computeEtag: true };
+  const parts = [4, 3, 1].map((mib) => mib * MIB);
+  const uploaded = { size: 8 * MIB, seed: "parts", parts, computeEtag: true };
   const { etag } = east.putGenerated("source", "p/parts", uploaded);
   const keeping = { ...request(), partSize: "source" };
   expect(await mesh.sync(keeping)).toMatchObject({ phase: "completed", objects: { copied: 4 } });
@@ -179,27 +183,30 @@ test("what was uploaded in parts keeps them where the request says so, and is kn
 });
 
 test("as many large objects are copied at once as fit into the concurrency of the sync", async () => {
-  for (let n = 0; n < 6; n++) east.putGenerated("source", `p/${n}`, { size: 80 * MIB, seed: "l" });
+  // The first runs two transfers, each other one; ten are all that run.
+  for (let n = 0; n < 10; n++)
+    east.putGenerated("source", `p/${n}`, { size: n === 0 ? 64 * MIB + 1 : 6 * MIB, seed: "l" });
   const gate = west.hold({ operation: "UploadPart" }, "before-body");
   const id = await mesh.startSync(request({ lanes: 2 }));
   await west.waitFor(() => gate.waiting.length === 10);
-  expect((await mesh.syncStatus(id)).inFlight).toMatchObject({ largeRunning: 5, largeWaiting: 1 });
+  expect((await mesh.syncStatus(id)).inFlight).toMatchObject({ largeRunning: 9, largeWaiting: 1 });
   gate.release();
-  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 6 } });
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 10 } });
   expect(west.peaks().uploadParts).toBeLessThanOrEqual(10);
 });
 
 test("a large object that only has to be completed holds up no other", async () => {
-  for (let n = 0; n < 6; n++) east.putGenerated("source", `p/${n}`, { size: 80 * MIB, seed: "l" });
+  // More than have parts under way at once.
+  for (let n = 0; n < 11; n++) east.putGenerated("source", `p/${n}`, { size: 6 * MIB, seed: "l" });
   const gate = west.hold({ operation: "CompleteMultipartUpload" }, "before-body");
   const id = await mesh.startSync(request({ lanes: 2 }));
-  await west.waitFor(() => gate.waiting.length === 6);
+  await west.waitFor(() => gate.waiting.length === 11);
   gate.release();
-  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 6 } });
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 11 } });
 });
 
 test("a cancelled sync does not wait for a large copy that cannot find out whether its object exists", async () => {
-  east.putGenerated("source", "p/large", { size: 80 * MIB, seed: "large" });
+  east.putGenerated("source", "p/large", { size: 8 * MIB, seed: "large" });
   west.fault({ operation: "CompleteMultipartUpload" }, { kind: "drop", stage: "before-work" });
   const gate = west.hold({ operation: "CompleteMultipartUpload" }, "before-body");
   const id = await mesh.startSync(request());
@@ -218,10 +225,10 @@ test("a cancelled sync does not wait for a large copy that cannot find out wheth
 });
 
 test("large copies pause, go on and are cancelled with their sync", async () => {
-  east.putGenerated("source", "p/large", { size: 80 * MIB, seed: "large" });
+  east.putGenerated("source", "p/large", { size: 8 * MIB, seed: "large" });
   const gate = west.hold({ operation: "UploadPart" }, "before-body");
   const id = await mesh.startSync(request({ lanes: 2 }));
-  await west.waitFor(() => gate.waiting.length === 2);
+  await west.waitFor(() => gate.waiting.length === 1);
   const copyId = west.requests({ operation: "UploadPart" })[0]?.copy ?? "";
   const phaseOf = async () => (await mesh.call<Status>("GET", `/copies/${copyId}`)).body.phase;
   await mesh.call("POST", `/syncs/${id}/pause`);
@@ -238,7 +245,7 @@ test("large copies pause, go on and are cancelled with their sync", async () => 
 
 test("a large object that cannot be copied is a failure of its key", async () => {
   fill(3);
-  east.putGenerated("source", "p/large", { size: 80 * MIB, seed: "large" });
+  east.putGenerated("source", "p/large", { size: 8 * MIB, seed: "large" });
   west.fault({ operation: "CreateMultipartUpload" }, { kind: "answer", code: "AccessDenied" });
   const status = await mesh.sync(request());
   expect(status).toMatchObject({
