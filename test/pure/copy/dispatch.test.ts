@@ -277,7 +277,7 @@ describe("any race, with attempts that land late, lanes that die, stores that th
     { timeout: MOST_MS },
     () => {
       let raced = 0;
-      for (let seed = 1; seed <= 48; seed++) {
+      for (let seed = 1; seed <= 24; seed++) {
         const random = seeded(seed);
         const claim = begin(random);
         // What a dead lane has brought to a store only its list can tell.
@@ -393,7 +393,7 @@ describe("any race, with attempts that land late, lanes that die, stores that th
         expect(completed, `seed ${seed}`).toEqual([...store].toSorted(([one], [other]) => one - other));
         expect(record.parts.flights.raced()).toBeLessThanOrEqual(PARTS / 20);
       }
-      expect(raced).toBeGreaterThan(60);
+      expect(raced).toBeGreaterThan(30);
     },
   );
 });

@@ -9,6 +9,12 @@ import { type ProblemCode, PROBLEM_STATUS } from "../../../src/http/codes.ts";
 import { htmlOf, slugOf } from "../../../src/front/markdown.ts";
 import { Page, ROOT } from "./page.ts";
 
+const pageOf = once((path) => new Page(path));
+const anchorsOf = once((path) => {
+  const html = htmlOf(pageOf(path).markdown);
+  return new Set(Array.from(html.matchAll(/ id="([^"]*)"/g), ([, id = ""]) => id));
+});
+
 const documents = ["README.md", "src", "test", ".github"].flatMap(documentsIn);
 const served = documents.filter((path) => path.startsWith("src/docs/"));
 
@@ -19,7 +25,7 @@ test("the documents are found", () => {
 });
 
 describe.each(documents)("%s", (path) => {
-  const page = new Page(path);
+  const page = pageOf(path);
 
   test("its links lead to files and headings that there are", () => {
     const dead = linksOf(page.tokens).filter((href) => !isAlive(path, href));
@@ -42,7 +48,7 @@ describe("as a mesh serves them", () => {
   test.each(served)(
     "each link of %s is the address of a page and an anchor of it, or leaves the mesh",
     (path) => {
-      const html = htmlOf(new Page(path).markdown);
+      const html = htmlOf(pageOf(path).markdown);
       for (const [, href = ""] of html.matchAll(/<a href="([^"]*)"/g)) {
         if (href.startsWith("https://")) continue;
         const [page = "", anchor] = href.startsWith("#") ? [path, href.slice(1)] : pathOf(href);
@@ -61,7 +67,7 @@ describe("as a mesh serves them", () => {
 
   test("no anchor stands twice in a page", () => {
     for (const path of served) {
-      const ids = [...htmlOf(new Page(path).markdown).matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+      const ids = [...htmlOf(pageOf(path).markdown).matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
       expect([path, ids]).toEqual([path, [...new Set(ids)]]);
     }
   });
@@ -123,7 +129,7 @@ function isAlive(path: string, href: string): boolean {
   const [file = "", anchor] = href.split("#");
   const target = file === "" ? path : relative(ROOT, join(ROOT, dirname(path), file));
   if (!existsSync(join(ROOT, target))) return false;
-  return anchor === undefined || new Page(target).slugs().includes(anchor);
+  return anchor === undefined || pageOf(target).slugs().includes(anchor);
 }
 
 /** `/docs/api#codes` in the repository. */
@@ -132,7 +138,12 @@ function pathOf(address: string): string[] {
   return [`src/docs/${name}.md`, ...(anchor === undefined ? [] : [anchor])];
 }
 
-function anchorsOf(path: string): Set<string> {
-  const html = htmlOf(new Page(path).markdown);
-  return new Set(Array.from(html.matchAll(/ id="([^"]*)"/g), ([, id = ""]) => id));
+/** What a page is made of is worked out once: hundreds of links lead to it. */
+function once<T>(make: (path: string) => T): (path: string) => T {
+  const made = new Map<string, T>();
+  return (path) => {
+    const known = made.get(path) ?? make(path);
+    made.set(path, known);
+    return known;
+  };
 }

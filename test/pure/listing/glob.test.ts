@@ -149,14 +149,14 @@ test("agrees with regular expressions on random patterns and keys", () => {
   const text = (parts: readonly string[], length: number) =>
     Array.from({ length: Math.floor(random() * length) }, () => pick(parts)).join("");
   let matched = 0;
-  for (let round = 0; round < 60_000; round++) {
+  for (let round = 0; round < 15_000; round++) {
     const pattern = text(["a", "b", "/", "*", "?", "**/", "/**/", "**"], 7).replace(/\*{3,}/g, "**") || "a";
     const key = text(["a", "b", "/", "ab", "😀", "\n"], 8);
     const expected = reference(pattern).test(key);
     if (expected) matched++;
     if (matches(pattern, key) !== expected) expect([pattern, key]).toEqual(`to match: ${expected}`);
   }
-  expect(matched).toBeGreaterThan(5000);
+  expect(matched).toBeGreaterThan(1250);
 });
 
 test("no pattern hangs", () => {

@@ -42,13 +42,13 @@ describe("how much is asked at once", () => {
   });
 
   test.each([
-    ["folders", (n: number) => `${Math.floor(n / 100)}/${n}`, 8],
-    ["folders within one folder", (n: number) => `all/of/it/${Math.floor(n / 100)}/${n}`, 8],
+    ["folders", (n: number) => `${Math.floor(n / 50)}/${n}`, 8],
+    ["folders within one folder", (n: number) => `all/of/it/${Math.floor(n / 50)}/${n}`, 8],
     ["no folders", (n: number) => String(n).padStart(4, "0"), 1],
   ] as const)(
     "slow pages of a prefix with %s are asked for by other events as well, hardly any for nothing",
     async (_, nameOf, ranges) => {
-      const names = Array.from({ length: 1000 }, (_name, n) => nameOf(n));
+      const names = Array.from({ length: 500 }, (_name, n) => nameOf(n));
       const world: World = {
         source: await open({ maxPageKeys: 10 }),
         destination: await open({ maxPageKeys: 10 }),
@@ -86,8 +86,8 @@ describe("how much is asked at once", () => {
       expect(peak).toBeGreaterThan(ranges === 1 ? 1 : 5);
       expect(peak).toBeLessThanOrEqual(20);
       expect(Math.max(0, ...[...events.values()].map(([, atOnce]) => atOnce ?? 0))).toBeLessThanOrEqual(5);
-      // 200 pages; each cut ends two listings within a page.
-      if (ranges > 1) expect(requests).toBeLessThanOrEqual(220 + most);
+      // 100 pages; each cut ends two listings within a page.
+      if (ranges > 1) expect(requests).toBeLessThanOrEqual(120 + most);
     },
   );
 

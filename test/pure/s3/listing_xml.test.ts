@@ -241,7 +241,7 @@ describe("the objects of a plain document are cut out of it", () => {
 
   test("what is read is what the parser reads of the whole document, whatever stands in it", () => {
     let cut = 0;
-    for (let round = 0; round < 6_000; round++) {
+    for (let round = 0; round < 2_000; round++) {
       const document = documentOf();
       if (cutContents(document) !== null) cut++;
       // A comment is not plain: with it, the parser reads everything.
@@ -249,7 +249,7 @@ describe("the objects of a plain document are cut out of it", () => {
       expect(cutContents(commented)).toBeNull();
       expect(parseListing(document), document).toEqual(parseListing(commented));
     }
-    expect(cut).toBeGreaterThan(400);
+    expect(cut).toBeGreaterThan(130);
   });
 
   test("a page as stores write it is cut", () => {

@@ -207,7 +207,7 @@ describe("in a time zone", () => {
       for (const cron of ["30 2 * * *", "*/20 1-3 * * *", "0 * * * *", "5 */2 * * *"]) {
         for (const from of ["2026-03-07T20:00", "2026-03-28T20:00", "2026-10-24T20:00", "2026-10-31T20:00"]) {
           let ms = at(from);
-          for (let round = 0; round < 15; round++) {
+          for (let round = 0; round < 15 && ms < at(from) + 16 * 3_600_000; round++) {
             const next = nextDueMs({ cron, timeZone }, ms) ?? Number.NaN;
             expect([timeZone, cron, iso(lastDueMs({ cron, timeZone }, ms, next))]).toEqual([
               timeZone,

@@ -27,7 +27,7 @@ class Passage extends TransformStream {
   }
 }
 
-const SEEDS = Number(process.env["SEEDS"] ?? 150);
+const SEEDS = Number(process.env["SEEDS"] ?? 75);
 const ONLY = process.env["SEED"];
 
 beforeAll(() => {
