@@ -13,6 +13,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AwsClient } from "aws4fetch";
 import type { CopyStatus } from "../src/view/answers.ts";
 import { copyLine, formatBytes } from "../src/view/progress.ts";
+import { readArguments } from "./command_line.ts";
 import { type LocalStore, LocalMesh, S3_PATH, curlTour, localStores, stopSignal } from "./mesh/local_mesh.ts";
 import { claimPort, onOtherPorts } from "./store/ports.ts";
 
@@ -40,6 +41,11 @@ const ENDED = new Set(["completed", "failed", "cancelled"]);
 const { east, west } = localStores();
 const source = `${east.name}:${east.bucket}/${KEY}`;
 const destination = `${west.name}:${west.bucket}/${KEY}`;
+
+const USAGE = `npm run demo
+
+Copies 128 MiB between two local stores, over HTTP as any client would, and compares what came. It takes no
+options, and no account.`;
 
 async function main(signal: AbortSignal): Promise<void> {
   console.log("Starting the mesh and two local stores");
@@ -203,6 +209,7 @@ function grouped(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+readArguments(USAGE, { options: {} });
 const stopped = stopSignal();
 try {
   await main(stopped);

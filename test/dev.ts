@@ -8,7 +8,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readArguments } from "./command_line.ts";
 import { LocalMesh, curlTour, localSecrets, localStores, stopSignal } from "./mesh/local_mesh.ts";
 import { ownVariables } from "./mesh/own_variables.ts";
 import { claim } from "./store/ports.ts";
@@ -32,12 +32,7 @@ Stores of your own work beside the local ones, from the shell or from a file .en
 Any other variable of the mesh may stand in .env. Each start makes another API token and prints it.`;
 
 async function main(): Promise<number> {
-  const options = { port: { type: "string" }, help: { type: "boolean", short: "h" } } as const;
-  const { values } = parseArgs({ options });
-  if (values.help === true) {
-    console.log(HELP);
-    return 0;
-  }
+  const { values } = readArguments(HELP, { options: { port: { type: "string" } } });
   const own = ownVariables(process.env, envFile(), Object.keys(localSecrets("", "")));
   const port = await choosePort(values.port ?? process.env["PORT"]);
   const stopped = stopSignal();

@@ -1,15 +1,11 @@
-// `npm run bench`: what the mesh costs, beside other tools, one benchmark after the other. With names, only
-// those: `npm run bench -- large small`. `--quick` does less of everything, for a first impression; `--rounds
-// 3` sets the number of rounds, `--copies 1000` that of the copies of `soak`.
-//
-// `--write` puts the tables into RESULTS.md, each with the command that made it, the day and the machine.
+// `npm run bench`: what the mesh costs, beside other tools, one benchmark after the other. USAGE says how it
+// is called.
 //
 // Rounds are interleaved, and the median and the spread are printed, because a single time means little on a
 // shared machine. Each benchmark ends with lines for machines: `RESULT {"name", "value", "unit", "ratio"?,
 // "against"?}`, and with a line that says which of its targets (targets.ts) are missed. A tool that is not
 // installed is reported as absent.
 
-import { parseArgs } from "node:util";
 import { benchDigests } from "./digests.ts";
 import { benchEvents } from "./events.ts";
 import { benchLarge } from "./large.ts";
@@ -27,12 +23,23 @@ import { benchStreams } from "./streams.ts";
 import { outcomes } from "./contest.ts";
 import { missed } from "./targets.ts";
 import { benchThrottled } from "./throttled.ts";
+import { checkName, countOf, readArguments } from "../command_line.ts";
 import { machine, writePart } from "../results_page.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
-const { values, positionals } = parseArgs({
+const USAGE = `npm run bench [-- NAME... --quick --rounds 3 --write]
+
+Measures what the mesh costs, beside other tools: all there is, or what is named.
+
+  --quick     Less of everything, for a first impression
+  --rounds N  How often each is measured; the median and the spread are printed
+  --copies N  The copies of the benchmark "soak"
+  --write     The tables go into test/bench/RESULTS.md, with the command, the day and the machine
+  --help      This text`;
+
+const { values, positionals } = readArguments(USAGE, {
   allowPositionals: true,
   options: {
     quick: { type: "boolean", default: false },
@@ -42,8 +49,8 @@ const { values, positionals } = parseArgs({
   },
 });
 const { quick, write } = values;
-const rounds = Number(values.rounds ?? (quick ? 1 : 3));
-const copies = Number(values.copies ?? (quick ? 500 : 5000));
+const rounds = countOf("--rounds", values.rounds ?? (quick ? "1" : "3"));
+const copies = countOf("--copies", values.copies ?? (quick ? "500" : "5000"));
 
 /** Each resolves to its table, as RESULTS.md has it. */
 const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
@@ -68,10 +75,7 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
 };
 
 const names = positionals.length === 0 ? Object.keys(MEASURES) : positionals;
-for (const name of names) {
-  if (!(name in MEASURES))
-    throw new Error(`There is no measure "${name}"; there are ${Object.keys(MEASURES).join(", ")}`);
-}
+for (const name of names) checkName("benchmark", name, Object.keys(MEASURES));
 console.log(`${machine()}; ${new Date().toISOString()}`);
 for (const name of names) {
   console.log(`\n--- ${name}`);

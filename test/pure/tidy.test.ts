@@ -128,6 +128,7 @@ const ENTRYPOINTS = [
 const OF_OTHERS = [
   ...[
     "chaos/",
+    "command_line.test.ts",
     "docs/",
     "edge/",
     "mesh/",

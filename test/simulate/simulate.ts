@@ -1,16 +1,23 @@
 // `npm run simulate`: what copies take and cost on paper, for sizes that no test can move. The real decisions
 // of the mesh (simulated_copy.ts, simulated_sync.ts) run over simulated lanes and stores, at the prices of
-// prices.ts. Prints the tables, or those named; `--write` also puts them into RESULTS.md. The seed is fixed,
-// so two runs are equal. What digests and small objects take of CPU is read from the page of the benches.
+// prices.ts. The seed is fixed, so two runs are equal. What digests and small objects take of CPU is read
+// from the page of the benches. USAGE says how it is called.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { checkName, readArguments } from "../command_line.ts";
 import { printTable, writePart } from "../results_page.ts";
 import { meshDollars } from "../../src/store/prices.ts";
 import { type DigestCost, cpuMsPerObject, digestCosts, storeDollars } from "./prices.ts";
 import { type Case, type Outcome, SimulatedCopy } from "./simulated_copy.ts";
 import { type SyncCase, type SyncOutcome, SimulatedSync } from "./simulated_sync.ts";
+
+const USAGE = `npm run simulate [-- NAME... --write]
+
+Prints what copies and syncs take and cost on paper: all tables, or those that are named.
+
+  --write  The tables go into test/simulate/RESULTS.md, with the command and the day
+  --help   This text`;
 
 const GB = 1e9;
 const TB = 1e12;
@@ -63,7 +70,7 @@ const SYNC_CASES: readonly SyncCase[] = [
 ];
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readArguments(USAGE, {
     allowPositionals: true,
     options: { write: { type: "boolean", default: false } },
   });
@@ -77,11 +84,9 @@ async function main(): Promise<void> {
     small: () => smallTable(cpuMsPerObject(benches)),
   };
   const names = positionals.length === 0 ? Object.keys(tables) : positionals;
+  for (const name of names) checkName("table", name, Object.keys(tables));
   for (const name of names) {
-    const table = tables[name];
-    if (table === undefined)
-      throw new Error(`There is no table "${name}"; there are ${Object.keys(tables).join(", ")}`);
-    const text = table();
+    const text = tables[name]?.() ?? "";
     const command = `npm run simulate -- ${name} --write`;
     if (values.write) await writePart({ page: "simulate/RESULTS.md", name, command, text });
   }
