@@ -3,12 +3,12 @@
 
 import { createElement } from "preact";
 import { call } from "./api.js";
-import { budgetWords, quoteWords, spentWords, twiceTheBudget } from "./cost.js";
+import { budgetWords, quoteWords, spentWords } from "./cost.js";
 import { formatTime, setTitle } from "./dom.js";
 import { inline, troubleOf } from "./trouble.js";
 import { Report } from "./report.js";
 import { Action, Bar, Phase, mount, usePolled, useRights } from "./ui.js";
-import { ENDED, saveReport } from "./work.js";
+import { ENDED, saveReport, steeringOf } from "./work.js";
 
 /** @typedef {import("./calls.ts").ComparisonStatus} ComparisonStatus */
 
@@ -81,8 +81,8 @@ function Comparison({ path }) {
 /** @param {{ answer: ComparisonStatus, path: `/comparisons/${string}`, again: () => Promise<void> }} props */
 function Buttons({ answer, path, again }) {
   const can = useRights();
-  const { phase, source, destination, budget, reason } = answer;
-  const raised = twiceTheBudget(budget, reason);
+  const { source, destination } = answer;
+  const { mayPause, resume, mayCancel } = steeringOf(answer);
   const maySteer = can("steer", source, destination);
   /** @param {string} verb @param {string} label @param {string} [kind] @param {object} [body] */
   const post = (verb, label, kind = "", body = undefined) => {
@@ -92,15 +92,12 @@ function Buttons({ answer, path, again }) {
     };
     return h(Action, { act, kind }, label);
   };
-  const isEnded = ENDED.includes(phase);
-  const rests = phase === "paused" || phase === "blocked";
   return h(
     "div",
     { class: "actions" },
-    maySteer && !isEnded && !rests && post("pause", "Pause"),
-    maySteer && rests && raised === null && post("resume", "Resume", "main"),
-    maySteer && raised !== null && post("resume", "Resume with twice the budget", "main", raised),
-    maySteer && !isEnded && post("cancel", "Cancel", "danger"),
+    maySteer && mayPause && post("pause", "Pause"),
+    maySteer && resume !== null && post("resume", resume.name, "main", resume.body),
+    maySteer && mayCancel && post("cancel", "Cancel", "danger"),
     h(Action, { act: async () => await saveReport(path) }, "Save the report"),
   );
 }

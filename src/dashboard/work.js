@@ -119,38 +119,52 @@ export function endWords(phase) {
  * }} Button offered to who has all the rights
  */
 
-/** Where nothing can be paused; of a report that is written, the rest can be cancelled. */
-const ENDING = ["aborting", "stopping"];
+/** It ends by itself already. @type {readonly string[]} */
+const ENDING = [...ENDED, "aborting", "stopping"];
 
 /**
- * What pauses, resumes and cancels work, as its phase allows it.
+ * How work can be steered in its phase.
  *
- * @param {Pick<import("./calls.ts").Untimed<CopyStatus | SyncStatus>, "phase" | "budget" | "reason">} status
+ * @param {Pick<import("./calls.ts").Untimed<CopyStatus>, "budget" | "reason"> & { phase: string }} status
+ * @returns {{ mayPause: boolean, resume: { name: string, body?: object } | null, mayCancel: boolean }}
+ */
+export function steeringOf({ phase, budget, reason }) {
+  const mayCancel = !ENDING.includes(phase);
+  const rests = phase === "paused" || phase === "blocked";
+  const raised = twiceTheBudget(budget, reason);
+  const asItWas = rests ? { name: "Resume" } : null;
+  return {
+    mayPause: mayCancel && !rests && phase !== "reporting",
+    resume: raised === null ? asItWas : { name: "Resume with twice the budget", body: raised },
+    mayCancel,
+  };
+}
+
+/**
+ * The buttons that pause, resume and cancel work.
+ *
+ * @param {Parameters<typeof steeringOf>[0]} status
  * @param {(verb: string, body?: object) => Promise<void>} post
  * @param {{ question: string, yes: string }} cancelling what is asked before
  * @param {readonly Button[]} own what only this kind of work has
  * @returns {Button[]}
  */
-export function steeringButtons({ phase, budget, reason }, post, { question, yes }, own) {
-  const isEnding = ENDED.includes(phase) || ENDING.includes(phase);
-  const rests = phase === "paused" || phase === "blocked";
-  const raised = twiceTheBudget(budget, reason);
-  const body = raised ?? undefined;
-  const resume = raised === null ? "Resume" : "Resume with twice the budget";
+export function steeringButtons(status, post, { question, yes }, own) {
+  const { mayPause, resume, mayCancel } = steeringOf(status);
+  const rights = /** @type {const} */ (["steer"]);
+  /** @type {Button[]} */
+  const buttons = [];
+  if (mayPause) buttons.push({ name: "Pause", rights, act: async () => await post("pause") });
+  if (resume !== null) {
+    const { name, body } = resume;
+    buttons.push({ name, kind: "main", rights, act: async () => await post("resume", body) });
+  }
+  buttons.push(...own);
   const cancel = async () => {
     if (await confirmed(question, yes)) await post("cancel");
   };
-  /** @type {Button[]} */
-  const first = [];
-  /** @type {Button[]} */
-  const last = [];
-  const rights = /** @type {const} */ (["steer"]);
-  if (!isEnding && !rests && phase !== "reporting")
-    first.push({ name: "Pause", rights, act: async () => await post("pause") });
-  if (rests || raised !== null)
-    first.push({ name: resume, kind: "main", rights, act: async () => await post("resume", body) });
-  if (!isEnding) last.push({ name: "Cancel", kind: "danger", rights, act: cancel });
-  return [...first, ...own, ...last];
+  if (mayCancel) buttons.push({ name: "Cancel", kind: "danger", rights, act: cancel });
+  return buttons;
 }
 
 /**
