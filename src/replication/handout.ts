@@ -165,7 +165,7 @@ export class KeyHandout {
       return null;
     }
     const work = { key, to, isUnseen: true, sizeBytes: 0, etag: null, failedAttempts: attempts } as const;
-    if (mode === "follow") return { ...work, first: "look" };
+    if (mode !== "remove") return { ...work, first: "look" };
     if (!takeDeletion(record, now)) {
       holdDeletion(record, key, now);
       return null;
@@ -214,7 +214,9 @@ export class KeyHandout {
 /** Records what came of a key. The caller makes it one transaction. */
 export function settleKey(record: ReplicationRecord, key: string, end: KeyEnd, now: number): void {
   const { queue } = record;
-  const lost = queue.find(key)?.origin === "repair" ? { lost: 1 } : {};
+  const { origin, mode } = queue.find(key) ?? { origin: "event", mode: "follow" };
+  const lost = origin === "repair" ? { lost: 1 } : {};
+  const next = mode === "held" ? mode : "follow";
   switch (end.kind) {
     case "copied":
       record.know(key, end.etag);
@@ -233,18 +235,19 @@ export function settleKey(record: ReplicationRecord, key: string, end: KeyEnd, n
       record.count({ kept: 1 });
       return queue.end(key, now);
     case "gone":
+      if (next === "held") return queue.hold(key);
       if (record.load().spec.deletes) return queue.again(key, "remove", end.attempts, now);
       return queue.end(key, now);
     case "large":
       queue.copyAlone(key, end.work, record.notes().nextSeq);
       return record.note({ nextSeq: record.notes().nextSeq + 1 });
     case "again":
-      return queue.again(key, "follow", end.attempts, end.notBeforeMs);
+      return queue.again(key, next, end.attempts, end.notBeforeMs);
     case "failed":
       record.count({ failed: 1 });
       return queue.fail(key, end.failure, end.attempts, now);
     case "blocked":
-      queue.again(key, "follow", 0, now);
+      queue.again(key, next, 0, now);
       record.apply({ type: "failed", failure: end.failure }, end.failure.message);
   }
 }
@@ -252,7 +255,6 @@ export function settleKey(record: ReplicationRecord, key: string, end: KeyEnd, n
 /** More are to be deleted than an hour may have: a person is told, once in that hour, and decides. */
 function holdDeletion(record: ReplicationRecord, key: string, now: number): void {
   const hour = hourOf(record.notes().deletes, now);
-  // A repair takes held keys in again, and they are held again.
   if (hour.isTold !== true) {
     record.note({ deletes: { ...hour, isTold: true } });
     record.timeline.add(now, "deletions_held", "more than maxDeletes in an hour: resume lets them go");

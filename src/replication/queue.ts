@@ -13,8 +13,12 @@ import type { ObjectWork } from "../work/batch_task.ts";
 /** Where a hint comes from: what only a repair has found is an event that was lost. */
 type Origin = "event" | "repair";
 
-/** What a key is looked at for. `remove`: its object was gone at the source, and its copy is to go too. */
-type Mode = "follow" | "remove";
+/**
+ * What a key is looked at for. `remove`: its object was gone at the source, and its copy is to go too.
+ * `held`: a person was told that its copy would go, and has not decided; if the source has it again, it is
+ * copied.
+ */
+type Mode = "follow" | "remove" | "held";
 
 /** How long a key that changes all the time may be overtaken by others. */
 const PATIENCE_MS = 10_000;
@@ -92,7 +96,7 @@ const TAKE = `
     again = CASE WHEN state IN ('working', 'copying') THEN 1 ELSE 0 END,
     attempts = CASE WHEN state IN ('done', 'failed', 'held') THEN 0 ELSE attempts END,
     work = CASE WHEN state IN ('done', 'failed', 'held') THEN NULL ELSE work END,
-    mode = CASE WHEN state IN ('working', 'copying') THEN mode ELSE 'follow' END,
+    mode = CASE WHEN state IN ('working', 'copying') OR mode = 'held' THEN mode ELSE 'follow' END,
     failure = CASE WHEN state = 'failed' THEN NULL ELSE failure END,
     state = CASE WHEN state IN ('done', 'failed', 'held') THEN 'waiting' ELSE state END
 `;
@@ -177,8 +181,13 @@ export class KeyQueue {
     );
   }
 
+  /** Nothing is deleted before a person decides; if a hint has come meanwhile, it is looked at again. */
   hold(key: string): void {
-    this.#change("UPDATE keys SET state = 'held' WHERE key = ?", key);
+    this.#change(
+      `UPDATE keys SET state = CASE again WHEN 1 THEN 'waiting' ELSE 'held' END, mode = 'held', again = 0
+       WHERE key = ?`,
+      key,
+    );
   }
 
   /** A person has seen how much is to be deleted. */
@@ -188,6 +197,7 @@ export class KeyQueue {
       "UPDATE keys SET state = 'waiting', order_ms = ?, mode = 'follow' WHERE state = 'held'",
       now,
     );
+    this.#sql.exec("UPDATE keys SET mode = 'follow' WHERE state IN ('waiting', 'working') AND mode = 'held'");
     counts.waiting += counts.held;
     counts.held = 0;
   }
@@ -222,10 +232,11 @@ export class KeyQueue {
     return at === null ? null : Number(at);
   }
 
-  /** Drops what waits: a sync will look at every key. */
+  /** Drops what waits: a sync will look at every key. What a person is to decide stays. */
   dropWaiting(): void {
+    this.#sql.exec("UPDATE keys SET state = 'held' WHERE state = 'waiting' AND mode = 'held'");
     this.#sql.exec("DELETE FROM keys WHERE state IN ('waiting', 'failed')");
-    Object.assign(this.#counted(), { waiting: 0, failed: 0 });
+    this.#counts = null;
   }
 
   /** Removes what has rested. */

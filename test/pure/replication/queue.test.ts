@@ -79,7 +79,7 @@ test("an event was lost only if a repair alone has named the key", () => {
   expect(Object.fromEntries(origins)).toEqual({ known: "event", late: "event", lost: "repair" });
 });
 
-test("deletions that are held wait for a person; a new hint looks at the key again", () => {
+test("deletions that are held wait for a person; a new hint looks at the key again, and deletes nothing", () => {
   queue.take([hint("a"), hint("b")], "event", 0);
   for (const { key } of queue.begin(10, 0)) queue.again(key, "remove", 0, 0);
   expect(queue.begin(10, 0).map(({ mode }) => mode)).toEqual(["remove", "remove"]);
@@ -87,9 +87,31 @@ test("deletions that are held wait for a person; a new hint looks at the key aga
   queue.hold("b");
   expect([queue.begin(10, 9_000), queue.counts().held]).toEqual([[], 2]);
   queue.take([hint("b")], "event", 9_000);
-  expect(queue.begin(10, 9_000)).toMatchObject([{ key: "b", mode: "follow" }]);
-  queue.releaseHeld(9_001);
-  expect(queue.begin(10, 9_001)).toMatchObject([{ key: "a", mode: "follow" }]);
+  queue.take([hint("b")], "repair", 9_000);
+  expect(queue.begin(10, 9_000)).toMatchObject([{ key: "b", mode: "held" }]);
+  // It is gone still; a hint that came while it was looked at has it looked at once more.
+  queue.take([hint("b")], "event", 9_001);
+  queue.hold("b");
+  expect(queue.counts()).toMatchObject({ waiting: 1, held: 1 });
+  queue.dropWaiting();
+  expect([queue.begin(10, 99_000), queue.counts()]).toMatchObject([[], { waiting: 0, held: 2 }]);
+  queue.take([hint("b")], "repair", 99_000);
+  queue.releaseHeld(99_001);
+  expect(queue.begin(10, 99_001)).toMatchObject([
+    { key: "b", mode: "follow" },
+    { key: "a", mode: "follow" },
+  ]);
+});
+
+test("a held key that the source has again is no deletion any more", () => {
+  queue.take([hint("a")], "event", 0);
+  queue.begin(10, 0);
+  queue.hold("a");
+  queue.take([hint("a")], "event", 1);
+  queue.begin(10, 1);
+  queue.end("a", 2);
+  queue.take([hint("a")], "event", 5_000);
+  expect(queue.begin(10, 5_000)).toMatchObject([{ key: "a", mode: "follow" }]);
 });
 
 test("a full backlog is dropped, but not what is worked on", () => {
