@@ -16,11 +16,11 @@ import {
 } from "../../store/store.ts";
 import { MIB } from "../world.ts";
 
-const OBJECTS = 300;
+const OBJECTS = 150;
 /** Two requests of DeleteObjects. */
 const EXTRA = 600;
 /** The source is listed in two pages. */
-const PAGE_KEYS = 200;
+const PAGE_KEYS = 100;
 
 const keyOf = (n: number) => `p/${String(n).padStart(5, "0")}`;
 
@@ -124,8 +124,8 @@ test.concurrent(
         held: [PUT_OBJECT, UPLOAD_PART],
       },
       { store: "west", at: UPLOAD_PART, stage: "before-work", after: 1, waiting: 1, held: [PUT_OBJECT] },
-      { store: "west", at: PUT_OBJECT, stage: "before-work", after: 60, waiting: 20 },
-      { ...answer, at: PUT_OBJECT, after: 20, waiting: 20 },
+      { store: "west", at: PUT_OBJECT, stage: "before-work", after: 20, waiting: 20 },
+      { ...answer, at: PUT_OBJECT, after: 10, waiting: 20 },
       { ...answer, at: { operation: "DeleteObjects" }, after: 1, waiting: 1 },
       { ...answer, at: { operation: "PutObject", key: /ndjson$/ }, after: 0, waiting: 1 },
     ];
@@ -254,8 +254,8 @@ test.concurrent(
     }
     const deaths: readonly Death[] = [
       { store: "east", at: { operation: "ListObjectsV2" }, stage: "before-work", after: 1, waiting: 1 },
-      { store: "west", at: { operation: "HeadObject" }, stage: "before-work", after: 30, waiting: 5 },
-      { store: "east", at: { operation: "GetObject" }, stage: "before-work", after: 20, waiting: 5 },
+      { store: "west", at: { operation: "HeadObject" }, stage: "before-work", after: 15, waiting: 5 },
+      { store: "east", at: { operation: "GetObject" }, stage: "before-work", after: 10, waiting: 5 },
     ];
     let id = "";
     const begin = async (mesh: Mesh) => {
