@@ -96,9 +96,6 @@ function entriesOf(value) {
   return value.map((item, index) => [String(item?.id ?? item?.name ?? index), item]);
 }
 
-/** How many rows are made in one frame: on a slow machine still a part of the 50 ms that are seen. */
-const ROWS_A_FRAME = 10;
-
 /** More than a screen has would be laid out for one row in sight; fewer would be too many groups. */
 const ROWS_A_GROUP = 30;
 
@@ -117,9 +114,10 @@ const ROWS_A_GROUP = 30;
  * @param {readonly Row[]} rows
  * @param {(row: Row) => string} keyOf
  * @param {ReadonlyMap<string, number>} shown the numbers of the groups of the rows that are shown
+ * @param {number} most how many more
  * @returns {readonly Group<Row>[]}
  */
-export function withMore(rows, keyOf, shown) {
+export function withMore(rows, keyOf, shown, most) {
   /** @type {{ number: number, rows: Row[] }[]} */
   const groups = [];
   /** @type {Map<number, number>} */
@@ -128,7 +126,7 @@ export function withMore(rows, keyOf, shown) {
   const below = groupsBelow(rows, keyOf, shown);
   const used = new Set();
   let fresh = Math.max(-1, ...sizes.keys()) + 1;
-  let room = ROWS_A_FRAME;
+  let room = most;
   for (const [index, row] of rows.entries()) {
     const above = groups.at(-1);
     let number = shown.get(keyOf(row));

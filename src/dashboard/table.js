@@ -33,6 +33,9 @@ export function memo(component) {
   return Memo;
 }
 
+/** How many rows are made in one frame: on a slow machine still a part of the 50 ms that are seen. */
+const ROWS_A_FRAME = 10;
+
 /**
  * A long list as it comes on the screen: its rows in groups, some more in each frame until all are there.
  *
@@ -42,12 +45,20 @@ export function memo(component) {
  */
 function useGroups(rows, keyOf) {
   const shown = useRef(/** @type {ReadonlyMap<string, number>} */ (new Map()));
+  // A frame may render more than once, if several answers come in it.
+  const room = useRef(ROWS_A_FRAME);
   const [, goOn] = useState(0);
-  const groups = withMore(rows, keyOf, shown.current);
+  const groups = withMore(rows, keyOf, shown.current, room.current);
   useLayoutEffect(() => {
+    const before = shown.current;
     shown.current = new Map(groups.flatMap((group) => group.rows.map((row) => [keyOf(row), group.number])));
-    if (shown.current.size === rows.length) return;
-    const frame = requestAnimationFrame(() => goOn((frames) => frames + 1));
+    if ([...shown.current.keys()].some((key) => !before.has(key))) room.current = 0;
+    const isWhole = shown.current.size === rows.length;
+    if (isWhole && room.current > 0) return;
+    const frame = requestAnimationFrame(() => {
+      room.current = ROWS_A_FRAME;
+      if (!isWhole) goOn((frames) => frames + 1);
+    });
     return () => cancelAnimationFrame(frame);
   });
   return groups;

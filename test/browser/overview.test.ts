@@ -219,7 +219,7 @@ test("of 1,000 copies a few lines come in each frame, and one that has not chang
     await page.getByRole("button", { name: "Show older" }).click();
     await expect.poll(() => lines.count()).toBe(shown);
   }
-  // Two frames may end between two looks of the observer, which then sees their rows as one's.
+  // Ten a frame; between two looks of the counter there may be those of two.
   expect(await page.evaluate("Math.max(...came)")).toBeLessThanOrEqual(20);
   await page.evaluate(
     "globalThis.changed = 0; new MutationObserver((all) => (changed += all.length)).observe(document.querySelector('main table'), { subtree: true, childList: true, characterData: true, attributes: true })",

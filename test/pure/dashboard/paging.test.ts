@@ -26,6 +26,7 @@ const { kept, withPage, withMore } = (await import(path)) as {
     rows: readonly string[],
     keyOf: (row: string) => string,
     shown: ReadonlyMap<string, number>,
+    most: number,
   ) => readonly Group[];
 };
 
@@ -86,7 +87,7 @@ const keysOf = (groups: readonly Group[]) => groups.flatMap((group) => group.row
 function frames(keys: readonly string[], shown: ReadonlyMap<string, number> = new Map()) {
   const all: (readonly Group[])[] = [];
   for (let last = shown; last.size < keys.length || all.length === 0; last = numbers(all.at(-1) ?? []))
-    all.push(withMore(keys, same, last));
+    all.push(withMore(keys, same, last, 10));
   return all;
 }
 
@@ -103,6 +104,11 @@ test("of 1,000 rows ten come in a frame, in their order, and all of them in the 
   expect(keysOf(last)).toEqual(keys);
   expect(Math.max(...last.map((group) => group.rows.length))).toBe(30);
   expect(last.length).toBe(34);
+});
+
+test("what is shown stays where there is room for no more", () => {
+  const shown = numbers(withMore(many(5), same, new Map(), 10));
+  expect(keysOf(withMore(many(9), same, shown, 0))).toEqual(many(9).filter((key) => shown.has(key)));
 });
 
 test("a row that is shown stays in its group, whatever comes above, below and between", () => {
@@ -131,7 +137,7 @@ test("rows in another order are all there, and no group is there twice", () => {
   const keys = many(90);
   const shown = numbers(frames(keys).at(-1) ?? []);
   const turned = keys.toReversed().toSorted((one, other) => one.slice(-1).localeCompare(other.slice(-1)));
-  const groups = withMore(turned, same, shown);
+  const groups = withMore(turned, same, shown, 10);
   expect(keysOf(groups)).toEqual(turned);
   expect(new Set(groups.map(({ number }) => number)).size).toBe(groups.length);
 });
