@@ -18,7 +18,7 @@ const patience = (limitMs: number) => ({
 
 /** They wait for most of their time, so they begin first: at the end, they would wait alone. */
 const LONG =
-  /(?:sync_listing|sync_control|sync_death|budget|probe|outages|request_caps|store_facts|governor)\.test\.ts$/;
+  /(?:budget|sync_death|sync_listing|probe|request_caps|outages|governor|recovery|chaos|stalls|edge_errors|sync_alarm)\.test\.ts$/;
 
 class LongOnesFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -33,7 +33,7 @@ class LongOnesFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     // Most of a copy is waiting: for a backoff, or for a store that is held.
-    maxWorkers: 5,
+    maxWorkers: 6,
     // Files that run in one process share its modules, which are loaded once. No file changes what another
     // one sees.
     isolate: false,
