@@ -115,6 +115,14 @@ function Terms({ title, rows }) {
   return h("section", { class: "panel", "aria-label": title }, h("h2", {}, title), h("dl", {}, ...terms));
 }
 
+/** @param {Replication["run"]} run */
+function runWords(run) {
+  if (run === null) return "";
+  const { kind, id } = run;
+  if (id === null) return `a ${kind}, about to begin`;
+  return h("a", { href: `#/${kind === "sync" ? "syncs" : "comparisons"}/${id}` }, `${kind} ${id}`);
+}
+
 /** @param {{ answer: Replication }} props */
 function Now({ answer }) {
   const { pending, lag, run, nextRepairAt, lastRepair, notify } = answer;
@@ -124,7 +132,6 @@ function Now({ answer }) {
     lastRepair === null
       ? ""
       : h("a", { href: `#/comparisons/${lastRepair.comparisonId}` }, found, h(Ago, { at: lastRepair.at }));
-  const list = run?.kind === "sync" ? "syncs" : "comparisons";
   return h(Terms, {
     title: "Now",
     rows: [
@@ -133,7 +140,7 @@ function Now({ answer }) {
       ["Catching up", repairNeeded ? "yes, by a sync: more keys have changed than may wait" : ""],
       ["Lag, half of all", secondsWords(lag.p50Seconds)],
       ["Lag, 99 of 100", secondsWords(lag.p99Seconds)],
-      ["Under way", run === null ? "" : h("a", { href: `#/${list}/${run.id}` }, `${run.kind} ${run.id}`)],
+      ["Under way", runWords(run)],
       ["Last repair", repaired],
       ["Next repair", formatTime(nextRepairAt)],
       ["Webhooks", notify === null ? "" : notify.length === 0 ? "to nobody" : `to ${notify.join(", ")}`],

@@ -113,5 +113,5 @@ function inSeconds(ms: number | null): number | null {
 
 function runOf(job: ReplicationJob): Replication["run"] {
   const child = childOf(job);
-  return child === null || child.id === null ? null : { kind: child.kind, id: child.id };
+  return child === null ? null : { kind: child.kind, id: child.id };
 }

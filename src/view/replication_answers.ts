@@ -55,7 +55,12 @@ export const Replication = z.strictObject({
   failures: z.array(
     z.strictObject({ key: z.string(), code: z.enum(FAILURE_CODES), message: z.string(), attempts: Whole }),
   ),
-  run: z.strictObject({ kind: z.enum(["sync", "comparison"]), id: Id }).nullable(),
+  run: z
+    .strictObject({
+      kind: z.enum(["sync", "comparison"]),
+      id: Id.nullable().describe("null: it is about to begin"),
+    })
+    .nullable(),
   nextRepairAt: MaybeTime,
   lastRepair: z.strictObject({ comparisonId: z.string(), at: Time, found: Whole }).nullable(),
   cutover: z

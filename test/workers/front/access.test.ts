@@ -364,11 +364,10 @@ test("what changes something is in the audit when it is answered: who, what, whe
   ]);
   await ask("ci", "GET", "/copies");
   expect(await auditOf("who=ci&limit=1")).toMatchObject([{ route: "/copies/:id/cancel" }]);
-  const lines = mesh.logged.filter(
-    (line) => line.includes('"api_call"') && line.includes(String(started["id"])),
-  );
-  expect(lines).toHaveLength(2);
-  expect(lines[0]).toContain('"who":"ci"');
+  const lines = () =>
+    mesh.logged.filter((line) => line.includes('"api_call"') && line.includes(String(started["id"])));
+  await expect.poll(lines).toHaveLength(2);
+  expect(lines()[0]).toContain('"who":"ci"');
 });
 
 test("a refusal is in the audit and in the metrics, with who was refused what", async () => {

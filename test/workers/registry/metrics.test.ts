@@ -120,12 +120,16 @@ test("a sync is counted by what became of its keys", async () => {
 
 test("each line of the log is one JSON object with its event and the id of what it concerns", async () => {
   const { id } = await mesh.copy(request("no such key"));
-  const lines = mesh.logged.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const linesOf = () => mesh.logged.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const eventsOf = () =>
+    linesOf()
+      .filter(({ copyId }) => copyId === id)
+      .map(({ event }) => event);
+  await expect.poll(eventsOf).toEqual(expect.arrayContaining(["created", "phase_failed"]));
+  const lines = linesOf();
   expect(lines.filter(({ level, event }) => typeof level !== "string" || typeof event !== "string")).toEqual(
     [],
   );
-  const own = lines.filter(({ copyId }) => copyId === id).map(({ event }) => event);
-  expect(own).toEqual(expect.arrayContaining(["created", "phase_failed"]));
   const ids = ["copyId", "syncId", "noticeId", "target"];
   expect(lines.filter((line) => !ids.some((name) => name in line))).toEqual([]);
 });

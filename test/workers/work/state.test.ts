@@ -79,7 +79,7 @@ test("a state of a later version is refused in words, and nothing in it is chang
   }
   const fired = await mesh.fireCron(new Date()).catch(String);
   expect(fired).toContain("ended with");
-  expect(mesh.logged.filter((line) => line.includes("state_refused")).length).toBeGreaterThan(0);
+  await expect.poll(() => mesh.logged.some((line) => line.includes("state_refused"))).toBe(true);
   mesh.kill();
   await mesh.stop();
   expect(linesOf(dumpState(directory))).toEqual(linesOf(before));
