@@ -119,7 +119,6 @@ const ENTRYPOINTS = [
   "test/simulate/simulate.ts",
   "test/smoke/smoke.ts",
   "test/store/serve.ts",
-  "test/terminal/record.ts",
   "test/token/token.ts",
   "test/vitest.config.ts",
 ];
