@@ -4,13 +4,16 @@
 import { Problem } from "../http/problem.ts";
 import { type IfArchived, restoreWish } from "../object/archive.ts";
 import type { Store } from "../store/stores.ts";
+import { checkRestorePriced } from "../work/account.ts";
 
-/** @throws {Problem} 403 */
+/** @throws {Problem} 403; 400 if dollars are limited that nobody can count */
 export function checkRestorable(
-  request: { readonly ifArchived?: IfArchived | undefined },
-  source: Pick<Store, "name" | "readOnly">,
+  request: { readonly ifArchived?: IfArchived | undefined; readonly maxUsd?: unknown },
+  source: Store,
 ): void {
-  if (restoreWish(request) === null || source.readOnly !== true) return;
+  if (restoreWish(request) === null) return;
+  checkRestorePriced(request, source);
+  if (source.readOnly !== true) return;
   throw new Problem(
     403,
     "store_read_only",

@@ -11,6 +11,8 @@ import type { Failure } from "../s3/failure.ts";
 import { headObject } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
 import { restoreObject } from "../s3/restore.ts";
+import { wholeNumber } from "../s3/value.ts";
+import { retrievalUsd } from "../work/restore_cost.ts";
 
 /**
  * The source cannot be read before it is restored. @returns false if the request does not say what to do then
@@ -40,7 +42,9 @@ export async function lookRestored(record: CopyRecord, source: S3): Promise<void
     const { asks } = known;
     if (archive.kind !== "readable") {
       const { storageClass, isTiered } = archive;
-      record.restored.save({ ...known, storageClass, isTiered, readableAtMs: null, untilMs: null });
+      const sizeBytes = wholeNumber(headers.get("content-length")) ?? 0;
+      const archived = { storageClass, sizeBytes, isTiered, readableAtMs: null, untilMs: null };
+      record.restored.save({ ...known, ...archived });
       record.applyEvent({ type: "restoreSeen", state: archive.kind, asks, now });
       return;
     }
@@ -60,8 +64,10 @@ export async function askRestore(record: CopyRecord, source: S3): Promise<void> 
   await record.onDisk();
   const known = record.restored.find() ?? nothing(record);
   const { tier } = known;
-  const days = known.isTiered ? null : (restoreWish(spec)?.days ?? 1);
-  const answer = await restoreObject(source, spec.source, { tier, days });
+  const wishedDays = restoreWish(spec)?.days ?? 1;
+  const days = known.isTiered ? null : wishedDays;
+  const usd = retrievalUsd(source.store, known, { restore: tier, days: wishedDays });
+  const answer = await restoreObject(source, spec.source, { tier, days, usd });
   record.transaction(() => {
     const now = Date.now();
     record.restored.save({ ...known, asks: known.asks + 1, askedAtMs: now });
@@ -73,5 +79,5 @@ export async function askRestore(record: CopyRecord, source: S3): Promise<void> 
 function nothing(record: CopyRecord): Restored {
   const tier = restoreWish(record.load().spec)?.restore ?? "Standard";
   const never = { asks: 0, askedAtMs: null, readableAtMs: null, untilMs: null };
-  return { storageClass: "", isTiered: false, tier, ...never };
+  return { storageClass: "", sizeBytes: 0, isTiered: false, tier, ...never };
 }

@@ -4,6 +4,7 @@ import type { RetrievalTier } from "../http/vocabulary.ts";
 
 export interface Restored {
   readonly storageClass: string;
+  readonly sizeBytes: number;
   /** It is restored for good. */
   readonly isTiered: boolean;
   readonly tier: RetrievalTier;

@@ -1,5 +1,6 @@
 // What a copy may spend, and what its parts cost.
 
+import { restoreWish } from "../object/archive.ts";
 import { Account } from "../work/account.ts";
 import type { Leased, LeaseContext } from "../parts/rows.ts";
 import type { PartTable } from "../parts/table.ts";
@@ -17,10 +18,12 @@ export function accountOf(
 ): Account {
   return new Account(record.spent, () => {
     const copy = record.load();
+    const stores = storesOf(copy);
     return {
       budget: budgetOf(copy.spec),
-      prices: pricesAt(storesOf(copy)),
+      prices: pricesAt(stores),
       keptBack: NOTHING_SPENT,
+      restoring: restoreWish(copy.spec) === null ? null : stores.source,
       isEnding: isEnding(copy.job),
     };
   });

@@ -38,7 +38,7 @@ export interface S3 {
   /** Called for every refusal and every missing answer, including those that the caller tolerates. */
   readonly refused?: ((error: S3Error) => void) | undefined;
   /** Counts what is sent, and may refuse it; undefined: nobody asks. */
-  readonly sent?: Pick<SentCount, "request" | "bytes"> | undefined;
+  readonly sent?: Pick<SentCount, "request" | "bytes" | "retrieval"> | undefined;
   /** Ends every call without object bytes; undefined: their time limit alone does. */
   readonly stop?: AbortSignal | undefined;
 }

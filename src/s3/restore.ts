@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { base64OfHex } from "./digest.ts";
-import { S3Error, meshError } from "./errors.ts";
+import { FailureError, S3Error, meshError } from "./errors.ts";
 import { type ObjectAddress, type S3, send } from "./request.ts";
 import { verdictOf } from "./retry.ts";
 import { versionQuery } from "./s3.ts";
@@ -26,28 +26,40 @@ const UNKNOWN_OPERATION: ReadonlySet<number | null> = new Set([405, 501]);
 
 /**
  * @param days for which the restored copy is kept; null: INTELLIGENT_TIERING, which takes no number
+ * @param usd that the store asks for it, beside the request. It is counted before, and taken back where the
+ *   store has not begun: a restore whose answer is lost has cost it
  * @throws {S3Error}
  * @throws {FailureError} `restore_unsupported`, `restore_refused`
  */
 export async function restoreObject(
   s3: S3,
   address: ObjectAddress,
-  { tier, days }: { readonly tier: RetrievalTier; readonly days: number | null },
+  { tier, days, usd }: { readonly tier: RetrievalTier; readonly days: number | null; readonly usd: number },
 ): Promise<RestoreAnswer> {
   const body = new TextEncoder().encode(restoreDocument(tier, days));
   // Some stores demand a digest of each document.
   const headers = { "content-md5": base64OfHex(createHash("md5").update(body).digest("hex")) };
   const query = { restore: "", ...versionQuery(address) };
+  s3.sent?.retrieval(usd);
   try {
     const response = await send(s3, "RestoreObject", address, { method: "POST", query, headers, body });
     await response.body?.cancel();
-    return response.status === 200 ? "extended" : "asked";
+    if (response.status !== 200) return "asked";
+    s3.sent?.retrieval(-usd);
+    return "extended";
   } catch (error) {
+    if (isNotBegun(error)) s3.sent?.retrieval(-usd);
     if (!(error instanceof S3Error)) throw error;
     const answer = ANSWERS[error.code];
     if (answer !== undefined) return answer;
     throw refusal(error);
   }
+}
+
+/** A 500 does not say whether the store has begun. */
+function isNotBegun(error: unknown): boolean {
+  if (error instanceof S3Error) return error.status !== 500;
+  return error instanceof FailureError && error.failure.code === "budget_reached";
 }
 
 /** What no repetition changes has a code of its own: it says nothing against reading the object. */

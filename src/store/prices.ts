@@ -70,7 +70,7 @@ export function pricesOf(provider: Provider, own: z.infer<typeof PricesSchema> |
 /** What a store asks for it, in dollars. What is stored is paid for by the month, and is not in it. */
 export function dollarsOf(sent: Sent, prices: Prices): number {
   const requests = REQUEST_KINDS.reduce((sum, kind) => sum + (sent[kind] * prices[kind]) / 1_000, 0);
-  return requests + (sent.bytes / GB) * prices.egressPerGb;
+  return requests + (sent.bytes / GB) * prices.egressPerGb + (sent.retrievalUsd ?? 0);
 }
 
 /** A month of that many bytes, in dollars. */

@@ -9,8 +9,11 @@ export const REQUEST_KINDS = ["put", "list", "get", "head", "delete"] as const;
 
 type RequestKind = (typeof REQUEST_KINDS)[number];
 
-/** Plain data. `bytes`: of objects, which the store was asked for and began to send. */
-export type Sent = { readonly [Kind in RequestKind | "bytes"]: number };
+/**
+ * Plain data. `bytes`: of objects, which the store was asked for and began to send. `retrievalUsd`: what it
+ * asks for objects that it brings back from an archive; absent: nothing.
+ */
+export type Sent = { readonly [Kind in RequestKind | "bytes"]: number } & { readonly retrievalUsd?: number };
 
 export const NOTHING_SENT: Sent = { put: 0, list: 0, get: 0, head: 0, delete: 0, bytes: 0 };
 
@@ -25,7 +28,7 @@ export type Charge = (cost: Sent, isOwed: boolean) => boolean;
 
 /** What one or several users of a store have sent to it. */
 export class SentCount {
-  #sent = { ...NOTHING_SENT };
+  #sent: Sent = NOTHING_SENT;
   readonly #charge: Charge | null;
 
   constructor(charge: Charge | null = null) {
@@ -41,9 +44,15 @@ export class SentCount {
     this.#count({ ...NOTHING_SENT, bytes: sizeBytes }, false);
   }
 
+  /** Dollars for what is brought back from an archive; below 0: the store has refused to. */
+  retrieval(usd: number): void {
+    if (usd !== 0) this.#count({ ...NOTHING_SENT, retrievalUsd: usd }, usd < 0);
+  }
+
   /** The same count, for what must be sent once something may have been written. */
-  owed(): Pick<SentCount, "request" | "bytes"> {
+  owed(): Pick<SentCount, "request" | "bytes" | "retrieval"> {
     return {
+      retrieval: (usd) => this.retrieval(usd),
       request: (operation, method) => this.#count({ ...NOTHING_SENT, [kindOf(operation, method)]: 1 }, true),
       bytes: (sizeBytes) => this.#count({ ...NOTHING_SENT, bytes: sizeBytes }, true),
     };
@@ -57,7 +66,7 @@ export class SentCount {
   /** What was counted since the last call. */
   take(): Sent {
     const sent = this.#sent;
-    this.#sent = { ...NOTHING_SENT };
+    this.#sent = NOTHING_SENT;
     return sent;
   }
 
@@ -75,6 +84,7 @@ function kindOf(operation: string, method: string): RequestKind {
 
 export function addSent(one: Sent, other: Sent): Sent {
   return {
+    ...retrievalOf((one.retrievalUsd ?? 0) + (other.retrievalUsd ?? 0)),
     put: one.put + other.put,
     list: one.list + other.list,
     get: one.get + other.get,
@@ -82,6 +92,23 @@ export function addSent(one: Sent, other: Sent): Sent {
     delete: one.delete + other.delete,
     bytes: one.bytes + other.bytes,
   };
+}
+
+/** So many times as much. */
+export function timesSent(sent: Sent, times: number): Sent {
+  return {
+    ...retrievalOf((sent.retrievalUsd ?? 0) * times),
+    put: sent.put * times,
+    list: sent.list * times,
+    get: sent.get * times,
+    head: sent.head * times,
+    delete: sent.delete * times,
+    bytes: sent.bytes * times,
+  };
+}
+
+function retrievalOf(usd: number): Pick<Sent, "retrievalUsd"> {
+  return usd === 0 ? {} : { retrievalUsd: usd };
 }
 
 export function requestsOf({ put, list, get, head, delete: deletes }: Sent): number {

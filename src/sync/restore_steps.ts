@@ -4,11 +4,12 @@
 
 import { archiveAt, restoreWish } from "../object/archive.ts";
 import { each } from "../s3/delete.ts";
-import { failureOfOne } from "../s3/errors.ts";
+import { FailureError, failureOfOne } from "../s3/errors.ts";
 import { headObject } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
 import { restoreObject } from "../s3/restore.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import { retrievalUsd } from "../work/restore_cost.ts";
 import { asSync } from "./comparison_spec.ts";
 import { failed } from "./outcome.ts";
 import type { SyncRecord } from "./record.ts";
@@ -58,18 +59,30 @@ export async function tendRestores(
       return { kind: "failed", failure: failureOfOne(error, "source") };
     }
   });
-  record.transaction(() => take(record, rows, answers, takeOn));
+  // What the budget does not cover is asked for when it is resumed with a higher one.
+  const unasked = answers.map(
+    (answer) => answer.kind === "failed" && answer.failure.code === "budget_reached",
+  );
+  const isTold = (_row: unknown, index: number) => unasked[index] !== true;
+  record.transaction(() => take(record, rows.filter(isTold), answers.filter(isTold), takeOn));
+  const [short] = answers.flatMap((answer, index) =>
+    unasked[index] === true && answer.kind === "failed" ? [answer.failure] : [],
+  );
+  if (short !== undefined) throw new FailureError(short);
 }
 
 async function ask(
   source: S3,
   bucket: string,
   { work, call, isTiered }: RestoreRow,
-  { restore: tier, days }: NonNullable<ReturnType<typeof restoreWish>>,
+  wish: NonNullable<ReturnType<typeof restoreWish>>,
 ): Promise<RestoreAnswer> {
   const address = { bucket, key: work.key, versionId: work.versionId };
   if (call === "due") {
-    await restoreObject(source, address, { tier, days: isTiered ? null : days });
+    const { storageClass: listed, sizeBytes } = work;
+    const storageClass = isTiered ? "INTELLIGENT_TIERING" : (listed ?? "");
+    const usd = retrievalUsd(source.store, { storageClass, sizeBytes }, wish);
+    await restoreObject(source, address, { tier: wish.restore, days: isTiered ? null : wish.days, usd });
     return { kind: "asked" };
   }
   const { headers } = await headObject(source, address);

@@ -1,5 +1,6 @@
 // What a run may spend, and what is done when nothing more fits into that.
 
+import { restoreWish } from "../object/archive.ts";
 import type { Failure, StoreSide } from "../s3/failure.ts";
 import { type Amounts, budgetOf } from "../store/budget.ts";
 import { NOTHING_SENT } from "../store/sent.ts";
@@ -7,7 +8,7 @@ import { pricesAt } from "../store/stores.ts";
 import { Account } from "../work/account.ts";
 import { type PageAnswer, UNTOLD_PAGE } from "../work/page_task.ts";
 import { NOTHING_SPENT } from "../work/spent.ts";
-import { reportPlaceOf } from "./comparison_spec.ts";
+import { isComparison, reportPlaceOf } from "./comparison_spec.ts";
 import { isHandingOut } from "./job.ts";
 import { isWorking } from "./phase.ts";
 import type { SyncRecord } from "./record.ts";
@@ -20,10 +21,12 @@ const REPORT_PUTS = 2;
 export function accountOf(record: SyncRecord, sides: KnownSides): Account {
   return new Account(record.spent, () => {
     const { spec, job } = record.load();
+    const stores = sides.of(spec);
     const puts = reportPlaceOf(spec) === null ? 0 : REPORT_PUTS;
     return {
       budget: budgetOf(spec),
-      prices: pricesAt(sides.of(spec)),
+      prices: pricesAt(stores),
+      restoring: isComparison(spec) || restoreWish(spec) === null ? null : stores.source,
       keptBack: { ...NOTHING_SPENT, destination: { ...NOTHING_SENT, put: puts } },
       isEnding: !isWorking(job.phase === "paused" || job.phase === "blocked" ? job.resume : job),
     };
@@ -46,7 +49,9 @@ export function stepFailed(record: SyncRecord, step: SyncStep["do"], failure: Fa
  */
 export function stopAtBudget(record: SyncRecord, account: Account, hasAffordable: () => boolean): boolean {
   if (!account.isLimited || account.hasReserved || !isHandingOut(record.load().job)) return false;
-  if (record.counts().underWay === 0 || hasAffordable()) return false;
+  // What waits for its restore at the source wants nothing now.
+  const { underWay, restoring } = record.counts();
+  if (underWay === restoring || hasAffordable()) return false;
   stepFailed(record, "rest", account.failure());
   return true;
 }

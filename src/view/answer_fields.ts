@@ -65,6 +65,7 @@ export const PauseReason = z
 export const SentTo = z.strictObject({
   requests: z.strictObject({ put: Whole, list: Whole, get: Whole, head: Whole, delete: Whole }),
   bytes: Bytes.describe("of objects, which the store was asked for"),
+  retrievalUsd: z.number().optional().describe("of usd: for objects that were brought back from an archive"),
   usd: z.number().nullable().describe("by the prices of the store; null: none is known"),
 });
 

@@ -46,8 +46,9 @@ export function describeQuote(
 }
 
 function describeSent(sent: Sent, prices: Prices | null): CopyStatus["spent"]["source"] {
-  const { bytes, ...requests } = sent;
-  return { requests, bytes, usd: prices === null ? null : rounded(dollarsOf(sent, prices)) };
+  const { bytes, retrievalUsd, ...requests } = sent;
+  const retrieval = retrievalUsd === undefined ? {} : { retrievalUsd: rounded(retrievalUsd) };
+  return { requests, bytes, ...retrieval, usd: prices === null ? null : rounded(dollarsOf(sent, prices)) };
 }
 
 /** To a hundredth of the cheapest request. */

@@ -24,8 +24,9 @@ import {
   ResumeRequestSchema,
   minusAmounts,
 } from "../store/budget.ts";
-import { pricesAt } from "../store/stores.ts";
+import { type Store, pricesAt } from "../store/stores.ts";
 import type { CopyStatus } from "../view/answers.ts";
+import { knowsRestorePrices } from "./restore_cost.ts";
 import {
   type ChargeAt,
   type Spent,
@@ -41,6 +42,8 @@ interface Terms {
   readonly prices: SidePrices;
   /** For what the work owes at its end. */
   readonly keptBack: Spent;
+  /** The source, where it is to bring objects back from an archive. */
+  readonly restoring: Pick<Store, "provider"> | null;
   /** It has ended or is ending: what it has begun is cleaned up, whatever that costs. */
   readonly isEnding: boolean;
 }
@@ -200,11 +203,12 @@ export class Account {
    */
   raised(body: unknown, isHeld: boolean): Budget {
     const raise = budgetOf(parseWith(ResumeRequestSchema, body));
-    const { budget, prices } = this.#terms();
+    const { budget, prices, restoring } = this.#terms();
     const names = Object.keys(raise) as (keyof Budget)[];
     if (names.length > 0 && !this.isLimited)
       throw new Problem(400, "invalid_request", `${quoted(names)}: this work was started without a budget`);
     checkPriced(raise, prices);
+    checkRestorePriced(raise, restoring);
     if (names.length === 0 && isHeld) throw new Problem(409, "budget_reached", this.failure().message);
     const [spent, reserved] = this.#used(prices);
     for (const name of names) {
@@ -279,6 +283,16 @@ function checkPriced({ maxUsd }: Budget, prices: SidePrices): void {
   const sides = (["source", "destination"] as const).filter((side) => prices[side] === null);
   if (sides.length === 0) return;
   const message = `"maxUsd" needs the prices of both stores, and none are known of the ${sides.join(" and the ")}: set "prices" in the store's secret, or use "maxBytes" and "maxRequests"`;
+  throw new Problem(400, "invalid_request", message);
+}
+
+/** @param restoring the source, where it restores anything @throws {Problem} 400 */
+export function checkRestorePriced(
+  { maxUsd }: { readonly maxUsd?: unknown },
+  restoring: Pick<Store, "provider"> | null,
+): void {
+  if (maxUsd === undefined || restoring === null || knowsRestorePrices(restoring)) return;
+  const message = `"maxUsd" cannot bound what a restore costs: its prices are known of aws, and not of ${restoring.provider}. Leave "maxUsd" out, or "ifArchived", and restore the objects where they lie`;
   throw new Problem(400, "invalid_request", message);
 }
 

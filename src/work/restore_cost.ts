@@ -34,6 +34,24 @@ export function sentForRestores(byClass: ByClass, { restore: tier }: Wish): Spen
   return { ...NOTHING_SPENT, source: { ...NOTHING_SENT, put, head } };
 }
 
+/**
+ * What the store asks for one object. Where a class has not the tier that is nothing: the restore is refused.
+ */
+export function retrievalUsd(
+  store: Store,
+  { storageClass, sizeBytes }: { readonly storageClass: string; readonly sizeBytes: number },
+  wish: Wish,
+): number {
+  const { source: prices } = pricesAt({ source: store, destination: store });
+  const byClass = { [storageClass]: { objects: 1, bytes: sizeBytes } };
+  return restoreDollars(byClass, wish, { provider: store.provider, prices }) ?? 0;
+}
+
+/** Of what no price of a restore is known, dollars cannot be limited. */
+export function knowsRestorePrices({ provider }: Pick<Store, "provider">): boolean {
+  return provider === "aws";
+}
+
 interface RestoreQuote {
   readonly objects: number;
   readonly bytes: number;

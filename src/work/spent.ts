@@ -4,7 +4,15 @@
 // Invariant: a row is written for each report and each step, not for each request. Only work with a budget
 // has reservations, and a row for each request of its own.
 
-import { type Charge, type Sent, NOTHING_SENT, SentCount, addSent, requestsOf } from "../store/sent.ts";
+import {
+  type Charge,
+  type Sent,
+  NOTHING_SENT,
+  SentCount,
+  addSent,
+  requestsOf,
+  timesSent,
+} from "../store/sent.ts";
 
 export interface Spent {
   readonly source: Sent;
@@ -46,7 +54,7 @@ export class SpentTable {
 
   add(spent: Spent): void {
     const { source, destination } = spent;
-    if (requestsOf(source) + requestsOf(destination) + source.bytes + destination.bytes === 0) return;
+    if (isNothing(source) && isNothing(destination)) return;
     // The table is created when it is first needed: work of an older deployment has no such table.
     this.#sql.exec("CREATE TABLE IF NOT EXISTS spent (one INTEGER PRIMARY KEY, spent TEXT NOT NULL)");
     const sum = JSON.stringify(addSpent(this.all(), spent));
@@ -83,17 +91,13 @@ export class SpentTable {
   }
 }
 
+function isNothing(sent: Sent): boolean {
+  return requestsOf(sent) + sent.bytes === 0 && (sent.retrievalUsd ?? 0) === 0;
+}
+
 /** So many times as much. */
 export function timesSpent({ source, destination }: Spent, times: number): Spent {
-  const scaled = ({ put, list, get, head, delete: deletes, bytes }: Sent): Sent => ({
-    put: put * times,
-    list: list * times,
-    get: get * times,
-    head: head * times,
-    delete: deletes * times,
-    bytes: bytes * times,
-  });
-  return { source: scaled(source), destination: scaled(destination) };
+  return { source: timesSent(source, times), destination: timesSent(destination, times) };
 }
 
 /** What one attempt to bring this many bytes over sends: a GET and a PUT. */

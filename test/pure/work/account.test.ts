@@ -7,6 +7,7 @@ import { FailureError } from "../../../src/s3/errors.ts";
 import type { Budget } from "../../../src/store/budget.ts";
 import { pricesOf } from "../../../src/store/prices.ts";
 import { Account } from "../../../src/work/account.ts";
+import type { Provider } from "../../../src/store/profiles.ts";
 import { Purse } from "../../../src/work/purse.ts";
 import {
   NOTHING_SPENT,
@@ -22,7 +23,7 @@ const PRICES = { source: pricesOf("aws", undefined), destination: pricesOf("r2",
 
 function open(budget: Budget, isEnding = false) {
   const table = new SpentTable(memorySql());
-  const terms = { budget, prices: PRICES, keptBack: NOTHING_SPENT, isEnding };
+  const terms = { budget, prices: PRICES, keptBack: NOTHING_SPENT, restoring: null, isEnding };
   return { table, account: new Account(table, () => terms) };
 }
 
@@ -147,4 +148,29 @@ test("a higher budget is taken, one that is used up already is refused with what
   expect(bodyOf(() => account.raised({ maxBites: 1 }, true))?.[0]).toBe(400);
   const none = open({}).account;
   expect(bodyOf(() => none.raised({ maxBytes: 5 }, false))?.[1]).toContain("without a budget");
+});
+
+test("a retrieval is held to the dollars, also where its answer is lost; what a store refuses costs nothing", () => {
+  const { account, table } = open({ maxUsd: 1.5 });
+  const spent = new SpentCount(account.charge);
+  spent.source.retrieval(1);
+  expect(() => spent.source.retrieval(1)).toThrow("The budget is reached");
+  spent.source.retrieval(-1);
+  expect(table.all()).toEqual(NOTHING_SPENT);
+  spent.source.retrieval(1.25);
+  expect(account.describe()?.spent).toMatchObject({ usd: 1.25, requests: 0 });
+  expect(timesSpent(table.all(), 2).source.retrievalUsd).toBe(2.5);
+  expect(addSpent(table.all(), table.all()).source.retrievalUsd).toBe(2.5);
+});
+
+test("dollars cannot be limited later, either, where nobody knows what a restore costs", () => {
+  const table = new SpentTable(memorySql());
+  const terms = { budget: { maxRequests: 9 }, prices: PRICES, keptBack: NOTHING_SPENT, isEnding: false };
+  const restoringAt = (provider: Provider) =>
+    new Account(table, () => ({ ...terms, restoring: { provider } }));
+  expect(restoringAt("aws").raised({ maxUsd: 5 }, true)).toEqual({ maxRequests: 9, maxUsd: 5 });
+  expect(bodyOf(() => restoringAt("scaleway").raised({ maxUsd: 5 }, true))).toEqual([
+    400,
+    expect.stringContaining('"maxUsd" cannot bound what a restore costs: its prices are known of aws'),
+  ]);
 });

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { abortObject, makeAbortable } from "../../mesh/abortable.ts";
 import { Clock, sentAtMs } from "../../mesh/clock.ts";
+import { storeSecret } from "../../mesh/mesh.ts";
 import { generatedBytes } from "../../store/store.ts";
 import { PART, openWorld } from "../world.ts";
 
@@ -27,8 +28,11 @@ const {
     plain: { ...BUCKETS, without: ["restore"] },
     west: BUCKETS,
   },
-  () => ({
+  (stores) => ({
+    // Has the prices of AWS, for restores too, and the bytes are free.
+    storeFields: { west: { prices: { put: 0 } } },
     bindings: {
+      STORE_PRICED: storeSecret(stores.east, { provider: "aws", prices: { egressPerGb: 0 } }),
       MAX_PART_MIB: "5",
       API_TOKENS: JSON.stringify([
         {
@@ -377,4 +381,40 @@ test("a sync that dies while it asks looks before it asks again; cancelled, each
   await mesh.call("POST", `/syncs/${other}/cancel`);
   expect(await mesh.syncEnded(other)).toMatchObject({ phase: "cancelled", skippedBy: { cancelled: 1 } });
   look.release();
+});
+
+test("a budget in dollars holds what restores cost: no more keys are asked for than it covers", async () => {
+  // 10 dollars for 1,000 requests of this tier, and next to nothing for some bytes.
+  for (const key of ["a", "b", "c"]) putSmall("east", `priced/${key}`, "GLACIER");
+  const body = { ...syncOf("east", "priced/"), source: "priced:source/priced/", ifArchived: "Expedited" };
+  const id = await mesh.startSync({ ...body, maxUsd: 0.025 });
+  const paused = await mesh.untilSync(id, ({ phase }) => phase === "paused" || phase === "completed");
+  expect(paused).toMatchObject({ phase: "paused", reason: "budget_reached" });
+  const asked = () => east.count("RestoreObject");
+  expect(asked()).toBe(2);
+  expect(paused.spent.source.retrievalUsd).toBeCloseTo(0.02, 6);
+  expect(paused.spent.usd).toBeLessThanOrEqual(0.025);
+  await mesh.call("POST", `/syncs/${id}/resume`, { body: { maxUsd: 1 } });
+  const ended = await mesh.syncEnded(id);
+  expect(ended).toMatchObject({ phase: "completed", objects: { copied: 3 }, restores: { asked: 3 } });
+  expect(asked()).toBe(3);
+  expect(ended.spent.usd).toBeGreaterThan(0.03);
+
+  put("east", "priced-copy");
+  const copy = { ...request("east", "priced-copy", "Expedited"), source: "priced:source/priced-copy" };
+  const one = await mesh.startCopy({ ...copy, maxUsd: 0.005 });
+  expect(await mesh.until(one, ({ phase }) => phase === "paused")).toMatchObject({
+    reason: "budget_reached",
+  });
+  expect(asked()).toBe(3);
+  // One that is refused has cost its request, and no retrieval.
+  east.fault({ operation: "RestoreObject" }, { kind: "answer", code: "SlowDown" }, { times: 1 });
+  await mesh.call("POST", `/copies/${one}/resume`, { body: { maxUsd: 0.015 } });
+  const copied = await mesh.ended(one);
+  expect([copied.phase, asked()]).toEqual(["completed", 5]);
+  expect(copied.spent.usd).toBeLessThanOrEqual(0.015);
+
+  // Where nobody knows the price, it is refused.
+  const unknown = await mesh.call("POST", "/syncs", { body: syncOf("east", "priced/", { maxUsd: 5 }) });
+  expect(unknown).toMatchObject({ status: 400, body: { code: "invalid_request" } });
 });
