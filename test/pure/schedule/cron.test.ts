@@ -222,6 +222,14 @@ describe("in a time zone", () => {
   });
 });
 
+test("what was due before the hour repeats is found late, while the clock shows an earlier time again", () => {
+  // 02:30 of 2026-10-25 in Berlin comes at 00:30 UTC, and again at 01:30; at 01:10 UTC the clock shows 02:10.
+  const rule = { cron: "30 2 * * *", timeZone: "Europe/Berlin" };
+  const due = lastDueMs(rule, at("2026-10-25T00:20"), at("2026-10-25T01:10"));
+  expect(iso(due)).toBe("2026-10-25T00:30");
+  expect(lastDueMs(rule, at("2026-10-25T00:30"), at("2026-10-25T01:40"))).toBeNull();
+});
+
 describe("checkTimeZone()", () => {
   test.each(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])("takes %j", (name) => {
     expect(checkTimeZone(name)).toBeNull();
