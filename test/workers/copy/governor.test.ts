@@ -87,12 +87,15 @@ test("Retry-After of one part is waited for by all of them", async () => {
   expect(status).toMatchObject({ phase: "completed", parts: { failedAttempts: 1 } });
   expect(throttledBy(status)).toEqual(["destination"]);
   const [refused] = west.requests({ ...parts, status: 503 });
-  const later = west
-    .requests(parts)
-    .map(({ startedAt }) => startedAt)
-    .filter((startedAt) => startedAt > (refused?.endedAt ?? Number.NaN));
-  expect(later).toHaveLength(60 - 20 + 1);
-  expect(elapsedMs(refused, Math.min(...later))).toBeGreaterThanOrEqual(AFTER.leastMs);
+  const { before = [], later = [] } = Object.groupBy(west.requests(parts), ({ startedAt }) =>
+    startedAt > (refused?.endedAt ?? Number.NaN) ? "later" : "before",
+  );
+  expect(before).toHaveLength(20);
+  // On a busy machine one of the last may be sent twice.
+  expect(new Set(later.map(({ partNumber }) => partNumber)).size).toBeGreaterThanOrEqual(60 - 20 + 1);
+  expect(elapsedMs(refused, Math.min(...later.map(({ startedAt }) => startedAt)))).toBeGreaterThanOrEqual(
+    AFTER.leastMs,
+  );
 });
 
 test("a store that throttles Create is not met by all parts at once when it takes it, nor before Retry-After", async () => {
