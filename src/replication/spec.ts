@@ -51,6 +51,13 @@ const DEFAULT_REPAIR = "0 3 * * *";
 
 const { minSize: _min, maxSize: _max, minAgeSeconds: _new, maxAgeSeconds: _old, ...Names } = RunFields;
 
+/** A form has no lists of one: it gives the name alone, or nothing for nobody. */
+const Receivers = z
+  .union([z.array(z.string().max(32)).max(MAX_NOTIFIED), z.string().max(32)], {
+    error: "must be the name of a receiver, or a list of names",
+  })
+  .transform((names) => (typeof names !== "string" ? names : names === "" ? [] : [names]));
+
 // What goes on without an end has no budget.
 const { storageClasses: _classes, maxUsd: _usd, maxBytes: _bytes, maxRequests: _requests, ...Fields } = Names;
 
@@ -81,7 +88,7 @@ export const ReplicationRequestSchema = z.strictObject({
   repair: Cron.optional(),
   timezone: TimeZone.optional(),
   maxPending: Span({ min: 1, max: MAX_PENDING_LIMIT }).optional(),
-  notify: z.array(z.string().max(32)).max(MAX_NOTIFIED).optional(),
+  notify: Receivers.optional(),
 });
 
 type ReplicationRequest = z.infer<typeof ReplicationRequestSchema>;

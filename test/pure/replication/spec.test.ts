@@ -32,6 +32,8 @@ test("it tells the receivers that it names, each once; without a word, all", () 
   const spec = made({ notify: ["ops", "sales", "ops"] });
   expect(shownSpec(spec).notify).toEqual(["ops", "sales"]);
   expect(shownSpec(reversed("r-reverse", spec)).notify).toEqual(["ops", "sales"]);
-  expect(() => made({ notify: "ops" })).toThrow(Problem);
+  expect(shownSpec(made({ notify: "ops" })).notify).toEqual(["ops"]);
+  expect(shownSpec(made({ notify: "" })).notify).toEqual([]);
+  expect(() => made({ notify: {} })).toThrow("a list of names");
   expect(() => made({ notify: [1] })).toThrow(Problem);
 });
