@@ -91,6 +91,13 @@ export function planCopy(
   return { ok: true, plan: { kind: "parts", sizeBytes, partSizeBytes, partCount } };
 }
 
+/** Sent in one part instead of whole. An upload of nothing has no part that every store takes. */
+export function asUpload(plan: Plan): Plan {
+  const { kind, sizeBytes } = plan;
+  if (kind === "parts" || sizeBytes === 0) return plan;
+  return { kind: "parts", sizeBytes, partSizeBytes: sizeBytes, partCount: 1 };
+}
+
 /**
  * The plan that keeps a source's own part boundaries, so that the destination's ETag can be the same; null
  * when the destination or the ceiling does not allow parts of that size.

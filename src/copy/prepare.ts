@@ -6,7 +6,7 @@
 
 import { layoutOf } from "./layout.ts";
 import type { Prepared, Via } from "./phase.ts";
-import { type Plan, type PlanLimits, keepBoundaries, planAsSource, planCopy } from "./plan.ts";
+import { type Plan, type PlanLimits, asUpload, keepBoundaries, planAsSource, planCopy } from "./plan.ts";
 import type { CopySpec } from "./spec.ts";
 import type { FailureCode } from "../http/codes.ts";
 import { MIB } from "../http/fields.ts";
@@ -141,7 +141,7 @@ async function cut(request: PrepareRequest, via: Via, found: Found): Promise<Cut
   const planLimits = { maxPartBytes, minPartBytes, maxParts };
   const planned =
     found.layout === null
-      ? await chooseParts({ source, spec, maxPutBytes }, via, found, planLimits)
+      ? await chooseParts({ source, spec, profile }, via, found, planLimits)
       : {
           how: "kept" as const,
           ...planAsSource(sizeBytes, found.layout.lengths, {
@@ -184,7 +184,7 @@ async function cutAsServed(request: PrepareRequest, found: Found): Promise<Cut> 
 
 /** Parts of the size that the request names, of the source's own, or of one chosen here. */
 async function chooseParts(
-  { source, spec, maxPutBytes }: { source: S3; spec: CopySpec; maxPutBytes: number },
+  { source, spec, profile }: { source: S3; spec: CopySpec; profile: Profile },
   via: Via,
   found: Found,
   limits: Required<PlanLimits>,
@@ -197,9 +197,20 @@ async function chooseParts(
   const kept = boundaries === null ? null : keepBoundaries(sizeBytes, boundaries, limits);
   if (kept !== null && boundaries !== null) return { ok: true, plan: kept, how: boundaries.how };
   const { maxParts, maxPartBytes } = limits;
+  const { maxPutBytes } = profile;
   const requested =
     asked ?? (via === "server" ? serverPartBytes(sizeBytes, maxParts, maxPartBytes, maxPutBytes) : null);
-  return { ...planCopy(sizeBytes, requested, limits), how: "chosen" };
+  const planned = planCopy(sizeBytes, requested, limits);
+  const inOnePart = via === "stream" && needsUpload(spec, profile);
+  return {
+    ...(planned.ok && inOnePart ? { ok: true, plan: asUpload(planned.plan) } : planned),
+    how: "chosen",
+  };
+}
+
+/** Only by an upload can the destination be told to keep what is there: it has no condition on PutObject. */
+function needsUpload({ ifExists }: CopySpec, { conditionalPut, conditionalComplete }: Profile): boolean {
+  return ifExists !== "overwrite" && !conditionalPut && conditionalComplete;
 }
 
 /** An object that fits one CopyObject is copied whole, a larger one in large parts. */

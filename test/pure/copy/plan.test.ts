@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import {
   type Plan,
+  asUpload,
   checkPartSize,
   DEFAULT_PART_BYTES,
   keepBoundaries,
@@ -281,4 +282,11 @@ describe("planAsSource()", () => {
       refusal: { code: "part_layout_refused" },
     });
   });
+});
+
+test("what needs an upload is sent in one part of its own length; nothing, and what has parts, stays as it is", () => {
+  const upload = { kind: "parts", sizeBytes: 7, partSizeBytes: 7, partCount: 1 } as const;
+  expect(asUpload({ kind: "whole", sizeBytes: 7 })).toEqual(upload);
+  expect(asUpload(upload)).toBe(upload);
+  expect(asUpload({ kind: "whole", sizeBytes: 0 })).toEqual({ kind: "whole", sizeBytes: 0 });
 });

@@ -1,6 +1,7 @@
 // What happens to an object that is at the destination already, or that appears there while the copy runs.
 
 import { expect, test } from "vitest";
+import { storeSecret } from "../../mesh/mesh.ts";
 import type { TestStore } from "../../store/store.ts";
 import { events, expectSameBytes, memoryDirectory } from "./fidelity.ts";
 import { PART, openWorld } from "../world.ts";
@@ -18,7 +19,16 @@ const {
     // It is believed to heed conditions, and does not.
     deaf: { buckets: ["destination"], conditionalWrites: "ignored" },
   },
-  () => ({ directory, storeFields: { west: conditional, deaf: conditional } }),
+  (stores) => ({
+    directory,
+    storeFields: { west: conditional, deaf: conditional },
+    bindings: {
+      // It takes a condition on the end of an upload alone, as Swift does.
+      STORE_SWIFT: storeSecret(stores.west, {
+        profile: { conditionalPut: false, conditionalComplete: true },
+      }),
+    },
+  }),
 );
 
 const request = (key: string, to: string, more: Record<string, unknown>) => ({
@@ -84,6 +94,37 @@ test.for(CASES)("skip and fail copy where nothing is, to %s (%s)", async ([to, n
   const operation = size > PART ? "CompleteMultipartUpload" : "PutObject";
   expect(conditionsSent(store)).toEqual(to === "west" ? Array(2).fill(`${operation} if-none-match: *`) : []);
 });
+
+test.for([
+  ["fail", { phase: "failed", failure: { code: "destination_exists" } }],
+  ["skip", { phase: "completed", skipped: true }],
+] as const)(
+  "where only an upload can be told to keep what appears, a small object is one of one part (%s)",
+  async ([ifExists, ending]) => {
+    const key = `small ${ifExists}`;
+    east.putGenerated("source", key, { size: 1000, computeEtag: true });
+    const action = () => void west.put("destination", key, OLD);
+    west.fault({ operation: "UploadPart", key }, { kind: "run", stage: "before-work", action }, { times: 1 });
+    expect(await mesh.copy(request(key, "swift", { ifExists }))).toMatchObject(ending);
+    expect(west.bytes("destination", key).toString()).toBe(OLD);
+    // Nothing appears, and nothing is there: it arrives, proved. Without bytes it is no upload.
+    for (const [name, size, operation, proof] of [
+      ["some", 1000, "CompleteMultipartUpload", "part-md5"],
+      ["none", 0, "PutObject", "etag"],
+    ] as const) {
+      west.journal.clear();
+      east.putGenerated("source", `${key} ${name}`, { size, computeEtag: true });
+      const arrived = await mesh.copy(request(`${key} ${name}`, "swift", { ifExists }));
+      expect(arrived).toMatchObject({ phase: "completed", proof });
+      expectSameBytes(east, west, `${key} ${name}`);
+      expect(west.count(operation)).toBe(1);
+    }
+    west.journal.clear();
+    // What may be replaced needs no condition.
+    expect((await mesh.copy(request(key, "swift", {}))).phase).toBe("completed");
+    expect([west.count("PutObject"), west.count("CreateMultipartUpload")]).toEqual([1, 0]);
+  },
+);
 
 test.for([
   ["west", "fail", { phase: "failed", failure: { code: "destination_exists" } }],
