@@ -5,6 +5,7 @@
 import { archiveAt, restoreWish } from "../object/archive.ts";
 import { each } from "../s3/delete.ts";
 import { FailureError, failureOfOne } from "../s3/errors.ts";
+import type { Failure } from "../s3/failure.ts";
 import { headObject } from "../s3/read.ts";
 import type { S3 } from "../s3/request.ts";
 import { restoreObject } from "../s3/restore.ts";
@@ -36,6 +37,11 @@ export function takeArchived(record: SyncRecord, works: readonly ObjectWork[]): 
     );
 }
 
+interface Asked {
+  readonly row: RestoreRow;
+  readonly answer: RestoreAnswer;
+}
+
 /** @param takeOn has what can be read copied */
 export async function tendRestores(
   record: SyncRecord,
@@ -52,23 +58,22 @@ export async function tendRestores(
     for (const row of rows) if (row.call === "due") record.restores.save({ ...row, call: "unknown" }, now);
   });
   await record.onDisk();
-  const answers = await each(rows, async (row): Promise<RestoreAnswer> => {
+  const asked = await each(rows, async (row): Promise<Asked> => {
     try {
-      return await ask(source, spec.source.bucket, row, wish);
+      return { row, answer: await ask(source, spec.source.bucket, row, wish) };
     } catch (error) {
-      return { kind: "failed", failure: failureOfOne(error, "source") };
+      return { row, answer: { kind: "failed", failure: failureOfOne(error, "source") } };
     }
   });
   // What the budget does not cover is asked for when it is resumed with a higher one.
-  const unasked = answers.map(
-    (answer) => answer.kind === "failed" && answer.failure.code === "budget_reached",
-  );
-  const isTold = (_row: unknown, index: number) => unasked[index] !== true;
-  record.transaction(() => take(record, rows.filter(isTold), answers.filter(isTold), takeOn));
-  const [short] = answers.flatMap((answer, index) =>
-    unasked[index] === true && answer.kind === "failed" ? [answer.failure] : [],
-  );
+  const [short] = asked.flatMap(({ answer }) => shortageOf(answer) ?? []);
+  const settled = asked.filter(({ answer }) => shortageOf(answer) === null);
+  record.transaction(() => take(record, settled, takeOn));
   if (short !== undefined) throw new FailureError(short);
+}
+
+function shortageOf(answer: RestoreAnswer): Failure | null {
+  return answer.kind === "failed" && answer.failure.code === "budget_reached" ? answer.failure : null;
 }
 
 async function ask(
@@ -91,17 +96,14 @@ async function ask(
 
 function take(
   record: SyncRecord,
-  rows: readonly RestoreRow[],
-  answers: readonly RestoreAnswer[],
+  asked: readonly Asked[],
   takeOn: (works: readonly ObjectWork[]) => void,
 ): void {
   const wish = restoreWish(asSync(record.load().spec));
   const times = { tier: wish?.restore ?? "Standard", now: Date.now(), random: Math.random() } as const;
   const entries: Entry[] = [];
   const readable: ObjectWork[] = [];
-  for (const [index, row] of rows.entries()) {
-    const answer = answers[index];
-    if (answer === undefined) continue;
+  for (const { row, answer } of asked) {
     const settled = settleRestore(row, answer, times);
     if (settled.kind === "waits") record.restores.save(settled.row, settled.nextMs);
     else if (settled.kind === "run") {
@@ -114,7 +116,7 @@ function take(
     }
   }
   // A store without RestoreObject is not asked for each key.
-  const [none] = answers.flatMap((answer) =>
+  const [none] = asked.flatMap(({ answer }) =>
     answer.kind === "failed" && answer.failure.code === "restore_unsupported" ? [answer.failure] : [],
   );
   if (none !== undefined)
