@@ -119,6 +119,11 @@ async function forEachAtOnce<T>(
   );
 }
 
+function emptyBoth(): void {
+  for (const key of keysIn(east, "source")) east.delete("source", key);
+  for (const key of keysIn(west, "destination")) west.delete("destination", key);
+}
+
 // A sync costs little for each key. `asked` and the bytes tell what was read and written for which.
 test.for([
   ["east", "vwest"],
@@ -127,11 +132,7 @@ test.for([
   "300 keys of any kind are each listed, read and written under exactly that name: from %s to %s",
   { timeout: 180_000 },
   async ([from, to]) => {
-    for (const [store, bucket] of [
-      [east, "source"],
-      [west, "destination"],
-    ] as const)
-      for (const key of keysIn(store, bucket)) store.delete(bucket, key);
+    emptyBoth();
     const keys = distinctKeys(300);
     for (const key of keys) east.put("source", key, key);
     const status = await mesh.sync({ source: `${from}:source/`, destination: `${to}:destination/` });
@@ -162,11 +163,7 @@ test(
   "60 keys of any kind are each read or written by a copy under exactly that name, in both styles",
   { timeout: 180_000 },
   async () => {
-    for (const [store, bucket] of [
-      [east, "source"],
-      [west, "destination"],
-    ] as const)
-      for (const key of keysIn(store, bucket)) store.delete(bucket, key);
+    emptyBoth();
     const keys = distinctKeys(60);
     const pairs = keys.slice(0, 30).map((from, index) => ({
       from,
