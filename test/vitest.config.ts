@@ -72,6 +72,7 @@ export default defineConfig({
           name: "interop",
           include: ["test/interop/**/*.test.ts"],
           globalSetup: ["test/mesh/build.ts", "test/interop/setup.ts"],
+          env: { LONGEST_WAIT_MS: "200000" },
           ...patience(240_000),
         },
       },

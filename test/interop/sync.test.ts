@@ -80,6 +80,9 @@ const askedFor = ({ source, destination }: Pick<Quote, "source" | "destination">
 /** A run keeps two requests for its report, and a batch begins only with what its whole share may cost. */
 const RESERVE = 100;
 
+const STOPPED = ["completed", "finished_with_errors", "failed", "blocked", "paused"];
+const hasStopped = ({ phase }: { readonly phase: string }) => STOPPED.includes(phase);
+
 /** As rclone spells what it finds. */
 const SIGNS: Readonly<Record<string, string>> = { equal: "=", different: "*", missing: "+", extra: "-" };
 
@@ -164,14 +167,17 @@ describe.each(pairs)("$title", (pair) => {
       mesh.edge.forget();
       const allowed = Math.floor(askedFor(quote) / 2);
       const id = await mesh.startSync({ ...sync, maxRequests: allowed });
-      const paused = await mesh.untilSync(id, ({ phase }) => phase === "paused" || phase === "completed");
+      const paused = await mesh.untilSync(id, hasStopped);
       expect(paused).toMatchObject({ phase: "paused", reason: "budget_reached" });
       expect(mesh.edge.records.length).toBeLessThanOrEqual(allowed);
       // The rest of what was quoted, with the tolerance of the quote.
       const most = Math.ceil(askedFor(quote) * (1 + quote.tolerance));
-      await mesh.call("POST", `/syncs/${id}/resume`, { body: { maxRequests: most + RESERVE } });
-      const { phase, spent } = await mesh.syncEnded(id);
-      expect(phase).toBe("completed");
+      const more = { maxRequests: most + RESERVE };
+      const resumed = await mesh.call("POST", `/syncs/${id}/resume`, { body: more });
+      expect(resumed.status, resumed.text).toBe(200);
+      const ended = await mesh.untilSync(id, hasStopped);
+      expect(ended.phase, JSON.stringify(ended)).toBe("completed");
+      const { spent } = ended;
       const sent = mesh.edge.records.length;
       expect(askedFor(spent)).toBe(sent);
       // What a store has not taken is sent again, which no quote foresees.

@@ -28,6 +28,9 @@ type ComparisonLine = z.infer<typeof LineSchema>;
 const FIRST_POLL_MS = 10;
 const LAST_POLL_MS = 100;
 
+/** Where it is set, a test that waits in vain says what it saw before its own time is over. */
+const LONGEST_WAIT_MS = Number(process.env["LONGEST_WAIT_MS"] ?? Infinity);
+
 export class MeshClient {
   readonly url: URL;
 
@@ -43,6 +46,7 @@ export class MeshClient {
   ): Promise<Answer<T>> {
     const response = await fetch(new URL(path, this.url), {
       method,
+      ...(LONGEST_WAIT_MS === Infinity ? {} : { signal: AbortSignal.timeout(LONGEST_WAIT_MS) }),
       headers: {
         authorization: `Bearer ${TOKEN}`,
         ...(body === undefined ? {} : { "content-type": "application/json" }),
@@ -163,20 +167,27 @@ const AT_REST: ReadonlySet<string> = new Set([
   "blocked",
 ]);
 
-/** However long that takes: what is too long, a test's own limit says. */
-async function atRest<T extends { readonly phase: string }>(wait: () => Promise<Answer<T>>): Promise<T> {
+interface Seen {
+  readonly phase: string;
+}
+
+async function atRest<T extends Seen>(wait: () => Promise<Answer<T>>): Promise<T> {
+  const endMs = Date.now() + LONGEST_WAIT_MS;
   for (;;) {
     const { status, body } = await wait();
     if (status !== 200 || AT_REST.has(body.phase)) return body;
+    if (Date.now() > endMs) throw new Error(`Has not ended: ${JSON.stringify(body)}`);
     // Answered at once, as it waits for a person.
     if (body.phase === "paused") await setTimeout(LAST_POLL_MS);
   }
 }
 
-async function poll<T>(ask: () => Promise<T>, predicate: (answer: T) => boolean): Promise<T> {
+async function poll<T extends Seen>(ask: () => Promise<T>, predicate: (answer: T) => boolean): Promise<T> {
+  const endMs = Date.now() + LONGEST_WAIT_MS;
   for (let delayMs = FIRST_POLL_MS; ; delayMs = Math.min(LAST_POLL_MS, delayMs * 1.5)) {
     const answer = await ask();
     if (predicate(answer)) return answer;
+    if (Date.now() > endMs) throw new Error(`What is waited for did not come: ${JSON.stringify(answer)}`);
     await setTimeout(delayMs);
   }
 }
