@@ -98,7 +98,10 @@ export function hasTool(name: string): boolean {
 }
 
 /** What workerd takes for one piece of work. */
-export async function measureMesh({ pid }: BareMesh, work: () => Promise<unknown>): Promise<Run> {
+export async function measureWorkerd(
+  { pid }: { readonly pid: number },
+  work: () => Promise<unknown>,
+): Promise<Run> {
   forgetPeak(pid);
   const before = cpuSecondsOf(pid);
   const startedAt = performance.now();

@@ -4,7 +4,7 @@
 // workerd is one isolate, so all the streams share one budget of buffers (src/work/digest_buffers.ts). The
 // peak is that of the whole process, with what its connections hold.
 
-import { type Run, complete, measureMesh, medianOf, result } from "./contest.ts";
+import { type Run, complete, measureWorkerd, medianOf, result } from "./contest.ts";
 import { spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
@@ -28,7 +28,7 @@ export async function benchDigests(sizeBytes: number, rounds: number): Promise<s
         STORE_EAST: storeSecret(source),
         STORE_WEST: storeSecret(destination),
       });
-      const run = await measureMesh(mesh, () =>
+      const run = await measureWorkerd(mesh, () =>
         complete(mesh, "/copies", {
           source: "east:source/object",
           destination: "west:destination/object",

@@ -19,7 +19,7 @@ import {
   compete,
   complete,
   hasTool,
-  measureMesh,
+  measureWorkerd,
   measureTool,
   medianOf,
   rcloneRemotes,
@@ -101,7 +101,7 @@ function meshCopies(startMesh: () => Promise<BareMesh>, { partBytes, parallel }:
     run: async () => {
       const mesh = await startMesh();
       try {
-        return await measureMesh(mesh, () =>
+        return await measureWorkerd(mesh, () =>
           complete(mesh, "/copies", {
             source: "east:source/object",
             destination: `${store}:destination/${store}`,

@@ -16,7 +16,7 @@ import {
   compete,
   complete,
   hasTool,
-  measureMesh,
+  measureWorkerd,
   measureTool,
   medianOf,
   medianRequests,
@@ -91,7 +91,7 @@ async function benchAt(task: Task, count: number, delayMs: number, rounds: numbe
 }
 
 function meshRun({ run }: Task, mesh: BareMesh, count: number): Contestant {
-  return { name: "mesh", run: async () => await measureMesh(mesh, async () => await run(mesh, count)) };
+  return { name: "mesh", run: async () => await measureWorkerd(mesh, async () => await run(mesh, count)) };
 }
 
 function rcloneRuns(

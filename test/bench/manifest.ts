@@ -4,7 +4,7 @@
 // below the source's prefix: each is read, decided and counted, and no object is asked for, which the other
 // benches measure.
 
-import { type Run, complete, measureMesh, medianOf, result } from "./contest.ts";
+import { type Run, complete, measureWorkerd, medianOf, result } from "./contest.ts";
 import { spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
@@ -21,7 +21,7 @@ export async function benchManifest(counts: readonly number[], rounds: number): 
       for (let round = 0; round < rounds; round++) {
         // A process keeps the memory that it has once had.
         const mesh = await stage.mesh({ STORE_EAST: storeSecret(store), STORE_WEST: storeSecret(store) });
-        const run = await measureMesh(mesh, async () => {
+        const run = await measureWorkerd(mesh, async () => {
           const { objects } = await complete(mesh, "/syncs", {
             source: "east:source/p/",
             destination: "west:destination/p/",

@@ -4,7 +4,7 @@
 // and without digests: without, the runtime alone moves the bytes; with them, every buffer passes through
 // digest_stream.ts.
 
-import { complete, measureMesh, result } from "./contest.ts";
+import { complete, measureWorkerd, result } from "./contest.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 import { storeSecret } from "../mesh/mesh.ts";
@@ -34,7 +34,7 @@ export async function benchMemory(partMibs: readonly number[]): Promise<string> 
         STORE_EAST: storeSecret(source),
         STORE_WEST: storeSecret(destination),
       });
-      const { peakMib, seconds } = await measureMesh(mesh, () =>
+      const { peakMib, seconds } = await measureWorkerd(mesh, () =>
         complete(mesh, "/copies", {
           source: `east:source/${partMib}`,
           destination: "west:destination/object",

@@ -4,7 +4,7 @@
 // of requests, claims and rows. The coordinator's own share of it is measured on paper (simulated_copy.ts):
 // the same code, in this process, over SQLite in memory, with lanes and stores that take no time.
 
-import { complete, measureMesh, result } from "./contest.ts";
+import { complete, measureWorkerd, result } from "./contest.ts";
 import { requestsOf } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
@@ -38,7 +38,7 @@ export async function benchOverhead(): Promise<string> {
     lanes: LANES,
     verify: "off",
   };
-  const run = await measureMesh(mesh, () => complete(mesh, "/copies", request));
+  const run = await measureWorkerd(mesh, () => complete(mesh, "/copies", request));
   const requests = Object.values(await requestsOf(stage.stores)).reduce((sum, count) => sum + count, 0);
   const paper = onPaper();
   const all = (1000 * run.cpuSeconds) / PARTS;

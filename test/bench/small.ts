@@ -20,7 +20,7 @@ import {
   compete,
   complete,
   hasTool,
-  measureMesh,
+  measureWorkerd,
   measureTool,
   medianOf,
   medianRequests,
@@ -86,10 +86,10 @@ function meshSyncs(mesh: BareMesh, count: number): Contestant[] {
       name: "mesh",
       run: async () => {
         round += 1;
-        return await measureMesh(mesh, async () => await sync(count));
+        return await measureWorkerd(mesh, async () => await sync(count));
       },
     },
-    { name: AGAIN, run: async () => await measureMesh(mesh, async () => await sync(0)) },
+    { name: AGAIN, run: async () => await measureWorkerd(mesh, async () => await sync(0)) },
   ];
 }
 
@@ -101,7 +101,7 @@ function archivingSync(mesh: BareMesh, count: number): Contestant {
     run: async () => {
       round += 1;
       const request = { source: "east:source/p/", destination: `unpacking:destination/archives-${round}/` };
-      return await measureMesh(mesh, async () => {
+      return await measureWorkerd(mesh, async () => {
         const { objects } = await complete(mesh, "/syncs", request);
         if (objects.copied !== count) throw new Error(`The sync has copied ${JSON.stringify(objects)}`);
       });

@@ -6,7 +6,7 @@
 // given concurrency. The time of a part is measured on a few parts, one after the other. One stream for the
 // whole object takes that time × 1,229, which is not waited for.
 
-import { complete, measureMesh, result } from "./contest.ts";
+import { complete, measureWorkerd, result } from "./contest.ts";
 import { median, spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
@@ -51,7 +51,7 @@ export async function benchStreams(rounds: number): Promise<string> {
       concurrency,
       verify: "off",
     };
-    return (await measureMesh(mesh, () => complete(mesh, "/copies", request))).seconds;
+    return (await measureWorkerd(mesh, () => complete(mesh, "/copies", request))).seconds;
   };
   const what =
     `${PARTS} parts of ${PART_BYTES / KIB} KiB between stores that answer after ${DELAY_MS} ms and move ` +

@@ -1,6 +1,6 @@
 // The contestants that copy a set of objects from one store to another: the mesh, rclone with several numbers
-// of transfers, and curl piped into curl; and what is reported of them. Each is a process of its own in each
-// round, so that none inherits memory.
+// of transfers, and two that only pipe, workerd alone and curl into curl; and what is reported of them. Each
+// is a process of its own in each round, so that none inherits memory.
 
 import {
   type Contestant,
@@ -8,12 +8,13 @@ import {
   compete,
   complete,
   hasTool,
-  measureMesh,
+  measureWorkerd,
   measureTool,
   medianRequests,
   rcloneRemotes,
   result,
 } from "./contest.ts";
+import { BARE, runBarePipes } from "./bare_pipes.ts";
 import { NATIVE, runPipes } from "./curl_pipes.ts";
 import { type Store, median, spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
@@ -58,7 +59,8 @@ export async function contest(
     [
       meshSync(sides),
       ...(hasTool("rclone") ? [FEWER, TRANSFERS].map((transfers) => rclone(sides, transfers)) : []),
-      ...(set.piped && hasTool("curl") ? [curl(sides)] : []),
+      piping(BARE, runBarePipes, sides),
+      ...(set.piped && hasTool("curl") ? [piping(NATIVE, runPipes, sides)] : []),
     ],
     { rounds, stores: stage.stores },
     ({ seconds }) => `${(amount / seconds).toFixed(1)} ${unit}`,
@@ -84,7 +86,7 @@ function meshSync({ source, destination, stage, objects }: Sides): Contestant {
         STORE_WEST: storeSecret(destination),
       });
       try {
-        return await measureMesh(mesh, async () => {
+        return await measureWorkerd(mesh, async () => {
           const request = { source: "east:source/p/", destination: `west:destination/mesh-${round}/` };
           const status = await complete(mesh, "/syncs", request);
           if (status.objects.copied !== objects.length)
@@ -116,19 +118,21 @@ function rcloneName(transfers: number): string {
   return `rclone copy --transfers ${transfers}`;
 }
 
-function curl({ source, destination, stage, objects }: Sides): Contestant {
+function piping(name: string, run: typeof runPipes, sides: Sides): Contestant {
+  const { source, destination, stage, objects } = sides;
   let round = 0;
   return {
-    name: NATIVE,
+    name,
     run: async () => {
       round += 1;
+      const folder = name.replaceAll(" ", "-");
       const pipes = objects.map(({ key, sizeBytes }, index) => ({
         from: `source/p/${key}`,
-        to: `destination/curl-${round}/${index}`,
+        to: `destination/${folder}-${round}/${index}`,
         offset: 0,
         length: sizeBytes,
       }));
-      return await runPipes(pipes, { source, destination, directory: stage.directory, parallel: TRANSFERS });
+      return await run(pipes, { source, destination, directory: stage.directory, parallel: TRANSFERS });
     },
   };
 }
@@ -158,10 +162,12 @@ function tell(name: string, runs: Runs, { unit, amount }: { unit: string; amount
   const ours = runs.get(MESH) ?? [];
   const value = rateOf(ours);
   const rivals = [...runs].filter(([rival]) => rival.startsWith("rclone")).map(([, list]) => rateOf(list));
-  const native = runs.get(NATIVE);
   if (rivals.length === 0) result({ name, value, unit });
   else result({ name, value, unit, ratio: value / Math.max(...rivals), against: "the best rclone" });
-  if (native !== undefined) result({ name, value, unit, ratio: value / rateOf(native), against: NATIVE });
+  for (const against of [BARE, NATIVE]) {
+    const other = runs.get(against);
+    if (other !== undefined) result({ name, value, unit, ratio: value / rateOf(other), against });
+  }
   const alike = runs.get(rcloneName(TRANSFERS));
   const peak = { name, value: peakOf(ours), unit: "MiB at most" };
   if (alike === undefined) result(peak);

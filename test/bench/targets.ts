@@ -1,9 +1,13 @@
 // What the benches are to reach, in one place: each target judges the RESULT lines of one measure, and the
 // last line of the measure says which it misses. "Native" is what the stores give at all: curl piped into
-// curl, as many at once.
+// curl, as many at once. Beside a miss stands what workerd alone gives. It is no target: it tells whether the
+// mesh or its runtime is in the way.
 
 import type { Outcome } from "./contest.ts";
+import { BARE } from "./bare_pipes.ts";
 import { NATIVE } from "./curl_pipes.ts";
+
+const PIPES: readonly string[] = [NATIVE, BARE];
 
 interface Target {
   /** The results that it is about, by their name. */
@@ -54,13 +58,14 @@ function missOf({ least, orOfNative, most, mostRatio }: Target, own: readonly Ou
     const ratio = first.ratio ?? 0;
     return ratio <= mostRatio ? null : `${ratio.toFixed(2)} × ${first.against}`;
   }
-  const native = own.find(({ against }) => against === NATIVE)?.ratio;
+  const [native, bare] = PIPES.map((name) => own.find(({ against }) => against === name)?.ratio);
   if (orOfNative !== undefined && native !== undefined && native >= orOfNative) return null;
-  const rival = own.find(({ against }) => against !== undefined && against !== NATIVE)?.ratio;
+  const rival = own.find(({ against }) => against !== undefined && !PIPES.includes(against))?.ratio;
   if (least !== undefined && least > 0 && (rival === undefined || rival >= least)) return null;
   const told = [
     ...(rival === undefined ? [] : [`${rival.toFixed(2)} × rclone`]),
     ...(native === undefined ? [] : [`${native.toFixed(2)} × curl`]),
+    ...(bare === undefined ? [] : [`${bare.toFixed(2)} × ${BARE}`]),
   ];
   return told.length === 0 ? null : told.join(", ");
 }

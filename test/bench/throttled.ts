@@ -8,7 +8,7 @@
 
 import { setTimeout } from "node:timers/promises";
 import type { BareMesh } from "../mesh/bare_mesh.ts";
-import { complete, measureMesh, medianOf, type Run, result } from "./contest.ts";
+import { complete, measureWorkerd, medianOf, type Run, result } from "./contest.ts";
 import { type Store, median, requestsOf } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
@@ -75,7 +75,7 @@ export async function benchThrottled(perSecond: number, seconds: number, rounds:
 
 async function throttled(mesh: BareMesh, destination: Store, prefix: string): Promise<Throttled> {
   const settled = setTimeout(SETTLED_MS).then(() => asked(destination));
-  const run = await measureMesh(mesh, () =>
+  const run = await measureWorkerd(mesh, () =>
     complete(mesh, "/syncs", { source: "east:source/p/", destination: prefix, lanes: 16 }),
   );
   const early = await settled;
