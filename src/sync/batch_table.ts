@@ -128,8 +128,9 @@ export class BatchTable {
 
   /**
    * @param mayTake how many of these objects, from the first on, may be handed out now; 0 ends it
-   * @param shares null: batches stay as they are. Otherwise these are the last ones: a batch that is more
-   *   than so manyth a part of what waits is cut, or most transfers would have nothing to do at the end
+   * @param shares null: batches stay as they are. Otherwise these are the last ones, for so many transfers: a
+   *   batch that is more than half a transfer's share of what waits is cut, or most would have nothing to do
+   *   at the end
    */
   lease(
     lane: number,
@@ -168,7 +169,7 @@ export class BatchTable {
         "waiting"
       ],
     );
-    return Math.max(LEAST_OBJECTS, Math.ceil(waiting / Math.max(1, shares)));
+    return Math.max(LEAST_OBJECTS, Math.ceil(waiting / Math.max(1, ROUNDS * shares)));
   }
 
   /** The objects that are handed out next. */
@@ -238,7 +239,10 @@ export class BatchTable {
 }
 
 /** Fewer objects in a batch would cost more in calls than they gain. */
-const LEAST_OBJECTS = 4;
+const LEAST_OBJECTS = 2;
+
+/** Dealt out once, what waits would end as late as the slowest share; so each transfer gets half of its share. */
+const ROUNDS = 2;
 
 const BROKEN = meshFailure(
   "copier_died",
