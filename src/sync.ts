@@ -31,7 +31,7 @@ import { BatchHandout } from "./sync/handout.ts";
 import { isHandingOut, nextStep } from "./sync/job.ts";
 import { type SyncJob, isSyncEnded } from "./sync/phase.ts";
 import { LargeCopies } from "./sync/large.ts";
-import { type SyncRow, SyncRecord } from "./sync/record.ts";
+import { SyncRecord } from "./sync/record.ts";
 import { KnownSides } from "./sync/sides.ts";
 import { quoteOf } from "./sync/quote.ts";
 import { type EqualPage, type RepairBasis, Repairs } from "./sync/repair.ts";
@@ -40,6 +40,7 @@ import type { ReportedPage, ReportPlace } from "./sync/repair_walk.ts";
 import { runNews, runReading, runStatus } from "./sync/shown.ts";
 import { type StatusInput, FAILURES_SHOWN } from "./sync/status.ts";
 import { SyncSteps } from "./sync/steps.ts";
+import type { SyncRow } from "./sync/own_row.ts";
 import { accountOf, stopAtBudget } from "./sync/terms.ts";
 import { LaneScale, laneBounds } from "./throttle/lanes.ts";
 import { Governor } from "./throttle/governor.ts";
@@ -130,6 +131,7 @@ export class Sync extends DurableObject<Env> {
     const sync = this.#record.find();
     if (sync !== null && !isSyncEnded(sync.job)) return false;
     await this.ctx.storage.deleteAlarm();
+    this.#record.forget();
     await this.ctx.storage.deleteAll();
     return true;
   }

@@ -10,14 +10,14 @@ import type { Profile } from "../store/profiles.ts";
 import type { Encryption } from "../store/stores.ts";
 
 /** Headers that describe the object itself and are copied unchanged. */
-const CARRIED = [
+const CARRIED: ReadonlySet<string> = new Set([
   "content-type",
   "content-encoding",
   "content-disposition",
   "content-language",
   "cache-control",
   "expires",
-] as const;
+]);
 
 const META = "x-amz-meta-";
 
@@ -63,14 +63,10 @@ export function attributeHeaders(request: AttributeRequest): Attributes {
   const losses: string[] = [];
   const headers: Record<string, string> = {};
   if (metadata === "preserve") {
-    for (const name of CARRIED) {
-      const value = source.get(name);
-      if (value !== null) headers[name] = value;
-      if (value !== null) notUtf8(name, value, losses);
-    }
     for (const [name, value] of source) {
-      if (!name.startsWith(META) || name === COPY_ID_HEADER) continue;
-      headers[name] = asciiOf(value);
+      const isCarried = CARRIED.has(name);
+      if (!isCarried && (!name.startsWith(META) || name === COPY_ID_HEADER)) continue;
+      headers[name] = isCarried ? value : asciiOf(value);
       notUtf8(name, value, losses);
     }
     const missing = source.get("x-amz-missing-meta");
@@ -111,7 +107,7 @@ export function unshownAttributes(sent: Readonly<Record<string, string>>, shown:
 
 /** Is it one that travels with an object's bytes in any form: no class, tag, redirect or encryption? */
 export function isPlainAttribute(name: string): boolean {
-  return name.startsWith(META) || CARRIED.some((carried) => carried === name);
+  return name.startsWith(META) || CARRIED.has(name);
 }
 
 /**

@@ -28,6 +28,11 @@ export function lockInForce(shown: Headers, now: number): HeaderTexts {
   };
 }
 
+/** Does it have a lock, or has had one? */
+export function isLocked(shown: Headers): boolean {
+  return [MODE, UNTIL, HOLD].some((name) => shown.has(name));
+}
+
 /** The headers of an object as if it had no lock. */
 export function withoutLock(shown: Headers): Headers {
   const others = new Headers(shown);

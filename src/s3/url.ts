@@ -107,6 +107,8 @@ export function parseContentRange(
 /** @throws {UnaddressableKeyError} if no store has such a key */
 export function checkedKey(key: string): string {
   if (key === "") throw new UnaddressableKeyError("Cannot address an object with an empty key");
+  // A UTF-16 code unit has at most three bytes of UTF-8.
+  if (3 * key.length <= MAX_KEY_BYTES) return key;
   const sizeBytes = new TextEncoder().encode(key).length;
   if (sizeBytes > MAX_KEY_BYTES) {
     throw new UnaddressableKeyError(

@@ -162,7 +162,7 @@ export function describeStore(entry: StoreEntry): Record<string, unknown> {
 
 /** Two spellings of one service are one service: scheme and default port do not distinguish stores. */
 export function isSameService(a: Store, b: Store): boolean {
-  return serviceOf(a) === serviceOf(b);
+  return a.endpoint === b.endpoint || serviceOf(a) === serviceOf(b);
 }
 
 /** One name for a service, however many configured stores lead to it. */
@@ -172,10 +172,11 @@ function serviceOf({ endpoint }: Store): string {
 
 /** One credential may read the source and write the destination, so the service can copy by itself. */
 export function canCopyInside(source: Store, destination: Store): boolean {
+  // Asked several times for each small object, and a URL costs more to read than two texts to compare.
   return (
-    isSameService(source, destination) &&
     source.accessKeyId === destination.accessKeyId &&
-    source.secretAccessKey === destination.secretAccessKey
+    source.secretAccessKey === destination.secretAccessKey &&
+    isSameService(source, destination)
   );
 }
 

@@ -10,7 +10,7 @@ import type { ReportDigest } from "../view/comparison_answers.ts";
 import { NOTHING_FOUND, outcomesOf } from "./finding.ts";
 import { type ReportTree, rootOf } from "./merkle.ts";
 import { isSyncEnded } from "./phase.ts";
-import type { SyncRow } from "./record.ts";
+import type { SyncRow } from "./own_row.ts";
 
 const KEY_HINT =
   "must be an Ed25519 private key, PKCS #8 in base64: openssl genpkey -algorithm ed25519 -outform DER | base64";

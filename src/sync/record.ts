@@ -18,7 +18,7 @@ import type { Finding } from "./finding.ts";
 import { Images } from "./images.ts";
 import type { SyncEvent } from "./event.ts";
 import { apply, newSyncJob } from "./job.ts";
-import { type Requeue, type SyncJob, isSyncEnded } from "./phase.ts";
+import { type Requeue, isSyncEnded } from "./phase.ts";
 import { LargeTable } from "./large_table.ts";
 import { isFilteredOut } from "./outcome.ts";
 import { ReportTree } from "./merkle.ts";
@@ -33,23 +33,12 @@ import { firstCursorOf } from "./first_cursor.ts";
 import { sentence } from "../s3/told.ts";
 import { VersionTable } from "./version_table.ts";
 import type { SyncCounts } from "./step.ts";
+import { type SyncRow, OwnRow } from "./own_row.ts";
 import { Timeline } from "../view/timeline.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { LaneTable } from "../work/lane_table.ts";
 import { SpentTable } from "../work/spent.ts";
 import { openState, stampState } from "../work/state.ts";
-
-export interface SyncRow {
-  readonly id: string;
-  readonly spec: RunSpec;
-  readonly job: SyncJob;
-  readonly counters: Counters;
-  readonly createdAtMs: number;
-  readonly startedAtMs: number | null;
-  readonly endedAtMs: number | null;
-  /** The phase that the registry knows of. */
-  readonly reported: string | null;
-}
 
 interface PlannedDeletion {
   readonly seq: number;
@@ -77,6 +66,7 @@ const MAX_EXTRA_CHARACTERS = 500_000;
 export class SyncRecord {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #own: OwnRow;
   readonly batches: BatchTable;
   readonly lanes: LaneTable;
   readonly large: LargeTable;
@@ -92,6 +82,7 @@ export class SyncRecord {
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = openState(storage.sql);
+    this.#own = new OwnRow(this.#sql);
     this.batches = new BatchTable(this.#sql);
     this.lanes = new LaneTable(this.#sql);
     this.large = new LargeTable(this.#sql);
@@ -112,7 +103,7 @@ export class SyncRecord {
       this.#createTables();
       if (spec.rename !== undefined) this.images.createTable();
       if (isOfHistories(spec)) this.histories.createTables();
-      const { rowsWritten } = this.#sql.exec(
+      const rowsWritten = this.#own.write(
         "INSERT OR IGNORE INTO sync (one, id, spec, job, counters, round, created_at_ms) VALUES (1, ?, ?, ?, ?, 1, ?)",
         id,
         JSON.stringify(spec),
@@ -126,22 +117,7 @@ export class SyncRecord {
 
   /** The sync, or null in an object that was never given one. */
   find(): SyncRow | null {
-    // A request for an ID that does not exist must not leave an object with empty tables behind.
-    const made = this.#sql
-      .exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sync'")
-      .toArray();
-    const row = made.length === 0 ? undefined : this.#sql.exec("SELECT * FROM sync").toArray()[0];
-    if (row === undefined) return null;
-    return {
-      id: String(row["id"]),
-      spec: JSON.parse(String(row["spec"])) as RunSpec,
-      job: JSON.parse(String(row["job"])) as SyncJob,
-      counters: JSON.parse(String(row["counters"])) as Counters,
-      createdAtMs: Number(row["created_at_ms"]),
-      startedAtMs: row["started_at_ms"] === null ? null : Number(row["started_at_ms"]),
-      endedAtMs: row["ended_at_ms"] === null ? null : Number(row["ended_at_ms"]),
-      reported: row["reported"] === null ? null : String(row["reported"]),
-    };
+    return this.#own.find();
   }
 
   load(): SyncRow {
@@ -151,7 +127,17 @@ export class SyncRecord {
   }
 
   transaction<T>(change: () => T): T {
-    return this.#storage.transactionSync(change);
+    try {
+      return this.#storage.transactionSync(change);
+    } catch (error) {
+      this.#own.forget();
+      throw error;
+    }
+  }
+
+  /** All that is stored is about to be removed. */
+  forget(): void {
+    this.#own.forget();
   }
 
   async onDisk(): Promise<void> {
@@ -169,13 +155,13 @@ export class SyncRecord {
       if (label !== null) this.timeline.add(now, label, detail);
       if (job.phase !== before.phase) this.timeline.add(now, `phase_${job.phase}`);
       const endedAtMs = isSyncEnded(job) ? now : null;
-      this.#sql.exec("UPDATE sync SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
+      this.#own.write("UPDATE sync SET job = ?, ended_at_ms = ?", JSON.stringify(job), endedAtMs);
       return true;
     });
   }
 
   changeBudget(budget: Pick<RunSpec, "maxUsd" | "maxBytes" | "maxRequests">): void {
-    this.#sql.exec("UPDATE sync SET spec = ?", JSON.stringify({ ...this.load().spec, ...budget }));
+    this.#own.write("UPDATE sync SET spec = ?", JSON.stringify({ ...this.load().spec, ...budget }));
   }
 
   /** An alarm has ended in an error that nobody foresaw. The next one goes on, but not for ever. */
@@ -420,15 +406,15 @@ export class SyncRecord {
   }
 
   markStarted(now: number): void {
-    this.#sql.exec("UPDATE sync SET started_at_ms = ? WHERE started_at_ms IS NULL", now);
+    this.#own.write("UPDATE sync SET started_at_ms = ? WHERE started_at_ms IS NULL", now);
   }
 
   markReported(phase: string): void {
-    this.#sql.exec("UPDATE sync SET reported = ?", phase);
+    this.#own.write("UPDATE sync SET reported = ?", phase);
   }
 
   #saveCounters(counters: Counters): void {
-    this.#sql.exec("UPDATE sync SET counters = ?", JSON.stringify(counters));
+    this.#own.write("UPDATE sync SET counters = ?", JSON.stringify(counters));
   }
 
   #addFailure({ key, failure }: { key: string; failure: Failure }, work: FailedWork, attempts: number): void {
