@@ -8,7 +8,7 @@
 // sync that dies after the request finds the same copy again. The sync polls how a copy ended and is not
 // notified, so no lost message can matter.
 
-import { DEFAULT_PART_BYTES, planCopy } from "../copy/plan.ts";
+import { planCopy } from "../copy/plan.ts";
 import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE, planLimits } from "../env.ts";
 import { MIB } from "../http/fields.ts";
@@ -27,6 +27,7 @@ import type { LargeRow } from "./large_table.ts";
 import { copied, failed, skipped } from "./outcome.ts";
 import type { SyncRecord } from "./record.ts";
 import { takeArchived } from "./restore_steps.ts";
+import { FRACTION, needOf, transfersOf } from "./large_need.ts";
 import type { Entry } from "./report.ts";
 import { asSync } from "./comparison_spec.ts";
 import type { RunBase } from "./run_spec.ts";
@@ -37,24 +38,6 @@ import type { ObjectWork } from "../work/batch_task.ts";
 import type { Account } from "../work/account.ts";
 import { addObject, NO_LOAD, sentFor } from "../work/load.ts";
 import { type Spent, addSpent, NOTHING_SPENT, timesSpent } from "../work/spent.ts";
-
-/**
- * One large copy has at most this fraction of the transfers: while one lists and completes its parts, others
- * move theirs. While there are batches, this fraction is left to them too.
- */
-const FRACTION = 1 / 4;
-
-/** Transfers that one large copy can use at most. */
-function transfersOf({ concurrency }: Pick<RunBase, "concurrency">, { sizeBytes }: ObjectWork): number {
-  const parts = Math.ceil(sizeBytes / DEFAULT_PART_BYTES);
-  return Math.max(1, Math.min(parts, Math.floor(concurrency * FRACTION)));
-}
-
-/** Transfers that a running copy still needs, of those that it may have. */
-function needOf({ phase, parts }: CopyStatus, most: number): number {
-  if (phase === "uploading") return Math.min(most, (parts.total ?? most) - parts.done);
-  return ["sizing", "restoring", "completing", "verifying"].includes(phase) ? 0 : most;
-}
 
 export class LargeCopies {
   readonly #record: SyncRecord;
