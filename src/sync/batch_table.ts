@@ -241,7 +241,7 @@ export class BatchTable {
 /** Fewer objects in a batch would cost more in calls than they gain. */
 const LEAST_OBJECTS = 2;
 
-/** Dealt out once, what waits would end as late as the slowest share; so each transfer gets half of its share. */
+/** Dealt out once, what waits would end with the slowest share: each transfer gets half of its own first. */
 const ROUNDS = 2;
 
 const BROKEN = meshFailure(
