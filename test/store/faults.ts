@@ -283,11 +283,8 @@ export class Faults {
     return rule;
   }
 
-  /** What was held goes on: a request that waits for good would outlive the test that has failed. */
   clear(): void {
-    const rules = this.#rules;
     this.#rules = [];
-    for (const { effect } of rules) if (effect.kind === "hold") effect.gate.release();
   }
 
   plan(request: RequestRecord): FaultPlan {

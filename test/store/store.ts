@@ -120,6 +120,7 @@ export class TestStore {
   readonly #address: string;
   #port: number;
   readonly #senders = new Set<EventSender>();
+  readonly #gates = new Set<Gate>();
   /** Kept while the store is down, so that it can return to the same port. */
   #claim: ClaimedPort | undefined;
   #server: Server | undefined;
@@ -414,8 +415,14 @@ export class TestStore {
   hold(match: FaultMatch, stage: Stage = "before-body", schedule: FaultSchedule = {}): Gate {
     const gate = new Gate(() => this.journal.changed());
     const rule = this.fault(match, { kind: "hold", gate, stage }, schedule);
+    this.#gates.add(gate);
     gate.onRelease(() => rule.remove());
     return gate;
+  }
+
+  /** Opens all gates: what a test that has failed still holds would outlive it, and hang the next. */
+  letGo(): void {
+    for (const gate of this.#gates) gate.release();
   }
 
   clearFaults(): void {

@@ -38,6 +38,7 @@ export async function openWorld<Name extends string>(
   afterEach(async () => {
     for (const store of all) {
       store.clearFaults();
+      store.letGo();
       await store.recover();
       await store.waitFor(() => store.openRequests().length === 0);
       expect(store.failures).toEqual([]);

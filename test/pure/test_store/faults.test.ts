@@ -450,6 +450,19 @@ describe("the journal", () => {
     expect(store.openRequests()).toEqual([]);
   });
 
+  test("lets go what a test that has failed still holds, and holds nothing after it", async () => {
+    store.put("bucket", "held", "x");
+    const gate = store.hold({ operation: "HeadObject" });
+    const asked = call(store, "HEAD", "/bucket/held");
+    await store.waitFor(() => gate.waiting.length === 1);
+    store.clearFaults();
+    expect(store.openRequests()).toHaveLength(1);
+    store.letGo();
+    expect((await asked).status).toBe(200);
+    expect((await call(store, "HEAD", "/bucket/held")).status).toBe(200);
+    expect(gate.waiting).toEqual([]);
+  });
+
   test("sees an answer that is neither read nor cancelled", async () => {
     store.putGenerated("bucket", "large", { size: 64 * 1024 * 1024 });
     const headers = await signedHeaders(store, "GET", "/bucket/large");
