@@ -1,5 +1,6 @@
-// A GET piped into a PUT by a Worker that does nothing else, many at once: what one workerd, which is one
-// thread, gives at all. It signs, lists, checks, retries and records nothing: its requests are presigned.
+// A GET piped into a PUT, or a CopyObject, by a Worker that does nothing else, many at once: what a workerd,
+// which is one thread, gives at all. It signs, lists, checks, retries and records nothing: its requests are
+// presigned.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,18 +13,24 @@ export const BARE = "workerd alone";
 
 const WORKER = `
 import { DurableObject } from "cloudflare:workers";
+
+async function pipe(get, put) {
+  const { body, headers } = await fetch(get);
+  const { readable, writable } = new FixedLengthStream(Number(headers.get("content-length")));
+  const [answer] = await Promise.all([fetch(put, { method: "PUT", body: readable }), body.pipeTo(writable)]);
+  return answer;
+}
+
 export default {
   async fetch(request) {
     const { pipes, parallel } = await request.json();
     let next = 0;
     const pump = async () => {
       while (next < pipes.length) {
-        const { get, put, length } = pipes[next++];
-        const { body } = await fetch(get);
-        const { readable, writable } = new FixedLengthStream(length);
-        const [answer] = await Promise.all([fetch(put, { method: "PUT", body: readable }), body.pipeTo(writable)]);
-        await answer.body?.cancel();
+        const { get, put, headers } = pipes[next++];
+        const answer = get === null ? await fetch(put, { method: "PUT", headers }) : await pipe(get, put);
         if (!answer.ok) throw new Error("PUT answered " + answer.status);
+        await answer.arrayBuffer();
       }
     };
     await Promise.all(Array.from({ length: parallel }, pump));
@@ -33,17 +40,27 @@ export default {
 ${CLASSES.map((name) => `export class ${name} extends DurableObject {}`).join("\n")}
 `;
 
+/** How many pipes the Worker is given at once: it has to keep them in its memory. */
+const AT_ONCE = 10_000;
+
 /** @throws Error if a request fails */
 export async function runBarePipes(pipes: readonly Pipe[], sides: PipeSides): Promise<Run> {
-  const bundlePath = join(sides.directory, "bare.js");
+  const { directory, parallel } = sides;
+  const bundlePath = join(directory, "bare.js");
   writeFileSync(bundlePath, WORKER);
-  const body = JSON.stringify({ pipes: await presignedPipes(pipes, sides), parallel: sides.parallel });
+  const bodies: string[] = [];
+  for (let from = 0; from < pipes.length; from += AT_ONCE) {
+    const some = await presignedPipes(pipes.slice(from, from + AT_ONCE), sides);
+    bodies.push(JSON.stringify({ pipes: some, parallel }));
+  }
   const workerd = await Workerd.start({ bundlePath, bindings: {} });
   try {
     return await measureWorkerd(workerd, async () => {
-      const answer = await fetch(workerd.url, { method: "POST", body });
-      const text = await answer.text();
-      if (text !== "done") throw new Error(`The Worker answered ${answer.status}: ${text}`);
+      for (const body of bodies) {
+        const answer = await fetch(workerd.url, { method: "POST", body });
+        const text = await answer.text();
+        if (text !== "done") throw new Error(`The Worker answered ${answer.status}: ${text}`);
+      }
     });
   } finally {
     await workerd.stop();

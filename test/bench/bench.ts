@@ -14,6 +14,7 @@ import { benchManifest } from "./manifest.ts";
 import { benchMemory } from "./memory.ts";
 import { benchOverhead } from "./overhead.ts";
 import { benchMixed } from "./mixed.ts";
+import { benchProfile } from "./profile.ts";
 import { benchReplication } from "./replication.ts";
 import { benchSizes } from "./sizes.ts";
 import { benchSmall } from "./small.ts";
@@ -67,6 +68,8 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   sizes: async () => await benchSizes(quick, rounds),
   manifest: async () => await benchManifest(quick ? [100_000, 1_000_000] : [1_000_000, 10_000_000], rounds),
   mixed: async () => await benchMixed(quick ? 100 : 500, rounds),
+  profile: async () =>
+    await benchProfile(quick ? { small: 2_000, mixed: 100 } : { small: 20_000, mixed: 300 }),
   replication: async () => await benchReplication([50, 200, 500], quick ? 10 : 30),
   soak: async () => await benchSoak(copies),
   events: async () => await benchEvents(quick ? 2_000 : 10_000),

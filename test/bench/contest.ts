@@ -8,10 +8,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { setInterval } from "node:timers";
-import type { BareMesh } from "../mesh/bare_mesh.ts";
 import { type Requests, type Store, cpuSecondsOf, median, requestsOf } from "./measure.ts";
 import { forgetPeak, peakBytes } from "../mesh/memory.ts";
-import type { Status } from "../mesh/mesh_client.ts";
+import type { MeshClient, Status } from "../mesh/mesh_client.ts";
 import type { SyncStatus } from "../../src/view/answers.ts";
 import type { ComparisonStatus } from "../../src/view/comparison_answers.ts";
 
@@ -112,22 +111,22 @@ export async function measureWorkerd(
 
 /** A copy or a sync from its start to its end. @throws if it does not complete */
 export async function complete(
-  mesh: BareMesh,
+  mesh: MeshClient,
   path: "/copies",
   body: Record<string, unknown>,
 ): Promise<Status>;
 export async function complete(
-  mesh: BareMesh,
+  mesh: MeshClient,
   path: "/syncs",
   body: Record<string, unknown>,
 ): Promise<SyncStatus>;
 export async function complete(
-  mesh: BareMesh,
+  mesh: MeshClient,
   path: "/comparisons",
   body: Record<string, unknown>,
 ): Promise<ComparisonStatus>;
 export async function complete(
-  mesh: BareMesh,
+  mesh: MeshClient,
   path: "/copies" | "/syncs" | "/comparisons",
   body: Record<string, unknown>,
 ): Promise<Status | SyncStatus | ComparisonStatus> {
@@ -142,9 +141,9 @@ export async function complete(
 }
 
 const STARTS = {
-  "/copies": async (mesh: BareMesh, body: Record<string, unknown>) => await mesh.startCopy(body),
-  "/syncs": async (mesh: BareMesh, body: Record<string, unknown>) => await mesh.startSync(body),
-  "/comparisons": async (mesh: BareMesh, body: Record<string, unknown>) => await mesh.startComparison(body),
+  "/copies": async (mesh: MeshClient, body: Record<string, unknown>) => await mesh.startCopy(body),
+  "/syncs": async (mesh: MeshClient, body: Record<string, unknown>) => await mesh.startSync(body),
+  "/comparisons": async (mesh: MeshClient, body: Record<string, unknown>) => await mesh.startComparison(body),
 };
 
 const SAMPLE_MS = 100;

@@ -1,20 +1,19 @@
-// What contestants that only pipe are given: ranges of objects, and the presigned requests that move them.
+// What contestants that only pipe are given: objects, and the presigned requests that move them.
 
 import { AwsClient } from "aws4fetch";
 import type { Store } from "./measure.ts";
 
-/** A range of an object, which becomes an object. */
+/** An object that becomes another one. */
 export interface Pipe {
   /** `bucket/key` at the source. */
   readonly from: string;
   /** `bucket/key` at the destination. */
   readonly to: string;
-  readonly offset: number;
-  readonly length: number;
 }
 
 export interface PipeSides {
   readonly source: Store;
+  /** The same as the source: its service copies by itself. */
   readonly destination: Store;
   readonly directory: string;
   /** How many at once. */
@@ -22,26 +21,35 @@ export interface PipeSides {
 }
 
 interface PresignedPipe {
-  readonly get: string;
+  /** Null: the PUT is a CopyObject. */
+  readonly get: string | null;
   readonly put: string;
-  readonly offset: number;
-  readonly length: number;
+  /** Of the PUT. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 export async function presignedPipes(
   pipes: readonly Pipe[],
   { source, destination }: PipeSides,
 ): Promise<PresignedPipe[]> {
+  const isInside = source === destination;
   const presigned: PresignedPipe[] = [];
-  for (const { from, to, offset, length } of pipes) {
-    const get = await presign(source, "GET", `${source.endpoint}/${from}`);
-    const put = await presign(destination, "PUT", `${destination.endpoint}/${to}`);
-    presigned.push({ get, put, offset, length });
+  for (const { from, to } of pipes) {
+    const headers: Record<string, string> = isInside ? { "x-amz-copy-source": `/${from}` } : {};
+    const get = isInside ? null : await presign(source, "GET", from);
+    const put = await presign(destination, "PUT", to, headers);
+    presigned.push({ get, put, headers });
   }
   return presigned;
 }
 
-async function presign({ credentials, region }: Store, method: string, url: string): Promise<string> {
+async function presign(
+  { credentials, region, endpoint }: Store,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const client = new AwsClient({ ...credentials, region, service: "s3" });
-  return (await client.sign(url, { method, aws: { signQuery: true } })).url;
+  const signed = { method, headers, aws: { signQuery: true } };
+  return (await client.sign(`${endpoint}/${path}`, signed)).url;
 }

@@ -12,7 +12,9 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { BARE, runBarePipes } from "./bare_pipes.ts";
 import type { BareMesh } from "../mesh/bare_mesh.ts";
+import type { MeshClient } from "../mesh/mesh_client.ts";
 import {
   type Contestant,
   type Measured,
@@ -28,12 +30,16 @@ import {
   result,
 } from "./contest.ts";
 import { type Store, median, spread } from "./measure.ts";
+import { filledKey } from "./syncs.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 import { storeSecret } from "../mesh/mesh.ts";
 
 const TRANSFERS = [8, 16, 32, 64];
+const MESH = "mesh";
 const AGAIN = "mesh, nothing to do";
+/** The mesh's own defaults: 8 lanes of 5. */
+const MESH_TRANSFERS = 40;
 
 export async function benchSmall(where: "small" | "inside", count: number, rounds: number): Promise<string> {
   await using stage = new Stage();
@@ -56,6 +62,7 @@ export async function benchSmall(where: "small" | "inside", count: number, round
       ...meshSyncs(mesh, count),
       ...(where === "small" ? [archivingSync(mesh, count)] : []),
       ...(hasTool("rclone") ? rcloneCopies(sides) : []),
+      bare(sides, count),
       ...(where === "inside" && hasTool("aws") ? [awsSync(sides)] : []),
     ],
     { rounds, stores: stage.stores },
@@ -64,7 +71,8 @@ export async function benchSmall(where: "small" | "inside", count: number, round
   return `${what}:\n\n${report(where, runs, count)}`;
 }
 
-async function checkBoth(mesh: BareMesh): Promise<void> {
+/** The first thing that an owner does: it decides what a copy inside a service costs. */
+export async function checkBoth(mesh: MeshClient): Promise<void> {
   for (const [store, bucket] of [
     ["east", "source"],
     ["west", "destination"],
@@ -83,7 +91,7 @@ function meshSyncs(mesh: BareMesh, count: number): Contestant[] {
   };
   return [
     {
-      name: "mesh",
+      name: MESH,
       run: async () => {
         round += 1;
         return await measureWorkerd(mesh, async () => await sync(count));
@@ -132,6 +140,21 @@ function rcloneCopies({ source, destination }: Sides): Contestant[] {
       },
     };
   });
+}
+
+function bare(sides: Sides, count: number): Contestant {
+  let round = 0;
+  return {
+    name: BARE,
+    run: async () => {
+      round += 1;
+      const pipes = Array.from({ length: count }, (_, index) => ({
+        from: `source/p/${filledKey(index)}`,
+        to: `destination/bare-${round}/${index}`,
+      }));
+      return await runBarePipes(pipes, { ...sides, parallel: MESH_TRANSFERS });
+    },
+  };
 }
 
 function awsSync({ source, directory }: Sides): Contestant {
@@ -185,6 +208,9 @@ function report(where: string, runs: ReadonlyMap<string, readonly Measured[]>, c
       name === AGAIN || rivals.length === 0 ? {} : { ratio: value / best, against: "the best rclone" };
     if (name.startsWith("rclone")) continue;
     result({ name: `${where}: ${name}`, value, unit: "objects/s", ...compared });
+    const alone = medianOf(runs.get(BARE), rate);
+    if (name === MESH)
+      result({ name: `${where}: ${name}`, value, unit: "objects/s", ratio: value / alone, against: BARE });
     const peakMib = Math.max(...list.map((run) => run.peakMib));
     if (name.startsWith("mesh")) result({ name: `${where}: ${name}`, value: peakMib, unit: "MiB at most" });
   }
