@@ -28,15 +28,12 @@ export function lockInForce(shown: Headers, now: number): HeaderTexts {
   };
 }
 
-/** Does it have a lock, or has had one? */
-export function isLocked(shown: Headers): boolean {
-  return [MODE, UNTIL, HOLD].some((name) => shown.has(name));
-}
-
-/** The headers of an object as if it had no lock. */
+/** The headers of an object as if it had no lock: most have none, and a copy of them takes its time. */
 export function withoutLock(shown: Headers): Headers {
+  const names = [MODE, UNTIL, HOLD].filter((name) => shown.has(name));
+  if (names.length === 0) return shown;
   const others = new Headers(shown);
-  for (const name of [MODE, UNTIL, HOLD]) others.delete(name);
+  for (const name of names) others.delete(name);
   return others;
 }
 

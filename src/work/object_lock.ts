@@ -3,7 +3,7 @@
 //
 // What it needs: the destination. It keeps in memory what buckets have said; losing that costs a request.
 
-import { hasLock, isLocked, lockInForce, withoutLock } from "../object/lock.ts";
+import { hasLock, lockInForce, withoutLock } from "../object/lock.ts";
 import { S3Error } from "../s3/errors.ts";
 import { type S3, send } from "../s3/request.ts";
 import type { Store } from "../store/stores.ts";
@@ -20,7 +20,7 @@ export interface LockToSend {
 /** @param shown the headers of the source's HEAD or GET @throws {S3Error} of a store that may answer later */
 export async function lockToSend(destination: S3, bucket: string, shown: Headers): Promise<LockToSend> {
   const headers = lockInForce(shown, Date.now());
-  if (!hasLock(headers)) return { source: isLocked(shown) ? withoutLock(shown) : shown, headers };
+  if (!hasLock(headers)) return { source: withoutLock(shown), headers };
   return (await takesLocks(destination, bucket))
     ? { source: withoutLock(shown), headers }
     : { source: shown, headers: {} };
