@@ -2,10 +2,11 @@
 // planned deletions, and the part of the report that is not stored yet.
 //
 // Invariant: a change is one transaction with everything that belongs to it, above all the sums and the
-// report's lines. Reads go to storage each time, so nothing can be stale after an await. No table has a row
-// per key: a batch of objects is a row, 500 planned deletions are one, a stored part of the report is one.
-// Only failures have a row each, and a run with too many of them ends; and so do the names of a run that
-// changes them (images.ts).
+// report's lines. A read tells what storage holds at that moment, so nothing can be stale after an await; the
+// sync's own row alone is kept in memory between its writes (own_row.ts). No table has a row per key: a batch
+// of objects is a row, 500 planned deletions are one, a stored part of the report is one. Only failures have
+// a row each, and a run with too many of them ends; and so do the names of a run that changes them
+// (images.ts).
 
 import { type DeleteRule, DELETE_RULES } from "../http/vocabulary.ts";
 import { log } from "../log.ts";
