@@ -4,7 +4,8 @@
 
 import { mixedSizes } from "../store/mixed_sizes.ts";
 import { printTable } from "../results_page.ts";
-import { contest, filledKey } from "./syncs.ts";
+import { filledKey } from "./pipes.ts";
+import { contest } from "./syncs.ts";
 
 const SEED = 18;
 

@@ -11,6 +11,22 @@ export interface Pipe {
   readonly to: string;
 }
 
+/** As many at once as the mesh's own defaults are: 8 lanes of 5. */
+export const MESH_TRANSFERS = 40;
+
+/** A key of `--fill` and `--mix`. */
+export function filledKey(index: number): string {
+  return `${String(index % 100).padStart(2, "0")}/${String(index).padStart(7, "0")}`;
+}
+
+/** Of so many objects of `--fill` or `--mix`, into a folder of the destination. */
+export function filledPipes(count: number, folder: string): Pipe[] {
+  return Array.from({ length: count }, (_, index) => ({
+    from: `source/p/${filledKey(index)}`,
+    to: `destination/${folder}/${index}`,
+  }));
+}
+
 export interface PipeSides {
   readonly source: Store;
   /** The same as the source: its service copies by itself. */

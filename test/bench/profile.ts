@@ -13,11 +13,10 @@ import { storeSecret } from "../mesh/mesh.ts";
 import { Workerd } from "../mesh/workerd.ts";
 import { printTable } from "../results_page.ts";
 import { runBarePipes } from "./bare_pipes.ts";
-import { type Run, complete, measureWorkerd } from "./contest.ts";
-import type { PipeSides } from "./pipes.ts";
+import { complete, measureWorkerd } from "./contest.ts";
+import { filledPipes, MESH_TRANSFERS } from "./pipes.ts";
 import { Stage } from "./stage.ts";
 import { checkBoth } from "./small.ts";
-import { filledKey } from "./syncs.ts";
 
 const KIB = 1024;
 
@@ -141,7 +140,8 @@ async function profileOf(count: number, filled: string, how: "fill" | "inside" |
     const shares = sharesOf(profile, filesOf(stage.bundle()));
     const all = sum(shares.values());
     const busyUs = all - (shares.get(IDLE) ?? 0);
-    const bare = await bareRun(count, { source, destination, directory: stage.directory });
+    const sides = { source, destination, directory: stage.directory, parallel: MESH_TRANSFERS };
+    const bare = await runBarePipes(filledPipes(count, "bare"), sides);
     console.log(`${how}: ${plain.seconds.toFixed(1)} s, ${plain.cpuSeconds.toFixed(1)} s CPU`);
     return {
       shares,
@@ -153,14 +153,6 @@ async function profileOf(count: number, filled: string, how: "fill" | "inside" |
   } finally {
     await workerd.stop();
   }
-}
-
-async function bareRun(count: number, sides: Omit<PipeSides, "parallel">): Promise<Run> {
-  const pipes = Array.from({ length: count }, (_, index) => ({
-    from: `source/p/${filledKey(index)}`,
-    to: `destination/bare/${index}`,
-  }));
-  return await runBarePipes(pipes, { ...sides, parallel: 40 });
 }
 
 async function profiled(inspector: Inspector, work: () => Promise<void>): Promise<Profile> {

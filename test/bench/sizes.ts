@@ -5,7 +5,8 @@
 // The source generates its bytes, and the destination discards them and answers with their MD5.
 
 import { printTable } from "../results_page.ts";
-import { contest, filledKey } from "./syncs.ts";
+import { filledKey } from "./pipes.ts";
+import { contest } from "./syncs.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -30,7 +30,7 @@ import {
   result,
 } from "./contest.ts";
 import { type Store, median, spread } from "./measure.ts";
-import { filledKey } from "./syncs.ts";
+import { filledPipes, MESH_TRANSFERS } from "./pipes.ts";
 import { Stage } from "./stage.ts";
 import { printTable } from "../results_page.ts";
 import { storeSecret } from "../mesh/mesh.ts";
@@ -38,8 +38,6 @@ import { storeSecret } from "../mesh/mesh.ts";
 const TRANSFERS = [8, 16, 32, 64];
 const MESH = "mesh";
 const AGAIN = "mesh, nothing to do";
-/** The mesh's own defaults: 8 lanes of 5. */
-const MESH_TRANSFERS = 40;
 
 export async function benchSmall(where: "small" | "inside", count: number, rounds: number): Promise<string> {
   await using stage = new Stage();
@@ -148,10 +146,7 @@ function bare(sides: Sides, count: number): Contestant {
     name: BARE,
     run: async () => {
       round += 1;
-      const pipes = Array.from({ length: count }, (_, index) => ({
-        from: `source/p/${filledKey(index)}`,
-        to: `destination/bare-${round}/${index}`,
-      }));
+      const pipes = filledPipes(count, `bare-${round}`);
       return await runBarePipes(pipes, { ...sides, parallel: MESH_TRANSFERS });
     },
   };

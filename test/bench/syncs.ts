@@ -16,12 +16,11 @@ import {
 } from "./contest.ts";
 import { BARE, runBarePipes } from "./bare_pipes.ts";
 import { NATIVE, runPipes } from "./curl_pipes.ts";
+import { MESH_TRANSFERS } from "./pipes.ts";
 import { type Store, median, spread } from "./measure.ts";
 import { Stage } from "./stage.ts";
 import { storeSecret } from "../mesh/mesh.ts";
 
-/** The mesh's own defaults: 8 lanes of 5. */
-const TRANSFERS = 40;
 const FEWER = 16;
 
 const MESH = "mesh";
@@ -35,11 +34,6 @@ interface ObjectSet {
   readonly delayMs: number;
   /** Does curl take part? Starting two processes costs as much as moving some MiB. */
   readonly piped: boolean;
-}
-
-/** A key of `--fill` and `--mix`. */
-export function filledKey(index: number): string {
-  return `${String(index % 100).padStart(2, "0")}/${String(index).padStart(7, "0")}`;
 }
 
 /** @param name of the results @param measure.of how fast a run was, from objects and seconds */
@@ -58,7 +52,7 @@ export async function contest(
   const runs = await compete(
     [
       meshSync(sides),
-      ...(hasTool("rclone") ? [FEWER, TRANSFERS].map((transfers) => rclone(sides, transfers)) : []),
+      ...(hasTool("rclone") ? [FEWER, MESH_TRANSFERS].map((transfers) => rclone(sides, transfers)) : []),
       piping(BARE, runBarePipes, sides),
       ...(set.piped && hasTool("curl") ? [piping(NATIVE, runPipes, sides)] : []),
     ],
@@ -132,7 +126,7 @@ function piping(name: string, run: typeof runPipes, sides: Sides): Contestant {
         offset: 0,
         length: sizeBytes,
       }));
-      return await run(pipes, { source, destination, directory: stage.directory, parallel: TRANSFERS });
+      return await run(pipes, { source, destination, directory: stage.directory, parallel: MESH_TRANSFERS });
     },
   };
 }
@@ -168,8 +162,8 @@ function tell(name: string, runs: Runs, { unit, amount }: { unit: string; amount
     const other = runs.get(against);
     if (other !== undefined) result({ name, value, unit, ratio: value / rateOf(other), against });
   }
-  const alike = runs.get(rcloneName(TRANSFERS));
+  const alike = runs.get(rcloneName(MESH_TRANSFERS));
   const peak = { name, value: peakOf(ours), unit: "MiB at most" };
   if (alike === undefined) result(peak);
-  else result({ ...peak, ratio: peak.value / peakOf(alike), against: rcloneName(TRANSFERS) });
+  else result({ ...peak, ratio: peak.value / peakOf(alike), against: rcloneName(MESH_TRANSFERS) });
 }
