@@ -8,6 +8,7 @@ import { beforeAll, describe, expect } from "vitest";
 import type { z } from "zod";
 import type { SyncStatus } from "../../src/view/answers.ts";
 import type { Quote as QuoteAnswer } from "../../src/view/quote_answer.ts";
+import { AT_REST } from "../mesh/mesh_client.ts";
 import { type Head, awsPut, listed, rclone, rcloneCheck, remote } from "./clients.ts";
 import { type StoreAccess, place } from "./stores.ts";
 import { feature } from "./table.ts";
@@ -80,8 +81,7 @@ const askedFor = ({ source, destination }: Pick<Quote, "source" | "destination">
 /** So many times what was quoted. */
 const ROOM = 10;
 
-const STOPPED = ["completed", "finished_with_errors", "failed", "blocked", "paused"];
-const hasStopped = ({ phase }: { readonly phase: string }) => STOPPED.includes(phase);
+const hasStopped = ({ phase }: { readonly phase: string }) => AT_REST.has(phase) || phase === "paused";
 
 /** As rclone spells what it finds. */
 const SIGNS: Readonly<Record<string, string>> = { equal: "=", different: "*", missing: "+", extra: "-" };

@@ -156,7 +156,8 @@ export class MeshClient {
   }
 }
 
-const AT_REST: ReadonlySet<string> = new Set([
+/** The phases of what has ended, or waits for a person who mends it. */
+export const AT_REST: ReadonlySet<string> = new Set([
   "equal",
   "different",
   "inconclusive",

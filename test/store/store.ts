@@ -423,6 +423,7 @@ export class TestStore {
   /** Opens all gates: what a test that has failed still holds would outlive it, and hang the next. */
   letGo(): void {
     for (const gate of this.#gates) gate.release();
+    this.#gates.clear();
   }
 
   clearFaults(): void {
