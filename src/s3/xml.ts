@@ -18,13 +18,21 @@ const READING = {
   removeNSPrefix: true,
   parseTagValue: false, // "007" is an upload ID or a key, not a number
   trimValues: false, // a key may begin or end with a space
-  htmlEntities: true, // numeric references such as &#34; and &#x27;
 };
 
-const parser = new XMLParser({
+const SHAPE = {
   ...READING,
-  isArray: (name, path) => LISTS.has(name) || IN_DELETE_RESULT.has(path), // an Error alone is a refusal
-});
+  // An Error alone is a refusal.
+  isArray: (name: string, path: unknown) => LISTS.has(name) || IN_DELETE_RESULT.has(path),
+};
+
+const parser = new XMLParser(SHAPE);
+
+/** `htmlEntities`: numeric references as well, such as &#34; and &#x27;. Its table is made anew each time. */
+const referenceParser = new XMLParser({ ...SHAPE, htmlEntities: true });
+
+/** A reference that is none of XML's own five. */
+const OTHER_REFERENCE = /&(?!(?:amp|lt|gt|quot|apos);)/;
 
 export type Element = Readonly<Record<string, unknown>>;
 
@@ -37,7 +45,8 @@ export function parseRoot(text: string, root: string): Element | null {
   if (!closed.test(text)) return null;
   let document: Element;
   try {
-    document = parser.parse(text.trimStart()) as Element;
+    const reading = OTHER_REFERENCE.test(text) ? referenceParser : parser;
+    document = reading.parse(text.trimStart()) as Element;
   } catch {
     return null; // a proxy's HTML page or half a document is not an answer
   }
@@ -46,7 +55,7 @@ export function parseRoot(text: string, root: string): Element | null {
   return element === "" ? {} : null; // <Root/> parses to an empty string
 }
 
-const orderedParser = new XMLParser({ ...READING, preserveOrder: true });
+const orderedParser = new XMLParser({ ...READING, htmlEntities: true, preserveOrder: true });
 
 type Ordered = Readonly<Record<string, unknown>>;
 

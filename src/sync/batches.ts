@@ -6,6 +6,7 @@ import { partCountOf } from "../s3/digest.ts";
 import type { Store } from "../store/stores.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import { type WholeLimits, fitsWhole } from "../work/load.ts";
 
 /**
  * Batches small enough that every transfer gets some of what waits, and of bounded bytes: an object of more
@@ -39,8 +40,8 @@ export function batchesOf(
 }
 
 /** Is it copied by one GET and one PUT? What keeps its source's parts is not, whatever its size. */
-export function goesWhole(work: ObjectWork, spec: Pick<SyncSpec, "partSize">, wholeBytes: number): boolean {
-  return work.sizeBytes <= wholeBytes && !keepsParts(work, spec);
+export function goesWhole(work: ObjectWork, spec: Pick<SyncSpec, "partSize">, limits: WholeLimits): boolean {
+  return fitsWhole(work, limits) && !keepsParts(work, spec);
 }
 
 /** Does it keep the parts that it was uploaded in? One that was uploaded whole has none. */
@@ -49,14 +50,21 @@ export function keepsParts({ etag }: ObjectWork, { partSize }: Pick<SyncSpec, "p
 }
 
 /**
- * The largest object that is copied by one GET and one PUT. Above it, a multipart upload by a coordinator of
- * its own moves the parts at once, and repeats only those that fail.
+ * The largest objects that are copied by one GET and one PUT. Above that, a multipart upload by a coordinator
+ * of its own moves the parts at once, and repeats only those that fail.
  *
  * @param maxPartBytes the ceiling of one request body, from MAX_PART_MIB
  */
-export function wholeBytesAt({ profile }: Store, maxPartBytes: number): number {
-  return Math.min(DEFAULT_PART_BYTES, maxPartBytes, profile.maxPutBytes);
+export function wholeLimitsAt({ profile }: Store, maxPartBytes: number): WholeLimits {
+  const most = Math.min(maxPartBytes, profile.maxPutBytes);
+  return {
+    wholeBytes: Math.min(DEFAULT_PART_BYTES, most),
+    uploadedWholeBytes: Math.min(MOST_UPLOADED_WHOLE_BYTES, most),
+  };
 }
+
+/** What a failure of the one PUT would send again. At 400 kB/s it ends within the time that a transfer has. */
+const MOST_UPLOADED_WHOLE_BYTES = 256 * 2 ** 20;
 
 /** Enough that a claim costs little in comparison. */
 const BATCH_OBJECTS = 32;

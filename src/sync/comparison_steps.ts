@@ -5,6 +5,7 @@ import type { FoundPage } from "../listing/lookup.ts";
 import { meshFailure } from "../s3/failure.ts";
 import type { Store } from "../store/stores.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import type { WholeLimits } from "../work/load.ts";
 import { findingOf, planComparison } from "./comparison_plan.ts";
 import type { ComparisonSpec } from "./comparison_spec.ts";
 import { asideOf, whyNothing } from "./decide.ts";
@@ -22,8 +23,8 @@ interface PageContext {
   readonly source: Store;
   readonly destination: Store;
   readonly rename: Renaming | undefined;
-  /** The largest object that goes whole. */
-  readonly wholeBytes: number;
+  /** The largest objects that go whole. */
+  readonly whole: WholeLimits;
 }
 
 /** Records a page with its cursor. @param add takes what the lanes have to ask about */
@@ -39,7 +40,7 @@ export function enterCompared(
     const plan = planComparison(page.pairs, context);
     const aside = page.aside === undefined ? [] : asideOf(page.aside).map(asFinding);
     const unreadable = [...unnamed(record, page.unreadable), ...aside];
-    record.enter([], (counters) => quoted(counters, context.wholeBytes));
+    record.enter([], (counters) => quoted(counters, context.whole));
     record.enter([...plan.entries, ...unreadable], (counters) => ({
       ...counters,
       listed: addTo(counters.listed, plan.names + unreadable.length, plan.bytes),

@@ -26,14 +26,15 @@ import { type Renaming, targetOf } from "./names.ts";
 import type { RunBase } from "./run_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import type { WholeLimits } from "../work/load.ts";
 
 interface PlanContext {
   readonly spec: SyncSpec;
   readonly filter: Filter;
   readonly source: Store;
   readonly destination: Store;
-  /** Objects up to this size go whole, in batches; a larger one becomes a copy of its own. */
-  readonly wholeBytes: number;
+  /** Objects up to these sizes go whole, in batches; a larger one becomes a copy of its own. */
+  readonly whole: WholeLimits;
   /** Absent: names stay. */
   readonly rename?: Renaming | undefined;
 }
@@ -99,7 +100,7 @@ export function planPage(
     else if (decision.work.isArchived === true && decision.work.first === "copy")
       archived.push(decision.work);
     // Asking costs a request and no bytes, whatever the size.
-    else if (decision.work.first === "tell" || goesWhole(decision.work, context.spec, context.wholeBytes))
+    else if (decision.work.first === "tell" || goesWhole(decision.work, context.spec, context.whole))
       small.push(decision.work);
     else large.push(decision.work);
   }
@@ -119,7 +120,7 @@ export function planPage(
 
 function decide(
   { name, source, destination, named, versionId, to: known }: Exclude<Found, { source: null }>,
-  { spec, filter, source: from, destination: to, wholeBytes, rename }: PlanContext,
+  { spec, filter, source: from, destination: to, whole, rename }: PlanContext,
 ): Decision {
   const { key, sizeBytes, etag, storageClass } = source;
   const work: ObjectWork = {
@@ -151,7 +152,7 @@ function decide(
   };
   const holder = rename?.claim(target.key, key) ?? null;
   if (holder !== null) return entry(failed(mapped, collisionOf({ key, holder, image: target.key }), 1));
-  const isLarge = !goesWhole(work, spec, wholeBytes);
+  const isLarge = !goesWhole(work, spec, whole);
   const ask: ObjectWork = { ...mapped, first: spec.dryRun || isLarge ? "tell" : "look" };
   if (destination === "unlisted") return { kind: "work", work: ask };
   const comparison = compareListed(

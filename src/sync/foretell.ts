@@ -7,11 +7,11 @@ import { pricesAt } from "../store/stores.ts";
 import type { Pace } from "../view/pace.ts";
 import type { Quote } from "../view/quote_answer.ts";
 import { describeQuote } from "../view/spent.ts";
-import { leastSecondsFor, meshUseFor, NO_LOAD } from "../work/load.ts";
+import { type WholeLimits, leastSecondsFor, meshUseFor, NO_LOAD } from "../work/load.ts";
 import { costOf } from "../work/object_cost.ts";
 import { type Spent, addSpent, NOTHING_SPENT, SpentCount } from "../work/spent.ts";
 import type { z } from "zod";
-import { wholeBytesAt } from "./batches.ts";
+import { wholeLimitsAt } from "./batches.ts";
 import { planComparison } from "./comparison_plan.ts";
 import { type RunSpec, isComparison, optionsOfRun } from "./comparison_spec.ts";
 import { planPage } from "./decide.ts";
@@ -58,12 +58,12 @@ export async function foretell(
   const sides = { source: s3.source.store, destination: s3.destination.store };
   const places = isComparison(spec) ? { ...spec, delete: true } : spec;
   const walk = new Walk(places, s3, FIRST_CURSOR);
-  const wholeBytes = wholeBytesAt(sides.destination, maxPartBytes);
-  let foretold: Foretold = { counters: quoted(NO_COUNTERS, wholeBytes), open: NOTHING_SPENT, openKeys: 0 };
+  const whole = wholeLimitsAt(sides.destination, maxPartBytes);
+  let foretold: Foretold = { counters: quoted(NO_COUNTERS, whole), open: NOTHING_SPENT, openKeys: 0 };
   let listed = NOTHING_SPENT;
   for (;;) {
     const page = await walk.next();
-    foretold = withPage(foretold, page, spec, { ...sides, wholeBytes, now });
+    foretold = withPage(foretold, page, spec, { ...sides, whole, now });
     listed = addSpent(listed, sent.take());
     if (page.cursor === null) break;
     if (listed.source.list + listed.destination.list >= MOST_LISTS) return null;
@@ -93,9 +93,9 @@ function withPage(
   { counters, open, openKeys }: Foretold,
   { pairs, known }: Awaited<ReturnType<Walk["next"]>>,
   spec: RunSpec,
-  { source, destination, wholeBytes, now }: Context,
+  { source, destination, whole, now }: Context,
 ): Foretold {
-  const context = { filter: filterOf(spec, now), source, destination, wholeBytes, rename: undefined };
+  const context = { filter: filterOf(spec, now), source, destination, whole, rename: undefined };
   const sides = { source, destination };
   const options = { ...optionsOfRun(spec), compare: spec.compare };
   const costs = (works: readonly Parameters<typeof costOf>[0][]) =>
@@ -116,6 +116,6 @@ function withPage(
 interface Context {
   readonly source: S3["store"];
   readonly destination: S3["store"];
-  readonly wholeBytes: number;
+  readonly whole: WholeLimits;
   readonly now: number;
 }

@@ -3,6 +3,7 @@
 //
 // Invariant: every object that goes in comes out exactly once: an entry, in `again`, `large` or `archived`.
 
+import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
 import {
   type CopyReason,
   type EqualityProof,
@@ -88,6 +89,10 @@ export function settle(
         again.push(work);
         break;
       case "failed": {
+        if (isTooLargeWhole(work, outcome.failure)) {
+          large.push({ ...work, failedAttempts: work.failedAttempts + 1, first: "copy" });
+          break;
+        }
         const settled = settleFailure(work, outcome.failure, options);
         if (settled.kind === "entry") entries.push(settled.entry);
         else if (settled.kind === "archived") archived.push(settled.work);
@@ -106,6 +111,14 @@ type SettledFailure =
   | { readonly kind: "archived"; readonly work: ObjectWork }
   /** The object stays as it is: the run cannot go on. */
   | { readonly kind: "run"; readonly work: ObjectWork };
+
+/** Codes of failures of a whole object that may pass in parts. */
+const TOO_LARGE_WHOLE: ReadonlySet<string> = new Set(["timeout", "part_size_too_large", "EntityTooLarge"]);
+
+/** Has an object not passed whole that can go in parts? */
+function isTooLargeWhole({ sizeBytes }: ObjectWork, { code }: Failure): boolean {
+  return sizeBytes > DEFAULT_PART_BYTES && TOO_LARGE_WHOLE.has(code);
+}
 
 export function settleFailure(
   work: ObjectWork,

@@ -12,13 +12,20 @@ import { NOTHING_SENT } from "../store/sent.ts";
 import type { Pace } from "../view/pace.ts";
 import type { Quote } from "../view/quote_answer.ts";
 import { describeQuote } from "../view/spent.ts";
-import { leastSecondsFor, NO_LOAD, meshUseFor, sentFor, toleranceOf } from "../work/load.ts";
+import {
+  type WholeLimits,
+  leastSecondsFor,
+  NO_LOAD,
+  meshUseFor,
+  sentFor,
+  toleranceOf,
+} from "../work/load.ts";
 import { sentForRestores, withRestores } from "../work/restore_cost.ts";
 import { type Spent, addSpent, NOTHING_SPENT } from "../work/spent.ts";
 
-/** Counters that take in what would be sent. @param wholeBytes the largest object that goes whole */
-export function quoted(counters: Counters, wholeBytes: number): Counters {
-  return { wouldSend: { load: NO_LOAD, wholeBytes }, ...counters };
+/** Counters that take in what would be sent. @param limits the largest objects that go whole */
+export function quoted(counters: Counters, limits: WholeLimits): Counters {
+  return { wouldSend: { load: NO_LOAD, ...limits }, ...counters };
 }
 
 /** @returns null: nothing is known yet, or a store is not configured any more */

@@ -18,7 +18,7 @@ import type { Failure } from "../s3/failure.ts";
 import { named, sentence } from "../s3/told.ts";
 import { publicCode } from "../view/failure.ts";
 import type { ObjectWork, RestoredWork } from "../work/batch_task.ts";
-import { type Load, addObject } from "../work/load.ts";
+import { type Load, type WholeLimits, addObject, addWhole, fitsWhole } from "../work/load.ts";
 import { partCountOf } from "../s3/digest.ts";
 import { type Restores, type Sum, NO_RESTORES, NO_SUM, addRestore } from "./sums.ts";
 import { type Finding, type Found, countFindings, findingLine, NOTHING_FOUND, sumOfAll } from "./finding.ts";
@@ -98,11 +98,8 @@ export interface Counters {
   readonly wouldDelete: Sum;
   readonly deleteFailed: Sum;
   readonly skippedBy: Readonly<Record<string, number>>;
-  /**
-   * Of a dry run or a comparison: what would be copied, for the quote. `wholeBytes`: the largest that goes
-   * whole. `markers`: delete markers.
-   */
-  readonly wouldSend?: { readonly load: Load; readonly wholeBytes: number; readonly markers?: number };
+  /** Of a dry run or a comparison: what would be copied, for the quote. `markers`: delete markers. */
+  readonly wouldSend?: WholeLimits & { readonly load: Load; readonly markers?: number };
   /** What was restored, or is to be; absent: nothing. */
   readonly restores?: Restores;
   /** Of a comparison, which lists the keys of both sides. */
@@ -175,7 +172,10 @@ function sendingToo(would: NonNullable<Counters["wouldSend"]>, entry: Entry): ty
     return { ...would, markers: (would.markers ?? 0) + 1 };
   const { sizeBytes, etag } = entry;
   const object = { sizeBytes, partCount: partCountOf(etag ?? "") };
-  return { ...would, load: addObject(would.load, object, would.wholeBytes) };
+  const load = fitsWhole(entry, would)
+    ? addWhole(would.load, sizeBytes)
+    : addObject(would.load, object, would.wholeBytes);
+  return { ...would, load };
 }
 
 /** Keys that were listed and have no entry yet. */

@@ -19,7 +19,7 @@ import type { PrefixRef } from "../store/address.ts";
 import { findKnownStore } from "../store/facts.ts";
 import type { Store } from "../store/stores.ts";
 import { abandon } from "./abandon.ts";
-import { batchesOf, goesWhole, wholeBytesAt } from "./batches.ts";
+import { batchesOf, goesWhole, wholeLimitsAt } from "./batches.ts";
 import { asideOf, nothingAt, planPage, whyNothing } from "./decide.ts";
 import { enterCompared, conclude } from "./comparison_steps.ts";
 import { asSync, isComparison, isRepair, reportPlaceOf, type RunSpec } from "./comparison_spec.ts";
@@ -43,6 +43,7 @@ import { asOfMs } from "./version_spec.ts";
 import { listHistories } from "./version_steps.ts";
 import type { TurnsAt } from "../throttle/shares.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
+import type { WholeLimits } from "../work/load.ts";
 import type { PageAnswer, PageTask } from "../work/page_task.ts";
 import type { Account } from "../work/account.ts";
 import { SpentCount } from "../work/spent.ts";
@@ -193,7 +194,7 @@ export class SyncSteps {
     const claim = (image: string, key: string) => this.#record.images.claim(image, key);
     const rename = rules === null ? undefined : { rename: rules, claim };
     if (isComparison(spec)) {
-      const context = { spec, filter, source, destination, rename, wholeBytes: this.#wholeBytes() };
+      const context = { spec, filter, source, destination, rename, whole: this.#wholeLimits() };
       enterCompared(this.#record, page, context, (works) => this.#addBatches(works));
       if (page.cursor !== null) this.#walk = walk;
       return;
@@ -203,14 +204,14 @@ export class SyncSteps {
       filter,
       source,
       destination,
-      wholeBytes: this.#wholeBytes(),
+      whole: this.#wholeLimits(),
       rename,
     };
     this.#record.transaction(() => {
       // Cancelled during the listing: these keys were never part of the run.
       if (!this.#record.applyEvent({ type: "listed", cursor: page.cursor })) return;
       const plan = planPage(page.pairs, page.known, context);
-      if (asSync(spec).dryRun) this.#record.enter([], (counters) => quoted(counters, context.wholeBytes));
+      if (asSync(spec).dryRun) this.#record.enter([], (counters) => quoted(counters, context.whole));
       const unreadable = [
         ...this.#unreadable(page.unreadable),
         ...(page.aside === undefined ? [] : asideOf(page.aside)),
@@ -238,7 +239,7 @@ export class SyncSteps {
     const s3 = { source: this.#connect("source"), destination: this.#connect("destination") };
     const stores = { source: s3.source.store, destination: s3.destination.store };
     const filter = (this.#filter ??= filterOf(spec, startedAtMs ?? Date.now()));
-    const context = { spec: asSync(spec), filter, ...stores, wholeBytes: this.#wholeBytes() };
+    const context = { spec: asSync(spec), filter, ...stores, whole: this.#wholeLimits() };
     await listHistories(this.#record, s3, context, cursor, (keys) =>
       this.#unreadable(keys.map((shown) => ({ side: "source", shown }))),
     );
@@ -317,9 +318,9 @@ export class SyncSteps {
 
   #takeOn(objects: readonly ObjectWork[]): void {
     const spec = asSync(this.#record.load().spec);
-    const wholeBytes = this.#wholeBytes();
-    this.#addBatches(objects.filter((work) => goesWhole(work, spec, wholeBytes)));
-    this.#record.large.add(objects.filter((work) => !goesWhole(work, spec, wholeBytes)));
+    const limits = this.#wholeLimits();
+    this.#addBatches(objects.filter((work) => goesWhole(work, spec, limits)));
+    this.#record.large.add(objects.filter((work) => !goesWhole(work, spec, limits)));
   }
 
   // 4. Every listed key is done. May the extra ones be deleted?
@@ -442,8 +443,8 @@ export class SyncSteps {
     });
   }
 
-  #wholeBytes(): number {
-    return wholeBytesAt(this.#destination(), planLimits(this.#env).maxPartBytes);
+  #wholeLimits(): WholeLimits {
+    return wholeLimitsAt(this.#destination(), planLimits(this.#env).maxPartBytes);
   }
 
   #destination(): Store {

@@ -12,6 +12,7 @@ import { meshFailure } from "../s3/failure.ts";
 import type { ListedVersion } from "../s3/versions_xml.ts";
 import type { Store } from "../store/stores.ts";
 import type { ObjectWork, Replayed } from "../work/batch_task.ts";
+import type { WholeLimits } from "../work/load.ts";
 import { goesWhole } from "./batches.ts";
 import { targetOf } from "./names.ts";
 import { copied, failed, skipped, wouldCopy } from "./outcome.ts";
@@ -24,8 +25,8 @@ export interface VersionContext {
   readonly filter: Filter;
   readonly source: Store;
   readonly destination: Store;
-  /** A version up to this size goes whole; a larger one becomes a copy of its own. */
-  readonly wholeBytes: number;
+  /** Versions up to these sizes go whole; a larger one becomes a copy of its own. */
+  readonly whole: WholeLimits;
 }
 
 /** The versions of one key on one page, newest first. */
@@ -71,11 +72,13 @@ function decideKey(key: string, { spec, filter, destination }: VersionContext): 
   return { failure: meshFailure(target.code, target.message, "plan") };
 }
 
-function historyVersion(listed: ListedVersion, { spec, source, wholeBytes }: VersionContext): HistoryVersion {
+function historyVersion(listed: ListedVersion, { spec, source, whole }: VersionContext): HistoryVersion {
   const { versionId, sizeBytes, etag, isDeleteMarker } = listed;
   const version = { versionId, sizeBytes, etag };
   if (isDeleteMarker) return { ...version, isDeleteMarker: true };
-  const isLarge = !goesWhole({ ...NO_WORK, sizeBytes, etag }, spec, wholeBytes);
+  // A PUT whose answer is lost may leave a version that must not be there. So large ones go in parts.
+  const limits = { wholeBytes: whole.wholeBytes };
+  const isLarge = !goesWhole({ ...NO_WORK, sizeBytes, etag }, spec, limits);
   return {
     ...version,
     ...(needsRestore(listed, source.provider) ? { isArchived: true as const } : {}),

@@ -50,7 +50,7 @@ export async function listHistories(
     const cursor = page.next === null ? null : ({ kind: "histories", list: page.next } as const);
     // Cancelled during the listing: these versions were never part of the run.
     if (!record.applyEvent({ type: "listed", cursor })) return;
-    if (spec.dryRun) record.enter([], (counters) => quoted(counters, context.wholeBytes));
+    if (spec.dryRun) record.enter([], (counters) => quoted(counters, context.whole));
     const shown = unreadable(page.unreadable);
     record.enter([...planned.entries, ...shown], (counters) => ({
       ...counters,

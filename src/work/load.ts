@@ -3,6 +3,7 @@
 // A quote has no retries in it. What it cannot know beforehand (tags that are asked for, a source's parts) is
 // counted as it usually is, and widens the tolerance.
 
+import { isMd5Etag, partCountOf } from "../s3/digest.ts";
 import { type JobLimits, ceilingAt } from "../store/limits.ts";
 import type { MeshUse } from "../store/prices.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
@@ -45,14 +46,38 @@ const PARTS_PER_PAGE = 1_000;
 /** First, last and middle part. */
 const MOST_PART_HEADS = 3;
 
-/** @param partCount of a source that was uploaded in parts; null: it was not */
+/** The largest objects that one GET and one PUT copy. */
+export interface WholeLimits {
+  readonly wholeBytes: number;
+  /**
+   * Of objects that were uploaded whole, by their ETag. Uploaded whole again they keep it, so it proves the
+   * copy without a digest, which parts would need. Absent, as an older deployment has written it: as others.
+   */
+  readonly uploadedWholeBytes?: number;
+}
+
+export function fitsWhole(
+  { sizeBytes, etag }: { readonly sizeBytes: number; readonly etag: string | null },
+  { wholeBytes, uploadedWholeBytes = wholeBytes }: WholeLimits,
+): boolean {
+  const isUploadedWhole = etag !== null && isMd5Etag(etag) && partCountOf(etag) === null;
+  return sizeBytes <= (isUploadedWhole ? uploadedWholeBytes : wholeBytes);
+}
+
+export function addWhole(load: Load, sizeBytes: number): Load {
+  return { ...load, whole: load.whole + 1, bytes: load.bytes + sizeBytes };
+}
+
+/**
+ * @param partCount of a source that was uploaded in parts; null: it was not
+ * @param wholeBytes the largest part; an object that fits one goes whole
+ */
 export function addObject(
   load: Load,
   { sizeBytes, partCount }: { readonly sizeBytes: number; readonly partCount: number | null },
   wholeBytes: number,
 ): Load {
-  const bytes = load.bytes + sizeBytes;
-  if (sizeBytes <= wholeBytes) return { ...load, whole: load.whole + 1, bytes };
+  if (sizeBytes <= wholeBytes) return addWhole(load, sizeBytes);
   // A source's own parts are kept where their size allows.
   const ownBytes = partCount === null ? 0 : sizeBytes / partCount;
   const keeps = ownBytes >= MIN_PART_BYTES && ownBytes <= wholeBytes;
@@ -66,7 +91,7 @@ export function addObject(
     parts: load.parts + parts,
     partPages: load.partPages + Math.ceil(parts / PARTS_PER_PAGE),
     partHeads: load.partHeads + (partCount === null ? 0 : Math.min(MOST_PART_HEADS, partCount)),
-    bytes,
+    bytes: load.bytes + sizeBytes,
   };
 }
 

@@ -227,7 +227,7 @@ export class SimulatedSync {
       spec: asSync(spec),
       filter: filterOf(spec, 0),
       ...this.#sides,
-      wholeBytes: DEFAULT_PART_BYTES,
+      whole: { wholeBytes: DEFAULT_PART_BYTES },
     });
     const cursor = this.#listed === objects ? null : FIRST_CURSOR;
     const waiting = this.#record.batches.totals().objects;

@@ -1,7 +1,7 @@
 import type { SyncStatus } from "../../../src/view/answers.ts";
 import { expect, test } from "vitest";
 import { type Answer, READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";
-import { openWorld } from "../world.ts";
+import { MIB, openWorld } from "../world.ts";
 
 const {
   mesh,
@@ -51,6 +51,30 @@ test("a prefix is copied: keys, bytes and attributes, each with a line in the re
   ]);
   const again: SyncStatus = await mesh.sync(request("first/"));
   expect(again).toMatchObject({ phase: "completed", objects: { listed: 3, copied: 0, skipped: 3 } });
+});
+
+test("an object of more than 64 MiB goes whole if it was uploaded so, and in parts where that is refused", async () => {
+  const size = 65 * MIB;
+  for (const key of ["whole", "refused"])
+    east.putGenerated("source", `large/${key}`, { size, computeEtag: true });
+  west.swallow({ key: /^large\// });
+  west.fault(
+    { operation: "PutObject", key: "large/refused" },
+    { kind: "answer", status: 413, code: "EntityTooLarge" },
+  );
+  const status = await mesh.sync(request("large/"));
+  expect(status, JSON.stringify(status, null, 1)).toMatchObject({
+    phase: "completed",
+    objects: { copied: 2, failed: 0 },
+  });
+  const lines = await mesh.report(status.id);
+  expect(lines.map(({ key, proof }) => [key, proof]).toSorted()).toEqual([
+    ["large/refused", "part-md5"],
+    ["large/whole", "etag"],
+  ]);
+  const sent = (key: string) => west.requests({ key }).map(({ operation }) => operation);
+  expect(sent("large/whole")).toEqual(["PutObject"]);
+  expect(sent("large/refused").filter((operation) => operation === "UploadPart")).toHaveLength(2);
 });
 
 interface Page {
