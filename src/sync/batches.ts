@@ -63,7 +63,7 @@ export function wholeLimitsAt({ profile }: Store, maxPartBytes: number): WholeLi
   };
 }
 
-/** What a failure of the one PUT would send again. At 400 kB/s it ends within the time that a transfer has. */
+/** A failure sends all of it again. At 400 kB/s it passes within the time that a transfer has. */
 const MOST_UPLOADED_WHOLE_BYTES = 256 * 2 ** 20;
 
 /** Enough that a claim costs little in comparison. */

@@ -33,7 +33,7 @@ interface PlanContext {
   readonly filter: Filter;
   readonly source: Store;
   readonly destination: Store;
-  /** Objects up to these sizes go whole, in batches; a larger one becomes a copy of its own. */
+  /** What is larger becomes a copy of its own. */
   readonly whole: WholeLimits;
   /** Absent: names stay. */
   readonly rename?: Renaming | undefined;
@@ -145,11 +145,8 @@ function decide(
   // The marker of the folder that is copied: a bucket's root needs none, and has no key for it.
   if (!target.ok && target.code === "empty_key" && name === "") return entry(skipped(work, "prefix_itself"));
   if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
-  const mapped: ObjectWork = {
-    ...work,
-    to: target.key,
-    ...(rename === undefined ? {} : { isRenamed: true }),
-  };
+  const renamed = rename === undefined ? {} : { isRenamed: true as const };
+  const mapped: ObjectWork = { ...work, to: target.key, ...renamed };
   const holder = rename?.claim(target.key, key) ?? null;
   if (holder !== null) return entry(failed(mapped, collisionOf({ key, holder, image: target.key }), 1));
   const isLarge = !goesWhole(work, spec, whole);
