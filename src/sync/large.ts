@@ -71,7 +71,7 @@ export class LargeCopies {
   use(): { readonly running: number; readonly waiting: number } {
     const { waiting } = this.#record.large.counts();
     const [first] = waiting === 0 ? [] : this.#record.large.waiting(1);
-    const each = first === undefined ? 0 : transfersOf(this.#record.load().spec, first.work);
+    const each = first === undefined ? 0 : this.#transfersOf(first.work);
     return { running: this.#taken(), waiting: waiting * each };
   }
 
@@ -86,11 +86,14 @@ export class LargeCopies {
   }
 
   #known(): Map<number, number> {
-    const { spec } = this.#record.load();
     this.#needs ??= new Map(
-      this.#record.large.running().map(({ seq, work }) => [seq, transfersOf(spec, work)]),
+      this.#record.large.running().map(({ seq, work }) => [seq, this.#transfersOf(work)]),
     );
     return this.#needs;
+  }
+
+  #transfersOf(work: ObjectWork): number {
+    return transfersOf(this.#record.load().spec, work, planLimits(this.#env).maxPartBytes);
   }
 
   /** May this one run beside the others? One always may. */
@@ -106,7 +109,7 @@ export class LargeCopies {
     for (;;) {
       const { id, spec, job } = this.#record.load();
       const [row] = isHandingOut(job) ? this.#record.large.waiting(1) : [];
-      if (row === undefined || !this.#fits(transfersOf(spec, row.work)) || !this.#isAffordable(row)) return;
+      if (row === undefined || !this.#fits(this.#transfersOf(row.work)) || !this.#isAffordable(row)) return;
       const resolved = resolve(id, asSync(spec), row.work, { env: this.#env, share: this.#share() });
       if ("entry" in resolved) {
         this.#end(row, resolved.entry);
@@ -121,7 +124,7 @@ export class LargeCopies {
         throw new Error(`The registry knows another "${name}"`);
       const copyId = admission.kind === "new" ? admission.work.id : admission.id;
       this.#record.large.markStarted(row.seq, copyId);
-      this.#known().set(row.seq, transfersOf(spec, row.work));
+      this.#known().set(row.seq, this.#transfersOf(row.work));
       if (admission.kind === "new") {
         const { createdAtMs } = admission.work;
         // If this fails, the registry does it in a few seconds.
@@ -140,7 +143,7 @@ export class LargeCopies {
       const response = await this.#call(copyId, "GET", "");
       if (!response.ok) continue; // admitted and not created yet: the registry takes care of it
       const status: CopyStatus = await response.json();
-      this.#known().set(row.seq, needOf(status, transfersOf(this.#record.load().spec, work)));
+      this.#known().set(row.seq, needOf(status, this.#transfersOf(work)));
       if (status.phase === "blocked") {
         const { code = "" } = status.failure ?? {};
         if (this.#cancelled.has(copyId)) {
@@ -287,7 +290,7 @@ function resolve(
   { env, share }: { readonly env: Env; readonly share: number },
 ): { readonly copy: CopySpec } | { readonly entry: Entry } {
   const { source, destination } = spec;
-  const concurrency = transfersOf(spec, work);
+  const concurrency = transfersOf(spec, work, planLimits(env).maxPartBytes);
   try {
     const copy = resolveCopy(
       {

@@ -1,6 +1,7 @@
 // How many of a run's transfers the copy of one large object takes. Pure.
 
 import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
+import { partCountOf } from "../s3/digest.ts";
 import type { CopyStatus } from "../view/answers.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import type { RunBase } from "./run_spec.ts";
@@ -11,12 +12,17 @@ import type { RunBase } from "./run_spec.ts";
  */
 export const FRACTION = 1 / 4;
 
-/** Transfers that one large copy can use at most. */
+/**
+ * Transfers that one large copy can use at most: it usually keeps the parts that its source was uploaded in.
+ *
+ * @param maxPartBytes of a part, from MAX_PART_MIB
+ */
 export function transfersOf(
   { concurrency }: Pick<RunBase, "concurrency">,
-  { sizeBytes }: Pick<ObjectWork, "sizeBytes">,
+  { sizeBytes, etag }: Pick<ObjectWork, "sizeBytes" | "etag">,
+  maxPartBytes: number,
 ): number {
-  const parts = Math.ceil(sizeBytes / DEFAULT_PART_BYTES);
+  const parts = partCountOf(etag ?? "") ?? Math.ceil(sizeBytes / Math.min(DEFAULT_PART_BYTES, maxPartBytes));
   return Math.max(1, Math.min(parts, Math.floor(concurrency * FRACTION)));
 }
 

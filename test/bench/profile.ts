@@ -4,7 +4,7 @@
 //
 // A sample belongs to the first frame of its stack that is a row of AREAS, from the innermost outwards. The
 // bundle names the file that each of its lines comes from. A first sync warms up, a second one tells the CPU,
-// a third one is profiled.
+// a third one is profiled, and a fourth one once more by its native code (native_profile.ts).
 
 import { readFileSync } from "node:fs";
 import type { Inspector } from "../mesh/inspector.ts";
@@ -13,7 +13,8 @@ import { storeSecret } from "../mesh/mesh.ts";
 import { Workerd } from "../mesh/workerd.ts";
 import { printTable } from "../results_page.ts";
 import { runBarePipes } from "./bare_pipes.ts";
-import { complete, measureWorkerd } from "./contest.ts";
+import { complete, hasTool, measureWorkerd } from "./contest.ts";
+import { type NativeShares, NATIVE_PARTS, nativeShares } from "./native_profile.ts";
 import { filledPipes, MESH_TRANSFERS } from "./pipes.ts";
 import { Stage } from "./stage.ts";
 import { checkBoth } from "./small.ts";
@@ -96,7 +97,16 @@ export async function benchProfile({
     row("CPU of an object, workerd alone", ({ bareCpuMs }) => `${bareCpuMs.toFixed(2)} ms`),
     row("the one thread is busy for", ({ busy }) => percent(busy)),
   ]);
-  return `${small} objects of 20 KiB, and ${mixed} as a data lake has them:\n\n${table}`;
+  const title = `${small} objects of 20 KiB, and ${mixed} as a data lake has them`;
+  return `${title}:\n\n${table}\n\n${nativeTable(cases)}`;
+}
+
+function nativeTable(cases: readonly Profiled[]): string {
+  const rows = NATIVE_PARTS.map((name) => [
+    name,
+    ...cases.map(({ byCode: shares }) => (shares === null ? "" : percent(shares.get(name) ?? 0))),
+  ]);
+  return `The same by native code:\n\n${printTable(HEAD, rows)}`;
 }
 
 const percent = (part: number) => `${(100 * part).toFixed(0)} %`;
@@ -112,6 +122,8 @@ interface Profiled {
   readonly bareCpuMs: number;
   /** The part of the time in which the one thread did anything. */
   readonly busy: number;
+  /** Null: perf is not installed. */
+  readonly byCode: NativeShares | null;
 }
 
 async function profileOf(count: number, filled: string, how: "fill" | "inside" | "mix"): Promise<Profiled> {
@@ -137,6 +149,8 @@ async function profileOf(count: number, filled: string, how: "fill" | "inside" |
     const inspector = await workerd.inspector();
     const profile = await profiled(inspector, async () => await sync(3));
     inspector.close();
+    const looked = { pid: workerd.pid, directory: stage.directory };
+    const byCode = hasTool("perf") ? await nativeShares(looked, async () => await sync(4)) : null;
     const shares = sharesOf(profile, filesOf(stage.bundle()));
     const all = sum(shares.values());
     const busyUs = all - (shares.get(IDLE) ?? 0);
@@ -149,6 +163,7 @@ async function profileOf(count: number, filled: string, how: "fill" | "inside" |
       cpuMs: (1000 * plain.cpuSeconds) / count,
       bareCpuMs: (1000 * bare.cpuSeconds) / count,
       busy: busyUs / all,
+      byCode,
     };
   } finally {
     await workerd.stop();
