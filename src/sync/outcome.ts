@@ -112,12 +112,14 @@ type SettledFailure =
   /** The object stays as it is: the run cannot go on. */
   | { readonly kind: "run"; readonly work: ObjectWork };
 
-/** Codes of failures of a whole object that may pass in parts. */
+/** Codes of a write's failures that its parts may not meet. */
 const TOO_LARGE_WHOLE: ReadonlySet<string> = new Set(["timeout", "part_size_too_large", "EntityTooLarge"]);
 
+const WHOLE_WRITES: ReadonlySet<string> = new Set(["PutObject", "CopyObject"]);
+
 /** Has an object not passed whole that can go in parts? */
-function isTooLargeWhole({ sizeBytes }: ObjectWork, { code }: Failure): boolean {
-  return sizeBytes > DEFAULT_PART_BYTES && TOO_LARGE_WHOLE.has(code);
+function isTooLargeWhole({ sizeBytes }: ObjectWork, { code, operation }: Failure): boolean {
+  return sizeBytes > DEFAULT_PART_BYTES && WHOLE_WRITES.has(operation) && TOO_LARGE_WHOLE.has(code);
 }
 
 export function settleFailure(

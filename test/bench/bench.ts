@@ -37,7 +37,7 @@ Measures what the mesh costs, beside other tools: all there is, or what is named
   --quick     Less of everything, for a first impression
   --rounds N  How often each is measured; the median and the spread are printed
   --copies N  The copies of the benchmark "soak"
-  --write     The tables go into test/bench/RESULTS.md, with the command, the day and the machine
+  --write     The tables go into test/bench/RESULTS*.md, with the command, the day and the machine
   --help      This text`;
 
 const { values, positionals } = readArguments(USAGE, {
@@ -73,9 +73,12 @@ const MEASURES: Readonly<Record<string, () => Promise<string>>> = {
   replication: async () => await benchReplication([50, 200, 500], quick ? 10 : 30),
   soak: async () => await benchSoak(copies),
   events: async () => await benchEvents(quick ? 2_000 : 10_000),
-  listing: async () => await benchListing(quick ? 100_000 : 1_000_000, 100, rounds),
+  listing: async () => await benchListing(quick ? [100_000] : [100_000, 1_000_000], 100, rounds),
   compare: async () => await benchCompare(quick ? 100_000 : 1_000_000, 100, rounds),
 };
+
+/** What has its part on the page of syncs. */
+const ON_SYNCS: ReadonlySet<string> = new Set(["sizes", "mixed", "profile", "listing", "compare"]);
 
 const names = positionals.length === 0 ? Object.keys(MEASURES) : positionals;
 for (const name of names) checkName("benchmark", name, Object.keys(MEASURES));
@@ -90,5 +93,6 @@ for (const name of names) {
   const text = `${table}\n\n${summary}`;
   if (summary !== "") console.log(`\n${summary}`);
   const command = `npm run bench -- ${name}${quick ? " --quick" : ""} --rounds ${rounds} --write`;
-  if (write) await writePart({ page: "bench/RESULTS.md", name, command, text });
+  const page = ON_SYNCS.has(name) ? "bench/RESULTS_SYNCS.md" : "bench/RESULTS.md";
+  if (write) await writePart({ page, name, command, text });
 }

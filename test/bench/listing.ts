@@ -57,8 +57,15 @@ const COMPARISON: Task = {
   rclone: ["check"],
 };
 
-export async function benchListing(count: number, delayMs: number, rounds: number): Promise<string> {
-  return await benchTask(SYNC, count, delayMs, rounds);
+/** @param counts how many keys, one bench after the other */
+export async function benchListing(
+  counts: readonly number[],
+  delayMs: number,
+  rounds: number,
+): Promise<string> {
+  const parts: string[] = [];
+  for (const count of counts) parts.push(await benchTask(SYNC, count, delayMs, rounds));
+  return parts.join("\n\n");
 }
 
 export async function benchCompare(count: number, delayMs: number, rounds: number): Promise<string> {
@@ -141,11 +148,12 @@ function report(
       ];
     }),
   );
+  const what = `${task.name}, ${count} keys, ${delayMs} ms a page`;
   const rivals = [...runs].filter(([name]) => name.startsWith("rclone"));
   const best = Math.max(...rivals.map(([, list]) => medianOf(list, rate)));
   const value = medianOf(runs.get("mesh"), rate);
   result({
-    name: `${task.name}, ${delayMs} ms a page`,
+    name: what,
     value,
     unit: "keys/s",
     ...(rivals.length === 0
@@ -153,6 +161,6 @@ function report(
       : { ratio: value / best, against: `the best rclone ${task.rclone.join(" ")}` }),
   });
   const peakMib = Math.max(...(runs.get("mesh") ?? []).map((run) => run.peakMib));
-  result({ name: `listing: nothing to do, ${delayMs} ms a page`, value: peakMib, unit: "MiB at most" });
+  result({ name: what, value: peakMib, unit: "MiB at most" });
   return table;
 }

@@ -58,7 +58,11 @@ export type Version = StoredObject | DeleteMarker;
 
 /** What has become of a key. */
 export type BucketChange =
-  | { readonly kind: "created"; readonly atMs: number; readonly object: StoredObject }
+  | {
+      readonly kind: "created";
+      readonly atMs: number;
+      readonly object: StoredObject;
+    }
   | { readonly kind: "deleted"; readonly atMs: number; readonly key: string };
 
 export interface UploadedPart {
@@ -104,6 +108,24 @@ export function compareKeys(a: string, b: string): number {
   return a.length - b.length;
 }
 
+/** Keys of both, which are in S3's order, each once: sorting all anew for each listing would take seconds. */
+function* merged(some: readonly string[], others: readonly string[]): Generator<string> {
+  let place = 0;
+  let last: string | undefined;
+  for (const key of some) {
+    for (; place < others.length; place++) {
+      const other = others[place] ?? "";
+      if (compareKeys(other, key) >= 0) break;
+      if (other !== last) yield (last = other);
+    }
+    yield (last = key);
+  }
+  for (; place < others.length; place++) {
+    const other = others[place] ?? "";
+    if (other !== last) yield (last = other);
+  }
+}
+
 export class Bucket {
   readonly name: string;
   readonly region: string;
@@ -119,7 +141,10 @@ export class Bucket {
   /** Told of each change of a key once it is done. */
   readonly watchers = new Set<(change: BucketChange) => void>();
   readonly #versions = new Map<string, Version[]>();
-  #sorted: readonly string[] | undefined;
+  /** In S3's order, as far as keys() has been asked: since then keys have come, and some may have gone. */
+  #sorted: readonly string[] = [];
+  #come: string[] = [];
+  #haveGone = false;
 
   constructor(name: string, region: string, created: number, options: BucketOptions) {
     this.name = name;
@@ -132,7 +157,13 @@ export class Bucket {
 
   /** All keys that have any version, in S3's order. */
   keys(): readonly string[] {
-    this.#sorted ??= [...this.#versions.keys()].toSorted(compareKeys);
+    if (this.#haveGone) this.#sorted = this.#sorted.filter((key) => this.#versions.has(key));
+    if (this.#come.length > 0) {
+      const come = this.#come.filter((key) => this.#versions.has(key)).toSorted(compareKeys);
+      this.#sorted = [...merged(this.#sorted, come)];
+    }
+    this.#come = [];
+    this.#haveGone = false;
     return this.#sorted;
   }
 
@@ -156,7 +187,7 @@ export class Bucket {
     const versions = this.#versions.get(version.key) ?? [];
     if (versions.length === 0) {
       this.#versions.set(version.key, versions);
-      this.#sorted = undefined;
+      this.#come.push(version.key);
     }
     if (version.versionId === "null") {
       const old = versions.findIndex((other) => other.versionId === "null");
@@ -183,7 +214,7 @@ export class Bucket {
     release(removed);
     if (versions.length === 0) {
       this.#versions.delete(key);
-      this.#sorted = undefined;
+      this.#haveGone = true;
     }
     this.#tell({ kind: "deleted", atMs: Date.now(), key });
     return removed;
@@ -217,7 +248,9 @@ export class Buckets {
   get(name: string): Bucket {
     const bucket = this.#buckets.get(name);
     if (bucket === undefined)
-      throw new StoreError("NoSuchBucket", undefined, { elements: { BucketName: name } });
+      throw new StoreError("NoSuchBucket", undefined, {
+        elements: { BucketName: name },
+      });
     return bucket;
   }
 

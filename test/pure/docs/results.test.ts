@@ -7,11 +7,11 @@ import { ROOT } from "./page.ts";
 const ORIGIN = /^Written by `(?:WRITE_RESULTS=1 )?npm run (\w+)[^`]*` on \d{4}-\d{2}-\d{2}: \S.*\.$/;
 
 describe.each([
-  ["bench", measures()],
-  ["simulate", ["table", "petabyte", "digests", "small"]],
-  ["interop", ["table"]],
-])("test/%s/RESULTS.md", (command, names) => {
-  const text = readFileSync(join(ROOT, "test", command, "RESULTS.md"), "utf8");
+  ["bench", measures(), ["RESULTS.md", "RESULTS_SYNCS.md"]],
+  ["simulate", ["table", "petabyte", "digests", "small"], ["RESULTS.md"]],
+  ["interop", ["table"], ["RESULTS.md"]],
+])("the results in test/%s", (command, names, pages) => {
+  const text = pages.map((page) => readFileSync(join(ROOT, "test", command, page), "utf8")).join("\n");
   const parts = [...text.matchAll(/<!-- begin (\w+) -->\n\n([^]*?)\n<!-- end (\w+) -->/g)];
 
   test("has a part for each measure, and no other", () => {

@@ -415,8 +415,8 @@ describe("a line of the report", () => {
 
 describe("an object that was sent whole and has more than 64 MiB", () => {
   const [small, large] = [work({ sizeBytes: 64 * MIB }), work({ sizeBytes: 64 * MIB + 1 })];
-  const after = (code: string) => {
-    const outcome = { kind: "failed", failure: failure(code) } as const;
+  const after = (code: string, operation = "PutObject") => {
+    const outcome = { kind: "failed", failure: failure(code, null, { operation }) } as const;
     return settle([small, large], [outcome, outcome], { dryRun: false, now: 0, random: 0.5 });
   };
   test.each(["timeout", "part_size_too_large", "EntityTooLarge"])("goes in parts after %s", (code) => {
@@ -424,6 +424,9 @@ describe("an object that was sent whole and has more than 64 MiB", () => {
   });
   test.each(["SlowDown", "InternalError", "AccessDenied"])("does not after %s", (code) => {
     expect(after(code).large).toEqual([]);
+  });
+  test.each(["HeadObject", "GetObject"])("does not when %s had no answer: nothing was sent", (operation) => {
+    expect(after("timeout", operation).large).toEqual([]);
   });
 });
 
