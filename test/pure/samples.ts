@@ -1,4 +1,4 @@
-// Jobs, failures and random numbers for the tests of the pure modules.
+// Jobs, objects, failures and random numbers for the tests of the pure modules.
 
 import { newJob } from "../../src/copy/job.ts";
 import type { Job } from "../../src/copy/phase.ts";
@@ -6,6 +6,7 @@ import type { Failure } from "../../src/s3/failure.ts";
 import type { Aborting, Prepared, Working } from "../../src/copy/phase.ts";
 import type { Retry } from "../../src/s3/retry.ts";
 import { MIB } from "../../src/http/fields.ts";
+import type { ObjectWork } from "../../src/work/batch_task.ts";
 
 export const FRESH: Retry = { failedAttempts: 0, notBeforeMs: 0 };
 
@@ -38,6 +39,21 @@ export function prepared(changes: Partial<Prepared> = {}): Prepared {
     ifExists: "overwrite",
     ifSourceChanges: "fail",
     onlyIfAbsent: false,
+    ...changes,
+  };
+}
+
+export const MD5 = '"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"';
+
+/** One object of a batch. */
+export function work(changes: Partial<ObjectWork> = {}): ObjectWork {
+  return {
+    key: "p/k",
+    to: "q/k",
+    sizeBytes: 10,
+    etag: MD5,
+    failedAttempts: 0,
+    first: "copy",
     ...changes,
   };
 }

@@ -4,11 +4,9 @@ import { batchesOf, goesWhole, wholeLimitsAt } from "../../../src/sync/batches.t
 import { wouldCopy } from "../../../src/sync/outcome.ts";
 import { quoted } from "../../../src/sync/quote.ts";
 import { countEntries, NO_COUNTERS } from "../../../src/sync/report.ts";
-import type { ObjectWork } from "../../../src/work/batch_task.ts";
+import { MD5, work } from "../samples.ts";
 
 const MIB = 2 ** 20;
-
-const MD5 = '"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"';
 
 const SECRET = { region: "us-east-1", accessKeyId: "a", secretAccessKey: "s" };
 
@@ -16,16 +14,6 @@ const west = findStore(
   { STORE_WEST: JSON.stringify({ ...SECRET, endpoint: "https://west.example.com" }) },
   "west",
 );
-
-const work = (changes: Partial<ObjectWork> = {}): ObjectWork => ({
-  key: "p/k",
-  to: "q/k",
-  sizeBytes: 10,
-  etag: MD5,
-  failedAttempts: 0,
-  first: "copy",
-  ...changes,
-});
 
 describe("batches", () => {
   test("hold every object once, in order, few enough that every lane gets some", () => {

@@ -22,7 +22,7 @@ import { failed, settleFailure, settle, skipped, wouldCopy } from "../../../src/
 import { batchesOf } from "../../../src/sync/batches.ts";
 import { planPage, whyNothing } from "../../../src/sync/decide.ts";
 import type { Found } from "../../../src/listing/lookup.ts";
-import { DENIED, EXPIRED, OUTAGE, failure, seeded } from "../samples.ts";
+import { DENIED, EXPIRED, MD5, OUTAGE, failure, seeded, work } from "../samples.ts";
 
 const MIB = 2 ** 20;
 
@@ -53,7 +53,6 @@ const SPEC = {
   dryRun: false,
 } as SyncSpec;
 
-const MD5 = '"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"';
 const listed = (key: string, changes: Partial<ListedObject> = {}): ListedObject => ({
   key,
   sizeBytes: 10,
@@ -68,15 +67,6 @@ const found = (
   changes: Partial<ListedObject> = {},
   destination: Found["destination"] = null,
 ): Found => ({ name, source: listed(`p/${name}`, changes), destination }) as Found;
-const work = (changes: Partial<ObjectWork> = {}): ObjectWork => ({
-  key: "p/k",
-  to: "q/k",
-  sizeBytes: 10,
-  etag: MD5,
-  failedAttempts: 0,
-  first: "copy",
-  ...changes,
-});
 const plan = (pairs: readonly Found[], spec: Partial<SyncSpec> = {}, filter: Partial<Filter> = {}) =>
   planPage(pairs, [], { ...CONTEXT, spec: { ...SPEC, ...spec }, filter: { ...NO_FILTER, ...filter } });
 const AT = { dryRun: false, now: 1000, random: 0.5 };
