@@ -4,6 +4,7 @@
 import { DEFAULT_PART_BYTES } from "../copy/plan.ts";
 import { partCountOf } from "../s3/digest.ts";
 import type { Store } from "../store/stores.ts";
+import { type RunSpec, isOfHistories } from "./comparison_spec.ts";
 import type { SyncSpec } from "./spec.ts";
 import type { ObjectWork } from "../work/batch_task.ts";
 import { type WholeLimits, fitsWhole } from "../work/load.ts";
@@ -55,12 +56,12 @@ export function keepsParts({ etag }: ObjectWork, { partSize }: Pick<SyncSpec, "p
  *
  * @param maxPartBytes the ceiling of one request body, from MAX_PART_MIB
  */
-export function wholeLimitsAt({ profile }: Store, maxPartBytes: number): WholeLimits {
+export function wholeLimitsAt(spec: RunSpec, { profile }: Store, maxPartBytes: number): WholeLimits {
   const most = Math.min(maxPartBytes, profile.maxPutBytes);
-  return {
-    wholeBytes: Math.min(DEFAULT_PART_BYTES, most),
-    uploadedWholeBytes: Math.min(MOST_UPLOADED_WHOLE_BYTES, most),
-  };
+  const wholeBytes = Math.min(DEFAULT_PART_BYTES, most);
+  // A PUT whose answer is lost may leave a version that must not be there: large ones go in parts.
+  if (isOfHistories(spec)) return { wholeBytes };
+  return { wholeBytes, uploadedWholeBytes: Math.min(MOST_UPLOADED_WHOLE_BYTES, most) };
 }
 
 /** A failure sends all of it again. At 400 kB/s it passes within the time that a transfer has. */

@@ -58,7 +58,7 @@ export async function foretell(
   const sides = { source: s3.source.store, destination: s3.destination.store };
   const places = isComparison(spec) ? { ...spec, delete: true } : spec;
   const walk = new Walk(places, s3, FIRST_CURSOR);
-  const whole = wholeLimitsAt(sides.destination, maxPartBytes);
+  const whole = wholeLimitsAt(spec, sides.destination, maxPartBytes);
   let foretold: Foretold = { counters: quoted(NO_COUNTERS, whole), open: NOTHING_SPENT, openKeys: 0 };
   let listed = NOTHING_SPENT;
   for (;;) {

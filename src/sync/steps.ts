@@ -444,7 +444,8 @@ export class SyncSteps {
   }
 
   #wholeLimits(): WholeLimits {
-    return wholeLimitsAt(this.#destination(), planLimits(this.#env).maxPartBytes);
+    const { spec } = this.#record.load();
+    return wholeLimitsAt(spec, this.#destination(), planLimits(this.#env).maxPartBytes);
   }
 
   #destination(): Store {

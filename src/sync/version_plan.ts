@@ -76,9 +76,7 @@ function historyVersion(listed: ListedVersion, { spec, source, whole }: VersionC
   const { versionId, sizeBytes, etag, isDeleteMarker } = listed;
   const version = { versionId, sizeBytes, etag };
   if (isDeleteMarker) return { ...version, isDeleteMarker: true };
-  // A PUT whose answer is lost may leave a version that must not be there. So large ones go in parts.
-  const limits = { wholeBytes: whole.wholeBytes };
-  const isLarge = !goesWhole({ ...NO_WORK, sizeBytes, etag }, spec, limits);
+  const isLarge = !goesWhole({ ...NO_WORK, sizeBytes, etag }, spec, whole);
   return {
     ...version,
     ...(needsRestore(listed, source.provider) ? { isArchived: true as const } : {}),

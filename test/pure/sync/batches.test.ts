@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { findStore } from "../../../src/store/stores.ts";
 import { batchesOf, goesWhole, wholeLimitsAt } from "../../../src/sync/batches.ts";
+import type { SyncSpec } from "../../../src/sync/spec.ts";
 import { wouldCopy } from "../../../src/sync/outcome.ts";
 import { quoted } from "../../../src/sync/quote.ts";
 import { countEntries, NO_COUNTERS } from "../../../src/sync/report.ts";
@@ -9,6 +10,8 @@ import { MD5, work } from "../samples.ts";
 const MIB = 2 ** 20;
 
 const SECRET = { region: "us-east-1", accessKeyId: "a", secretAccessKey: "s" };
+
+const CURRENT = {} as SyncSpec;
 
 const west = findStore(
   { STORE_WEST: JSON.stringify({ ...SECRET, endpoint: "https://west.example.com" }) },
@@ -75,9 +78,13 @@ describe("an object goes whole, if the mesh and the destination take that much i
   ])(
     "up to $wholeBytes bytes, and $uploadedWholeBytes if uploaded so, where parts have $maxPartMib MiB at most",
     ({ store, maxPartMib, ...limits }) => {
-      expect(wholeLimitsAt(store, maxPartMib * MIB)).toEqual(limits);
+      expect(wholeLimitsAt(CURRENT, store, maxPartMib * MIB)).toEqual(limits);
     },
   );
+  test("and a version of a history no further than one that was uploaded in parts", () => {
+    const histories = { ...CURRENT, versions: "all" } as SyncSpec;
+    expect(wholeLimitsAt(histories, west, 95 * MIB)).toEqual({ wholeBytes: 64 * MIB });
+  });
 });
 
 test("a dry run counts as whole what its sync would send whole", () => {
