@@ -4,7 +4,7 @@
 // What it needs: the source. A length is taken from the source's answers alone; what it does not tell is
 // unknown.
 
-import { partCountOf, isMd5Etag } from "../s3/digest.ts";
+import { partCountOf, isWholeMd5Etag } from "../s3/digest.ts";
 import { type WholeObject, listedLengths, shownPart, sumOf } from "../s3/object_parts.ts";
 import type { ObjectAddress, S3 } from "../s3/request.ts";
 
@@ -26,7 +26,7 @@ export async function layoutOf(source: S3, address: ObjectAddress, object: Whole
   const { etag, sizeBytes } = object;
   const told = partCountOf(etag);
   // An ETag of S3's other form is of one request.
-  if (told === null && isMd5Etag(etag)) return { kind: "known", lengths: null };
+  if (isWholeMd5Etag(etag)) return { kind: "known", lengths: null };
   if (told === 1) return { kind: "known", lengths: [sizeBytes] };
   const listed = await listedLengths(source, address, object);
   if (listed !== null && (told === null || listed.length === told)) return { kind: "known", lengths: listed };

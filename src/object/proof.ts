@@ -7,7 +7,7 @@
 // bytes, differ.
 
 import type { Proof } from "../http/vocabulary.ts";
-import { bareEtag, isMd5Etag, partCountOf } from "../s3/digest.ts";
+import { bareEtag, isMd5Etag, isWholeMd5Etag, partCountOf } from "../s3/digest.ts";
 import type { ChecksumAlgorithm, Profile } from "../store/profiles.ts";
 
 export type Digest = "md5" | ChecksumAlgorithm;
@@ -75,8 +75,7 @@ export function planProof(question: ProofQuestion): ProofPlan {
     profile.md5Etag && (kind === "whole" || profile.md5PartEtag) && !destination.encryptedWithKey;
   const etag = etagPlan(question);
   // The destination compares the MD5 itself, before it encrypts. So this works even where ETags are not MD5s.
-  const sourceMd5 =
-    source.profile.md5Etag && !source.encryptedWithKey && /^[0-9a-f]{32}$/i.test(bareEtag(source.etag));
+  const sourceMd5 = source.profile.md5Etag && !source.encryptedWithKey && isWholeMd5Etag(source.etag);
   if (kind === "whole" && sourceMd5 && via === "stream" && profile.contentMd5) {
     return { ...base, etag, contentMd5: bareEtag(source.etag) };
   }

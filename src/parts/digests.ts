@@ -3,7 +3,7 @@
 
 import { combineCrcs } from "../object/checksum.ts";
 import type { Checksum, ProofPlan } from "../object/proof.ts";
-import { bareEtag, isMd5Etag, md5Hex, multipartEtag } from "../s3/digest.ts";
+import { bareEtag, isWholeMd5Etag, md5Hex, multipartEtag } from "../s3/digest.ts";
 import type { PartDigests } from "../work/part_task.ts";
 
 /** Is the ETag of each of `count` parts the MD5 of the bytes that passed? */
@@ -78,7 +78,7 @@ export async function mismatchWithSource(object: Expected, parts: Finished): Pro
 /** The ETag that the stored parts make by S3's rule; null where part ETags are not MD5s. */
 export async function predictedEtag(parts: Finished, kind: "whole" | "parts"): Promise<string | null> {
   const etags = parts.finished().map(({ etag }) => bareEtag(etag).toLowerCase());
-  if (parts.hasOpaqueEtags() || !etags.every((etag) => isMd5Etag(etag) && !etag.includes("-"))) return null;
+  if (parts.hasOpaqueEtags() || !etags.every(isWholeMd5Etag)) return null;
   return kind === "whole" ? (etags[0] ?? null) : await multipartEtag(etags, md5Hex);
 }
 

@@ -48,6 +48,11 @@ export function isMd5Etag(etag: string): boolean {
   return /^[0-9a-f]{32}(-\d+)?$/i.test(bareEtag(etag));
 }
 
+/** Has it the form that S3's rule gives to an object that was uploaded whole? */
+export function isWholeMd5Etag(etag: string): boolean {
+  return /^[0-9a-f]{32}$/i.test(bareEtag(etag));
+}
+
 /** The ETag of an empty object, where ETags are MD5s. */
 export const MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e";
 

@@ -5,7 +5,7 @@
 // a confirmation (a class, tags, an encryption). Everything else goes by itself, as does every object that an
 // archive has failed to bring.
 
-import { isMd5Etag, partCountOf } from "../s3/digest.ts";
+import { isWholeMd5Etag } from "../s3/digest.ts";
 import { isTarName, TAR_BLOCK_BYTES } from "../s3/tar.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
 import type { BatchTask, ObjectWork } from "./batch_task.ts";
@@ -69,7 +69,7 @@ function mayArchive(
   { to, etag, sizeBytes, first, failedAttempts, storageClass }: ObjectWork,
   { profile }: Store,
 ): boolean {
-  const isWhole = etag !== null && isMd5Etag(etag) && partCountOf(etag) === null;
+  const isWhole = etag !== null && isWholeMd5Etag(etag);
   const isPlain = storageClass === undefined || storageClass === null || storageClass === "STANDARD";
   const isFirst = first === "copy" && failedAttempts === 0;
   const isNameable =

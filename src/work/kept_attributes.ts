@@ -6,7 +6,7 @@
 // losing that costs a request.
 
 import { STORAGE_CLASS } from "../object/attributes.ts";
-import { partCountOf, isMd5Etag } from "../s3/digest.ts";
+import { isWholeMd5Etag } from "../s3/digest.ts";
 import { S3Error } from "../s3/errors.ts";
 import { type S3, send } from "../s3/request.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
@@ -38,7 +38,7 @@ export function mayKeepAttributes(
     metadata === "preserve" && Object.keys(attributes).length === 0 && wanted === null && ifLossy === "warn";
   const keepsTags = tags === "preserve" || (tags === "none" && !hasTags && !source.profile.tags);
   // The ETag of a multipart object changes with the copy, and nothing but a mark shows then what it is.
-  const isWhole = etag !== null && isMd5Etag(etag) && partCountOf(etag) === null;
+  const isWhole = etag !== null && isWholeMd5Etag(etag);
   const hasClass =
     storageClass !== undefined &&
     (isStandard(storageClass) || storageClasses === null || storageClasses.includes(storageClass));

@@ -3,7 +3,7 @@
 // A quote has no retries in it. What it cannot know beforehand (tags that are asked for, a source's parts) is
 // counted as it usually is, and widens the tolerance.
 
-import { isMd5Etag, partCountOf } from "../s3/digest.ts";
+import { isWholeMd5Etag } from "../s3/digest.ts";
 import { type JobLimits, ceilingAt } from "../store/limits.ts";
 import type { MeshUse } from "../store/prices.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
@@ -51,7 +51,7 @@ export interface WholeLimits {
   readonly wholeBytes: number;
   /**
    * Of objects that were uploaded whole, by their ETag. Uploaded whole again they keep it, so it proves the
-   * copy without a digest, which parts would need. Absent, as an older deployment has written it: as others.
+   * copy without a digest, which parts would need. Absent: as others.
    */
   readonly uploadedWholeBytes?: number;
 }
@@ -60,7 +60,7 @@ export function fitsWhole(
   { sizeBytes, etag }: { readonly sizeBytes: number; readonly etag: string | null },
   { wholeBytes, uploadedWholeBytes = wholeBytes }: WholeLimits,
 ): boolean {
-  const isUploadedWhole = etag !== null && isMd5Etag(etag) && partCountOf(etag) === null;
+  const isUploadedWhole = etag !== null && isWholeMd5Etag(etag);
   return sizeBytes <= (isUploadedWhole ? uploadedWholeBytes : wholeBytes);
 }
 
