@@ -18,21 +18,13 @@ const READING = {
   removeNSPrefix: true,
   parseTagValue: false, // "007" is an upload ID or a key, not a number
   trimValues: false, // a key may begin or end with a space
+  htmlEntities: true, // numeric references such as &#34; and &#x27;
 };
 
-const SHAPE = {
+const parser = new XMLParser({
   ...READING,
-  // An Error alone is a refusal.
-  isArray: (name: string, path: unknown) => LISTS.has(name) || IN_DELETE_RESULT.has(path),
-};
-
-const parser = new XMLParser(SHAPE);
-
-/** `htmlEntities`: numeric references as well, such as &#34; and &#x27;. Its table is made anew each time. */
-const referenceParser = new XMLParser({ ...SHAPE, htmlEntities: true });
-
-/** A reference that is none of XML's own five. */
-const OTHER_REFERENCE = /&(?!(?:amp|lt|gt|quot|apos);)/;
+  isArray: (name, path) => LISTS.has(name) || IN_DELETE_RESULT.has(path), // an Error alone is a refusal
+});
 
 export type Element = Readonly<Record<string, unknown>>;
 
@@ -45,8 +37,7 @@ export function parseRoot(text: string, root: string): Element | null {
   if (!closed.test(text)) return null;
   let document: Element;
   try {
-    const reading = OTHER_REFERENCE.test(text) ? referenceParser : parser;
-    document = reading.parse(text.trimStart()) as Element;
+    document = parser.parse(text.trimStart()) as Element;
   } catch {
     return null; // a proxy's HTML page or half a document is not an answer
   }
@@ -55,7 +46,7 @@ export function parseRoot(text: string, root: string): Element | null {
   return element === "" ? {} : null; // <Root/> parses to an empty string
 }
 
-const orderedParser = new XMLParser({ ...READING, htmlEntities: true, preserveOrder: true });
+const orderedParser = new XMLParser({ ...READING, preserveOrder: true });
 
 type Ordered = Readonly<Record<string, unknown>>;
 
