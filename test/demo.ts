@@ -69,6 +69,7 @@ async function main(signal: AbortSignal): Promise<void> {
     console.log(`Same size, same SHA-256. ${summary(status)}`);
   } catch (error) {
     // A request is the first to notice that wrangler has died; how it died is the better reason.
+    // It rejects when wrangler has ended, which is asked next.
     await delay(DEATH_NOTICE_MS, undefined, { signal: ended }).catch(() => {});
     if (ended.aborted) throw ended.reason;
     throw new Error(`${describe(error)}\n${mesh.logTail()}`, { cause: error });

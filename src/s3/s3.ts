@@ -241,7 +241,7 @@ export async function listParts(s3: S3, address: ObjectAddress, uploadId: string
 }
 
 /** What no XML can have: Swift answers 500 to each list that would have to name it. */
-// oxlint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- the control characters are what it is about
 const UNSPEAKABLE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
 
 /**

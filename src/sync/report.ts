@@ -171,10 +171,9 @@ function sendingToo(would: NonNullable<Counters["wouldSend"]>, entry: Entry): ty
   if ("isDeleteMarker" in entry && entry.isDeleteMarker === true)
     return { ...would, markers: (would.markers ?? 0) + 1 };
   const { sizeBytes, etag } = entry;
-  const object = { sizeBytes, partCount: partCountOf(etag ?? "") };
   const load = fitsWhole(entry, would)
     ? addWhole(would.load, sizeBytes)
-    : addObject(would.load, object, would.wholeBytes);
+    : addObject(would.load, { sizeBytes, partCount: partCountOf(etag ?? "") }, would.wholeBytes);
   return { ...would, load };
 }
 

@@ -117,6 +117,7 @@ export class EventSender {
   async #deliver(events: readonly Event[]): Promise<void> {
     const body = JSON.stringify({ Records: events.map(({ record }) => record) });
     const { signal } = this.#stopped;
+    // The wait rejects when the sender is stopped, which the loop asks next.
     while (!signal.aborted && !(await this.#send(body)))
       await wait(RETRY_MS, null, { signal }).catch(() => {});
     if (!signal.aborted) this.counts.acknowledged += events.length;

@@ -58,11 +58,7 @@ export type Version = StoredObject | DeleteMarker;
 
 /** What has become of a key. */
 export type BucketChange =
-  | {
-      readonly kind: "created";
-      readonly atMs: number;
-      readonly object: StoredObject;
-    }
+  | { readonly kind: "created"; readonly atMs: number; readonly object: StoredObject }
   | { readonly kind: "deleted"; readonly atMs: number; readonly key: string };
 
 export interface UploadedPart {
@@ -248,9 +244,7 @@ export class Buckets {
   get(name: string): Bucket {
     const bucket = this.#buckets.get(name);
     if (bucket === undefined)
-      throw new StoreError("NoSuchBucket", undefined, {
-        elements: { BucketName: name },
-      });
+      throw new StoreError("NoSuchBucket", undefined, { elements: { BucketName: name } });
     return bucket;
   }
 
