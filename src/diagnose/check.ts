@@ -21,7 +21,7 @@ import { askUnpacking } from "./unpacking.ts";
 import { deleteObjects } from "../s3/delete.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjects, listObjectsV2, MAX_PAGE_KEYS } from "../s3/list.ts";
-import { type S3, regionOf, send } from "../s3/request.ts";
+import { type S3, ask, regionOf } from "../s3/request.ts";
 import { isUnreachable } from "../s3/retry.ts";
 import { named } from "../s3/told.ts";
 import { abortMultipartUpload } from "../s3/s3.ts";
@@ -148,7 +148,7 @@ class StoreCheck {
     const { name, region } = this.#s3.store;
     try {
       const address = { bucket: this.#bucket, key: null };
-      const { headers } = await send(this.#s3, "HeadBucket", address, { method: "HEAD" });
+      const { headers } = await ask(this.#s3, "HeadBucket", address, { method: "HEAD" });
       const told = regionOf(this.#s3.store, this.#bucket);
       this.#findings.found("bucket", "yes", `it exists, in region ${told}`);
       if (told !== region) {

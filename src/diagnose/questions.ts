@@ -13,7 +13,7 @@ import { bareEtag, base64OfHex, md5Hex, multipartEtag } from "../s3/digest.ts";
 import { S3Error } from "../s3/errors.ts";
 import { listObjectsV2 } from "../s3/list.ts";
 import { bytesOf, getObject, headObject } from "../s3/read.ts";
-import { type ObjectAddress, type S3, send } from "../s3/request.ts";
+import { type Answer, type ObjectAddress, type S3, ask } from "../s3/request.ts";
 import { customerKeyHeaders } from "../s3/encryption.ts";
 import {
   type Stored,
@@ -292,10 +292,10 @@ export class Questions {
     return told;
   }
 
-  async #headWithChecksums(address: ObjectAddress): Promise<Response> {
+  async #headWithChecksums(address: ObjectAddress): Promise<Answer> {
     const keys = await customerKeyHeaders(this.#s3.store.encryption);
     const headers = { ...keys, "x-amz-checksum-mode": "ENABLED" };
-    return await send(this.#s3, "HeadObject", address, { method: "HEAD", headers });
+    return await ask(this.#s3, "HeadObject", address, { method: "HEAD", headers });
   }
 
   /** The store's own copy. */

@@ -19,7 +19,7 @@ import {
   parseDeleteResult,
 } from "./delete_xml.ts";
 import { headObject } from "./read.ts";
-import { type S3, readText, send } from "./request.ts";
+import { type S3, ask } from "./request.ts";
 import { badAnswer, deleteObject } from "./s3.ts";
 
 /** S3's limit for one request. */
@@ -99,16 +99,15 @@ async function deleteBatch(
   // The signature's SHA-256 is not enough: S3 requires a Content-MD5 or a checksum header here.
   const md5 = createHash("md5").update(body).digest("hex");
   const headers = { "content-type": "application/xml", "content-md5": base64OfHex(md5) };
-  let response: Response;
+  let text: string;
   try {
-    response = await send(s3, operation, address, { method: "POST", query: { delete: "" }, headers, body });
+    ({ text } = await ask(s3, operation, address, { method: "POST", query: { delete: "" }, headers, body }));
   } catch (error) {
     if (!(error instanceof S3Error) || !hasNoBatches(error)) throw error;
     // An argument that is refused may be one of these keys: the next batch may be taken.
     if (error.code !== "InvalidArgument") withoutDeleteObjects.add(s3.store.endpoint);
     return null;
   }
-  const text = await readText(operation, address, response);
   const result = parseDeleteResult(text) ?? badAnswer(operation, address, text);
   const asked = new Set(objects.map(({ key }) => key));
   const answered = [...result.deleted, ...result.refused.map(({ key }) => key)];

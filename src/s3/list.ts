@@ -8,7 +8,7 @@
 
 import { S3Error } from "./errors.ts";
 import { type ListingPage, parseListing } from "./listing_xml.ts";
-import { type S3, readText, send } from "./request.ts";
+import { type S3, ask } from "./request.ts";
 import { badAnswer } from "./s3.ts";
 
 /** The most keys that S3 puts on one page. */
@@ -59,8 +59,8 @@ async function readPage(
   // it.
   const headers: Record<string, string> =
     s3.store.provider === "aws" ? { "x-amz-optional-object-attributes": "RestoreStatus" } : {};
-  const response = await send(s3, operation, address, { method: "GET", query, headers });
-  const text = await readText(operation, address, response);
+  const request = { method: "GET", query, headers };
+  const { status, headers: told, text } = await ask(s3, operation, address, request);
   const parsed = parseListing(text);
   switch (parsed.kind) {
     case "page":
@@ -71,15 +71,15 @@ async function readPage(
         detail:
           `the listing contains the key ${JSON.stringify(parsed.shown)}, which cannot be read reliably: ` +
           "XML cannot carry its control characters, and the store does not encode names (encoding-type=url)",
-        status: response.status,
-        requestId: response.headers.get("x-amz-request-id"),
+        status,
+        requestId: told.get("x-amz-request-id"),
       });
     case "unclear":
       throw new S3Error(operation, address, {
         code: "bad_answer",
         detail: `the listing cannot be believed: ${parsed.detail}`,
-        status: response.status,
-        requestId: response.headers.get("x-amz-request-id"),
+        status,
+        requestId: told.get("x-amz-request-id"),
       });
     case "no_listing":
       return badAnswer(operation, address, text);

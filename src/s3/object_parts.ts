@@ -8,7 +8,7 @@ import { bareEtag } from "./digest.ts";
 import { customerKeyHeaders } from "./encryption.ts";
 import { S3Error } from "./errors.ts";
 import { headObject } from "./read.ts";
-import { type ObjectAddress, type S3, readText, send } from "./request.ts";
+import { type ObjectAddress, type S3, ask } from "./request.ts";
 import { saysNo } from "./retry.ts";
 import { versionQuery } from "./s3.ts";
 import { parseContentRange } from "./url.ts";
@@ -73,8 +73,8 @@ async function attributesPage(
   };
   const query = { attributes: "", ...versionQuery(address) };
   try {
-    const response = await send(s3, operation, address, { method: "GET", query, headers });
-    return parseAttributes(await readText(operation, address, response));
+    const { text } = await ask(s3, operation, address, { method: "GET", query, headers });
+    return parseAttributes(text);
   } catch (error) {
     // A permission of its own, and an operation that few stores have.
     if (error instanceof S3Error && saysNo(error.toFailure("source"))) return null;

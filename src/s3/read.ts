@@ -14,7 +14,7 @@
 import { bareEtag } from "./digest.ts";
 import { S3Error } from "./errors.ts";
 import { listObjectsV2 } from "./list.ts";
-import { CALL_LIMIT_MS, collect, type ObjectAddress, type S3, send, timeoutError } from "./request.ts";
+import { ask, CALL_LIMIT_MS, collect, type ObjectAddress, type S3, send, timeoutError } from "./request.ts";
 import { customerKeyHeaders } from "./encryption.ts";
 import { versionQuery } from "./s3.ts";
 import { parseContentRange, rangeHeader } from "./url.ts";
@@ -104,7 +104,7 @@ async function headOrReason(
   if (asksChecksum) headers["x-amz-checksum-mode"] = "ENABLED";
   const head = async (): Promise<Head> => {
     const request = { method: "HEAD", query, headers, acceptEncoding };
-    const { status, headers: told } = await send(s3, operation, address, request);
+    const { status, headers: told } = await ask(s3, operation, address, request);
     return { status, headers: told };
   };
   if (withoutHead.has(s3.store.endpoint)) {

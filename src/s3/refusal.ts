@@ -24,7 +24,7 @@ export function refusalOf(
   store: Store,
   operation: string,
   address: Addressed,
-  { status, headers }: Response,
+  { status, headers }: Pick<Response, "status" | "headers">,
   document: ErrorDocument,
   learned: Learned | null,
 ): S3Error {

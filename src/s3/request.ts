@@ -56,12 +56,6 @@ interface S3Request {
   readonly method: string;
   readonly query?: Readonly<Record<string, string | number>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /**
-   * For a call that moves object bytes: ends it and its body, which the caller reads or cancels. The answer
-   * of any other call is read completely before it is returned, within `limitMs`.
-   */
-  readonly signal?: AbortSignal;
-  readonly limitMs?: number;
   /** Default: `identity`. read.ts decides what brings an object's bytes as they are stored. */
   readonly acceptEncoding?: string | undefined;
   /** A stream can be sent once. Bytes can be sent again after a correction of region or clock. */
@@ -97,8 +91,44 @@ const MAX_CLOCK_OFFSET_MS = 24 * 60 * 60_000;
 const regions = new Map<string, string>();
 const hosts = new Map<string, BucketHost>();
 
+/** An answer that was read completely. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/** An answer that is no success, and the text with which it begins. */
+class Refused implements Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+
+  constructor({ status, headers }: Response, text: string) {
+    this.status = status;
+    this.headers = headers;
+    this.text = text;
+  }
+}
+
 /**
- * Sends one request and returns its successful answer, whose body the caller reads or cancels.
+ * Sends one request without object bytes and reads its successful answer, within `limitMs`.
+ *
+ * @throws {S3Error} for every other answer, and if none came or it breaks off
+ */
+export async function ask(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  request: S3Request & { readonly limitMs?: number },
+): Promise<Answer> {
+  const once = async () => await askOnce(s3, operation, address, request);
+  return await untilLearned(s3, operation, address, request, once);
+}
+
+/**
+ * Sends one request that moves object bytes and returns its successful answer, whose body the caller reads or
+ * cancels. `signal` ends both.
  *
  * @throws {S3Error} for every other answer, and if none came
  */
@@ -106,62 +136,77 @@ export async function send(
   s3: S3,
   operation: string,
   address: RequestAddress,
-  request: S3Request,
+  request: S3Request & { readonly signal: AbortSignal },
 ): Promise<Response> {
+  const once = async () => await sendOnce(s3, operation, address, request);
+  return await untilLearned(s3, operation, address, request, once);
+}
+
+/** Sends it again once if the refusal has revealed how. */
+async function untilLearned<Success extends Response | Answer>(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  request: S3Request,
+  once: () => Promise<Success | Refused>,
+): Promise<Success> {
   for (let corrected = false; ; corrected = true) {
-    const response = await sendOnce(s3, operation, address, request);
-    if (response.ok) return response;
-    const document = parseError(await readAtMost(response.body, MAX_ERROR_BYTES));
+    const answer = await once();
+    if (!(answer instanceof Refused)) return answer;
+    const document = parseError(answer.text);
     const learned =
-      learn(s3.store, address.bucket, response, document) ??
+      learn(s3.store, address.bucket, answer, document) ??
       (corrected ? null : await learnSigning(s3, operation, address, request, document));
     const again = learned !== null && !corrected && !(request.body instanceof ReadableStream);
-    if (!again) throw heard(s3, refusalOf(s3.store, operation, address, response, document, learned));
+    if (!again) throw heard(s3, refusalOf(s3.store, operation, address, answer, document, learned));
   }
 }
 
-/** The text of an answer. @throws {S3Error} if it breaks off */
+const DECODER = new TextDecoder();
+
+/**
+ * The text of an answer to send(). response.text() would copy a page of a listing several times.
+ *
+ * @throws {S3Error} if it breaks off or is too large
+ */
 export async function readText(
   operation: string,
   address: RequestAddress,
   response: Response,
 ): Promise<string> {
-  try {
-    return await response.text();
-  } catch (error) {
-    throw unanswered(operation, address, error);
-  }
+  return DECODER.decode(await collect(operation, address, response));
 }
 
-/**
- * The text of an answer to a call with a signal, which is not in memory yet.
- *
- * @throws {S3Error} if it breaks off or is too large
- */
-export async function readLongText(
-  operation: string,
-  address: RequestAddress,
-  response: Response,
-): Promise<string> {
-  return new TextDecoder().decode(await collect(operation, address, response));
+/** Every request passes here, even corrected ones, so each is counted. */
+async function takeTurn(s3: S3, operation: string, method: string): Promise<void> {
+  await s3.turn?.();
+  s3.sent?.request(operation, method);
 }
 
 async function sendOnce(
   s3: S3,
   operation: string,
   address: RequestAddress,
-  request: S3Request,
+  request: S3Request & { readonly signal: AbortSignal },
+): Promise<Response | Refused> {
+  await takeTurn(s3, operation, request.method);
+  const { signal } = request;
+  const how = { signal, signing: signingOf(s3.store) };
+  const response = await sendSigned(s3, operation, address, request, how);
+  if (!response.ok) return await refusedBy(response);
+  return operation === "GetObject" ? await counted(s3, response) : response;
+}
+
+async function askOnce(
+  s3: S3,
+  operation: string,
+  address: RequestAddress,
+  request: S3Request & { readonly limitMs?: number },
   signing = signingOf(s3.store),
-): Promise<Response> {
-  // Every request passes here, even corrected ones, so each is counted. Its time limit starts when it is its
-  // turn.
-  await s3.turn?.();
-  s3.sent?.request(operation, request.method);
-  const { signal, limitMs = CALL_LIMIT_MS } = request;
-  if (signal !== undefined) {
-    const response = await sendSigned(s3, operation, address, request, { signal, signing });
-    return response.ok && operation === "GetObject" ? await counted(s3, response) : response;
-  }
+): Promise<Answer | Refused> {
+  // Its time limit starts when it is its turn.
+  await takeTurn(s3, operation, request.method);
+  const { limitMs = CALL_LIMIT_MS } = request;
   // Not AbortSignal.timeout(): its timer would outlive the answer and keep a Durable Object in memory.
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(timeoutError(limitMs)), limitMs);
@@ -170,10 +215,7 @@ async function sendOnce(
   if (s3.stop?.aborted === true) onStop();
   try {
     const response = await sendSigned(s3, operation, address, request, { signal: overdue.signal, signing });
-    if (response.body === null) return response;
-    if (response.ok) return await held(s3, operation, address, response);
-    const { status, headers } = response;
-    return new Response(await readAtMost(response.body, MAX_ERROR_BYTES), { status, headers });
+    return response.ok ? await read(s3, operation, address, response) : await refusedBy(response);
   } finally {
     clearTimeout(timer);
     s3.stop?.removeEventListener("abort", onStop);
@@ -195,16 +237,17 @@ export function timeoutError(limitMs: number): DOMException {
   return new DOMException(`nothing within ${limitMs / 1000} s`, "TimeoutError");
 }
 
-/** The same answer with its body in memory. @throws {S3Error} if it breaks off or is too large */
-async function held(
-  s3: S3,
-  operation: string,
-  address: RequestAddress,
-  response: Response,
-): Promise<Response> {
+async function refusedBy(response: Response): Promise<Refused> {
+  return new Refused(response, await readAtMost(response.body, MAX_ERROR_BYTES));
+}
+
+/** @throws {S3Error} if it breaks off or is too large */
+async function read(s3: S3, operation: string, address: RequestAddress, response: Response): Promise<Answer> {
   const { status, headers } = response;
+  // The Content-Length of an answer to a HEAD is that of the object.
+  if (response.body === null) return { status, headers, text: "" };
   try {
-    return new Response(await collect(operation, address, response), { status, headers });
+    return { status, headers, text: await readText(operation, address, response) };
   } catch (error) {
     throw error instanceof S3Error && error.code !== "bad_answer" ? heard(s3, error) : error;
   }
@@ -331,7 +374,7 @@ function withoutConditions(headers: Readonly<Record<string, string>>) {
 function learn(
   store: Store,
   bucket: string,
-  response: Response,
+  response: Refused,
   document: ErrorDocument,
 ): Exclude<Learned, "signing"> | null {
   if (document?.code === "RequestTimeTooSkewed") {
@@ -372,8 +415,8 @@ async function learnSigning(
   const metadata = Object.entries(headers).filter(([name]) => name.startsWith("x-amz-meta-"));
   const look = { method: "HEAD", headers: Object.fromEntries(metadata) };
   for (const signing of otherSignings(s3.store, address.key, look.headers)) {
-    const answer = await sendOnce(s3, operation, address, look, signing).catch(() => null);
-    if (answer === null || !(answer.ok || answer.status === 404)) continue;
+    const answer = await askOnce(s3, operation, address, look, signing).catch(() => null);
+    if (answer === null || (answer instanceof Refused && answer.status !== 404)) continue;
     rememberSigning(s3.store, signing);
     return "signing";
   }

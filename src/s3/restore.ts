@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { base64OfHex } from "./digest.ts";
 import { FailureError, S3Error, meshError } from "./errors.ts";
-import { type ObjectAddress, type S3, send } from "./request.ts";
+import { type ObjectAddress, type S3, ask } from "./request.ts";
 import { verdictOf } from "./retry.ts";
 import { versionQuery } from "./s3.ts";
 import type { RetrievalTier } from "../http/vocabulary.ts";
@@ -42,9 +42,8 @@ export async function restoreObject(
   const query = { restore: "", ...versionQuery(address) };
   s3.sent?.retrieval(usd);
   try {
-    const response = await send(s3, "RestoreObject", address, { method: "POST", query, headers, body });
-    await response.body?.cancel();
-    if (response.status !== 200) return "asked";
+    const { status } = await ask(s3, "RestoreObject", address, { method: "POST", query, headers, body });
+    if (status !== 200) return "asked";
     s3.sent?.retrieval(-usd);
     return "extended";
   } catch (error) {

@@ -12,11 +12,12 @@ import { base64OfHex } from "./digest.ts";
 import { confirmsEncryption, customerKeyHeaders, isEncryptedWithKey } from "./encryption.ts";
 import { S3Error } from "./errors.ts";
 import {
+  type Answer,
   type ObjectAddress,
   type RequestAddress,
   type S3,
+  ask,
   heard,
-  readLongText,
   readText,
   send,
 } from "./request.ts";
@@ -42,8 +43,7 @@ export async function getObjectTagging(
 ): Promise<[key: string, value: string][]> {
   const operation = "GetObjectTagging";
   const query = { tagging: "", ...versionQuery(address) };
-  const response = await send(s3, operation, address, { method: "GET", query });
-  const text = await readText(operation, address, response);
+  const { text } = await ask(s3, operation, address, { method: "GET", query });
   return parseTagging(text) ?? badAnswer(operation, address, text);
 }
 
@@ -82,14 +82,10 @@ export async function createMultipartUpload(
 ): Promise<{ uploadId: string; isEncrypted: boolean }> {
   const operation = "CreateMultipartUpload";
   const all = { ...headers, ...(await customerKeyHeaders(s3.store.encryption)) };
-  const response = await send(s3, operation, address, {
-    method: "POST",
-    query: { uploads: "" },
-    headers: all,
-  });
-  const text = await readText(operation, address, response);
-  const { uploadId } = parseInitiate(text) ?? badAnswer(operation, address, text);
-  return { uploadId, isEncrypted: await confirmsEncryption(s3.store.encryption, response.headers) };
+  const request = { method: "POST", query: { uploads: "" }, headers: all };
+  const answer = await ask(s3, operation, address, request);
+  const { uploadId } = parseInitiate(answer.text) ?? badAnswer(operation, address, answer.text);
+  return { uploadId, isEncrypted: await confirmsEncryption(s3.store.encryption, answer.headers) };
 }
 
 /** @param request.md5 of the body, in hex, for a bucket that demands a digest @throws {S3Error} */
@@ -225,8 +221,7 @@ export async function listParts(s3: S3, address: ObjectAddress, uploadId: string
   for (let marker = 0; ;) {
     const query: Record<string, string | number> = { uploadId, "max-parts": 1000 };
     if (marker > 0) query["part-number-marker"] = marker;
-    const response = await send(s3, operation, address, { method: "GET", query, headers });
-    const text = await readText(operation, address, response);
+    const { text } = await ask(s3, operation, address, { method: "GET", query, headers });
     const page = parseListParts(text) ?? badAnswer(operation, address, text);
     const before = found.size;
     for (const part of page.parts) found.set(part.partNumber, part);
@@ -273,8 +268,7 @@ async function uploadsUnder(s3: S3, address: ObjectAddress, prefix: string): Pro
   for (let pages = 1; pages <= MAX_UPLOAD_PAGES; pages++) {
     if (pages > 3) await pause(s3, UPLOAD_PAGE_WAIT_MS);
     const query = { uploads: "", prefix, "encoding-type": "url", ...markers };
-    const response = await send(s3, operation, bucket, { method: "GET", query });
-    const text = await readText(operation, bucket, response);
+    const { text } = await ask(s3, operation, bucket, { method: "GET", query });
     const page = parseListUploads(text) ?? badAnswer(operation, bucket, text);
     uploads.push(...page.uploads.filter(({ key }) => key === address.key));
     if (!page.isTruncated) return uploads;
@@ -321,15 +315,14 @@ export async function completeMultipartUpload(
   const body = new TextEncoder().encode(completeDocument(parts));
   const headers: Record<string, string> = await customerKeyHeaders(s3.store.encryption);
   if (onlyIfAbsent) headers["if-none-match"] = "*";
-  const response = await send(s3, operation, address, {
+  const answer = await ask(s3, operation, address, {
     method: "POST",
     query: { uploadId },
     headers,
     body,
     limitMs: COMPLETE_LIMIT_MS,
   });
-  const text = await readText(operation, address, response);
-  return parseComplete(text) ?? refusedInside(s3, operation, address, response, text);
+  return parseComplete(answer.text) ?? refusedInside(s3, operation, address, answer);
 }
 
 /** What stores answer to the abort of an upload that no longer exists; Swift says NoSuchKey. */
@@ -338,11 +331,7 @@ const GONE: ReadonlySet<string> = new Set(["NoSuchUpload", "NoSuchKey", "NoSuchB
 /** Ends an upload and frees its parts. An upload that no longer exists is a success. @throws {S3Error} */
 export async function abortMultipartUpload(s3: S3, address: ObjectAddress, uploadId: string): Promise<void> {
   try {
-    const response = await send(s3, "AbortMultipartUpload", address, {
-      method: "DELETE",
-      query: { uploadId },
-    });
-    await response.body?.cancel();
+    await ask(s3, "AbortMultipartUpload", address, { method: "DELETE", query: { uploadId } });
   } catch (error) {
     if (!(error instanceof S3Error) || !GONE.has(error.code)) throw error;
   }
@@ -362,9 +351,8 @@ export async function deleteObject(
 ): Promise<boolean> {
   const headers: Record<string, string> = ifMatch === null ? {} : { "if-match": ifMatch };
   const query = versionQuery(address);
-  const response = await send(s3, "DeleteObject", address, { method: "DELETE", query, headers });
-  await response.body?.cancel();
-  return response.status === 204;
+  const { status } = await ask(s3, "DeleteObject", address, { method: "DELETE", query, headers });
+  return status === 204;
 }
 
 async function copySourceHeaders({ address, etag, encryption }: CopySource): Promise<Record<string, string>> {
@@ -401,10 +389,11 @@ async function takeCopyEtag(
   address: ObjectAddress,
   response: Response,
 ): Promise<Stored> {
-  const text = await readLongText(operation, address, response);
+  const { status, headers } = response;
+  const text = await readText(operation, address, response);
   const result = parseCopyResult(text);
-  if (result === null) return refusedInside(s3, operation, address, response, text);
-  return await storedAs(s3, result.etag, response.headers);
+  if (result === null) return refusedInside(s3, operation, address, { status, headers, text });
+  return await storedAs(s3, result.etag, headers);
 }
 
 async function storedAs({ store }: S3, etag: string, headers: Headers): Promise<Stored> {
@@ -416,15 +405,14 @@ function refusedInside(
   s3: S3,
   operation: string,
   address: ObjectAddress,
-  response: Response,
-  text: string,
+  { status, headers, text }: Answer,
 ): never {
   const error = parseError(text);
   if (error === null) return badAnswer(operation, address, text);
   const refusal = new S3Error(operation, address, {
     code: error.code,
-    status: response.status,
-    requestId: error.requestId ?? response.headers.get("x-amz-request-id"),
+    status,
+    requestId: error.requestId ?? headers.get("x-amz-request-id"),
     detail: `the store answered 200, then ${error.code}: ${error.message}`,
   });
   throw heard(s3, refusal);

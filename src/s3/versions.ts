@@ -7,7 +7,7 @@
 // Invariant: deleteToMarker() names no version, so at a bucket that keeps versions it removes nothing.
 
 import { S3Error } from "./errors.ts";
-import { type ObjectAddress, type S3, readText, send } from "./request.ts";
+import { type ObjectAddress, type S3, ask } from "./request.ts";
 import { badAnswer } from "./s3.ts";
 import {
   type VersionMarker,
@@ -40,8 +40,7 @@ export async function listObjectVersions(
   };
   if (after !== null) query["key-marker"] = after.key;
   if (after !== null && after.versionId !== null) query["version-id-marker"] = after.versionId;
-  const response = await send(s3, operation, address, { method: "GET", query });
-  const text = await readText(operation, address, response);
+  const { status, text } = await ask(s3, operation, address, { method: "GET", query });
   const parsed = parseVersions(text);
   if (parsed.kind === "page") return parsed.page;
   if (parsed.kind === "no_listing") return badAnswer(operation, address, text);
@@ -52,24 +51,22 @@ export async function listObjectVersions(
           "unreadable_key",
           `the list has the key ${JSON.stringify(parsed.shown)}, which XML cannot carry, and the store does not encode names`,
         ] as const);
-  throw new S3Error(operation, address, { code, detail, status: response.status });
+  throw new S3Error(operation, address, { code, detail, status });
 }
 
 /** @throws {S3Error} also of a store that does not know versions */
 export async function getBucketVersioning(s3: S3, bucket: string): Promise<Versioning> {
   const operation = "GetBucketVersioning";
   const address = { bucket, key: null };
-  const response = await send(s3, operation, address, { method: "GET", query: { versioning: "" } });
-  const text = await readText(operation, address, response);
+  const { text } = await ask(s3, operation, address, { method: "GET", query: { versioning: "" } });
   return parseVersioning(text) ?? badAnswer(operation, address, text);
 }
 
 /** Deletes by a marker: every version stays. @throws {S3Error} also if the answer names no marker */
 export async function deleteToMarker(s3: S3, { bucket, key }: ObjectAddress): Promise<void> {
   const operation = "DeleteObject";
-  const response = await send(s3, operation, { bucket, key }, { method: "DELETE" });
-  await response.body?.cancel();
-  if (response.headers.get("x-amz-delete-marker")?.trim().toLowerCase() === "true") return;
+  const { status, headers } = await ask(s3, operation, { bucket, key }, { method: "DELETE" });
+  if (headers.get("x-amz-delete-marker")?.trim().toLowerCase() === "true") return;
   const detail = "the store has answered the delete with success, and names no delete marker";
-  throw new S3Error(operation, { bucket, key }, { code: "bad_answer", detail, status: response.status });
+  throw new S3Error(operation, { bucket, key }, { code: "bad_answer", detail, status });
 }

@@ -8,7 +8,7 @@
 import { STORAGE_CLASS } from "../object/attributes.ts";
 import { isWholeMd5Etag } from "../s3/digest.ts";
 import { S3Error } from "../s3/errors.ts";
-import { type S3, send } from "../s3/request.ts";
+import { type S3, ask } from "../s3/request.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
 import type { BatchTask, ObjectWork } from "./batch_task.ts";
 
@@ -95,7 +95,7 @@ async function isWithout(
 ): Promise<boolean | null> {
   try {
     const operation = name === "website" ? "GetBucketWebsite" : "GetObjectLockConfiguration";
-    await send(s3, operation, { bucket, key: null }, { method: "GET", query: { [name]: "" } });
+    await ask(s3, operation, { bucket, key: null }, { method: "GET", query: { [name]: "" } });
     return false;
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;

@@ -5,7 +5,7 @@
 
 import { hasLock, lockInForce, withoutLock } from "../object/lock.ts";
 import { S3Error } from "../s3/errors.ts";
-import { type S3, send } from "../s3/request.ts";
+import { type S3, ask } from "../s3/request.ts";
 import type { Store } from "../store/stores.ts";
 
 /** Do buckets take a lock, as far as they say? */
@@ -31,21 +31,15 @@ async function takesLocks(s3: S3, bucket: string): Promise<boolean> {
   const place = `${s3.store.endpoint}/${bucket}`;
   const known = answers.get(place);
   if (known !== undefined) return known;
-  const takes = await ask(s3, bucket);
+  const takes = await askBucket(s3, bucket);
   answers.set(place, takes);
   return takes;
 }
 
-async function ask(s3: S3, bucket: string): Promise<boolean> {
+async function askBucket(s3: S3, bucket: string): Promise<boolean> {
   const query = { "object-lock": "" };
   try {
-    const answer = await send(
-      s3,
-      "GetObjectLockConfiguration",
-      { bucket, key: null },
-      { method: "GET", query },
-    );
-    await answer.body?.cancel();
+    await ask(s3, "GetObjectLockConfiguration", { bucket, key: null }, { method: "GET", query });
     return true;
   } catch (error) {
     if (!(error instanceof S3Error) || error.status === null || error.status >= 500 || error.status === 429) {
