@@ -25,6 +25,7 @@ import type { S3 } from "../s3/request.ts";
 import { saysNo } from "../s3/retry.ts";
 import { isEncryptedWithKey } from "../s3/encryption.ts";
 import { getObjectTagging } from "../s3/s3.ts";
+import { utf8Bytes } from "../s3/url.ts";
 import { etagOf, sizeOf } from "../s3/value.ts";
 import { timeOfTag } from "../s3/web.ts";
 import type { Profile } from "../store/profiles.ts";
@@ -293,7 +294,7 @@ async function describe(
     const message = `The metadata has ${attributes.metadataBytes} bytes; the destination allows ${profile.maxMetadataBytes}`;
     return refused("metadata_too_large", message, "plan");
   }
-  const keyBytes = new TextEncoder().encode(spec.destination.key).length;
+  const keyBytes = utf8Bytes(spec.destination.key);
   if (keyBytes > profile.maxKeyBytes) {
     return refused(
       "key_too_long",

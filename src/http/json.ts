@@ -9,6 +9,14 @@ export function toJson(value: unknown, indent = 0): string {
   return JSON.stringify(value, null, indent).replace(UNSEEN, escaped);
 }
 
+/** One line for each, and nothing after the last one if there is none. */
+export function toJsonLines(values: readonly unknown[]): string {
+  return values
+    .map((value) => JSON.stringify(value) + "\n")
+    .join("")
+    .replace(UNSEEN, escaped);
+}
+
 /** A line for a terminal: nothing in it is a command, and it is one line. */
 export function plainLine(text: string): string {
   return text

@@ -12,8 +12,8 @@
 //   listing starts in the middle, nothing else reveals it.
 
 import { compareKeys, laterKey } from "./key_order.ts";
+import { misfitOf, strayPage } from "./misfit.ts";
 import type { ListedObject, ListingPage } from "../s3/listing_xml.ts";
-import { decodeForm } from "../s3/xml.ts";
 
 export type ListOrder = "utf8" | "unsorted";
 
@@ -79,20 +79,16 @@ export function startOfListing(order: ListOrder): ListCursor {
   };
 }
 
-/** What a page was asked for, beside its range. */
-interface Asked {
-  readonly delimiter?: string | undefined;
-}
-
 /** Interprets a page that was requested at `cursor`. */
 export function checkPage(
   range: ListRange,
   cursor: ListCursor,
   answer: ListingPage,
-  asked: Asked = {},
+  { delimiter }: { readonly delimiter?: string | undefined } = {},
 ): CheckedPage {
   const { prefix } = range;
-  const misfit = misfitOf(range, answer, asked) ?? strayPage(cursor, answer);
+  const sent = cursor.position.kind === "token" ? cursor.position.token : null;
+  const misfit = misfitOf({ ...range, delimiter }, answer) ?? strayPage(sent, answer);
   if (misfit !== null) return refuse(misfit);
   const stray =
     answer.objects.find(({ key }) => !key.startsWith(prefix))?.key ??
@@ -149,36 +145,6 @@ export function checkPage(
   };
   return { kind: "page", page: { ...page, next } };
 }
-
-/** Why a page is no answer to what was asked, or contradicts itself; null: it may be believed. */
-function misfitOf({ bucket, prefix }: ListRange, answer: ListingPage, asked: Asked): string | null {
-  const { objects, commonPrefixes, keyCount } = answer;
-  if (answer.bucket !== null && answer.bucket !== bucket && !ALIAS.test(bucket))
-    return `asked for the bucket ${show(bucket)}, the store listed ${show(answer.bucket)}`;
-  if (answer.prefix !== null && !answer.prefix.includes(prefix))
-    return `asked for the prefix ${show(prefix)}, the store listed the prefix ${show(answer.prefix[1])}`;
-  if (asked.delimiter === undefined && commonPrefixes.length > 0)
-    return `the store has hidden keys in the group ${show(commonPrefixes[0] ?? "")}, which was not asked for`;
-  const count = objects.length + answer.unreadable.length + commonPrefixes.length;
-  if (keyCount !== null && keyCount > count)
-    return `the list says that it has ${keyCount} keys and has ${count}`;
-  const seen = new Set<string>();
-  for (const { key } of objects) {
-    if (seen.has(key)) return `the list has the key ${show(key)} twice`;
-    seen.add(key);
-  }
-  return null;
-}
-
-/** Why a page is the answer to another request; null: it does not say so. */
-function strayPage({ position }: ListCursor, { token }: ListingPage): string | null {
-  const sent = position.kind === "token" ? position.token : null;
-  if (token === null || token === sent || decodeForm(token) === sent) return null;
-  return `asked to continue from the token ${show(sent)}, the store listed what follows ${show(token)}`;
-}
-
-/** Other names of a bucket: access points of AWS. Their listings bear the bucket's own. */
-const ALIAS = /-(s3alias|op-s3|ol-s3)$/;
 
 /** Drops the key that was returned last: a store whose marker is inclusive starts a page with it. */
 function sortOut(

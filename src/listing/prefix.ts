@@ -8,7 +8,7 @@
 //   `logs`  → `old`    copies `logs/a` to `old/a`, and `logs-2/b` to `old-2/b`
 //   `logs`  → `old/`   copies `logs/a` to `old//a`
 
-import { MAX_KEY_BYTES } from "../s3/url.ts";
+import { MAX_KEY_BYTES, utf8Bytes } from "../s3/url.ts";
 import type { PrefixRef } from "../store/address.ts";
 
 /**
@@ -81,8 +81,4 @@ export function overlapOf(
     return `the source prefix ${from} lies under the destination prefix ${to} of the same bucket: deleting what is only at the destination would delete the source`;
   }
   return null;
-}
-
-function utf8Bytes(text: string): number {
-  return new TextEncoder().encode(text).length;
 }

@@ -12,7 +12,7 @@
 // Pure but for the `firstNameIn` passed in.
 
 import { compareKeys } from "./key_order.ts";
-import { MAX_KEY_BYTES } from "../s3/url.ts";
+import { MAX_KEY_BYTES, utf8Bytes } from "../s3/url.ts";
 
 /** Names are keys without the prefix. Null: from the first name, or to the last. */
 export interface NameRange {
@@ -51,7 +51,7 @@ export async function findCut(
   let first = await firstBehind(range.afterName);
   if (first === null) return null;
   // A name with which all the others begin does not show where they differ.
-  if (byteLength(first + TOP) <= maxNameBytes && (await firstBehind(first + TOP)) === null) {
+  if (utf8Bytes(first + TOP) <= maxNameBytes && (await firstBehind(first + TOP)) === null) {
     first = await firstBehind(first);
     if (first === null) return null;
   }
@@ -61,8 +61,8 @@ export async function findCut(
   for (let bound = characters.length; shared < bound;) {
     const length = Math.ceil((shared + bound) / 2);
     const name = characters.slice(0, length).join("") + TOP;
-    const other = byteLength(name) > maxNameBytes ? null : await firstBehind(name);
-    if (byteLength(name) > maxNameBytes) bound = length - 1;
+    const other = utf8Bytes(name) > maxNameBytes ? null : await firstBehind(name);
+    if (utf8Bytes(name) > maxNameBytes) bound = length - 1;
     else if (other === null) shared = length;
     else {
       firstOther = other;
@@ -70,7 +70,7 @@ export async function findCut(
     }
   }
   const beginning = characters.slice(0, shared).join("");
-  if (byteLength(beginning + TOP + TOP) > maxNameBytes) return null;
+  if (utf8Bytes(beginning + TOP + TOP) > maxNameBytes) return null;
   const lowest = codeAt(first, beginning);
   if (firstOther === null || lowest === null) return null;
   const behindCharacter = (code: number) => beginning + scalar(code) + TOP;
@@ -114,8 +114,4 @@ function codeAt(name: string, beginning: string): number | null {
 /** A character that has a UTF-8 form. Surrogates have none; U+D7FF is before all of them. */
 function scalar(code: number): string {
   return String.fromCodePoint(code >= 0xd800 && code <= 0xdfff ? 0xd7ff : code);
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
 }

@@ -1,6 +1,7 @@
 // What the forms of events have in common: the key of an object, the time, and what is made of both. Pure.
 
 import { Problem } from "../http/problem.ts";
+import { MAX_KEY_BYTES, utf8Bytes } from "../s3/url.ts";
 import type { Hint } from "./hint.ts";
 
 /** What a request of a sender says. */
@@ -9,9 +10,6 @@ export interface Events {
   /** Events by which no key has changed: tests, reads. */
   readonly idle: number;
 }
-
-/** Of S3, counted in UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
-const MAX_KEY_BYTES = 1024;
 
 /**
  * @param where the field, for the error
@@ -28,7 +26,7 @@ export function hintOf(where: string, bucket: string, key: string, time?: string
 }
 
 function lengthFault(key: string): string | null {
-  const sizeBytes = new TextEncoder().encode(key).length;
+  const sizeBytes = utf8Bytes(key);
   if (sizeBytes === 0) return "is empty; a key has 1 to 1,024 bytes";
   return sizeBytes > MAX_KEY_BYTES ? `has ${sizeBytes} bytes; a key has 1 to 1,024` : null;
 }

@@ -30,6 +30,13 @@ export class UnaddressableKeyError extends RangeError {
  */
 export const MAX_KEY_BYTES = 1024;
 
+const ENCODER = new TextEncoder();
+
+/** How long a text is in UTF-8. A sync asks it of each key, and a new encoder would cost the most of all. */
+export function utf8Bytes(text: string): number {
+  return /[\u0080-\uffff]/.test(text) ? ENCODER.encode(text).length : text.length;
+}
+
 /**
  * Percent-encodes everything but RFC 3986's unreserved characters, byte by byte of UTF-8.
  * `encodeURIComponent` alone leaves `! ' ( ) *` raw, which S3's canonical form does not.
@@ -109,7 +116,7 @@ export function checkedKey(key: string): string {
   if (key === "") throw new UnaddressableKeyError("Cannot address an object with an empty key");
   // A UTF-16 code unit has at most three bytes of UTF-8.
   if (3 * key.length <= MAX_KEY_BYTES) return key;
-  const sizeBytes = new TextEncoder().encode(key).length;
+  const sizeBytes = utf8Bytes(key);
   if (sizeBytes > MAX_KEY_BYTES) {
     throw new UnaddressableKeyError(
       `Cannot address a key of ${sizeBytes} bytes: S3 keys have at most ${MAX_KEY_BYTES} bytes of UTF-8`,

@@ -6,7 +6,9 @@
 
 const known = new Set<string>();
 
+// Made from them when they are asked for.
 let pattern: RegExp | null = null;
+let folded: readonly string[] | null = null;
 
 /** No credential is shorter, and a text without such a value could not be read. */
 const LEAST_CHARACTERS = 4;
@@ -18,6 +20,7 @@ export function keepSecrets(values: readonly (string | undefined)[]): void {
     known.add(value);
     known.add(encodeURIComponent(value)); // as a query has it
     pattern = null;
+    folded = null;
   }
 }
 
@@ -29,10 +32,9 @@ export function withoutSecrets(text: string): string {
 
 /** Whether it holds a secret that it cannot hold by chance. */
 export function hasSecret(text: string): boolean {
-  const folded = text.toLowerCase();
-  for (const value of known)
-    if (value.length >= WORD_CHARACTERS && folded.includes(value.toLowerCase())) return true;
-  return false;
+  folded ??= [...known].filter(({ length }) => length >= WORD_CHARACTERS).map((value) => value.toLowerCase());
+  const searched = text.toLowerCase();
+  return folded.some((value) => searched.includes(value));
 }
 
 /** A value as short as a word is taken for a secret only where it stands alone. */

@@ -12,7 +12,8 @@ import type { Store } from "../store/stores.ts";
 import type { ObjectWork, SeenSide } from "../work/batch_task.ts";
 import type { ComparisonSpec } from "./comparison_spec.ts";
 import type { Finding, Verdict } from "./finding.ts";
-import { collisionOf, unseen } from "./decide.ts";
+import { collisionOf } from "./decide.ts";
+import { type AtSource, workAt } from "./found_work.ts";
 import { type Renaming, targetOf } from "./names.ts";
 import { skipped } from "./outcome.ts";
 import type { Entry } from "./report.ts";
@@ -65,19 +66,12 @@ export function planComparison(pairs: readonly Pair[], context: PlanContext): Pl
 }
 
 function judge(
-  { name, source, destination, named, versionId }: Exclude<Pair, { source: null }>,
+  found: AtSource,
   { spec, filter, source: from, destination: to, rename }: PlanContext,
 ): Entry | ObjectWork {
-  const { key, sizeBytes, etag, storageClass } = source;
-  const work: ObjectWork = {
-    ...(named === undefined ? { key, storageClass } : unseen(named)),
-    ...(versionId === undefined ? {} : { versionId }),
-    to: "",
-    sizeBytes,
-    etag,
-    failedAttempts: 0,
-    first: "compare",
-  };
+  const { name, source, destination } = found;
+  const { key } = source;
+  const work = workAt(found, "compare", { isArchived: false });
   if (isReportKey(key)) return skipped(work, "sync_report");
   const filtered = filterObject(filter, name, source);
   if (filtered !== null) return skipped(work, filtered);
@@ -88,7 +82,8 @@ function judge(
     const failure = meshFailure(target.code, target.message, "plan");
     return findingOf(work, { outcome: "unreadable", failure, attempts: 1 }, null);
   }
-  const ask: ObjectWork = { ...work, to: target.key, ...(rename === undefined ? {} : { isRenamed: true }) };
+  const placed = { ...work, to: target.key };
+  const ask: ObjectWork = rename === undefined ? placed : { ...placed, isRenamed: true };
   const holder = rename?.claim(target.key, key) ?? null;
   if (holder !== null) {
     const failure = collisionOf({ key, holder, image: target.key });
@@ -122,5 +117,5 @@ export function findingOf(
   const side = destination && { sizeBytes: destination.sizeBytes, etag: destination.etag };
   const renamed = work.isRenamed === true && work.to !== undefined ? { to: work.to } : {};
   const version = work.versionId === undefined ? {} : { versionId: work.versionId };
-  return { action: "compared", key, ...version, ...renamed, verdict, sizeBytes, etag, destination: side };
+  return { action: "compared", key, verdict, sizeBytes, etag, destination: side, ...version, ...renamed };
 }

@@ -7,8 +7,7 @@
 
 import { type SkipReason, FILTERED } from "../http/vocabulary.ts";
 import { type Filter, filterName, filterObject } from "../listing/filter.ts";
-import type { Found, FoundPage } from "../listing/lookup.ts";
-import type { NamedKey } from "../listing/manifest_lines.ts";
+import type { Found } from "../listing/lookup.ts";
 import type { Rename } from "../listing/rename.ts";
 import { needsRestore } from "../object/archive.ts";
 import { compareListed } from "../object/compare.ts";
@@ -17,6 +16,7 @@ import type { ListedObject } from "../s3/listing_xml.ts";
 import { formatObject, formatPrefix } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 import { goesWhole } from "./batches.ts";
+import { type AtSource, workAt } from "./found_work.ts";
 import { failed, skipped, wouldCopy } from "./outcome.ts";
 import { archivedFailure } from "./restores.ts";
 import type { Counters, Entry, Extra } from "./report.ts";
@@ -119,20 +119,11 @@ export function planPage(
 }
 
 function decide(
-  { name, source, destination, named, versionId, to: known }: Exclude<Found, { source: null }>,
+  found: AtSource,
   { spec, filter, source: from, destination: to, whole, rename }: PlanContext,
 ): Decision {
-  const { key, sizeBytes, etag, storageClass } = source;
-  const work: ObjectWork = {
-    ...(named === undefined ? { key, storageClass } : unseen(named)),
-    ...(versionId === undefined ? {} : { versionId }),
-    to: "",
-    sizeBytes,
-    etag,
-    ...(needsRestore(source, from.provider) ? { isArchived: true as const } : {}),
-    failedAttempts: 0,
-    first: "copy",
-  };
+  const { name, source, destination, to: known } = found;
+  const work = workAt(found, "copy", { isArchived: needsRestore(source, from.provider) });
   const left = whyLeft(name, source, { filter, source: from, spec });
   if (left !== null) return entry(skipped(work, left));
   if (work.isArchived === true && spec.ifArchived === "fail")
@@ -145,13 +136,12 @@ function decide(
   // The marker of the folder that is copied: a bucket's root needs none, and has no key for it.
   if (!target.ok && target.code === "empty_key" && name === "") return entry(skipped(work, "prefix_itself"));
   if (!target.ok) return entry(failed(work, meshFailure(target.code, target.message, "plan"), 1));
-  const renamed = rename === undefined ? {} : { isRenamed: true as const };
-  const mapped: ObjectWork = { ...work, to: target.key, ...renamed };
+  const placed = { ...work, to: target.key };
+  const mapped: ObjectWork = rename === undefined ? placed : { ...placed, isRenamed: true };
+  const { key } = source;
   const holder = rename?.claim(target.key, key) ?? null;
   if (holder !== null) return entry(failed(mapped, collisionOf({ key, holder, image: target.key }), 1));
-  const isLarge = !goesWhole(work, spec, whole);
-  const ask: ObjectWork = { ...mapped, first: spec.dryRun || isLarge ? "tell" : "look" };
-  if (destination === "unlisted") return { kind: "work", work: ask };
+  if (destination === "unlisted") return asking(mapped, spec, whole);
   const comparison = compareListed(
     spec.compare,
     { source: from.profile, destination: to.profile },
@@ -164,30 +154,14 @@ function decide(
     case "different":
       return spec.dryRun ? entry(wouldCopy(mapped, comparison.reason)) : { kind: "work", work: mapped };
     case "undecided":
-      return { kind: "work", work: ask };
+      return asking(mapped, spec, whole);
   }
 }
 
-/** Work at a key that is not looked at yet. */
-export function unseen({ key, versionId }: NamedKey): Pick<ObjectWork, "key" | "isUnseen" | "versionId"> {
-  return { key, isUnseen: true, ...(versionId === null ? {} : { versionId }) };
-}
-
-/** The entries of what a manifest names beside keys of the source. */
-export function asideOf({ outside, notCurrent, bad }: NonNullable<FoundPage<unknown>["aside"]>): Entry[] {
-  return [
-    ...outside.map((key) => skipped(nothingAt(key), "outside_source")),
-    ...notCurrent.map((key) => skipped(nothingAt(key), "not_current")),
-    ...bad.map(({ place, why }) => {
-      const failure = meshFailure("bad_manifest_line", `${place} names no key: ${why}`, "manifest");
-      return failed(nothingAt(place), failure, 1);
-    }),
-  ];
-}
-
-/** Work of which nothing is known but a name. */
-export function nothingAt(key: string): ObjectWork {
-  return { key, to: "", sizeBytes: 0, etag: null, failedAttempts: 0, first: "copy" };
+/** Work that first asks the stores whether the two are equal. */
+function asking(work: ObjectWork, spec: SyncSpec, whole: WholeLimits): Decision {
+  const first = spec.dryRun || !goesWhole(work, spec, whole) ? "tell" : "look";
+  return { kind: "work", work: { ...work, first } };
 }
 
 /** Why an object takes no part, whatever its name becomes; null: it does. */

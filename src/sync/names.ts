@@ -8,6 +8,7 @@ import type { Manifest } from "../listing/manifest.ts";
 import { type KeyAction, type ManifestFormat, formatOf } from "../listing/manifest_lines.ts";
 import { type Rename, type RenameRule, compileRename } from "../listing/rename.ts";
 import { type DestinationKey, destinationKey } from "../listing/prefix.ts";
+import { utf8Bytes } from "../s3/url.ts";
 import { type ObjectRef, type PrefixRef, ObjectRefSchema, checkBucket } from "../store/address.ts";
 import type { Store } from "../store/stores.ts";
 
@@ -30,7 +31,7 @@ const Keys = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
   .transform((value) => (typeof value === "string" ? [value] : value))
   .refine((keys) => keys.every((key) => key.isWellFormed()), "must be valid Unicode")
-  .refine((keys) => new TextEncoder().encode(keys.join("")).length <= MAX_KEYS_BYTES, {
+  .refine((keys) => utf8Bytes(keys.join("")) <= MAX_KEYS_BYTES, {
     error: `must have at most ${MAX_KEYS_BYTES} bytes together: put a longer list into an object, and name it as "manifest"`,
   });
 

@@ -164,7 +164,7 @@ export function copied(
   const { etag, proof, sizeBytes, warnings, slowTries = 0 } = result;
   const attempts = work.failedAttempts + slowTries + 1;
   const restored = work.restored === undefined ? {} : { restored: work.restored };
-  return { action: "copied", ...keysOf(work), sizeBytes, etag, proof, attempts, warnings, ...restored };
+  return { action: "copied", sizeBytes, etag, proof, attempts, warnings, ...keysOf(work), ...restored };
 }
 
 /** A copy of this run whose answer was lost. Only what the comparison shows is known about it. */
@@ -176,18 +176,18 @@ function foundCopy(work: ObjectWork, { etag, proof }: { etag: string; proof: Equ
 /** @param proof how the two are known to be equal */
 export function skipped(work: ObjectWork, reason: SkipReason, proof: EqualityProof | null = null): Entry {
   const { sizeBytes, etag } = work;
-  return { action: "skipped", ...keysOf(work), reason, sizeBytes, etag, proof };
+  return { action: "skipped", reason, sizeBytes, etag, proof, ...keysOf(work) };
 }
 
 export function wouldCopy(work: ObjectWork, reason: CopyReason): Entry {
   const { sizeBytes, etag, isArchived, storageClass } = work;
   const archived = isArchived === true ? { archived: storageClass ?? "" } : {};
-  return { action: "would_copy", ...keysOf(work), reason, sizeBytes, etag, ...archived };
+  return { action: "would_copy", reason, sizeBytes, etag, ...keysOf(work), ...archived };
 }
 
 export function failed(work: ObjectWork, failure: Failure, attempts: number): Entry {
   const { sizeBytes } = work;
-  return { action: "failed", ...keysOf(work), failure, sizeBytes, attempts, work };
+  return { action: "failed", failure, sizeBytes, attempts, work, ...keysOf(work) };
 }
 
 /** What somebody keeps back by a filter is nobody's business where the report is read. */

@@ -5,7 +5,7 @@
 // Of keys that a filter leaves out there is a line only where the request asks for them.
 
 import { isoTime } from "../http/fields.ts";
-import { toJson } from "../http/json.ts";
+import { toJsonLines } from "../http/json.ts";
 import {
   type CopyReason,
   type EqualityProof,
@@ -184,55 +184,47 @@ export function underWay({ listed, copied, skipped, failed, wouldCopy, found }: 
 }
 
 export function linesOf(entries: readonly Entry[]): string {
-  return entries.map((entry) => toJson(lineOf(entry)) + "\n").join("");
+  return toJsonLines(entries.map(lineOf));
 }
 
+/** JSON leaves out what is undefined. A line is made for each key, and spreading costs more than all else. */
 function lineOf(entry: Entry): Record<string, unknown> {
   if (entry.action === "compared") return findingLine(entry);
-  const { action, sizeBytes: size } = entry;
+  const { action, sizeBytes: size, versionId } = entry;
   const key = named(entry.key);
-  const to = {
-    ...(entry.to === undefined ? {} : { to: named(entry.to) }),
-    ...(entry.versionId === undefined ? {} : { versionId: entry.versionId }),
-    ...(entry.isDeleteMarker === true ? { deleteMarker: true } : {}),
-  };
+  const to = entry.to === undefined ? undefined : named(entry.to);
+  const deleteMarker = entry.isDeleteMarker === true ? true : undefined;
   switch (entry.action) {
     case "copied": {
       const { proof, etag, attempts, warnings, restored } = entry;
-      if (entry.isDeleteMarker === true) return { key, ...to, action, size, attempts };
+      if (deleteMarker === true) return { key, to, versionId, deleteMarker, action, size, attempts };
       return {
         key,
-        ...to,
+        to,
+        versionId,
         action,
         size,
         proof,
         etag,
         bytes: size,
         attempts,
-        ...(warnings.length === 0 ? {} : { warnings: warnings.map((words) => sentence(words)) }),
-        ...(restored === undefined
-          ? {}
-          : { restored: { tier: restored.tier, until: isoTime(restored.untilMs) } }),
+        warnings: warnings.length === 0 ? undefined : warnings.map((words) => sentence(words)),
+        restored: restored && { tier: restored.tier, until: isoTime(restored.untilMs) },
       };
     }
     case "skipped": {
       const { reason, proof, etag } = entry;
-      return { key, ...to, action, reason, size, ...(proof === null ? {} : { proof }), etag };
+      return { key, to, versionId, deleteMarker, action, reason, size, proof: proof ?? undefined, etag };
     }
     case "would_copy": {
-      const { reason, etag, archived } = entry;
-      return {
-        key,
-        ...to,
-        action,
-        reason,
-        size,
-        etag,
-        ...(archived === undefined ? {} : { archived: named(archived) }),
-      };
+      const { reason, etag } = entry;
+      const archived = entry.archived === undefined ? undefined : named(entry.archived);
+      return { key, to, versionId, deleteMarker, action, reason, size, etag, archived };
     }
-    case "failed":
-      return { key, ...to, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
+    case "failed": {
+      const { reason, message } = reasonOf(entry.failure);
+      return { key, to, versionId, deleteMarker, action, reason, message, size, attempts: entry.attempts };
+    }
     case "delete_failed":
       return { key, action, ...reasonOf(entry.failure), size, attempts: entry.attempts };
     case "deleted":

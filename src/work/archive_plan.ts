@@ -7,6 +7,7 @@
 
 import { isWholeMd5Etag } from "../s3/digest.ts";
 import { isTarName, TAR_BLOCK_BYTES } from "../s3/tar.ts";
+import { utf8Bytes } from "../s3/url.ts";
 import { type Store, canCopyInside } from "../store/stores.ts";
 import type { BatchTask, ObjectWork } from "./batch_task.ts";
 
@@ -72,8 +73,7 @@ function mayArchive(
   const isWhole = etag !== null && isWholeMd5Etag(etag);
   const isPlain = storageClass === undefined || storageClass === null || storageClass === "STANDARD";
   const isFirst = first === "copy" && failedAttempts === 0;
-  const isNameable =
-    isTarName(to) && new TextEncoder().encode(to).length + SUFFIX_BYTES <= profile.maxKeyBytes;
+  const isNameable = isTarName(to) && utf8Bytes(to) + SUFFIX_BYTES <= profile.maxKeyBytes;
   return isWhole && isPlain && isFirst && sizeBytes <= MAX_ENTRY_BYTES && isNameable;
 }
 

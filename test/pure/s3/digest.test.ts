@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { base64OfHex, bytesToHex, hexOfBase64, multipartEtag } from "../../../src/s3/digest.ts";
+import { bareEtag, base64OfHex, bytesToHex, hexOfBase64, multipartEtag } from "../../../src/s3/digest.ts";
 
 const md5 = async (bytes: Uint8Array) => createHash("md5").update(bytes).digest("hex");
 const ascii = (text: string) => new TextEncoder().encode(text);
@@ -22,6 +22,22 @@ describe("multipartEtag()", () => {
     const etag = await multipartEtag(Array<string>(10_000).fill("bce6bf66aeb76c7040fdd5f4eccb78e6"), md5);
     expect(etag).toMatch(/^[0-9a-f]{32}-10000$/);
   });
+});
+
+test.each([
+  ['"abc"', "abc"],
+  ["abc", "abc"],
+  ['W/"abc"', "abc"],
+  ["&quot;abc&quot;", "abc"],
+  ['"a&quot;b"', 'a"b'],
+  ['"a"b"', 'a"b'],
+  ['"a&b"', "a&b"],
+  ['""', ""],
+  ['"', ""],
+  ['"abc', "abc"],
+  ["", ""],
+])("the ETag %j is %j without what surrounds it", (etag, bare) => {
+  expect(bareEtag(etag)).toBe(bare);
 });
 
 describe("hex and base64", () => {

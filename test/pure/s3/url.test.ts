@@ -10,6 +10,7 @@ import {
   rangeHeader,
   s3Url,
   UnaddressableKeyError,
+  utf8Bytes,
 } from "../../../src/s3/url.ts";
 import { seeded } from "../samples.ts";
 
@@ -184,6 +185,11 @@ describe("queryString()", () => {
     expect(queryString(query)).toBe(text);
     expect(new URL(s3Url(PATH, "k", query)).search).toBe(text === "" ? "" : `?${text}`);
   });
+});
+
+test("utf8Bytes() counts what an encoder would write", () => {
+  for (const text of ["", "a/b c", "\u007f", "\u0080", "é", "日本", "😀", "a\ud800", "\udc00b", "\uffff"])
+    expect([text, utf8Bytes(text)]).toEqual([text, new TextEncoder().encode(text).length]);
 });
 
 test("encodeRfc3986() leaves only the unreserved characters raw, byte by byte", () => {
