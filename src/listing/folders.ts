@@ -1,9 +1,9 @@
-// Cuts of a prefix at what looks like its folders: one request shows them, and one more for each cut finds a
-// key there, where a search for the middle of a range takes a dozen (ranges.ts).
+// Where a prefix may be cut: at what looks like its folders. One request shows them, where a search for the
+// middle of a range takes a dozen (ranges.ts).
 //
 // What it needs: the source. What it shows is only a hint: a bad one costs balance, never a key.
 
-import { firstKey } from "./listing.ts";
+import { compareKeys } from "./key_order.ts";
 import { listObjectsV2 } from "../s3/list.ts";
 import type { S3 } from "../s3/request.ts";
 
@@ -13,44 +13,55 @@ const MOST_DEPTH = 4;
 /** A request of the source; the others wait until it may be sent. */
 type Ask = <T>(request: () => Promise<T>) => Promise<T>;
 
-/**
- * Keys that divide the prefix into ranges with about as many folders each, in order; of more than a page of
- * folders, its beginning.
- *
- * @param most cuts
- * @throws {S3Error}
- */
-export async function folderCuts(
+/** The folders of a prefix in order, or the first page of them. */
+interface Folders {
+  readonly folders: readonly string[];
+  /** How long the source took for one request, at least. */
+  readonly answerMs: number;
+}
+
+/** @throws {S3Error} */
+export async function foldersOf(
   s3: S3,
   { bucket, prefix }: { readonly bucket: string; readonly prefix: string },
-  most: number,
   ask: Ask,
-): Promise<string[]> {
-  const bounds = evenly(await foldersOf(s3, bucket, prefix, ask), most);
-  const keys = await Promise.all(
-    bounds.map(async (afterKey) =>
-      ask(async () => await firstKey(s3, { bucket, prefix, afterKey, untilKey: null })),
-    ),
-  );
-  return [...new Set(keys.filter((key) => key !== null))];
-}
-
-async function foldersOf(s3: S3, bucket: string, prefix: string, ask: Ask): Promise<readonly string[]> {
+): Promise<Folders> {
   let below = prefix;
+  let answerMs = Infinity;
+  const page = async () => {
+    const askedMs = Date.now();
+    const answer = await listObjectsV2(s3, bucket, { prefix: below, delimiter: "/" });
+    answerMs = Math.min(answerMs, Date.now() - askedMs);
+    return answer;
+  };
   for (let depth = 0; depth < MOST_DEPTH; depth++) {
-    const page = await ask(async () => await listObjectsV2(s3, bucket, { prefix: below, delimiter: "/" }));
-    const [only = "", ...others] = page.commonPrefixes;
-    const isNest = others.length === 0 && page.objects.length === 0 && only.length > below.length;
-    if (!isNest || !only.startsWith(below)) return page.commonPrefixes;
+    const { commonPrefixes, objects } = await ask(page);
+    const [only = "", ...others] = commonPrefixes;
+    const isNest = others.length === 0 && objects.length === 0 && only.length > below.length;
+    if (!isNest || !only.startsWith(below)) return { folders: commonPrefixes, answerMs };
     below = only;
   }
-  return [];
+  return { folders: [], answerMs };
 }
 
-/** Every n-th of the folders, without the first: before it there is nothing. */
-function evenly(folders: readonly string[], most: number): string[] {
-  const ranges = Math.min(most + 1, folders.length);
+/**
+ * Every n-th of the folders that are still to be listed, without the first. Each range between two of them
+ * has two pages or more, if these folders are as large as those that are passed.
+ *
+ * @param folders in order
+ * @param listed how far the prefix is listed
+ */
+export function boundsAhead(
+  folders: readonly string[],
+  listed: { readonly untilKey: string; readonly pages: number },
+  most: number,
+): readonly string[] {
+  const ahead = folders.filter((folder) => compareKeys(folder, listed.untilKey) > 0);
+  // The last one that has begun may go on.
+  const passed = folders.length - ahead.length - 1;
+  const pagesAhead = passed > 0 ? (listed.pages * ahead.length) / passed : Infinity;
+  const ranges = Math.min(most + 1, Math.floor(pagesAhead / 2), ahead.length);
   return Array.from({ length: Math.max(0, ranges - 1) }, (_, index) => {
-    return folders[Math.floor(((index + 1) * folders.length) / ranges)] ?? "";
+    return ahead[Math.floor(((index + 1) * ahead.length) / ranges)] ?? "";
   });
 }

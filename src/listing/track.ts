@@ -19,7 +19,8 @@ export interface TrackRange extends NameRange {
   /**
    * The last name up to `afterName` that the source has listed; `afterName` itself may exist at the
    * destination only. The source's listing continues here, because nobody knows where a store without order
-   * would continue after a key that it does not have.
+   * would continue after a key that it does not have. Of a range that begins at a cut: what the page was
+   * asked for that begins with the cut.
    */
   readonly sourceAfter: string | null;
 }
@@ -103,17 +104,21 @@ export class Track {
   #pairedUntil: string | null;
   #next: Promise<Merging> | null = null;
 
-  /** @param mostPairs in one page of decisions */
+  /** @param mostPairs in one page of decisions @param firstPage of the source, if it is listed already */
   constructor(
     range: TrackRange,
     source: TrackSide,
     destination: TrackSide,
-    { permits, mostPairs }: { permits: Permits; mostPairs: number },
+    {
+      permits,
+      mostPairs,
+      firstPage,
+    }: { permits: Permits; mostPairs: number; firstPage?: ListPage | undefined },
   ) {
     this.#mostPairs = mostPairs;
     this.#range = range;
     this.#pairedUntil = range.afterName;
-    this.#source = new Side(source, range, range.sourceAfter, permits);
+    this.#source = new Side(source, range, range.sourceAfter, permits, firstPage);
     this.#destination = new Side(destination, range, range.afterName, permits);
   }
 
@@ -234,7 +239,7 @@ class Side {
   isWhole = false;
   isSorted = true;
   isBegun = false;
-  #ahead: Promise<ListPage> | null = null;
+  #ahead: ListPage | Promise<ListPage> | null;
 
   /** @param startAfter where the listing starts: at `afterName` or before it */
   constructor(
@@ -242,7 +247,9 @@ class Side {
     { afterName, untilName }: NameRange,
     startAfter: string | null,
     permits: Permits,
+    firstPage: ListPage | null = null,
   ) {
+    this.#ahead = firstPage;
     const keyOf = (name: string | null) => (name === null ? null : prefix + name);
     this.prefix = prefix;
     this.#list = list;
@@ -274,8 +281,9 @@ class Side {
     this.isComplete ||= this.isWhole;
     this.#clip();
     if (page.next === null || this.isComplete) return;
-    this.#ahead = this.#fetch(page.next);
-    this.#ahead.catch(() => undefined); // the caller that awaits it gets the error
+    const ahead = this.#fetch(page.next);
+    ahead.catch(() => undefined); // the caller that awaits it gets the error
+    this.#ahead = ahead;
   }
 
   /** The keys that were listed since the last call and that no request can name. */

@@ -19,7 +19,7 @@
 //   listing, in the store's own order.
 
 import type { ListCursor, ListPage, ListRange } from "./cursor.ts";
-import { folderCuts } from "./folders.ts";
+import { boundsAhead, foldersOf } from "./folders.ts";
 import { expectedOrder, firstKey, listPage } from "./listing.ts";
 import { type FoundPage, type IsImage, type LookupCursor, isAtSource, Lookup } from "./lookup.ts";
 import type { ManifestReader } from "./manifest.ts";
@@ -29,7 +29,7 @@ import { type FirstNameIn, ALL_NAMES, cutAt, findCut } from "./ranges.ts";
 import { type ListAt, type TrackRange, Track, Permits } from "./track.ts";
 import { S3Error } from "../s3/errors.ts";
 import type { S3 } from "../s3/request.ts";
-import { MAX_KEY_BYTES } from "../s3/url.ts";
+import { MAX_KEY_BYTES, utf8Bytes } from "../s3/url.ts";
 import type { PrefixRef } from "../store/address.ts";
 
 /** How far both sides are decided. Plain data. */
@@ -58,7 +58,7 @@ export interface WalkLimits {
   readonly pagesPerCut: number;
   /** How long a page may be waited for before the caller has its turn again. */
   readonly waitMs: number;
-  /** Where the first pages take this long, the time goes into waiting, and many are asked for at once. */
+  /** Where a page takes this long, the time goes into waiting, and many are asked for at once. */
   readonly slowMs: number;
   /** Concurrent listings then, if other events list as well. */
   readonly mostElsewhere: number;
@@ -79,9 +79,6 @@ export type ListElsewhere = (
 
 // An event has six connections; one is left for storing a part of the report meanwhile.
 const EVENT_REQUESTS = 5;
-
-/** A prefix of no more pages is not worth the requests that cut it. */
-const PAGES_SEEN = 3;
 
 /** To decide a page takes about as long: more requests at once than pages in that time would only wait. */
 const DECIDE_MS = 6;
@@ -180,13 +177,13 @@ export class Walk {
     return { kind: "merge", permits, tracks, hasGiven, pages: 0, beganMs, cutting: "idle" };
   }
 
-  #track(range: TrackRange, permits: Permits): Track {
+  #track(range: TrackRange, permits: Permits, firstPage?: ListPage): Track {
     const { source, destination } = this.#spec;
     return new Track(
       range,
       { list: this.#listAt("source"), bucket: source.bucket, prefix: source.prefix },
       { list: this.#listAt("destination"), bucket: destination.bucket, prefix: destination.prefix },
-      { permits, mostPairs: this.#limits.mostPairs },
+      { permits, mostPairs: this.#limits.mostPairs, firstPage },
     );
   }
 
@@ -237,7 +234,7 @@ export class Walk {
       state.pages += 1;
       const { mostRequests, pagesPerRequest } = this.#limits;
       if (permits.count < mostRequests && state.pages % pagesPerRequest === 0) permits.add();
-      if (state.pages === PAGES_SEEN && given.end === null) this.#widen(state);
+      if (state.pages === 1 && given.end === null) this.#widen(state, ready.range);
       if (given.end === "passed") await this.#expectGone(ready.range.untilName ?? "");
       if (given.end !== null) tracks.delete(ready);
       if (given.pairs.length + given.unreadable.length === 0 && tracks.size > 0) continue;
@@ -247,25 +244,48 @@ export class Walk {
   }
 
   /**
-   * Where pages are slow, a large prefix is cut at its folders at once, and as many pages are asked for as
-   * are decided in the time that one takes. A walk that goes on after a failure or a death begins with few
-   * requests, as a store may need.
+   * Where the first page was slow, a prefix that goes on is cut at its folders at once. A walk that goes on
+   * after a failure or a death begins with few requests, as a store may need.
    */
-  #widen(state: MergeState): void {
-    const { slowMs, mostRequests, mostElsewhere } = this.#limits;
+  #widen(state: MergeState, { afterName }: TrackRange): void {
+    const { slowMs, mostRequests } = this.#limits;
     if (state.beganMs === null || state.cutting !== "idle") return;
-    const pageMs = (Date.now() - state.beganMs) / PAGES_SEEN;
-    if (pageMs < slowMs) return;
-    const most = this.#elsewhere === null ? mostRequests : Math.max(mostRequests, mostElsewhere);
-    const requests = Math.max(Math.min(most, mostRequests), Math.min(most, Math.ceil(pageMs / DECIDE_MS)));
-    while (state.permits.count < requests) state.permits.add();
-    const { source } = this.#spec;
-    // Each range keeps a listing of either side under way.
-    const cuts = Math.ceil(requests / 2) - 1;
-    state.cutting = folderCuts(this.#stores.source, source, cuts, this.#probe(state)).then(
-      (keys): Cutting => ({ track: null, cuts: keys.map((key) => nameOf(key, source.prefix)), next: "idle" }),
-      (error: unknown) => asUncut(error, null, "idle"),
+    const firstMs = Date.now() - state.beganMs;
+    if (firstMs < slowMs) return;
+    while (state.permits.count < mostRequests) state.permits.add();
+    state.cutting = this.#cutAtFolders(state, firstMs, afterName ?? "").catch((error: unknown) =>
+      asUncut(error, null, "idle"),
     );
+  }
+
+  /**
+   * As many pages are asked for from now on as are decided in the time that one takes. The first one may have
+   * waited for a connection, so the answer with the folders tells that as well.
+   */
+  async #cutAtFolders(state: MergeState, firstMs: number, untilName: string): Promise<Cutting> {
+    const { source } = this.#spec;
+    const { folders, answerMs } = await foldersOf(this.#stores.source, source, this.#probe(state));
+    const { slowMs, mostRequests, mostElsewhere } = this.#limits;
+    const pageMs = Math.min(firstMs, answerMs);
+    const isSlow = pageMs >= slowMs && this.#elsewhere !== null;
+    const most = isSlow ? Math.max(mostRequests, mostElsewhere) : mostRequests;
+    const requests = Math.min(most, Math.max(mostRequests, Math.ceil(pageMs / DECIDE_MS)));
+    while (state.permits.count < requests) state.permits.add();
+    // Each range keeps a listing of either side under way.
+    const mostCuts = Math.ceil(requests / 2) - 1;
+    const bounds = boundsAhead(folders, { untilKey: source.prefix + untilName, pages: 1 }, mostCuts);
+    const cuts = await Promise.all(bounds.map(async (bound) => await this.#firstBehind(state, bound)));
+    return { track: null, cuts: cuts.filter((cut) => cut !== null), next: "idle" };
+  }
+
+  /** A cut at the first key behind a folder's beginning, which a page shows that is needed anyway. */
+  async #firstBehind({ permits }: MergeState, bound: string): Promise<Cut | null> {
+    const { bucket, prefix } = this.#spec.source;
+    const range = { bucket, prefix, afterKey: bound, untilKey: null };
+    const page = await permits.take(async (slot) => await this.#listAt("source")(slot, range, null));
+    const [first] = page.objects;
+    if (first === undefined || page.order === "unsorted") return null;
+    return { name: nameOf(first.key, prefix), from: { name: nameOf(bound, prefix), page } };
   }
 
   /** Starts to look for a cut if a range has turned out to be large. */
@@ -286,22 +306,23 @@ export class Walk {
       const key = await probe(async () => await firstKey(this.#stores.source, range));
       return key === null ? null : nameOf(key, prefix);
     };
-    const maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(prefix).length;
+    const maxNameBytes = MAX_KEY_BYTES - utf8Bytes(prefix);
     state.cutting = findCut(largest.range, firstNameIn, { maxNameBytes }).then(
-      (cut): Cutting => ({ track: largest, cuts: cut === null ? [] : [cut], next: "idle" }),
+      (name): Cutting => ({ track: largest, cuts: name === null ? [] : [{ name }], next: "idle" }),
       (error: unknown) => asUncut(error, largest, "given_up"),
     );
   }
 
   #cut(state: MergeState, { track: searched, cuts }: Cutting): void {
     let isCut = false;
-    for (const cut of cuts) {
+    for (const { name, from = null } of cuts) {
       for (const track of state.tracks) {
-        const halves = cutAt(track.range, cut);
+        const halves = cutAt(track.range, name);
         if (halves === null) continue;
         isCut = true;
-        track.endAt(cut);
-        state.tracks.add(this.#track({ ...halves[1], sourceAfter: cut }, state.permits));
+        track.endAt(name);
+        const behind = { ...halves[1], sourceAfter: from?.name ?? name };
+        state.tracks.add(this.#track(behind, state.permits, from?.page));
         break;
       }
     }
@@ -356,10 +377,17 @@ interface MergeState {
   cutting: "idle" | "given_up" | Promise<Cutting>;
 }
 
+interface Cut {
+  /** Of a key of the source, where one range ends and the next begins. */
+  readonly name: string;
+  /** The page that begins with it, and after which name it was asked for; absent: none was listed. */
+  readonly from?: { readonly name: string; readonly page: ListPage };
+}
+
 /** The result of a search for cuts. */
 interface Cutting {
   /** The range that was searched; null: all of them. */
   readonly track: Track | null;
-  readonly cuts: readonly string[];
+  readonly cuts: readonly Cut[];
   readonly next: "idle" | "given_up";
 }

@@ -12,6 +12,8 @@ import {
   fill,
   mostRanges,
   open,
+  SLOW,
+  SMALL,
   specOf,
   stopAll,
   walkAll,
@@ -82,6 +84,8 @@ describe("every name of both sides once, listed in many ranges at once and kille
         random() < 0.1 ? "before" : random() < 0.1 ? "after" : null,
       );
       expectAll(killed, source, destination);
+      const slow = await walkAll(world, () => (random() < 0.1 ? "before" : null), SLOW);
+      expectAll(slow, source, destination);
     }
     expect(ranges).toBeGreaterThan(1);
   });
@@ -101,6 +105,26 @@ describe("every name of both sides once, listed in many ranges at once and kille
     for (let at = 1; at <= pages; at++) {
       for (const death of ["before", "after"] as const) {
         const walked = await walkAll(world, (page) => (page === at ? death : null));
+        expectAll(walked, source, destination);
+      }
+    }
+  });
+
+  test("at every single page of a prefix that was cut at its folders", async () => {
+    const world: World = {
+      source: await open({ maxPageKeys: 5 }),
+      destination: await open({ maxPageKeys: 7 }),
+      spec: specOf("p/", "x"),
+    };
+    const names = Array.from({ length: 84 }, (_, n) => `${Math.floor(n / 12)}/${n % 12}`);
+    const [source, destination] = [new Set(names.slice(0, 72)), new Set(names.slice(12))];
+    fill(world.source, "p/", source);
+    fill(world.destination, "x", destination);
+    const quiet = await walkAll(world, () => null, SLOW);
+    expect(mostRanges(quiet)).toBe(3);
+    for (let at = 1; at <= quiet.cursors.length; at++) {
+      for (const death of ["before", "after"] as const) {
+        const walked = await walkAll(world, (page) => (page === at ? death : null), SLOW);
         expectAll(walked, source, destination);
       }
     }
@@ -178,7 +202,8 @@ describe("what cannot be believed ends the walk, and never as complete", () => {
     async () => {
       const random = seeded(17);
       let caught = 0;
-      for (let round = 0; round < 12; round++) {
+      for (let round = 0; round < 24; round++) {
+        const limits = round % 4 < 2 ? SMALL : SLOW;
         const pieces = ["a", "b", "c", "\ue000", "Ｚ", "😀", "\u{1f601}"];
         const some = namesOf(random, 80, round % 2 === 0 ? pieces : ["m", ...PLAIN]);
         const world: World = {
@@ -189,7 +214,7 @@ describe("what cannot be believed ends the walk, and never as complete", () => {
         fill(world.source, "", some);
         fill(world.destination, "x", some);
         try {
-          const walked = await walkAll(world, () => (random() < 0.1 ? "after" : null));
+          const walked = await walkAll(world, () => (random() < 0.1 ? "after" : null), limits);
           // Unsorted from its first page on: looked up one by one. Or in no order that made a difference.
           const given = walked.pairs.filter(({ source }) => source !== null).map(({ name }) => name);
           expect(given.toSorted(compareKeys)).toEqual([...some].toSorted(compareKeys));
@@ -200,7 +225,7 @@ describe("what cannot be believed ends the walk, and never as complete", () => {
           caught++;
         }
       }
-      expect(caught).toBeGreaterThan(2);
+      expect(caught).toBeGreaterThan(4);
     },
   );
 });

@@ -6,6 +6,7 @@ import { connectTo } from "../listed_store.ts";
 import {
   type World,
   type Walked,
+  SLOW,
   SMALL,
   expectAll,
   fill,
@@ -90,6 +91,19 @@ describe("how much is asked at once", () => {
       if (ranges > 1) expect(requests).toBeLessThanOrEqual(120 + most);
     },
   );
+
+  test("where pages are slow, a prefix of few pages takes one request more than these", async () => {
+    const world: World = {
+      source: await open({ maxPageKeys: 10 }),
+      destination: await open(),
+      spec: specOf("p/", "x"),
+    };
+    const names = new Set(Array.from({ length: 30 }, (_, n) => `${Math.floor(n / 4)}/${n}`));
+    fill(world.source, "p/", names);
+    expectAll(await walkAll(world, () => null, SLOW), names, new Set());
+    const asked = world.source.requests().map(({ query }) => query.has("delimiter"));
+    expect(asked.toSorted()).toEqual([false, false, false, true]);
+  });
 
   test("a side that is empty leaves its share to the other", async () => {
     const world: World = {

@@ -43,6 +43,9 @@ export const SMALL: WalkLimits = {
   mostElsewhere: 20,
 };
 
+/** As if every page were slow: a prefix is cut at its folders after its first page. */
+export const SLOW: WalkLimits = { ...SMALL, slowMs: 0 };
+
 export interface World {
   readonly source: TestStore;
   readonly destination: TestStore;
