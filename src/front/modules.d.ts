@@ -6,7 +6,7 @@
 
 declare module "node:crypto" {
   interface Hash {
-    update(bytes: Uint8Array): Hash;
+    update(bytes: Uint8Array | string): Hash;
     digest(encoding: "hex"): string;
     digest(): Uint8Array;
   }

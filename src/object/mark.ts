@@ -61,6 +61,5 @@ function decodedOf(text: string): string | null {
 }
 
 function digestOf({ bucket, key }: Place): string {
-  const bytes = new TextEncoder().encode(`${bucket}/${key}`);
-  return createHash("md5").update(bytes).digest("hex").slice(0, 16);
+  return createHash("md5").update(`${bucket}/${key}`).digest("hex").slice(0, 16);
 }

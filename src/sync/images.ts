@@ -62,6 +62,6 @@ export class Images {
 
 /** 128 bits of SHA-256: nobody finds two keys that have them in common. */
 function digestOf(key: string): ArrayBuffer {
-  const digest = createHash("sha256").update(new TextEncoder().encode(key)).digest();
+  const digest = createHash("sha256").update(key).digest();
   return new Uint8Array(digest.subarray(0, 16)).buffer;
 }

@@ -187,7 +187,7 @@ export function linesOf(entries: readonly Entry[]): string {
   return toJsonLines(entries.map(lineOf));
 }
 
-/** JSON leaves out what is undefined. A line is made for each key, and spreading costs more than all else. */
+/** As findingLine(), without a spread for each key. */
 function lineOf(entry: Entry): Record<string, unknown> {
   if (entry.action === "compared") return findingLine(entry);
   const { action, sizeBytes: size, versionId } = entry;
