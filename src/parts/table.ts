@@ -41,6 +41,11 @@ export class PartTable {
   readonly #sql: SqlStorage;
   readonly #cache: PartCache;
   readonly flights: FlightTable;
+  /**
+   * Of each part that was under way when a person mended something: its last attempt then. In memory only: if
+   * it is lost, that person is asked once more.
+   */
+  readonly #forgiven = new Map<number, number>();
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -206,8 +211,10 @@ export class PartTable {
     this.#done(1, { etag, digests: {}, durationMs: null }, now);
   }
 
-  /** A person has fixed what was wrong: earlier failures no longer count. */
+  /** A person has fixed what was wrong: failures no longer count, also of attempts that are under way. */
   forgive(): void {
+    for (const { partNumber, attempt } of this.#cache.inState("leased"))
+      this.#forgiven.set(partNumber, attempt);
     for (const { partNumber } of [...this.#cache.inState("pending"), ...this.#cache.inState("lost")])
       this.#cache.update(partNumber, "failed_attempts = 0, own_failures = 0, not_before_ms = 0");
   }
@@ -312,10 +319,12 @@ export class PartTable {
       health.failed(failure, now, random());
       return stuck ? failure : null;
     }
-    const failedAttempts = part.failedAttempts + 1;
+    const verdict = verdictOf(failure);
+    const isForgiven = verdict !== "fatal" && attempt <= (this.#forgiven.get(partNumber) ?? 0);
+    const failedAttempts = isForgiven ? 0 : part.failedAttempts + 1;
     // A store in trouble refuses everybody, which says nothing about this part.
     const isOwn = !isStoreTrouble(failure);
-    const ownFailures = part.ownFailures + (isOwn ? 1 : 0);
+    const ownFailures = isForgiven ? 0 : part.ownFailures + (isOwn ? 1 : 0);
     this.#cache.update(
       partNumber,
       "state = 'pending', failed_attempts = ?, own_failures = ?, not_before_ms = ?, held_etag = ?",
@@ -325,7 +334,7 @@ export class PartTable {
       result.heldEtag ?? part.heldEtag,
     );
     this.#sql.exec("UPDATE totals SET failed_attempts = failed_attempts + 1");
-    const verdict = verdictOf(failure);
+    if (isForgiven) return null;
     if (verdict === "fatal" || verdict === "blocked") return failure;
     if (failure.code === "BadDigest" && this.#refusedTooOften(partNumber)) return failure;
     const allowed = failure.code === "range_ignored" ? MAX_RANGE_ATTEMPTS : MAX_ATTEMPTS;

@@ -303,6 +303,34 @@ describe("a part is given up", () => {
   });
 });
 
+describe("a part that was under way when a person mended something", () => {
+  test("does not ask that person again by what it met before", () => {
+    lease(1, 1);
+    parts.forgive();
+    expect(claim(1, [failed(1, 1, DENIED)])).toBeNull();
+    expect(states()).toEqual(["pending"]);
+    expect(parts.page(0, 1)).toMatchObject([{ failedAttempts: 0 }]);
+    expect(parts.totals()).toMatchObject({ failedAttempts: 1 });
+    expect(failAt(DENIED, 2, NOW + 60_000)).toBe(DENIED);
+  });
+
+  test("nor when it was sent twice", () => {
+    lease(1, 1);
+    parts.flights.race(1, 2, NOW);
+    parts.forgive();
+    expect(claim(1, [failed(1, 1, DENIED)])).toBeNull();
+    expect(claim(2, [failed(1, 2, DENIED)])).toBeNull();
+    expect(states()).toEqual(["pending"]);
+  });
+
+  test("fails the copy by what nobody can mend", () => {
+    const fatal = failure("source_changed");
+    lease(1, 1);
+    parts.forgive();
+    expect(claim(1, [failed(1, 1, fatal)])).toBe(fatal);
+  });
+});
+
 function failAt(what: Failure, attempt: number, at: number): Failure | null {
   lease(1, 1, at);
   return claim(1, [failed(1, attempt, what)], [], at);
