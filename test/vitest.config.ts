@@ -11,6 +11,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * is over.
  */
 const patience = (limitMs: number) => ({
+  setupFiles: ["test/equal_bytes.ts"],
   testTimeout: limitMs,
   hookTimeout: limitMs,
   expect: { poll: { timeout: limitMs - 5_000 } },

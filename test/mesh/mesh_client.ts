@@ -1,6 +1,6 @@
 // The mesh as curl sees it: calls over HTTP with the full token, and the statuses that they return.
 
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import type { z } from "zod";
 import type { CopyStatus, SyncStatus } from "../../src/view/answers.ts";
 import * as answers from "../../src/view/answers.ts";
@@ -44,6 +44,8 @@ export class MeshClient {
     path: string,
     { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
   ): Promise<Answer<T>> {
+    // A connection that the mesh has closed while this thread was busy is not taken for an open one.
+    await setImmediate();
     const response = await fetch(new URL(path, this.url), {
       method,
       ...(LONGEST_WAIT_MS === Infinity ? {} : { signal: AbortSignal.timeout(LONGEST_WAIT_MS) }),

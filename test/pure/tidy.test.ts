@@ -109,6 +109,7 @@ const ENTRYPOINTS = [
   "test/chaos/chaos.ts",
   "test/demo.ts",
   "test/dev.ts",
+  "test/equal_bytes.ts",
   "test/interop/serve_r2.ts",
   "test/interop/setup.ts",
   "test/interop/table.ts",
