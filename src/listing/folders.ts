@@ -4,7 +4,7 @@
 // What it needs: the source. What it shows is only a hint: a bad one costs balance, never a key.
 
 import { compareKeys } from "./key_order.ts";
-import { listObjectsV2 } from "../s3/list.ts";
+import { listPage } from "./listing.ts";
 import type { S3 } from "../s3/request.ts";
 
 /** Folders that contain nothing but one folder, one in the other. */
@@ -30,7 +30,8 @@ export async function foldersOf(
   let answerMs = Infinity;
   const page = async () => {
     const askedMs = Date.now();
-    const answer = await listObjectsV2(s3, bucket, { prefix: below, delimiter: "/" });
+    const range = { bucket, prefix: below, afterKey: null, untilKey: null };
+    const answer = await listPage(s3, range, null, { delimiter: "/" });
     answerMs = Math.min(answerMs, Date.now() - askedMs);
     return answer;
   };
