@@ -60,8 +60,8 @@ describe("every name of both sides once, listed in many ranges at once and kille
   ])("%s", async (what, options, pieces) => {
     const random = seeded(what.length * 7919);
     let ranges = 0;
-    // One that is nearly equal, one without another side, two very different ones. The first has so many pages
-    // that a cut is found long before its end, in whatever order the answers come.
+    // One that is nearly equal, one without another side, two very different ones. The first has so many
+    // pages that a cut is found long before its end, in whatever order the answers come.
     for (const [from, to, atSource, atDestination, leastKeys] of [
       ["", "copy/", 150, 150, 2],
       ["p/😀 +", "q", 100, 0, 4],
