@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { AwsClient } from "aws4fetch";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LocalStore, LocalMesh, S3_PATH, localStores } from "../mesh/local_mesh.ts";
-import { claim } from "../store/ports.ts";
+import { claim, onOtherPorts } from "../store/ports.ts";
 import { WebServer } from "../store/web_server.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -50,13 +50,16 @@ const directory = mkdtempSync(join(tmpdir(), "bucket-brigade-blocks-"));
 let mesh: LocalMesh;
 
 beforeAll(async () => {
-  const port = await freePort();
   const { privateKey } = REPORT_KEY;
   const variables = {
     REPORT_KEY: privateKey.export({ format: "der", type: "pkcs8" }).toString("base64"),
     STORE_PUB: JSON.stringify({ kind: "https", endpoint: `${server.origin}/releases` }),
   };
-  mesh = await LocalMesh.start({ port, apiToken: TOKEN, variables }, new AbortController().signal);
+  // wrangler looks for further ports by itself, and another program may take one meanwhile.
+  mesh = await onOtherPorts(async () => {
+    const port = await freePort();
+    return await LocalMesh.start({ port, apiToken: TOKEN, variables }, new AbortController().signal);
+  });
   for (const key of OBJECTS) await put(east, key, `bytes of ${key}`);
   await put(east, "lists/list.csv", "source,logs/2024-05/a.txt\nsource,logs/gone\n");
   server.put("/releases/2026/app.tar", "bytes of app", { etag: '"v1"' });

@@ -81,6 +81,9 @@ const askedFor = ({ source, destination }: Pick<Quote, "source" | "destination">
 /** So many times what was quoted. */
 const ROOM = 10;
 
+/** A HEAD of either side, after an answer that was lost; the tags; a GET and a PUT. */
+const MOST_OF_AN_ATTEMPT = 5;
+
 const hasStopped = ({ phase }: { readonly phase: string }) => AT_REST.has(phase) || phase === "paused";
 
 /** As rclone spells what it finds. */
@@ -184,7 +187,7 @@ describe.each(pairs)("$title", (pair) => {
       const again = (await mesh.report(id))
         .filter(({ action }) => action === "copied")
         .reduce((sum, { attempts }) => sum + Number(attempts) - 1, 0);
-      expect(sent - 2 * again).toBeLessThanOrEqual(most);
+      expect(sent - MOST_OF_AN_ATTEMPT * again).toBeLessThanOrEqual(most);
       expect(sent).toBeGreaterThanOrEqual(askedFor(quote) * (1 - quote.tolerance));
       expect(spent.source.bytes).toBeGreaterThanOrEqual(quote.source.bytes);
       if (again === 0) expect(spent.source.bytes).toBe(quote.source.bytes);
