@@ -9,7 +9,7 @@ export function toJson(value: unknown, indent = 0): string {
   return JSON.stringify(value, null, indent).replace(UNSEEN, escaped);
 }
 
-/** One line for each, and nothing after the last one if there is none. */
+/** A line with its end for each value. */
 export function toJsonLines(values: readonly unknown[]): string {
   return values
     .map((value) => JSON.stringify(value) + "\n")

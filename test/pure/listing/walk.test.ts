@@ -2,7 +2,7 @@
 // stores list like, however many ranges are listed at once, and wherever the walk dies.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { compareKeys } from "../../../src/listing/key_order.ts";
-import { type Cursor, type WalkPage, FIRST_CURSOR } from "../../../src/listing/walk.ts";
+import { type Cursor, type WalkLimits, type WalkPage, FIRST_CURSOR } from "../../../src/listing/walk.ts";
 import type { StoreOptions } from "../../store/store.ts";
 import { seeded } from "../samples.ts";
 import {
@@ -43,6 +43,18 @@ function namesOf(random: () => number, count: number, pieces: readonly string[])
     names.add(name);
   }
   return names;
+}
+
+/** One walk that dies before its page is recorded, and one that dies after, for each page. */
+async function killAtEach(
+  pages: number,
+  world: World,
+  limits: WalkLimits,
+  check: (walked: Walked) => void,
+): Promise<void> {
+  for (let at = 1; at <= pages; at++)
+    for (const death of ["before", "after"] as const)
+      check(await walkAll(world, (page) => (page === at ? death : null), limits));
 }
 
 describe("every name of both sides once, listed in many ranges at once and killed anywhere", () => {
@@ -103,12 +115,7 @@ describe("every name of both sides once, listed in many ranges at once and kille
     fill(world.destination, "x", destination);
     const pages = (await walkAll(world)).cursors.length;
     expect(pages).toBeGreaterThan(10);
-    for (let at = 1; at <= pages; at++) {
-      for (const death of ["before", "after"] as const) {
-        const walked = await walkAll(world, (page) => (page === at ? death : null));
-        expectAll(walked, source, destination);
-      }
-    }
+    await killAtEach(pages, world, SMALL, (walked) => expectAll(walked, source, destination));
   });
 
   test("at every single page of a prefix that was cut at its folders", async () => {
@@ -123,12 +130,7 @@ describe("every name of both sides once, listed in many ranges at once and kille
     fill(world.destination, "x", destination);
     const quiet = await walkAll(world, () => null, SLOW);
     expect(mostRanges(quiet)).toBe(3);
-    for (let at = 1; at <= quiet.cursors.length; at++) {
-      for (const death of ["before", "after"] as const) {
-        const walked = await walkAll(world, (page) => (page === at ? death : null), SLOW);
-        expectAll(walked, source, destination);
-      }
-    }
+    await killAtEach(quiet.cursors.length, world, SLOW, (walked) => expectAll(walked, source, destination));
   });
 
   test(
