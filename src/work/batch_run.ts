@@ -49,8 +49,7 @@ export class BatchRun {
   constructor(task: BatchTask, stop: AbortSignal, now: number) {
     this.stop = stop;
     this.watchdog = new Watchdog(stop);
-    // A batch without a pace goes to stores that ask for no fewer requests, and none waits for its turn.
-    this.patience = new Patience(task.pace === null && task.rate === undefined);
+    this.patience = new Patience(isCalm(task));
     this.#purse = task.purse;
     const { source, destination } = sendersOf(task.pace);
     this.source = source;
@@ -94,6 +93,14 @@ export class BatchRun {
     this.#goesOn &&= !isLeft && ["retry", "fatal"].includes(keyVerdictOf(outcome.failure));
     return isLeft ? { kind: "left" } : outcome;
   }
+}
+
+/**
+ * A batch without a pace goes to stores that ask for no fewer requests, and none waits for its turn. What is
+ * reserved of a budget pays for one try.
+ */
+function isCalm({ pace, rate, purse }: BatchTask): boolean {
+  return pace === null && rate === undefined && purse === undefined;
 }
 
 function sendersOf(pace: BatchPace | null): Record<"source" | "destination", Sender> {

@@ -20,7 +20,7 @@ export class Patience {
   readonly #isCalm: boolean;
   #meanMs = 0;
 
-  /** @param isCalm neither has a store asked for fewer requests, nor do they wait for their turn */
+  /** @param isCalm no store has asked for fewer requests, none waits for its turn, no budget is kept */
   constructor(isCalm: boolean) {
     this.#isCalm = isCalm;
   }

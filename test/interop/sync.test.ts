@@ -173,7 +173,7 @@ describe.each(pairs)("$title", (pair) => {
       const paused = await mesh.untilSync(id, hasStopped);
       expect(paused).toMatchObject({ phase: "paused", reason: "budget_reached" });
       expect(mesh.edge.records.length).toBeLessThanOrEqual(allowed);
-      // A store that is slow for a moment is asked again, and no quote foresees how often: the rest has room.
+      // A store that refuses for a moment is asked again, and no quote foresees how often: the rest has room.
       const most = Math.ceil(askedFor(quote) * (1 + quote.tolerance));
       const more = { maxRequests: ROOM * most };
       const resumed = await mesh.call("POST", `/syncs/${id}/resume`, { body: more });

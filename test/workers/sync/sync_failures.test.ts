@@ -133,16 +133,29 @@ test("an object that changes between listing and copying is copied as it is now,
   expect(await mesh.sync(request())).toMatchObject({ objects: { copied: 0, skipped: 5 } });
 });
 
-test("a small object whose first PutObject is not answered is sent again soon, and both tries are counted", async () => {
+test("a small object whose first PutObject is not answered is sent again soon, and both tries are counted; with a budget it is waited for", async () => {
+  east.put("source", "paid/slow", "bytes");
+  const paid = west.hold({ operation: "PutObject", key: "paid/slow" }, "before-work", { times: 1 });
+  const limited = { source: "east:source/paid/", destination: "west:destination/paid/", maxRequests: 100 };
+  const id = await mesh.startSync(limited);
+  await west.waitFor(() => paid.waiting.length === 1);
+
   east.put("source", "p/slow", "bytes");
   const gate = west.hold({ operation: "PutObject", key: "p/slow" }, "before-work", { times: 1 });
   const status = await mesh.sync(request());
   expect(status).toMatchObject({ phase: "completed", objects: { copied: 1 } });
   expect(await mesh.report(status.id)).toMatchObject([{ action: "copied", attempts: 2, proof: "etag" }]);
-  expect(west.count("PutObject")).toBe(2);
+  expect(putsOf("p/slow")).toBe(2);
   // The sync has not waited for the first one, which nobody answers.
-  expect(west.requests({ operation: "PutObject", outcome: "answered" })).toHaveLength(1);
+  const answered = { operation: "PutObject", key: "p/slow", outcome: "answered" } as const;
+  expect(west.requests(answered)).toHaveLength(1);
   gate.release();
+
+  // The one with a budget has waited longer than the one that was sent again.
+  expect(putsOf("paid/slow")).toBe(1);
+  paid.release();
+  expect(await mesh.syncEnded(id)).toMatchObject({ phase: "completed", objects: { copied: 1 } });
+  expect(await mesh.report(id)).toMatchObject([{ action: "copied", attempts: 1, proof: "etag" }]);
 });
 
 test("a store that asks for fewer requests gets them, and every object in the end", async () => {
