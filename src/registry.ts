@@ -28,7 +28,7 @@ import {
   AuditTable,
 } from "./registry/audit.ts";
 import { CheckTable } from "./registry/check_table.ts";
-import { type Idempotency, keyOf, KeyTable } from "./registry/key_table.ts";
+import { type Idempotency, keyOf, KeyTable, runKeyOf } from "./registry/key_table.ts";
 import { deliverReplication } from "./registry/deliver_replication.ts";
 import { keepAwake } from "./registry/keep_awake.ts";
 import { LinkSalt } from "./registry/link_salt.ts";
@@ -322,7 +322,7 @@ export class Registry extends DurableObject<Env> {
     by: string | null = null,
   ): Promise<{ run: RunView; started: Started | null; known: boolean } | "key_reused" | null> {
     const now = Date.now();
-    const own = idempotency && { key: `runs ${idempotency.key}`, digest: `${name} ${idempotency.digest}` };
+    const own = runKeyOf(name, idempotency);
     await this.#deliverLater(now);
     return this.ctx.storage.transactionSync(() => {
       const before = this.#keys.find(own, now);
@@ -422,7 +422,10 @@ export class Registry extends DurableObject<Env> {
   /** What a replication has started and still runs. @param run under way, as it was requested */
   async startedBy(id: string, run: RequestedRun | null): Promise<RunningWork[]> {
     if (run === null) return this.#work.startedBy(id, null);
-    const known = this.#keys.find(keyOf(run.kind, { key: run.name, digest: run.name }), Date.now());
+    const known = this.#keys.find(
+      keyOf(run.kind, { caller: null, key: run.name, digest: run.name }),
+      Date.now(),
+    );
     return this.#work.startedBy(id, { ...run, id: known?.kind === "known" ? known.id : run.id });
   }
 

@@ -18,7 +18,8 @@ export async function begin(
   request: object,
   taken: (id: string) => Problem,
 ): Promise<Response> {
-  const admission: Admission = await registryAt(call).admit(work, readIdempotency(call.req.raw, request));
+  const idempotency = readIdempotency(call.req.raw, request, call.get("caller"));
+  const admission: Admission = await registryAt(call).admit(work, idempotency);
   switch (admission.kind) {
     case "new":
       // If this call dies here, the registry creates it.

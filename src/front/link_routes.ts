@@ -39,7 +39,7 @@ async function makeLink(call: Call, kind: WorkKind): Promise<Response> {
   const text = await call.req.raw.clone().text();
   const request = parseWith(LinkRequestSchema, text === "" ? {} : await readBody(call.req.raw));
   const wantedS = Math.floor(Date.now() / 1000) + request.expiresInSeconds;
-  const idempotency = readIdempotency(call.req.raw, [kind, id, request]);
+  const idempotency = readIdempotency(call.req.raw, [kind, id, request], call.get("caller"));
   const begun = await registryAt(call).makeLink(idempotency, wantedS);
   if (begun === "key_reused") throw keyReused(call);
   const { salt, expiresS, known } = begun;

@@ -38,17 +38,14 @@ export async function once(call: Call, next: Next): Promise<Response | undefined
   const route = matchedRoutes(call).find(({ method }) => method === "POST");
   if (route === undefined || BY_ITSELF.has(route.path)) return void (await next());
   const { pathname, search } = new URL(call.req.url);
-  const idempotency = readIdempotency(call.req.raw, null);
+  const idempotency = readIdempotency(call.req.raw, null, call.get("caller"));
   if (idempotency === null) return void (await next());
-  const { key } = idempotency;
-  // A caller is never answered what another one has been answered.
-  const own = JSON.stringify([call.get("caller").name, key]);
   const digest = await sha256Of(JSON.stringify([pathname, search, await call.req.raw.clone().text()]));
   const registry = registryAt(call);
-  const begun = await registry.beginCall({ key: own, digest });
+  const begun = await registry.beginCall({ ...idempotency, digest });
   if (begun.kind === "key_reused") throw keyReused(call);
   if (begun.kind === "under_way") {
-    const message = `The first request with the Idempotency-Key "${key}" has not been answered yet: send it again`;
+    const message = `The first request with the Idempotency-Key "${idempotency.key}" has not been answered yet: send it again`;
     throw new Problem(409, "idempotency_key_in_use", message, { "retry-after": "5" });
   }
   if (begun.kind === "answered") {
@@ -65,7 +62,7 @@ export async function once(call: Call, next: Next): Promise<Response | undefined
       const body = res.ok ? await res.clone().text() : null;
       const isKept = body !== null && body.length <= MAX_ANSWER_CHARACTERS;
       const type = res.headers.get("content-type") ?? "application/json";
-      await registry.endCall(own, isKept ? { status: res.status, body, type } : null);
+      await registry.endCall(idempotency, isKept ? { status: res.status, body, type } : null);
     }
   })();
   (call.executionCtx as ExecutionContext).waitUntil(answering.catch(() => undefined));

@@ -100,11 +100,9 @@ scheduleRoutes.delete("/schedules/:name", async (call) => {
 scheduleRoutes.post("/schedules/:name/run", async (call) => {
   const name = scheduleName(call);
   await theSchedule(call, name, "start");
-  const ran = await registryAt(call).runSchedule(
-    name,
-    readIdempotency(call.req.raw, null),
-    call.get("caller").name,
-  );
+  const caller = call.get("caller");
+  const idempotency = readIdempotency(call.req.raw, null, caller);
+  const ran = await registryAt(call).runSchedule(name, idempotency, caller.name);
   if (ran === null) throw noSchedule(name);
   if (ran === "key_reused") throw keyReused(call);
   const { run, started, known } = ran;

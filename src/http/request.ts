@@ -27,12 +27,17 @@ export async function readOptionalBody(request: Request): Promise<unknown> {
  * The header Idempotency-Key with a digest of the body, or null if there is none.
  *
  * @param body as parsed: one key with two bodies is a mistake of the client
+ * @param caller who has sent it: a caller is never answered what another one has begun
  * @throws {Problem} 400
  */
-export function readIdempotency(request: Request, body: unknown): { key: string; digest: string } | null {
+export function readIdempotency(
+  request: Request,
+  body: unknown,
+  { name: caller }: { readonly name: string },
+): { caller: string; key: string; digest: string } | null {
   const key = request.headers.get("idempotency-key");
   if (key === null) return null;
-  if (/^[\x21-\x7e]{1,255}$/.test(key)) return { key, digest: JSON.stringify(body) };
+  if (/^[\x21-\x7e]{1,255}$/.test(key)) return { caller, key, digest: JSON.stringify(body) };
   throw new Problem(400, "invalid_request", "Idempotency-Key must have 1 to 255 printable ASCII characters");
 }
 

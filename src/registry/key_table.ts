@@ -3,9 +3,12 @@
 
 import { type WorkKind, PLURALS } from "../schedule/kinds.ts";
 
-/** The key, and a digest of the request: one key with two requests is a mistake of the client. */
+/** The key of a request. */
 export interface Idempotency {
+  /** By name, and each has its own keys. Null: the mesh itself, whose keys have spaces, as no client's do. */
+  readonly caller: string | null;
   readonly key: string;
+  /** Of the request: one key with two requests is a mistake of the client. */
   readonly digest: string;
 }
 
@@ -13,6 +16,18 @@ export interface Idempotency {
 export function keyOf(kind: WorkKind, idempotency: Idempotency | null): Idempotency | null {
   if (idempotency === null || kind === "copy") return idempotency;
   return { ...idempotency, key: `${PLURALS[kind]} ${idempotency.key}` };
+}
+
+/** Of a call that runs a schedule by hand. */
+export function runKeyOf(schedule: string, idempotency: Idempotency | null): Idempotency | null {
+  if (idempotency === null) return null;
+  const { key, digest } = idempotency;
+  return { ...idempotency, key: `runs ${key}`, digest: `${schedule} ${digest}` };
+}
+
+/** As the tables have it. */
+function rowKeyOf({ caller, key }: Pick<Idempotency, "caller" | "key">): string {
+  return caller === null ? key : JSON.stringify([caller, key]);
 }
 
 /** What a call was answered, to be answered again. */
@@ -63,11 +78,15 @@ export class KeyTable {
     now: number,
   ): { kind: "known"; id: string } | { kind: "key_reused" } | null {
     if (idempotency === null) return null;
-    const { key, digest } = idempotency;
     this.#sql.exec("DELETE FROM idempotency WHERE at_ms < ?", now - KEPT_MS);
-    const known = this.#sql.exec("SELECT digest, copy_id FROM idempotency WHERE key = ?", key).toArray()[0];
+    const own = rowKeyOf(idempotency);
+    const [first, second] = this.#sql
+      .exec("SELECT key, digest, copy_id FROM idempotency WHERE key IN (?, ?)", own, idempotency.key)
+      .toArray();
+    // An older deployment has remembered keys without their callers.
+    const known = second?.["key"] === own ? second : first;
     if (known === undefined) return null;
-    return known["digest"] === digest
+    return known["digest"] === idempotency.digest
       ? { kind: "known", id: String(known["copy_id"]) }
       : { kind: "key_reused" };
   }
@@ -75,12 +94,13 @@ export class KeyTable {
   /** @param id of what the request has begun */
   remember(idempotency: Idempotency | null, id: string, now: number): void {
     if (idempotency === null) return;
-    const { key, digest } = idempotency;
-    this.#sql.exec("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)", key, digest, id, now);
+    const row = [rowKeyOf(idempotency), idempotency.digest, id, now];
+    this.#sql.exec("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)", ...row);
   }
 
   /** A call that begins no work: it is looked up, or else runs. */
-  beginCall({ key, digest }: Idempotency, now: number): Begun {
+  beginCall({ digest, ...idempotency }: Idempotency, now: number): Begun {
+    const key = rowKeyOf(idempotency);
     this.#sql.exec("DELETE FROM calls WHERE at_ms < ?", now - KEPT_MS);
     const known = this.#sql.exec("SELECT digest, at_ms, answer FROM calls WHERE key = ?", key).toArray()[0];
     if (known !== undefined && known["digest"] !== digest) return { kind: "key_reused" };
@@ -92,7 +112,8 @@ export class KeyTable {
   }
 
   /** @param answer null: it is not to be remembered */
-  endCall(key: string, answer: Answered | null): void {
+  endCall(idempotency: Pick<Idempotency, "caller" | "key">, answer: Answered | null): void {
+    const key = rowKeyOf(idempotency);
     if (answer === null) this.#sql.exec("DELETE FROM calls WHERE key = ?", key);
     else this.#sql.exec("UPDATE calls SET answer = ? WHERE key = ?", JSON.stringify(answer), key);
     this.#sql.exec("DELETE FROM calls WHERE seq <= (SELECT max(seq) FROM calls) - ?", MAX_ANSWERS);

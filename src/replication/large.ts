@@ -75,7 +75,7 @@ export class LargeKeys {
     const name = `replication ${id} copy ${seq}`; // with spaces, which no client's Idempotency-Key has
     const admission = await registryOf(this.#mesh).admit(
       { kind: "copy", spec: full },
-      { key: name, digest: name },
+      { caller: null, key: name, digest: name },
       id,
     );
     if (admission.kind !== "new" && admission.kind !== "known")

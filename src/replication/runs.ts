@@ -43,7 +43,7 @@ export class Runs {
       kind === "sync"
         ? { kind, spec: this.#record.load().spec.sync }
         : { kind, spec: comparisonOf(this.#record, this.#env) };
-    const admission = await registryOf(this.#mesh).admit(work, { key: name, digest: name });
+    const admission = await registryOf(this.#mesh).admit(work, { caller: null, key: name, digest: name });
     if (admission.kind === "taken" || admission.kind === "full") return LATER;
     if (admission.kind === "key_reused") throw new Error(`The registry knows another "${name}"`);
     const runId = admission.kind === "new" ? admission.work.id : admission.id;

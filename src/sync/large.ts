@@ -118,7 +118,7 @@ export class LargeCopies {
       const purse = this.#reserve(row);
       const copy = { ...resolved.copy, ...(purse === undefined ? {} : budgetWith(purse)) };
       const name = `sync ${id} ${row.seq}`; // with spaces, which no client's Idempotency-Key has
-      const once = { key: name, digest: name };
+      const once = { caller: null, key: name, digest: name };
       const admission = await registryOf(this.#mesh).admit({ kind: "copy", spec: copy }, once, id);
       if (admission.kind !== "new" && admission.kind !== "known")
         throw new Error(`The registry knows another "${name}"`);

@@ -113,7 +113,7 @@ const schedule = (cron: string) =>
 
 /** Every call that work, a scrape, an alarm or a Cron event makes. */
 async function useAll(): Promise<void> {
-  const key = { key: "k", digest: "d" };
+  const key = { caller: "ops", key: "k", digest: "d" };
   const first = await registry.admit(QUEUED, key);
   const second = await registry.admit(QUEUED, key, null);
   const busy = await registry.admit({ kind: "copy", spec: { ...COPY, ifBusy: "fail" } }, null, "sync");
@@ -128,7 +128,7 @@ async function useAll(): Promise<void> {
   await registry.makeLink(key, 1);
   await registry.endLinks();
   await registry.beginCall(key);
-  await registry.endCall("k", { status: 200, type: "text/plain", body: "" });
+  await registry.endCall(key, { status: 200, type: "text/plain", body: "" });
   const { notifications } = await registry.listNotifications({ state: null, receiver: null }, null, 10);
   await registry.redeliver(notifications[0]?.id ?? "");
   await registry.admitted("copy", first.work.id);
@@ -165,8 +165,8 @@ async function useAll(): Promise<void> {
   await registry.auditRefusals([{ call: { ...call, status: 401, code: "token_wrong" }, times: 2 }]);
   for (const before of [null, first.work.id])
     for (const who of [null, "full"]) await registry.listAudit({ who, sinceMs: 0 }, before, 10);
-  await registry.beginCall({ key: "call", digest: "d" });
-  await registry.endCall("call", null);
+  await registry.beginCall({ ...key, key: "call" });
+  await registry.endCall({ ...key, key: "call" }, null);
   for (const before of [null, first.work.id])
     for (const state of [null, "waiting"])
       for (const receiver of [null, "ops"]) await registry.listNotifications({ state, receiver }, before, 10);
@@ -244,7 +244,7 @@ test("what a replication has started is known by its id and the name of its run,
   const copy = await registry.admit(QUEUED, null, "r1");
   await registry.admit({ ...QUEUED, spec: { ...QUEUED.spec } }, null, "r2");
   const run = { kind: "sync", name: "replication r1 0" } as const;
-  const once = { key: run.name, digest: run.name };
+  const once = { caller: null, key: run.name, digest: run.name };
   const sync = await registry.admit({ kind: "sync", spec: SYNC }, once);
   if (copy.kind !== "new" || sync.kind !== "new") throw new Error("Nothing was admitted");
   const running = [

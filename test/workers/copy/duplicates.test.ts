@@ -2,6 +2,7 @@
 // copies to one object, a word of a turn, an alarm. (front.test.ts has the Idempotency-Key as the API
 // describes it, registry.test.ts the Cron event.)
 
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,10 +18,16 @@ const west = await startStore({ minPartBytes: PART, buckets: ["destination"] });
 // The same service under another name in the configuration, with other credentials spelt out and a path at
 // its end.
 const alias = storeSecret(west, { endpoint: `${west.endpoint}/` });
+const OTHER = "token-of-many-letters-for-another";
+const other = {
+  name: "other",
+  sha256: createHash("sha256").update(OTHER).digest("hex"),
+  may: ["start", "steer", "read"],
+};
 const options = {
   bundlePath: inject("bundlePath"),
   stores: { east, west },
-  bindings: { STORE_ALIAS: alias },
+  bindings: { STORE_ALIAS: alias, API_TOKENS: JSON.stringify([other]) },
   directory,
 };
 let mesh = await Mesh.start(options);
@@ -106,6 +113,42 @@ test("a copy goes on when the client that waits for it goes away", async () => {
   await expect(waiting).rejects.toThrow("abort");
   gate.release();
   expect((await mesh.ended(id)).phase).toBe("completed");
+});
+
+const keyedPrefixes = (n: number) => ({
+  source: "east:source/keyed/",
+  destination: `west:destination/keyed-${n}/`,
+});
+
+test("two callers with the same Idempotency-Key begin work of their own, and each finds its own again", async () => {
+  const copy = requestOf("keyed/a");
+  const { id } = await mesh.copy(copy);
+  await mesh.call("PUT", "/schedules/keyed", { body: { cron: "0 3 1 1 *", copy } });
+  const posts: ((n: number) => { path: string; body?: object })[] = [
+    (n) => ({ path: "/copies", body: { ...copy, destination: `west:destination/keyed-${n}` } }),
+    (n) => ({ path: "/syncs", body: keyedPrefixes(n) }),
+    (n) => ({ path: "/comparisons", body: keyedPrefixes(n) }),
+    () => ({ path: "/schedules/keyed/run" }),
+    (n) => ({ path: `/copies/${id}/link`, body: { expiresInSeconds: 100 * n } }),
+  ];
+  for (const post of posts) {
+    const send = async (n: number, token: string) => {
+      const { path, ...body } = post(n);
+      const headers = { authorization: `Bearer ${token}`, "idempotency-key": "nightly" };
+      const answer = await mesh.call("POST", path, { headers, ...body });
+      expect([path, answer.status]).toEqual([path, path.endsWith("/link") ? 201 : 202]);
+      const { id: begun, url } = answer.body;
+      if (begun !== undefined) await mesh.call("GET", `${answer.headers.get("location")}/result?wait=50`);
+      const isReplayed = answer.headers.get("idempotency-replayed") === "true";
+      return { began: String(begun ?? url), isReplayed };
+    };
+    const ours = await send(1, TOKEN);
+    const theirs = await send(2, OTHER);
+    expect([ours.isReplayed, theirs.isReplayed, ours.began === theirs.began]).toEqual([false, false, false]);
+    expect(await send(1, TOKEN)).toEqual({ ...ours, isReplayed: true });
+    expect(await send(2, OTHER)).toEqual({ ...theirs, isReplayed: true });
+  }
+  await mesh.call("DELETE", "/schedules/keyed");
 });
 
 test("the same Idempotency-Key in racing requests, with a copy at the destination already, is refused once and for all", async () => {
