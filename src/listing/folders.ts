@@ -46,21 +46,17 @@ export async function foldersOf(
 }
 
 /**
- * Every n-th of the folders that are still to be listed, without the first. Each range between two of them
+ * Every n-th of the folders behind the prefix's first page, without the first. Each range between two of them
  * has two pages or more, if these folders are as large as those that are passed.
  *
  * @param folders in order
- * @param listed how far the prefix is listed
+ * @param untilKey the last key of that page
  */
-export function boundsAhead(
-  folders: readonly string[],
-  listed: { readonly untilKey: string; readonly pages: number },
-  most: number,
-): readonly string[] {
-  const ahead = folders.filter((folder) => compareKeys(folder, listed.untilKey) > 0);
+export function boundsAhead(folders: readonly string[], untilKey: string, most: number): readonly string[] {
+  const ahead = folders.filter((folder) => compareKeys(folder, untilKey) > 0);
   // The last one that has begun may go on.
   const passed = folders.length - ahead.length - 1;
-  const pagesAhead = passed > 0 ? (listed.pages * ahead.length) / passed : Infinity;
+  const pagesAhead = passed > 0 ? ahead.length / passed : Infinity;
   const ranges = Math.min(most + 1, Math.floor(pagesAhead / 2), ahead.length);
   return Array.from({ length: Math.max(0, ranges - 1) }, (_, index) => {
     return ahead[Math.floor(((index + 1) * ahead.length) / ranges)] ?? "";

@@ -273,7 +273,7 @@ export class Walk {
     while (state.permits.count < requests) state.permits.add();
     // Each range keeps a listing of either side under way.
     const mostCuts = Math.ceil(requests / 2) - 1;
-    const bounds = boundsAhead(folders, { untilKey: source.prefix + untilName, pages: 1 }, mostCuts);
+    const bounds = boundsAhead(folders, source.prefix + untilName, mostCuts);
     const cuts = await Promise.all(bounds.map(async (bound) => await this.#firstBehind(state, bound)));
     return { track: null, cuts: cuts.filter((cut) => cut !== null), next: "idle" };
   }

@@ -4,10 +4,9 @@ import { boundsAhead } from "../../../src/listing/folders.ts";
 
 const FOLDERS = Array.from({ length: 100 }, (_, n) => `p/${String(n).padStart(2, "0")}/`);
 
-const at = (untilKey: string) => boundsAhead(FOLDERS, { untilKey, pages: 1 }, 4);
+const at = (untilKey: string) => boundsAhead(FOLDERS, untilKey, 4);
 
-const boundsBehind = (passed: number, pages = 1) =>
-  boundsAhead(FOLDERS, { untilKey: `${FOLDERS[passed] ?? ""}x`, pages }, 9).length;
+const boundsBehind = (passed: number) => boundsAhead(FOLDERS, `${FOLDERS[passed] ?? ""}x`, 9).length;
 
 test("the folders ahead are divided evenly, and none that is passed is a bound", () => {
   expect(at("p/00/7")).toEqual(["p/20/", "p/40/", "p/60/", "p/80/"]);
@@ -25,10 +24,9 @@ test("where the folders ahead take few pages, there are few bounds or none", () 
   expect(boundsBehind(10)).toBe(3);
   // 74 at 25 a page: not two ranges of two pages.
   expect(boundsBehind(25)).toBe(0);
-  expect(boundsBehind(25, 3)).toBe(3);
 });
 
 test("no folders, no bounds", () => {
-  expect(boundsAhead([], { untilKey: "p/1", pages: 1 }, 9)).toEqual([]);
-  expect(boundsAhead(["p/a/"], { untilKey: "p/1", pages: 1 }, 9)).toEqual([]);
+  expect(boundsAhead([], "p/1", 9)).toEqual([]);
+  expect(boundsAhead(["p/a/"], "p/1", 9)).toEqual([]);
 });
