@@ -82,9 +82,13 @@ export class MeshClient {
     return await atRest(async () => await this.call<Status>("GET", `/copies/${id}?wait=50`));
   }
 
-  /** Polls the status until `predicate` holds. */
-  async until(id: string, predicate: (status: Status) => boolean): Promise<Status> {
-    return await poll(async () => await this.status(id), predicate);
+  /** Polls the status until `predicate` holds. @param longestMs of a test that has a time of its own */
+  async until(
+    id: string,
+    predicate: (status: Status) => boolean,
+    longestMs = LONGEST_WAIT_MS,
+  ): Promise<Status> {
+    return await poll(async () => await this.status(id), predicate, longestMs);
   }
 
   /** Ends a copy that waits for a person. */
@@ -185,8 +189,12 @@ async function atRest<T extends Seen>(wait: () => Promise<Answer<T>>): Promise<T
   }
 }
 
-async function poll<T extends Seen>(ask: () => Promise<T>, predicate: (answer: T) => boolean): Promise<T> {
-  const endMs = Date.now() + LONGEST_WAIT_MS;
+async function poll<T extends Seen>(
+  ask: () => Promise<T>,
+  predicate: (answer: T) => boolean,
+  longestMs = LONGEST_WAIT_MS,
+): Promise<T> {
+  const endMs = Date.now() + longestMs;
   for (let delayMs = FIRST_POLL_MS; ; delayMs = Math.min(LAST_POLL_MS, delayMs * 1.5)) {
     const answer = await ask();
     if (predicate(answer)) return answer;
