@@ -7,6 +7,7 @@
 // a third one is profiled, and a fourth one once more by its native code (native_profile.ts).
 
 import { readFileSync } from "node:fs";
+import { buildBundle } from "../mesh/build.ts";
 import type { Inspector } from "../mesh/inspector.ts";
 import { MeshClient, TOKEN } from "../mesh/mesh_client.ts";
 import { storeSecret } from "../mesh/mesh.ts";
@@ -132,8 +133,9 @@ async function profileOf(count: number, filled: string, how: "fill" | "inside" |
   const fill = [how === "mix" ? "--mix" : "--fill", filled];
   const source = await stage.store([...fill, ...(isInside ? ["--bucket", "destination"] : [])]);
   const destination = isInside ? source : await stage.store(["--bucket", "destination", "--swallow"]);
+  const bundlePath = buildBundle(stage.directory, "readable");
   const workerd = await Workerd.start({
-    bundlePath: stage.bundle(),
+    bundlePath,
     bindings: { API_TOKEN: TOKEN, STORE_EAST: storeSecret(source), STORE_WEST: storeSecret(destination) },
     inspect: true,
   });
@@ -151,7 +153,7 @@ async function profileOf(count: number, filled: string, how: "fill" | "inside" |
     inspector.close();
     const looked = { pid: workerd.pid, directory: stage.directory };
     const byCode = hasTool("perf") ? await nativeShares(looked, async () => await sync(4)) : null;
-    const shares = sharesOf(profile, filesOf(stage.bundle()));
+    const shares = sharesOf(profile, filesOf(bundlePath));
     const all = sum(shares.values());
     const busyUs = all - (shares.get(IDLE) ?? 0);
     const sides = { source, destination, directory: stage.directory, parallel: MESH_TRANSFERS };

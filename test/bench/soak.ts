@@ -49,7 +49,7 @@ export async function benchSoak(copies: number): Promise<string> {
     const source = await stage.store(["--fill", "source/p/=1:2048", "--fill", "source/s/=5:2048"]);
     const destination = await stage.store(["--bucket", "destination", "--swallow"]);
     const workerd = await Workerd.start({
-      bundlePath: buildBundle(stage.directory),
+      bundlePath: buildBundle(stage.directory, "readable"),
       bindings: { API_TOKEN: TOKEN, STORE_EAST: storeSecret(source), STORE_WEST: storeSecret(destination) },
       directory,
       inspect: true,

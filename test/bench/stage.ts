@@ -21,15 +21,10 @@ export class Stage implements AsyncDisposable {
     return store;
   }
 
-  /** The path of the Worker. */
-  bundle(): string {
-    this.#bundlePath ??= buildBundle(this.directory);
-    return this.#bundlePath;
-  }
-
   /** A mesh in a process of its own. @param bindings beside the token */
   async mesh(bindings: Readonly<Record<string, string>>): Promise<BareMesh> {
-    const mesh = await BareMesh.start(this.bundle(), bindings);
+    this.#bundlePath ??= buildBundle(this.directory);
+    const mesh = await BareMesh.start(this.#bundlePath, bindings);
     this.#meshes.push(mesh);
     return mesh;
   }

@@ -19,10 +19,22 @@ export default function setup(project: TestProject): () => void {
   return () => rmSync(directory, { recursive: true, force: true });
 }
 
-/** Builds the Worker into `directory`. @returns the path of its one module */
-export function buildBundle(directory: string): string {
+/**
+ * Builds the Worker into `directory`.
+ *
+ * @param form `readable`: with the names of the sources, and of each line its file, for who looks inside
+ * @returns the path of its one module
+ */
+export function buildBundle(directory: string, form: "as deployed" | "readable" = "as deployed"): string {
   const wrangler = join(import.meta.dirname, "../../node_modules/wrangler/bin/wrangler.js");
-  execFileSync(process.execPath, [wrangler, "deploy", "--dry-run", "--env=", "--outdir", directory], {
+  const options = [
+    "--dry-run",
+    "--env=",
+    "--outdir",
+    directory,
+    ...(form === "readable" ? ["--no-minify"] : []),
+  ];
+  execFileSync(process.execPath, [wrangler, "deploy", ...options], {
     cwd: join(import.meta.dirname, "../.."),
     env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG: "error" },
     stdio: ["ignore", "ignore", "inherit"],
