@@ -25,9 +25,9 @@ export function runKeyOf(schedule: string, idempotency: Idempotency | null): Ide
   return { ...idempotency, key: `runs ${key}`, digest: `${schedule} ${digest}` };
 }
 
-/** As the tables have it. */
+/** As the tables have it: with a space, so that no client's key spells that of another. */
 function rowKeyOf({ caller, key }: Pick<Idempotency, "caller" | "key">): string {
-  return caller === null ? key : JSON.stringify([caller, key]);
+  return caller === null ? key : `${JSON.stringify(caller)} ${key}`;
 }
 
 /** What a call was answered, to be answered again. */

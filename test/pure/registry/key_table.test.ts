@@ -63,6 +63,14 @@ test("each caller has keys of its own", () => {
   expect(keys.beginCall(call, START)).toEqual({ kind: "under_way" });
 });
 
+test("no key of one caller spells that of another", () => {
+  keys.remember(call, "c1", START);
+  const [{ key: asKept }] = sql.exec("SELECT key FROM idempotency").toArray() as [{ key: string }];
+  expect(asKept).toMatch(/[^\x21-\x7e]/); // which no Idempotency-Key may have
+  expect(keys.find({ ...call, caller: 'ops" k', key: "" }, START)).toBeNull();
+  expect(keys.find({ ...call, caller: "op", key: "s k" }, START)).toBeNull();
+});
+
 test("what a key began in an older deployment, which kept no callers, is found by any, and begun once", () => {
   sql.exec("INSERT INTO idempotency VALUES ('k', 'd', 'c1', ?)", START);
   expect(keys.find(call, START)).toEqual({ kind: "known", id: "c1" });
