@@ -17,6 +17,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Env, retentionMs } from "./env.ts";
 import { log } from "./log.ts";
+import { ownKey } from "./mesh.ts";
 import type { Caller } from "./access/rights.ts";
 import type { Admission } from "./registry/admission.ts";
 import { type Forgotten, type ListedPage, type PlacesPage, AllWork } from "./registry/all_work.ts";
@@ -422,10 +423,7 @@ export class Registry extends DurableObject<Env> {
   /** What a replication has started and still runs. @param run under way, as it was requested */
   async startedBy(id: string, run: RequestedRun | null): Promise<RunningWork[]> {
     if (run === null) return this.#work.startedBy(id, null);
-    const known = this.#keys.find(
-      keyOf(run.kind, { caller: null, key: run.name, digest: run.name }),
-      Date.now(),
-    );
+    const known = this.#keys.find(keyOf(run.kind, ownKey(run.name)), Date.now());
     return this.#work.startedBy(id, { ...run, id: known?.kind === "known" ? known.id : run.id });
   }
 

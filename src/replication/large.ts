@@ -7,7 +7,7 @@ import { createWork } from "../schedule/create.ts";
 import { resolveCopy } from "../copy/spec.ts";
 import type { Env } from "../env.ts";
 import { Problem } from "../http/problem.ts";
-import { type Mesh, registryOf } from "../mesh.ts";
+import { type Mesh, ownKey, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { limitsOf } from "../store/limits.ts";
@@ -72,12 +72,8 @@ export class LargeKeys {
       ...by,
       ...limitsOf(sync),
     };
-    const name = `replication ${id} copy ${seq}`; // with spaces, which no client's Idempotency-Key has
-    const admission = await registryOf(this.#mesh).admit(
-      { kind: "copy", spec: full },
-      { caller: null, key: name, digest: name },
-      id,
-    );
+    const name = `replication ${id} copy ${seq}`;
+    const admission = await registryOf(this.#mesh).admit({ kind: "copy", spec: full }, ownKey(name), id);
     if (admission.kind !== "new" && admission.kind !== "known")
       throw new Error(`The registry knows another "${name}"`);
     this.#record.queue.copyStarted(key, admission.kind === "new" ? admission.work.id : admission.id);

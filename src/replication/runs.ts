@@ -7,7 +7,7 @@
 // replicator that dies after the request finds the same run again.
 
 import type { Env } from "../env.ts";
-import { type Mesh, registryOf } from "../mesh.ts";
+import { type Mesh, ownKey, registryOf } from "../mesh.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { createWork } from "../schedule/create.ts";
 import { type Work, PLURALS } from "../schedule/kinds.ts";
@@ -43,7 +43,7 @@ export class Runs {
       kind === "sync"
         ? { kind, spec: this.#record.load().spec.sync }
         : { kind, spec: comparisonOf(this.#record, this.#env) };
-    const admission = await registryOf(this.#mesh).admit(work, { caller: null, key: name, digest: name });
+    const admission = await registryOf(this.#mesh).admit(work, ownKey(name));
     if (admission.kind === "taken" || admission.kind === "full") return LATER;
     if (admission.kind === "key_reused") throw new Error(`The registry knows another "${name}"`);
     const runId = admission.kind === "new" ? admission.work.id : admission.id;

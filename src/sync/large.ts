@@ -13,7 +13,7 @@ import { type CopySpec, resolveCopy } from "../copy/spec.ts";
 import { type Env, PARTS_PER_LANE, planLimits } from "../env.ts";
 import { MIB } from "../http/fields.ts";
 import { Problem } from "../http/problem.ts";
-import { type Mesh, registryOf } from "../mesh.ts";
+import { type Mesh, ownKey, registryOf } from "../mesh.ts";
 import { optionsOf } from "../object/options.ts";
 import { type Failure, meshFailure } from "../s3/failure.ts";
 import { partCountOf } from "../s3/digest.ts";
@@ -117,9 +117,8 @@ export class LargeCopies {
       }
       const purse = this.#reserve(row);
       const copy = { ...resolved.copy, ...(purse === undefined ? {} : budgetWith(purse)) };
-      const name = `sync ${id} ${row.seq}`; // with spaces, which no client's Idempotency-Key has
-      const once = { caller: null, key: name, digest: name };
-      const admission = await registryOf(this.#mesh).admit({ kind: "copy", spec: copy }, once, id);
+      const name = `sync ${id} ${row.seq}`;
+      const admission = await registryOf(this.#mesh).admit({ kind: "copy", spec: copy }, ownKey(name), id);
       if (admission.kind !== "new" && admission.kind !== "known")
         throw new Error(`The registry knows another "${name}"`);
       const copyId = admission.kind === "new" ? admission.work.id : admission.id;
