@@ -12,7 +12,14 @@ import type { TestStore } from "../store/store.ts";
 import { type QueueResult, Workerd, type WorkerdOptions } from "./workerd.ts";
 
 export { MEMORY, textsBeside } from "./workerd.ts";
-export { type Answer, READ_TOKEN, type ReportLine, type Status, TOKEN } from "./mesh_client.ts";
+export {
+  type Answer,
+  digestOfToken,
+  READ_TOKEN,
+  type ReportLine,
+  type Status,
+  TOKEN,
+} from "./mesh_client.ts";
 
 export interface MeshOptions extends Omit<WorkerdOptions, "bindings" | "proxyPort"> {
   readonly stores?: Readonly<Record<string, TestStore>>;

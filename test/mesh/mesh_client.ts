@@ -1,5 +1,6 @@
 // The mesh as curl sees it: calls over HTTP with the full token, and the statuses that they return.
 
+import { createHash } from "node:crypto";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import type { z } from "zod";
 import type { CopyStatus, SyncStatus } from "../../src/view/answers.ts";
@@ -8,6 +9,11 @@ import { type ComparisonStatus, ComparisonLine as LineSchema } from "../../src/v
 
 export const TOKEN = "test-token-that-may-do-everything";
 export const READ_TOKEN = "test-token-that-may-only-read";
+
+/** As an entry of API_TOKENS names a token. */
+export function digestOfToken(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}
 
 export interface Answer<T = Record<string, unknown>> {
   readonly status: number;

@@ -2,13 +2,12 @@
 // copies to one object, a word of a turn, an alarm. (front.test.ts has the Idempotency-Key as the API
 // describes it, registry.test.ts the Cron event.)
 
-import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, inject, test } from "vitest";
-import { Mesh, type Status, TOKEN, storeSecret } from "../../mesh/mesh.ts";
+import { Mesh, type Status, TOKEN, digestOfToken, storeSecret } from "../../mesh/mesh.ts";
 import { type Gate, startStore } from "../../store/store.ts";
 import { PART } from "../world.ts";
 
@@ -21,7 +20,7 @@ const alias = storeSecret(west, { endpoint: `${west.endpoint}/` });
 const OTHER = "token-of-many-letters-for-another";
 const other = {
   name: "other",
-  sha256: createHash("sha256").update(OTHER).digest("hex"),
+  sha256: digestOfToken(OTHER),
   may: ["start", "steer", "read"],
 };
 const options = {

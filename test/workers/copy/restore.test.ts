@@ -1,11 +1,10 @@
 // Sources that lie in an archive: their store is asked once, waited for without a request that is not needed,
 // and read then.
 
-import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { abortObject, makeAbortable } from "../../mesh/abortable.ts";
 import { Clock, sentAtMs } from "../../mesh/clock.ts";
-import { storeSecret } from "../../mesh/mesh.ts";
+import { digestOfToken, storeSecret } from "../../mesh/mesh.ts";
 import { generatedBytes } from "../../store/store.ts";
 import { PART, openWorld } from "../world.ts";
 
@@ -15,7 +14,7 @@ const SIZE = 2 * PART + 1;
 const BUCKETS = { buckets: ["source", "destination"] };
 
 const CI_TOKEN = "token-of-ci-0123456789abcdef0123456789";
-const CI_DIGEST = createHash("sha256").update(CI_TOKEN).digest("hex");
+const CI_DIGEST = digestOfToken(CI_TOKEN);
 const clock = Clock.leaping();
 const {
   mesh,

@@ -1,7 +1,7 @@
 // Named tokens, and people who come through Cloudflare Access: each does what the entries say, in the places
 // that they name, and sees no other.
 
-import { createHash, createSign, generateKeyPairSync } from "node:crypto";
+import { createSign, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { type IncomingMessage, createServer, request } from "node:http";
@@ -9,13 +9,13 @@ import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { afterAll, expect, test } from "vitest";
-import { MEMORY, TOKEN, storeSecret } from "../../mesh/mesh.ts";
+import { MEMORY, TOKEN, digestOfToken, storeSecret } from "../../mesh/mesh.ts";
 import { openWorld } from "../world.ts";
 
 const RIGHTS = ["read", "start", "steer", "delete", "schedules", "stores", "events"];
 const tokenOf = (name: string) => `token-of-many-letters-for-${name}`;
 const entry = (name: string, may: readonly string[], more: Record<string, unknown> = {}) => {
-  const sha256 = createHash("sha256").update(tokenOf(name)).digest("hex");
+  const sha256 = digestOfToken(tokenOf(name));
   return { name, sha256, may, ...more };
 };
 const allBut = (right: string) => RIGHTS.filter((one) => one !== right);

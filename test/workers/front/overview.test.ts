@@ -2,12 +2,11 @@
 // not see.
 
 import { expect, test } from "vitest";
-import { READ_TOKEN, storeSecret } from "../../mesh/mesh.ts";
+import { READ_TOKEN, digestOfToken, storeSecret } from "../../mesh/mesh.ts";
 import { PART, openWorld } from "../world.ts";
 
 const EAST_TOKEN = "a-token-of-those-who-see-films-only";
-const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(EAST_TOKEN));
-const sha256 = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const sha256 = digestOfToken(EAST_TOKEN);
 const places = { source: ["east:films"], destination: ["west:films"] };
 
 const {

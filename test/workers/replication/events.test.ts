@@ -5,7 +5,7 @@ import { createHash, createHmac } from "node:crypto";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, inject, test } from "vitest";
-import { Mesh } from "../../mesh/mesh.ts";
+import { Mesh, digestOfToken } from "../../mesh/mesh.ts";
 import { memoryDirectory } from "../fidelity/fidelity.ts";
 import { openWorld } from "../world.ts";
 
@@ -16,7 +16,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const tokenOf = (name: string) => `token-of-many-letters-for-${name}`;
 const entry = (name: string, more: Record<string, unknown> = {}) => ({
   name,
-  sha256: createHash("sha256").update(tokenOf(name)).digest("hex"),
+  sha256: digestOfToken(tokenOf(name)),
   may: ["events"],
   ...more,
 });
